@@ -1,0 +1,25 @@
+# One image for the API, the worker and the migrations.
+ARG PYTHON=python:3.12-slim
+
+FROM ${PYTHON} AS build
+COPY requirements.txt .
+RUN python -m venv /venv \
+ && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt \
+ # What only installs packages is not needed to run them.
+ && /venv/bin/pip uninstall --yes --quiet pip
+
+FROM ${PYTHON}
+RUN useradd --system --uid 10001 --no-create-home billor \
+ && install --directory --owner billor /var/lib/billor
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY billor billor
+COPY migrations migrations
+COPY scripts/container-setup.sh scripts/container-check.py scripts/
+COPY gunicorn.conf.py worker.py wsgi.py ./
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HOST=0.0.0.0 BILLOR_HOME=/var/lib/billor
+USER billor
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "scripts/container-check.py"]
+CMD ["gunicorn", "wsgi:app"]

@@ -1,0 +1,38 @@
+# `make` alone tells what there is.
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint format lock clean
+
+PYTHON_BIN := .venv/bin/python
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Install if needed, start everything, and stay until Ctrl-C
+	@scripts/venv.sh requirements-embedded.txt
+	@exec $(PYTHON_BIN) -m billor.embedded run
+
+demo: ## Start everything, walk through the API, show the audit trail, stop
+	@scripts/venv.sh requirements-embedded.txt
+	@exec $(PYTHON_BIN) -m billor.embedded demo
+
+test: ## Run all tests, with coverage
+	@scripts/venv.sh requirements-dev.txt
+	@$(PYTHON_BIN) -m pytest --cov --cov-report=term
+
+lint: ## Check style, and that the pinned requirements are in step
+	@scripts/venv.sh requirements-dev.txt
+	@$(PYTHON_BIN) -m ruff check .
+	@$(PYTHON_BIN) -m ruff format --check .
+	@scripts/lock.sh --check
+
+format: ## Format the code
+	@scripts/venv.sh requirements-dev.txt
+	@$(PYTHON_BIN) -m ruff check --fix .
+	@$(PYTHON_BIN) -m ruff format .
+
+lock: ## Pin the requirements anew, after a change in pyproject.toml
+	@scripts/venv.sh requirements-dev.txt
+	@scripts/lock.sh
+
+clean: ## Remove .venv and all embedded data
+	rm -rf .venv .billor

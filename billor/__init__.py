@@ -1,0 +1,57 @@
+"""Billor: drivers, loads and assignments for a trucking company."""
+
+from flask import Flask
+
+from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, users
+from billor.api import IdConverter, make_api
+from billor.audit.store import connect_store
+from billor.auth.guard import init_guard
+from billor.cache import cache_config
+from billor.config import Config, load_config
+from billor.database import engine_options
+from billor.extensions import cache, db, jwt, migrate
+from billor.middleware import init_middleware
+from billor.problems import init_problems
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Make the API. Opens no connection and starts no thread: each is opened at its first use.
+
+    Reads the environment if no `config` is given. Raises `ConfigError` if that is wrong.
+    """
+    config = config or load_config()
+    logs.init_logging(config.log_level)
+
+    app = Flask(__name__, static_folder=None)
+    app.config.from_mapping(
+        BILLOR=config,
+        SECRET_KEY=config.jwt_secret_key,
+        JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        SQLALCHEMY_DATABASE_URI=config.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config),
+        OPENAPI_URL_PREFIX="/",
+        **cache_config(config.redis_url),
+    )
+    app.json.sort_keys = False
+    app.url_map.converters["id"] = IdConverter
+
+    init_middleware(app, config)
+    init_problems(app)
+    init_guard(app)
+
+    db.init_app(app)
+    migrate.init_app(app)
+    jwt.init_app(app)
+    cache.init_app(app)
+    app.extensions["audit_store"] = connect_store(config)
+
+    api = make_api()
+    api.init_app(app)
+    for resource in (auth, users, drivers, loads, assignments, audit, health):
+        api.register_blueprint(resource.blueprint)
+    app.register_blueprint(docs.blueprint)
+    cli.init_cli(app)
+    return app

@@ -1,0 +1,5 @@
+"""Assignments: which driver moves which load."""
+
+from billor.assignments.routes import blueprint
+
+__all__ = ["blueprint"]

@@ -1,0 +1,37 @@
+"""Wire schemas of assignments."""
+
+from marshmallow import fields, validate
+
+from billor.drivers.schemas import DriverSchema
+from billor.loads.schemas import LoadSchema
+from billor.models import AssignmentStatus
+from billor.pagination import PageQuery
+from billor.schemas import Id, QueryInteger, Timestamp, WireSchema, one_of
+
+CLOSED = [AssignmentStatus.COMPLETED.value, AssignmentStatus.CANCELLED.value]
+
+
+class AssignmentSchema(WireSchema):
+    id = fields.Integer(dump_only=True)
+    driver_id = Id(required=True, metadata={"example": 1})
+    load_id = Id(required=True, metadata={"example": 1})
+    status = fields.String(
+        dump_only=True, validate=one_of(AssignmentStatus), metadata={"example": "ASSIGNED"}
+    )
+    assigned_at = Timestamp(dump_only=True)
+    closed_at = Timestamp(dump_only=True, allow_none=True)
+
+
+class AssignmentDetailSchema(AssignmentSchema):
+    driver = fields.Nested(DriverSchema, dump_only=True)
+    load = fields.Nested(LoadSchema, dump_only=True)
+
+
+class AssignmentStatusSchema(WireSchema):
+    status = fields.String(required=True, validate=validate.OneOf(CLOSED))
+
+
+class AssignmentQuery(PageQuery):
+    driver_id = QueryInteger()
+    load_id = QueryInteger()
+    status = fields.String(validate=one_of(AssignmentStatus))

@@ -1,0 +1,144 @@
+"""The iron rule: a driver has at most one active load, and a load at most one driver.
+
+PostgreSQL keeps it, with two partial unique indexes. What is checked here before only finds the
+kinder answer; two requests at the same moment are told apart by the index alone.
+
+Rows are always locked in the order driver, load, assignment.
+"""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager
+
+from billor.database import Lock, get_or_not_found, transaction
+from billor.errors import Conflict, NotFound
+from billor.events import outbox
+from billor.events.event import EventType
+from billor.extensions import db
+from billor.models import (
+    Assignment,
+    AssignmentStatus,
+    Driver,
+    DriverStatus,
+    Load,
+    LoadStatus,
+)
+from billor.pagination import Page, paginate
+
+# What closing an assignment does to its load, and the event that tells of it.
+CLOSING = {
+    AssignmentStatus.COMPLETED: (LoadStatus.COMPLETED, EventType.LOAD_COMPLETED),
+    AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
+}
+
+
+def assign(driver_id: int, load_id: int) -> Assignment:
+    """Give an OPEN load to an ACTIVE driver without one.
+
+    Raises `NotFound`, and `Conflict` `driver_already_assigned`, `load_already_assigned`,
+    `load_not_open` or `driver_inactive`, in this order of precedence; the first two name the
+    `assignmentId` that is in the way.
+    """
+    try:
+        with transaction():
+            driver = get_or_not_found(Driver, driver_id, Lock.KEEP)
+            load = get_or_not_found(Load, load_id, Lock.CHANGE)
+            if driver.status != DriverStatus.ACTIVE or load.status != LoadStatus.OPEN:
+                raise _refusal(driver, load)
+            assignment = Assignment(driver_id=driver_id, load_id=load_id)
+            load.status = LoadStatus.ASSIGNED
+            db.session.add(assignment)
+            db.session.flush()
+            outbox.record(EventType.LOAD_ASSIGNED, load, driver=driver, assignment=assignment)
+    except Conflict as refusal:
+        _name_blocker(refusal, driver_id, load_id)
+        raise
+    return assignment
+
+
+def get_assignment(assignment_id: int) -> Assignment:
+    """The assignment, its driver and its load loaded. Raises `NotFound`."""
+    assignment = db.session.scalar(_with_driver_and_load(assignment_id))
+    if assignment is None:
+        raise NotFound("Assignment", assignment_id)
+    return assignment
+
+
+def close_assignment(assignment_id: int, status: str) -> Assignment:
+    """Make an active assignment COMPLETED (and its load too) or CANCELLED (its load OPEN again).
+
+    Raises `NotFound`, and `Conflict` `assignment_not_active` if it was closed before.
+    """
+    load_status, event_type = CLOSING[AssignmentStatus(status)]
+    with transaction():
+        assignment = db.session.scalar(
+            _with_driver_and_load(assignment_id)
+            .with_for_update(of=[Load, Assignment], key_share=True)
+            .execution_options(populate_existing=True)
+        )
+        if assignment is None:
+            raise NotFound("Assignment", assignment_id)
+        if assignment.status != AssignmentStatus.ASSIGNED:
+            raise Conflict("assignment_not_active")
+        assignment.status = status
+        assignment.closed_at = func.now()
+        assignment.load.status = load_status
+        db.session.flush()
+        outbox.record(event_type, assignment.load, driver=assignment.driver, assignment=assignment)
+    return assignment
+
+
+def list_assignments(
+    limit: int,
+    cursor: int | None = None,
+    driver_id: int | None = None,
+    load_id: int | None = None,
+    status: str | None = None,
+) -> Page:
+    """Assignments, newest first."""
+    query = select(Assignment)
+    for column, value in (
+        (Assignment.driver_id, driver_id),
+        (Assignment.load_id, load_id),
+        (Assignment.status, status),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return paginate(query, Assignment.id, cursor, limit)
+
+
+def _with_driver_and_load(assignment_id: int):
+    return (
+        select(Assignment)
+        .join(Assignment.driver)
+        .join(Assignment.load)
+        .where(Assignment.id == assignment_id)
+        .options(contains_eager(Assignment.driver), contains_eager(Assignment.load))
+    )
+
+
+def _refusal(driver: Driver, load: Load) -> Conflict:
+    if _active_assignment_id(Assignment.driver_id == driver.id) is not None:
+        return Conflict("driver_already_assigned")
+    if load.status == LoadStatus.ASSIGNED:
+        return Conflict("load_already_assigned")
+    if load.status != LoadStatus.OPEN:
+        return Conflict("load_not_open")
+    return Conflict("driver_inactive")
+
+
+def _name_blocker(refusal: Conflict, driver_id: int, load_id: int) -> None:
+    """Add the id of the active assignment that is in the way, if it still is."""
+    blocking = {
+        "driver_already_assigned": Assignment.driver_id == driver_id,
+        "load_already_assigned": Assignment.load_id == load_id,
+    }
+    if refusal.code in blocking:
+        assignment_id = _active_assignment_id(blocking[refusal.code])
+        if assignment_id is not None:
+            refusal.extra["assignmentId"] = assignment_id
+
+
+def _active_assignment_id(condition) -> int | None:
+    return db.session.scalar(
+        select(Assignment.id).where(condition, Assignment.status == AssignmentStatus.ASSIGNED)
+    )

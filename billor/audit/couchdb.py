@@ -1,0 +1,191 @@
+"""The audit store on CouchDB 3, through the `couchdb` client, which stays behind this module.
+
+The client is old and wants care: a timeout, since its default waits for ever; a `Server` made
+after fork, since connections shared across one mix up answers; always an `_id`.
+"""
+
+import base64
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from threading import Lock
+from typing import TypeVar
+
+import couchdb
+from couchdb.http import PreconditionFailed, ResourceNotFound, Session
+
+from billor.audit.store import (
+    AuditDocument,
+    AuditFilter,
+    DeadLetter,
+    Position,
+    Saved,
+    StoreUnavailable,
+)
+
+Result = TypeVar("Result")
+
+TIMEOUT_SECONDS = 5
+VIEWS = "_design/audit"
+# One row for each combination of filters that a document can be found by, under the key
+# [which filters, their values, timestamp, id]: every search is one range of one view, in order.
+MAP_BY_FILTERS = """function (doc) {
+  var values = [doc.loadId, doc.driverId, doc.type];
+  for (var filters = 0; filters < 8; filters++) {
+    var key = [filters];
+    for (var i = 0; i < 3; i++) if (filters & (1 << i)) key.push(values[i]);
+    key.push(doc.timestamp, doc._id);
+    emit(key, null);
+  }
+}"""
+DESIGN = {"language": "javascript", "views": {"by_filters": {"map": MAP_BY_FILTERS}}}
+AFTER_ALL_TEXTS = {}  # in CouchDB's order of keys an object comes after every text
+
+
+class CouchStore:
+    """Documents in one database, dead letters in another beside it."""
+
+    def __init__(self, url: str, database: str):
+        self._url = url
+        self._name = database
+        self._lock = Lock()
+        self._server: couchdb.Server | None = None
+
+    def prepare(self) -> None:
+        with _errors_translated():
+            self._make_databases()
+
+    def ping(self) -> None:
+        with _errors_translated():
+            self._database(self._name).info()
+
+    def save(self, documents: Sequence[AuditDocument]) -> Saved:
+        return self._run(lambda: self._save(documents))
+
+    def find(
+        self, wanted: AuditFilter, limit: int, after: Position | None = None
+    ) -> list[AuditDocument]:
+        values = (wanted.load_id, wanted.driver_id, wanted.type)
+        filters = sum(1 << i for i, value in enumerate(values) if value is not None)
+        prefix = [filters, *(value for value in values if value is not None)]
+        return self._run(
+            lambda: [
+                _without_revision(row.doc)
+                for row in self._database(self._name).view(
+                    "audit/by_filters",
+                    startkey=[*prefix, *(after or (AFTER_ALL_TEXTS,))],
+                    endkey=prefix,
+                    descending=True,
+                    skip=1 if after else 0,
+                    limit=limit,
+                    include_docs=True,
+                )
+            ]
+        )
+
+    def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        documents = [
+            {
+                "_id": f"{letter.received_at.isoformat()}-{uuid.uuid4()}",
+                "data": base64.b64encode(letter.data).decode(),
+                "attributes": letter.attributes,
+                "reason": letter.reason,
+                "receivedAt": letter.received_at.isoformat(),
+            }
+            for letter in letters
+        ]
+        results = self._run(lambda: self._database(self._dead_letters_name).update(documents))
+        for stored, _, error in results:
+            if not stored:
+                raise StoreUnavailable(f"a dead letter was refused: {error}")
+
+    def dead_letters(self) -> list[DeadLetter]:
+        return self._run(
+            lambda: [
+                DeadLetter(
+                    base64.b64decode(row.doc["data"]),
+                    row.doc["attributes"],
+                    row.doc["reason"],
+                    datetime.fromisoformat(row.doc["receivedAt"]),
+                )
+                for row in self._database(self._dead_letters_name).view(
+                    "_all_docs", include_docs=True
+                )
+            ]
+        )
+
+    def close(self) -> None:
+        self._server = None
+
+    @property
+    def _dead_letters_name(self) -> str:
+        return f"{self._name}-dead-letters"
+
+    def _run(self, operation: Callable[[], Result]) -> Result:
+        """Do something with the databases; if one is missing, make it and do it again."""
+        with _errors_translated():
+            try:
+                return operation()
+            except ResourceNotFound:
+                self._make_databases()
+                return operation()
+
+    def _make_databases(self) -> None:
+        for name in (self._name, self._dead_letters_name):
+            with suppress(PreconditionFailed):  # it exists
+                self._connect().create(name)
+        audit = self._database(self._name)
+        design = audit.get(VIEWS) or {"_id": VIEWS}
+        if design.get("views") != DESIGN["views"]:
+            audit.save(design | DESIGN)
+
+    def _save(self, documents: Sequence[AuditDocument]) -> Saved:
+        database = self._database(self._name)
+        # The client writes revisions into what it is given, hence the copies.
+        results = database.update([dict(document) for document in documents])
+        new, refused = [], []
+        for document, (stored, _, _) in zip(documents, results, strict=True):
+            (new if stored else refused).append(document)
+        return Saved(new, self._different(database, refused))
+
+    def _connect(self) -> couchdb.Server:
+        with self._lock:
+            if self._server is None:
+                self._server = couchdb.Server(self._url, session=Session(timeout=TIMEOUT_SECONDS))
+            return self._server
+
+    def _database(self, name: str) -> couchdb.Database:
+        # Not `server[name]`, which asks the server whether it is there first.
+        return couchdb.Database(self._connect().resource(name), name)
+
+    def _different(
+        self, database: couchdb.Database, documents: list[AuditDocument]
+    ) -> list[AuditDocument]:
+        """Those of the documents whose id another document has."""
+        if not documents:
+            return []
+        rows = database.view(
+            "_all_docs", keys=[document["_id"] for document in documents], include_docs=True
+        )
+        stored = {row.id: _without_revision(row.doc) for row in rows if row.doc}
+        missing = [document for document in documents if document["_id"] not in stored]
+        if missing:
+            raise StoreUnavailable(f"{len(missing)} documents were refused")
+        return [document for document in documents if stored[document["_id"]] != document]
+
+
+def _without_revision(document: dict) -> AuditDocument:
+    return {name: value for name, value in document.items() if name != "_rev"}
+
+
+@contextmanager
+def _errors_translated() -> Iterator[None]:
+    """Whatever the client raises, and it raises all kinds when a server misbehaves, means that
+    the store is away."""
+    try:
+        yield
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,20 @@
+"""/audit."""
+
+from flask import Response, json
+
+from billor.api import PAGE_HEADERS, Blueprint
+from billor.audit import service
+from billor.audit.schemas import AuditDocumentSchema, AuditQuery
+from billor.pagination import page_headers
+
+blueprint = Blueprint("audit", __name__, url_prefix="/audit", description="What happened to loads.")
+
+
+@blueprint.route("")
+@blueprint.arguments(AuditQuery, location="query")
+@blueprint.response(200, AuditDocumentSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.problems(503)
+def list_audit_documents(query):
+    """List audit documents, newest first, as the worker wrote them."""
+    page = service.find_documents(**query)
+    return Response(json.dumps(page.items), headers=page_headers(page), mimetype="application/json")

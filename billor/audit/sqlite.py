@@ -1,0 +1,140 @@
+"""The audit store on a SQLite file, for one machine."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from billor.audit.store import (
+    AuditDocument,
+    AuditFilter,
+    DeadLetter,
+    Position,
+    Saved,
+    StoreUnavailable,
+)
+
+BUSY_SECONDS = 5
+"""How long to wait for another process's write."""
+SCHEMA = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE IF NOT EXISTS audit (
+    id TEXT PRIMARY KEY,
+    load_id INTEGER NOT NULL,
+    driver_id INTEGER,
+    type TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS audit_by_time ON audit (timestamp, id);
+CREATE INDEX IF NOT EXISTS audit_by_load ON audit (load_id, timestamp, id);
+CREATE INDEX IF NOT EXISTS audit_by_driver ON audit (driver_id, timestamp, id);
+CREATE INDEX IF NOT EXISTS audit_by_type ON audit (type, timestamp, id);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    number INTEGER PRIMARY KEY,
+    data BLOB NOT NULL,
+    attributes TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    received_at TEXT NOT NULL
+);
+"""
+
+
+class SqliteStore:
+    """Opens the file anew for each call, so that it may be used from any thread or process."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def prepare(self) -> None:
+        self.ping()  # opening makes the tables
+
+    def ping(self) -> None:
+        with self._open() as connection:
+            connection.execute("SELECT 1 FROM audit LIMIT 1")
+
+    def save(self, documents: Sequence[AuditDocument]) -> Saved:
+        new, conflicting = [], []
+        with self._open() as connection, connection:
+            for document in documents:
+                text = json.dumps(document, sort_keys=True)
+                inserted = connection.execute(
+                    "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (
+                        document["_id"],
+                        document["loadId"],
+                        document["driverId"],
+                        document["type"],
+                        document["timestamp"],
+                        text,
+                    ),
+                )
+                if inserted.rowcount:
+                    new.append(document)
+                    continue
+                (stored,) = connection.execute(
+                    "SELECT document FROM audit WHERE id = ?", (document["_id"],)
+                ).fetchone()
+                if stored != text:
+                    conflicting.append(document)
+        return Saved(new, conflicting)
+
+    def find(
+        self, wanted: AuditFilter, limit: int, after: Position | None = None
+    ) -> list[AuditDocument]:
+        conditions = {
+            "load_id = ?": wanted.load_id,
+            "driver_id = ?": wanted.driver_id,
+            "type = ?": wanted.type,
+        }
+        conditions = {text: value for text, value in conditions.items() if value is not None}
+        values = list(conditions.values())
+        where = " AND ".join([*conditions, "(timestamp, id) < (?, ?)"] if after else conditions)
+        query = (
+            f"SELECT document FROM audit {'WHERE ' + where if where else ''} "  # noqa: S608
+            "ORDER BY timestamp DESC, id DESC LIMIT ?"
+        )
+        with self._open() as connection:
+            rows = connection.execute(query, [*values, *(after or ()), limit]).fetchall()
+        return [json.loads(document) for (document,) in rows]
+
+    def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        rows = [
+            (
+                letter.data,
+                json.dumps(letter.attributes),
+                letter.reason,
+                letter.received_at.isoformat(),
+            )
+            for letter in letters
+        ]
+        with self._open() as connection, connection:
+            connection.executemany(
+                "INSERT INTO dead_letters (data, attributes, reason, received_at)"
+                " VALUES (?, ?, ?, ?)",
+                rows,
+            )
+
+    def dead_letters(self) -> list[DeadLetter]:
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT data, attributes, reason, received_at FROM dead_letters ORDER BY number"
+            ).fetchall()
+        return [
+            DeadLetter(data, json.loads(attributes), reason, datetime.fromisoformat(received_at))
+            for data, attributes, reason, received_at in rows
+        ]
+
+    def close(self) -> None:
+        """Nothing stays open between calls."""
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as connection:
+                connection.executescript(SCHEMA)
+                yield connection
+        except sqlite3.Error as error:
+            raise StoreUnavailable(str(error)) from error

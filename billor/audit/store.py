@@ -1,0 +1,84 @@
+"""The audit store: what it must do, and which one it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from billor.config import Config
+
+AuditDocument = dict[str, Any]
+
+
+class StoreUnavailable(Exception):
+    """The store is away, or answers as if it were; nothing is known to be stored."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What became of documents: `new` were stored now; those in `conflicting` were not, because
+    another document has their id. All others were there before, the same."""
+
+    new: Sequence[AuditDocument]
+    conflicting: Sequence[AuditDocument]
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that could not be recorded: its raw bytes, its attributes, and why."""
+
+    data: bytes
+    attributes: dict[str, str]
+    reason: str
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which documents to find; None matches all."""
+
+    load_id: int | None = None
+    driver_id: int | None = None
+    type: str | None = None
+
+
+Position = tuple[str, str]
+"""A document's place in the order of all: its timestamp and its id."""
+
+
+class AuditStore(Protocol):
+    """Every method but `close` raises `StoreUnavailable`."""
+
+    def prepare(self) -> None:
+        """Make what the store needs, if it is not there."""
+
+    def ping(self) -> None:
+        """Return if the store answers."""
+
+    def save(self, documents: Sequence[AuditDocument]) -> Saved:
+        """Store documents durably. Storing one again is harmless."""
+
+    def find(
+        self, wanted: AuditFilter, limit: int, after: Position | None = None
+    ) -> list[AuditDocument]:
+        """At most `limit` documents, newest first, those that come `after` a position."""
+
+    def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Store dead letters durably."""
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """All dead letters, oldest first."""
+
+    def close(self) -> None:
+        """Let go of all connections."""
+
+
+def connect_store(config: Config) -> AuditStore:
+    """CouchDB if its URL is set, else a SQLite file. Nothing is opened before the first use."""
+    if config.couchdb_url is None:
+        from billor.audit.sqlite import SqliteStore
+
+        return SqliteStore(config.audit_file)
+    from billor.audit.couchdb import CouchStore
+
+    return CouchStore(config.couchdb_url, config.couchdb_database)

@@ -1,0 +1,22 @@
+"""Password hashing with Argon2id, at the strength of OWASP's Password Storage Cheat Sheet."""
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+_hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+# What an unknown user's password is checked against, so that the answer takes as long.
+_NOBODYS_HASH = _hasher.hash("nobody")
+
+
+def hash_password(password: str) -> str:
+    """A salted hash in PHC string format."""
+    return _hasher.hash(password)
+
+
+def password_matches(password_hash: str | None, password: str) -> bool:
+    """Whether the password is the hashed one. Takes the same time without a hash: then never."""
+    try:
+        _hasher.verify(password_hash or _NOBODYS_HASH, password)
+    except VerifyMismatchError:
+        return False
+    return password_hash is not None

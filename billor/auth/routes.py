@@ -1,0 +1,24 @@
+"""POST /auth/login."""
+
+from flask import current_app, request
+
+from billor.api import Blueprint
+from billor.auth import service
+from billor.auth.schemas import LoginSchema, TokenSchema
+
+blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging in.")
+
+
+@blueprint.route("/login", methods=["POST"])
+@blueprint.arguments(LoginSchema)
+@blueprint.response(200, TokenSchema)
+@blueprint.problems(401, 429)
+@blueprint.doc(security=[])
+def login(credentials):
+    """Log in and get a token for the other operations."""
+    token = service.log_in(**credentials, address=request.remote_addr or "unknown")
+    return {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": current_app.config["BILLOR"].access_token_seconds,
+    }

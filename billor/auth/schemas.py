@@ -1,0 +1,22 @@
+"""Wire schemas of logging in."""
+
+from marshmallow import fields
+
+from billor.schemas import Password, Text, WireSchema
+
+
+class LoginSchema(WireSchema):
+    # Looser than a new user's: what is no email address simply is not known.
+    email = Text(max_length=254, required=True, metadata={"example": "demo@billor.example"})
+    password = Password(required=True, metadata={"example": "demo-password"})
+
+
+class TokenSchema(WireSchema):
+    # OAuth 2.0's own names (RFC 6749, section 5.1), hence not camelCase.
+    access_token = fields.String(data_key="access_token", required=True)
+    token_type = fields.String(data_key="token_type", required=True, metadata={"example": "Bearer"})
+    expires_in = fields.Integer(
+        data_key="expires_in",
+        required=True,
+        metadata={"description": "Seconds.", "example": 3600},
+    )

@@ -1,0 +1,26 @@
+"""Logging in: an email address and a password for a token."""
+
+from flask_jwt_extended import create_access_token
+from sqlalchemy import func, select
+
+from billor.auth.attempts import count_attempt, forgive_attempt
+from billor.auth.passwords import password_matches
+from billor.errors import AuthenticationFailed
+from billor.extensions import db
+from billor.models import User
+
+
+def log_in(email: str, password: str, address: str) -> str:
+    """Check the password and return an access token (a JWT whose subject is the user's id).
+
+    Raises `AuthenticationFailed`, after the same time for an unknown email address, and
+    `TooManyAttempts` when `address` has failed too often.
+    """
+    count_attempt(address)
+    user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+    if not password_matches(user and user.password_hash, password):
+        raise AuthenticationFailed(
+            "invalid_credentials", "The email address or the password is wrong."
+        )
+    forgive_attempt(address)
+    return create_access_token(identity=str(user.id))

@@ -1,0 +1,180 @@
+"""The one place that reads the environment: every setting, typed, with its default beside it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
+SERVICES_FILE = "services.env"
+"""Written into BILLOR_HOME by the local launcher while it runs: the URLs of what it started."""
+
+HINTS = {
+    "DATABASE_URL": "start everything with `make run`, or set it (see .env.example)",
+    "JWT_SECRET_KEY": "set it to at least 32 random characters, or start with `make run`",
+}
+
+
+class ConfigError(Exception):
+    """A setting is missing or wrong. The message is one line that names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything Billor can be told from outside. Secrets and URLs stay out of `repr`."""
+
+    environment: str
+    home: Path
+    host: str
+    port: int
+    web_workers: int
+    web_threads: int
+    log_level: str
+    trusted_proxies: int
+    database_url: str = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    pubsub_project_id: str | None
+    pubsub_emulator_host: str | None
+    pubsub_topic: str
+    pubsub_subscription: str
+    couchdb_url: str | None = field(repr=False)
+    couchdb_database: str
+    jwt_secret_key: str = field(repr=False)
+    access_token_seconds: int
+    demo_email: str
+    demo_password: str = field(repr=False)
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def audit_file(self) -> Path:
+        """Where the audit store lives while COUCHDB_URL is unset."""
+        return self.home / "audit.sqlite3"
+
+
+class PostgresUrl(fields.String):
+    """A PostgreSQL URL, as SQLAlchemy wants it: always with the psycopg2 driver."""
+
+    default_error_messages = {"invalid": "is not a PostgreSQL URL (postgresql://user@host/name)."}
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        try:
+            url = make_url(super()._deserialize(value, attr, data, **kwargs))
+        except (ArgumentError, ValueError) as error:
+            raise self.make_error("invalid") from error
+        if url.get_backend_name() not in ("postgresql", "postgres"):
+            raise self.make_error("invalid")
+        return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+def _url(setting: str, *schemes: str) -> fields.String:
+    pattern = rf"^({'|'.join(schemes)})://.+"
+    message = f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}."
+    return fields.String(
+        data_key=setting, load_default=None, validate=validate.Regexp(pattern, error=message)
+    )
+
+
+def _text(setting: str, default: str | None, *checks: validate.Validator) -> fields.String:
+    return fields.String(data_key=setting, load_default=default, validate=list(checks))
+
+
+def _whole_number(setting: str, default: int, minimum: int, maximum: int) -> fields.Integer:
+    limits = validate.Range(
+        minimum, maximum, error=f"must be a whole number from {minimum} to {maximum}."
+    )
+    return fields.Integer(data_key=setting, load_default=default, validate=limits)
+
+
+class EnvironmentSchema(Schema):
+    """The environment's variables, their defaults and the checks they must pass."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    environment = _text("BILLOR_ENV", "development", validate.OneOf(["development", "production"]))
+    home = _text("BILLOR_HOME", ".billor")
+    host = _text("HOST", "127.0.0.1")
+    port = _whole_number("PORT", 8000, 1, 65535)
+    web_workers = _whole_number("WEB_CONCURRENCY", 2, 1, 64)
+    web_threads = _whole_number("WEB_THREADS", 8, 1, 64)
+    log_level = _text("LOG_LEVEL", "INFO", validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+    trusted_proxies = _whole_number("TRUSTED_PROXIES", 0, 0, 10)
+    database_url = PostgresUrl(data_key="DATABASE_URL", required=True)
+    redis_url = _url("REDIS_URL", "redis", "rediss", "unix")
+    pubsub_project_id = _text("PUBSUB_PROJECT_ID", None)
+    pubsub_emulator_host = _text("PUBSUB_EMULATOR_HOST", None)
+    pubsub_topic = _text("PUBSUB_TOPIC", "load-events")
+    pubsub_subscription = _text("PUBSUB_SUBSCRIPTION", "load-events-audit")
+    couchdb_url = _url("COUCHDB_URL", "http", "https")
+    couchdb_database = _text(
+        "COUCHDB_DATABASE",
+        "billor-audit",
+        validate.Regexp(r"^[a-z][a-z0-9_$()+/-]*$", error="is not a CouchDB database name."),
+    )
+    jwt_secret_key = fields.String(
+        data_key="JWT_SECRET_KEY",
+        required=True,
+        validate=validate.Length(min=32, error="must be at least 32 characters long."),
+    )
+    access_token_seconds = _whole_number("ACCESS_TOKEN_SECONDS", 3600, 60, 604_800)
+    demo_email = _text("DEMO_EMAIL", "demo@billor.example", validate.Email())
+    demo_password = _text("DEMO_PASSWORD", DEFAULT_DEMO_PASSWORD, validate.Length(min=8))
+
+
+def read_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Merge what the settings come from, first wins: the process's environment, `.env` in the
+    working folder, and the services file of a running local launcher.
+
+    `JWT_SECRET_KEY_FILE` names a file to take the key from, as container secrets are mounted.
+    Variables that are set but empty count as unset.
+    """
+    merged = _without_empty(environ)
+    for name, value in _without_empty(dotenv_values(".env")).items():
+        merged.setdefault(name, value)
+    services = Path(merged.get("BILLOR_HOME", ".billor")) / SERVICES_FILE
+    for name, value in _without_empty(dotenv_values(services)).items():
+        merged.setdefault(name, value)
+    key_file = merged.get("JWT_SECRET_KEY_FILE")
+    if key_file and "JWT_SECRET_KEY" not in merged:
+        try:
+            merged["JWT_SECRET_KEY"] = Path(key_file).read_text().strip()
+        except OSError as error:
+            raise ConfigError(f"JWT_SECRET_KEY_FILE cannot be read: {error.strerror}.") from error
+    return merged
+
+
+def load_config(environ: Mapping[str, str] | None = None) -> Config:
+    """Turn environment variables into a `Config`.
+
+    Takes a complete mapping instead of the process's surroundings when given one.
+    Raises `ConfigError` naming the first setting that is missing or wrong.
+    """
+    variables = read_environment() if environ is None else _without_empty(environ)
+    try:
+        values = EnvironmentSchema().load(variables)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error.normalized_messages(), variables)) from error
+    config = Config(**values | {"home": Path(values["home"]).absolute()})
+    if config.pubsub_emulator_host and not config.pubsub_project_id:
+        raise ConfigError("PUBSUB_PROJECT_ID is not set, and PUBSUB_EMULATOR_HOST needs one.")
+    return config
+
+
+def _without_empty(variables: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if value}
+
+
+def _one_line(messages: dict[str, list[str]], variables: Mapping[str, str]) -> str:
+    setting, problems = next(iter(messages.items()))
+    if setting not in variables:
+        return f"{setting} is not set: {HINTS[setting]}."
+    hint = f" ({HINTS[setting]})" if setting in HINTS else ""
+    return f"{setting} {problems[0][0].lower()}{problems[0][1:].rstrip('.')}{hint}."

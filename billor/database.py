@@ -1,0 +1,114 @@
+"""PostgreSQL: engine options, the transaction, and the one map from its errors to ours."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import TypeVar
+
+from psycopg2 import errors as postgres
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import (
+    TimeoutError as PoolTimeout,
+)
+
+from billor.config import Config
+from billor.errors import BillorError, Conflict, NotFound, Unavailable
+from billor.extensions import Base, db
+
+CONSTRAINT_CONFLICTS = {
+    "uq_users_email": "email_taken",
+    "uq_drivers_license_number": "license_number_taken",
+    "uq_assignments_active_driver": "driver_already_assigned",
+    "uq_assignments_active_load": "load_already_assigned",
+}
+TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.QueryCanceled)
+
+Row = TypeVar("Row", bound=Base)
+
+
+class Lock(Enum):
+    """Row locks, as SQLAlchemy's `with_for_update`. Neither stands in the way of foreign keys."""
+
+    CHANGE = {"key_share": True}
+    KEEP = {"read": True}
+
+
+def engine_options(config: Config) -> dict:
+    """SQLAlchemy engine options: a connection for every thread, checked before use, so that a
+    restarted PostgreSQL costs nobody an error; no statement or lock waits without end."""
+    return {
+        "pool_size": config.web_threads,
+        "max_overflow": 2,
+        "pool_timeout": 5,
+        "pool_pre_ping": True,
+        "connect_args": {
+            "connect_timeout": 3,
+            "application_name": "billor",
+            "options": "-c timezone=UTC -c statement_timeout=15s -c lock_timeout=5s",
+            "keepalives_idle": 30,
+        },
+    }
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Run the block's changes as one transaction: commit at its end, roll back if it raises.
+
+    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is away.
+    """
+    session = db.session
+    callbacks = session.info["after_commit"] = []
+    try:
+        yield
+        session.commit()
+    except SQLAlchemyError as error:
+        session.rollback()
+        raise from_database_error(error) or error from error
+    except BaseException:
+        session.rollback()
+        raise
+    for callback in dict.fromkeys(callbacks):
+        callback()
+
+
+def after_commit(callback: Callable[[], None]) -> None:
+    """Have `callback` called once after the transaction around the caller has committed."""
+    db.session.info["after_commit"].append(callback)
+
+
+def get_or_not_found(model: type[Row], id_: int, lock: Lock | None = None) -> Row:
+    """The row with this id as last committed, locked until the transaction's end if asked to.
+
+    Raises `NotFound`.
+    """
+    row = db.session.get(
+        model, id_, with_for_update=lock and lock.value, populate_existing=lock is not None
+    )
+    if row is None:
+        raise NotFound(model.__name__, id_)
+    return row
+
+
+def from_database_error(error: SQLAlchemyError) -> BillorError | None:
+    """The refusal that a database error means to a caller, or None if it is our own mistake."""
+    if isinstance(error, PoolTimeout):
+        return _busy()
+    if not isinstance(error, DBAPIError):
+        return None
+    if isinstance(error, IntegrityError):
+        code = CONSTRAINT_CONFLICTS.get(error.orig.diag.constraint_name)
+        return Conflict(code) if code else None
+    if isinstance(error.orig, TRY_AGAIN):
+        return _busy()
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return Unavailable("database_unavailable", "The database is away. Try again soon.")
+    return None
+
+
+def _busy() -> Unavailable:
+    return Unavailable("database_busy", "The database is busy. Try again in a moment.")

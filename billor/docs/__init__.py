@@ -1,0 +1,33 @@
+"""The documentation page: Swagger UI, its files served from its package and from here, no CDN."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from flask import Blueprint, Response, send_from_directory
+
+HERE = Path(__file__).parent
+SWAGGER_UI = Path(str(files("flask_swagger_ui") / "dist"))
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+
+blueprint = Blueprint("docs", __name__, url_prefix="/docs")
+
+
+@blueprint.get("")
+def page() -> Response:
+    """The page that shows /openapi.json and tries the operations out."""
+    return _file(HERE, "page.html")
+
+
+@blueprint.get("/<name>")
+def asset(name: str) -> Response:
+    """A script or style sheet of the page."""
+    return _file(HERE if name == "page.js" else SWAGGER_UI, name)
+
+
+def _file(folder: Path, name: str) -> Response:
+    response = send_from_directory(folder, name)
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    return response

@@ -1,0 +1,35 @@
+"""Wire schemas of drivers."""
+
+from marshmallow import fields, validate
+
+from billor.models import DriverStatus
+from billor.pagination import PageQuery
+from billor.schemas import Text, Timestamp, WireSchema, one_of
+
+
+class DriverSchema(WireSchema):
+    id = fields.Integer(dump_only=True)
+    name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
+    license_number = Text(max_length=64, required=True, metadata={"example": "TX-1234567"})
+    status = fields.String(
+        validate=one_of(DriverStatus),
+        metadata={"description": "Only ACTIVE drivers get loads.", "default": "ACTIVE"},
+    )
+    created_at = Timestamp(dump_only=True)
+
+
+class DriverUpdateSchema(DriverSchema):
+    """Any of the fields, none of them required."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"partial": True})
+
+
+class DriverQuery(PageQuery):
+    status = fields.String(validate=one_of(DriverStatus))
+    available = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        validate=validate.OneOf([True, False]),
+        metadata={"description": "true: active and without an active load; false: all others."},
+    )

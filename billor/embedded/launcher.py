@@ -1,0 +1,333 @@
+"""Starts every service that has no URL, then the API and the worker; stops all it started."""
+
+import fcntl
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import flask_migrate
+import psutil
+from dotenv import dotenv_values
+from sqlalchemy.exc import SQLAlchemyError
+
+import billor
+from billor import create_app
+from billor.config import SERVICES_FILE, Config, load_config, read_environment
+from billor.embedded import services
+from billor.embedded.processes import Child, Program, StartFailed
+from billor.errors import BillorError
+from billor.extensions import db
+from billor.seed import SeedRefused, seed_database
+
+PROJECT = Path(billor.__file__).parent.parent
+POLL_SECONDS = 0.2
+ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
+
+
+class Stopped(Exception):
+    """Somebody pressed Ctrl-C or sent SIGTERM."""
+
+
+class Launcher:
+    """One run of everything, with its data in BILLOR_HOME."""
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+        self._settings: dict[str, str] = {}
+        self._lock: IO[str] | None = None
+
+    def run(self) -> int:
+        """Run in the foreground until stopped or until a part dies; return the exit status."""
+        try:
+            config = self._start(echo=True)
+            print(_banner(config), flush=True)
+            return self._watch()
+        except Stopped:
+            print("\nStopping …", flush=True)
+            return 0
+        finally:
+            self._stop()
+
+    def demo(self) -> int:
+        """Start, run the endpoint script, show the audit trail it left, stop."""
+        environment = read_environment()
+        if "PORT" not in environment:
+            os.environ["PORT"] = str(services.free_port())
+        try:
+            config = self._start(echo=False)
+            url = f"http://{_visible_host(config)}:{config.port}"
+            script = subprocess.run(  # noqa: S603
+                [str(PROJECT / ENDPOINT_SCRIPT)],
+                env={**os.environ, **self._settings, "BASE_URL": url},
+                check=False,
+            )
+            if script.returncode == 0:
+                _show_audit_trail(url, config)
+            return script.returncode
+        except Stopped:
+            return 130
+        finally:
+            self._stop()
+
+    def _start(self, echo: bool) -> Config:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _raise_stopped)
+        variables = read_environment()
+        home = Path(variables.get("BILLOR_HOME", ".billor")).absolute()
+        self._take_home(home)
+        variables = read_environment()  # without what a killed launcher left in its home
+        programs: list[Program] = []
+        self._step(
+            "Preparing the data folder",
+            lambda: programs.extend(self._choose_services(home, variables)),
+        )
+        config = load_config({**variables, **self._settings})
+        _check_port(config)
+        self._start_services(home, programs)
+        _write_private(home / SERVICES_FILE, _as_env_file(self._settings))
+        self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
+        self._start_billor(home, config, echo)
+        return config
+
+    def _take_home(self, home: Path) -> None:
+        """Make the data folder ours alone, and stop what a killed launcher left running in it."""
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            self._lock = (home / "lock").open("a")
+        except OSError as error:
+            raise StartFailed(
+                f"the data folder {home} cannot be written ({error.strerror}): "
+                "set BILLOR_HOME to another one."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock = None
+            raise StartFailed(
+                f"Billor already runs with the data in {home}: stop it, or set another BILLOR_HOME "
+                "and PORT."
+            ) from error
+        self._home = home
+        (home / SERVICES_FILE).unlink(missing_ok=True)
+        _stop_leftovers(home / "children.json")
+
+    def _choose_services(self, home: Path, variables: Mapping[str, str]) -> list[Program]:
+        """The services without a URL. Their settings, and secrets of this home, become ours."""
+        kept = _secrets_of(home / "secrets.env")
+        self._settings = {"BILLOR_HOME": str(home)}
+        if "JWT_SECRET_KEY" not in variables:
+            self._settings["JWT_SECRET_KEY"] = kept["JWT_SECRET_KEY"]
+        programs = []
+        if "DATABASE_URL" not in variables:
+            programs.append(services.postgresql(home / "postgresql", kept["POSTGRESQL_PASSWORD"]))
+        if "REDIS_URL" not in variables:
+            programs.append(services.redis(home / "redis"))
+        if "PUBSUB_PROJECT_ID" not in variables and (emulator := services.pubsub_emulator()):
+            programs.append(emulator)
+        for program in programs:
+            self._settings |= program.settings
+        return programs
+
+    def _start_services(self, home: Path, programs: list[Program]) -> None:
+        children = [self._spawn(home, program) for program in programs]
+        for child in children:
+            self._step(f"Starting {child.program.name}", child.wait_until_ready)
+
+    def _start_billor(self, home: Path, config: Config, echo: bool) -> None:
+        environment = {**os.environ, **self._settings, "PYTHONUNBUFFERED": "1"}
+        url = f"http://{_visible_host(config)}:{config.port}"
+        api = Program(
+            name="api",
+            argv=[sys.executable, "-m", "gunicorn", "wsgi:app"],
+            environment=environment,
+            is_ready=lambda: _is_ready(f"{url}/readyz"),
+        )
+        worker = Program(name="worker", argv=[sys.executable, "worker.py"], environment=environment)
+        children = [self._spawn(home, program, echo) for program in (api, worker)]
+        self._step("Starting the API and the worker", children[0].wait_until_ready)
+
+    def _spawn(self, home: Path, program: Program, echo: bool = False) -> Child:
+        child = Child(program, home / "logs", echo, folder=PROJECT)
+        self._children.append(child)
+        processes = [psutil.Process(child.process.pid) for child in self._children]
+        with suppress(psutil.NoSuchProcess):
+            _write_private(
+                home / "children.json",
+                json.dumps([[process.pid, process.create_time()] for process in processes]),
+            )
+        return child
+
+    def _step(self, name: str, action: Callable[[], None]) -> None:
+        print(f"  {name} … ", end="", flush=True)
+        started = time.monotonic()
+        try:
+            action()
+        except BaseException:
+            print("", flush=True)
+            raise
+        print(f"{time.monotonic() - started:.1f} s", flush=True)
+
+    def _watch(self) -> int:
+        while True:
+            for child in self._children:
+                status = child.process.poll()
+                if status is not None:
+                    raise StartFailed(
+                        f"{child.program.name} stopped by itself (status {status}), so all of it "
+                        f"stops. Its log: {child.log_file}"
+                    )
+            time.sleep(POLL_SECONDS)
+
+    def _stop(self) -> None:
+        """Stop the API and the worker, then what they need, in spite of more signals."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        ours = [child for child in self._children if child.program.name in ("api", "worker")]
+        rest = [child for child in self._children if child not in ours]
+        for group in (ours, rest):
+            for child in group:
+                child.request_stop()
+            for child in group:
+                child.stop()
+        if self._lock is not None:
+            (self._home / SERVICES_FILE).unlink(missing_ok=True)
+            (self._home / "children.json").unlink(missing_ok=True)
+            self._lock.close()
+
+
+def _migrate_and_seed(config: Config) -> None:
+    """What `flask db upgrade` and `flask seed` do, without starting Python twice more."""
+    app = create_app(config)
+    with app.app_context():
+        try:
+            flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+            seed_database(config)
+        except SQLAlchemyError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            raise StartFailed(f"the database cannot be migrated: {reason}") from error
+        except (SeedRefused, BillorError) as error:
+            raise StartFailed(str(error)) from error
+        finally:
+            db.engine.dispose()
+
+
+def _raise_stopped(*_) -> None:
+    raise Stopped
+
+
+def _stop_leftovers(record: Path) -> None:
+    """Stop processes that a killed launcher could not; known by pid and time of start."""
+    if not record.exists():
+        return
+    leftovers = []
+    for pid, created in json.loads(record.read_text()):
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.create_time() == created:
+                process.send_signal(signal.SIGINT)  # what PostgreSQL stops at without waiting
+                leftovers.append(process)
+    if leftovers:
+        print(f"  Stopping {len(leftovers)} processes left over from a killed run …", flush=True)
+    for process in psutil.wait_procs(leftovers, timeout=15)[1]:
+        process.kill()
+    record.unlink()
+
+
+def _secrets_of(path: Path) -> dict[str, str]:
+    """The secrets of this data folder, made at first use."""
+    if not path.exists():
+        made = {
+            name: secrets.token_urlsafe(32) for name in ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD")
+        }
+        _write_private(path, _as_env_file(made))
+    return dotenv_values(path)
+
+
+def _as_env_file(variables: Mapping[str, str]) -> str:
+    return "".join(f"{name}='{value}'\n" for name, value in variables.items())
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, all of it or nothing."""
+    fresh = path.with_name(f"{path.name}.new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    fresh.rename(path)
+
+
+def _check_port(config: Config) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((config.host, config.port))
+        except OSError as error:
+            raise StartFailed(
+                f"port {config.port} cannot be used ({error.strerror}): "
+                f"try another one, e.g. `PORT={config.port + 1} make run`."
+            ) from error
+
+
+def _visible_host(config: Config) -> str:
+    return "127.0.0.1" if config.host == "0.0.0.0" else config.host  # noqa: S104
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
+            return json.load(response)["status"] == "ok"
+    except (OSError, ValueError):
+        return False
+
+
+def _show_audit_trail(url: str, config: Config) -> None:
+    """Print the newest audit documents, as the API tells them."""
+    credentials = json.dumps({"email": config.demo_email, "password": config.demo_password})
+    token = _request(f"{url}/auth/login", credentials.encode())["access_token"]
+    print("\nThe audit trail, as the worker recorded it (GET /audit?limit=8), newest first:\n")
+    for document in _request(f"{url}/audit?limit=8", token=token):
+        driver = document["payload"].get("driver", {}).get("name", "")
+        load = document["payload"]["load"]
+        print(
+            f"  {document['timestamp'][11:19]}  {document['type']:<20} load {load['id']:<4} "
+            f"{load['origin']} → {load['destination']}  {driver}"
+        )
+    print(flush=True)
+
+
+def _request(url: str, body: bytes | None = None, token: str | None = None):
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, body, headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        return json.load(response)
+
+
+def _banner(config: Config) -> str:
+    url = f"http://{_visible_host(config)}:{config.port}"
+    port = "" if config.port == 8000 else f"BASE_URL={url} "
+    bus = "Pub/Sub" if config.pubsub_project_id else "in-process bus"
+    store = "CouchDB" if config.couchdb_url else "SQLite"
+    return f"""
+  Billor is running.
+
+    API         {url}
+    Docs        {url}/docs
+    Log in as   {config.demo_email} / {config.demo_password}
+    Events      {bus} → audit documents in {store}
+    Data        {config.home}
+
+  Try, in a second terminal:   {port}scripts/test_endpoints.sh
+  Stop with Ctrl-C; the data stays.
+"""

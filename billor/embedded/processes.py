@@ -1,0 +1,113 @@
+"""Child processes: started in sessions of their own, logged, awaited, and always stopped."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+
+
+class StartFailed(Exception):
+    """Something did not start. The message is one line that says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What to run, and how to tell that it is ready."""
+
+    name: str
+    argv: Sequence[str]
+    is_ready: Callable[[], bool] = lambda: True
+    ready_seconds: float = 30
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 15
+    stdin: str = ""
+    environment: Mapping[str, str] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The settings by which others find it, e.g. `DATABASE_URL`."""
+
+
+class Child:
+    """A running program. Its output goes to a log file, and to the terminal if `echo`."""
+
+    def __init__(
+        self, program: Program, log_folder: Path, echo: bool = False, folder: Path | None = None
+    ):
+        self.program = program
+        self.log_file = log_folder / f"{program.name}.log"
+        log_folder.mkdir(parents=True, exist_ok=True)
+        self._log = self.log_file.open("w")
+        # A session of its own, so that Ctrl-C reaches the launcher only, which stops all in order.
+        self.process = subprocess.Popen(  # noqa: S603
+            program.argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if echo else self._log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=program.environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+        self.process.stdin.write(program.stdin)
+        self.process.stdin.close()
+        self._echo = Thread(target=self._copy_output, daemon=True) if echo else None
+        if self._echo:
+            self._echo.start()
+
+    def wait_until_ready(self) -> None:
+        """Raises `StartFailed` if the program ends or is not ready in time."""
+        deadline = time.monotonic() + self.program.ready_seconds
+        while not self.program.is_ready():
+            if self.process.poll() is not None:
+                raise StartFailed(f"{self.program.name} did not start. Its log: {self.log_file}")
+            if time.monotonic() > deadline:
+                raise StartFailed(
+                    f"{self.program.name} was not ready after {self.program.ready_seconds:.0f} s. "
+                    f"Its log: {self.log_file}"
+                )
+            time.sleep(0.05)
+
+    def request_stop(self) -> None:
+        """Ask the program to end."""
+        if self.process.poll() is None:
+            self.process.send_signal(self.program.stop_signal)
+
+    def stop(self) -> None:
+        """Ask the program to end, wait for it, and kill it if it does not."""
+        self.request_stop()
+        try:
+            self.process.wait(self.program.stop_seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self._echo:
+            self._echo.join(timeout=1)
+            self.process.stdout.close()
+        self._log.close()
+
+    def _copy_output(self) -> None:
+        for line in self.process.stdout:
+            self._log.write(line)
+            self._log.flush()
+            sys.stdout.write(f"{self.program.name:>6} | {line}")
+            sys.stdout.flush()
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def accepts_connections(port: int) -> bool:
+    """Whether somebody listens on the port of 127.0.0.1."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False

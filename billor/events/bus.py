@@ -1,0 +1,54 @@
+"""The bus that carries events from the relay to the consumer: what it must do, and which it is."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol
+
+from billor.config import Config
+from billor.events.event import Message
+
+
+class Delivery(Protocol):
+    """One message handed to a subscriber, who must settle it once."""
+
+    message: Message
+
+    def ack(self) -> None:
+        """Done: never deliver it again."""
+
+    def nack(self) -> None:
+        """Not done: deliver it again."""
+
+
+class Bus(Protocol):
+    """Carries messages at least once, in no certain order."""
+
+    def prepare(self) -> None:
+        """Make sure that there is a topic with its subscription. Raises if it cannot be reached."""
+
+    def publish(self, message: Message) -> Future:
+        """Send a message. The future is done when it cannot be lost any more, or has the error."""
+
+    def subscribe(
+        self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
+    ) -> None:
+        """Have every message handed to `on_delivery`, from threads of the bus, which must not
+        raise. `on_failure` is called once if no more messages will come."""
+
+    def unsubscribe(self) -> None:
+        """Stop deliveries; those not settled are delivered again, to whoever subscribes next."""
+
+    def close(self) -> None:
+        """Let go of all connections, after sending what was published."""
+
+
+def connect_bus(config: Config) -> Bus:
+    """Google Cloud Pub/Sub or its emulator if a project is set, else the bus in this process."""
+    if config.pubsub_project_id is None:
+        from billor.events.inprocess import InProcessBus
+
+        return InProcessBus()
+    # Imported here, since only a worker that uses it should pay for gRPC.
+    from billor.events.pubsub import PubSubBus
+
+    return PubSubBus(config)

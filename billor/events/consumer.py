@@ -1,0 +1,112 @@
+"""The consumer: turns messages into audit documents, and acks only what is stored.
+
+Messages arrive in threads of the bus and wait in a queue; one thread takes them in small batches.
+A message that is no event goes to the dead letters, so that it blocks nobody. While the store is
+away everything is handed back, and nothing is dropped.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Event
+
+from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
+from billor.events.bus import Delivery
+from billor.events.event import (
+    AUDIT_TYPES,
+    AuditDocument,
+    EventType,
+    MalformedEvent,
+    to_audit_document,
+)
+from billor.events.outage import Outage
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 100
+POLL_SECONDS = 0.2
+
+
+class Consumer:
+    """Feed `deliver` to a bus, and `run` in a thread of its own."""
+
+    def __init__(self, store: AuditStore, notify: Callable[[AuditDocument], None]):
+        self._store = store
+        self._notify = notify
+        self._queue: SimpleQueue[Delivery] = SimpleQueue()
+        self._stopping = Event()
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Take a message from the bus. Never raises, as the bus demands."""
+        if self._stopping.is_set():
+            delivery.nack()
+        else:
+            self._queue.put(delivery)
+
+    def run(self, stop: Event) -> None:
+        """Record what is delivered until `stop` is set; then finish what was taken before."""
+        outage = Outage("The audit store", logger)
+        while not stop.is_set():
+            batch = self._take_batch()
+            try:
+                self.record(batch)
+            except StoreUnavailable as error:
+                outage.begin_or_go_on(error, stop)
+            else:
+                if batch:
+                    outage.end()
+        self._stopping.set()
+        self._finish()
+
+    def record(self, batch: Sequence[Delivery]) -> None:
+        """Store a batch and ack it. Raises `StoreUnavailable` after giving all of it back."""
+        try:
+            self._store_batch(batch)
+        except StoreUnavailable:
+            for delivery in batch:
+                delivery.nack()
+            raise
+        for delivery in batch:
+            delivery.ack()
+
+    def _store_batch(self, batch: Sequence[Delivery]) -> None:
+        documents: list[AuditDocument] = []
+        dead: list[DeadLetter] = []
+        for delivery in batch:
+            try:
+                documents.append(to_audit_document(delivery.message.data))
+            except MalformedEvent as error:
+                dead.append(
+                    DeadLetter(delivery.message.data, delivery.message.attributes, str(error))
+                )
+        if documents:
+            saved = self._store.save(documents)
+            dead += [
+                DeadLetter.of_document(document, "another document has this id")
+                for document in saved.conflicting
+            ]
+            for document in saved.new:
+                if document["type"] == AUDIT_TYPES[EventType.LOAD_ASSIGNED]:
+                    self._notify(document)
+        if dead:
+            self._store.save_dead_letters(dead)
+            for letter in dead:
+                logger.error("Dead letter: %s", letter.reason)
+
+    def _take_batch(self) -> list[Delivery]:
+        """Up to `BATCH_SIZE` messages; waits a moment for the first, and for no other."""
+        batch: list[Delivery] = []
+        try:
+            batch.append(self._queue.get(timeout=POLL_SECONDS))
+            while len(batch) < BATCH_SIZE:
+                batch.append(self._queue.get_nowait())
+        except Empty:
+            pass
+        return batch
+
+    def _finish(self) -> None:
+        while batch := self._take_batch():
+            try:
+                self.record(batch)
+            except StoreUnavailable:
+                logger.warning("The audit store is away; unrecorded messages were given back")

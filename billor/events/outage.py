@@ -1,0 +1,31 @@
+"""Waiting out a service that is away: back-off that doubles, one log line per change of state."""
+
+import logging
+from threading import Event
+
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 10.0
+
+
+class Outage:
+    """Whether one service is away, as seen by one thread."""
+
+    def __init__(self, service: str, logger: logging.Logger):
+        self._service = service
+        self._logger = logger
+        self._wait = 0.0
+
+    def begin_or_go_on(self, error: Exception, stop: Event) -> None:
+        """Say so if this is news, and wait before the next try, or until `stop` is set."""
+        if not self._wait:
+            self._logger.warning(
+                "%s is away, waiting for it: %s: %s", self._service, type(error).__name__, error
+            )
+        self._wait = min(self._wait * 2 or FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
+        stop.wait(self._wait)
+
+    def end(self) -> None:
+        """The service answered."""
+        if self._wait:
+            self._logger.info("%s is back", self._service)
+            self._wait = 0.0

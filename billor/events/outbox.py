@@ -1,0 +1,44 @@
+"""Writing events down, in the transaction of what they tell of."""
+
+from typing import Any
+
+from billor.context import request_id
+from billor.database import after_commit
+from billor.drivers.schemas import DriverSchema
+from billor.events.event import EventType
+from billor.extensions import db
+from billor.loads.pages import load_pages
+from billor.loads.schemas import LoadSchema
+from billor.models import Assignment, Driver, Load, LoadEvent
+
+_load_schema = LoadSchema()
+_driver_schema = DriverSchema()
+
+
+def record(
+    event_type: EventType,
+    load: Load,
+    *,
+    driver: Driver | None = None,
+    assignment: Assignment | None = None,
+    **more: Any,
+) -> None:
+    """Add an event of `load` to the transaction. Its payload is the load, the driver if there is
+    one, and `more` JSON values.
+
+    No change of a load goes without its event, so this is also where cached pages become old.
+    """
+    payload = {"load": _load_schema.dump(load), **more}
+    if driver is not None:
+        payload["driver"] = _driver_schema.dump(driver)
+    db.session.add(
+        LoadEvent(
+            type=event_type.value,
+            load_id=load.id,
+            driver_id=driver and driver.id,
+            assignment_id=assignment and assignment.id,
+            payload=payload,
+            request_id=request_id.get(),
+        )
+    )
+    after_commit(load_pages.invalidate)

@@ -1,0 +1,104 @@
+"""Google Cloud Pub/Sub, or its emulator: the same code, told apart by PUBSUB_EMULATOR_HOST."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+
+from google.api_core.exceptions import AlreadyExists
+from google.api_core.retry import Retry
+from google.cloud import pubsub_v1
+from google.cloud.pubsub_v1.subscriber.futures import StreamingPullFuture
+from google.cloud.pubsub_v1.subscriber.message import Message as PubSubMessage
+
+from billor.config import Config
+from billor.events.bus import Delivery
+from billor.events.event import Message
+
+RPC_SECONDS = 10
+"""How long one call to Pub/Sub may take, its retries included."""
+ACK_DEADLINE_SECONDS = 30
+"""After this a consumer that died is given up, and its messages go to another."""
+MAX_OUTSTANDING = 1000
+"""How many messages may be on their way in one consumer."""
+
+
+class _Delivery:
+    def __init__(self, received: PubSubMessage):
+        self._received = received
+        self.message = Message(received.data, dict(received.attributes))
+
+    def ack(self) -> None:
+        self._received.ack()
+
+    def nack(self) -> None:
+        self._received.nack()
+
+
+class PubSubBus:
+    """One topic and one subscription, both made if they are not there."""
+
+    def __init__(self, config: Config):
+        if config.pubsub_emulator_host:
+            # Google's clients look for it only here; it may have come from a file.
+            os.environ["PUBSUB_EMULATOR_HOST"] = config.pubsub_emulator_host
+        self._publisher = pubsub_v1.PublisherClient(
+            batch_settings=pubsub_v1.types.BatchSettings(max_messages=200, max_latency=0.005)
+        )
+        self._subscriber = pubsub_v1.SubscriberClient()
+        self._topic = self._publisher.topic_path(config.pubsub_project_id, config.pubsub_topic)
+        self._subscription = self._subscriber.subscription_path(
+            config.pubsub_project_id, config.pubsub_subscription
+        )
+        self._pull: StreamingPullFuture | None = None
+
+    def prepare(self) -> None:
+        retry = Retry(timeout=RPC_SECONDS)
+        with suppress(AlreadyExists):
+            self._publisher.create_topic(name=self._topic, retry=retry, timeout=RPC_SECONDS)
+        with suppress(AlreadyExists):
+            self._subscriber.create_subscription(
+                request={
+                    "name": self._subscription,
+                    "topic": self._topic,
+                    "ack_deadline_seconds": ACK_DEADLINE_SECONDS,
+                    # A worker may be off for a long time; its subscription stays.
+                    "expiration_policy": {},
+                },
+                retry=retry,
+                timeout=RPC_SECONDS,
+            )
+
+    def publish(self, message: Message) -> Future:
+        return self._publisher.publish(
+            self._topic,
+            message.data,
+            retry=Retry(timeout=RPC_SECONDS),
+            timeout=RPC_SECONDS,
+            **message.attributes,
+        )
+
+    def subscribe(
+        self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
+    ) -> None:
+        self._pull = self._subscriber.subscribe(
+            self._subscription,
+            callback=lambda received: on_delivery(_Delivery(received)),
+            flow_control=pubsub_v1.types.FlowControl(max_messages=MAX_OUTSTANDING),
+            await_callbacks_on_shutdown=True,
+        )
+        self._pull.add_done_callback(
+            lambda pull: pull.cancelled() or (pull.exception() and on_failure(pull.exception()))
+        )
+
+    def unsubscribe(self) -> None:
+        pull, self._pull = self._pull, None
+        if pull is not None and not pull.done():
+            pull.cancel()
+            pull.result(timeout=RPC_SECONDS)
+
+    def close(self) -> None:
+        self.unsubscribe()
+        self._publisher.stop()
+        self._publisher.transport.close()
+        self._subscriber.close()

@@ -1,0 +1,99 @@
+"""The relay: publishes what stands in the outbox, and marks what the bus has taken.
+
+Rows are chosen by their state, never by "an id above the last one seen": ids do not commit in
+order, and rows would be passed over. A row's lock is held until its publication is settled, so a
+crash gives the row back, and any number of relays may run.
+"""
+
+import logging
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from threading import Event
+
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from billor.database import transaction
+from billor.errors import Unavailable
+from billor.events.bus import Bus
+from billor.events.event import to_message
+from billor.events.outage import Outage
+from billor.extensions import db
+from billor.models import LoadEvent
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 200
+IDLE_SECONDS = 0.1
+PUBLISH_SECONDS = 15
+"""How long a batch may take to be published before it counts as failed."""
+
+
+class PublishFailed(Exception):
+    """The bus did not take some events; they stay in the outbox."""
+
+
+class Relay:
+    """Needs an application context around every call."""
+
+    def __init__(self, bus: Bus):
+        self._bus = bus
+
+    def run(self, stop: Event) -> None:
+        """Publish whatever comes until `stop` is set, sitting out outages on either side."""
+        database, bus = Outage("PostgreSQL", logger), Outage("The event bus", logger)
+        while not stop.is_set():
+            try:
+                published = self.publish_batch()
+            except (Unavailable, SQLAlchemyError) as error:
+                database.begin_or_go_on(error, stop)
+            except PublishFailed as error:
+                database.end()
+                bus.begin_or_go_on(error, stop)
+            else:
+                database.end()
+                if published:
+                    bus.end()
+                else:
+                    stop.wait(IDLE_SECONDS)
+
+    def publish_batch(self) -> int:
+        """Publish the oldest unpublished events; return how many, 0 if there are none.
+
+        Raises `PublishFailed` when the bus refused some, after marking those it took.
+        """
+        with transaction():
+            rows = db.session.scalars(
+                select(LoadEvent)
+                .where(LoadEvent.published_at.is_(None))
+                .order_by(LoadEvent.created_at)
+                .limit(BATCH_SIZE)
+                .with_for_update(skip_locked=True, key_share=True)
+            ).all()
+            if not rows:
+                return 0
+            publications = {self._bus.publish(to_message(row)): row.id for row in rows}
+            wait_for(publications, timeout=PUBLISH_SECONDS)
+            taken = [id_ for future, id_ in publications.items() if _succeeded(future)]
+            if taken:
+                db.session.execute(
+                    update(LoadEvent)
+                    .where(LoadEvent.id.in_(taken))
+                    .values(published_at=func.clock_timestamp())
+                    .execution_options(synchronize_session=False)
+                )
+        db.session.remove()
+        if len(taken) < len(publications):
+            raise PublishFailed(_first_error(publications))
+        return len(taken)
+
+
+def _succeeded(publication: Future) -> bool:
+    return publication.done() and publication.exception() is None
+
+
+def _first_error(publications: dict[Future, object]) -> str:
+    for publication in publications:
+        if publication.done() and (error := publication.exception()):
+            return f"{type(error).__name__}: {error}"
+    return f"no answer within {PUBLISH_SECONDS} s"

@@ -1,0 +1,44 @@
+"""/healthz and /readyz."""
+
+from marshmallow import fields
+
+from billor.api import Blueprint
+from billor.health.checks import State, check_dependencies
+from billor.schemas import WireSchema, one_of
+
+blueprint = Blueprint("health", __name__, description="For load balancers and supervisors.")
+
+
+class HealthSchema(WireSchema):
+    status = fields.String(metadata={"example": "ok"})
+
+
+class ReadinessSchema(WireSchema):
+    status = fields.String(
+        metadata={
+            "description": "ok; degraded: answering, with something away; unavailable.",
+            "enum": ["ok", "degraded", "unavailable"],
+        }
+    )
+    dependencies = fields.Dict(keys=fields.String(), values=fields.String(validate=one_of(State)))
+
+
+@blueprint.route("/healthz")
+@blueprint.response(200, HealthSchema)
+@blueprint.doc(security=[])
+def healthz():
+    """Tell that the process is up."""
+    return {"status": "ok"}
+
+
+@blueprint.route("/readyz")
+@blueprint.response(200, ReadinessSchema)
+@blueprint.alt_response(503, schema=ReadinessSchema, description="PostgreSQL is away.")
+@blueprint.doc(security=[])
+def readyz():
+    """Tell the state of each dependency. Only without PostgreSQL can nothing be answered."""
+    dependencies = check_dependencies()
+    if dependencies["postgresql"] is not State.OK:
+        return {"status": "unavailable", "dependencies": dependencies}, 503
+    all_ok = all(state is State.OK for state in dependencies.values())
+    return {"status": "ok" if all_ok else "degraded", "dependencies": dependencies}

@@ -1,0 +1,169 @@
+"""The five tables. The one-active-load rule is the two partial unique indexes on assignments."""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from billor.extensions import db
+
+
+class DriverStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+
+
+class LoadStatus(StrEnum):
+    OPEN = "OPEN"
+    ASSIGNED = "ASSIGNED"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+
+class AssignmentStatus(StrEnum):
+    ASSIGNED = "ASSIGNED"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+
+# The transaction's start is the same for all its rows; events need the moment they were written,
+# which the load's row lock puts in order.
+WRITTEN_AT = func.clock_timestamp()
+
+
+def _primary_key() -> Mapped[int]:
+    return mapped_column(BigInteger, Identity(always=True), primary_key=True)
+
+
+def _timestamp(**options) -> Mapped[datetime]:
+    return mapped_column(TIMESTAMP(timezone=True), **options)
+
+
+def _status_check(statuses: type[StrEnum]) -> CheckConstraint:
+    allowed = ", ".join(f"'{status}'" for status in statuses)
+    return CheckConstraint(f"status IN ({allowed})", name="status")
+
+
+class User(db.Model):
+    __tablename__ = "users"
+
+    id: Mapped[int] = _primary_key()
+    name: Mapped[str] = mapped_column(String(200))
+    email: Mapped[str] = mapped_column(String(254))
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = _timestamp(server_default=func.now())
+
+    __table_args__ = (Index("uq_users_email", func.lower(email), unique=True),)
+
+
+class Driver(db.Model):
+    __tablename__ = "drivers"
+
+    id: Mapped[int] = _primary_key()
+    name: Mapped[str] = mapped_column(String(200))
+    license_number: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16), default=DriverStatus.ACTIVE)
+    created_at: Mapped[datetime] = _timestamp(server_default=func.now())
+
+    __table_args__ = (
+        _status_check(DriverStatus),
+        Index("uq_drivers_license_number", license_number, unique=True),
+        Index("ix_drivers_status_id", status, id),
+    )
+
+
+class Load(db.Model):
+    __tablename__ = "loads"
+
+    id: Mapped[int] = _primary_key()
+    origin: Mapped[str] = mapped_column(String(200))
+    destination: Mapped[str] = mapped_column(String(200))
+    cargo_type: Mapped[str] = mapped_column(String(100))
+    status: Mapped[str] = mapped_column(String(16), default=LoadStatus.OPEN)
+    created_at: Mapped[datetime] = _timestamp(server_default=func.now())
+    updated_at: Mapped[datetime] = _timestamp(server_default=func.now(), onupdate=func.now())
+
+    __table_args__ = (
+        _status_check(LoadStatus),
+        Index("ix_loads_status_id", status, id),
+        Index("ix_loads_origin_id", func.lower(origin), id),
+        Index("ix_loads_destination_id", func.lower(destination), id),
+        Index("ix_loads_cargo_type_id", func.lower(cargo_type), id),
+    )
+    # An update returns the times it set, with the same statement.
+    __mapper_args__ = {"eager_defaults": True}
+
+
+class Assignment(db.Model):
+    __tablename__ = "driver_load_assignments"
+
+    id: Mapped[int] = _primary_key()
+    driver_id: Mapped[int] = mapped_column(ForeignKey("drivers.id"))
+    load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
+    assigned_at: Mapped[datetime] = _timestamp(server_default=func.now())
+    closed_at: Mapped[datetime | None] = _timestamp()
+    status: Mapped[str] = mapped_column(String(16), default=AssignmentStatus.ASSIGNED)
+
+    driver: Mapped[Driver] = relationship(lazy="raise")
+    load: Mapped[Load] = relationship(lazy="raise")
+
+    __table_args__ = (
+        _status_check(AssignmentStatus),
+        CheckConstraint("(status = 'ASSIGNED') = (closed_at IS NULL)", name="closed_at"),
+        Index(
+            "uq_assignments_active_driver",
+            driver_id,
+            unique=True,
+            postgresql_where=text("status = 'ASSIGNED'"),
+        ),
+        Index(
+            "uq_assignments_active_load",
+            load_id,
+            unique=True,
+            postgresql_where=text("status = 'ASSIGNED'"),
+        ),
+        Index("ix_assignments_driver_id_id", driver_id, id),
+        Index("ix_assignments_load_id_id", load_id, id),
+        Index("ix_assignments_status_id", status, id),
+    )
+    __mapper_args__ = {"eager_defaults": True}
+
+
+class LoadEvent(db.Model):
+    """One step of a load's life, and at the same time the outbox: unpublished while
+    `published_at` is null."""
+
+    __tablename__ = "load_events"
+
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
+    type: Mapped[str] = mapped_column(String(32))
+    load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
+    driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
+    assignment_id: Mapped[int | None] = mapped_column(ForeignKey("driver_load_assignments.id"))
+    payload: Mapped[dict] = mapped_column(JSONB)
+    request_id: Mapped[str | None] = mapped_column(String(128))
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    published_at: Mapped[datetime | None] = _timestamp()
+
+    __table_args__ = (
+        Index("ix_load_events_load_id_created_at", load_id, created_at),
+        Index(
+            "ix_load_events_unpublished",
+            created_at,
+            postgresql_where=text("published_at IS NULL"),
+        ),
+    )

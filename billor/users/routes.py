@@ -1,0 +1,36 @@
+"""/users."""
+
+from billor.api import PAGE_HEADERS, Blueprint
+from billor.pagination import PageQuery, page_headers
+from billor.users import service
+from billor.users.schemas import UserSchema
+
+blueprint = Blueprint(
+    "users", __name__, url_prefix="/users", description="The people who may log in."
+)
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(UserSchema)
+@blueprint.response(201, UserSchema)
+@blueprint.problems(409)
+def create_user(fields):
+    """Create a user."""
+    return service.create_user(**fields)
+
+
+@blueprint.route("")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, UserSchema(many=True), headers=PAGE_HEADERS)
+def list_users(query):
+    """List users, newest first."""
+    page = service.list_users(**query)
+    return page.items, page_headers(page)
+
+
+@blueprint.route("/<id:user_id>")
+@blueprint.response(200, UserSchema)
+@blueprint.problems(404)
+def get_user(user_id):
+    """Show a user."""
+    return service.get_user(user_id)

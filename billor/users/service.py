@@ -1,0 +1,28 @@
+"""The rules of users."""
+
+from sqlalchemy import select
+
+from billor.auth.passwords import hash_password
+from billor.database import get_or_not_found, transaction
+from billor.extensions import db
+from billor.models import User
+from billor.pagination import Page, paginate
+
+
+def create_user(name: str, email: str, password: str | None = None) -> User:
+    """Create a user; without a password they cannot log in. Raises `Conflict` `email_taken`."""
+    password_hash = hash_password(password) if password is not None else None
+    user = User(name=name, email=email, password_hash=password_hash)
+    with transaction():
+        db.session.add(user)
+    return user
+
+
+def get_user(user_id: int) -> User:
+    """Raises `NotFound`."""
+    return get_or_not_found(User, user_id)
+
+
+def list_users(limit: int, cursor: int | None = None) -> Page:
+    """Users, newest first."""
+    return paginate(select(User), User.id, cursor, limit)

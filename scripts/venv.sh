@@ -1,0 +1,45 @@
+#!/bin/sh
+# Makes .venv, or brings it up to date, with what a requirements file pins: scripts/venv.sh FILE
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() { printf 'billor: %s\n' "$1" >&2; exit 1; }
+
+is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+python=
+for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 python; do
+  if is_recent "$candidate"; then python=$candidate; break; fi
+done
+[ -n "$python" ] || fail 'Python 3.11 or newer was not found: install it, or name it with PYTHON=…'
+
+# Done before, from the same file with the same Python?
+stamp=.venv/installed-$1
+wanted=$("$python" --version; cat "$1")
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+  exit 0
+fi
+
+echo "Installing into .venv with $("$python" --version), this once …"
+if [ "$(.venv/bin/python --version 2>/dev/null)" != "$("$python" --version)" ]; then
+  rm -rf .venv
+  "$python" -m venv .venv >/dev/null 2>&1 ||
+    fail "$python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: python3-venv)."
+fi
+
+# A dot for every package: pip alone is either mute or a flood. Compiling only what gets imported
+# halves the time.
+log=.venv/install.log
+failed=.venv/install-failed
+rm -f "$failed"
+{ .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-compile \
+    --requirement "$1" 2>&1 || touch "$failed"; } |
+  tee "$log" | while read -r line; do
+    case $line in Collecting* | Installing*) printf . ;; esac
+  done
+echo
+if [ -e "$failed" ]; then
+  grep '^ERROR' "$log" | tail -n 3 >&2
+  fail "the packages could not be installed. All that pip said: $log"
+fi
+printf '%s' "$wanted" >"$stamp"
