@@ -1,5 +1,5 @@
 # One image for the API, the worker and the migrations.
-ARG PYTHON=python:3.12-slim
+ARG PYTHON=python:3.13-slim
 
 FROM ${PYTHON} AS build
 COPY requirements.txt .
@@ -15,11 +15,12 @@ COPY --from=build /venv /venv
 WORKDIR /app
 COPY billor billor
 COPY migrations migrations
-COPY scripts/container-setup.sh scripts/container-check.py scripts/
+COPY scripts/container-setup.sh scripts/
 COPY gunicorn.conf.py worker.py wsgi.py ./
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 BILLOR_HOME=/var/lib/billor
 USER billor
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "scripts/container-check.py"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", \
+    "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 CMD ["gunicorn", "wsgi:app"]

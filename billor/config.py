@@ -93,6 +93,12 @@ def _whole_number(setting: str, default: int, minimum: int, maximum: int) -> fie
     return fields.Integer(data_key=setting, load_default=default, validate=limits)
 
 
+# https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
+PUBSUB_NAME = validate.Regexp(
+    r"^(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}$", error="is not a Pub/Sub resource name."
+)
+
+
 class EnvironmentSchema(Schema):
     """The environment's variables, their defaults and the checks they must pass."""
 
@@ -103,7 +109,7 @@ class EnvironmentSchema(Schema):
     home = _text("BILLOR_HOME", ".billor")
     host = _text("HOST", "127.0.0.1")
     port = _whole_number("PORT", 8000, 1, 65535)
-    web_workers = _whole_number("WEB_CONCURRENCY", 2, 1, 64)
+    web_workers = _whole_number("WEB_WORKERS", 2, 1, 64)
     web_threads = _whole_number("WEB_THREADS", 8, 1, 64)
     log_level = _text("LOG_LEVEL", "INFO", validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     trusted_proxies = _whole_number("TRUSTED_PROXIES", 0, 0, 10)
@@ -111,8 +117,8 @@ class EnvironmentSchema(Schema):
     redis_url = _url("REDIS_URL", "redis", "rediss", "unix")
     pubsub_project_id = _text("PUBSUB_PROJECT_ID", None)
     pubsub_emulator_host = _text("PUBSUB_EMULATOR_HOST", None)
-    pubsub_topic = _text("PUBSUB_TOPIC", "load-events")
-    pubsub_subscription = _text("PUBSUB_SUBSCRIPTION", "load-events-audit")
+    pubsub_topic = _text("PUBSUB_TOPIC", "load-events", PUBSUB_NAME)
+    pubsub_subscription = _text("PUBSUB_SUBSCRIPTION", "load-events-audit", PUBSUB_NAME)
     couchdb_url = _url("COUCHDB_URL", "http", "https")
     couchdb_database = _text(
         "COUCHDB_DATABASE",

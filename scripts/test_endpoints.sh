@@ -8,7 +8,8 @@ base_url=${BASE_URL:-http://127.0.0.1:${PORT:-8000}}
 email=${DEMO_EMAIL:-demo@billor.example}
 password=${DEMO_PASSWORD:-demo-password}
 run="$(date +%s)-$$"   # makes names unique, so that the script can run again and again
-audit_seconds=10       # how long the worker may take
+start_seconds=15       # how long the API may take to start
+audit_seconds=10       # how long the worker may take to record an event
 
 token= status= headers= body=
 scratch=$(mktemp -d)
@@ -72,6 +73,10 @@ audit_has() {
 first_audit_id() { sed -nE 's/.*"_id" *: *"([^"]*)".*/\1/p' <<<"$body" | head -n 1; }
 
 echo "Billor at $base_url"
+for ((try = 0; try < start_seconds * 2; try++)); do  # it may be starting this very moment
+  if curl --silent --fail --max-time 5 --output /dev/null "$base_url/healthz"; then break; fi
+  sleep 0.5
+done
 
 step '1. Log in'
 request GET /loads

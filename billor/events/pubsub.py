@@ -17,8 +17,8 @@ from billor.events.event import Message
 
 RPC_SECONDS = 10
 """How long one call to Pub/Sub may take, its retries included."""
-ACK_DEADLINE_SECONDS = 30
-"""After this a consumer that died is given up, and its messages go to another."""
+ACK_DEADLINE_SECONDS = 10
+"""How long after a consumer died its messages go to another; live ones are given more time."""
 MAX_OUTSTANDING = 1000
 """How many messages may be on their way in one consumer."""
 
@@ -35,11 +35,25 @@ class _Delivery:
         self._received.nack()
 
 
+def _end_stream(pull: StreamingPullFuture) -> None:
+    """Close our half of the stream and let the emulator close its own.
+
+    The emulator never forgets a stream that was cancelled, as `cancel()` does, and goes on
+    sending it its share of the messages, which then wait out their ack deadline one by one.
+    The client has no public way to end a stream instead.
+    """
+    manager = pull._StreamingPullFuture__manager
+    manager._rpc._request_queue.put(None)
+    with suppress(TimeoutError):
+        pull.exception(timeout=RPC_SECONDS)
+
+
 class PubSubBus:
     """One topic and one subscription, both made if they are not there."""
 
     def __init__(self, config: Config):
-        if config.pubsub_emulator_host:
+        self._emulated = config.pubsub_emulator_host is not None
+        if self._emulated:
             # Google's clients look for it only here; it may have come from a file.
             os.environ["PUBSUB_EMULATOR_HOST"] = config.pubsub_emulator_host
         self._publisher = pubsub_v1.PublisherClient(
@@ -87,13 +101,20 @@ class PubSubBus:
             flow_control=pubsub_v1.types.FlowControl(max_messages=MAX_OUTSTANDING),
             await_callbacks_on_shutdown=True,
         )
-        self._pull.add_done_callback(
-            lambda pull: pull.cancelled() or (pull.exception() and on_failure(pull.exception()))
-        )
+
+        def tell_failure(pull: StreamingPullFuture) -> None:
+            if self._pull is pull and (error := pull.exception()):
+                on_failure(error)
+
+        self._pull.add_done_callback(tell_failure)
 
     def unsubscribe(self) -> None:
         pull, self._pull = self._pull, None
-        if pull is not None and not pull.done():
+        if pull is None or pull.done():
+            return
+        if self._emulated:
+            _end_stream(pull)
+        if not pull.done():
             pull.cancel()
             pull.result(timeout=RPC_SECONDS)
 

@@ -3,7 +3,9 @@
 import argparse
 import logging
 import signal
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 
 from flask import Flask
@@ -20,7 +22,10 @@ from billor.events.relay import Relay
 logger = logging.getLogger(__name__)
 
 ROLES = ("relay", "consumer")
-STOP_SECONDS = 10
+HEARTBEAT_FILE = "worker.alive"
+"""In BILLOR_HOME; touched every `BEAT_SECONDS`."""
+BEAT_SECONDS = 10
+STOP_SECONDS = 8
 """How long the work in hand may take to finish once told to stop."""
 
 
@@ -32,8 +37,6 @@ class Worker:
         self._bus = bus
         self._store = store
         self._roles = roles
-        self._stop_relay = Event()
-        self._stop_consumer = Event()
         self._done = Event()
         self._failed = False
 
@@ -45,16 +48,23 @@ class Worker:
         """Work until `stop` is called or something fails for good; return the exit status."""
         if not self._prepare():
             return 0
-        threads = []
+        threads: dict[Thread, Event] = {}
         if "consumer" in self._roles:
             consumer = Consumer(self._store, notify_driver)
-            threads.append(self._start("consumer", lambda: consumer.run(self._stop_consumer)))
+            threads |= self._start("consumer", consumer.run)
             self._bus.subscribe(consumer.deliver, self._fail)
         if "relay" in self._roles:
-            threads.append(self._start("relay", self._run_relay))
+            threads |= self._start("relay", self._run_relay)
+        self._beat()
         logger.info("Worker started: %s", " and ".join(self._roles))
-        self._done.wait()
+        while not self._done.wait(BEAT_SECONDS):
+            self._beat()
         return self._shut_down(threads)
+
+    def _beat(self) -> None:
+        """Tell a supervisor, by the age of a file, that we are well; a dead thread ends us."""
+        with suppress(OSError):
+            (self._app.config["BILLOR"].home / HEARTBEAT_FILE).touch()
 
     def _prepare(self) -> bool:
         """Wait until bus and store are there; False if told to stop before."""
@@ -73,36 +83,42 @@ class Worker:
                     break
         return not self._done.is_set()
 
-    def _run_relay(self) -> None:
+    def _run_relay(self, stop: Event) -> None:
         with self._app.app_context():
-            Relay(self._bus).run(self._stop_relay)
+            Relay(self._bus).run(stop)
 
-    def _start(self, name: str, target: Callable[[], None]) -> Thread:
+    def _start(self, name: str, run: Callable[[Event], None]) -> dict[Thread, Event]:
+        """Run this in a thread; return it with the event that stops it."""
+        stop = Event()
+
         def guarded() -> None:
             try:
-                target()
+                run(stop)
             except Exception as error:
                 self._fail(error)
 
         thread = Thread(target=guarded, name=name, daemon=True)
         thread.start()
-        return thread
+        return {thread: stop}
 
     def _fail(self, error: Exception) -> None:
         logger.critical("Stopping: %s: %s", type(error).__name__, error)
         self._failed = True
         self._done.set()
 
-    def _shut_down(self, threads: list[Thread]) -> int:
+    def _shut_down(self, threads: dict[Thread, Event]) -> int:
+        """Stop the threads one after the other; return the exit status."""
         logger.info("Worker stopping")
+        deadline = time.monotonic() + STOP_SECONDS
         # The relay first: on the in-process bus it waits for the consumer to take its batch.
-        for stop in (self._stop_relay, self._stop_consumer):
+        for thread, stop in reversed(threads.items()):
             stop.set()
-        for thread in reversed(threads):
-            thread.join(STOP_SECONDS)
+            thread.join(max(0.0, deadline - time.monotonic()))
+        unfinished = [thread.name for thread in threads if thread.is_alive()]
+        if unfinished:
+            logger.error("Not finished in time: %s", ", ".join(unfinished))
         self._bus.close()
         self._store.close()
-        unfinished = any(thread.is_alive() for thread in threads)
         logger.info("Worker stopped")
         return 1 if self._failed or unfinished else 0
 

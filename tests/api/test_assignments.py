@@ -1,0 +1,119 @@
+"""Assignments over HTTP: one life of each, and every refusal."""
+
+import pytest
+
+
+def test_a_load_is_assigned_completed_and_stays_completed(client):
+    driver, load = client.make_driver(), client.make_load()
+
+    answer = client.post("/assignments", {"driverId": driver["id"], "loadId": load["id"]})
+    assignment = answer.json
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/assignments/{assignment['id']}"
+    assert assignment == {
+        "id": assignment["id"],
+        "driverId": driver["id"],
+        "loadId": load["id"],
+        "status": "ASSIGNED",
+        "assignedAt": assignment["assignedAt"],
+        "closedAt": None,
+    }
+    shown = client.get(answer.headers["Location"]).json
+    assert shown["driver"] == driver
+    assert shown["load"]["status"] == "ASSIGNED"
+
+    completed = client.close(assignment, "COMPLETED")
+    assert completed["status"] == "COMPLETED"
+    assert completed["closedAt"] >= completed["assignedAt"]
+    assert completed["load"]["status"] == "COMPLETED"
+
+    for status in ("COMPLETED", "CANCELLED"):
+        answer = client.patch(f"/assignments/{assignment['id']}/status", {"status": status})
+        assert (answer.status_code, answer.json["code"]) == (409, "assignment_not_active")
+
+
+def test_a_cancelled_assignment_frees_the_driver_and_opens_the_load_again(client):
+    driver, load = client.make_driver(), client.make_load()
+    client.close(client.assign(driver, load), "CANCELLED")
+    assert client.get(f"/loads/{load['id']}").json["status"] == "OPEN"
+    client.assign(driver, load)
+
+
+def refused(client, driver_id, load_id):
+    answer = client.post("/assignments", {"driverId": driver_id, "loadId": load_id})
+    return answer.status_code, answer.json["code"], answer.json.get("assignmentId")
+
+
+def test_a_driver_with_an_active_load_is_refused_another_and_told_which_is_in_the_way(client):
+    driver, load, other = client.make_driver(), client.make_load(), client.make_load()
+    assignment = client.assign(driver, load)
+    expected = (409, "driver_already_assigned", assignment["id"])
+    assert refused(client, driver["id"], other["id"]) == expected
+    assert refused(client, driver["id"], load["id"]) == expected
+    assert client.get(f"/loads/{other['id']}").json["status"] == "OPEN"
+
+
+def test_a_load_that_has_a_driver_is_refused_to_another(client):
+    load, other = client.make_load(), client.make_driver("TX-2")
+    assignment = client.assign(client.make_driver(), load)
+    assert refused(client, other["id"], load["id"]) == (
+        409,
+        "load_already_assigned",
+        assignment["id"],
+    )
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "COMPLETED"])
+def test_only_open_loads_are_assigned(client, status):
+    driver, load = client.make_driver(), client.make_load()
+    if status == "COMPLETED":
+        client.close(client.assign(driver, load), "COMPLETED")
+    else:
+        client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
+    assert refused(client, driver["id"], load["id"]) == (409, "load_not_open", None)
+
+
+def test_inactive_drivers_get_no_loads(client):
+    driver, load = client.make_driver(status="INACTIVE"), client.make_load()
+    assert refused(client, driver["id"], load["id"]) == (409, "driver_inactive", None)
+
+
+def test_unknown_ids_are_404(client):
+    driver, load = client.make_driver(), client.make_load()
+    assert refused(client, driver["id"] + 1, load["id"]) == (404, "driver_not_found", None)
+    assert refused(client, driver["id"], load["id"] + 1) == (404, "load_not_found", None)
+    assert client.get("/assignments/1").status_code == 404
+    answer = client.patch("/assignments/1/status", {"status": "COMPLETED"})
+    assert (answer.status_code, answer.json["code"]) == (404, "assignment_not_found")
+
+
+@pytest.mark.parametrize("status", ["ASSIGNED", "OPEN", "completed", "", None, 1])
+def test_an_assignment_can_only_become_completed_or_cancelled(client, status):
+    assignment = client.assign(client.make_driver(), client.make_load())
+    answer = client.patch(f"/assignments/{assignment['id']}/status", {"status": status})
+    assert answer.status_code == 422
+    assert list(answer.json["errors"]) == ["status"]
+
+
+def test_assignments_are_listed_newest_first_and_filtered(client):
+    driver, other = client.make_driver(), client.make_driver("TX-2")
+    first = client.assign(driver, client.make_load())
+    client.close(first, "COMPLETED")
+    second = client.assign(driver, client.make_load())
+    third = client.assign(other, client.make_load())
+
+    def ids(query=""):
+        return [assignment["id"] for assignment in client.get(f"/assignments{query}").json]
+
+    assert ids() == [third["id"], second["id"], first["id"]]
+    assert ids(f"?driverId={driver['id']}") == [second["id"], first["id"]]
+    assert ids(f"?loadId={third['loadId']}") == [third["id"]]
+    assert ids("?status=ASSIGNED") == [third["id"], second["id"]]
+    assert ids(f"?status=COMPLETED&driverId={other['id']}") == []
+
+
+def test_an_assignment_takes_five_statements(client, statements):
+    driver, load = client.make_driver(), client.make_load()
+    with statements:
+        client.assign(driver, load)
+    assert len(statements.sent) == 5, statements.sent

@@ -1,0 +1,145 @@
+"""What tests share: a migrated PostgreSQL and a Redis, both real; the app over them; clients.
+
+Services are embedded ones, started once a session, unless TEST_DATABASE_URL or TEST_REDIS_URL
+names others. Code under test commits for real; tables and Redis are emptied after each test.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from billor import create_app
+from billor.config import Config, load_config
+from billor.embedded import services
+from billor.embedded.launcher import PROJECT
+from billor.embedded.processes import Child, Program
+from billor.extensions import cache, db
+from tests.support.client import ApiClient, log_in
+from tests.support.statements import StatementRecorder
+
+DEMO_EMAIL = "demo@billor.example"
+DEMO_PASSWORD = "demo-password"
+TABLES = "users, drivers, loads, driver_load_assignments, load_events"
+
+
+@pytest.fixture(scope="session")
+def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Program], Child]]:
+    """Start a program, wait until it is ready, and stop it at the end of the session."""
+    children: list[Child] = []
+    folder = tmp_path_factory.mktemp("services")
+
+    def start(program: Program) -> Child:
+        children.append(Child(program, folder / f"logs-{len(children)}"))
+        children[-1].wait_until_ready()
+        return children[-1]
+
+    yield start
+    for child in reversed(children):
+        child.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(start_service, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An empty database's URL."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        return url
+    program = services.postgresql(
+        tmp_path_factory.mktemp("postgresql") / "data", "test-password", durable=False
+    )
+    start_service(program)
+    return program.settings["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def redis_url(start_service, tmp_path_factory: pytest.TempPathFactory) -> str:
+    if url := os.environ.get("TEST_REDIS_URL"):
+        return url
+    program = services.redis(tmp_path_factory.mktemp("redis"))
+    start_service(program)
+    return program.settings["REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def emulator_settings(start_service) -> dict[str, str]:
+    """PUBSUB_PROJECT_ID and PUBSUB_EMULATOR_HOST of Google's emulator, started for the session."""
+    program = services.pubsub_emulator()
+    if program is None:
+        pytest.skip("Google's Pub/Sub emulator is not installed: the Pub/Sub bus is NOT tested")
+    start_service(program)
+    return dict(program.settings)
+
+
+@pytest.fixture(scope="session")
+def settings(
+    postgresql_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The environment of the app under test: in-process bus, audit documents in SQLite."""
+    return {
+        "DATABASE_URL": postgresql_url,
+        "REDIS_URL": redis_url,
+        "BILLOR_HOME": str(tmp_path_factory.mktemp("home")),
+        "JWT_SECRET_KEY": "a-key-for-tests-only-0123456789abcdef",
+        "DEMO_EMAIL": DEMO_EMAIL,
+        "DEMO_PASSWORD": DEMO_PASSWORD,
+    }
+
+
+@pytest.fixture(scope="session")
+def config(settings: dict[str, str]) -> Config:
+    return load_config(settings)
+
+
+@pytest.fixture(scope="session")
+def _migrated_app(config: Config) -> Iterator[Flask]:
+    app = create_app(config)
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+        cache.cache.client.close()
+
+
+@pytest.fixture
+def app(_migrated_app: Flask) -> Iterator[Flask]:
+    """The app on empty tables, an empty Redis and an empty audit store."""
+    yield _migrated_app
+    with _migrated_app.app_context():
+        db.session.rollback()
+        db.session.execute(text(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE"))
+        db.session.commit()
+        cache.cache.client.flushdb()
+        cache.cache.answered()
+        config: Config = _migrated_app.config["BILLOR"]
+    for file in Path(config.home).glob("audit.sqlite3*"):
+        file.unlink()
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[None]:
+    """An application context, for tests that call services."""
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> ApiClient:
+    """A client without a token."""
+    return ApiClient(app.test_client())
+
+
+@pytest.fixture
+def client(app: Flask, anonymous: ApiClient) -> ApiClient:
+    """A client that is logged in, as the only user."""
+    return log_in(app, DEMO_EMAIL, DEMO_PASSWORD)
+
+
+@pytest.fixture
+def statements(app: Flask) -> StatementRecorder:
+    """Records the SQL statements that are sent while it is used as a context manager."""
+    return StatementRecorder(app)

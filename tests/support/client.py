@@ -1,0 +1,67 @@
+"""A client that speaks the API's JSON."""
+
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from billor.users.service import create_user
+
+
+class ApiClient:
+    """Flask's test client, with a bearer token if given and shorthands for making things."""
+
+    def __init__(self, client: FlaskClient, token: str | None = None):
+        self._client = client
+        self.token = token
+
+    def request(self, method: str, path: str, body: Any = None, **options) -> TestResponse:
+        """Send `body` as JSON, if there is one; `options` are those of Flask's test client."""
+        headers = dict(options.pop("headers", {}))
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        if body is not None:
+            options["json"] = body
+        return self._client.open(path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options) -> TestResponse:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options) -> TestResponse:
+        return self.request("POST", path, body, **options)
+
+    def patch(self, path: str, body: Any = None, **options) -> TestResponse:
+        return self.request("PATCH", path, body, **options)
+
+    def make_driver(self, license_number: str = "TX-1", **fields) -> dict:
+        body = {"name": "Alex Carter", "licenseNumber": license_number, **fields}
+        return self._created(self.post("/drivers", body))
+
+    def make_load(self, **fields) -> dict:
+        body = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
+        return self._created(self.post("/loads", body | fields))
+
+    def assign(self, driver: dict, load: dict) -> dict:
+        body = {"driverId": driver["id"], "loadId": load["id"]}
+        return self._created(self.post("/assignments", body))
+
+    def close(self, assignment: dict, status: str) -> dict:
+        answer = self.patch(f"/assignments/{assignment['id']}/status", {"status": status})
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+    @staticmethod
+    def _created(answer: TestResponse) -> dict:
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
+
+def log_in(app: Flask, email: str, password: str) -> ApiClient:
+    """Create a user and a client with their token."""
+    with app.app_context():
+        create_user("Demo Dispatcher", email, password)
+    client = app.test_client()
+    answer = client.post("/auth/login", json={"email": email, "password": password})
+    assert answer.status_code == 200, answer.text
+    return ApiClient(client, answer.json["access_token"])

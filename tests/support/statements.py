@@ -1,0 +1,27 @@
+"""Counting SQL statements."""
+
+from flask import Flask
+from sqlalchemy import event
+
+from billor.extensions import db
+
+
+class StatementRecorder:
+    """`with recorder: …` collects the statements sent meanwhile in `recorder.sent`; what begins
+    and ends transactions is not among them."""
+
+    def __init__(self, app: Flask):
+        with app.app_context():
+            self._engine = db.engine
+        self.sent: list[str] = []
+
+    def __enter__(self) -> "StatementRecorder":
+        self.sent.clear()
+        event.listen(self._engine, "before_cursor_execute", self._record)
+        return self
+
+    def __exit__(self, *_) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._record)
+
+    def _record(self, _connection, _cursor, statement, _parameters, _context, _many) -> None:
+        self.sent.append(statement)
