@@ -20,7 +20,7 @@ compile() { # compile FILE [OPTION …]
 
 compile requirements.txt
 compile requirements-embedded.txt --extra embedded --constraint requirements.txt
-compile requirements-dev.txt --extra embedded --extra dev --constraint requirements.txt
+compile requirements-dev.txt --extra embedded --extra dev --constraint requirements-embedded.txt
 
 [ "$folder" = . ] || for file in requirements*.txt; do
   cmp -s "$file" "$folder/$file" || { echo "$file is not in step with pyproject.toml: make lock" >&2; exit 1; }

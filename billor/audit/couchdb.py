@@ -9,11 +9,11 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from threading import Lock
+from threading import local
 from typing import TypeVar
 
 import couchdb
-from couchdb.http import PreconditionFailed, ResourceNotFound, Session
+from couchdb.http import PreconditionFailed, ResourceConflict, ResourceNotFound, Session
 
 from billor.audit.store import (
     AuditDocument,
@@ -49,16 +49,14 @@ class CouchStore:
     def __init__(self, url: str, database: str):
         self._url = url
         self._name = database
-        self._lock = Lock()
-        self._server: couchdb.Server | None = None
+        self._local = local()
 
     def prepare(self) -> None:
         with _errors_translated():
             self._make_databases()
 
     def ping(self) -> None:
-        with _errors_translated():
-            self._database(self._name).info()
+        self._run(lambda: self._database(self._name).info())
 
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
         return self._run(lambda: self._save(documents))
@@ -77,11 +75,12 @@ class CouchStore:
                     startkey=[*prefix, *(after or (AFTER_ALL_TEXTS,))],
                     endkey=prefix,
                     descending=True,
-                    skip=1 if after else 0,
-                    limit=limit,
+                    # The position's own document, if it is there and matches, is one too many.
+                    limit=limit + bool(after),
                     include_docs=True,
                 )
-            ]
+                if after is None or row.key[-2:] != list(after)
+            ][:limit]
         )
 
     def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
@@ -96,8 +95,12 @@ class CouchStore:
             for letter in letters
         ]
         results = self._run(lambda: self._database(self._dead_letters_name).update(documents))
+        if len(results) != len(documents):
+            raise StoreUnavailable("not every dead letter was answered for")
         for stored, _, error in results:
-            if not stored:
+            # Nobody else has these ids: a conflict is with the same letter, sent by the client
+            # before a connection broke.
+            if not stored and not isinstance(error, ResourceConflict):
                 raise StoreUnavailable(f"a dead letter was refused: {error}")
 
     def dead_letters(self) -> list[DeadLetter]:
@@ -116,7 +119,7 @@ class CouchStore:
         )
 
     def close(self) -> None:
-        self._server = None
+        self._local = local()
 
     @property
     def _dead_letters_name(self) -> str:
@@ -138,7 +141,8 @@ class CouchStore:
         audit = self._database(self._name)
         design = audit.get(VIEWS) or {"_id": VIEWS}
         if design.get("views") != DESIGN["views"]:
-            audit.save(design | DESIGN)
+            with suppress(ResourceConflict):  # another process was faster
+                audit.save(design | DESIGN)
 
     def _save(self, documents: Sequence[AuditDocument]) -> Saved:
         database = self._database(self._name)
@@ -150,10 +154,10 @@ class CouchStore:
         return Saved(new, self._different(database, refused))
 
     def _connect(self) -> couchdb.Server:
-        with self._lock:
-            if self._server is None:
-                self._server = couchdb.Server(self._url, session=Session(timeout=TIMEOUT_SECONDS))
-            return self._server
+        # One a thread: after a large error page the client's pool holds a connection twice.
+        if not hasattr(self._local, "server"):
+            self._local.server = couchdb.Server(self._url, session=Session(timeout=TIMEOUT_SECONDS))
+        return self._local.server
 
     def _database(self, name: str) -> couchdb.Database:
         # Not `server[name]`, which asks the server whether it is there first.

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from billor.audit.store import (
 BUSY_SECONDS = 5
 """How long to wait for another process's write."""
 SCHEMA = """
-PRAGMA journal_mode = WAL;
 CREATE TABLE IF NOT EXISTS audit (
     id TEXT PRIMARY KEY,
     load_id INTEGER NOT NULL,
@@ -120,7 +119,8 @@ class SqliteStore:
     def dead_letters(self) -> list[DeadLetter]:
         with self._open() as connection:
             rows = connection.execute(
-                "SELECT data, attributes, reason, received_at FROM dead_letters ORDER BY number"
+                "SELECT data, attributes, reason, received_at FROM dead_letters"
+                " ORDER BY received_at, number"
             ).fetchall()
         return [
             DeadLetter(data, json.loads(attributes), reason, datetime.fromisoformat(received_at))
@@ -134,7 +134,15 @@ class SqliteStore:
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
             with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as connection:
-                connection.executescript(SCHEMA)
+                self._make_tables(connection)
                 yield connection
         except sqlite3.Error as error:
             raise StoreUnavailable(str(error)) from error
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
+        # Lets readers go on while another process writes. It cannot be switched on while another
+        # process is making the file; then the next call does it.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+        if connection.execute("PRAGMA user_version").fetchone() == (0,):
+            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = 1; COMMIT;")

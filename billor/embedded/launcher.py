@@ -27,6 +27,7 @@ from billor.config import SERVICES_FILE, Config, load_config, read_environment
 from billor.embedded import services
 from billor.embedded.processes import Child, Program, StartFailed
 from billor.errors import BillorError
+from billor.events.worker import HEARTBEAT_FILE
 from billor.extensions import db
 from billor.seed import SeedRefused, seed_database
 
@@ -66,7 +67,7 @@ class Launcher:
             os.environ["PORT"] = str(services.free_port())
         try:
             config = self._start(echo=False)
-            url = f"http://{_visible_host(config)}:{config.port}"
+            url = _url(config)
             script = subprocess.run(  # noqa: S603
                 [str(PROJECT / ENDPOINT_SCRIPT)],
                 env={**os.environ, **self._settings, "BASE_URL": url},
@@ -87,11 +88,7 @@ class Launcher:
         home = Path(variables.get("BILLOR_HOME", ".billor")).absolute()
         self._take_home(home)
         variables = read_environment()  # without what a killed launcher left in its home
-        programs: list[Program] = []
-        self._step(
-            "Preparing the data folder",
-            lambda: programs.extend(self._choose_services(home, variables)),
-        )
+        programs = self._choose_services(home, variables)
         config = load_config({**variables, **self._settings})
         _check_port(config)
         self._start_services(home, programs)
@@ -129,12 +126,12 @@ class Launcher:
         if "JWT_SECRET_KEY" not in variables:
             self._settings["JWT_SECRET_KEY"] = kept["JWT_SECRET_KEY"]
         programs = []
-        if "DATABASE_URL" not in variables:
-            programs.append(services.postgresql(home / "postgresql", kept["POSTGRESQL_PASSWORD"]))
         if "REDIS_URL" not in variables:
             programs.append(services.redis(home / "redis"))
         if "PUBSUB_PROJECT_ID" not in variables and (emulator := services.pubsub_emulator()):
             programs.append(emulator)
+        if "DATABASE_URL" not in variables:
+            programs.append(services.postgresql(home / "postgresql", kept["POSTGRESQL_PASSWORD"]))
         for program in programs:
             self._settings |= program.settings
         return programs
@@ -146,16 +143,22 @@ class Launcher:
 
     def _start_billor(self, home: Path, config: Config, echo: bool) -> None:
         environment = {**os.environ, **self._settings, "PYTHONUNBUFFERED": "1"}
-        url = f"http://{_visible_host(config)}:{config.port}"
+        heartbeat = home / HEARTBEAT_FILE
+        heartbeat.unlink(missing_ok=True)
+        worker = Program(
+            name="worker",
+            argv=[sys.executable, "worker.py"],
+            environment=environment,
+            is_ready=heartbeat.exists,
+        )
         api = Program(
             name="api",
             argv=[sys.executable, "-m", "gunicorn", "wsgi:app"],
             environment=environment,
-            is_ready=lambda: _is_ready(f"{url}/readyz"),
+            is_ready=lambda: _is_ready(f"{_url(config)}/readyz"),
         )
-        worker = Program(name="worker", argv=[sys.executable, "worker.py"], environment=environment)
-        children = [self._spawn(home, program, echo) for program in (api, worker)]
-        self._step("Starting the API and the worker", children[0].wait_until_ready)
+        for child in [self._spawn(home, program, echo) for program in (worker, api)]:
+            self._step(f"Starting the {child.program.name}", child.wait_until_ready)
 
     def _spawn(self, home: Path, program: Program, echo: bool = False) -> Child:
         child = Child(program, home / "logs", echo, folder=PROJECT)
@@ -278,8 +281,10 @@ def _check_port(config: Config) -> None:
             ) from error
 
 
-def _visible_host(config: Config) -> str:
-    return "127.0.0.1" if config.host == "0.0.0.0" else config.host  # noqa: S104
+def _url(config: Config) -> str:
+    """Where a browser on this machine finds the API."""
+    everywhere = config.host == "0.0.0.0"  # noqa: S104
+    return f"http://{'127.0.0.1' if everywhere else config.host}:{config.port}"
 
 
 def _is_ready(url: str) -> bool:
@@ -315,7 +320,7 @@ def _request(url: str, body: bytes | None = None, token: str | None = None):
 
 
 def _banner(config: Config) -> str:
-    url = f"http://{_visible_host(config)}:{config.port}"
+    url = _url(config)
     port = "" if config.port == 8000 else f"BASE_URL={url} "
     bus = "Pub/Sub" if config.pubsub_project_id else "in-process bus"
     store = "CouchDB" if config.couchdb_url else "SQLite"

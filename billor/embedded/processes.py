@@ -21,6 +21,7 @@ class Program:
 
     name: str
     argv: Sequence[str]
+    prepare: Callable[[], None] = lambda: None
     is_ready: Callable[[], bool] = lambda: True
     ready_seconds: float = 30
     stop_signal: signal.Signals = signal.SIGTERM
@@ -40,6 +41,7 @@ class Child:
         self.program = program
         self.log_file = log_folder / f"{program.name}.log"
         log_folder.mkdir(parents=True, exist_ok=True)
+        program.prepare()
         self._log = self.log_file.open("w")
         # A session of its own, so that Ctrl-C reaches the launcher only, which stops all in order.
         self.process = subprocess.Popen(  # noqa: S603

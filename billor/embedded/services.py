@@ -39,21 +39,12 @@ def postgresql(folder: Path, password: str, *, durable: bool = True) -> Program:
     Raises `StartFailed`.
     """
     programs = _bundled_postgresql()
-    version_file = folder / "PG_VERSION"
-    if version_file.exists():
-        version = version_file.read_text().strip()
-        if version != POSTGRESQL_VERSION:
-            raise StartFailed(
-                f"{folder} was made by PostgreSQL {version}, and this is {POSTGRESQL_VERSION}: "
-                "dump and restore it, or choose another BILLOR_HOME."
-            )
-    else:
-        _initialise_cluster(folder, programs / "initdb", password)
     port = free_port()
     url = f"postgresql://{DATABASE}:{password}@127.0.0.1:{port}/{DATABASE}"
     speed = [] if durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
     return Program(
         name="postgresql",
+        prepare=lambda: _prepare_cluster(folder, programs / "initdb", password),
         argv=[
             *_as_unprivileged_user(folder),
             *(str(programs / "postgres"), "-D", str(folder), "-p", str(port)),
@@ -107,6 +98,20 @@ def pubsub_emulator() -> Program | None:
     )
 
 
+def _prepare_cluster(folder: Path, initdb: Path, password: str) -> None:
+    """Make the folder a data folder of our version of PostgreSQL, unless it is one."""
+    version_file = folder / "PG_VERSION"
+    if not version_file.exists():
+        _initialise_cluster(folder, initdb, password)
+        return
+    version = version_file.read_text().strip()
+    if version != POSTGRESQL_VERSION:
+        raise StartFailed(
+            f"{folder} was made by PostgreSQL {version}, and this is {POSTGRESQL_VERSION}: "
+            "dump and restore it, or choose another BILLOR_HOME."
+        )
+
+
 def _initialise_cluster(folder: Path, initdb: Path, password: str) -> None:
     # Made aside and then renamed, so that an interrupted set-up is simply done anew.
     fresh = folder.with_name(f"{folder.name}.new")
@@ -140,7 +145,8 @@ def _initialise_cluster(folder: Path, initdb: Path, password: str) -> None:
 def _as_unprivileged_user(folder: Path) -> Sequence[str]:
     """What to put before a command that refuses to run as root, if that is who we are.
 
-    The capability lets it reach its files below folders that only root may enter.
+    The capability lets it reach its files below folders that only root may enter; the secure bit
+    has access(2) know of it too.
     """
     if os.geteuid() != 0:
         return ()
@@ -153,12 +159,13 @@ def _as_unprivileged_user(folder: Path) -> Sequence[str]:
     return (
         *("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"),
         *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+        "--securebits=+no_setuid_fixup",
     )
 
 
 def _unprivileged_user(folder: Path) -> pwd.struct_passwd:
-    """The owner of the folder, or `nobody` for one of root's."""
-    owner = folder.stat().st_uid
+    """The owner of the folder, or `nobody` for one that is root's or not there yet."""
+    owner = folder.stat().st_uid if folder.exists() else 0
     return pwd.getpwuid(owner) if owner != 0 else pwd.getpwnam("nobody")
 
 

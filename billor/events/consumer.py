@@ -17,6 +17,7 @@ from billor.events.event import (
     AuditDocument,
     EventType,
     MalformedEvent,
+    Message,
     to_audit_document,
 )
 from billor.events.outage import Outage
@@ -71,19 +72,20 @@ class Consumer:
 
     def _store_batch(self, batch: Sequence[Delivery]) -> None:
         documents: list[AuditDocument] = []
+        messages: list[Message] = []  # those of the documents
         dead: list[DeadLetter] = []
-        for delivery in batch:
+        for message in (delivery.message for delivery in batch):
             try:
-                documents.append(to_audit_document(delivery.message.data))
+                documents.append(to_audit_document(message.data))
+                messages.append(message)
             except MalformedEvent as error:
-                dead.append(
-                    DeadLetter(delivery.message.data, delivery.message.attributes, str(error))
-                )
+                dead.append(DeadLetter(message.data, message.attributes, str(error)))
         if documents:
             saved = self._store.save(documents)
             dead += [
-                DeadLetter.of_document(document, "another document has this id")
-                for document in saved.conflicting
+                DeadLetter(message.data, message.attributes, "another document has this id")
+                for document, message in zip(documents, messages, strict=True)
+                if document in saved.conflicting
             ]
             for document in saved.new:
                 if document["type"] == AUDIT_TYPES[EventType.LOAD_ASSIGNED]:

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import RAISE, ValidationError, fields, validate
 
 from billor.models import LoadEvent
-from billor.schemas import Timestamp, WireSchema
+from billor.schemas import Id, Timestamp, WireSchema
 
 
 class EventType(StrEnum):
@@ -48,9 +48,9 @@ class EventSchema(WireSchema):
 
     id = fields.UUID(required=True)
     type = fields.String(required=True, validate=validate.OneOf([t.value for t in EventType]))
-    driver_id = fields.Integer(required=True, allow_none=True, strict=True)
-    load_id = fields.Integer(required=True, strict=True)
-    assignment_id = fields.Integer(required=True, allow_none=True, strict=True)
+    driver_id = Id(required=True, allow_none=True)
+    load_id = Id(required=True)
+    assignment_id = Id(required=True, allow_none=True)
     payload = fields.Dict(required=True)
     timestamp = Timestamp(required=True)
     request_id = fields.String(required=True, allow_none=True)
@@ -91,6 +91,8 @@ def to_audit_document(data: bytes) -> AuditDocument:
     """
     try:
         body = json.loads(data)
+        # Not everything that Python reads as JSON can be stored: NaN, lone surrogates.
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
         _schema.load(body)
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}") from error

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
-from google.api_core.exceptions import AlreadyExists
+from google.api_core.exceptions import AlreadyExists, PermissionDenied
 from google.api_core.retry import Retry
 from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.subscriber.futures import StreamingPullFuture
@@ -17,6 +17,8 @@ from billor.events.event import Message
 
 RPC_SECONDS = 10
 """How long one call to Pub/Sub may take, its retries included."""
+END_SECONDS = 2
+"""How long the end of deliveries is waited for; what is not acked by then comes again."""
 ACK_DEADLINE_SECONDS = 10
 """How long after a consumer died its messages go to another; live ones are given more time."""
 MAX_OUTSTANDING = 1000
@@ -45,7 +47,7 @@ def _end_stream(pull: StreamingPullFuture) -> None:
     manager = pull._StreamingPullFuture__manager
     manager._rpc._request_queue.put(None)
     with suppress(TimeoutError):
-        pull.exception(timeout=RPC_SECONDS)
+        pull.exception(timeout=END_SECONDS)
 
 
 class PubSubBus:
@@ -68,9 +70,10 @@ class PubSubBus:
 
     def prepare(self) -> None:
         retry = Retry(timeout=RPC_SECONDS)
-        with suppress(AlreadyExists):
+        # Whoever may only publish and subscribe is given both ready-made.
+        with suppress(AlreadyExists, PermissionDenied):
             self._publisher.create_topic(name=self._topic, retry=retry, timeout=RPC_SECONDS)
-        with suppress(AlreadyExists):
+        with suppress(AlreadyExists, PermissionDenied):
             self._subscriber.create_subscription(
                 request={
                     "name": self._subscription,
@@ -116,7 +119,8 @@ class PubSubBus:
             _end_stream(pull)
         if not pull.done():
             pull.cancel()
-            pull.result(timeout=RPC_SECONDS)
+            with suppress(TimeoutError):
+                pull.result(timeout=END_SECONDS)
 
     def close(self) -> None:
         self.unsubscribe()

@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         _time("created_at"),
         sa.PrimaryKeyConstraint("id", name="pk_drivers"),
-        sa.CheckConstraint("status IN ('ACTIVE', 'INACTIVE')", name="ck_drivers_status"),
+        sa.CheckConstraint("status IN ('ACTIVE', 'INACTIVE')", name=op.f("ck_drivers_status")),
     )
     op.create_index("uq_drivers_license_number", "drivers", ["license_number"], unique=True)
     op.create_index("ix_drivers_status_id", "drivers", ["status", "id"])
@@ -61,7 +61,7 @@ def upgrade() -> None:
         _time("updated_at"),
         sa.PrimaryKeyConstraint("id", name="pk_loads"),
         sa.CheckConstraint(
-            "status IN ('OPEN', 'ASSIGNED', 'COMPLETED', 'CANCELLED')", name="ck_loads_status"
+            "status IN ('OPEN', 'ASSIGNED', 'COMPLETED', 'CANCELLED')", name=op.f("ck_loads_status")
         ),
     )
     op.create_index("ix_loads_status_id", "loads", ["status", "id"])
@@ -85,11 +85,11 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint(
             "status IN ('ASSIGNED', 'COMPLETED', 'CANCELLED')",
-            name="ck_driver_load_assignments_status",
+            name=op.f("ck_driver_load_assignments_status"),
         ),
         sa.CheckConstraint(
             "(status = 'ASSIGNED') = (closed_at IS NULL)",
-            name="ck_driver_load_assignments_closed_at",
+            name=op.f("ck_driver_load_assignments_closed_at"),
         ),
     )
     for name in ("driver", "load"):

@@ -1,0 +1,222 @@
+"""Logging in, its rate limit, and every way in which a token can be wrong."""
+
+import base64
+import json
+import time
+
+import jwt
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+
+from billor.auth import passwords
+from billor.auth.attempts import count_attempt
+from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
+from tests.support.answers import assert_problem
+from tests.support.apps import another_app, dead_address
+from tests.support.client import ApiClient
+
+FAILURES_A_MINUTE = 20
+OTHER_KEY = "another-key-for-tests-0123456789abcdef"
+
+
+def log_in(api, email=DEMO_EMAIL, password=DEMO_PASSWORD, address="127.0.0.1", **headers):
+    return api.post(
+        "/auth/login",
+        {"email": email, "password": password},
+        environ_base={"REMOTE_ADDR": address},
+        headers=headers,
+    )
+
+
+def test_a_right_password_gives_a_token_that_opens_the_rest(client, anonymous, config):
+    answer = log_in(anonymous)
+    assert answer.status_code == 200
+    assert answer.json == {
+        "access_token": answer.json["access_token"],
+        "token_type": "Bearer",
+        "expires_in": config.access_token_seconds,
+    }
+    (user,) = client.get("/users").json
+    claims = jwt.decode(answer.json["access_token"], config.jwt_secret_key, ["HS256"])
+    assert claims["sub"] == str(user["id"])
+    assert claims["exp"] - claims["iat"] == config.access_token_seconds
+
+    anonymous.token = answer.json["access_token"]
+    assert anonymous.get("/loads").status_code == 200
+
+
+@pytest.mark.parametrize("email", [DEMO_EMAIL.upper(), f"  {DEMO_EMAIL.title()} "])
+def test_an_email_address_is_known_in_any_case(client, email):
+    assert log_in(client, email).status_code == 200
+
+
+class CountingHasher(PasswordHasher):
+    """Remembers which hashes passwords were checked against."""
+
+    def __init__(self):
+        super().__init__(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+        self.checked = []
+
+    def verify(self, hash, password):  # noqa: A002 - the library's name
+        self.checked.append(hash)
+        return super().verify(hash, password)
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        pytest.param(DEMO_EMAIL, "wrong", id="wrong password"),
+        pytest.param(DEMO_EMAIL, DEMO_PASSWORD.upper(), id="wrong case"),
+        pytest.param(DEMO_EMAIL, f" {DEMO_PASSWORD} ", id="spaces around"),
+        pytest.param("nobody@billor.example", "nobody", id="unknown email"),
+        pytest.param("no email address at all", DEMO_PASSWORD, id="no email address"),
+        pytest.param("silent@billor.example", "nobody", id="user without a password"),
+    ],
+)
+def test_every_wrong_login_gets_the_same_answer_for_the_same_work(
+    client, monkeypatch, email, password
+):
+    client.post("/users", {"name": "Silent", "email": "silent@billor.example"})
+    hasher = CountingHasher()
+    monkeypatch.setattr(passwords, "_hasher", hasher)
+    problem = assert_problem(log_in(client, email, password), 401, "invalid_credentials")
+    assert problem["detail"] == "The email address or the password is wrong."
+    # The same time for all: one check each, against a hash that is as hard as a user's.
+    (checked,) = hasher.checked
+    assert extract_parameters(checked) == extract_parameters(passwords.hash_password("any"))
+
+
+@pytest.fixture
+def without_redis(settings, client):
+    """A client of an app whose Redis is away."""
+    with another_app(settings, REDIS_URL=f"redis://{dead_address()}/0") as app:
+        yield ApiClient(app.test_client(), client.token)
+
+
+@pytest.mark.parametrize(
+    ("api", "address"), [("client", "192.0.2.1"), ("without_redis", "192.0.2.2")]
+)
+def test_the_21st_failed_login_from_an_address_is_refused_and_successes_never_count(
+    request, client, api, address
+):
+    api = request.getfixturevalue(api)
+    for attempt in range(FAILURES_A_MINUTE):
+        if attempt % 5 == 0:
+            assert log_in(api, address=address).status_code == 200
+        assert_problem(log_in(api, password="wrong", address=address), 401, "invalid_credentials")
+
+    for password in ("wrong", DEMO_PASSWORD):
+        refused = log_in(api, password=password, address=address)
+        assert_problem(refused, 429, "too_many_attempts")
+        assert 1 < int(refused.headers["Retry-After"]) <= 60
+    assert log_in(api, address="192.0.2.3").status_code == 200
+
+
+def fail_often(app, address):
+    with app.app_context():
+        for _ in range(FAILURES_A_MINUTE):
+            count_attempt(address)
+
+
+def test_nobody_escapes_the_limit_by_claiming_another_address(app, client):
+    fail_often(app, "192.0.2.4")
+    headers = {"X-Forwarded-For": "192.0.2.5", "Forwarded": "for=192.0.2.5"}
+    refused = log_in(client, address="192.0.2.4", **headers)
+    assert_problem(refused, 429, "too_many_attempts")
+
+
+def test_behind_a_trusted_proxy_each_client_has_a_limit_of_its_own(settings, app, client):
+    fail_often(app, "192.0.2.6")
+    with another_app(settings, TRUSTED_PROXIES="1") as proxied:
+        api = ApiClient(proxied.test_client())
+        # What stands left of the last address was put there by the client.
+        refused = log_in(api, **{"X-Forwarded-For": "192.0.2.7, 192.0.2.6"})
+        assert_problem(refused, 429, "too_many_attempts")
+        assert log_in(api, **{"X-Forwarded-For": "192.0.2.6, 192.0.2.7"}).status_code == 200
+
+
+def test_a_login_that_postgresql_could_not_answer_is_no_failed_one(settings, client):
+    dead = f"postgresql://user@{dead_address()}/name"
+    with another_app(settings, DATABASE_URL=dead) as app:
+        api = ApiClient(app.test_client())
+        codes = {
+            log_in(api, address="192.0.2.8").json["code"] for _ in range(FAILURES_A_MINUTE + 1)
+        }
+    assert codes == {"database_unavailable"}
+
+
+def claims(**changes):
+    now = int(time.time())
+    usual = {"sub": "1", "iat": now, "nbf": now, "exp": now + 60, "jti": "1", "type": "access"}
+    return usual | {"fresh": False} | changes
+
+
+def forged(key, algorithm="HS256", **changes):
+    return jwt.encode(claims(**changes), key, algorithm)
+
+
+def tampered(token):
+    """The same token in the name of another user."""
+    head, body, signature = token.split(".")
+    content = json.loads(base64.urlsafe_b64decode(body + "=="))
+    content["sub"] = "2"
+    body = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+    return f"{head}.{body}.{signature}"
+
+
+def test_a_token_made_as_ours_are_is_taken(client, config):
+    # Or else the refusals below would prove nothing.
+    client.token = forged(config.jwt_secret_key)
+    assert client.get("/loads").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "make_header"),
+    [
+        pytest.param("token_missing", lambda key: "", id="empty"),
+        pytest.param("token_missing", lambda key: "Basic ZGVtbzpkZW1v", id="basic"),
+        pytest.param("token_missing", lambda key: forged(key), id="no scheme"),
+        pytest.param("token_invalid", lambda key: "Bearer", id="no token"),
+        pytest.param("token_invalid", lambda key: f"Bearer {forged(key)} more", id="more"),
+        pytest.param("token_invalid", lambda key: "Bearer abc", id="no jwt"),
+        pytest.param("token_invalid", lambda key: "Bearer a.b.c", id="no jwt either"),
+        pytest.param("token_invalid", lambda key: "Bearer \xe9", id="not ASCII"),
+        pytest.param("token_expired", lambda key: f"Bearer {forged(key, exp=1)}", id="expired"),
+        pytest.param(
+            "token_invalid",
+            lambda key: f"Bearer {forged(key, nbf=int(time.time()) + 600)}",
+            id="not yet valid",
+        ),
+        pytest.param(
+            "token_invalid", lambda key: f"Bearer {forged(key, type='refresh')}", id="refresh"
+        ),
+        pytest.param("token_invalid", lambda key: f"Bearer {forged(OTHER_KEY)}", id="other key"),
+        pytest.param(
+            "token_invalid",
+            lambda key: f"Bearer {forged(OTHER_KEY, exp=1)}",
+            id="other key and expired",
+        ),
+        pytest.param("token_invalid", lambda key: f"Bearer {forged(None, 'none')}", id="alg none"),
+        pytest.param("token_invalid", lambda key: f"Bearer {tampered(forged(key))}", id="tampered"),
+        pytest.param(
+            "token_invalid",
+            lambda key: f"Bearer {forged(key).rpartition('.')[0]}.",
+            id="signature cut off",
+        ),
+    ],
+)
+def test_a_wrong_token_opens_nothing(anonymous, config, code, make_header):
+    header = make_header(config.jwt_secret_key)
+    answer = anonymous.get("/loads", headers={"Authorization": header})
+    assert_problem(answer, 401, code)
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_token_counts_in_its_header_only(anonymous, config):
+    token = forged(config.jwt_secret_key)
+    for options in (
+        {"query_string": {"access_token": token, "jwt": token}},
+        {"headers": {"Cookie": f"access_token_cookie={token}; access_token={token}"}},
+        {"body": {"access_token": token}},
+    ):
+        assert_problem(anonymous.get("/users", **options), 401, "token_missing")

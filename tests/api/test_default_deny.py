@@ -1,0 +1,47 @@
+"""Without a token everything is closed but what is listed here."""
+
+import pytest
+from werkzeug.routing import Rule
+
+from billor import create_app
+from tests.support.answers import assert_problem
+
+PUBLIC = {
+    "/auth/login",
+    "/healthz",
+    "/readyz",
+    "/docs",
+    "/docs/<name>",
+    "/openapi.json",
+}
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH")
+
+
+def address_of(rule: Rule) -> str:
+    values = {name: "page.js" if name == "name" else 1 for name in rule.arguments}
+    _, address = rule.build(values)
+    return address
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_rule_but_the_public_ones_demands_a_token(app, anonymous, method):
+    rules = [rule for rule in app.url_map.iter_rules() if method in rule.methods]
+    answered = set()
+    for rule in rules:
+        with anonymous.request(method, address_of(rule)) as answer:
+            if answer.status_code != 401:
+                answered.add(rule.rule)
+    assert answered == PUBLIC & {rule.rule for rule in rules}
+
+
+def test_no_rule_has_a_method_that_was_not_tried(app):
+    rules = list(app.url_map.iter_rules())
+    assert len(rules) > len(PUBLIC)
+    assert set().union(*(rule.methods for rule in rules)) <= set(METHODS)
+
+
+@pytest.mark.usefixtures("app")
+def test_a_route_that_was_forgotten_is_closed_too(config):
+    fresh = create_app(config)
+    fresh.add_url_rule("/forgotten", view_func=lambda: "open")
+    assert_problem(fresh.test_client().get("/forgotten"), 401, "token_missing")

@@ -1,0 +1,76 @@
+"""The headers that every answer has, errors included."""
+
+import uuid
+
+import pytest
+
+from tests.support.apps import client_with_token
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+ANSWERS = [
+    ("GET", "/loads", 200),
+    ("POST", "/loads", 415),
+    ("GET", "/loads?limit=0", 422),
+    ("GET", "/loads/1", 404),
+    ("GET", "/nowhere", 404),
+    ("DELETE", "/loads", 405),
+    ("GET", "/healthz", 200),
+    ("GET", "/openapi.json", 200),
+    ("GET", "/docs", 200),
+    ("GET", "/docs/page.js", 200),
+    ("GET", "/docs/nothing.js", 404),
+    ("GET", "/drivers", 500),
+]
+
+
+@pytest.fixture
+def client(app):
+    return client_with_token(app)
+
+
+def break_drivers(**_):
+    raise RuntimeError
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
+def test_every_answer_has_the_security_headers_and_a_request_id(
+    client, monkeypatch, method, path, status
+):
+    monkeypatch.setattr("billor.drivers.service.list_drivers", break_drivers)
+    with client.request(method, path, headers={"X-Request-ID": "mine"}) as answer:
+        assert answer.status_code == status
+        for name, value in SECURITY.items():
+            assert answer.headers.getlist(name) == [value]
+        (policy,) = answer.headers.getlist("Content-Security-Policy")
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers.getlist("X-Request-ID") == ["mine"]
+
+
+def test_who_has_no_token_gets_them_too(anonymous):
+    answer = anonymous.get("/loads", headers={"X-Request-ID": "mine"})
+    assert answer.status_code == 401
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Request-ID"] == "mine"
+
+
+def test_a_sane_request_id_is_echoed(anonymous):
+    for given in ("1", "a" * 128, str(uuid.uuid4()), "a.b_c:d/e+f=g-h"):
+        answer = anonymous.get("/healthz", headers={"X-Request-ID": given})
+        assert answer.headers["X-Request-ID"] == given
+
+
+def test_any_other_is_replaced(anonymous):
+    strange = ("a b", "<script>", 'a"b', "a\\b", "a;b", "a%0d%0ab", "a\tb", "\xe9")
+    for given in ("", " ", "a" * 129, *strange):
+        answer = anonymous.get("/healthz", headers={"X-Request-ID": given})
+        assert uuid.UUID(answer.headers["X-Request-ID"]).version == 4, given
+
+
+def test_requests_without_an_id_get_one_each(anonymous):
+    ids = {anonymous.get("/healthz").headers["X-Request-ID"] for _ in range(3)}
+    assert len(ids) == 3

@@ -1,0 +1,201 @@
+"""GET /loads from Redis: what is a hit, what makes pages old, and what happens without Redis."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from billor.extensions import cache
+from billor.loads.pages import load_pages
+from tests.support.apps import another_app, client_with_token, dead_address
+from tests.support.client import ApiClient
+from tests.support.redis_wire import RedisWire
+
+PATIENCE = 10
+"""Seconds after which something that should come soon will not come."""
+
+
+@pytest.fixture
+def client(app):
+    return client_with_token(app)
+
+
+@pytest.fixture
+def wire(monkeypatch) -> RedisWire:
+    return RedisWire(monkeypatch)
+
+
+def listed(client, address="/loads"):
+    """How the list was answered, and the list."""
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    return answer.headers["X-Cache"], answer.json
+
+
+def test_the_second_reader_gets_the_same_page_without_sql_in_one_round_trip(
+    client, statements, wire
+):
+    for _ in range(3):
+        client.make_load()
+    first = client.get("/loads?limit=2")
+    assert first.headers["X-Cache"] == "MISS"
+    wire.sent.clear()
+    with statements:
+        second = client.get("/loads?limit=2")
+    assert second.headers["X-Cache"] == "HIT"
+    assert second.data == first.data
+    for name in ("Content-Type", "Link"):
+        assert second.headers[name] == first.headers[name]
+    assert statements.sent == []
+    assert wire.sent == ["MGET"]
+
+
+def test_each_query_has_its_own_page_whatever_the_order_of_its_parameters(client):
+    client.make_load()
+    queries = ["", "?status=OPEN", "?status=CANCELLED", "?limit=1", "?limit=1&status=OPEN"]
+    assert [listed(client, f"/loads{query}")[0] for query in queries] == ["MISS"] * 5
+    assert [listed(client, f"/loads{query}")[0] for query in queries] == ["HIT"] * 5
+    assert listed(client, "/loads?status=OPEN&limit=1")[0] == "HIT"
+    assert listed(client, "/loads?status=CANCELLED") == ("HIT", [])
+
+
+def test_bad_queries_are_refused_the_second_time_too(client):
+    for _ in range(2):
+        assert client.get("/loads?limit=0").status_code == 422
+        assert client.get("/loads?unknown=1").status_code == 422
+
+
+WRITES = {
+    "create": lambda client, things: client.make_load(),
+    "update": lambda client, things: client.patch(
+        f"/loads/{things['load']['id']}", {"origin": "Elsewhere"}
+    ),
+    "cancel the load": lambda client, things: client.patch(
+        f"/loads/{things['load']['id']}", {"status": "CANCELLED"}
+    ),
+    "assign": lambda client, things: client.assign(things["driver"], things["load"]),
+    "complete": lambda client, things: client.close(things["assignment"], "COMPLETED"),
+    "cancel": lambda client, things: client.close(things["assignment"], "CANCELLED"),
+}
+
+
+@pytest.fixture
+def things(client):
+    busy, assigned = client.make_driver("TX-1"), client.make_load()
+    return {
+        "assignment": client.assign(busy, assigned),
+        "driver": client.make_driver("TX-2"),
+        "load": client.make_load(),
+    }
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_every_write_makes_all_pages_old_in_one_round_trip(client, things, wire, write):
+    queries = ("/loads", "/loads?status=ASSIGNED")
+    before = [listed(client, query)[1] for query in queries]
+    assert [listed(client, query)[0] for query in queries] == ["HIT", "HIT"]
+
+    wire.sent.clear()
+    write(client, things)
+    assert len(wire.sent) == 1
+
+    for query in queries:
+        assert listed(client, query)[0] == "MISS"
+    status, loads = listed(client)
+    assert (status, loads != before[0]) == ("HIT", True)
+    # This one is not cached.
+    assert loads == [client.get(f"/loads/{load['id']}").json for load in loads]
+
+
+def test_what_changes_no_load_leaves_the_pages(client, things, wire):
+    listed(client)
+    wire.sent.clear()
+    load, assignment = things["load"], things["assignment"]
+    client.patch(f"/loads/{load['id']}", {"origin": load["origin"]})
+    refused = [
+        client.patch(f"/loads/{assignment['loadId']}", {"origin": "Elsewhere"}),
+        client.post("/assignments", {"driverId": assignment["driverId"], "loadId": load["id"]}),
+        client.post("/loads", {}),
+    ]
+    assert [answer.status_code for answer in refused] == [409, 409, 422]
+    assert wire.sent == []
+    assert listed(client)[0] == "HIT"
+
+
+@pytest.mark.parametrize("url", ["redis://{dead}/0", ""], ids=["away", "not configured"])
+def test_without_redis_everything_is_answered_from_postgresql(settings, client, url):
+    with another_app(settings, REDIS_URL=url.format(dead=dead_address())) as app:
+        api = ApiClient(app.test_client(), client.token)
+        load = api.make_load()
+        for _ in range(2):
+            assert listed(api) == ("BYPASS", [load])
+        assignment = api.assign(api.make_driver(), load)
+        assert listed(api)[1][0]["status"] == "ASSIGNED"
+        api.close(assignment, "COMPLETED")
+        assert listed(api)[1][0]["status"] == "COMPLETED"
+
+
+def test_an_invalidation_that_failed_is_made_up_before_the_next_page(client, wire):
+    wire.pause_after_failure(0)
+    client.make_load()
+    listed(client)
+    assert listed(client)[0] == "HIT"
+
+    wire.cut = True
+    new = client.make_load()
+    status, loads = listed(client)
+    assert (status, loads[0]) == ("BYPASS", new)
+
+    wire.cut = False
+    status, loads = listed(client)
+    assert (status, loads[0]) == ("MISS", new)
+    assert listed(client)[0] == "HIT"
+
+
+@pytest.mark.parametrize("evict", [False, True], ids=["", "generation evicted meanwhile"])
+def test_a_page_computed_before_a_write_is_never_served_after_it(client, app, monkeypatch, evict):
+    old = client.make_load()
+    computed, written = Event(), Event()
+    store = load_pages.store
+
+    def store_late(lookup, text):
+        computed.set()
+        assert written.wait(PATIENCE)
+        store(lookup, text)
+
+    monkeypatch.setattr(load_pages, "store", store_late)
+    slow = ApiClient(app.test_client(), client.token)
+    with ThreadPoolExecutor() as pool:
+        frozen = pool.submit(listed, slow)
+        assert computed.wait(PATIENCE)
+        new = client.make_load()
+        if evict:
+            with app.app_context():
+                cache.cache.client.delete("billor:loads:generation")
+        written.set()
+        assert frozen.result(PATIENCE) == ("MISS", [old])
+
+    assert listed(client) == ("MISS", [new, old])
+    assert listed(client) == ("HIT", [new, old])
+
+
+def test_an_evicted_generation_does_not_revive_old_pages(client, app):
+    old = client.make_load()
+    listed(client)
+    new = client.make_load()
+    with app.app_context():
+        assert cache.cache.client.delete("billor:loads:generation") == 1
+    assert listed(client) == ("MISS", [new, old])
+
+
+def test_redis_holds_texts_for_a_minute(client, app):
+    load = client.make_load()
+    listed(client, "/loads?status=OPEN")
+    with app.app_context():
+        redis = cache.cache.client
+        (key,) = set(redis.keys("billor:loads:*")) - {b"billor:loads:generation"}
+        generation, cursor, page = redis.get(key).decode().split("\n")
+        assert generation == redis.get("billor:loads:generation").decode()
+        assert (cursor, json.loads(page)) == ("", [load])
+        assert 0 < redis.ttl(key) <= 60

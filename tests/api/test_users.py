@@ -1,0 +1,93 @@
+"""Users over HTTP: their life, their passwords, and who may have which email address."""
+
+import pytest
+from argon2 import extract_parameters
+from argon2.low_level import Type
+from sqlalchemy import select
+
+from billor.extensions import db
+from billor.models import User
+from tests.support.answers import assert_problem
+
+DANA = {"name": "Dana Dispatcher", "email": "Dana@billor.example"}
+
+
+def test_a_user_is_created_shown_and_listed(client):
+    answer = client.post("/users", DANA | {"password": "a-good-password"})
+    user = answer.json
+    assert answer.status_code == 201
+    assert user == {**DANA, "id": user["id"], "createdAt": user["createdAt"]}
+    assert client.get(f"/users/{user['id']}").json == user
+    assert client.get("/users").json[0] == user
+    assert_problem(client.get(f"/users/{user['id'] + 1}"), 404, "user_not_found")
+
+
+def stored_hash(app, user):
+    with app.app_context():
+        return db.session.scalar(select(User.password_hash).where(User.id == user["id"]))
+
+
+def test_a_password_is_stored_as_a_salted_argon2id_hash(client, app):
+    # Characters that other hashes would cut or refuse.
+    password = " pässwörd\x00🚚 "
+    users = [
+        client.post("/users", {"name": "N", "email": f"{n}@billor.example", "password": password})
+        for n in range(2)
+    ]
+    hashes = [stored_hash(app, user.json) for user in users]
+    assert hashes[0] != hashes[1]
+    for password_hash in hashes:
+        parameters = extract_parameters(password_hash)
+        assert parameters.type is Type.ID
+        # OWASP's least.
+        assert parameters.memory_cost >= 19 * 1024
+        assert parameters.time_cost >= 2
+    credentials = {"email": "0@billor.example", "password": password}
+    assert client.post("/auth/login", credentials).status_code == 200
+
+
+def test_without_a_password_there_is_no_hash(client, app):
+    assert stored_hash(app, client.post("/users", DANA).json) is None
+
+
+@pytest.mark.parametrize("email", [DANA["email"], "dana@BILLOR.example", " DANA@billor.example "])
+def test_an_email_address_belongs_to_one_user_in_any_case(client, email):
+    client.post("/users", DANA)
+    refused = client.post("/users", {"name": "Another", "email": email})
+    assert_problem(refused, 409, "email_taken")
+    assert len(client.get("/users").json) == 2  # who is logged in, and Dana
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        pytest.param("dana", id="no domain"),
+        pytest.param("@billor.example", id="no user"),
+        pytest.param("dana@", id="nothing after the at"),
+        pytest.param("dana@billor", id="no dot"),
+        pytest.param("da na@billor.example", id="space"),
+        pytest.param("dana@billor.example\x00", id="NUL"),
+        pytest.param("dana@billor.example, eve@billor.example", id="two"),
+        pytest.param("x" * 245 + "@billor.example", id="too long"),
+        pytest.param('"\x01"@billor.example', id="quoted control character"),
+        pytest.param('"da\\\x1bna"@billor.example', id="escaped control character"),
+        pytest.param("\ud800@billor.example", id="lone surrogate"),
+        pytest.param("dana@\ud800.example", id="lone surrogate in the domain"),
+    ],
+)
+def test_what_is_no_email_address_is_refused(client, email):
+    problem = assert_problem(
+        client.post("/users", DANA | {"email": email}), 422, "validation_failed"
+    )
+    assert list(problem["errors"]) == ["email"]
+
+
+def test_passwords_have_8_to_1024_characters(client):
+    for password in ("x" * 8, "x" * 1024):
+        body = {"name": "N", "email": f"{len(password)}@billor.example", "password": password}
+        assert client.post("/users", body).status_code == 201
+    for password in ("x" * 7, "x" * 1025, "", 12345678, None, ["x" * 8], "lone \ud800 surrogate"):
+        answer = client.post("/users", DANA | {"password": password})
+        problem = assert_problem(answer, 422, "validation_failed")
+        assert list(problem["errors"]) == ["password"]
+        assert "x" * 7 not in answer.text

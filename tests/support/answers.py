@@ -1,0 +1,47 @@
+"""Looking at answers: problem documents, and the pages of lists."""
+
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from werkzeug.test import TestResponse
+
+from tests.support.client import ApiClient
+
+
+def assert_problem(answer: TestResponse, status: int, code: str) -> dict:
+    """Check that an answer has the one shape of all errors; return the document."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    problem = answer.json
+    # Other members, like `errors`, are only there where they say something.
+    common = {name: problem[name] for name in ("type", "title", "status", "detail", "code")}
+    assert common == {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": problem["detail"],
+        "code": code,
+    }
+    assert problem["detail"].strip()
+    assert ("errors" in problem) == (code == "validation_failed")
+    for messages in problem.get("errors", {}).values():
+        assert messages
+        assert all(isinstance(message, str) for message in messages)
+    return problem
+
+
+def next_page(answer: TestResponse) -> str | None:
+    """The address in the `Link` header, if there is one."""
+    if "Link" not in answer.headers:
+        return None
+    return re.fullmatch(r'<(http://localhost/[^>]+)>; rel="next"', answer.headers["Link"])[1]
+
+
+def pages(client: ApiClient, address: str | None) -> Iterator[list[dict]]:
+    """The page at this address and all after it, each asked for when it is wanted."""
+    while address:
+        answer = client.get(address)
+        assert answer.status_code == 200, answer.text
+        yield answer.json
+        address = next_page(answer)

@@ -1,0 +1,135 @@
+"""Messages, and what stands on either side of a bus: who publishes, who takes delivery."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+
+from billor.events.bus import Delivery
+from billor.events.event import Message
+
+TAKE_SECONDS = 30
+RETRY_SECONDS = 0.05
+
+
+def event_body(**changes) -> dict:
+    """An event as the bus carries it, with an id of its own."""
+    return {
+        "id": str(uuid.uuid4()),
+        "type": "load.created",
+        "driverId": None,
+        "loadId": 7,
+        "assignmentId": None,
+        "payload": {"load": {"id": 7}},
+        "timestamp": "2026-03-01T12:00:00.000000Z",
+        "requestId": "a-request",
+    } | changes
+
+
+def event_message(**changes) -> Message:
+    body = event_body(**changes)
+    return Message(json.dumps(body).encode(), {"id": body["id"], "type": body["type"]})
+
+
+def own_topic() -> dict[str, str]:
+    """Settings that name a topic and a subscription which nobody else uses."""
+    name = f"test-{uuid.uuid4()}"
+    return {"PUBSUB_TOPIC": name, "PUBSUB_SUBSCRIPTION": f"{name}-audit"}
+
+
+class FakeBus:
+    """A bus for the relay: takes every message at once, except while it is away and those whose
+    ids are in `refused`."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.refused: set[str] = set()
+        self.away = False
+
+    def publish(self, message: Message) -> Future:
+        published: Future = Future()
+        if self.away or message.attributes["id"] in self.refused:
+            published.set_exception(ConnectionError("refused"))
+        else:
+            self.taken.append(message.attributes["id"])
+            published.set_result(None)
+        return published
+
+
+class FakeDelivery:
+    """A message for the consumer. Writes into a journal, maybe shared, how it was settled."""
+
+    def __init__(self, message: Message, journal: list[str] | None = None):
+        self.message = message
+        self.settled: list[str] = []
+        self._journal = [] if journal is None else journal
+
+    def ack(self) -> None:
+        self._settle("ack")
+
+    def nack(self) -> None:
+        self._settle("nack")
+
+    def _settle(self, how: str) -> None:
+        self.settled.append(how)
+        self._journal.append(how)
+
+
+class Inbox:
+    """A subscriber: give `deliver` to a bus, then take what was delivered, and settle it."""
+
+    def __init__(self) -> None:
+        self._deliveries: SimpleQueue[Delivery] = SimpleQueue()
+        self.deliver = self._deliveries.put
+
+    def take(self) -> Delivery:
+        try:
+            return self._deliveries.get(timeout=TAKE_SECONDS)
+        except Empty:
+            raise AssertionError(f"nothing was delivered within {TAKE_SECONDS} s") from None
+
+    def take_all_of(self, *messages: Message) -> None:
+        """Take and ack until each of these was delivered, some maybe twice."""
+        missing = {message.data for message in messages}
+        while missing:
+            delivery = self.take()
+            delivery.ack()
+            missing.discard(delivery.message.data)
+
+    @property
+    def is_empty(self) -> bool:
+        return self._deliveries.empty()
+
+
+@contextmanager
+def publishing(bus, *messages: Message) -> Iterator[None]:
+    """Publish as the relay does, in a thread: what fails is published again, until all is taken.
+    By the end of the block it must be."""
+    stop = Event()
+    pending = list(messages)
+
+    def publish() -> None:
+        while pending and not stop.is_set():
+            publications = [(message, bus.publish(message)) for message in pending]
+            wait_for([future for _, future in publications], timeout=TAKE_SECONDS)
+            pending[:] = [
+                message
+                for message, future in publications
+                if not future.done() or future.exception()
+            ]
+            if pending:
+                stop.wait(RETRY_SECONDS)
+
+    thread = Thread(target=publish, name="publishing")
+    thread.start()
+    try:
+        yield
+        thread.join(TAKE_SECONDS)
+    finally:
+        stop.set()
+        thread.join(TAKE_SECONDS)
+    assert not pending, f"{len(pending)} messages were not taken"

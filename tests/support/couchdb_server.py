@@ -1,0 +1,440 @@
+"""A CouchDB 3 in memory, as far as the audit store uses one, which fails on demand.
+
+It cannot run JavaScript: of views it knows one, the audit store's, and refuses to answer if the
+map function is not the one whose Python twin is here. Whatever it does not know it answers with
+500 and notes in `surprises`, which must be empty at the end of a test.
+"""
+
+import hashlib
+import json
+import re
+import socket
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+KNOWN_MAP = """function (doc) {
+  var values = [doc.loadId, doc.driverId, doc.type];
+  for (var filters = 0; filters < 8; filters++) {
+    var key = [filters];
+    for (var i = 0; i < 3; i++) if (filters & (1 << i)) key.push(values[i]);
+    key.push(doc.timestamp, doc._id);
+    emit(key, null);
+  }
+}"""
+LONGEST_HANG_SECONDS = 5
+"""A hanging request is answered after all then, so that a client without a timeout fails its
+test instead of stopping the suite."""
+
+
+class Fault(Enum):
+    """What can go wrong with a request. Those marked so happen after it was carried out."""
+
+    UNAUTHORIZED = auto()
+    SERVER_ERROR = auto()
+    HTML_ERROR = auto()  # a page of a proxy, larger than what the client reads at once
+    GARBAGE = auto()
+    EMPTY_OBJECT = auto()  # JSON, but not what was asked for
+    HANG = auto()  # until `mend`; then it is carried out and answered
+    DROP = auto()  # the connection, without reading the request's body
+    DROP_AFTER = auto()  # the connection, when the request was carried out
+    TRUNCATED = auto()  # carried out, and half of the answer sent
+
+
+@dataclass
+class Answer:
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    chunked: bool = False  # as CouchDB sends the rows of views
+
+    @classmethod
+    def of(cls, status: int, value: Any, **options) -> "Answer":
+        return cls(status, json.dumps(value, ensure_ascii=False).encode() + b"\n", **options)
+
+
+class Refusal(Exception):
+    """An answer that is an error, in CouchDB's words."""
+
+    def __init__(self, status: int, error: str, reason: str):
+        super().__init__(error)
+        self.answer = Answer.of(status, {"error": error, "reason": reason})
+
+
+CONFLICT = ("conflict", "Document update conflict.")
+FAULTY_ANSWERS = {
+    Fault.UNAUTHORIZED: Refusal(401, "unauthorized", "Name or password is incorrect.").answer,
+    Fault.SERVER_ERROR: Refusal(500, "unknown_error", "badarg").answer,
+    Fault.HTML_ERROR: Answer(500, b"<h1>Oops</h1>".ljust(20_000), "text/html"),
+    Fault.GARBAGE: Answer(200, b'{"rows": [\xff'),
+    Fault.EMPTY_OBJECT: Answer(200, b"{}"),
+}
+
+
+class Database:
+    """Documents by id, each with its `_rev`."""
+
+    def __init__(self):
+        self.documents: dict[str, dict] = {}
+
+    def put(self, document: dict) -> dict:
+        """Store a document that is new, or names the revision it replaces."""
+        stored = self.documents.get(document["_id"], {})
+        if document.get("_rev") != stored.get("_rev"):
+            raise Refusal(409, *CONFLICT)
+        generation = int(stored.get("_rev", "0-").split("-")[0]) + 1
+        digest = hashlib.md5(json.dumps(document).encode(), usedforsecurity=False).hexdigest()
+        self.documents[document["_id"]] = document | {"_rev": f"{generation}-{digest}"}
+        return {"ok": True, "id": document["_id"], "rev": f"{generation}-{digest}"}
+
+    def all_docs(self) -> list[dict]:
+        return [
+            {"id": name, "key": name, "value": {"rev": document["_rev"]}}
+            for name, document in sorted(self.documents.items())
+        ]
+
+    def by_filters(self) -> list[dict]:
+        """The rows of the audit store's view, as CouchDB sorts them."""
+        rows = [
+            {"id": name, "key": key, "value": None}
+            for name, document in self.documents.items()
+            if not name.startswith("_design/")
+            for key in emitted(document)
+        ]
+        return sorted(rows, key=lambda row: (collated(row["key"]), row["id"]))
+
+    def rows(
+        self,
+        rows: list[dict],
+        order: Callable[[Any], Any],
+        *,
+        keys: list | None = None,
+        startkey: Any = ...,
+        endkey: Any = ...,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int | None = None,
+        include_docs: bool = False,
+    ) -> Answer:
+        """Those of the rows that a query's options ask for."""
+        total = len(rows)
+        if keys is not None:
+            found = {row["key"]: row for row in rows}
+            rows = [dict(found.get(key, {"key": key, "error": "not_found"})) for key in keys]
+        first, last = (endkey, startkey) if descending else (startkey, endkey)
+        if ... not in (first, last) and order(first) > order(last):
+            reason = "No rows can match your key range, reverse your start_key and end_key"
+            raise Refusal(400, "query_parse_error", reason)
+        if first is not ...:
+            rows = [row for row in rows if order(row["key"]) >= order(first)]
+        if last is not ...:
+            rows = [row for row in rows if order(row["key"]) <= order(last)]
+        rows = (rows[::-1] if descending else rows)[skip:][:limit]
+        if include_docs:
+            rows = [
+                row if "error" in row else row | {"doc": self.documents[row["id"]]} for row in rows
+            ]
+        return Answer.of(200, {"total_rows": total, "offset": skip, "rows": rows}, chunked=True)
+
+
+def emitted(document: dict) -> Iterator[list]:
+    """The keys that `KNOWN_MAP` emits for a document."""
+    values = [document.get(name) for name in ("loadId", "driverId", "type")]
+    for filters in range(8):
+        chosen = [value for i, value in enumerate(values) if filters & (1 << i)]
+        yield [filters, *chosen, document.get("timestamp"), document["_id"]]
+
+
+def collated(value: Any) -> tuple:
+    """What sorts as CouchDB sorts keys of views."""
+    for rank, constant in enumerate((None, False, True)):
+        if value is constant:
+            return (rank,)
+    match value:
+        case int() | float():
+            return (3, value)
+        case str():
+            return (4, *_collated_text(value))
+        case list():
+            return (5, [collated(item) for item in value])
+    return (6, [(collated(name), collated(item)) for name, item in value.items()])
+
+
+@lru_cache(10_000)
+def _collated_text(text: str) -> tuple:
+    # Near enough to Unicode's collation: marks, digits, letters; and those as in aAbB.
+    return [(c.isalpha() + c.isalnum(), c) for c in text.casefold()], text.swapcase()
+
+
+class FakeCouchDB:
+    """Started by `with`; `url` carries the only user's name and password."""
+
+    user = "billor"
+    password = "pass:word/ü@"  # every character that has to be escaped in a URL
+
+    def __init__(self):
+        self.surprises: list[str] = []
+        self.databases: dict[str, Database] = {}
+        self._lock = Lock()
+        self._server = _Server(self)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
+        self._fault: Fault | None = None
+        self._fault_after = 0
+        self._fault_times: float = 0
+        self._refused: set[str] = set()
+        self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
+        self._hanging, self._released = Event(), Event()
+
+    def __enter__(self) -> "FakeCouchDB":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.mend()
+        self._server.shutdown()
+        self._server.close_connections()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return self.url_with(self.password)
+
+    def url_with(self, password: str) -> str:
+        return f"http://{self.user}:{quote(password, safe='')}@127.0.0.1:{self._server.server_port}"
+
+    def fail(self, fault: Fault, *, after: int = 0, times: float = float("inf")) -> None:
+        """Do so for `times` requests, when `after` others were answered as they should be."""
+        with self._lock:
+            self._fault, self._fault_after, self._fault_times = fault, after, times
+
+    def refuse(self, document_id: str) -> None:
+        """Answer that a document is in conflict, whether one is there or not."""
+        with self._lock:
+            self._refused.add(document_id)
+
+    def before_next(self, method: str, path_end: str, action: Callable[[], object]) -> None:
+        """Before such a request is carried out let something else happen, once."""
+        with self._lock:
+            self._meanwhile = (method, path_end, action)
+
+    def wait_until_hanging(self) -> None:
+        assert self._hanging.wait(timeout=20), "no request came to hang"
+
+    def mend(self) -> None:
+        """End all faults, and go on with the requests that hang."""
+        with self._lock:
+            self._fault_times = 0
+            self._refused.clear()
+            self._released.set()
+            self._hanging, self._released = Event(), Event()
+
+    # What follows runs in the server's threads.
+
+    def take_fault(self) -> Fault | None:
+        with self._lock:
+            if not self._fault_times:
+                return None
+            if self._fault_after:
+                self._fault_after -= 1
+                return None
+            self._fault_times -= 1
+            return self._fault
+
+    def hang(self) -> None:
+        with self._lock:
+            hanging, released = self._hanging, self._released
+        hanging.set()
+        released.wait(LONGEST_HANG_SECONDS)
+
+    def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Answer:
+        self._let_others_go_first(method, target)
+        try:
+            with self._lock:
+                self._check_authorization(authorization)
+                return self._carry_out(method, target, body)
+        except Refusal as refusal:
+            return refusal.answer
+        except Exception:  # the client has to see it, and so has the test
+            self.surprises.append(f"{method} {target}\n{traceback.format_exc()}")
+            return Answer.of(500, {"error": "unknown_to_this_fake", "reason": self.surprises[-1]})
+
+    def _let_others_go_first(self, method: str, target: str) -> None:
+        with self._lock:
+            if self._meanwhile is None:
+                return
+            expected, path_end, action = self._meanwhile
+            if method != expected or not urlsplit(target).path.endswith(path_end):
+                return
+            self._meanwhile = None
+        action()
+
+    def _check_authorization(self, authorization: str | None) -> None:
+        if authorization is None:
+            raise Refusal(401, "unauthorized", "You are not authorized to access this db.")
+        token = b64encode(f"{self.user}:{self.password}".encode()).decode()
+        if authorization != f"Basic {token}":
+            raise Refusal(401, "unauthorized", "Name or password is incorrect.")
+
+    def _carry_out(self, method: str, target: str, body: bytes) -> Answer:
+        url = urlsplit(target)
+        name, *path = (unquote(segment) for segment in url.path[1:].split("/"))
+        options = {option: json.loads(value) for option, value in parse_qsl(url.query)}
+        try:
+            content = json.loads(body) if body else {}
+        except ValueError as error:
+            raise Refusal(400, "bad_request", "invalid UTF-8 JSON") from error
+        if not path:
+            return self._database_itself(method, name)
+        database = self._existing(name)
+        match [method, *path]:
+            case ["POST", "_bulk_docs"]:
+                return Answer.of(201, list(self._bulk(database, content["docs"])))
+            case ["GET" | "POST", "_all_docs"]:
+                return database.rows(database.all_docs(), str, **options, **content)
+            case ["GET", "_design", design, "_view", view]:
+                _check_view(self._document(database, f"_design/{design}"), view)
+                return database.rows(database.by_filters(), collated, **options)
+            case ["GET" | "HEAD", *names]:
+                document = self._document(database, "/".join(names))
+                return Answer.of(200, document, headers={"ETag": f'"{document["_rev"]}"'})
+            case ["PUT", *names]:
+                return Answer.of(201, self._put(database, content | {"_id": "/".join(names)}))
+        raise NotImplementedError
+
+    def _database_itself(self, method: str, name: str) -> Answer:
+        if method == "PUT":
+            if not re.fullmatch(r"[a-z][a-z0-9_$()+/-]*", name):
+                reason = f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and …"
+                raise Refusal(400, "illegal_database_name", reason)
+            if name in self.databases:
+                reason = "The database could not be created, the file already exists."
+                raise Refusal(412, "file_exists", reason)
+            self.databases[name] = Database()
+            return Answer.of(201, {"ok": True})
+        database = self._existing(name)
+        if method == "DELETE":
+            del self.databases[name]
+            return Answer.of(200, {"ok": True})
+        assert method in ("GET", "HEAD"), method
+        return Answer.of(200, {"db_name": name, "doc_count": len(database.documents)})
+
+    def _existing(self, name: str) -> Database:
+        if name not in self.databases:
+            raise Refusal(404, "not_found", "Database does not exist.")
+        return self.databases[name]
+
+    def _document(self, database: Database, name: str) -> dict:
+        if name not in database.documents:
+            raise Refusal(404, "not_found", "missing")
+        return database.documents[name]
+
+    def _put(self, database: Database, document: dict) -> dict:
+        if document["_id"] in self._refused:
+            raise Refusal(409, *CONFLICT)
+        return database.put(document)
+
+    def _bulk(self, database: Database, documents: list[dict]) -> Iterable[dict]:
+        for document in documents:
+            try:
+                yield self._put(database, document)
+            except Refusal:
+                error, reason = CONFLICT
+                yield {"id": document["_id"], "error": error, "reason": reason}
+
+
+def _check_view(design: dict, view: str) -> None:
+    if design["views"][view] != {"map": KNOWN_MAP}:
+        raise NotImplementedError("a map function whose Python twin is not here")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that closing waits for them
+
+    def __init__(self, couch: FakeCouchDB):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.couch = couch
+        self._open: set[socket.socket] = set()
+        self._open_lock = Lock()
+
+    def get_request(self):
+        request, address = super().get_request()
+        with self._open_lock:
+            self._open.add(request)
+        return request, address
+
+    def shutdown_request(self, request) -> None:
+        with self._open_lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        """End those that clients keep open, and with each its thread."""
+        with self._open_lock:
+            for request in self._open:
+                with suppress(OSError):  # the client was first
+                    request.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request, client_address) -> None:
+        self.couch.surprises.append(traceback.format_exc())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # clients may go away at any time
+            super().handle()
+
+    def _answer(self) -> None:
+        couch = self.server.couch
+        fault = couch.take_fault()
+        if fault is Fault.DROP:
+            self.close_connection = True
+            return
+        if fault is Fault.HANG:
+            couch.hang()
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        answer = FAULTY_ANSWERS.get(fault) or couch.answer(
+            self.command, self.path, self.headers.get("Authorization"), body
+        )
+        if fault is Fault.DROP_AFTER:
+            self.close_connection = True
+            return
+        self._send(answer, truncated=fault is Fault.TRUNCATED)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's names
+
+    def _send(self, answer: Answer, *, truncated: bool) -> None:
+        body = answer.body
+        etag = answer.headers.get("ETag")
+        unchanged = etag is not None and etag == self.headers.get("If-None-Match")
+        self.send_response(304 if unchanged else answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", answer.content_type)
+        if answer.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+            body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        else:
+            self.send_header("Content-Length", str(0 if unchanged else len(body)))
+        if truncated:
+            body = body[: len(body) // 2]
+            self.close_connection = True
+        self.end_headers()
+        if self.command != "HEAD" and not unchanged:
+            self.wfile.write(body)
+
+    def log_message(self, *_) -> None:
+        """Tests print nothing."""

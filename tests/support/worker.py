@@ -1,0 +1,102 @@
+"""Waiting with a deadline, and workers: in a thread of this process, and as real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import TypeVar
+
+from billor.config import EnvironmentSchema
+from billor.embedded.launcher import PROJECT
+from billor.events.worker import Worker
+
+WAIT_SECONDS = 30
+STOP_SECONDS = 10
+OUR_SETTINGS = {field.data_key for field in EnvironmentSchema().fields.values()}
+
+Answer = TypeVar("Answer")
+
+
+def wait_until(predicate: Callable[[], Answer], seconds: float = WAIT_SECONDS) -> Answer:
+    """Ask again and again until the answer is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := predicate()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
+        time.sleep(0.02)
+    return answer
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[None]:
+    """Run a worker in a thread for the length of the block; it must end well."""
+    statuses: list[int] = []
+    thread = Thread(target=lambda: statuses.append(worker.run()), name="worker")
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join(WAIT_SECONDS)
+    assert statuses == [0]
+
+
+def python_environment(settings: Mapping[str, str], compiled: Path) -> dict[str, str]:
+    """The environment of a Python process that is told these settings and no others."""
+    inherited = {name: value for name, value in os.environ.items() if name not in OUR_SETTINGS}
+    if inherited.pop("PYTHONDONTWRITEBYTECODE", None):
+        # Else each process may have to compile all it imports, which takes longer than the tests.
+        inherited["PYTHONPYCACHEPREFIX"] = str(compiled)
+    return inherited | settings
+
+
+class WorkerProcess:
+    """`python worker.py`, its output in a file."""
+
+    def __init__(self, process: subprocess.Popen, log_file: Path):
+        self._process = process
+        self._log_file = log_file
+
+    @property
+    def output(self) -> str:
+        return self._log_file.read_text()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def send(self, signal_number: signal.Signals) -> None:
+        self._process.send_signal(signal_number)
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """The exit status."""
+        return self._process.wait(seconds)
+
+
+@contextmanager
+def worker_process(
+    environment: Mapping[str, str], folder: Path, *arguments: str
+) -> Iterator[WorkerProcess]:
+    """Run the script in `folder`, where no `.env` of a developer is read, and keep its output
+    there. What still runs at the end of the block is killed."""
+    log_file = folder / f"worker-{uuid.uuid4()}.log"
+    with (
+        log_file.open("w") as log,
+        subprocess.Popen(
+            [sys.executable, str(PROJECT / "worker.py"), *arguments],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        ) as process,
+    ):
+        try:
+            yield WorkerProcess(process, log_file)
+        finally:
+            process.kill()

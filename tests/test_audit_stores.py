@@ -1,0 +1,581 @@
+"""The audit stores: one contract that all of them keep, then what only one can suffer.
+
+CouchDB is a fake in this process, which can fail in all ways; and a real one besides, if
+TEST_COUCHDB_URL names it, with user and password.
+"""
+
+import gc
+import json
+import os
+import socket
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from itertools import product
+from pathlib import Path
+from threading import Barrier
+
+import couchdb as client
+import pytest
+from couchdb.http import ResourceNotFound
+
+from billor.audit.sqlite import SqliteStore
+from billor.audit.store import (
+    AuditDocument,
+    AuditFilter,
+    AuditStore,
+    DeadLetter,
+    Saved,
+    StoreUnavailable,
+    connect_store,
+)
+from billor.config import load_config
+from tests.support.couchdb_server import FakeCouchDB, Fault
+
+EVERYTHING = AuditFilter()
+MANY = 1000
+LONGEST_WAIT_SECONDS = 20
+
+
+def moment(number: int) -> str:
+    return f"2026-01-31T12:00:00.{number:06}Z"
+
+
+def make_document(number: int = 1, **fields) -> AuditDocument:
+    """The document of one event; higher numbers are newer, and have higher ids."""
+    return {
+        "_id": str(uuid.UUID(int=number)),
+        "type": "ASSIGNED",
+        "driverId": 7,
+        "loadId": 42,
+        "assignmentId": 3,
+        "payload": {"load": {"id": 42, "origin": "Dallas, TX"}},
+        "timestamp": moment(number),
+        "requestId": "request-1",
+    } | fields
+
+
+def make_letter(data: bytes = b"{", received: int = 0) -> DeadLetter:
+    at = datetime(2026, 1, 31, tzinfo=UTC) + timedelta(microseconds=received)
+    return DeadLetter(data, {"type": "load.created"}, "not JSON", at)
+
+
+def newest_first(documents: Sequence[AuditDocument]) -> list[AuditDocument]:
+    return sorted(documents, key=position, reverse=True)
+
+
+def position(document: AuditDocument) -> tuple[str, str]:
+    return document["timestamp"], document["_id"]
+
+
+def outcome(saved: Saved) -> tuple[list, list]:
+    return list(saved.new), list(saved.conflicting)
+
+
+def all_at_once(actions: Sequence[Callable]) -> list:
+    """Run each in a thread of its own, none before all are ready."""
+    barrier = Barrier(len(actions))
+
+    def run(action):
+        barrier.wait(LONGEST_WAIT_SECONDS)
+        return action()
+
+    with ThreadPoolExecutor(len(actions)) as threads:
+        return list(threads.map(run, actions))
+
+
+# Everything that a store does, each harmless to repeat.
+OPERATIONS = {
+    "prepare": lambda store: store.prepare(),
+    "ping": lambda store: store.ping(),
+    "save": lambda store: store.save([make_document()]),
+    "find": lambda store: store.find(EVERYTHING, MANY),
+    "save_dead_letters": lambda store: store.save_dead_letters([make_letter()]),
+    "dead_letters": lambda store: store.dead_letters(),
+}
+every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+
+
+class Place:
+    """Where documents are kept, to be opened by any number of stores."""
+
+    def __init__(self, folder: Path, couchdb_url: str = ""):
+        self._folder = folder
+        self._couchdb_url = couchdb_url
+        self._database = f"test-{uuid.uuid4().hex}"
+        self._stores: list[AuditStore] = []
+
+    def open(self, couchdb_url: str | None = None) -> AuditStore:
+        settings = {
+            "BILLOR_HOME": str(self._folder),
+            "COUCHDB_URL": couchdb_url or self._couchdb_url,
+            "COUCHDB_DATABASE": self._database,
+            "DATABASE_URL": "postgresql://nowhere/",
+            "JWT_SECRET_KEY": "a-key-for-tests-only-0123456789abcdef",
+        }
+        self._stores.append(connect_store(load_config(settings)))
+        return self._stores[-1]
+
+    def destroy(self) -> None:
+        """Lose all documents, and whatever was prepared for them."""
+        for file in self._folder.glob("audit.sqlite3*"):
+            file.unlink()
+        if self._couchdb_url:
+            server = client.Server(self._couchdb_url)
+            for name in (self._database, f"{self._database}-dead-letters"):
+                with suppress(ResourceNotFound):
+                    server.delete(name)
+
+    @property
+    def couchdb(self) -> client.Database:
+        """The documents' database, for tests that meddle with it."""
+        return client.Server(self._couchdb_url)[self._database]
+
+    def close(self) -> None:
+        for store in self._stores:
+            store.close()
+        self.destroy()
+
+
+@pytest.fixture
+def couch() -> Iterator[FakeCouchDB]:
+    with FakeCouchDB() as couch:
+        yield couch
+    assert not couch.surprises, "\n".join(couch.surprises)
+
+
+@pytest.fixture
+def connections() -> Iterator[list[HTTPConnection]]:
+    """Those that the client opens. It leaves those of failed requests to the garbage collector,
+    which would warn of them in some later test; so they are kept, and closed here."""
+    opened: list[HTTPConnection] = []
+
+    def connect(*args, **options) -> HTTPConnection:
+        opened.append(HTTPConnection(*args, **options))
+        return opened[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("couchdb.http.HTTPConnection", connect)
+        yield opened
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def couch_place(couch: FakeCouchDB, connections, tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path, couch.url)
+    yield place
+    couch.mend()
+    place.close()
+
+
+REAL_COUCHDB_URL = os.environ.get("TEST_COUCHDB_URL")
+
+
+@pytest.fixture(params=["sqlite", "couchdb", *(["real-couchdb"] if REAL_COUCHDB_URL else [])])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "couchdb":
+        yield request.getfixturevalue("couch_place")
+        return
+    place = Place(tmp_path, REAL_COUCHDB_URL if request.param == "real-couchdb" else "")
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def store(place: Place) -> AuditStore:
+    store = place.open()
+    store.prepare()
+    return store
+
+
+# The contract of all stores
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"emoji 🚚": "🚚 Zażółć 漢字 \x00 \u2028 \\ \" '"},
+        {"_id": "x", "_rev": "1-x", "": [], "values": [None, True, 0, -1.5, 1e300, 2**53, {}]},
+        {"load": {"lines": [{"n": n, "text": "x" * 90, "at": {"🚚": [n]}} for n in range(5000)]}},
+        {"deep": json.loads("[" * 50 + "]" * 50)},
+    ],
+    ids=["empty", "texts", "values", "big", "deep"],
+)
+def test_documents_are_found_as_they_were_saved(store, payload):
+    documents = [
+        make_document(2, payload=payload),
+        make_document(1, driverId=None, assignmentId=None, requestId=None, payload=payload),
+    ]
+    expected = [dict(document) for document in documents]
+    assert outcome(store.save(documents)) == (expected, [])
+    assert documents == expected  # nothing was added to what was given
+    assert store.find(EVERYTHING, MANY) == expected
+
+
+def test_saving_again_is_harmless_and_reports_nothing(store):
+    document = make_document()
+    in_another_order = dict(reversed(document.items()))
+    assert outcome(store.save([document, dict(document)])) == ([document], [])
+    for again in (document, in_another_order):
+        assert outcome(store.save([again])) == ([], [])
+    assert store.find(EVERYTHING, MANY) == [document]
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"payload": {"load": None}},
+        {"requestId": None},
+        {"timestamp": moment(2), "loadId": 43},
+    ],
+    ids=lambda difference: "-".join(difference),
+)
+def test_another_document_with_the_same_id_is_reported_and_not_stored(store, difference):
+    document = make_document()
+    other = document | difference
+    store.save([document])
+    assert outcome(store.save([other])) == ([], [other])
+    assert store.find(EVERYTHING, MANY) == [document]
+
+
+def test_documents_of_one_batch_have_each_their_own_fate(store):
+    stored = [make_document(n) for n in range(4)]
+    store.save(stored)
+    new = [make_document(n) for n in range(4, 8)]
+    others = [make_document(n, loadId=1) for n in (1, 3)]
+    twice = make_document(7, loadId=1)
+    batch = [new[0], stored[0], others[0], new[1], new[2], stored[2], others[1], new[3], twice]
+    assert outcome(store.save(batch)) == (new, [*others, twice])
+    assert store.find(EVERYTHING, MANY) == newest_first(stored + new)
+
+
+@pytest.mark.parametrize(
+    ("load_id", "driver_id", "type_"), [*product((None, 1), (None, 2), (None, "LOAD_CREATED"))]
+)
+def test_documents_are_found_by_any_combination_of_filters(store, load_id, driver_id, type_):
+    fields = product((1, 2), (1, 2, None), ("ASSIGNED", "LOAD_CREATED"))
+    documents = [
+        make_document(n, loadId=load, driverId=driver, type=name)
+        for n, (load, driver, name) in enumerate(fields)
+    ]
+    store.save(documents)
+    expected = [
+        document
+        for document in newest_first(documents)
+        if load_id in (None, document["loadId"])
+        and driver_id in (None, document["driverId"])
+        and type_ in (None, document["type"])
+    ]
+    assert store.find(AuditFilter(load_id, driver_id, type_), MANY) == expected
+
+
+def test_the_newest_come_first_and_ids_break_ties(store):
+    documents = [make_document(n, timestamp=moment(n % 3)) for n in (5, 0, 8, 3, 1, 7, 2, 6, 4)]
+    store.save(documents)
+    numbers = [uuid.UUID(document["_id"]).int for document in store.find(EVERYTHING, MANY)]
+    assert numbers == [8, 5, 2, 7, 4, 1, 6, 3, 0]
+    assert store.find(EVERYTHING, 4) == newest_first(documents)[:4]
+
+
+@pytest.mark.parametrize("wanted", [EVERYTHING, AuditFilter(load_id=1)], ids=["all", "filtered"])
+def test_paging_gives_each_document_once_also_while_newer_ones_arrive(store, wanted):
+    limit = 7
+    documents = [make_document(n, timestamp=moment(n // 5), loadId=n % 2 + 1) for n in range(90)]
+    store.save(documents)
+    seen, after = [], None
+    for newer in range(MANY, MANY + len(documents)):  # no more pages than documents
+        page = store.find(wanted, limit, after)
+        seen += page
+        if len(page) < limit:
+            break
+        after = position(page[-1])
+        store.save([make_document(newer, loadId=1)])
+    assert seen == [d for d in newest_first(documents) if wanted.load_id in (None, d["loadId"])]
+
+
+def test_a_position_need_not_be_that_of_a_document_that_matches(store):
+    documents = [make_document(n, loadId=n % 2) for n in range(6)]
+    store.save(documents)
+    found = store.find(AuditFilter(load_id=1), MANY, position(documents[4]))
+    assert found == [documents[3], documents[1]]
+    assert store.find(EVERYTHING, 2, (moment(3), "")) == [documents[2], documents[1]]
+
+
+def test_an_empty_store_finds_nothing(store):
+    assert outcome(store.save([])) == ([], [])
+    store.save_dead_letters([])
+    assert store.find(EVERYTHING, MANY) == []
+    assert store.find(EVERYTHING, MANY, position(make_document())) == []
+    assert store.dead_letters() == []
+
+
+def test_preparing_again_keeps_everything(store, place):
+    store.save([make_document()])
+    store.save_dead_letters([make_letter()])
+    for again in (store, place.open()):
+        again.prepare()
+    assert store.find(EVERYTHING, MANY) == [make_document()]
+    assert store.dead_letters() == [make_letter()]
+
+
+@every_operation
+def test_a_store_need_not_be_prepared(place, operation):
+    operation(place.open())
+
+
+@every_operation
+def test_a_store_that_is_deleted_while_in_use_is_made_again(store, place, operation):
+    store.save([make_document()])
+    place.destroy()
+    operation(store)
+    assert outcome(store.save([make_document(2)])) == ([make_document(2)], [])
+
+
+def test_dead_letters_keep_raw_bytes_and_are_read_oldest_first(store):
+    oldest, middle, newest = (
+        DeadLetter(data, attributes, reason, make_letter(received=received).received_at)
+        for data, attributes, reason, received in [
+            (b"\xff\xfe\x00 not UTF-8", {"id": "1", "emoji 🚚": "é\n"}, "not JSON: 🚚", 0),
+            (b"", {}, "", 1),
+            (bytes(range(256)) * 1000, {"type": "load.created"}, "too big", 1_000_000),
+        ]
+    )
+    store.save_dead_letters([middle, newest])
+    store.save_dead_letters([oldest])  # by another process, say, and the slower one
+    assert store.dead_letters() == [oldest, middle, newest]
+
+
+def test_the_same_dead_letter_is_kept_as_often_as_it_came(store):
+    store.save_dead_letters([make_letter(), make_letter()])
+    assert store.dead_letters() == [make_letter()] * 2
+    assert store.find(EVERYTHING, MANY) == []
+
+
+def test_a_closed_store_opens_again_on_use(store):
+    store.save([make_document()])
+    store.close()
+    store.close()
+    assert store.find(EVERYTHING, MANY) == [make_document()]
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["one-store", "a-store-each"])
+@pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "unprepared"])
+def test_of_several_who_save_the_same_at_once_one_is_told_it_was_new(place, shared, prepared):
+    documents = [make_document(n) for n in range(10)]
+    stores = [place.open()] * 6 if shared else [place.open() for _ in range(6)]
+    if prepared:
+        place.open().prepare()
+    results = all_at_once([lambda store=store: store.save(documents) for store in stores])
+    assert newest_first([d for saved in results for d in saved.new]) == newest_first(documents)
+    assert [d for saved in results for d in saved.conflicting] == []
+    assert stores[0].find(EVERYTHING, MANY) == newest_first(documents)
+
+
+# What CouchDB can suffer
+
+
+@pytest.fixture
+def couch_store(couch_place: Place) -> AuditStore:
+    store = couch_place.open()
+    store.prepare()
+    return store
+
+
+every_fault = pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
+
+
+def fail(couch: FakeCouchDB, fault: Fault, monkeypatch: pytest.MonkeyPatch, **options) -> None:
+    if fault is Fault.HANG:
+        monkeypatch.setattr("billor.audit.couchdb.TIMEOUT_SECONDS", 0.1)
+    couch.fail(fault, **options)
+
+
+@every_fault
+@every_operation
+def test_any_fault_of_couchdb_means_the_store_is_away_until_it_is_mended(
+    couch, couch_place, couch_store, monkeypatch, fault, operation
+):
+    store = couch_place.open()
+    fail(couch, fault, monkeypatch)
+    with pytest.raises(StoreUnavailable) as error:
+        operation(store)
+    assert couch.password not in str(error.value)
+    couch.mend()
+    monkeypatch.undo()
+    store.close()  # and connect with the usual patience again
+    operation(store)
+    assert outcome(store.save([make_document()]))[1] == []
+    assert store.find(EVERYTHING, MANY) == [make_document()]
+
+
+@every_fault
+@pytest.mark.parametrize("times", [1, 2])
+def test_whichever_request_of_the_first_save_fails_saving_again_leaves_one_document(
+    couch, couch_place, couch_store, monkeypatch, fault, times
+):
+    for answered_before in range(8):  # as many as it takes to make the databases and save
+        couch_place.destroy()
+        store = couch_place.open()
+        fail(couch, fault, monkeypatch, after=answered_before, times=times)
+        with suppress(StoreUnavailable):
+            store.save([make_document()])
+        couch.mend()
+        monkeypatch.undo()
+        store.close()
+        assert outcome(store.save([make_document()]))[1] == []
+        assert store.find(EVERYTHING, MANY) == [make_document()]
+
+
+@pytest.mark.parametrize("fault", [Fault.DROP, Fault.DROP_AFTER], ids=["before", "after"])
+@every_operation
+def test_one_dropped_connection_is_not_noticed(couch, couch_store, fault, operation):
+    couch.fail(fault, times=1)
+    operation(couch_store)
+    couch_store.save([make_document()])
+    couch_store.save_dead_letters([make_letter()])
+    assert couch_store.find(EVERYTHING, MANY) == [make_document()]
+    saved_letters = 2 if operation is OPERATIONS["save_dead_letters"] else 1
+    assert couch_store.dead_letters() == [make_letter()] * saved_letters
+
+
+def test_a_document_that_couchdb_refuses_is_saved_when_it_takes_it(couch, couch_store):
+    documents = [make_document(n) for n in range(3)]
+    couch.refuse(documents[1]["_id"])
+    with pytest.raises(StoreUnavailable):
+        couch_store.save(documents)
+    couch.mend()
+    assert outcome(couch_store.save(documents)) == ([documents[1]], [])
+    assert couch_store.find(EVERYTHING, MANY) == newest_first(documents)
+
+
+@pytest.mark.parametrize(
+    ("method", "path_end"),
+    [("PUT", ""), ("PUT", "-dead-letters"), ("GET", "/_design/audit"), ("PUT", "/_design/audit")],
+)
+def test_another_process_may_prepare_the_store_at_the_same_time(
+    couch, couch_place, method, path_end
+):
+    store = couch_place.open()
+    couch.before_next(method, path_end, couch_place.open().prepare)
+    store.prepare()
+    assert outcome(store.save([make_document()])) == ([make_document()], [])
+
+
+def test_preparing_replaces_an_older_view(couch_place, couch_store):
+    design = couch_place.couchdb["_design/audit"]
+    couch_place.couchdb.save(design | {"views": {"by_load": {"map": "function (doc) {}"}}})
+    couch_place.open().prepare()
+    couch_store.save([make_document()])
+    assert couch_store.find(EVERYTHING, MANY) == [make_document()]
+
+
+def test_a_large_error_page_does_not_mix_up_later_answers(couch, couch_store):
+    documents = [make_document(n, loadId=n) for n in (1, 2)]
+    couch_store.save(documents)
+    couch.fail(Fault.HTML_ERROR, times=1)
+    with pytest.raises(StoreUnavailable):
+        couch_store.ping()
+    gc.collect()  # the client's response too, which may give a connection back
+    couch.fail(Fault.HANG, times=1)
+    with ThreadPoolExecutor(1) as thread:
+        slow = thread.submit(couch_store.find, AuditFilter(load_id=1), MANY)
+        couch.wait_until_hanging()
+        try:
+            assert couch_store.find(AuditFilter(load_id=2), MANY) == [documents[1]]
+        finally:
+            couch.mend()
+        assert slow.result(LONGEST_WAIT_SECONDS) == [documents[0]]
+
+
+@every_operation
+def test_a_wrong_password_means_the_store_is_away(couch, couch_place, couch_store, operation):
+    with pytest.raises(StoreUnavailable) as error:
+        operation(couch_place.open(couch.url_with("wrong-password")))
+    assert "wrong-password" not in str(error.value)
+
+
+@every_operation
+def test_a_server_that_does_not_listen_means_the_store_is_away(operation, tmp_path):
+    with closing(socket.create_server(("127.0.0.1", 0))) as unused:
+        port = unused.getsockname()[1]
+    store = Place(tmp_path).open(f"http://billor:secret@127.0.0.1:{port}")
+    with pytest.raises(StoreUnavailable) as error:
+        operation(store)
+    assert "secret" not in str(error.value)
+
+
+def test_the_fake_does_not_pretend_to_know_another_map_function(couch, couch_place, couch_store):
+    design = couch_place.couchdb["_design/audit"]
+    design["views"]["by_filters"]["map"] += "\n"
+    couch_place.couchdb.save(design)
+    with pytest.raises(StoreUnavailable):
+        couch_store.find(EVERYTHING, MANY)
+    assert couch.surprises
+    couch.surprises.clear()
+
+
+# What a SQLite file can suffer
+
+
+@pytest.fixture(params=["missing folder", "folder is a file", "file is a folder", "no database"])
+def unusable_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    file = tmp_path / "home" / "audit.sqlite3"
+    match request.param:
+        case "folder is a file":
+            file.parent.write_text("")
+        case "file is a folder":
+            file.mkdir(parents=True)
+        case "no database":
+            file.parent.mkdir()
+            file.write_bytes(b"not a database " * 1000)
+    return file
+
+
+@every_operation
+def test_a_file_that_cannot_be_used_means_the_store_is_away(unusable_file, operation):
+    with pytest.raises(StoreUnavailable):
+        operation(SqliteStore(unusable_file))
+
+
+@every_operation
+def test_a_damaged_file_means_the_store_is_away(tmp_path, operation):
+    file = tmp_path / "audit.sqlite3"
+    store = SqliteStore(file)
+    store.save([make_document(n) for n in range(100)])
+    content = file.read_bytes()
+    file.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
+    with pytest.raises(StoreUnavailable):
+        operation(store)
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path):
+    file = tmp_path / "audit.sqlite3"
+    with closing(sqlite3.connect(file)) as other, ThreadPoolExecutor(1) as thread:
+        other.execute("BEGIN IMMEDIATE")
+        saving = thread.submit(SqliteStore(file).save, [make_document()])
+        wait([saving], timeout=0.2)  # a store that does not wait has failed by now
+        other.rollback()
+        assert outcome(saving.result(LONGEST_WAIT_SECONDS)) == ([make_document()], [])
+
+
+@pytest.mark.parametrize("operation", ["save", "save_dead_letters"])
+def test_what_another_process_locks_can_be_read_and_is_written_later(
+    tmp_path, monkeypatch, operation
+):
+    monkeypatch.setattr("billor.audit.sqlite.BUSY_SECONDS", 0.05)
+    store = SqliteStore(tmp_path / "audit.sqlite3")
+    store.save([make_document(2)])
+    with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable):
+            OPERATIONS[operation](store)
+        assert store.find(EVERYTHING, MANY) == [make_document(2)]
+        assert store.dead_letters() == []
+    OPERATIONS[operation](store)
+    assert len(store.find(EVERYTHING, MANY) + store.dead_letters()) == 2

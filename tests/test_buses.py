@@ -1,0 +1,158 @@
+"""What every bus must do, on the bus within one process and on Google's Pub/Sub emulator."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from billor.config import Config, load_config
+from billor.events.bus import Bus, connect_bus
+from billor.events.event import Message
+from billor.events.inprocess import InProcessBus, NotTaken
+from billor.events.pubsub import PubSubBus
+from tests.support.bus import TAKE_SECONDS, Inbox, event_message, own_topic, publishing
+
+NEEDED = {
+    "DATABASE_URL": "postgresql://unused/unused",
+    "JWT_SECRET_KEY": "unused-but-long-enough-0123456789",
+}
+LEASE = "google.cloud.pubsub_v1.subscriber._protocol.histogram.MIN_ACK_DEADLINE"
+BUSES = {"in-process": InProcessBus, "pubsub": PubSubBus}
+
+
+@pytest.fixture(params=BUSES)
+def bus_config(request, monkeypatch) -> Config:
+    if request.param == "in-process":
+        return load_config(NEEDED)
+    emulator = request.getfixturevalue("emulator_settings")
+    # The bus sets the variable; set here first, it is taken away after the test.
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator["PUBSUB_EMULATOR_HOST"])
+    return load_config(NEEDED | emulator | own_topic())
+
+
+@pytest.fixture
+def bus(bus_config) -> Iterator[Bus]:
+    bus = connect_bus(bus_config)
+    bus.prepare()
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def subscribe(bus) -> Callable[[], Inbox]:
+    """Subscribe a new inbox."""
+
+    def subscribe() -> Inbox:
+        inbox = Inbox()
+        bus.subscribe(inbox.deliver, pytest.fail)
+        return inbox
+
+    return subscribe
+
+
+def test_the_configuration_tells_which_bus_it_is(request, bus):
+    assert type(bus) is BUSES[request.node.callspec.params["bus_config"]]
+
+
+def test_what_is_published_is_delivered_as_it_was(bus, subscribe):
+    inbox = subscribe()
+    message = Message(b'\x00\xff {"city": "\xc5\x81\xc3\xb3d\xc5\xba"}', {"id": "7", "type": "ł"})
+    with publishing(bus, message):
+        delivery = inbox.take()
+        assert delivery.message == message
+        delivery.ack()
+
+
+def test_many_messages_all_arrive(bus, subscribe):
+    inbox, messages = subscribe(), [event_message() for _ in range(300)]
+    with publishing(bus, *messages):
+        inbox.take_all_of(*messages)
+
+
+def test_a_message_given_back_comes_again(bus, subscribe):
+    inbox, message = subscribe(), event_message()
+    with publishing(bus, message):
+        for _ in range(2):
+            delivery = inbox.take()
+            assert delivery.message == message
+            delivery.nack()
+        inbox.take_all_of(message)
+
+
+def test_preparing_again_is_harmless(bus_config, bus, subscribe):
+    inbox, before, after = subscribe(), event_message(), event_message()
+    with publishing(bus, before):
+        inbox.take_all_of(before)
+    other = connect_bus(bus_config)
+    other.prepare()
+    other.close()
+    bus.prepare()
+    with publishing(bus, after):
+        inbox.take_all_of(after)
+
+
+def test_who_leaves_gets_no_more_and_the_next_gets_what_was_not_settled(
+    bus, subscribe, monkeypatch
+):
+    # Google's client asks for ten seconds with a message, which nobody else gets meanwhile.
+    # Without this the test only takes longer, hence no error if the name changes.
+    monkeypatch.setattr(LEASE, 1, raising=False)
+    first, held, late = subscribe(), event_message(), event_message()
+    with publishing(bus, held):
+        assert first.take().message == held
+        bus.unsubscribe()
+        with publishing(bus, late):
+            second = subscribe()
+            second.take_all_of(held, late)
+    assert first.is_empty
+
+
+def test_a_new_subscriber_gets_everything_whoever_came_and_left_before(bus, subscribe):
+    for _ in range(3):
+        left, message = subscribe(), event_message()
+        with publishing(bus, message):
+            left.take_all_of(message)
+        bus.unsubscribe()
+    inbox, messages = subscribe(), [event_message() for _ in range(30)]
+    with publishing(bus, *messages):
+        inbox.take_all_of(*messages)
+    assert left.is_empty
+
+
+def test_unsubscribing_without_a_subscription_is_harmless(bus, subscribe):
+    bus.unsubscribe()
+    inbox, message = subscribe(), event_message()
+    with publishing(bus, message):
+        inbox.take_all_of(message)
+    bus.unsubscribe()
+    bus.unsubscribe()
+
+
+def test_closing_settles_what_was_published_and_ends_deliveries(bus_config):
+    bus, inbox, failures = connect_bus(bus_config), Inbox(), []
+    bus.prepare()
+    bus.subscribe(inbox.deliver, failures.append)
+    published = [bus.publish(event_message()) for _ in range(20)]
+    bus.close()
+    errors = {type(future.exception(timeout=TAKE_SECONDS)) for future in published}
+    assert errors == {type(None) if isinstance(bus, PubSubBus) else NotTaken}
+    assert failures == []
+
+
+def test_in_process_nothing_is_taken_without_a_subscriber():
+    bus = InProcessBus()
+    with pytest.raises(NotTaken):
+        bus.publish(event_message()).result(timeout=0)
+
+    bus.subscribe(pytest.fail, pytest.fail)
+    bus.unsubscribe()
+    with pytest.raises(NotTaken):
+        bus.publish(event_message()).result(timeout=0)
+
+
+def test_in_process_publishing_is_done_when_the_subscriber_says_so():
+    bus, inbox = InProcessBus(), Inbox()
+    bus.subscribe(inbox.deliver, pytest.fail)
+    published = bus.publish(event_message())
+    assert not published.done()
+    inbox.take().ack()
+    assert published.result(timeout=0) is None

@@ -1,0 +1,150 @@
+"""`make run` and `make demo` as a stranger uses them: a fresh copy, no settings, a real terminal's
+signals. The copy shares this project's .venv, so that nothing needs to be installed again."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from billor.embedded.processes import free_port
+from tests.support.stranger import Stranger, only_line
+
+HIDDEN_PROGRAMS = {"java", "gcloud", "redis-server", "valkey-server"}
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+@pytest.fixture(scope="session")
+def bare_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH without Java and Redis, as on most machines."""
+    folder = tmp_path_factory.mktemp("bin")
+    for directory in os.environ["PATH"].split(os.pathsep):
+        for program in Path(directory).glob("*"):
+            link = folder / program.name
+            if program.name not in HIDDEN_PROGRAMS and not link.is_symlink():
+                link.symlink_to(program)
+    return str(folder)
+
+
+@pytest.fixture
+def bare_stranger(stranger: Stranger, bare_path: str) -> Stranger:
+    """On a machine that has Python and little else."""
+    stranger.environment["PATH"] = bare_path
+    return stranger
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[Stranger]:
+    stranger = Stranger(tmp_path)
+    yield stranger
+    stranger.kill_all()
+
+
+def test_everything_runs_and_stops_and_runs_again_with_its_data(stranger: Stranger):
+    running = stranger.make_run()
+    assert stranger.url in running.output
+    for _ in range(2):
+        status, output = stranger.run("scripts/test_endpoints.sh")
+        assert status == 0, output
+
+    # A second terminal needs nothing exported: the launcher's file tells where everything is.
+    for command in ("db upgrade", "seed", "routes"):
+        status, output = stranger.run(".venv/bin/flask", *command.split())
+        assert status == 0, output
+
+    status, output = stranger.run("make", "run", PORT=str(free_port()))
+    assert status != 0
+    assert "already runs" in only_line(output)
+
+    running.press_ctrl_c()
+    assert not stranger.processes()
+
+    again = stranger.make_run()
+    status, output = stranger.run("scripts/test_endpoints.sh")
+    assert status == 0, output
+    assert "assignment 1," not in output, "the data of the first run is gone"
+    again.child("worker").parent().terminate()
+    again.wait_for_end()
+    assert not stranger.processes()
+
+
+def test_the_demo_needs_neither_java_nor_redis_and_shows_the_audit_trail(bare_stranger: Stranger):
+    status, output = bare_stranger.run("make", "demo")
+    assert status == 0, output
+    assert "All of it works." in output
+    trail = output[output.index("The audit trail") :]
+    assert "ASSIGNED" in trail
+    assert "LOAD_COMPLETED" in trail
+    assert not bare_stranger.processes()
+
+
+def test_a_taken_port_is_told_in_one_line(bare_stranger: Stranger):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", bare_stranger.port))
+        listener.listen()
+        status, output = bare_stranger.run("make", "run")
+    assert status != 0
+    assert f"port {bare_stranger.port}" in only_line(output)
+    assert not bare_stranger.processes()
+
+
+def test_a_data_folder_that_cannot_be_written_is_told_in_one_line(bare_stranger: Stranger):
+    (bare_stranger.folder / "file").touch()
+    status, output = bare_stranger.run("make", "run", BILLOR_HOME="file/home")
+    assert status != 0
+    assert "file/home" in only_line(output)
+
+
+def test_a_bad_setting_is_told_in_one_line(bare_stranger: Stranger):
+    status, output = bare_stranger.run("make", "run", WEB_THREADS="many")
+    assert status != 0
+    assert "WEB_THREADS" in only_line(output)
+
+
+def test_production_with_the_demo_password_is_refused(bare_stranger: Stranger):
+    status, output = bare_stranger.run("make", "run", BILLOR_ENV="production")
+    assert status != 0
+    assert "DEMO_PASSWORD" in only_line(output)
+    assert not bare_stranger.processes()
+
+
+def test_a_service_with_a_url_is_not_started(bare_stranger: Stranger, redis_url: str):
+    running = bare_stranger.make_run(REDIS_URL=redis_url)
+    assert "redis" not in running.output
+    names = [process.name() for process in bare_stranger.processes()]
+    assert "postgres" in names
+    assert not [name for name in names if "valkey" in name or "redis" in name]
+    running.press_ctrl_c()
+
+
+def test_when_a_part_dies_all_of_it_stops_and_says_which(bare_stranger: Stranger):
+    running = bare_stranger.make_run()
+    running.child("worker").kill()
+    output = running.wait_for_end()
+    assert running.process.returncode != 0
+    assert only_line(output).startswith("billor: worker stopped")
+    assert not bare_stranger.processes()
+
+
+def test_what_a_killed_launcher_left_behind_is_stopped_by_the_next(bare_stranger: Stranger):
+    running = bare_stranger.make_run()
+    launcher = running.child("worker").parent()
+    left = [process for process in bare_stranger.processes() if process.parent() == launcher]
+    launcher.kill()
+    Stranger.kill(running.process)
+    assert len(left) == 4
+    again = bare_stranger.make_run()
+    assert "left over" in again.output
+    assert not [process for process in left if process.is_running()]
+    again.press_ctrl_c()
+
+
+def test_flask_without_a_database_says_in_one_line_what_to_do(bare_stranger: Stranger):
+    status, output = bare_stranger.run(".venv/bin/flask", "routes")
+    assert status == 1
+    assert output == (
+        "billor: DATABASE_URL is not set: start everything with `make run`, "
+        "or set it (see .env.example).\n"
+    )

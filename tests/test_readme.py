@@ -1,0 +1,89 @@
+"""What the README says is true: its commands are run, its tables compared with the code."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from billor.config import EnvironmentSchema
+from billor.embedded.launcher import PROJECT
+from tests.support.stranger import Stranger
+
+README = (PROJECT / "README.md").read_text()
+SHELL_BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+# Read before the settings themselves are.
+ALSO_SETTINGS = {"JWT_SECRET_KEY_FILE"}
+
+
+def table_cells(heading: str, column: int) -> list[str]:
+    """A column of the table under a heading, without its title."""
+    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:1] == "|"]
+    return [row[column].strip() for row in rows[2:]]
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
+    """With everything running as the README's first command leaves it."""
+    stranger = Stranger(tmp_path_factory.mktemp("readme"))
+    assert SHELL_BLOCKS[0] == "make run\n"
+    running = stranger.make_run()
+    for line in re.search(r"```\n(  Billor is running.*?)```", README, re.DOTALL)[1].splitlines():
+        assert line.replace("8000", str(stranger.port)) in running.output
+    yield stranger
+    running.press_ctrl_c()
+    stranger.kill_all()
+
+
+def test_every_example_succeeds_in_the_order_of_the_readme(stranger: Stranger):
+    (preparation,) = [block for block in SHELL_BLOCKS if "TOKEN=" in block]
+    examples = [
+        cell.strip("`") for cell in table_cells("Use it", 1) if re.match("`(billor|curl) ", cell)
+    ]
+    assert len(examples) > 10
+    # The worker is given the time that a person takes to read.
+    examples = [
+        f"until {example} | grep _id; do sleep 0.1; done" if "/audit" in example else example
+        for example in examples
+    ]
+    script = "\n".join(["set -e", preparation, *(f"echo; {example}" for example in examples)])
+    status, output = stranger.run("bash", "-c", script.replace("8000", str(stranger.port)))
+    assert status == 0, output
+    (audit,) = [line for line in output.splitlines() if '"_id"' in line]
+    assert '"type": "ASSIGNED"' in audit
+
+
+def test_flasks_commands_work_from_a_second_terminal(stranger: Stranger):
+    (block,) = [block for block in SHELL_BLOCKS if "flask seed" in block]
+    status, output = stranger.run("bash", "-ec", block)
+    assert status == 0, output
+    assert "0 users, 0 drivers, 0 loads created." in output
+    assert "assignments.assign_load" in output
+
+
+def test_every_make_target_it_names_exists():
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+
+
+def test_every_setting_is_documented_with_its_default():
+    schema = EnvironmentSchema()
+    settings = {field.data_key: field.load_default for field in schema.fields.values()}
+    names = [cell.strip("`") for cell in table_cells("Settings", 0)]
+    defaults = dict(zip(names, table_cells("Settings", 1), strict=True))
+    assert set(defaults) == set(settings) | ALSO_SETTINGS
+    for name, default in settings.items():
+        if isinstance(default, str | int):
+            assert defaults[name] == f"`{default}`"
+
+
+def test_every_setting_of_the_example_file_and_of_compose_exists():
+    known = {field.data_key for field in EnvironmentSchema().fields.values()} | ALSO_SETTINGS
+    containers = {"POSTGRES_PASSWORD", "COUCHDB_PASSWORD"}
+    example = (PROJECT / ".env.example").read_text()
+    assert not re.findall(r"^[A-Z]", example, re.MULTILINE), "as it stands it changes nothing"
+    assert set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE)) <= known | containers
+    compose = (PROJECT / "docker-compose.yml").read_text()
+    settings = compose.split("&settings\n", 1)[1].split("  volumes:", 1)[0]
+    assert set(re.findall(r"^    ([A-Z_]+):", settings, re.MULTILINE)) <= known
+    assert set(re.findall(r"\$\{([A-Z_]+)", compose)) <= known | containers

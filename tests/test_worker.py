@@ -1,0 +1,238 @@
+"""The worker end to end, from a request to the audit trail: in this process over both buses, and
+as the real script, which is told to stop, refused, split in two and killed."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import select, text
+
+from billor.config import load_config
+from billor.embedded.launcher import PROJECT
+from billor.events import outage
+from billor.events.bus import connect_bus
+from billor.events.inprocess import InProcessBus
+from billor.events.worker import Worker
+from billor.extensions import db
+from billor.models import LoadEvent
+from tests.support.bus import own_topic
+from tests.support.worker import (
+    WAIT_SECONDS,
+    python_environment,
+    running,
+    wait_until,
+    worker_process,
+)
+
+FORBIDDEN_IN_THE_API = ("grpc", "google.cloud", "google.api_core", "google.pubsub_v1")
+
+
+@pytest.fixture
+def pubsub_settings(emulator_settings, monkeypatch) -> dict[str, str]:
+    """The emulator, with a topic and a subscription of the test's own."""
+    # A bus in this process sets the variable; set here first, it is taken away after the test.
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator_settings["PUBSUB_EMULATOR_HOST"])
+    return emulator_settings | own_topic()
+
+
+@pytest.fixture
+def start(settings, tmp_path, pytestconfig):
+    """Run the script with these arguments, and with more settings; a context manager."""
+    compiled = pytestconfig.cache.mkdir("compiled")
+
+    def start(*arguments: str, **more: str):
+        environment = python_environment(settings | more, compiled)
+        return worker_process(environment, tmp_path, *arguments)
+
+    return start
+
+
+@pytest.fixture
+def recorded(client):
+    """The ids of all audit documents."""
+
+    def read() -> list[str]:
+        answer = client.get("/audit?limit=200")
+        assert answer.status_code == 200, answer.text
+        return [document["_id"] for document in answer.json]
+
+    return read
+
+
+@pytest.fixture
+def unpublished(app):
+    """The ids of all events that wait to be published."""
+    query = select(LoadEvent.id).where(LoadEvent.published_at.is_(None))
+
+    def read() -> list[str]:
+        with app.app_context():
+            return [str(id_) for id_ in db.session.scalars(query)]
+
+    return read
+
+
+@contextmanager
+def nobody_marks(app) -> Iterator[None]:
+    """Workers can claim, publish and record events, but hang when they mark them as published."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("LOCK TABLE load_events IN SHARE MODE"))
+        yield
+
+
+def live_a_load(client) -> list[str]:
+    """All that can happen to a load; return the types of what should be in the audit trail."""
+    driver, load = client.make_driver(), client.make_load()
+    client.patch(f"/loads/{load['id']}", {"cargoType": "Flatbed"})
+    client.close(client.assign(driver, load), "CANCELLED")
+    client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
+    client.patch(f"/loads/{load['id']}", {"status": "OPEN"})
+    client.close(client.assign(driver, load), "COMPLETED")
+    return [
+        "LOAD_CREATED",
+        "LOAD_UPDATED",
+        "ASSIGNED",
+        "ASSIGNMENT_CANCELLED",
+        "LOAD_CANCELLED",
+        "LOAD_UPDATED",
+        "ASSIGNED",
+        "LOAD_COMPLETED",
+    ]
+
+
+@pytest.mark.parametrize("bus", ["in-process", "pubsub"])
+def test_every_event_is_soon_published_and_in_the_audit_trail_once(
+    request, app, client, settings, recorded, unpublished, bus
+):
+    pubsub = request.getfixturevalue("pubsub_settings") if bus == "pubsub" else {}
+    bus = connect_bus(load_config(settings | pubsub))
+    with running(Worker(app, bus, app.extensions["audit_store"])):
+        types = live_a_load(client)
+        wait_until(lambda: len(recorded()) == len(types) and not unpublished())
+
+    documents = client.get("/audit").json
+    assert [document["type"] for document in reversed(documents)] == types
+    events = client.get("/loads/1/timeline").json
+    assert [document["_id"] for document in reversed(documents)] == [e["id"] for e in events]
+    (assigned, _) = client.get("/audit?type=ASSIGNED").json
+    assert assigned["payload"]["driver"] == client.get("/drivers/1").json
+    assert assigned["assignmentId"] == 2
+
+
+class BrokenBus(InProcessBus):
+    """Cannot be reached at first, and then its stream breaks."""
+
+    def __init__(self):
+        super().__init__()
+        self.attempts = 0
+
+    def prepare(self):
+        self.attempts += 1
+        if self.attempts < 3:
+            raise ConnectionError("not there")
+
+    def subscribe(self, on_delivery, on_failure):
+        super().subscribe(on_delivery, on_failure)
+        on_failure(PermissionError("not yours any more"))
+
+
+def test_a_worker_waits_for_its_bus_and_fails_when_the_stream_breaks(app, monkeypatch):
+    monkeypatch.setattr(outage, "LONGEST_WAIT_SECONDS", 0.01)
+    bus = BrokenBus()
+    assert Worker(app, bus, app.extensions["audit_store"]).run() == 1
+    assert bus.attempts == 3
+
+
+def test_a_worker_that_waits_for_its_bus_can_be_stopped(app):
+    class AbsentBus(InProcessBus):
+        def prepare(self):
+            worker.stop()
+            raise ConnectionError("not there")
+
+    worker = Worker(app, AbsentBus(), app.extensions["audit_store"])
+    assert worker.run() == 0
+
+
+def test_a_script_told_to_stop_finishes_the_work_in_hand(app, client, start, recorded, unpublished):
+    types = live_a_load(client)
+    with start() as worker:
+        with nobody_marks(app):
+            wait_until(lambda: len(recorded()) == len(types))
+            assert len(unpublished()) == len(types), "the batch is still in hand"
+            worker.send(signal.SIGTERM)
+            wait_until(lambda: "Worker stopping" in worker.output)
+        assert worker.wait() == 0
+        assert "To Alex Carter: you have load 1," in worker.output
+    assert unpublished() == []
+    assert len(recorded()) == len(types)
+
+
+def test_a_killed_worker_loses_nothing_and_nothing_is_recorded_twice(
+    app, client, start, recorded, unpublished
+):
+    types = live_a_load(client)
+    with start() as worker, nobody_marks(app):
+        wait_until(lambda: len(recorded()) == len(types))
+        worker.kill()
+    assert len(unpublished()) == len(types), "the bus took them, but nobody knows"
+
+    client.make_load()
+    with start() as worker:
+        wait_until(lambda: not unpublished())
+        worker.send(signal.SIGINT)
+        assert worker.wait() == 0
+        assert "you have load" not in worker.output, "drivers are told once"
+    assert len(recorded()) == len(types) + 1
+
+
+def test_relay_and_consumer_may_be_two_processes(
+    client, start, pubsub_settings, recorded, unpublished
+):
+    types = live_a_load(client)
+    with (
+        start("relay", **pubsub_settings) as relay,
+        start("consumer", **pubsub_settings) as consumer,
+    ):
+        wait_until(lambda: len(recorded()) == len(types))
+        for half in (relay, consumer):
+            half.send(signal.SIGTERM)
+        assert [half.wait() for half in (relay, consumer)] == [0, 0]
+    assert unpublished() == []
+    assert "you have load" in consumer.output
+    assert "you have load" not in relay.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more_settings", "named"),
+    [(["relay"], {}, "PUBSUB_PROJECT_ID"), ([], {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL")],
+)
+def test_a_script_that_cannot_run_says_why_in_one_line(start, arguments, more_settings, named):
+    with start(*arguments, **more_settings) as worker:
+        assert worker.wait(WAIT_SECONDS) == 1
+    (line,) = worker.output.splitlines()
+    assert line.startswith("billor: ")
+    assert named in line
+
+
+def test_the_api_never_imports_what_talks_to_pubsub(settings, pytestconfig):
+    code = (
+        "import json, sys, wsgi; "
+        "wsgi.app.test_client().get('/readyz'); "
+        "print(json.dumps(list(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env=python_environment(
+            settings | {"PUBSUB_PROJECT_ID": "a-project"}, pytestconfig.cache.mkdir("compiled")
+        ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = json.loads(done.stdout)
+    assert "billor.events.outbox" in imported
+    assert [name for name in imported if name.startswith(FORBIDDEN_IN_THE_API)] == []

@@ -1,0 +1,209 @@
+"""Events: their shape on the bus and in the audit trail, and what each action writes down."""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import event, select
+
+from billor.events.event import MalformedEvent, to_audit_document, to_message
+from billor.extensions import db
+from billor.models import LoadEvent
+from tests.support.bus import event_body
+
+AUDIT_TYPES = {
+    "load.created": "LOAD_CREATED",
+    "load.updated": "LOAD_UPDATED",
+    "load.cancelled": "LOAD_CANCELLED",
+    "load.assigned": "ASSIGNED",
+    "load.completed": "LOAD_COMPLETED",
+    "assignment.cancelled": "ASSIGNMENT_CANCELLED",
+}
+LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
+
+
+@pytest.mark.parametrize("type_", AUDIT_TYPES)
+def test_a_row_becomes_a_message_and_the_message_an_audit_document(type_):
+    with_driver = type_ in ("load.assigned", "load.completed", "assignment.cancelled")
+    row = LoadEvent(
+        id=uuid.uuid4(),
+        type=type_,
+        load_id=7,
+        driver_id=8 if with_driver else None,
+        assignment_id=9 if with_driver else None,
+        payload={"load": {"id": 7, "origin": "Łódź"}},
+        request_id="a-request" if with_driver else None,
+        created_at=datetime(2026, 3, 1, 14, 30, tzinfo=timezone(timedelta(hours=2))),
+    )
+
+    message = to_message(row)
+    shared = {
+        "driverId": row.driver_id,
+        "loadId": 7,
+        "assignmentId": row.assignment_id,
+        "payload": {"load": {"id": 7, "origin": "Łódź"}},
+        "timestamp": "2026-03-01T12:30:00.000000Z",
+        "requestId": row.request_id,
+    }
+    assert json.loads(message.data) == {"id": str(row.id), "type": type_, **shared}
+    assert message.attributes == {"id": str(row.id), "type": type_}
+
+    document = to_audit_document(message.data)
+    assert document == {"_id": str(row.id), "type": AUDIT_TYPES[type_], **shared}
+
+
+MALFORMED = {
+    "empty": b"",
+    "not JSON": b"load.created",
+    "not UTF-8": json.dumps(event_body()).encode().replace(b"a-request", b"\xff"),
+    "an array": json.dumps([event_body()]).encode(),
+    "a text": b'"load.created"',
+    "null": b"null",
+    "nested too deeply": json.dumps(event_body())
+    .encode()
+    .replace(b'{"load": {"id": 7}}', b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+} | {
+    f"{field} {value!r}": json.dumps(event_body(**{field: value})).encode()
+    for field, value in [
+        ("id", "7"),
+        ("id", 7),
+        ("id", None),
+        ("type", "load.eaten"),
+        ("type", "ASSIGNED"),
+        ("type", ["load.created"]),
+        ("loadId", "7"),
+        ("loadId", 7.0),
+        ("loadId", True),
+        ("loadId", None),
+        ("loadId", float("nan")),
+        # Of no row of ours, and more than SQLite can hold.
+        ("loadId", 2**63),
+        ("driverId", "8"),
+        ("driverId", 2**63),
+        ("assignmentId", {}),
+        ("payload", None),
+        ("payload", []),
+        # Python reads and writes these, but they are no JSON, and CouchDB refuses them.
+        ("payload", {"weight": float("nan")}),
+        ("payload", {"weight": float("-inf")}),
+        ("payload", {"name": "\ud800"}),
+        ("timestamp", "yesterday"),
+        ("timestamp", 1772366400),
+        ("timestamp", None),
+        ("requestId", 5),
+        ("more", "than asked for"),
+        ("_id", "7"),
+    ]
+}
+
+
+@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
+def test_bytes_that_are_no_event_are_malformed(data):
+    with pytest.raises(MalformedEvent, match=r"."):
+        to_audit_document(data)
+
+
+@pytest.mark.parametrize("field", event_body())
+def test_an_event_without_one_of_its_fields_is_malformed_and_the_field_is_named(field):
+    body = event_body()
+    del body[field]
+    with pytest.raises(MalformedEvent, match=field):
+        to_audit_document(json.dumps(body).encode())
+
+
+@pytest.fixture
+def written(app):
+    """The events in the database, oldest first."""
+
+    def read() -> list[LoadEvent]:
+        with app.app_context():
+            return db.session.scalars(select(LoadEvent).order_by(LoadEvent.created_at)).all()
+
+    return read
+
+
+def test_each_step_of_a_load_writes_its_event(client, written):
+    driver, load = client.make_driver(), client.make_load()
+    path = f"/loads/{load['id']}"
+    client.patch(path, {"origin": "Austin, TX"})
+    client.patch(path, {"status": "CANCELLED"})
+    client.patch(path, {"status": "OPEN"})
+    first = client.assign(driver, load)
+    client.close(first, "CANCELLED")
+    second = client.assign(driver, load)
+    client.close(second, "COMPLETED")
+
+    events = written()
+    assert [
+        (e.type, e.driver_id, e.assignment_id, e.payload["load"]["status"]) for e in events
+    ] == [
+        ("load.created", None, None, "OPEN"),
+        ("load.updated", None, None, "OPEN"),
+        ("load.cancelled", None, None, "CANCELLED"),
+        ("load.updated", None, None, "OPEN"),
+        ("load.assigned", driver["id"], first["id"], "ASSIGNED"),
+        ("assignment.cancelled", driver["id"], first["id"], "OPEN"),
+        ("load.assigned", driver["id"], second["id"], "ASSIGNED"),
+        ("load.completed", driver["id"], second["id"], "COMPLETED"),
+    ]
+    assert {e.load_id for e in events} == {load["id"]}
+    assert {e.published_at for e in events} == {None}
+    now = datetime.now(UTC)
+    assert all(now - timedelta(minutes=1) < e.created_at <= now for e in events)
+
+
+def test_an_assigned_event_carries_the_whole_driver_and_load(client, written):
+    driver, load = client.make_driver(), client.make_load()
+    client.assign(driver, load)
+    assert written()[-1].payload == {
+        "driver": driver,
+        "load": client.get(f"/loads/{load['id']}").json,
+    }
+
+
+def test_a_change_tells_what_was_there_before_and_no_change_tells_nothing(client, written):
+    load = client.make_load()
+    changed = client.patch(
+        f"/loads/{load['id']}", {"origin": "Austin, TX", "destination": load["destination"]}
+    )
+    assert written()[-1].payload == {"load": changed.json, "before": {"origin": "Dallas, TX"}}
+
+    client.patch(f"/loads/{load['id']}", {"origin": "Austin, TX"})
+    assert len(written()) == 2
+
+
+@pytest.mark.parametrize("given", [{"X-Request-ID": "from-the-caller"}, {}])
+def test_an_event_has_the_id_of_its_request(client, written, given):
+    answer = client.post("/loads", LOAD, headers=given)
+    expected = given.get("X-Request-ID", answer.headers["X-Request-ID"])
+    assert written()[-1].request_id == expected
+
+
+def test_what_is_refused_writes_no_event(client, written):
+    driver, load = client.make_driver(), client.make_load()
+    assignment = client.assign(driver, load)
+    client.close(assignment, "COMPLETED")
+    before = len(written())
+
+    for answer, status in (
+        (client.post("/assignments", {"driverId": driver["id"], "loadId": load["id"]}), 409),
+        (client.patch(f"/assignments/{assignment['id']}/status", {"status": "CANCELLED"}), 409),
+        (client.patch(f"/loads/{load['id']}", {"origin": "Austin, TX"}), 409),
+        (client.post("/loads", LOAD | {"origin": ""}), 422),
+    ):
+        assert answer.status_code == status
+    assert len(written()) == before
+
+
+def test_a_load_and_its_event_are_stored_together_or_not_at_all(client, written):
+    def fail(*_):
+        raise RuntimeError("after both rows were sent to the database")
+
+    event.listen(LoadEvent, "after_insert", fail)
+    try:
+        assert client.post("/loads", LOAD).status_code == 500
+    finally:
+        event.remove(LoadEvent, "after_insert", fail)
+    assert client.get("/loads").json == []
+    assert written() == []
