@@ -27,7 +27,7 @@ def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config.from_mapping(
         BILLOR=config,
-        SECRET_KEY=config.jwt_secret_key,
+        JWT_SECRET_KEY=config.jwt_secret_key,  # no SECRET_KEY: there are no cookie sessions
         JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         SQLALCHEMY_DATABASE_URI=config.database_url,

@@ -4,7 +4,7 @@ from flask import Request
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter, ValidationError
 
 from billor.problems import CONTENT_TYPE, ProblemSchema
@@ -25,6 +25,10 @@ class Parser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {}
 
     def load_json(self, req: Request, schema):
+        # A body that does not tell its length is cut off at the limit, not refused.
+        cut_off = req.content_length is None and len(req.get_data()) == req.max_content_length
+        if cut_off and req.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
         try:
             return req.get_json()
         except RecursionError as error:
@@ -63,6 +67,12 @@ class Api(SmorestApi):
     """The OpenAPI document and its blueprints."""
 
     ERROR_SCHEMA = ProblemSchema
+
+    def _init_spec(self, **options):
+        super()._init_spec(**options)
+        self.spec.components.security_scheme(
+            "bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        )
 
     def _register_error_handlers(self):
         """Leave errors to `problems`."""

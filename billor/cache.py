@@ -52,7 +52,8 @@ class TextSerializer(BaseSerializer):
         return value.encode()
 
     def loads(self, value: bytes | None) -> str | None:
-        return None if value is None else value.decode()
+        # What is not ours will not have our stamp either.
+        return None if value is None else value.decode(errors="replace")
 
 
 class TextRedisCache(RedisCache):
@@ -156,7 +157,7 @@ class GenerationCache:
         except RedisAway:
             return Lookup(CacheStatus.BYPASS, key)
         if stamped is not None:
-            stamp, text = stamped.split("\n", 1)
+            stamp, _, text = stamped.partition("\n")
             if stamp == generation:
                 return Lookup(CacheStatus.HIT, key, text)
         return Lookup(CacheStatus.MISS, key, generation=generation)

@@ -1,9 +1,11 @@
 """The one place that reads the environment: every setting, typed, with its default beside it."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
@@ -75,11 +77,16 @@ class PostgresUrl(fields.String):
 
 
 def _url(setting: str, *schemes: str) -> fields.String:
-    pattern = rf"^({'|'.join(schemes)})://.+"
-    message = f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}."
-    return fields.String(
-        data_key=setting, load_default=None, validate=validate.Regexp(pattern, error=message)
-    )
+    def check(url: str) -> None:
+        if not re.match(rf"({'|'.join(schemes)})://.", url):
+            starts = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValidationError(f"must start with {starts}.")
+        try:
+            _ = urlsplit(url).port
+        except ValueError as error:
+            raise ValidationError("is not a URL with a valid host and port.") from error
+
+    return fields.String(data_key=setting, load_default=None, validate=check)
 
 
 def _text(setting: str, default: str | None, *checks: validate.Validator) -> fields.String:
@@ -152,8 +159,8 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     if key_file and "JWT_SECRET_KEY" not in merged:
         try:
             merged["JWT_SECRET_KEY"] = Path(key_file).read_text().strip()
-        except OSError as error:
-            raise ConfigError(f"JWT_SECRET_KEY_FILE cannot be read: {error.strerror}.") from error
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"JWT_SECRET_KEY_FILE cannot be read: {error}.") from error
     return merged
 
 

@@ -10,7 +10,6 @@ from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import ValidationError, fields
 from sqlalchemy import ColumnElement, Select
 from werkzeug.datastructures import MultiDict
-from werkzeug.urls import iri_to_uri
 
 from billor.extensions import db
 from billor.schemas import DEFAULT_LIMIT, MAX_LIMIT, QueryInteger, WireSchema
@@ -74,8 +73,8 @@ def link_header(cursor: str | None) -> dict[str, str]:
         return {}
     query = MultiDict(request.args)
     query["cursor"] = cursor
-    target = f"{iri_to_uri(request.base_url)}?{urlencode(list(query.items(multi=True)))}"
-    return {"Link": f'<{target}>; rel="next"'}
+    target = f"{request.scheme}://{request.host}{request.path}"
+    return {"Link": f'<{target}?{urlencode(list(query.items(multi=True)))}>; rel="next"'}
 
 
 def page_headers(page: Page) -> dict[str, str]:
@@ -85,4 +84,4 @@ def page_headers(page: Page) -> dict[str, str]:
 
 def _serializer() -> URLSafeSerializer:
     # A cursor of one list means nothing in another.
-    return URLSafeSerializer(current_app.secret_key, salt=f"cursor:{request.path}")
+    return URLSafeSerializer(current_app.config["JWT_SECRET_KEY"], salt=f"cursor:{request.path}")

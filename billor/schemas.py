@@ -34,10 +34,7 @@ class Text(fields.String):
         super().__init__(validate=validate.Length(1, max_length), **kwargs)
 
     def _deserialize(self, value, attr, data, **kwargs):
-        text = super()._deserialize(value, attr, data, **kwargs).strip()
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-            raise ValidationError("Must not contain control characters.")
-        return text
+        return _trimmed(super()._deserialize(value, attr, data, **kwargs))
 
 
 class Password(fields.String):
@@ -67,9 +64,13 @@ class EmailAddress(fields.Email):
         super().__init__(validate=validate.Length(max=254), **kwargs)
 
     def _deserialize(self, value, attr, data, **kwargs):
-        if isinstance(value, str):
-            value = value.strip()
-        return super()._deserialize(value, attr, data, **kwargs)
+        return _trimmed(super()._deserialize(value, attr, data, **kwargs))
+
+
+def _trimmed(text: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text.strip()):
+        raise ValidationError("Must not contain control characters.")
+    return text.strip()
 
 
 class Timestamp(fields.DateTime):

@@ -3,10 +3,12 @@
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 from billor.cache import RedisAway, redis_backend
-from billor.errors import TooManyAttempts
+from billor.errors import AuthenticationFailed, TooManyAttempts
 
 MAX_FAILURES = 20
 WINDOW_SECONDS = 60
@@ -36,9 +38,13 @@ class _LocalCounter:
 _local = _LocalCounter()
 
 
-def count_attempt(address: str) -> None:
-    """Count a login as failed before its password is looked at, so that many at once cannot slip
-    through. Raises `TooManyAttempts` past the limit."""
+@contextmanager
+def counted_attempt(address: str) -> Iterator[None]:
+    """Count the login in this block as failed if it ends in `AuthenticationFailed`.
+
+    It counts from the start, before a password is looked at, so that many at once cannot slip
+    through, and is taken back at any other end. Raises `TooManyAttempts` past the limit.
+    """
     failures, remaining = _add(address, 1)
     if failures > MAX_FAILURES:
         retry_after = max(1, math.ceil(remaining))
@@ -47,10 +53,13 @@ def count_attempt(address: str) -> None:
             f"Too many failed logins from your address. Try again in {retry_after} seconds.",
             retry_after,
         )
-
-
-def forgive_attempt(address: str) -> None:
-    """Take back the count of a login that turned out to be right."""
+    try:
+        yield
+    except AuthenticationFailed:
+        raise
+    except BaseException:
+        _add(address, -1)
+        raise
     _add(address, -1)
 
 

@@ -3,7 +3,7 @@
 from flask_jwt_extended import create_access_token
 from sqlalchemy import func, select
 
-from billor.auth.attempts import count_attempt, forgive_attempt
+from billor.auth.attempts import counted_attempt
 from billor.auth.passwords import password_matches
 from billor.errors import AuthenticationFailed
 from billor.extensions import db
@@ -16,11 +16,10 @@ def log_in(email: str, password: str, address: str) -> str:
     Raises `AuthenticationFailed`, after the same time for an unknown email address, and
     `TooManyAttempts` when `address` has failed too often.
     """
-    count_attempt(address)
-    user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
-    if not password_matches(user and user.password_hash, password):
-        raise AuthenticationFailed(
-            "invalid_credentials", "The email address or the password is wrong."
-        )
-    forgive_attempt(address)
+    with counted_attempt(address):
+        user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+        if not password_matches(user and user.password_hash, password):
+            raise AuthenticationFailed(
+                "invalid_credentials", "The email address or the password is wrong."
+            )
     return create_access_token(identity=str(user.id))

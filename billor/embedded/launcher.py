@@ -75,9 +75,10 @@ class Launcher:
             )
             if script.returncode == 0:
                 _show_audit_trail(url, config)
-            return script.returncode
         except Stopped:
             return 130
+        else:
+            return script.returncode
         finally:
             self._stop()
 

@@ -89,11 +89,18 @@ class Consumer:
             ]
             for document in saved.new:
                 if document["type"] == AUDIT_TYPES[EventType.LOAD_ASSIGNED]:
-                    self._notify(document)
+                    self._tell_driver(document)
         if dead:
             self._store.save_dead_letters(dead)
             for letter in dead:
                 logger.error("Dead letter: %s", letter.reason)
+
+    def _tell_driver(self, document: AuditDocument) -> None:
+        """At most once: an event that was stored without its notification is not told again."""
+        try:
+            self._notify(document)
+        except Exception:
+            logger.exception("The driver of event %s could not be told", document["_id"])
 
     def _take_batch(self) -> list[Delivery]:
         """Up to `BATCH_SIZE` messages; waits a moment for the first, and for no other."""

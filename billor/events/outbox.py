@@ -21,14 +21,16 @@ def record(
     *,
     driver: Driver | None = None,
     assignment: Assignment | None = None,
-    **more: Any,
+    before: dict[str, Any] | None = None,
 ) -> None:
     """Add an event of `load` to the transaction. Its payload is the load, the driver if there is
-    one, and `more` JSON values.
+    one, and the values `before` an update, by attribute.
 
     No change of a load goes without its event, so this is also where cached pages become old.
     """
-    payload = {"load": _load_schema.dump(load), **more}
+    payload = {"load": _load_schema.dump(load)}
+    if before is not None:
+        payload["before"] = _load_schema.dump(before)
     if driver is not None:
         payload["driver"] = _driver_schema.dump(driver)
     db.session.add(

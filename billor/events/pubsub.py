@@ -120,7 +120,7 @@ class PubSubBus:
         if not pull.done():
             pull.cancel()
             with suppress(TimeoutError):
-                pull.result(timeout=END_SECONDS)
+                pull.exception(timeout=END_SECONDS)
 
     def close(self) -> None:
         self.unsubscribe()
