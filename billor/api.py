@@ -86,13 +86,13 @@ class Api(SmorestApi):
 
 
 class IdConverter(IntegerConverter):
-    """A path id that fits a PostgreSQL bigint; anything else is no such page."""
+    """A path id that fits a PostgreSQL bigint, written in one way; anything else is no page."""
+
+    regex = r"[1-9][0-9]{0,18}"
 
     def to_python(self, value: str) -> int:
-        if len(value) > len(str(MAX_ID)):
-            raise ValidationError
-        number = super().to_python(value)
-        if not 1 <= number <= MAX_ID:
+        number = int(value)
+        if number > MAX_ID:
             raise ValidationError
         return number
 

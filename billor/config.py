@@ -102,7 +102,7 @@ def _whole_number(setting: str, default: int, minimum: int, maximum: int) -> fie
 
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 PUBSUB_NAME = validate.Regexp(
-    r"^(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}$", error="is not a Pub/Sub resource name."
+    r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}\Z", error="is not a Pub/Sub resource name."
 )
 
 
@@ -130,7 +130,7 @@ class EnvironmentSchema(Schema):
     couchdb_database = _text(
         "COUCHDB_DATABASE",
         "billor-audit",
-        validate.Regexp(r"^[a-z][a-z0-9_$()+/-]*$", error="is not a CouchDB database name."),
+        validate.Regexp(r"[a-z][a-z0-9_$()+/-]*\Z", error="is not a CouchDB database name."),
     )
     jwt_secret_key = fields.String(
         data_key="JWT_SECRET_KEY",
@@ -150,11 +150,8 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     Variables that are set but empty count as unset.
     """
     merged = _without_empty(environ)
-    for name, value in _without_empty(dotenv_values(".env")).items():
-        merged.setdefault(name, value)
-    services = Path(merged.get("BILLOR_HOME", ".billor")) / SERVICES_FILE
-    for name, value in _without_empty(dotenv_values(services)).items():
-        merged.setdefault(name, value)
+    merged = _env_file(Path(".env")) | merged
+    merged = _env_file(Path(merged.get("BILLOR_HOME", ".billor")) / SERVICES_FILE) | merged
     key_file = merged.get("JWT_SECRET_KEY_FILE")
     if key_file and "JWT_SECRET_KEY" not in merged:
         try:
@@ -183,6 +180,14 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
 
 def _without_empty(variables: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if value}
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    """The variables of a file like `.env`; none if it is not there."""
+    try:
+        return _without_empty(dotenv_values(path))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
 
 
 def _one_line(messages: dict[str, list[str]], variables: Mapping[str, str]) -> str:

@@ -63,22 +63,31 @@ def transaction() -> Iterator[None]:
     """
     session = db.session
     callbacks = session.info["after_commit"] = []
+    committing = False
     try:
         yield
+        committing = True
         session.commit()
     except SQLAlchemyError as error:
         session.rollback()
+        if committing:  # it may have been committed all the same, with the answer lost
+            _call_once(callbacks)
         raise from_database_error(error) or error from error
     except BaseException:
         session.rollback()
         raise
-    for callback in dict.fromkeys(callbacks):
-        callback()
+    _call_once(callbacks)
 
 
 def after_commit(callback: Callable[[], None]) -> None:
-    """Have `callback` called once after the transaction around the caller has committed."""
+    """Have `callback` called once after the transaction around the caller has committed, or may
+    have."""
     db.session.info["after_commit"].append(callback)
+
+
+def _call_once(callbacks: list[Callable[[], None]]) -> None:
+    for callback in dict.fromkeys(callbacks):
+        callback()
 
 
 def get_or_not_found(model: type[Row], id_: int, lock: Lock | None = None) -> Row:

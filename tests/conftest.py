@@ -24,7 +24,15 @@ from tests.support.statements import StatementRecorder
 
 DEMO_EMAIL = "demo@billor.example"
 DEMO_PASSWORD = "demo-password"
-TABLES = "users, drivers, loads, driver_load_assignments, load_events"
+# Faster than TRUNCATE for the few rows that a test makes; the order is that of foreign keys.
+EMPTY_TABLES = "".join(
+    f"DELETE FROM {table}; "  # noqa: S608
+    for table in reversed(db.metadata.sorted_tables)
+) + "".join(
+    f"ALTER TABLE {table} ALTER id RESTART; "
+    for table in db.metadata.sorted_tables
+    if table.c.id.identity is not None
+)
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +119,7 @@ def app(_migrated_app: Flask) -> Iterator[Flask]:
     yield _migrated_app
     with _migrated_app.app_context():
         db.session.rollback()
-        db.session.execute(text(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE"))
+        db.session.execute(text(EMPTY_TABLES))
         db.session.commit()
         cache.cache.client.flushdb()
         cache.cache.answered()

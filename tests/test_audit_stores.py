@@ -94,6 +94,7 @@ OPERATIONS = {
     "ping": lambda store: store.ping(),
     "save": lambda store: store.save([make_document()]),
     "find": lambda store: store.find(EVERYTHING, MANY),
+    "missing": lambda store: store.missing([make_document()["_id"]]),
     "save_dead_letters": lambda store: store.save_dead_letters([make_letter()]),
     "dead_letters": lambda store: store.dead_letters(),
 }
@@ -194,6 +195,16 @@ def store(place: Place) -> AuditStore:
 
 
 # The contract of all stores
+
+
+def test_missing_ids_are_told_from_those_of_documents(store: AuditStore):
+    documents = [make_document(number) for number in range(3)]
+    store.save(documents)
+    ids = [document["_id"] for document in documents]
+    unknown = [make_document(number)["_id"] for number in (7, 8)]
+    assert store.missing([*unknown, *ids]) == set(unknown)
+    assert store.missing(ids) == set()
+    assert store.missing([]) == set()
 
 
 @pytest.mark.parametrize(

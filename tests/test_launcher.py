@@ -49,11 +49,6 @@ def test_everything_runs_and_stops_and_runs_again_with_its_data(stranger: Strang
         status, output = stranger.run("scripts/test_endpoints.sh")
         assert status == 0, output
 
-    # A second terminal needs nothing exported: the launcher's file tells where everything is.
-    for command in ("db upgrade", "seed", "routes"):
-        status, output = stranger.run(".venv/bin/flask", *command.split())
-        assert status == 0, output
-
     status, output = stranger.run("make", "run", PORT=str(free_port()))
     assert status != 0
     assert "already runs" in only_line(output)
@@ -110,17 +105,14 @@ def test_production_with_the_demo_password_is_refused(bare_stranger: Stranger):
     assert not bare_stranger.processes()
 
 
-def test_a_service_with_a_url_is_not_started(bare_stranger: Stranger, redis_url: str):
+def test_only_what_has_no_url_is_started_and_when_a_part_dies_all_of_it_stops(
+    bare_stranger: Stranger, redis_url: str
+):
     running = bare_stranger.make_run(REDIS_URL=redis_url)
-    assert "redis" not in running.output
-    names = [process.name() for process in bare_stranger.processes()]
+    names = {process.name() for process in bare_stranger.processes()}
     assert "postgres" in names
     assert not [name for name in names if "valkey" in name or "redis" in name]
-    running.press_ctrl_c()
 
-
-def test_when_a_part_dies_all_of_it_stops_and_says_which(bare_stranger: Stranger):
-    running = bare_stranger.make_run()
     running.child("worker").kill()
     output = running.wait_for_end()
     assert running.process.returncode != 0

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.events import outage
-from billor.events.bus import connect_bus
+from billor.events.bus import Bus, connect_bus
 from billor.events.inprocess import InProcessBus
 from billor.events.worker import Worker
 from billor.extensions import db
@@ -37,6 +37,13 @@ def pubsub_settings(emulator_settings, monkeypatch) -> dict[str, str]:
     # A bus in this process sets the variable; set here first, it is taken away after the test.
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator_settings["PUBSUB_EMULATOR_HOST"])
     return emulator_settings | own_topic()
+
+
+@pytest.fixture(params=["in-process", "pubsub"])
+def bus(request, settings) -> Bus:
+    """One after the other; closed by the worker that uses it."""
+    pubsub = request.getfixturevalue("pubsub_settings") if request.param == "pubsub" else {}
+    return connect_bus(load_config(settings | pubsub))
 
 
 @pytest.fixture
@@ -103,12 +110,9 @@ def live_a_load(client) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("bus", ["in-process", "pubsub"])
 def test_every_event_is_soon_published_and_in_the_audit_trail_once(
-    request, app, client, settings, recorded, unpublished, bus
+    app, client, bus, recorded, unpublished
 ):
-    pubsub = request.getfixturevalue("pubsub_settings") if bus == "pubsub" else {}
-    bus = connect_bus(load_config(settings | pubsub))
     with running(Worker(app, bus, app.extensions["audit_store"])):
         types = live_a_load(client)
         wait_until(lambda: len(recorded()) == len(types) and not unpublished())
@@ -133,6 +137,7 @@ class BrokenBus(InProcessBus):
         self.attempts += 1
         if self.attempts < 3:
             raise ConnectionError("not there")
+        return super().prepare()
 
     def subscribe(self, on_delivery, on_failure):
         super().subscribe(on_delivery, on_failure)
@@ -217,18 +222,17 @@ def test_a_script_that_cannot_run_says_why_in_one_line(start, arguments, more_se
     assert named in line
 
 
-def test_the_api_never_imports_what_talks_to_pubsub(settings, pytestconfig):
+def test_the_api_never_imports_what_talks_to_pubsub(settings, pytestconfig, tmp_path):
     code = (
         "import json, sys, wsgi; "
         "wsgi.app.test_client().get('/readyz'); "
         "print(json.dumps(list(sys.modules)))"
     )
+    told = settings | {"PUBSUB_PROJECT_ID": "a-project", "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=PROJECT,
-        env=python_environment(
-            settings | {"PUBSUB_PROJECT_ID": "a-project"}, pytestconfig.cache.mkdir("compiled")
-        ),
+        cwd=tmp_path,
+        env=python_environment(told, pytestconfig.cache.mkdir("compiled")),
         capture_output=True,
         text=True,
         check=True,

@@ -61,6 +61,10 @@ class CouchStore:
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
         return self._run(lambda: self._save(documents))
 
+    def missing(self, ids: Sequence[str]) -> set[str]:
+        rows = self._run(lambda: list(self._database(self._name).view("_all_docs", keys=list(ids))))
+        return {row.key for row in rows if row.error}
+
     def find(
         self, wanted: AuditFilter, limit: int, after: Position | None = None
     ) -> list[AuditDocument]:

@@ -80,6 +80,14 @@ class SqliteStore:
                     conflicting.append(document)
         return Saved(new, conflicting)
 
+    def missing(self, ids: Sequence[str]) -> set[str]:
+        with self._open() as connection:
+            found = connection.execute(
+                "SELECT id FROM audit WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(ids),),
+            ).fetchall()
+        return set(ids) - {id_ for (id_,) in found}
+
     def find(
         self, wanted: AuditFilter, limit: int, after: Position | None = None
     ) -> list[AuditDocument]:

@@ -58,6 +58,9 @@ class AuditStore(Protocol):
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
         """Store documents durably. Storing one again is harmless."""
 
+    def missing(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that no document has."""
+
     def find(
         self, wanted: AuditFilter, limit: int, after: Position | None = None
     ) -> list[AuditDocument]:

@@ -13,7 +13,7 @@ class DriverSchema(WireSchema):
     license_number = Text(max_length=64, required=True, metadata={"example": "TX-1234567"})
     status = fields.String(
         validate=one_of(DriverStatus),
-        metadata={"description": "Only ACTIVE drivers get loads.", "default": "ACTIVE"},
+        metadata={"description": "Only ACTIVE drivers get loads; new ones are unless told."},
     )
     created_at = Timestamp(dump_only=True)
 

@@ -23,8 +23,12 @@ class Delivery(Protocol):
 class Bus(Protocol):
     """Carries messages at least once, in no certain order."""
 
-    def prepare(self) -> None:
-        """Make sure that there is a topic with its subscription. Raises if it cannot be reached."""
+    def prepare_topic(self) -> None:
+        """Make sure that there is a topic. Raises if it cannot be reached."""
+
+    def prepare(self) -> bool:
+        """Make sure that there is a topic with its subscription; tell whether it had to be made,
+        so that what was published before cannot come any more. Raises if it cannot be reached."""
 
     def publish(self, message: Message) -> Future:
         """Send a message. The future is done when it cannot be lost any more, or has the error."""

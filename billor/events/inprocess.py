@@ -42,8 +42,12 @@ class InProcessBus:
         self._on_delivery: Callable[[Delivery], None] | None = None
         self._unsettled: set[Future] = set()
 
-    def prepare(self) -> None:
-        """Nothing to make."""
+    def prepare_topic(self) -> None:
+        """There is nothing to make."""
+
+    def prepare(self) -> bool:
+        """There is nothing to make, and nothing counts as published before it is recorded."""
+        return False
 
     def publish(self, message: Message) -> Future:
         published: Future = Future()

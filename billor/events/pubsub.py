@@ -17,6 +17,7 @@ from billor.events.event import Message
 
 RPC_SECONDS = 10
 """How long one call to Pub/Sub may take, its retries included."""
+RETRY = Retry(timeout=RPC_SECONDS)
 END_SECONDS = 2
 """How long the end of deliveries is waited for; what is not acked by then comes again."""
 ACK_DEADLINE_SECONDS = 10
@@ -68,12 +69,14 @@ class PubSubBus:
         )
         self._pull: StreamingPullFuture | None = None
 
-    def prepare(self) -> None:
-        retry = Retry(timeout=RPC_SECONDS)
-        # Whoever may only publish and subscribe is given both ready-made.
+    def prepare_topic(self) -> None:
+        # Whoever may only publish and subscribe is given topic and subscription ready-made.
         with suppress(AlreadyExists, PermissionDenied):
-            self._publisher.create_topic(name=self._topic, retry=retry, timeout=RPC_SECONDS)
-        with suppress(AlreadyExists, PermissionDenied):
+            self._publisher.create_topic(name=self._topic, retry=RETRY, timeout=RPC_SECONDS)
+
+    def prepare(self) -> bool:
+        self.prepare_topic()
+        try:
             self._subscriber.create_subscription(
                 request={
                     "name": self._subscription,
@@ -82,15 +85,18 @@ class PubSubBus:
                     # A worker may be off for a long time; its subscription stays.
                     "expiration_policy": {},
                 },
-                retry=retry,
+                retry=RETRY,
                 timeout=RPC_SECONDS,
             )
+        except (AlreadyExists, PermissionDenied):
+            return False
+        return True
 
     def publish(self, message: Message) -> Future:
         return self._publisher.publish(
             self._topic,
             message.data,
-            retry=Retry(timeout=RPC_SECONDS),
+            retry=RETRY,
             timeout=RPC_SECONDS,
             **message.attributes,
         )

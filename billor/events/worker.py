@@ -17,6 +17,7 @@ from billor.events.bus import Bus, connect_bus
 from billor.events.consumer import Consumer
 from billor.events.notifications import notify_driver
 from billor.events.outage import Outage
+from billor.events.reconciliation import return_unrecorded
 from billor.events.relay import Relay
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Worker:
         self._roles = roles
         self._done = Event()
         self._failed = False
+        self._subscription_is_new = False
 
     def stop(self) -> None:
         """Have `run` finish what is in hand and return."""
@@ -67,21 +69,32 @@ class Worker:
             (self._app.config["BILLOR"].home / HEARTBEAT_FILE).touch()
 
     def _prepare(self) -> bool:
-        """Wait until bus and store are there; False if told to stop before."""
-        for name, prepare in (
-            ("The event bus", self._bus.prepare),
-            ("The audit store", self._store.prepare),
-        ):
-            outage = Outage(name, logger)
-            while not self._done.is_set():
-                try:
-                    prepare()
-                except Exception as error:  # the bus's client raises all kinds
-                    outage.begin_or_go_on(error, self._done)
-                else:
-                    outage.end()
-                    break
-        return not self._done.is_set()
+        """Wait until what the roles need is there; False if told to stop before."""
+        if "consumer" not in self._roles:
+            return self._wait_for("The event bus", self._bus.prepare_topic)
+        return self._wait_for("The audit store", self._store.prepare) and self._wait_for(
+            "The event bus", self._prepare_bus
+        )
+
+    def _prepare_bus(self) -> None:
+        # Once the subscription is there it does not count as new any more: hence the memory.
+        self._subscription_is_new |= self._bus.prepare()
+        if self._subscription_is_new:
+            with self._app.app_context():
+                return_unrecorded(self._store)
+
+    def _wait_for(self, service: str, prepare: Callable[[], object]) -> bool:
+        """Try until it works; False if told to stop before."""
+        outage = Outage(service, logger)
+        while not self._done.is_set():
+            try:
+                prepare()
+            except Exception as error:  # the bus's client raises all kinds
+                outage.begin_or_go_on(error, self._done)
+            else:
+                outage.end()
+                return True
+        return False
 
     def _run_relay(self, stop: Event) -> None:
         with self._app.app_context():

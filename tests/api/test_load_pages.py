@@ -4,9 +4,11 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
+import psycopg2
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from billor.extensions import cache
+from billor.extensions import cache, db
 from billor.loads.pages import load_pages
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
@@ -106,6 +108,38 @@ def test_every_write_makes_all_pages_old_in_one_round_trip(client, things, wire,
     assert (status, loads != before[0]) == ("HIT", True)
     # This one is not cached.
     assert loads == [client.get(f"/loads/{load['id']}").json for load in loads]
+
+
+def test_pages_become_old_after_the_commit_and_before_the_answer(client, app, monkeypatch):
+    """Before the commit a reader could still store the old page, as one of the new generation."""
+    seen = []
+    invalidate = load_pages.invalidate
+    reader = ApiClient(app.test_client(), client.token)
+
+    def invalidate_and_look():
+        with ThreadPoolExecutor(1) as pool:
+            seen.append(pool.submit(reader.get, "/loads/1").result(PATIENCE).status_code)
+        invalidate()
+
+    monkeypatch.setattr(load_pages, "invalidate", invalidate_and_look)
+    assert client.make_load()["id"] == 1
+    assert seen == [200]
+
+
+def test_a_commit_whose_answer_was_lost_makes_pages_old_too(client, monkeypatch):
+    listed(client)
+    commit = db.session.commit
+
+    def commit_and_lose_the_answer():
+        commit()
+        raise OperationalError("COMMIT", {}, psycopg2.OperationalError("connection lost"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(db.session, "commit", commit_and_lose_the_answer)
+        answer = client.post("/loads", {"origin": "A", "destination": "B", "cargoType": "C"})
+        assert answer.status_code == 503
+    status, loads = listed(client)
+    assert (status, len(loads)) == ("MISS", 1)
 
 
 def test_what_changes_no_load_leaves_the_pages(client, things, wire):

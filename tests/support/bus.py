@@ -92,13 +92,16 @@ class Inbox:
         except Empty:
             raise AssertionError(f"nothing was delivered within {TAKE_SECONDS} s") from None
 
-    def take_all_of(self, *messages: Message) -> None:
-        """Take and ack until each of these was delivered, some maybe twice."""
+    def take_all_of(self, *messages: Message) -> list[bytes]:
+        """Take and ack until each of these was delivered; return the data of all that came."""
+        taken: list[bytes] = []
         missing = {message.data for message in messages}
         while missing:
             delivery = self.take()
             delivery.ack()
+            taken.append(delivery.message.data)
             missing.discard(delivery.message.data)
+        return taken
 
     @property
     def is_empty(self) -> bool:

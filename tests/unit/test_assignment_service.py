@@ -137,15 +137,16 @@ def test_crossing_pairs_meet_no_error_but_conflict(app, make, race):
     assert seen <= {"driver_already_assigned", "load_already_assigned", "assignment_not_active"}
 
 
-def wait_for_a_blocked_statement():
-    """Return once a statement of this database waits for a lock."""
-    deadline = time.monotonic() + PATIENCE
-    blocked = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+def wait_until_somebody_waits_for_us():
+    """Return once another connection waits for a lock of this session's transaction."""
+    # Not from pg_stat_activity, which does not change within a transaction.
+    waiting = text(
+        "SELECT count(*) FROM pg_locks"
+        " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     )
-    while db.session.scalar(blocked) == 0:
-        assert time.monotonic() < deadline, "nothing waits"
+    deadline = time.monotonic() + PATIENCE
+    while db.session.scalar(waiting) == 0:
+        assert time.monotonic() < deadline, "nobody waits"
         time.sleep(0.01)
 
 
@@ -162,7 +163,7 @@ def test_a_driver_who_is_being_made_inactive_gets_no_load(app, make):
             get_or_not_found(Driver, driver_id, Lock.CHANGE).status = DriverStatus.INACTIVE
             db.session.flush()
             assigned = pool.submit(assign_in_vain)
-            wait_for_a_blocked_statement()
+            wait_until_somebody_waits_for_us()
         assert assigned.result(PATIENCE) == "driver_inactive"
 
 

@@ -80,9 +80,11 @@ def test_a_hit_is_one_round_trip(texts, wire):
     assert wire.sent == ["MGET"]
 
 
-def test_texts_expire_and_the_generation_does_not(texts):
+def test_texts_expire_and_generations_do_not(texts):
     keep(texts, "key", "text")
     assert 0 < redis().ttl("billor:texts:key") <= 60
+    assert redis().ttl("billor:texts:generation") == -1
+    texts.invalidate()
     assert redis().ttl("billor:texts:generation") == -1
 
 
@@ -130,6 +132,17 @@ def test_an_invalidation_stays_owed_until_it_succeeds(texts, wire):
     texts.invalidate()
     assert status(texts) is CacheStatus.BYPASS  # tries, and fails again
     wire.cut = False
+    assert status(texts) is CacheStatus.MISS
+
+
+def test_an_invalidation_that_was_not_even_tried_is_owed_too(texts, wire):
+    wire.pause_after_failure(60)
+    keep(texts, "key", "old")
+    wire.cut = True
+    assert status(texts) is CacheStatus.BYPASS  # from here on Redis is left alone
+    wire.cut = False
+    texts.invalidate()
+    cache.cache.answered()
     assert status(texts) is CacheStatus.MISS
 
 
