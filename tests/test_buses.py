@@ -78,6 +78,17 @@ def test_a_message_given_back_comes_again(bus, subscribe):
         inbox.take_all_of(message)
 
 
+def test_preparing_tells_whether_the_subscription_is_new(bus_config):
+    buses = [connect_bus(bus_config) for _ in range(2)]
+    for bus in buses:
+        bus.prepare_topic()
+    # What the bus within one process has not delivered never counted as published.
+    is_new = isinstance(buses[0], PubSubBus)
+    assert [bus.prepare() for bus in buses * 2] == [is_new, False, False, False]
+    for bus in buses:
+        bus.close()
+
+
 def test_preparing_again_is_harmless(bus_config, bus, subscribe):
     inbox, before, after = subscribe(), event_message(), event_message()
     with publishing(bus, before):

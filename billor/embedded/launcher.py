@@ -53,6 +53,8 @@ class Launcher:
         try:
             config = self._start(echo=True)
             print(_banner(config), flush=True)
+            for child in self._children:
+                child.loud = True
             return self._watch()
         except Stopped:
             print("\nStopping …", flush=True)

@@ -33,7 +33,8 @@ class Program:
 
 
 class Child:
-    """A running program. Its output goes to a log file, and to the terminal if `echo`."""
+    """A running program. Its output goes to a log file; with `echo` also to the terminal, while
+    `loud` is set."""
 
     def __init__(
         self, program: Program, log_folder: Path, echo: bool = False, folder: Path | None = None
@@ -56,6 +57,7 @@ class Child:
         )
         self.process.stdin.write(program.stdin)
         self.process.stdin.close()
+        self.loud = False
         self._echo = Thread(target=self._copy_output, daemon=True) if echo else None
         if self._echo:
             self._echo.start()
@@ -95,8 +97,9 @@ class Child:
         for line in self.process.stdout:
             self._log.write(line)
             self._log.flush()
-            sys.stdout.write(f"{self.program.name:>6} | {line}")
-            sys.stdout.flush()
+            if self.loud:
+                sys.stdout.write(f"{self.program.name:>6} | {line}")
+                sys.stdout.flush()
 
 
 def free_port() -> int:

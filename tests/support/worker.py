@@ -33,17 +33,17 @@ def wait_until(predicate: Callable[[], Answer], seconds: float = WAIT_SECONDS) -
 
 
 @contextmanager
-def running(worker: Worker) -> Iterator[None]:
-    """Run a worker in a thread for the length of the block; it must end well."""
+def running(worker: Worker, status: int = 0) -> Iterator[Thread]:
+    """Run a worker in a thread, and stop it after the block; it must end with this status."""
     statuses: list[int] = []
     thread = Thread(target=lambda: statuses.append(worker.run()), name="worker")
     thread.start()
     try:
-        yield
+        yield thread
     finally:
         worker.stop()
         thread.join(WAIT_SECONDS)
-    assert statuses == [0]
+    assert statuses == [status]
 
 
 def python_environment(settings: Mapping[str, str], compiled: Path) -> dict[str, str]:

@@ -88,7 +88,7 @@ def stream(subscriber) -> Stream:
 
 
 def test_topic_and_subscription_are_made_under_the_project(bus, publisher, subscriber):
-    bus.prepare()
+    assert bus.prepare() is True, "it is new"
     assert publisher.create_topic.call_args.kwargs["name"] == TOPIC
     assert publisher.create_topic.call_args.kwargs["timeout"] == RPC_SECONDS
     request = subscriber.create_subscription.call_args.kwargs["request"]
@@ -108,8 +108,14 @@ def test_settings_name_another_topic_and_subscription(publisher, subscriber):
 def test_what_exists_or_may_not_be_made_is_taken_as_it_is(bus, publisher, subscriber, error):
     publisher.create_topic.side_effect = error
     subscriber.create_subscription.side_effect = error
-    bus.prepare()
+    assert bus.prepare() is False, "it is not new"
     subscriber.create_subscription.assert_called_once()
+
+
+def test_who_only_publishes_makes_no_subscription(bus, publisher, subscriber):
+    bus.prepare_topic()
+    publisher.create_topic.assert_called_once()
+    subscriber.create_subscription.assert_not_called()
 
 
 @pytest.mark.parametrize("what", ["topic", "subscription"])
