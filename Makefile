@@ -34,5 +34,5 @@ lock: ## Pin the requirements anew, after a change in pyproject.toml
 	@scripts/venv.sh requirements-dev.txt
 	@scripts/lock.sh
 
-clean: ## Remove .venv and all embedded data
-	rm -rf .venv .billor
+clean: ## Remove .venv and caches; the data in .billor/ stays
+	rm -rf .venv .pytest_cache .ruff_cache .coverage*

@@ -5,14 +5,14 @@ import sys
 from billor.config import ConfigError, load_config
 
 try:
-    billor = load_config()
+    settings = load_config()
 except ConfigError as error:
     sys.exit(f"billor: {error}")
 
-bind = f"{billor.host}:{billor.port}"
+bind = f"{settings.host}:{settings.port}"
 worker_class = "gthread"
-workers = billor.web_workers
-threads = billor.web_threads
+workers = settings.web_workers
+threads = settings.web_threads
 preload_app = False  # connections made before a fork would be shared
 timeout = 30
 graceful_timeout = 10

@@ -143,13 +143,16 @@ class GenerationCache:
         self._name = name
         self._generation_key = f"{name}:generation"
         self._timeout = timeout
-        self._owes_invalidation = False
+        # Invalidations asked for, and how many of them Redis has taken. While Redis is away this
+        # process owes it one, and makes it before it reads again.
+        self._asked = 0
+        self._done = 0
 
     def read(self, key: str) -> Lookup:
         """Look a text up. Never raises: with Redis away the answer is a BYPASS."""
         try:
             with redis_backend() as redis:
-                if self._owes_invalidation:
+                if self._done < self._asked:
                     self._replace_generation(redis)
                 generation, stamped = redis.get_many(self._generation_key, self._text_key(key))
                 if generation is None:
@@ -175,7 +178,7 @@ class GenerationCache:
 
         If Redis is away, this process remembers it and does it before it reads from Redis again.
         """
-        self._owes_invalidation = True
+        self._asked += 1
         with suppress(RedisAway), redis_backend() as redis:
             self._replace_generation(redis)
 
@@ -183,12 +186,9 @@ class GenerationCache:
         return f"{self._name}:{key}"
 
     def _replace_generation(self, redis: TextRedisCache) -> None:
-        self._owes_invalidation = False
-        try:
-            redis.set(self._generation_key, uuid.uuid4().hex, timeout=0)
-        except RedisError:
-            self._owes_invalidation = True
-            raise
+        asked = self._asked
+        redis.set(self._generation_key, uuid.uuid4().hex, timeout=0)
+        self._done = max(self._done, asked)
 
     def _start_generation(self, redis: TextRedisCache) -> str:
         candidate = uuid.uuid4().hex

@@ -72,7 +72,10 @@ def transaction() -> Iterator[None]:
         session.rollback()
         if committing:  # it may have been committed all the same, with the answer lost
             _call_once(callbacks)
-        raise from_database_error(error) or error from error
+        refusal = from_database_error(error)
+        if refusal is None:
+            raise
+        raise refusal from error
     except BaseException:
         session.rollback()
         raise

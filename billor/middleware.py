@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -44,7 +45,11 @@ def _end(response: Response) -> Response:
         response.headers.setdefault(name, value)
     milliseconds = (time.perf_counter() - g.started) * 1000
     logger.info(
-        "%s %s %s %.1f ms", request.method, request.path, response.status_code, milliseconds
+        "%s %s %s %.1f ms",
+        request.method,
+        quote(request.path),  # which may hold line breaks
+        response.status_code,
+        milliseconds,
     )
     return response
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import func, select
 
+from billor.auth.passwords import hash_password, password_matches
 from billor.config import DEFAULT_DEMO_PASSWORD, Config
+from billor.database import transaction
 from billor.drivers.service import create_driver
 from billor.extensions import Base, db
 from billor.loads.service import create_load
@@ -29,7 +31,8 @@ class SeedRefused(Exception):
 
 
 def seed_database(config: Config) -> dict[str, int]:
-    """Make the demo user, and drivers and loads where there are none; tell how many of each.
+    """Make the demo user, with the password that is set, and drivers and loads where there are
+    none; tell how many of each.
 
     Raises `SeedRefused` for the default password in production.
     """
@@ -43,10 +46,15 @@ def seed_database(config: Config) -> dict[str, int]:
 
 
 def _seed_user(email: str, password: str) -> int:
-    if db.session.scalar(select(User.id).where(func.lower(User.email) == func.lower(email))):
-        return 0
-    create_user("Demo Dispatcher", email, password)
-    return 1
+    user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+    if user is None:
+        create_user("Demo Dispatcher", email, password)
+        return 1
+    # Whoever sets a better password must not be left with the one that everybody knows.
+    if not password_matches(user.password_hash, password):
+        with transaction():
+            user.password_hash = hash_password(password)
+    return 0
 
 
 def _seed_table(model: type[Base], create: Callable, rows: Sequence[tuple[str, ...]]) -> int:

@@ -57,7 +57,7 @@ expect_field() {
   if [ "$value" = "$2" ]; then pass "$3"; else fail "$3: expected $1 $2, got '$value'"; fi
 }
 
-header() { grep -i "^$1:" <<<"$headers" | cut -d ' ' -f 2-; }
+header() { { grep -i "^$1:" <<<"$headers" || true; } | cut -d ' ' -f 2-; }
 
 # audit_has TYPE: the audit trail of the load has a document of this type; waits for the worker.
 audit_has() {

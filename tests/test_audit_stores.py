@@ -534,7 +534,7 @@ def test_the_fake_does_not_pretend_to_know_another_map_function(couch, couch_pla
 # What a SQLite file can suffer
 
 
-@pytest.fixture(params=["missing folder", "folder is a file", "file is a folder", "no database"])
+@pytest.fixture(params=["folder is a file", "file is a folder", "no database"])
 def unusable_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     file = tmp_path / "home" / "audit.sqlite3"
     match request.param:
@@ -546,6 +546,11 @@ def unusable_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             file.parent.mkdir()
             file.write_bytes(b"not a database " * 1000)
     return file
+
+
+def test_a_missing_folder_is_made(tmp_path: Path):
+    store = SqliteStore(tmp_path / "new" / "folder" / "audit.sqlite3")
+    assert store.find(EVERYTHING, MANY) == []
 
 
 @every_operation

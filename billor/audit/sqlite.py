@@ -141,10 +141,11 @@ class SqliteStore:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as connection:
                 self._make_tables(connection)
                 yield connection
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(str(error)) from error
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from billor.config import Config
-
-AuditDocument = dict[str, Any]
+from billor.events.event import AuditDocument
 
 
 class StoreUnavailable(Exception):
@@ -47,7 +46,7 @@ Position = tuple[str, str]
 
 
 class AuditStore(Protocol):
-    """Every method but `close` raises `StoreUnavailable`."""
+    """Every method but `close` may raise `StoreUnavailable`."""
 
     def prepare(self) -> None:
         """Make what the store needs, if it is not there."""

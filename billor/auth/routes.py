@@ -17,8 +17,9 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging
 def login(credentials):
     """Log in and get a token for the other operations."""
     token = service.log_in(**credentials, address=request.remote_addr or "unknown")
-    return {
+    answer = {
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": current_app.config["BILLOR"].access_token_seconds,
     }
+    return answer, {"Cache-Control": "no-store"}  # RFC 6749, section 5.1

@@ -33,6 +33,7 @@ from billor.seed import SeedRefused, seed_database
 
 PROJECT = Path(billor.__file__).parent.parent
 POLL_SECONDS = 0.2
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
 
 
@@ -47,6 +48,8 @@ class Launcher:
         self._children: list[Child] = []
         self._settings: dict[str, str] = {}
         self._lock: IO[str] | None = None
+        self._spawning = False
+        self._stop_requested = False
 
     def run(self) -> int:
         """Run in the foreground until stopped or until a part dies; return the exit status."""
@@ -72,7 +75,12 @@ class Launcher:
             url = _url(config)
             script = subprocess.run(  # noqa: S603
                 [str(PROJECT / ENDPOINT_SCRIPT)],
-                env={**os.environ, **self._settings, "BASE_URL": url},
+                env={
+                    **os.environ,
+                    "BASE_URL": url,
+                    "DEMO_EMAIL": config.demo_email,
+                    "DEMO_PASSWORD": config.demo_password,
+                },
                 check=False,
             )
             if script.returncode == 0:
@@ -84,9 +92,15 @@ class Launcher:
         finally:
             self._stop()
 
+    def _on_signal(self, *_) -> None:
+        self._stop_requested = True
+        if not self._spawning:
+            raise Stopped
+
     def _start(self, echo: bool) -> Config:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _raise_stopped)
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+                signal.signal(number, self._on_signal)
         variables = read_environment()
         home = Path(variables.get("BILLOR_HOME", ".billor")).absolute()
         self._take_home(home)
@@ -103,22 +117,22 @@ class Launcher:
     def _take_home(self, home: Path) -> None:
         """Make the data folder ours alone, and stop what a killed launcher left running in it."""
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            self._lock = (home / "lock").open("a")
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = (home / "lock").open("a")
         except OSError as error:
             raise StartFailed(
                 f"the data folder {home} cannot be written ({error.strerror}): "
                 "set BILLOR_HOME to another one."
             ) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._lock = None
+            lock.close()
             raise StartFailed(
                 f"Billor already runs with the data in {home}: stop it, or set another BILLOR_HOME "
                 "and PORT."
             ) from error
-        self._home = home
+        self._home, self._lock = home, lock
         (home / SERVICES_FILE).unlink(missing_ok=True)
         _stop_leftovers(home / "children.json")
 
@@ -164,10 +178,14 @@ class Launcher:
             self._step(f"Starting the {child.program.name}", child.wait_until_ready)
 
     def _spawn(self, home: Path, program: Program, echo: bool = False) -> Child:
+        self._spawning = True  # a child must not be started and then forgotten
         child = Child(program, home / "logs", echo, folder=PROJECT)
         self._children.append(child)
-        processes = [psutil.Process(child.process.pid) for child in self._children]
+        self._spawning = False
+        if self._stop_requested:
+            raise Stopped
         with suppress(psutil.NoSuchProcess):
+            processes = [psutil.Process(child.process.pid) for child in self._children]
             _write_private(
                 home / "children.json",
                 json.dumps([[process.pid, process.create_time()] for process in processes]),
@@ -197,7 +215,7 @@ class Launcher:
 
     def _stop(self) -> None:
         """Stop the API and the worker, then what they need, in spite of more signals."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         ours = [child for child in self._children if child.program.name in ("api", "worker")]
         rest = [child for child in self._children if child not in ours]
@@ -226,10 +244,6 @@ def _migrate_and_seed(config: Config) -> None:
             raise StartFailed(str(error)) from error
         finally:
             db.engine.dispose()
-
-
-def _raise_stopped(*_) -> None:
-    raise Stopped
 
 
 def _stop_leftovers(record: Path) -> None:

@@ -1,5 +1,6 @@
 """Child processes: started in sessions of their own, logged, awaited, and always stopped."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -86,10 +87,10 @@ class Child:
         try:
             self.process.wait(self.program.stop_seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         if self._echo:
-            self._echo.join(timeout=1)
+            self._echo.join()
             self.process.stdout.close()
         self._log.close()
 

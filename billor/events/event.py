@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from marshmallow import RAISE, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from billor.models import LoadEvent
 from billor.schemas import Id, Timestamp, WireSchema
@@ -32,6 +32,7 @@ AUDIT_TYPES = {
 }
 """The same types as audit documents call them."""
 
+
 AuditDocument = dict[str, Any]
 """`{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, JSON values."""
 
@@ -42,9 +43,6 @@ class MalformedEvent(Exception):
 
 class EventSchema(WireSchema):
     """The bus message's data."""
-
-    class Meta:
-        unknown = RAISE
 
     id = fields.UUID(required=True)
     type = fields.String(required=True, validate=validate.OneOf([t.value for t in EventType]))

@@ -7,11 +7,12 @@ from contextlib import suppress
 
 from google.api_core.exceptions import AlreadyExists, PermissionDenied
 from google.api_core.retry import Retry
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.subscriber.futures import StreamingPullFuture
 from google.cloud.pubsub_v1.subscriber.message import Message as PubSubMessage
 
-from billor.config import Config
+from billor.config import Config, ConfigError
 from billor.events.bus import Delivery
 from billor.events.event import Message
 
@@ -59,6 +60,15 @@ class PubSubBus:
         if self._emulated:
             # Google's clients look for it only here; it may have come from a file.
             os.environ["PUBSUB_EMULATOR_HOST"] = config.pubsub_emulator_host
+        try:
+            self._connect(config)
+        except DefaultCredentialsError as error:
+            raise ConfigError(
+                "PUBSUB_PROJECT_ID is set, and Google Cloud credentials were not found: see "
+                "https://cloud.google.com/docs/authentication/application-default-credentials."
+            ) from error
+
+    def _connect(self, config: Config) -> None:
         self._publisher = pubsub_v1.PublisherClient(
             batch_settings=pubsub_v1.types.BatchSettings(max_messages=200, max_latency=0.005)
         )

@@ -5,10 +5,10 @@ may have deleted a subscription. What it still held is gone, though the outbox s
 """
 
 import logging
-from datetime import datetime
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, select, update
 
 from billor.audit.store import AuditStore
 from billor.database import transaction
@@ -27,10 +27,10 @@ def return_unrecorded(store: AuditStore) -> int:
     """
     _wait_for_relays()
     returned = 0
-    after: tuple[datetime, UUID] | None = None
-    while batch := _published_events(after):
-        after = batch[-1]
-        missing = store.missing([str(id_) for _, id_ in batch])
+    after: UUID | None = None
+    while ids := _published_ids(after):
+        after = ids[-1]
+        missing = store.missing([str(id_) for id_ in ids])
         if missing:
             with transaction():
                 db.session.execute(
@@ -54,13 +54,9 @@ def _wait_for_relays() -> None:
         )
 
 
-def _published_events(
-    after: tuple[datetime, UUID] | None,
-) -> list[tuple[datetime, UUID]]:
-    query = select(LoadEvent.created_at, LoadEvent.id).where(LoadEvent.published_at.is_not(None))
-    position = tuple_(LoadEvent.created_at, LoadEvent.id)
+def _published_ids(after: UUID | None) -> Sequence[UUID]:
+    query = select(LoadEvent.id).where(LoadEvent.published_at.is_not(None))
     if after is not None:
-        query = query.where(position > after)
+        query = query.where(LoadEvent.id > after)
     with transaction():
-        rows = db.session.execute(query.order_by(position).limit(BATCH_SIZE)).all()
-    return [(created_at, id_) for created_at, id_ in rows]
+        return db.session.scalars(query.order_by(LoadEvent.id).limit(BATCH_SIZE)).all()

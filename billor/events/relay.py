@@ -6,6 +6,8 @@ crash gives the row back, and any number of relays may run.
 """
 
 import logging
+import time
+from collections.abc import Iterable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from threading import Event
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 200
 IDLE_SECONDS = 0.1
+STOP_POLL_SECONDS = 0.5
 PUBLISH_SECONDS = 15
 """How long a batch may take to be published before it counts as failed."""
 
@@ -44,7 +47,7 @@ class Relay:
         database, bus = Outage("PostgreSQL", logger), Outage("The event bus", logger)
         while not stop.is_set():
             try:
-                published = self.publish_batch()
+                published = self.publish_batch(stop)
             except (Unavailable, SQLAlchemyError) as error:
                 database.begin_or_go_on(error, stop)
             except PublishFailed as error:
@@ -57,8 +60,9 @@ class Relay:
                 else:
                     stop.wait(IDLE_SECONDS)
 
-    def publish_batch(self) -> int:
-        """Publish the oldest unpublished events; return how many, 0 if there are none.
+    def publish_batch(self, stop: Event | None = None) -> int:
+        """Publish the oldest unpublished events; return how many, 0 if there are none. Once
+        `stop` is set, what the bus has not taken yet is left for the next relay.
 
         Raises `PublishFailed` when the bus refused some, after marking those it took.
         """
@@ -73,7 +77,7 @@ class Relay:
             if not rows:
                 return 0
             publications = {self._bus.publish(to_message(row)): row.id for row in rows}
-            wait_for(publications, timeout=PUBLISH_SECONDS)
+            _wait_until_settled(publications, stop)
             taken = [id_ for future, id_ in publications.items() if _succeeded(future)]
             if taken:
                 db.session.execute(
@@ -86,6 +90,15 @@ class Relay:
         if len(taken) < len(publications):
             raise PublishFailed(_first_error(publications))
         return len(taken)
+
+
+def _wait_until_settled(publications: Iterable[Future], stop: Event | None) -> None:
+    deadline = time.monotonic() + PUBLISH_SECONDS
+    unsettled: set[Future] = set(publications)
+    while unsettled and time.monotonic() < deadline and not (stop and stop.is_set()):
+        unsettled = wait_for(unsettled, timeout=STOP_POLL_SECONDS).not_done
+    if stop and stop.is_set():
+        wait_for(unsettled, timeout=STOP_POLL_SECONDS)
 
 
 def _succeeded(publication: Future) -> bool:

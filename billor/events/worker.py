@@ -151,11 +151,11 @@ def main(argv: list[str] | None = None) -> int:
                 "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share "
                 "a process: run `python worker.py`."
             )
+        bus = connect_bus(config)
     except ConfigError as error:
         parser.exit(1, f"billor: {error}\n")
-    worker = Worker(
-        app, connect_bus(config), app.extensions["audit_store"], (role,) if role else ROLES
-    )
+    worker = Worker(app, bus, app.extensions["audit_store"], (role,) if role else ROLES)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: worker.stop())
+        # In a thread: what the handler interrupts may hold the lock that stopping needs.
+        signal.signal(signal_number, lambda *_: Thread(target=worker.stop).start())
     return worker.run()

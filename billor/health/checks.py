@@ -1,9 +1,7 @@
 """The state of each dependency. Tells no secrets, addresses or error texts."""
 
-from collections.abc import Callable
 from enum import StrEnum
 
-from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,13 +24,11 @@ class State(StrEnum):
 def check_dependencies() -> dict[str, State]:
     """The state of each. Pub/Sub and the worker are judged by what they should have taken from
     the outbox, since this process does not talk to them."""
-    checks: dict[str, Callable[[], State]] = {
-        "postgresql": _postgresql,
-        "redis": _redis,
-        "events": _events,
-        "audit": _audit,
-    }
-    return {name: check() for name, check in checks.items()}
+    states = {"postgresql": _postgresql(), "redis": _redis()}
+    # Without PostgreSQL nothing is known of the outbox, and it need not be waited for twice.
+    states["events"] = _events() if states["postgresql"] is State.OK else State.AWAY
+    states["audit"] = _audit()
+    return states
 
 
 def _postgresql() -> State:
@@ -47,7 +43,7 @@ def _redis() -> State:
     try:
         with redis_backend() as redis:
             redis.client.ping()
-    except (RedisAway, RedisError):
+    except RedisAway:
         return State.AWAY
     return State.OK
 

@@ -39,5 +39,5 @@ def cached_page(schema: Schema) -> Callable:
 
 
 def _normalised_query() -> str:
-    """The query string in one order of parameters; of one given twice the last still counts."""
+    """The query string in one order of parameters; of one given twice the first still counts."""
     return urlencode(sorted(request.args.items(multi=True), key=lambda item: item[0]))

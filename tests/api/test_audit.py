@@ -109,7 +109,8 @@ def test_the_trail_is_read_without_postgresql(client, put, statements):
 
 
 def test_while_the_store_is_away_only_the_trail_is(client, app, monkeypatch, tmp_path):
-    store = SqliteStore(tmp_path / "missing" / "secret-name.sqlite3")
+    (tmp_path / "file").touch()
+    store = SqliteStore(tmp_path / "file" / "secret-name.sqlite3")
     monkeypatch.setitem(app.extensions, "audit_store", store)
     answer = client.get("/audit")
     assert_problem(answer, 503, "audit_unavailable")

@@ -74,3 +74,10 @@ def test_any_other_is_replaced(anonymous):
 def test_requests_without_an_id_get_one_each(anonymous):
     ids = {anonymous.get("/healthz").headers["X-Request-ID"] for _ in range(3)}
     assert len(ids) == 3
+
+
+def test_an_address_cannot_forge_a_line_of_the_log(anonymous, caplog):
+    caplog.set_level("INFO", logger="billor")
+    anonymous.get("/nowhere%0A2026-01-01%20INFO%20forged")
+    assert [record for record in caplog.records if "forged" in record.getMessage()]
+    assert not [record for record in caplog.records if "\n" in record.getMessage()]

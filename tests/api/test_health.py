@@ -54,8 +54,9 @@ def test_what_is_away_is_named_and_nothing_more_is_told(settings, setting, value
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
-def test_a_missing_audit_file_is_away(app, anonymous, monkeypatch, tmp_path):
-    store = SqliteStore(tmp_path / "missing" / "audit.sqlite3")
+def test_an_audit_file_that_cannot_be_opened_is_away(app, anonymous, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    store = SqliteStore(tmp_path / "file" / "audit.sqlite3")
     monkeypatch.setitem(app.extensions, "audit_store", store)
     answer = anonymous.get("/readyz").json
     assert answer == {"status": "degraded", "dependencies": ALL_OK | {"audit": "away"}}

@@ -127,7 +127,7 @@ def publishing(bus, *messages: Message) -> Iterator[None]:
             if pending:
                 stop.wait(RETRY_SECONDS)
 
-    thread = Thread(target=publish, name="publishing")
+    thread = Thread(target=publish, name="publishing", daemon=True)
     thread.start()
     try:
         yield

@@ -36,7 +36,7 @@ def wait_until(predicate: Callable[[], Answer], seconds: float = WAIT_SECONDS) -
 def running(worker: Worker, status: int = 0) -> Iterator[Thread]:
     """Run a worker in a thread, and stop it after the block; it must end with this status."""
     statuses: list[int] = []
-    thread = Thread(target=lambda: statuses.append(worker.run()), name="worker")
+    thread = Thread(target=lambda: statuses.append(worker.run()), name="worker", daemon=True)
     thread.start()
     try:
         yield thread

@@ -194,7 +194,7 @@ def test_what_was_given_back_is_stored_once_the_store_is_back(
     monkeypatch.setattr(outage, "LONGEST_WAIT_SECONDS", 0.2)
     store.away = True
     stop = Event()
-    thread = Thread(target=consumer.run, args=[stop])
+    thread = Thread(target=consumer.run, args=[stop], daemon=True)
     thread.start()
     try:
         # The bus brings a message again that was given back.

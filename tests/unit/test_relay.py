@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event, Thread
 
@@ -169,7 +169,7 @@ def test_a_relay_that_waits_stops_at_once_when_told(app, add_events, monkeypatch
         with app.app_context():
             Relay(bus).run(stop)
 
-    thread = Thread(target=run)
+    thread = Thread(target=run, daemon=True)
     thread.start()
     assert stop.waited_for.wait(10)
     stop.set()
@@ -264,3 +264,15 @@ def test_a_lost_connection_to_postgresql_costs_a_second_try_and_no_event(add_eve
     assert warning == "WARNING"
     assert told.startswith("PostgreSQL is away")
     assert rest == [("INFO", "PostgreSQL is back")]
+
+
+def test_a_relay_told_to_stop_does_not_wait_for_a_bus_that_does_not_answer(add_events):
+    class SilentBus(FakeBus):
+        def publish(self, message):
+            stop.set()
+            return Future()
+
+    add_events(2)
+    stop = Event()
+    Relay(SilentBus()).run(stop)
+    assert marked() == set()
