@@ -52,7 +52,8 @@ class Relay:
                 database.begin_or_go_on(error, stop)
             except PublishFailed as error:
                 database.end()
-                bus.begin_or_go_on(error, stop)
+                if not stop.is_set():
+                    bus.begin_or_go_on(error, stop)
             else:
                 database.end()
                 if published:
