@@ -54,7 +54,7 @@ def postgresql(folder: Path, password: str, *, durable: bool = True) -> Program:
             *speed,
         ],
         is_ready=lambda: _ensure_database(url),
-        environment={**os.environ, "LC_ALL": "C"},
+        environment=_plain_locale(),
         stop_signal=signal.SIGINT,  # fast shutdown: does not wait for clients to leave
         settings={"DATABASE_URL": url},
     )
@@ -137,12 +137,17 @@ def _initialise_cluster(folder: Path, initdb: Path, password: str) -> None:
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "LC_ALL": "C"},
+            env=_plain_locale(),
         )
     if done.returncode:
         reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
         raise StartFailed(f"PostgreSQL cannot set up {folder}: {reason}")
     fresh.rename(folder)
+
+
+def _plain_locale() -> dict[str, str]:
+    """Our environment, but the locale that every system has: PostgreSQL refuses some others."""
+    return {**os.environ, "LC_ALL": "C"}
 
 
 def _as_unprivileged_user(folder: Path) -> Sequence[str]:

@@ -96,10 +96,10 @@ class Relay:
 def _wait_until_settled(publications: Iterable[Future], stop: Event | None) -> None:
     deadline = time.monotonic() + PUBLISH_SECONDS
     unsettled: set[Future] = set(publications)
-    while unsettled and time.monotonic() < deadline and not (stop and stop.is_set()):
-        unsettled = wait_for(unsettled, timeout=STOP_POLL_SECONDS).not_done
-    if stop and stop.is_set():
-        wait_for(unsettled, timeout=STOP_POLL_SECONDS)
+    while unsettled:
+        unsettled = wait_for(unsettled, timeout=min(STOP_POLL_SECONDS, PUBLISH_SECONDS)).not_done
+        if time.monotonic() > deadline or (stop and stop.is_set()):
+            return
 
 
 def _succeeded(publication: Future) -> bool:
