@@ -1,4 +1,4 @@
-"""The five tables. The one-active-load rule is the two partial unique indexes on assignments."""
+"""The tables. The one-active-load rule is the two partial unique indexes on assignments."""
 
 import uuid
 from datetime import datetime
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     String,
     Text,
     Uuid,
@@ -158,6 +159,8 @@ class LoadEvent(db.Model):
     request_id: Mapped[str | None] = mapped_column(String(128))
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     published_at: Mapped[datetime | None] = _timestamp()
+    recorded_at: Mapped[datetime | None] = _timestamp()
+    """When the audit store was seen to have it, some minutes after it was published."""
 
     __table_args__ = (
         Index("ix_load_events_load_id_created_at", load_id, created_at),
@@ -166,4 +169,22 @@ class LoadEvent(db.Model):
             created_at,
             postgresql_where=text("published_at IS NULL"),
         ),
+        Index(
+            "ix_load_events_unconfirmed",
+            published_at,
+            postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
+        ),
     )
+
+
+class FailedLogin(db.Model):
+    """How often logins from an address have failed within its current window."""
+
+    __tablename__ = "failed_logins"
+
+    address: Mapped[str] = mapped_column(String(64), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    window_ends_at: Mapped[datetime] = _timestamp(index=True)
+
+    # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures.
+    __table_args__ = {"prefixes": ["UNLOGGED"]}

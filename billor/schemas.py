@@ -74,7 +74,17 @@ def _trimmed(text: str) -> str:
 
 
 class Timestamp(fields.DateTime):
-    """RFC 3339 in UTC with `Z` and always six digits of a second, so that texts sort as times."""
+    """RFC 3339 in UTC with `Z` and always six digits of a second, so that texts sort as times.
+    Read with any offset, but not without one."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        time = super()._deserialize(value, attr, data, **kwargs)
+        if time.tzinfo is None:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        try:
+            return time.astimezone(UTC)
+        except OverflowError as error:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 
     def _serialize(self, value, attr, obj, **kwargs):
         if value is None:

@@ -31,7 +31,7 @@ EMPTY_TABLES = "".join(
 ) + "".join(
     f"ALTER TABLE {table} ALTER id RESTART; "
     for table in db.metadata.sorted_tables
-    if table.c.id.identity is not None
+    if "id" in table.c and table.c.id.identity is not None
 )
 
 
@@ -121,8 +121,8 @@ def app(_migrated_app: Flask) -> Iterator[Flask]:
         db.session.rollback()
         db.session.execute(text(EMPTY_TABLES))
         db.session.commit()
+        assert not cache.cache.away or cache.cache.try_to_return()
         cache.cache.client.flushdb()
-        cache.cache.answered()
         config: Config = _migrated_app.config["BILLOR"]
     for file in Path(config.home).glob("audit.sqlite3*"):
         file.unlink()

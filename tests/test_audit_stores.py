@@ -23,7 +23,7 @@ import couchdb as client
 import pytest
 from couchdb.http import ResourceNotFound
 
-from billor.audit.sqlite import SqliteStore
+from billor.audit.sqlite import SCHEMA, SqliteStore
 from billor.audit.store import (
     AuditDocument,
     AuditFilter,
@@ -64,6 +64,17 @@ def make_letter(data: bytes = b"{", received: int = 0) -> DeadLetter:
     return DeadLetter(data, {"type": "load.created"}, "not JSON", at)
 
 
+def letters_of(store: AuditStore) -> list[DeadLetter]:
+    """All dead letters of a store, each put together again."""
+    letters = []
+    for buried in store.dead_letters():
+        data = store.dead_letter_data(buried.id)
+        assert len(data) == buried.size
+        letters.append(DeadLetter(data, buried.attributes, buried.reason, buried.received_at))
+        assert letters[-1].id == buried.id
+    return letters
+
+
 def newest_first(documents: Sequence[AuditDocument]) -> list[AuditDocument]:
     return sorted(documents, key=position, reverse=True)
 
@@ -73,7 +84,7 @@ def position(document: AuditDocument) -> tuple[str, str]:
 
 
 def outcome(saved: Saved) -> tuple[list, list]:
-    return list(saved.new), list(saved.conflicting)
+    return list(saved.new), [refusal.document for refusal in saved.refused]
 
 
 def all_at_once(actions: Sequence[Callable]) -> list:
@@ -95,7 +106,7 @@ OPERATIONS = {
     "save": lambda store: store.save([make_document()]),
     "find": lambda store: store.find(EVERYTHING, MANY),
     "missing": lambda store: store.missing([make_document()["_id"]]),
-    "save_dead_letters": lambda store: store.save_dead_letters([make_letter()]),
+    "bury": lambda store: store.bury(make_letter()),
     "dead_letters": lambda store: store.dead_letters(),
 }
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
@@ -320,7 +331,6 @@ def test_a_position_need_not_be_that_of_a_document_that_matches(store):
 
 def test_an_empty_store_finds_nothing(store):
     assert outcome(store.save([])) == ([], [])
-    store.save_dead_letters([])
     assert store.find(EVERYTHING, MANY) == []
     assert store.find(EVERYTHING, MANY, position(make_document())) == []
     assert store.dead_letters() == []
@@ -328,11 +338,11 @@ def test_an_empty_store_finds_nothing(store):
 
 def test_preparing_again_keeps_everything(store, place):
     store.save([make_document()])
-    store.save_dead_letters([make_letter()])
+    store.bury(make_letter())
     for again in (store, place.open()):
         again.prepare()
     assert store.find(EVERYTHING, MANY) == [make_document()]
-    assert store.dead_letters() == [make_letter()]
+    assert letters_of(store) == [make_letter()]
 
 
 @every_operation
@@ -357,15 +367,33 @@ def test_dead_letters_keep_raw_bytes_and_are_read_oldest_first(store):
             (bytes(range(256)) * 1000, {"type": "load.created"}, "too big", 1_000_000),
         ]
     )
-    store.save_dead_letters([middle, newest])
-    store.save_dead_letters([oldest])  # by another process, say, and the slower one
-    assert store.dead_letters() == [oldest, middle, newest]
+    for letter in (middle, newest, oldest):  # by another process, say, and the slower one
+        store.bury(letter)
+    assert letters_of(store) == [oldest, middle, newest]
 
 
-def test_the_same_dead_letter_is_kept_as_often_as_it_came(store):
-    store.save_dead_letters([make_letter(), make_letter()])
-    assert store.dead_letters() == [make_letter()] * 2
+def test_the_same_dead_letter_is_kept_once_however_often_it_comes(store):
+    for received in (0, 5):
+        store.bury(make_letter(received=received))
+    assert letters_of(store) == [make_letter()]
     assert store.find(EVERYTHING, MANY) == []
+
+
+def test_dead_letters_of_ten_megabytes_are_kept(store):
+    letter = make_letter(b"\xff" * 9_900_000)
+    store.bury(letter)
+    assert letters_of(store) == [letter]
+
+
+def test_a_dead_letter_that_is_removed_is_gone_and_may_come_again(store):
+    kept, removed = make_letter(b"kept"), make_letter(b"removed", received=1)
+    for letter in (kept, removed):
+        store.bury(letter)
+    for _ in range(2):
+        store.remove_dead_letter(removed.id)
+        assert letters_of(store) == [kept]
+    store.bury(removed)
+    assert letters_of(store) == [kept, removed]
 
 
 def test_a_closed_store_opens_again_on_use(store):
@@ -384,7 +412,7 @@ def test_of_several_who_save_the_same_at_once_one_is_told_it_was_new(place, shar
         place.open().prepare()
     results = all_at_once([lambda store=store: store.save(documents) for store in stores])
     assert newest_first([d for saved in results for d in saved.new]) == newest_first(documents)
-    assert [d for saved in results for d in saved.conflicting] == []
+    assert [d for saved in results for d in saved.refused] == []
     assert stores[0].find(EVERYTHING, MANY) == newest_first(documents)
 
 
@@ -449,10 +477,9 @@ def test_one_dropped_connection_is_not_noticed(couch, couch_store, fault, operat
     couch.fail(fault, times=1)
     operation(couch_store)
     couch_store.save([make_document()])
-    couch_store.save_dead_letters([make_letter()])
+    couch_store.bury(make_letter())
     assert couch_store.find(EVERYTHING, MANY) == [make_document()]
-    saved_letters = 2 if operation is OPERATIONS["save_dead_letters"] else 1
-    assert couch_store.dead_letters() == [make_letter()] * saved_letters
+    assert letters_of(couch_store) == [make_letter()]
 
 
 def test_a_document_that_couchdb_refuses_is_saved_when_it_takes_it(couch, couch_store):
@@ -463,6 +490,22 @@ def test_a_document_that_couchdb_refuses_is_saved_when_it_takes_it(couch, couch_
     couch.mend()
     assert outcome(couch_store.save(documents)) == ([documents[1]], [])
     assert couch_store.find(EVERYTHING, MANY) == newest_first(documents)
+
+
+def test_what_couchdb_never_takes_is_told_with_its_reason_and_its_neighbours_are_saved(
+    couch, couch_store
+):
+    good, forbidden, large, other = (make_document(n) for n in range(4))
+    large["payload"] = {"text": "x" * 1000}
+    couch.forbid(forbidden["_id"])
+    couch.max_document_size = 1000
+    saved = couch_store.save([good, forbidden, large, other])
+    assert saved.new == [good, other]
+    reasons = {refusal.document["_id"]: refusal.reason for refusal in saved.refused}
+    assert list(reasons) == [forbidden["_id"], large["_id"]]
+    assert reasons[forbidden["_id"]] == "forbidden: Not on Sundays."
+    assert "document_too_large" in reasons[large["_id"]]
+    assert couch_store.find(EVERYTHING, MANY) == [other, good]
 
 
 @pytest.mark.parametrize(
@@ -580,7 +623,7 @@ def test_a_file_that_another_process_is_making_is_waited_for(tmp_path):
         assert outcome(saving.result(LONGEST_WAIT_SECONDS)) == ([make_document()], [])
 
 
-@pytest.mark.parametrize("operation", ["save", "save_dead_letters"])
+@pytest.mark.parametrize("operation", ["save", "bury"])
 def test_what_another_process_locks_can_be_read_and_is_written_later(
     tmp_path, monkeypatch, operation
 ):
@@ -595,3 +638,23 @@ def test_what_another_process_locks_can_be_read_and_is_written_later(
         assert store.dead_letters() == []
     OPERATIONS[operation](store)
     assert len(store.find(EVERYTHING, MANY) + store.dead_letters()) == 2
+
+
+def test_a_file_of_an_earlier_version_keeps_its_dead_letters(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
+        file.executescript(SCHEMA)
+        file.executescript("""
+            CREATE TABLE dead_letters (
+                number INTEGER PRIMARY KEY, data BLOB NOT NULL, attributes TEXT NOT NULL,
+                reason TEXT NOT NULL, received_at TEXT NOT NULL
+            );
+            INSERT INTO dead_letters VALUES
+                (1, x'FF00', '{"id": "1"}', 'not JSON', '2026-01-31T12:00:00+00:00');
+            PRAGMA user_version = 1;
+        """)
+    store = SqliteStore(tmp_path / "audit.sqlite3")
+    (letter,) = store.dead_letters()
+    assert (letter.size, letter.attributes, letter.reason) == (2, {"id": "1"}, "not JSON")
+    assert store.dead_letter_data(letter.id) == b"\xff\x00"
+    store.remove_dead_letter(letter.id)
+    assert store.dead_letters() == []

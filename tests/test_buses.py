@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from google.cloud import pubsub_v1
 
 from billor.config import Config, load_config
 from billor.events.bus import Bus, connect_bus
@@ -87,6 +88,24 @@ def test_preparing_tells_whether_the_subscription_is_new(bus_config):
     assert [bus.prepare() for bus in buses * 2] == [is_new, False, False, False]
     for bus in buses:
         bus.close()
+
+
+def test_a_topic_that_was_deleted_and_made_again_gets_its_subscription_back(
+    emulator_settings, monkeypatch
+):
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator_settings["PUBSUB_EMULATOR_HOST"])
+    bus = connect_bus(load_config(NEEDED | emulator_settings | own_topic()))
+    bus.prepare()
+    with pubsub_v1.PublisherClient() as publisher:
+        publisher.delete_topic(topic=bus._topic)
+    bus.prepare_topic()
+    lost, message, inbox = event_message(), event_message(), Inbox()
+    bus.publish(lost).result(TAKE_SECONDS)
+    assert [bus.prepare(), bus.prepare()] == [True, False]
+    bus.subscribe(inbox.deliver, pytest.fail)
+    with publishing(bus, message):
+        assert inbox.take_all_of(message) == [message.data]
+    bus.close()
 
 
 def test_preparing_again_is_harmless(bus_config, bus, subscribe):

@@ -30,7 +30,14 @@ PARTIAL_INDEXES = """
     FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE indpred IS NOT NULL
 """
-TABLES = {"users", "drivers", "loads", "driver_load_assignments", "load_events"}
+TABLES = {
+    "users",
+    "drivers",
+    "loads",
+    "driver_load_assignments",
+    "load_events",
+    "failed_logins",
+}
 
 
 @pytest.fixture
@@ -78,6 +85,7 @@ def test_upgrading_makes_just_what_the_models_say(empty_app: Flask):
             "uq_assignments_active_driver": "((status)::text = 'ASSIGNED'::text)",
             "uq_assignments_active_load": "((status)::text = 'ASSIGNED'::text)",
             "ix_load_events_unpublished": "(published_at IS NULL)",
+            "ix_load_events_unconfirmed": "((published_at IS NOT NULL) AND (recorded_at IS NULL))",
         }
 
 

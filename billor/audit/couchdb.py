@@ -5,7 +5,6 @@ after fork, since connections shared across one mix up answers; always an `_id`.
 """
 
 import base64
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,13 +12,22 @@ from threading import local
 from typing import TypeVar
 
 import couchdb
-from couchdb.http import PreconditionFailed, ResourceConflict, ResourceNotFound, Session
+from couchdb.http import (
+    PreconditionFailed,
+    ResourceConflict,
+    ResourceNotFound,
+    ServerError,
+    Session,
+)
 
 from billor.audit.store import (
+    ID_TAKEN,
     AuditDocument,
     AuditFilter,
+    BuriedLetter,
     DeadLetter,
     Position,
+    Refusal,
     Saved,
     StoreUnavailable,
 )
@@ -27,6 +35,11 @@ from billor.audit.store import (
 Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 5
+NEVER_STORED = {400: "bad_request", 413: "too_large"}
+"""Answers to a request that will be the same each time, by status."""
+REFUSALS = {"forbidden", "unauthorized", *NEVER_STORED.values()}
+"""What CouchDB (its validation functions, too) may say of one document that it never takes."""
+ATTACHMENT = "message"
 VIEWS = "_design/audit"
 # One row for each combination of filters that a document can be found by, under the key
 # [which filters, their values, timestamp, id]: every search is one range of one view, in order.
@@ -87,40 +100,43 @@ class CouchStore:
             ][:limit]
         )
 
-    def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        documents = [
-            {
-                "_id": f"{letter.received_at.isoformat()}-{uuid.uuid4()}",
-                "data": base64.b64encode(letter.data).decode(),
-                "attributes": letter.attributes,
-                "reason": letter.reason,
-                "receivedAt": letter.received_at.isoformat(),
-            }
-            for letter in letters
-        ]
-        results = self._run(lambda: self._database(self._dead_letters_name).update(documents))
-        if len(results) != len(documents):
-            raise StoreUnavailable("not every dead letter was answered for")
-        for stored, _, error in results:
-            # Nobody else has these ids: a conflict is with the same letter, sent by the client
-            # before a connection broke.
-            if not stored and not isinstance(error, ResourceConflict):
-                raise StoreUnavailable(f"a dead letter was refused: {error}")
+    def bury(self, letter: DeadLetter) -> None:
+        document = {
+            "_id": letter.id,
+            "attributes": letter.attributes,
+            "reason": letter.reason,
+            "receivedAt": letter.received_at.isoformat(),
+            # Attached, since a document of its own may not be larger than 8 MB.
+            "_attachments": {
+                ATTACHMENT: {
+                    "content_type": "application/octet-stream",
+                    "data": base64.b64encode(letter.data).decode(),
+                }
+            },
+        }
+        self._run(lambda: _add(self._dead_letters_database(), document))
 
-    def dead_letters(self) -> list[DeadLetter]:
-        return self._run(
-            lambda: [
-                DeadLetter(
-                    base64.b64decode(row.doc["data"]),
-                    row.doc["attributes"],
-                    row.doc["reason"],
-                    datetime.fromisoformat(row.doc["receivedAt"]),
-                )
-                for row in self._database(self._dead_letters_name).view(
-                    "_all_docs", include_docs=True
-                )
-            ]
+    def dead_letters(self) -> list[BuriedLetter]:
+        rows = self._run(
+            lambda: list(self._dead_letters_database().view("_all_docs", include_docs=True))
         )
+        letters = [
+            BuriedLetter(
+                row.id,
+                row.doc["_attachments"][ATTACHMENT]["length"],
+                row.doc["attributes"],
+                row.doc["reason"],
+                datetime.fromisoformat(row.doc["receivedAt"]),
+            )
+            for row in rows
+        ]
+        return sorted(letters, key=lambda letter: (letter.received_at, letter.id))
+
+    def dead_letter_data(self, id_: str) -> bytes:
+        return self._run(lambda: _attachment(self._dead_letters_database(), id_))
+
+    def remove_dead_letter(self, id_: str) -> None:
+        self._run(lambda: _remove(self._dead_letters_database(), id_))
 
     def close(self) -> None:
         self._local = local()
@@ -128,6 +144,9 @@ class CouchStore:
     @property
     def _dead_letters_name(self) -> str:
         return f"{self._name}-dead-letters"
+
+    def _dead_letters_database(self) -> couchdb.Database:
+        return self._database(self._dead_letters_name)
 
     def _run(self, operation: Callable[[], Result]) -> Result:
         """Do something with the databases; if one is missing, make it and do it again."""
@@ -150,12 +169,22 @@ class CouchStore:
 
     def _save(self, documents: Sequence[AuditDocument]) -> Saved:
         database = self._database(self._name)
-        # The client writes revisions into what it is given, hence the copies.
-        results = database.update([dict(document) for document in documents])
-        new, refused = [], []
-        for document, (stored, _, _) in zip(documents, results, strict=True):
-            (new if stored else refused).append(document)
-        return Saved(new, self._different(database, refused))
+        results = _bulk_docs(database, documents)
+        new, in_conflict, refused = [], [], []
+        for document, result in zip(documents, results, strict=True):
+            match result.get("error"):
+                case None:
+                    new.append(document)
+                case "conflict":
+                    in_conflict.append(document)
+                case error if error in REFUSALS:
+                    refused.append(Refusal(document, f"{error}: {result['reason']}"))
+                case error:
+                    raise StoreUnavailable(f"a document was not stored: {error}")
+        refused += [
+            Refusal(document, ID_TAKEN) for document in self._different(database, in_conflict)
+        ]
+        return Saved(new, refused)
 
     def _connect(self) -> couchdb.Server:
         # One a thread: after a large error page the client's pool holds a connection twice.
@@ -181,6 +210,40 @@ class CouchStore:
         if missing:
             raise StoreUnavailable(f"{len(missing)} documents were refused")
         return [document for document in documents if stored[document["_id"]] != document]
+
+
+def _bulk_docs(database: couchdb.Database, documents: Sequence[AuditDocument]) -> list[dict]:
+    """CouchDB's answer for each document: `{ok, …}` or `{error, reason, …}`.
+
+    Not by the client's own `update`, which keeps only the errors' reasons.
+    """
+    try:
+        _, _, results = database.resource.post_json("_bulk_docs", body={"docs": list(documents)})
+    except ServerError as failure:
+        status, error = failure.args[0]
+        if status not in NEVER_STORED:
+            raise
+        # One bad document has all of them refused: which?
+        if len(documents) > 1:
+            return [_bulk_docs(database, [document])[0] for document in documents]
+        return [{"error": NEVER_STORED[status], "reason": str(error)}]
+    return results
+
+
+def _add(database: couchdb.Database, document: dict) -> None:
+    """Store a document unless there is one with its id."""
+    with suppress(ResourceConflict):
+        database.save(document)
+
+
+def _attachment(database: couchdb.Database, id_: str) -> bytes:
+    _, _, content = database.resource.get([id_, ATTACHMENT])
+    return content.read() if content else b""  # the client has no content for an empty body
+
+
+def _remove(database: couchdb.Database, id_: str) -> None:
+    with suppress(ResourceNotFound):
+        del database[id_]
 
 
 def _without_revision(document: dict) -> AuditDocument:

@@ -8,10 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 from billor.audit.store import (
+    ID_TAKEN,
     AuditDocument,
     AuditFilter,
+    BuriedLetter,
     DeadLetter,
     Position,
+    Refusal,
     Saved,
     StoreUnavailable,
 )
@@ -31,14 +34,29 @@ CREATE INDEX IF NOT EXISTS audit_by_time ON audit (timestamp, id);
 CREATE INDEX IF NOT EXISTS audit_by_load ON audit (load_id, timestamp, id);
 CREATE INDEX IF NOT EXISTS audit_by_driver ON audit (driver_id, timestamp, id);
 CREATE INDEX IF NOT EXISTS audit_by_type ON audit (type, timestamp, id);
+"""
+DEAD_LETTERS = """
 CREATE TABLE IF NOT EXISTS dead_letters (
-    number INTEGER PRIMARY KEY,
-    data BLOB NOT NULL,
+    id TEXT PRIMARY KEY,
     attributes TEXT NOT NULL,
     reason TEXT NOT NULL,
-    received_at TEXT NOT NULL
+    received_at TEXT NOT NULL,
+    data BLOB NOT NULL
 );
 """
+VERSION = 2
+UPGRADES = {
+    0: SCHEMA + DEAD_LETTERS,
+    1: f"""
+ALTER TABLE dead_letters RENAME TO numbered_dead_letters;
+{DEAD_LETTERS}
+INSERT INTO dead_letters
+    SELECT lower(hex(randomblob(32))), attributes, reason, received_at, data
+    FROM numbered_dead_letters;
+DROP TABLE numbered_dead_letters;
+""",  # noqa: S608
+}
+"""What makes a file of each older version one of ours."""
 
 
 class SqliteStore:
@@ -55,7 +73,7 @@ class SqliteStore:
             connection.execute("SELECT 1 FROM audit LIMIT 1")
 
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
-        new, conflicting = [], []
+        new, refused = [], []
         with self._open() as connection, connection:
             for document in documents:
                 text = json.dumps(document, sort_keys=True)
@@ -77,8 +95,8 @@ class SqliteStore:
                     "SELECT document FROM audit WHERE id = ?", (document["_id"],)
                 ).fetchone()
                 if stored != text:
-                    conflicting.append(document)
-        return Saved(new, conflicting)
+                    refused.append(Refusal(document, ID_TAKEN))
+        return Saved(new, refused)
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         with self._open() as connection:
@@ -107,33 +125,40 @@ class SqliteStore:
             rows = connection.execute(query, [*values, *(after or ()), limit]).fetchall()
         return [json.loads(document) for (document,) in rows]
 
-    def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        rows = [
-            (
-                letter.data,
-                json.dumps(letter.attributes),
-                letter.reason,
-                letter.received_at.isoformat(),
-            )
-            for letter in letters
-        ]
+    def bury(self, letter: DeadLetter) -> None:
+        row = (
+            letter.id,
+            json.dumps(letter.attributes),
+            letter.reason,
+            letter.received_at.isoformat(),
+            letter.data,
+        )
         with self._open() as connection, connection:
-            connection.executemany(
-                "INSERT INTO dead_letters (data, attributes, reason, received_at)"
-                " VALUES (?, ?, ?, ?)",
-                rows,
-            )
+            connection.execute("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?)", row)
 
-    def dead_letters(self) -> list[DeadLetter]:
+    def dead_letters(self) -> list[BuriedLetter]:
         with self._open() as connection:
             rows = connection.execute(
-                "SELECT data, attributes, reason, received_at FROM dead_letters"
-                " ORDER BY received_at, number"
+                "SELECT id, length(data), attributes, reason, received_at FROM dead_letters"
+                " ORDER BY received_at, id"
             ).fetchall()
         return [
-            DeadLetter(data, json.loads(attributes), reason, datetime.fromisoformat(received_at))
-            for data, attributes, reason, received_at in rows
+            BuriedLetter(
+                id_, size, json.loads(attributes), reason, datetime.fromisoformat(received_at)
+            )
+            for id_, size, attributes, reason, received_at in rows
         ]
+
+    def dead_letter_data(self, id_: str) -> bytes:
+        with self._open() as connection:
+            (data,) = connection.execute(
+                "SELECT data FROM dead_letters WHERE id = ?", (id_,)
+            ).fetchone()
+        return data
+
+    def remove_dead_letter(self, id_: str) -> None:
+        with self._open() as connection, connection:
+            connection.execute("DELETE FROM dead_letters WHERE id = ?", (id_,))
 
     def close(self) -> None:
         """Nothing stays open between calls."""
@@ -153,5 +178,18 @@ class SqliteStore:
         # process is making the file; then the next call does it.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
-        if connection.execute("PRAGMA user_version").fetchone() == (0,):
-            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = 1; COMMIT;")
+        while (version := _version(connection)) < VERSION:
+            try:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {UPGRADES[version]} PRAGMA user_version = {VERSION}; COMMIT;"
+                )
+            except sqlite3.OperationalError:
+                # Another process did it while we waited for our turn.
+                connection.rollback()
+                if _version(connection) == version:
+                    raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return version

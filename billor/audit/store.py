@@ -1,9 +1,11 @@
 """The audit store: what it must do, and which one it is."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from billor.config import Config
 from billor.events.event import AuditDocument
@@ -13,13 +15,23 @@ class StoreUnavailable(Exception):
     """The store is away, or answers as if it were; nothing is known to be stored."""
 
 
+class Refusal(NamedTuple):
+    """A document that the store does not take, now or later, and why."""
+
+    document: AuditDocument
+    reason: str
+
+
 @dataclass(frozen=True)
 class Saved:
-    """What became of documents: `new` were stored now; those in `conflicting` were not, because
-    another document has their id. All others were there before, the same."""
+    """What became of documents: `new` were stored now, those in `refused` were not. All others
+    were there before, the same."""
 
     new: Sequence[AuditDocument]
-    conflicting: Sequence[AuditDocument]
+    refused: Sequence[Refusal]
+
+
+ID_TAKEN = "another document has this id"
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,23 @@ class DeadLetter:
     attributes: dict[str, str]
     reason: str
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def id(self) -> str:
+        """The same for the same message, however often it comes."""
+        attributes = json.dumps(self.attributes, sort_keys=True).encode()
+        return hashlib.sha256(attributes + b"\n" + self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class BuriedLetter:
+    """A dead letter in the store, with the size of its data in bytes instead of the data."""
+
+    id: str
+    size: int
+    attributes: dict[str, str]
+    reason: str
+    received_at: datetime
 
 
 @dataclass(frozen=True)
@@ -65,11 +94,17 @@ class AuditStore(Protocol):
     ) -> list[AuditDocument]:
         """At most `limit` documents, newest first, those that come `after` a position."""
 
-    def save_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """Store dead letters durably."""
+    def bury(self, letter: DeadLetter) -> None:
+        """Store a dead letter durably. Storing one again is harmless."""
 
-    def dead_letters(self) -> list[DeadLetter]:
+    def dead_letters(self) -> list[BuriedLetter]:
         """All dead letters, oldest first."""
+
+    def dead_letter_data(self, id_: str) -> bytes:
+        """The data of a dead letter that is there."""
+
+    def remove_dead_letter(self, id_: str) -> None:
+        """Forget a dead letter, if it is there."""
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -36,6 +36,7 @@ class Consumer:
         self._notify = notify
         self._queue: SimpleQueue[Delivery] = SimpleQueue()
         self._stopping = Event()
+        self._buried = 0
 
     def deliver(self, delivery: Delivery) -> None:
         """Take a message from the bus. Never raises, as the bus demands."""
@@ -73,27 +74,30 @@ class Consumer:
     def _store_batch(self, batch: Sequence[Delivery]) -> None:
         documents: list[AuditDocument] = []
         messages: list[Message] = []  # those of the documents
-        dead: list[DeadLetter] = []
         for message in (delivery.message for delivery in batch):
             try:
                 documents.append(to_audit_document(message.data))
                 messages.append(message)
             except MalformedEvent as error:
-                dead.append(DeadLetter(message.data, message.attributes, str(error)))
+                self._bury(message, str(error))
+            except Exception as error:  # a mistake of ours; the message must not come for ever
+                logger.exception("A message could not be read")
+                self._bury(message, f"could not be read: {type(error).__name__}")
         if documents:
             saved = self._store.save(documents)
-            dead += [
-                DeadLetter(message.data, message.attributes, "another document has this id")
-                for document, message in zip(documents, messages, strict=True)
-                if document in saved.conflicting
-            ]
+            for document, message in zip(documents, messages, strict=True):
+                for refused, reason in saved.refused:
+                    if refused == document:
+                        self._bury(message, reason)
+                        break
             for document in saved.new:
                 if document["type"] == AUDIT_TYPES[EventType.LOAD_ASSIGNED]:
                     self._tell_driver(document)
-        if dead:
-            self._store.save_dead_letters(dead)
-            for letter in dead:
-                logger.error("Dead letter: %s", letter.reason)
+
+    def _bury(self, message: Message, reason: str) -> None:
+        self._store.bury(DeadLetter(message.data, message.attributes, reason))
+        self._buried += 1
+        logger.error("Dead letter, number %d since the start: %s", self._buried, reason)
 
     def _tell_driver(self, document: AuditDocument) -> None:
         """At most once: an event that was stored without its notification is not told again."""

@@ -37,6 +37,13 @@ AuditDocument = dict[str, Any]
 """`{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, JSON values."""
 
 
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 100
+"""Limits of events from the bus. Ours are far below both."""
+MAX_REASON = 500
+"""Characters of a reason, which names fields that others made up."""
+
+
 class MalformedEvent(Exception):
     """Bytes from the bus that are not an event. The message says why."""
 
@@ -83,17 +90,36 @@ def to_message(row: LoadEvent) -> Message:
 
 
 def to_audit_document(data: bytes) -> AuditDocument:
-    """Turn a message's data into the document to store, its `_id` the event's id.
+    """Turn a message's data into the document to store, its `_id` the event's id. Whoever sent
+    it, id and timestamp are in the form that we give them, so that they compare as texts.
 
     Raises `MalformedEvent`.
     """
+    if len(data) > MAX_BYTES:
+        raise MalformedEvent(f"{len(data)} bytes are too many for an event")
     try:
         body = json.loads(data)
         # Not everything that Python reads as JSON can be stored: NaN, lone surrogates.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-        _schema.load(body)
+        event = _schema.dump(_schema.load(body))
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}") from error
     except ValidationError as error:
-        raise MalformedEvent(f"not an event: {error.messages}") from error
-    return {"_id": body.pop("id"), **body, "type": AUDIT_TYPES[body["type"]]}
+        raise MalformedEvent(f"not an event: {error.messages}"[:MAX_REASON]) from error
+    if _depth(event["payload"]) > MAX_DEPTH:
+        raise MalformedEvent(f"nested more than {MAX_DEPTH} levels deep")
+    return {"_id": event.pop("id"), **event, "type": AUDIT_TYPES[event["type"]]}
+
+
+def _depth(value: Any) -> int:
+    """How many levels of objects and arrays there are."""
+    levels, level = 0, [value]
+    while level:
+        levels += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return levels

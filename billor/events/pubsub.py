@@ -16,7 +16,7 @@ from billor.config import Config, ConfigError
 from billor.events.bus import Delivery
 from billor.events.event import Message
 
-RPC_SECONDS = 10
+RPC_SECONDS = 5
 """How long one call to Pub/Sub may take, its retries included."""
 RETRY = Retry(timeout=RPC_SECONDS)
 END_SECONDS = 2
@@ -86,21 +86,38 @@ class PubSubBus:
 
     def prepare(self) -> bool:
         self.prepare_topic()
-        try:
-            self._subscriber.create_subscription(
-                request={
-                    "name": self._subscription,
-                    "topic": self._topic,
-                    "ack_deadline_seconds": ACK_DEADLINE_SECONDS,
-                    # A worker may be off for a long time; its subscription stays.
-                    "expiration_policy": {},
-                },
-                retry=RETRY,
-                timeout=RPC_SECONDS,
-            )
-        except (AlreadyExists, PermissionDenied):
-            return False
-        return True
+        with suppress(PermissionDenied):
+            try:
+                self._create_subscription()
+            except AlreadyExists:
+                if self._is_subscribed_to_our_topic():
+                    return False
+                # The topic was deleted and made again: what is published to it arrives nowhere.
+                self._subscriber.delete_subscription(
+                    subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
+                )
+                self._create_subscription()
+            return True
+        return False
+
+    def _create_subscription(self) -> None:
+        self._subscriber.create_subscription(
+            request={
+                "name": self._subscription,
+                "topic": self._topic,
+                "ack_deadline_seconds": ACK_DEADLINE_SECONDS,
+                # A worker may be off for a long time; its subscription stays.
+                "expiration_policy": {},
+            },
+            retry=RETRY,
+            timeout=RPC_SECONDS,
+        )
+
+    def _is_subscribed_to_our_topic(self) -> bool:
+        subscription = self._subscriber.get_subscription(
+            subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
+        )
+        return subscription.topic == self._topic
 
     def publish(self, message: Message) -> Future:
         return self._publisher.publish(

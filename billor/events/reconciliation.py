@@ -1,45 +1,76 @@
-"""Putting back into the outbox what was published but never recorded.
+"""Confirming that every published event was recorded, and publishing again what was not.
 
-Needed when the subscription is new: the emulator forgets everything when it restarts, and somebody
-may have deleted a subscription. What it still held is gone, though the outbox says "published".
+A bus may lose what it has taken: the emulator forgets everything when it restarts, and somebody
+may delete a topic or a subscription with all that it still held. The outbox says "published" then,
+and only the audit store can tell better.
 """
 
 import logging
-from collections.abc import Sequence
-from uuid import UUID
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from threading import Event
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
-from billor.audit.store import AuditStore
+from billor.audit.store import AuditStore, StoreUnavailable
 from billor.database import transaction
+from billor.errors import Unavailable
+from billor.events.bus import Bus
 from billor.extensions import db
 from billor.models import LoadEvent
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 1000
+GRACE_SECONDS = 300
+"""How old a publication must be before a missing document counts as lost, not as on its way."""
+EVERY_SECONDS = 60
 
 
-def return_unrecorded(store: AuditStore) -> int:
-    """Mark every published event without an audit document as unpublished; return how many.
+class Reconciler:
+    """Needs an application context around every call."""
+
+    def __init__(self, store: AuditStore, bus: Bus):
+        self._store = store
+        self._bus = bus
+
+    def run(self, stop: Event) -> None:
+        """Look for lost events now and then until `stop` is set."""
+        while not stop.is_set():
+            try:
+                if return_unrecorded(self._store, GRACE_SECONDS):
+                    self._prepare_bus()
+            except (StoreUnavailable, Unavailable, SQLAlchemyError) as error:
+                # Relay and consumer tell of outages; this can wait for the next time.
+                logger.debug("Not reconciled: %s", error)
+            stop.wait(EVERY_SECONDS)
+
+    def _prepare_bus(self) -> None:
+        """Have what is published again arrive: our subscription may be to a deleted topic."""
+        try:
+            self._bus.prepare()
+        except Exception as error:  # the bus's client raises all kinds
+            logger.warning("The event bus cannot be prepared: %s", error)
+
+
+def return_unrecorded(store: AuditStore, grace_seconds: float) -> int:
+    """Confirm events that have their document, and put those back into the outbox that have none
+    so long after they were published; return how many the latter are. Without a grace, what
+    relays are just publishing is waited for.
 
     Raises `StoreUnavailable`, `Unavailable`. What was done before that stays done.
     """
-    _wait_for_relays()
+    if not grace_seconds:
+        _wait_for_relays()
     returned = 0
-    after: UUID | None = None
-    while ids := _published_ids(after):
-        after = ids[-1]
-        missing = store.missing([str(id_) for id_ in ids])
-        if missing:
-            with transaction():
-                db.session.execute(
-                    update(LoadEvent)
-                    .where(LoadEvent.id.in_(missing))
-                    .values(published_at=None)
-                    .execution_options(synchronize_session=False)
-                )
-            returned += len(missing)
+    published_before = _now() - timedelta(seconds=grace_seconds)
+    while ids := _unconfirmed_ids(published_before):
+        missing = store.missing(ids)
+        with transaction():
+            _update(set(ids) - missing, recorded_at=func.now())
+            _update(missing, published_at=None)
+        returned += len(missing)
     if returned:
         logger.warning("%d published events were never recorded; publishing them again", returned)
     return returned
@@ -54,9 +85,27 @@ def _wait_for_relays() -> None:
         )
 
 
-def _published_ids(after: UUID | None) -> Sequence[UUID]:
-    query = select(LoadEvent.id).where(LoadEvent.published_at.is_not(None))
-    if after is not None:
-        query = query.where(LoadEvent.id > after)
+def _now() -> datetime:
     with transaction():
-        return db.session.scalars(query.order_by(LoadEvent.id).limit(BATCH_SIZE)).all()
+        return db.session.scalar(select(func.clock_timestamp()))
+
+
+def _unconfirmed_ids(published_before: datetime) -> Sequence[str]:
+    query = (
+        select(LoadEvent.id)
+        .where(LoadEvent.published_at < published_before, LoadEvent.recorded_at.is_(None))
+        .order_by(LoadEvent.published_at)
+        .limit(BATCH_SIZE)
+    )
+    with transaction():
+        return [str(id_) for id_ in db.session.scalars(query)]
+
+
+def _update(ids: Collection[str], **values) -> None:
+    if ids:
+        db.session.execute(
+            update(LoadEvent)
+            .where(LoadEvent.id.in_(ids))
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )

@@ -54,12 +54,20 @@ class Relay:
                 database.end()
                 if not stop.is_set():
                     bus.begin_or_go_on(error, stop)
+                    self._prepare_topic()
             else:
                 database.end()
                 if published:
                     bus.end()
                 else:
                     stop.wait(IDLE_SECONDS)
+
+    def _prepare_topic(self) -> None:
+        """Make the topic again if it is gone, which is one reason to publish in vain."""
+        try:
+            self._bus.prepare_topic()
+        except Exception as error:  # the bus's client raises all kinds
+            logger.debug("The topic cannot be prepared: %s", error)
 
     def publish_batch(self, stop: Event | None = None) -> int:
         """Publish the oldest unpublished events; return how many, 0 if there are none. Once

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,13 +12,14 @@ from threading import Event, Thread
 from flask import Flask
 
 from billor import create_app
-from billor.audit.store import AuditStore
-from billor.config import ConfigError
+from billor.audit.store import AuditStore, StoreUnavailable, connect_store
+from billor.config import ConfigError, load_config
+from billor.events import dead_letters
 from billor.events.bus import Bus, connect_bus
 from billor.events.consumer import Consumer
 from billor.events.notifications import notify_driver
 from billor.events.outage import Outage
-from billor.events.reconciliation import return_unrecorded
+from billor.events.reconciliation import Reconciler, return_unrecorded
 from billor.events.relay import Relay
 
 logger = logging.getLogger(__name__)
@@ -55,8 +57,9 @@ class Worker:
             consumer = Consumer(self._store, notify_driver)
             threads |= self._start("consumer", consumer.run)
             self._bus.subscribe(consumer.deliver, self._fail)
+            threads |= self._start("reconciler", Reconciler(self._store, self._bus).run)
         if "relay" in self._roles:
-            threads |= self._start("relay", self._run_relay)
+            threads |= self._start("relay", Relay(self._bus).run)
         self._beat()
         logger.info("Worker started: %s", " and ".join(self._roles))
         while not self._done.wait(BEAT_SECONDS):
@@ -81,7 +84,7 @@ class Worker:
         self._subscription_is_new |= self._bus.prepare()
         if self._subscription_is_new:
             with self._app.app_context():
-                return_unrecorded(self._store)
+                return_unrecorded(self._store, grace_seconds=0)
 
     def _wait_for(self, service: str, prepare: Callable[[], object]) -> bool:
         """Try until it works; False if told to stop before."""
@@ -96,17 +99,14 @@ class Worker:
                 return True
         return False
 
-    def _run_relay(self, stop: Event) -> None:
-        with self._app.app_context():
-            Relay(self._bus).run(stop)
-
     def _start(self, name: str, run: Callable[[Event], None]) -> dict[Thread, Event]:
         """Run this in a thread; return it with the event that stops it."""
         stop = Event()
 
         def guarded() -> None:
             try:
-                run(stop)
+                with self._app.app_context():
+                    run(stop)
             except Exception as error:
                 self._fail(error)
 
@@ -126,8 +126,11 @@ class Worker:
         # The relay first: on the in-process bus it waits for the consumer to take its batch.
         for thread, stop in reversed(threads.items()):
             stop.set()
-            thread.join(max(0.0, deadline - time.monotonic()))
-        unfinished = [thread.name for thread in threads if thread.is_alive()]
+            if thread.name in ROLES:  # others may be abandoned at any moment
+                thread.join(max(0.0, deadline - time.monotonic()))
+        unfinished = [
+            thread.name for thread in threads if thread.is_alive() and thread.name in ROLES
+        ]
         if unfinished:
             logger.error("Not finished in time: %s", ", ".join(unfinished))
         self._bus.close()
@@ -138,24 +141,59 @@ class Worker:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="worker.py", description="Publish events and write the audit trail."
-    )
-    parser.add_argument("role", nargs="?", choices=ROLES, help="only this half (default: both)")
-    role = parser.parse_args(argv).role
+    arguments = _parser().parse_args(argv)
     try:
-        app = create_app()
-        config = app.config["BILLOR"]
-        if role and config.pubsub_project_id is None:
-            raise ConfigError(
-                "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share "
-                "a process: run `python worker.py`."
-            )
-        bus = connect_bus(config)
+        if arguments.command == "dead-letters":
+            return _dead_letters(arguments.replay)
+        worker = _connect_worker(arguments.command)
     except ConfigError as error:
-        parser.exit(1, f"billor: {error}\n")
-    worker = Worker(app, bus, app.extensions["audit_store"], (role,) if role else ROLES)
+        print(f"billor: {error}", file=sys.stderr)
+        return 1
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         # In a thread: what the handler interrupts may hold the lock that stopping needs.
         signal.signal(signal_number, lambda *_: Thread(target=worker.stop).start())
     return worker.run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="worker.py",
+        description="Publish events and write the audit trail, until told to stop.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("relay", help="only publish events")
+    commands.add_parser("consumer", help="only write the audit trail")
+    letters = commands.add_parser(
+        "dead-letters",
+        help="list the messages that could not be recorded, or record one of them now",
+    )
+    letters.add_argument("--replay", metavar="ID", help="record this one now, after a fix")
+    return parser
+
+
+def _connect_worker(role: str | None) -> Worker:
+    """A worker for one role or for all. Raises `ConfigError`."""
+    app = create_app()
+    config = app.config["BILLOR"]
+    if role and config.pubsub_project_id is None:
+        raise ConfigError(
+            "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share a "
+            "process: run `python worker.py`."
+        )
+    roles = (role,) if role else ROLES
+    return Worker(app, connect_bus(config), app.extensions["audit_store"], roles)
+
+
+def _dead_letters(replayed: str | None) -> int:
+    store = connect_store(load_config())
+    try:
+        if replayed is None:
+            print(dead_letters.describe(store.dead_letters()))
+        else:
+            event_id = dead_letters.replay(store, replayed)
+            print(f"Event {event_id} is in the audit trail now.")
+    except (dead_letters.NotReplayed, StoreUnavailable) as error:
+        print(f"billor: {error}", file=sys.stderr)
+        return 1
+    else:
+        return 0

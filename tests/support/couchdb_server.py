@@ -10,7 +10,7 @@ import json
 import re
 import socket
 import traceback
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -56,6 +56,7 @@ class Answer:
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     chunked: bool = False  # as CouchDB sends the rows of views
+    held: bool = False  # until `mend`
 
     @classmethod
     def of(cls, status: int, value: Any, **options) -> "Answer":
@@ -85,6 +86,7 @@ class Database:
 
     def __init__(self):
         self.documents: dict[str, dict] = {}
+        self.attachments: dict[tuple[str, str], bytes] = {}
 
     def put(self, document: dict) -> dict:
         """Store a document that is new, or names the revision it replaces."""
@@ -93,8 +95,19 @@ class Database:
             raise Refusal(409, *CONFLICT)
         generation = int(stored.get("_rev", "0-").split("-")[0]) + 1
         digest = hashlib.md5(json.dumps(document).encode(), usedforsecurity=False).hexdigest()
+        for name, attached in document.get("_attachments", {}).items():
+            content = b64decode(attached["data"], validate=True)
+            self.attachments[document["_id"], name] = content
+            stub = {"stub": True, "length": len(content), "content_type": attached["content_type"]}
+            document["_attachments"][name] = stub
         self.documents[document["_id"]] = document | {"_rev": f"{generation}-{digest}"}
         return {"ok": True, "id": document["_id"], "rev": f"{generation}-{digest}"}
+
+    def delete(self, name: str, revision: str) -> dict:
+        if self.documents[name]["_rev"] != revision:
+            raise Refusal(409, *CONFLICT)
+        del self.documents[name]
+        return {"ok": True, "id": name, "rev": revision}
 
     def all_docs(self) -> list[dict]:
         return [
@@ -184,14 +197,19 @@ class FakeCouchDB:
     def __init__(self):
         self.surprises: list[str] = []
         self.databases: dict[str, Database] = {}
+        self.batches: list[list[str]] = []
+        """The ids of the documents of each `_bulk_docs` that came."""
         self._lock = Lock()
         self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
         self._fault: Fault | None = None
         self._fault_after = 0
         self._fault_times: float = 0
+        self.max_document_size = 8_000_000
         self._refused: set[str] = set()
+        self._forbidden: set[str] = set()
         self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
+        self._held_share: float | None = None
         self._hanging, self._released = Event(), Event()
 
     def __enter__(self) -> "FakeCouchDB":
@@ -222,10 +240,21 @@ class FakeCouchDB:
         with self._lock:
             self._refused.add(document_id)
 
+    def forbid(self, document_id: str) -> None:
+        """Have a validation function refuse this document, for ever."""
+        with self._lock:
+            self._forbidden.add(document_id)
+
     def before_next(self, method: str, path_end: str, action: Callable[[], object]) -> None:
         """Before such a request is carried out let something else happen, once."""
         with self._lock:
             self._meanwhile = (method, path_end, action)
+
+    def hold_batch(self, stored: float = 1) -> None:
+        """Of the next batch of two or more documents store this share, since CouchDB may die in
+        the midst of one, and answer only after `mend`."""
+        with self._lock:
+            self._held_share = stored
 
     def wait_until_hanging(self) -> None:
         assert self._hanging.wait(timeout=20), "no request came to hang"
@@ -235,6 +264,7 @@ class FakeCouchDB:
         with self._lock:
             self._fault_times = 0
             self._refused.clear()
+            self._held_share = None
             self._released.set()
             self._hanging, self._released = Event(), Event()
 
@@ -288,7 +318,10 @@ class FakeCouchDB:
     def _carry_out(self, method: str, target: str, body: bytes) -> Answer:
         url = urlsplit(target)
         name, *path = (unquote(segment) for segment in url.path[1:].split("/"))
-        options = {option: json.loads(value) for option, value in parse_qsl(url.query)}
+        options = {
+            option: value if option == "rev" else json.loads(value)
+            for option, value in parse_qsl(url.query)
+        }
         try:
             content = json.loads(body) if body else {}
         except ValueError as error:
@@ -298,12 +331,19 @@ class FakeCouchDB:
         database = self._existing(name)
         match [method, *path]:
             case ["POST", "_bulk_docs"]:
-                return Answer.of(201, list(self._bulk(database, content["docs"])))
+                return self._bulk_answer(database, content["docs"])
             case ["GET" | "POST", "_all_docs"]:
                 return database.rows(database.all_docs(), str, **options, **content)
             case ["GET", "_design", design, "_view", view]:
                 _check_view(self._document(database, f"_design/{design}"), view)
                 return database.rows(database.by_filters(), collated, **options)
+            case ["GET", name, attachment] if (name, attachment) in database.attachments:
+                return Answer(
+                    200, database.attachments[name, attachment], "application/octet-stream"
+                )
+            case ["DELETE", name]:
+                self._document(database, name)
+                return Answer.of(200, database.delete(name, options["rev"]))
             case ["GET" | "HEAD", *names]:
                 document = self._document(database, "/".join(names))
                 return Answer.of(200, document, headers={"ETag": f'"{document["_rev"]}"'})
@@ -343,8 +383,23 @@ class FakeCouchDB:
             raise Refusal(409, *CONFLICT)
         return database.put(document)
 
+    def _bulk_answer(self, database: Database, documents: list[dict]) -> Answer:
+        self.batches.append([document["_id"] for document in documents])
+        for document in documents:
+            if len(json.dumps(document)) > self.max_document_size:
+                raise Refusal(413, "document_too_large", document["_id"])
+        share = self._held_share
+        if share is None or len(documents) < 2:
+            return Answer.of(201, list(self._bulk(database, documents)))
+        self._held_share = None
+        stored = documents[: round(len(documents) * share)]
+        return Answer.of(201, list(self._bulk(database, stored)), held=True)
+
     def _bulk(self, database: Database, documents: list[dict]) -> Iterable[dict]:
         for document in documents:
+            if document["_id"] in self._forbidden:
+                yield {"id": document["_id"], "error": "forbidden", "reason": "Not on Sundays."}
+                continue
             try:
                 yield self._put(database, document)
             except Refusal:
@@ -409,6 +464,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer = FAULTY_ANSWERS.get(fault) or couch.answer(
             self.command, self.path, self.headers.get("Authorization"), body
         )
+        if answer.held:
+            couch.hang()
         if fault is Fault.DROP_AFTER:
             self.close_connection = True
             return

@@ -4,7 +4,8 @@ from threading import Event, Thread
 
 import pytest
 
-from billor.audit.store import Saved, StoreUnavailable
+from billor.audit.store import ID_TAKEN, Refusal, Saved, StoreUnavailable
+from billor.events import consumer as consumer_module
 from billor.events import outage
 from billor.events.consumer import Consumer
 from billor.events.event import Message, to_audit_document
@@ -31,21 +32,21 @@ class FakeStore:
     def save(self, documents):
         if self.away:
             raise StoreUnavailable("away")
-        new, conflicting = [], []
+        new, refused = [], []
         for document in documents:
             stored = self.documents.setdefault(document["_id"], document)
             if stored is document:
                 new.append(document)
             elif stored != document:
-                conflicting.append(document)
+                refused.append(Refusal(document, ID_TAKEN))
         self._journal.append(f"saved {len(documents)}")
-        return Saved(new, conflicting)
+        return Saved(new, refused)
 
-    def save_dead_letters(self, letters):
+    def bury(self, letter):
         if self.away or self.dead_letters_away:
             raise StoreUnavailable("away")
-        self.letters += letters
-        self._journal.append(f"buried {len(letters)}")
+        self.letters.append(letter)
+        self._journal.append("buried")
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_what_is_no_event_becomes_a_dead_letter_and_its_neighbours_are_stored(
 ):
     good, other = event_message(), event_message()
     consumer.record(deliveries(good, BAD, other))
-    assert journal == ["saved 2", "buried 1", "ack", "ack", "ack"]
+    assert journal == ["buried", "saved 2", "ack", "ack", "ack"]
     assert list(store.documents) == [good.attributes["id"], other.attributes["id"]]
     (letter,) = store.letters
     assert (letter.data, letter.attributes) == (BAD.data, BAD.attributes)
@@ -107,7 +108,7 @@ def test_what_is_no_event_becomes_a_dead_letter_and_its_neighbours_are_stored(
 
 def test_a_batch_of_nothing_but_rubbish_is_buried(consumer, deliveries, journal):
     consumer.record(deliveries(BAD, BAD))
-    assert journal == ["buried 2", "ack", "ack"]
+    assert journal == ["buried", "buried", "ack", "ack"]
 
 
 def test_nothing_is_acked_if_a_dead_letter_cannot_be_saved(
@@ -117,12 +118,32 @@ def test_nothing_is_acked_if_a_dead_letter_cannot_be_saved(
     assigned = event_message(type="load.assigned", payload=DRIVER_AND_LOAD)
     with pytest.raises(StoreUnavailable):
         consumer.record(deliveries(assigned, BAD))
-    assert journal == ["saved 1", "nack", "nack"]
+    assert journal == ["nack", "nack"]
 
     store.dead_letters_away = False
     consumer.record(deliveries(assigned, BAD))
-    assert journal[3:] == ["saved 1", "buried 1", "ack", "ack"]
-    assert len(notified) == 1, "the first time counted"
+    assert journal[2:] == ["buried", "saved 1", "ack", "ack"]
+    assert len(notified) == 1
+
+
+def test_a_message_that_finds_a_mistake_of_ours_blocks_nobody(
+    consumer, store, deliveries, monkeypatch
+):
+    good, bad = event_message(), event_message()
+
+    def read(data):
+        if data == bad.data:
+            raise ZeroDivisionError
+        return to_audit_document(data)
+
+    monkeypatch.setattr(consumer_module, "to_audit_document", read)
+    batch = deliveries(bad, good)
+    consumer.record(batch)
+    assert settled(batch) == [["ack"], ["ack"]]
+    assert list(store.documents) == [good.attributes["id"]]
+    assert [(letter.data, letter.reason) for letter in store.letters] == [
+        (bad.data, "could not be read: ZeroDivisionError")
+    ]
 
 
 def test_what_is_stored_already_is_acked(consumer, store, deliveries, journal):
@@ -140,7 +161,7 @@ def test_another_event_with_an_id_that_is_taken_becomes_a_dead_letter(
     first = event_message()
     second = event_message(id=first.attributes["id"], loadId=8)
     consumer.record(deliveries(first, second))
-    assert journal == ["saved 2", "buried 1", "ack", "ack"]
+    assert journal == ["saved 2", "buried", "ack", "ack"]
     assert store.documents == {first.attributes["id"]: to_audit_document(first.data)}
     (letter,) = store.letters
     assert (letter.data, letter.attributes) == (second.data, second.attributes)
@@ -168,7 +189,7 @@ def test_a_driver_who_cannot_be_told_stops_nothing(store, deliveries, journal):
 
     batch = deliveries(event_message(type="load.assigned"), event_message(), BAD)
     Consumer(store, fail).record(batch)
-    assert journal == ["saved 2", "buried 1", "ack", "ack", "ack"]
+    assert journal == ["buried", "saved 2", "ack", "ack", "ack"]
 
 
 @pytest.mark.parametrize("away", [False, True])

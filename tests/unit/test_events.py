@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 from billor.events.event import MalformedEvent, to_audit_document, to_message
 from billor.extensions import db
 from billor.models import LoadEvent
-from tests.support.bus import event_body
+from tests.support.bus import event_body, event_message
 
 AUDIT_TYPES = {
     "load.created": "LOAD_CREATED",
@@ -63,6 +63,10 @@ MALFORMED = {
     "nested too deeply": json.dumps(event_body())
     .encode()
     .replace(b'{"load": {"id": 7}}', b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "nested so deeply that only some could read it": json.dumps(event_body())
+    .encode()
+    .replace(b'{"load": {"id": 7}}', b'{"a":' * 200 + b"1" + b"}" * 200),
+    "larger than any of ours": event_message(payload={"text": "x" * 1_100_000}).data,
 } | {
     f"{field} {value!r}": json.dumps(event_body(**{field: value})).encode()
     for field, value in [
@@ -89,6 +93,9 @@ MALFORMED = {
         ("payload", {"weight": float("-inf")}),
         ("payload", {"name": "\ud800"}),
         ("timestamp", "yesterday"),
+        ("timestamp", "0001-01-01T00:00:00+02:00"),
+        ("timestamp", "9999-12-31T23:59:59-02:00"),
+        ("timestamp", "2026-03-01T12:00:00"),
         ("timestamp", 1772366400),
         ("timestamp", None),
         ("requestId", 5),
@@ -102,6 +109,28 @@ MALFORMED = {
 def test_bytes_that_are_no_event_are_malformed(data):
     with pytest.raises(MalformedEvent, match=r"."):
         to_audit_document(data)
+
+
+def test_a_reason_is_short_whatever_others_send():
+    body = event_body() | {f"made up {number}": number for number in range(1000)}
+    with pytest.raises(MalformedEvent) as error:
+        to_audit_document(json.dumps(body).encode())
+    assert 100 < len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "stored"),
+    [
+        ("id", "urn:uuid:F47AC10B-58CC-4372-A567-0E02B2C3D479", None),
+        ("id", "{f47ac10b58cc4372a5670e02b2c3d479}", None),
+        ("timestamp", "2026-03-01T14:00:00+02:00", "2026-03-01T12:00:00.000000Z"),
+        ("timestamp", "2026-03-01T12:00:00Z", "2026-03-01T12:00:00.000000Z"),
+    ],
+)
+def test_ids_and_times_of_other_publishers_are_stored_in_our_own_form(field, given, stored):
+    document = to_audit_document(event_message(**{field: given}).data)
+    stored = stored or "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+    assert document["_id" if field == "id" else field] == stored
 
 
 @pytest.mark.parametrize("field", event_body())

@@ -15,6 +15,7 @@ from google.cloud.pubsub_v1.subscriber._protocol.streaming_pull_manager import (
 )
 from google.cloud.pubsub_v1.subscriber.futures import StreamingPullFuture
 from google.cloud.pubsub_v1.subscriber.message import Message as PubSubMessage
+from google.pubsub_v1 import Subscription
 from google.pubsub_v1.services.publisher.transports.base import PublisherTransport
 
 from billor.config import Config, load_config
@@ -108,8 +109,16 @@ def test_settings_name_another_topic_and_subscription(publisher, subscriber):
 def test_what_exists_or_may_not_be_made_is_taken_as_it_is(bus, publisher, subscriber, error):
     publisher.create_topic.side_effect = error
     subscriber.create_subscription.side_effect = error
+    subscriber.get_subscription.return_value = Subscription(topic=TOPIC)
     assert bus.prepare() is False, "it is not new"
     subscriber.create_subscription.assert_called_once()
+
+
+def test_a_subscription_that_one_may_not_look_at_is_taken_as_it_is(bus, subscriber):
+    subscriber.create_subscription.side_effect = AlreadyExists("it is there")
+    subscriber.get_subscription.side_effect = PermissionDenied("not yours")
+    assert bus.prepare() is False
+    subscriber.delete_subscription.assert_not_called()
 
 
 def test_who_only_publishes_makes_no_subscription(bus, publisher, subscriber):

@@ -1,6 +1,7 @@
 """What a lost subscription took with it is published again: no more and no less than that."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Event
 
 import pytest
@@ -11,11 +12,13 @@ from billor.audit.store import StoreUnavailable
 from billor.database import transaction
 from billor.events import reconciliation
 from billor.events.event import to_audit_document, to_message
-from billor.events.reconciliation import return_unrecorded
+from billor.events.inprocess import InProcessBus
+from billor.events.reconciliation import Reconciler, return_unrecorded
 from billor.extensions import db
 from billor.loads.service import create_load
 from billor.models import LoadEvent
 
+NO_GRACE = 0
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -48,21 +51,93 @@ def unpublished():
 def test_only_published_events_without_a_document_go_back(store, events, monkeypatch, batch_size):
     monkeypatch.setattr(reconciliation, "BATCH_SIZE", batch_size)
     record(store, events[:2] + events[5:6])
-    assert return_unrecorded(store) == 4
+    assert return_unrecorded(store, NO_GRACE) == 4
     assert unpublished() == {event.id for event in events[2:5] + events[6:]}
-    assert return_unrecorded(store) == 0
+    assert return_unrecorded(store, NO_GRACE) == 0
 
 
 def test_nothing_goes_back_when_everything_is_recorded(store, events):
     record(store, events)
-    assert return_unrecorded(store) == 0
+    assert return_unrecorded(store, NO_GRACE) == 0
+    assert unpublished() == set()
+
+
+def published_ago(event, **ago):
+    with transaction():
+        db.session.execute(
+            update(LoadEvent)
+            .where(LoadEvent.id == event.id)
+            .values(published_at=func.now() - timedelta(**ago))
+        )
+
+
+def test_what_may_still_be_on_its_way_is_left_alone(store, events):
+    published_ago(events[3], minutes=6)
+    published_ago(events[4], minutes=4)
+    assert return_unrecorded(store, grace_seconds=300) == 1
+    assert unpublished() == {events[3].id}
+
+
+def test_what_was_seen_to_be_recorded_is_not_asked_for_again(store, events):
+    asked = []
+
+    class WatchedStore(SqliteStore):
+        def missing(self, ids):
+            asked.extend(ids)
+            return super().missing(ids)
+
+    watched = WatchedStore(store._path)
+    record(watched, events[:5])
+    return_unrecorded(watched, NO_GRACE)
+    assert len(asked) == 7
+    asked.clear()
+    published_ago(events[6], hours=1)
+    return_unrecorded(watched, NO_GRACE)
+    assert asked == [str(events[6].id)]
+
+
+def test_a_reconciler_looks_at_once_and_has_the_bus_prepared_when_something_was_lost(store, events):
+    class WatchedBus(InProcessBus):
+        prepared = 0
+
+        def prepare(self):
+            self.prepared += 1
+            raise ConnectionError("away")
+
+    class OneRound(Event):
+        def wait(self, timeout=None):
+            self.set()
+
+    bus = WatchedBus()
+    Reconciler(store, bus).run(OneRound())
+    assert bus.prepared == 0
+    published_ago(events[0], hours=1)
+    Reconciler(store, bus).run(OneRound())
+    assert bus.prepared == 1
+    assert unpublished() == {events[0].id}
+
+
+def test_a_reconciler_survives_outages(store, events, tmp_path):
+    (tmp_path / "file").touch()
+    published_ago(events[0], hours=1)
+    rounds = []
+
+    class TwoRounds(Event):
+        def wait(self, timeout=None):
+            rounds.append(timeout)
+            if len(rounds) == 2:
+                self.set()
+
+    away = SqliteStore(tmp_path / "file" / "audit.sqlite3")
+    Reconciler(away, InProcessBus()).run(TwoRounds())
+    assert rounds == [reconciliation.EVERY_SECONDS] * 2
     assert unpublished() == set()
 
 
 def test_a_store_that_is_away_is_not_taken_for_an_empty_one(events, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable):
-        return_unrecorded(SqliteStore(tmp_path / "file" / "audit.sqlite3"))
+        return_unrecorded(SqliteStore(tmp_path / "file" / "audit.sqlite3"), NO_GRACE)
     assert unpublished() == set()
 
 
@@ -88,7 +163,7 @@ def test_what_a_relay_is_publishing_meanwhile_is_waited_for(app, store, events):
 
         def reconcile():
             with app.app_context():
-                return return_unrecorded(store)
+                return return_unrecorded(store, NO_GRACE)
 
         reconciling = pool.submit(reconcile)
         # Its first statement waits for the relay's lock: PostgreSQL says so.
