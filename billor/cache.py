@@ -3,11 +3,12 @@
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from threading import Lock
+from threading import Lock, Thread
 
 from cachelib.serializers import BaseSerializer
 from flask_caching.backends.rediscache import RedisCache
@@ -23,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.2
 """How long Redis may take to connect or answer before we go on without it."""
-PAUSE_SECONDS = 1.0
-"""How long Redis is left alone after it failed."""
+PROBE_SECONDS = 0.5
+"""How long Redis is left alone after it failed, before it is asked whether it is back."""
 
 
 def cache_config(redis_url: str | None) -> dict:
@@ -58,37 +59,69 @@ class TextSerializer(BaseSerializer):
 
 class TextRedisCache(RedisCache):
     """Flask-Caching's Redis backend for texts, with a breaker: after a failure Redis is left
-    alone for `PAUSE_SECONDS`, so that not every request pays for an outage."""
+    alone until a thread in the background has found it back, so that no request pays for an
+    outage but those that discover it."""
 
     serializer = TextSerializer()
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._lock = Lock()
-        self._paused_until: float | None = None
+        self._debts: set[Callable[[TextRedisCache], None]] = set()
+        self.away = False
 
     @property
     def client(self) -> Redis:
         """The plain client, for what Flask-Caching has no method for."""
         return self._write_client
 
-    @property
-    def paused(self) -> bool:
-        return self._paused_until is not None and time.monotonic() < self._paused_until
-
     def failed(self, error: RedisError) -> None:
-        """Start or prolong a pause."""
+        """Leave Redis alone from now on, until it is back."""
         with self._lock:
-            if self._paused_until is None:
-                logger.warning("Redis is away, going on without it: %s", error)
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            if self.away:
+                return
+            self.away = True
+        logger.warning("Redis is away, going on without it: %s", error)
+        Thread(target=_probe, args=[weakref.ref(self)], name="redis-probe", daemon=True).start()
 
-    def answered(self) -> None:
-        """End a pause."""
-        if self._paused_until is not None:
-            with self._lock:
-                self._paused_until = None
-                logger.info("Redis is back")
+    def owe(self, payment: Callable[["TextRedisCache"], None]) -> bool:
+        """Have this done before Redis is used again; False if it is back already."""
+        with self._lock:
+            if self.away:
+                self._debts.add(payment)
+            return self.away
+
+    def try_to_return(self) -> bool:
+        """Use Redis again if it answers, once everything owed to it is done."""
+        try:
+            self.client.ping()
+            while (payment := self._next_debt()) is not None:
+                try:
+                    payment(self)
+                except RedisError:
+                    self.owe(payment)
+                    raise
+        except RedisError:
+            return False
+        logger.info("Redis is back")
+        return True
+
+    def _next_debt(self) -> Callable[["TextRedisCache"], None] | None:
+        """Without one, Redis counts as back from this moment on."""
+        with self._lock:
+            self.away = bool(self._debts)
+            return self._debts.pop() if self._debts else None
+
+
+def _probe(reference: "weakref.ref[TextRedisCache]") -> None:
+    """Ask until Redis is back, or nobody uses it any more."""
+    backend: TextRedisCache | None = None
+    while True:
+        del backend
+        time.sleep(PROBE_SECONDS)
+        backend = reference()
+        if backend is None or backend.try_to_return():
+            return
 
 
 class RedisAway(Exception):
@@ -99,14 +132,13 @@ class RedisAway(Exception):
 def redis_backend() -> Iterator[TextRedisCache]:
     """Redis for the length of the block. Raises `RedisAway`, from inside the block too."""
     backend = cache.cache
-    if not isinstance(backend, TextRedisCache) or backend.paused:
+    if not isinstance(backend, TextRedisCache) or backend.away:
         raise RedisAway
     try:
         yield backend
     except RedisError as error:
         backend.failed(error)
         raise RedisAway from error
-    backend.answered()
 
 
 class CacheStatus(StrEnum):
@@ -143,17 +175,11 @@ class GenerationCache:
         self._name = name
         self._generation_key = f"{name}:generation"
         self._timeout = timeout
-        # Invalidations asked for, and how many of them Redis has taken. While Redis is away this
-        # process owes it one, and makes it before it reads again.
-        self._asked = 0
-        self._done = 0
 
     def read(self, key: str) -> Lookup:
         """Look a text up. Never raises: with Redis away the answer is a BYPASS."""
         try:
             with redis_backend() as redis:
-                if self._done < self._asked:
-                    self._replace_generation(redis)
                 generation, stamped = redis.get_many(self._generation_key, self._text_key(key))
                 if generation is None:
                     generation = self._start_generation(redis)
@@ -176,19 +202,24 @@ class GenerationCache:
     def invalidate(self) -> None:
         """Make every text old. To be called after a commit and before the writer is answered.
 
-        If Redis is away, this process remembers it and does it before it reads from Redis again.
+        If Redis is away, this process does it before it uses Redis again.
         """
-        self._asked += 1
-        with suppress(RedisAway), redis_backend() as redis:
-            self._replace_generation(redis)
+        while True:
+            try:
+                with redis_backend() as redis:
+                    self._replace_generation(redis)
+            except RedisAway:
+                if isinstance(cache.cache, TextRedisCache) and not cache.cache.owe(
+                    self._replace_generation
+                ):
+                    continue  # it came back just now
+            return
 
     def _text_key(self, key: str) -> str:
         return f"{self._name}:{key}"
 
     def _replace_generation(self, redis: TextRedisCache) -> None:
-        asked = self._asked
         redis.set(self._generation_key, uuid.uuid4().hex, timeout=0)
-        self._done = max(self._done, asked)
 
     def _start_generation(self, redis: TextRedisCache) -> str:
         candidate = uuid.uuid4().hex

@@ -14,6 +14,7 @@ class RedisWire:
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.sent: list[str] = []
         self.cut = False
+        self._last: str | None = None
         self._monkeypatch = monkeypatch
         send = AbstractConnection.send_packed_command
 
@@ -21,14 +22,20 @@ class RedisWire:
             self.sent.append(_name(command))
             if self.cut:
                 raise RedisConnectionError("the wire is cut")
+            if self._last == self.sent[-1]:
+                self.cut, self._last = True, None
             return send(connection, command, *args, **kwargs)
 
         monkeypatch.setattr(AbstractConnection, "send_packed_command", watched)
 
-    def pause_after_failure(self, seconds: float) -> None:
-        """How long the app leaves Redis alone after a failure, from now on."""
+    def cut_after(self, name: str) -> None:
+        """Let commands pass up to the next of this name, and cut the wire then."""
+        self._last = name
+
+    def probe_after(self, seconds: float) -> None:
+        """How long after a failure the app asks whether Redis is back, from now on."""
         # Not named as text: `billor.cache` is also the extension's name in the package.
-        self._monkeypatch.setattr(sys.modules["billor.cache"], "PAUSE_SECONDS", seconds)
+        self._monkeypatch.setattr(sys.modules["billor.cache"], "PROBE_SECONDS", seconds)
 
 
 def _name(command) -> str:

@@ -7,6 +7,7 @@ import pytest
 from billor.cache import CacheStatus, GenerationCache
 from billor.extensions import cache
 from tests.support.redis_wire import RedisWire
+from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -110,44 +111,74 @@ def test_what_others_left_in_redis_is_never_run_and_counts_as_missing(texts, val
     assert status(texts) is CacheStatus.MISS
 
 
-@pytest.mark.parametrize("pause", [0, 60])
-def test_an_owed_invalidation_is_made_up_before_the_next_read(texts, wire, pause):
-    wire.pause_after_failure(pause)
+@pytest.fixture
+def no_probe(wire):
+    """Nobody asks whether Redis is back, but the test."""
+    wire.probe_after(600)
+
+
+@pytest.mark.usefixtures("no_probe")
+def test_an_owed_invalidation_is_made_up_before_redis_is_used_again(texts, wire):
     keep(texts, "key", "old")
     wire.cut = True
+    texts.invalidate()
     texts.invalidate()
     assert status(texts) is CacheStatus.BYPASS
+    assert not cache.cache.try_to_return()
     wire.cut = False
-    cache.cache.answered()  # the pause is over
+    wire.sent.clear()
+    assert cache.cache.try_to_return()
+    assert wire.sent.count("SET") == 1  # it is owed once only
     assert status(texts) is CacheStatus.MISS
     keep(texts, "key", "new")
-    assert status(texts) is CacheStatus.HIT  # it is owed once only
+    assert status(texts) is CacheStatus.HIT
 
 
-def test_an_invalidation_stays_owed_until_it_succeeds(texts, wire):
-    wire.pause_after_failure(0)
-    keep(texts, "key", "old")
-    wire.cut = True
-    texts.invalidate()
-    texts.invalidate()
-    assert status(texts) is CacheStatus.BYPASS  # tries, and fails again
-    wire.cut = False
-    assert status(texts) is CacheStatus.MISS
-
-
+@pytest.mark.usefixtures("no_probe")
 def test_an_invalidation_that_was_not_even_tried_is_owed_too(texts, wire):
-    wire.pause_after_failure(60)
     keep(texts, "key", "old")
     wire.cut = True
     assert status(texts) is CacheStatus.BYPASS  # from here on Redis is left alone
     wire.cut = False
     texts.invalidate()
-    cache.cache.answered()
+    assert cache.cache.try_to_return()
     assert status(texts) is CacheStatus.MISS
 
 
-def test_after_a_failure_redis_is_left_alone_for_a_while(texts, wire):
-    wire.pause_after_failure(60)
+@pytest.mark.usefixtures("no_probe")
+def test_an_invalidation_owed_while_another_is_made_up_is_not_forgotten(texts, wire, monkeypatch):
+    wire.cut = True
+    texts.invalidate()
+    wire.cut = False
+    backend, generations = cache.cache, []
+
+    def replace_and_write_once_more(redis):
+        if not generations:
+            texts.invalidate()
+        generations.append(redis.set("billor:texts:generation", str(len(generations))))
+
+    monkeypatch.setattr(texts, "_replace_generation", replace_and_write_once_more)
+    backend.owe(texts._replace_generation)
+    assert backend.try_to_return()
+    assert len(generations) == 2
+    assert not backend.away
+
+
+@pytest.mark.usefixtures("no_probe")
+def test_an_invalidation_that_fails_when_it_is_made_up_stays_owed(texts, wire):
+    keep(texts, "key", "old")
+    wire.cut = True
+    texts.invalidate()
+    wire.cut = False
+    wire.cut_after("PING")
+    assert not cache.cache.try_to_return()
+    wire.cut = False
+    assert cache.cache.try_to_return()
+    assert status(texts) is CacheStatus.MISS
+
+
+@pytest.mark.usefixtures("no_probe")
+def test_after_a_failure_redis_is_left_alone(texts, wire):
     keep(texts, "key", "text")
     wire.cut = True
     assert status(texts) is CacheStatus.BYPASS
@@ -158,11 +189,28 @@ def test_after_a_failure_redis_is_left_alone_for_a_while(texts, wire):
     assert wire.sent == []
 
 
+def test_redis_is_found_back_without_a_request(texts, wire, caplog):
+    caplog.set_level("INFO", "billor")
+    wire.probe_after(0.01)
+    keep(texts, "key", "old")
+    wire.cut = True
+    texts.invalidate()
+    wire.sent.clear()
+    wait_until(lambda: len(wire.sent) > 3)
+    assert cache.cache.away
+    wire.cut = False
+    wait_until(lambda: not cache.cache.away)
+    assert status(texts) is CacheStatus.MISS
+    wait_until(lambda: len(caplog.records) == 2)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+@pytest.mark.usefixtures("no_probe")
 def test_a_bypassed_text_is_not_stored(texts, wire):
-    wire.pause_after_failure(0)
     wire.cut = True
     bypass = texts.read("key")
     wire.cut = False
+    assert cache.cache.try_to_return()
     texts.store(bypass, "computed while Redis was away")
     assert redis().keys("*") == []
 
