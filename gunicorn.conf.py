@@ -10,11 +10,11 @@ except ConfigError as error:
     sys.exit(f"billor: {error}")
 
 bind = f"{settings.host}:{settings.port}"
-worker_class = "gthread"
+worker_class = "billor.gunicorn_worker.BillorWorker"
 workers = settings.web_workers
 threads = settings.web_threads
 preload_app = False  # connections made before a fork would be shared
 timeout = 30
-graceful_timeout = 10
+graceful_timeout = 8
 keepalive = 30
 loglevel = "warning"

@@ -35,8 +35,10 @@ CODES_AND_DETAILS = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not know the method. See the Allow header."),
     413: ("body_too_large", "The body is larger than 1 MiB."),
+    414: ("uri_too_long", "The address is too long."),
     415: ("unsupported_media_type", "Send JSON, with `Content-Type: application/json`."),
     422: ("validation_failed", "Some fields are not acceptable. See `errors`."),
+    431: ("headers_too_large", "The headers are too large or too many."),
     500: ("internal_error", "Something went wrong here. The request id leads us to the cause."),
 }
 
@@ -72,6 +74,13 @@ def init_problems(app: Flask) -> None:
     app.register_error_handler(SQLAlchemyError, _render_database_error)
 
 
+def http_problem(status: int, headers=None, **extra) -> Response:
+    """The problem document of an HTTP status that says all there is to say."""
+    phrase = HTTPStatus(status).phrase
+    code, detail = CODES_AND_DETAILS.get(status, (phrase.lower().replace(" ", "_"), f"{phrase}."))
+    return _problem(status, code, detail, headers, **extra)
+
+
 def _problem(status: int, code: str, detail: str, headers=None, **extra) -> Response:
     document = {
         "type": "about:blank",
@@ -99,20 +108,18 @@ def _render_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if error.response is not None or status < 400:
         return error.get_response()
-    phrase = HTTPStatus(status).phrase
-    code, detail = CODES_AND_DETAILS.get(status, (phrase.lower().replace(" ", "_"), f"{phrase}."))
     headers = [(k, v) for k, v in error.get_headers() if k not in ("Content-Type",)]
     extra = {}
     if messages := getattr(error, "data", {}).get("messages"):
         extra["errors"] = _by_field(messages)
-    return _problem(status, code, detail, headers, **extra)
+    return http_problem(status, headers, **extra)
 
 
 def _render_database_error(error: SQLAlchemyError) -> Response:
     refusal = from_database_error(error)
     if refusal is None:
         logger.error("Unexpected database error", exc_info=error)
-        return _problem(500, *CODES_AND_DETAILS[500])
+        return http_problem(500)
     return _render_refusal(refusal)
 
 
