@@ -10,6 +10,7 @@ from billor.cache import cache_config
 from billor.config import Config, load_config
 from billor.database import engine_options
 from billor.extensions import cache, db, jwt, migrate
+from billor.health.checks import init_health
 from billor.middleware import init_middleware
 from billor.problems import init_problems
 
@@ -47,6 +48,7 @@ def create_app(config: Config | None = None) -> Flask:
     jwt.init_app(app)
     cache.init_app(app)
     app.extensions["audit_store"] = connect_store(config)
+    init_health(app)
 
     api = make_api()
     api.init_app(app)

@@ -38,6 +38,7 @@ class Config:
     web_threads: int
     log_level: str
     trusted_proxies: int
+    cors_origins: tuple[str, ...]
     database_url: str = field(repr=False)
     redis_url: str | None = field(repr=False)
     pubsub_project_id: str | None
@@ -74,6 +75,17 @@ class PostgresUrl(fields.String):
         if url.get_backend_name() not in ("postgresql", "postgres"):
             raise self.make_error("invalid")
         return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+class Origins(fields.Field):
+    """Origins of web pages (RFC 6454), separated by commas; `*` stands for any."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        origins = tuple(origin.strip() for origin in value.split(","))
+        for origin in origins:
+            if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]+)?", origin):
+                raise ValidationError("must be origins like https://example.com, with commas.")
+        return origins
 
 
 def _url(setting: str, *schemes: str) -> fields.String:
@@ -120,6 +132,7 @@ class EnvironmentSchema(Schema):
     web_threads = _whole_number("WEB_THREADS", 8, 1, 64)
     log_level = _text("LOG_LEVEL", "INFO", validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     trusted_proxies = _whole_number("TRUSTED_PROXIES", 0, 0, 10)
+    cors_origins = Origins(data_key="CORS_ORIGINS", load_default=())
     database_url = PostgresUrl(data_key="DATABASE_URL", required=True)
     redis_url = _url("REDIS_URL", "redis", "rediss", "unix")
     pubsub_project_id = _text("PUBSUB_PROJECT_ID", None)

@@ -50,7 +50,11 @@ def engine_options(config: Config) -> dict:
             "connect_timeout": 3,
             "application_name": "billor",
             "options": "-c timezone=UTC -c statement_timeout=15s -c lock_timeout=5s",
+            # A server that vanished without a word is given up within a minute.
             "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
         },
     }
 

@@ -7,6 +7,7 @@ import uuid
 from urllib.parse import quote
 
 from flask import Flask, Response, g, request
+from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from billor.config import Config
@@ -22,12 +23,17 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
+EXPOSED_HEADERS = ["Link", "Location", "Retry-After", "X-Cache", "X-Request-ID"]
+"""What scripts of other origins may read, where they may call us at all."""
+
 
 def init_middleware(app: Flask, config: Config) -> None:
     """Install what surrounds every request. Only as many proxies as configured are believed."""
     if config.trusted_proxies:
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+    if config.cors_origins:
+        CORS(app, origins=config.cors_origins, expose_headers=EXPOSED_HEADERS)
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_forget)

@@ -116,6 +116,8 @@ def _migrated_app(config: Config) -> Iterator[Flask]:
 @pytest.fixture
 def app(_migrated_app: Flask) -> Iterator[Flask]:
     """The app on empty tables, an empty Redis and an empty audit store."""
+    _migrated_app.extensions["health"].until = 0
+    _migrated_app.extensions["users_seen"].clear()
     yield _migrated_app
     with _migrated_app.app_context():
         db.session.rollback()

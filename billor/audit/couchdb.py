@@ -35,6 +35,8 @@ from billor.audit.store import (
 Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 5
+PING_SECONDS = 1
+"""How long an answer may take to count as one for whoever only asks whether we are well."""
 NEVER_STORED = {400: "bad_request", 413: "too_large"}
 """Answers to a request that will be the same each time, by status."""
 REFUSALS = {"forbidden", "unauthorized", *NEVER_STORED.values()}
@@ -69,7 +71,9 @@ class CouchStore:
             self._make_databases()
 
     def ping(self) -> None:
-        self._run(lambda: self._database(self._name).info())
+        server = couchdb.Server(self._url, session=Session(timeout=PING_SECONDS))
+        with _errors_translated(), suppress(ResourceNotFound):  # made when it is needed
+            server.resource(self._name).get_json()
 
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
         return self._run(lambda: self._save(documents))

@@ -1,41 +1,24 @@
-"""Failed logins from one address: counted in Redis, or in this process while Redis is away."""
+"""Failed logins from one address: counted in PostgreSQL, by all processes together.
+
+Not in Redis, since the limit must hold while Redis is away, and nobody logs in without PostgreSQL.
+"""
 
 import math
-import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from datetime import timedelta
 
-from billor.cache import RedisAway, redis_backend
+from sqlalchemy import case, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from billor.database import transaction
 from billor.errors import AuthenticationFailed, TooManyAttempts
+from billor.extensions import db
+from billor.models import FailedLogin
 
 MAX_FAILURES = 20
 WINDOW_SECONDS = 60
-_MAX_LOCAL_ADDRESSES = 10_000
-
-
-class _LocalCounter:
-    """Counts per address for a window; the oldest address is forgotten first."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def add(self, address: str, amount: int) -> tuple[int, float]:
-        now = time.monotonic()
-        with self._lock:
-            ends, count = self._windows.get(address, (0.0, 0))
-            if ends <= now:
-                self._windows.pop(address, None)
-                ends, count = now + WINDOW_SECONDS, 0
-            self._windows[address] = ends, count + amount
-            if len(self._windows) > _MAX_LOCAL_ADDRESSES:
-                self._windows.popitem(last=False)
-            return count + amount, ends - now
-
-
-_local = _LocalCounter()
+FORGOTTEN_AT_ONCE = 100
 
 
 @contextmanager
@@ -45,7 +28,8 @@ def counted_attempt(address: str) -> Iterator[None]:
     It counts from the start, before a password is looked at, so that many at once cannot slip
     through, and is taken back at any other end. Raises `TooManyAttempts` past the limit.
     """
-    failures, remaining = _add(address, 1)
+    address = address[: FailedLogin.address.type.length]
+    failures, remaining = _count(address)
     if failures > MAX_FAILURES:
         retry_after = max(1, math.ceil(remaining))
         raise TooManyAttempts(
@@ -58,20 +42,54 @@ def counted_attempt(address: str) -> Iterator[None]:
     except AuthenticationFailed:
         raise
     except BaseException:
-        _add(address, -1)
+        _take_back(address)
         raise
-    _add(address, -1)
+    _take_back(address)
 
 
-def _add(address: str, amount: int) -> tuple[int, float]:
+def _count(address: str) -> tuple[int, float]:
     """Returns the address's failures in its window, and the seconds until the window ends."""
-    try:
-        with redis_backend() as redis, redis.client.pipeline() as pipeline:
-            key = f"billor:login-failures:{address}"
-            pipeline.set(key, 0, ex=WINDOW_SECONDS, nx=True)
-            pipeline.incrby(key, amount)
-            pipeline.ttl(key)
-            _, failures, remaining = pipeline.execute()
-            return failures, remaining
-    except RedisAway:
-        return _local.add(address, amount)
+    new_end = func.now() + timedelta(seconds=WINDOW_SECONDS)
+    is_over = FailedLogin.window_ends_at <= func.now()
+    row = insert(FailedLogin).values(address=address, failures=1, window_ends_at=new_end)
+    counted = row.on_conflict_do_update(
+        index_elements=[FailedLogin.address],
+        set_={
+            "failures": case((is_over, 1), else_=FailedLogin.failures + 1),
+            "window_ends_at": case((is_over, new_end), else_=FailedLogin.window_ends_at),
+        },
+    ).returning(
+        FailedLogin.failures,
+        func.extract("epoch", FailedLogin.window_ends_at - func.now()),
+    )
+    with transaction():
+        failures, remaining = db.session.execute(counted).one()
+        if failures == 1:
+            _forget_some_windows()
+    return failures, float(remaining)
+
+
+def _take_back(address: str) -> None:
+    with transaction():
+        db.session.execute(
+            update(FailedLogin)
+            .where(FailedLogin.address == address, FailedLogin.failures > 0)
+            .values(failures=FailedLogin.failures - 1)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _forget_some_windows() -> None:
+    """Forget more windows that are over than new ones begin, so that they do not pile up."""
+    over = (
+        select(FailedLogin.address)
+        .where(FailedLogin.window_ends_at <= func.now())
+        .order_by(FailedLogin.window_ends_at)
+        .limit(FORGOTTEN_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    db.session.execute(
+        delete(FailedLogin)
+        .where(FailedLogin.address.in_(over.scalar_subquery()))
+        .execution_options(synchronize_session=False)
+    )

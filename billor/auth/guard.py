@@ -9,6 +9,7 @@ from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
 from jwt import ExpiredSignatureError, PyJWTError
 
+from billor.auth.service import user_exists
 from billor.errors import AuthenticationFailed
 
 PUBLIC_ENDPOINTS = frozenset(
@@ -22,15 +23,24 @@ PUBLIC_ENDPOINTS = frozenset(
     }
 )
 
+# A page of these that is in Redis must cost no SQL. So whether the token's user is still there is
+# asked before it once in so many seconds, and not each time as everywhere else.
+CACHED_ENDPOINTS = frozenset({"loads.list_loads"})
+REMEMBERED_SECONDS = 1.0
+
 
 def init_guard(app: Flask) -> None:
     """Put the guard in front of every view of the app."""
     app.before_request(_demand_token)
+    app.extensions["users_seen"] = {}
 
 
 def _demand_token() -> None:
     # An unknown address or method has no rule: it is a 404 or 405 for everybody.
     if request.url_rule is None or request.endpoint in PUBLIC_ENDPOINTS:
+        return
+    # Browsers ask without a token whether they may send one.
+    if request.method == "OPTIONS" and current_app.config["BILLOR"].cors_origins:
         return
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
@@ -41,14 +51,34 @@ def _demand_token() -> None:
         claims = _verified_claims(token, current_app.config["JWT_SECRET_KEY"])
         if claims["exp"] <= time.time():
             raise ExpiredSignatureError
+        user_id = int(claims["sub"])
     except ExpiredSignatureError as error:
         raise AuthenticationFailed(
             "token_expired", "The token has expired. Log in again with POST /auth/login."
         ) from error
-    except (JWTExtendedException, PyJWTError) as error:
-        raise AuthenticationFailed(
-            "token_invalid", "The token is not valid. Log in again with POST /auth/login."
-        ) from error
+    except (JWTExtendedException, PyJWTError, ValueError) as error:
+        raise _invalid_token() from error
+    if not _user_exists(user_id):
+        raise _invalid_token()
+
+
+def _invalid_token() -> AuthenticationFailed:
+    return AuthenticationFailed(
+        "token_invalid", "The token is not valid. Log in again with POST /auth/login."
+    )
+
+
+def _user_exists(user_id: int) -> bool:
+    seen: dict[int, float] = current_app.extensions["users_seen"]
+    now = time.monotonic()
+    if request.endpoint in CACHED_ENDPOINTS and now < seen.get(user_id, 0) + REMEMBERED_SECONDS:
+        return True
+    exists = user_exists(user_id)
+    if exists:
+        seen[user_id] = now
+    else:
+        seen.pop(user_id, None)
+    return exists
 
 
 @lru_cache(maxsize=10_000)

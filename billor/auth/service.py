@@ -23,3 +23,10 @@ def log_in(email: str, password: str, address: str) -> str:
                 "invalid_credentials", "The email address or the password is wrong."
             )
     return create_access_token(identity=str(user.id))
+
+
+def user_exists(user_id: int) -> bool:
+    """Whether the user of a token is still there."""
+    found = db.session.scalar(select(User.id).where(User.id == user_id))
+    db.session.rollback()  # what the request is about begins a transaction of its own
+    return found is not None

@@ -1,7 +1,10 @@
 """The state of each dependency. Tells no secrets, addresses or error texts."""
 
+import time
 from enum import StrEnum
+from threading import Lock
 
+from flask import Flask, current_app
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -11,8 +14,12 @@ from billor.cache import RedisAway, redis_backend
 from billor.extensions import db
 from billor.models import LoadEvent
 
-OUTBOX_LATE_SECONDS = 30
+DEPENDENCIES = ("postgresql", "redis", "events", "audit")
+OUTBOX_LATE_SECONDS = 10
 """An event that waits longer than this to be published means that the bus or the worker is away."""
+REMEMBERED_SECONDS = 0.5
+PATIENCE_SECONDS = 3
+"""How long a request waits for another one's findings. Only PostgreSQL may keep us longer."""
 
 
 class State(StrEnum):
@@ -21,9 +28,35 @@ class State(StrEnum):
     LATE = "late"
 
 
+def init_health(app: Flask) -> None:
+    """Prepare the app to remember what was found last."""
+    app.extensions["health"] = _Findings()
+
+
+class _Findings:
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.states: dict[str, State] = dict.fromkeys(DEPENDENCIES, State.AWAY)
+        self.until = 0.0
+
+
 def check_dependencies() -> dict[str, State]:
-    """The state of each. Pub/Sub and the worker are judged by what they should have taken from
-    the outbox, since this process does not talk to them."""
+    """The state of each, asked of them by one request at a time and not more than twice a second,
+    since anybody may ask us. Pub/Sub and the worker are judged by what they should have taken
+    from the outbox, since this process does not talk to them."""
+    findings: _Findings = current_app.extensions["health"]
+    if not findings.lock.acquire(timeout=PATIENCE_SECONDS):
+        return dict.fromkeys(DEPENDENCIES, State.AWAY)  # one of them hangs, and so PostgreSQL does
+    try:
+        if time.monotonic() > findings.until:
+            findings.states = _ask_all()
+            findings.until = time.monotonic() + REMEMBERED_SECONDS
+        return findings.states
+    finally:
+        findings.lock.release()
+
+
+def _ask_all() -> dict[str, State]:
     states = {"postgresql": _postgresql(), "redis": _redis()}
     # Without PostgreSQL nothing is known of the outbox, and it need not be waited for twice.
     states["events"] = _events() if states["postgresql"] is State.OK else State.AWAY

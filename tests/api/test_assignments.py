@@ -112,8 +112,10 @@ def test_assignments_are_listed_newest_first_and_filtered(client):
     assert ids(f"?status=COMPLETED&driverId={other['id']}") == []
 
 
-def test_an_assignment_takes_five_statements(client, statements):
+def test_an_assignment_takes_five_statements_after_its_token_is_checked(client, statements):
     driver, load = client.make_driver(), client.make_load()
     with statements:
         client.assign(driver, load)
-    assert len(statements.sent) == 5, statements.sent
+    token, *of_the_transaction = statements.sent
+    assert "FROM users" in token
+    assert len(of_the_transaction) == 5, of_the_transaction

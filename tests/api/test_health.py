@@ -1,13 +1,24 @@
 """/healthz and /readyz: what they say when everything is there, and when something is not."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 from sqlalchemy import text
 
 from billor.audit.sqlite import SqliteStore
 from billor.extensions import db
+from billor.health import checks
+from billor.health.checks import State
 from tests.support.apps import another_app, dead_address
 
+PATIENCE = 10
 ALL_OK = {"postgresql": "ok", "redis": "ok", "events": "ok", "audit": "ok"}
+
+
+@pytest.fixture(autouse=True)
+def _ask_each_time(monkeypatch):
+    monkeypatch.setattr(checks, "REMEMBERED_SECONDS", 0)
 
 
 def test_with_everything_there_it_is_ready(anonymous):
@@ -62,7 +73,7 @@ def test_an_audit_file_that_cannot_be_opened_is_away(app, anonymous, monkeypatch
     assert answer == {"status": "degraded", "dependencies": ALL_OK | {"audit": "away"}}
 
 
-@pytest.mark.parametrize(("seconds", "state"), [(20, "ok"), (40, "late")])
+@pytest.mark.parametrize(("seconds", "state"), [(5, "ok"), (15, "late")])
 def test_events_that_nobody_publishes_are_late(client, app, seconds, state):
     client.make_load()
     with app.app_context():
@@ -82,3 +93,35 @@ def test_being_up_needs_nothing(anonymous, statements):
         answer = anonymous.get("/healthz")
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
     assert statements.sent == []
+
+
+def test_whoever_asks_often_is_told_what_was_found_just_now(anonymous, statements, monkeypatch):
+    monkeypatch.setattr(checks, "REMEMBERED_SECONDS", 600)
+    anonymous.get("/readyz")
+    with statements:
+        answers = [anonymous.get("/readyz").json for _ in range(3)]
+    assert answers == [{"status": "ok", "dependencies": ALL_OK}] * 3
+    assert statements.sent == []
+
+
+def test_one_asks_for_all_and_none_waits_for_ever(app, anonymous, monkeypatch):
+    """A dependency that hangs must not take a thread from every request that asks for it."""
+    asked, answer = Event(), Event()
+
+    def hang():
+        asked.set()
+        assert answer.wait(PATIENCE)
+        return State.AWAY
+
+    monkeypatch.setattr(checks, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(checks, "REMEMBERED_SECONDS", 600)
+    monkeypatch.setattr(checks, "_audit", hang)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(lambda: app.test_client().get("/readyz").json["dependencies"])
+        assert asked.wait(PATIENCE)
+        impatient = anonymous.get("/readyz")
+        assert impatient.status_code == 503
+        assert set(impatient.json["dependencies"].values()) == {"away"}
+        answer.set()
+        assert first.result(PATIENCE) == ALL_OK | {"audit": "away"}
+    assert anonymous.get("/readyz").json["dependencies"] == ALL_OK | {"audit": "away"}

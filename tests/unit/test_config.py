@@ -38,6 +38,7 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
         "web_threads": 8,
         "log_level": "INFO",
         "trusted_proxies": 0,
+        "cors_origins": (),
         "redis_url": None,
         "pubsub_project_id": None,
         "pubsub_emulator_host": None,
@@ -60,6 +61,7 @@ def test_settings_are_typed():
         "ACCESS_TOKEN_SECONDS": "60",
         "REDIS_URL": "rediss://:secret@host:6379/0",
         "COUCHDB_URL": "https://host",
+        "CORS_ORIGINS": "https://a.example, http://localhost:3000",
         "UNKNOWN_TO_US": "is ignored",
     }
     config = load_config(MINIMAL | given)
@@ -67,6 +69,7 @@ def test_settings_are_typed():
     assert (config.port, config.access_token_seconds) == (65535, 60)
     assert config.redis_url == given["REDIS_URL"]
     assert config.couchdb_url == given["COUCHDB_URL"]
+    assert config.cors_origins == ("https://a.example", "http://localhost:3000")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
@@ -95,6 +98,9 @@ def test_any_postgresql_url_is_made_sqlalchemys(scheme):
         ("WEB_THREADS", "65"),
         ("LOG_LEVEL", "LOUD"),
         ("TRUSTED_PROXIES", "-1"),
+        ("CORS_ORIGINS", "example.com"),
+        ("CORS_ORIGINS", "https://example.com/page"),
+        ("CORS_ORIGINS", "https://example.com,,"),
         ("REDIS_URL", "http://:hidden@host"),
         ("REDIS_URL", "redis://"),
         ("PUBSUB_TOPIC", "googles-own"),
