@@ -1,8 +1,9 @@
 # `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format lock clean
+.PHONY: help run demo test soak lint audit format lock clean
 
 PYTHON_BIN := .venv/bin/python
+MINUTES ?= 10
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,11 +20,19 @@ test: ## Run all tests, with coverage
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m pytest --cov --cov-report=term
 
+soak: ## Run everything with faults at random for MINUTES=10, then count what was lost
+	@scripts/venv.sh requirements-dev.txt
+	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
+
 lint: ## Check style, and that the pinned requirements are in step
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
 	@scripts/lock.sh --check
+
+audit: ## Look for known vulnerabilities in what is installed; asks PyPI
+	@scripts/venv.sh requirements-dev.txt
+	@.venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements-embedded.txt
 
 format: ## Format the code
 	@scripts/venv.sh requirements-dev.txt

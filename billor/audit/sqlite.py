@@ -54,7 +54,7 @@ INSERT INTO dead_letters
     SELECT lower(hex(randomblob(32))), attributes, reason, received_at, data
     FROM numbered_dead_letters;
 DROP TABLE numbered_dead_letters;
-""",  # noqa: S608
+""",  # noqa: S608 - put together from constants
 }
 """What makes a file of each older version one of ours."""
 
@@ -118,7 +118,7 @@ class SqliteStore:
         values = list(conditions.values())
         where = " AND ".join([*conditions, "(timestamp, id) < (?, ?)"] if after else conditions)
         query = (
-            f"SELECT document FROM audit {'WHERE ' + where if where else ''} "  # noqa: S608
+            f"SELECT document FROM audit {'WHERE ' + where if where else ''} "  # noqa: S608 - of constants
             "ORDER BY timestamp DESC, id DESC LIMIT ?"
         )
         with self._open() as connection:

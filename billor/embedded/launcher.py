@@ -72,7 +72,7 @@ class Launcher:
         try:
             config = self._start(echo=False)
             url = _url(config)
-            script = subprocess.run(  # noqa: S603
+            script = subprocess.run(
                 [str(PROJECT / ENDPOINT_SCRIPT)],
                 env={
                     **os.environ,
@@ -299,13 +299,13 @@ def _check_port(config: Config) -> None:
 
 def _url(config: Config) -> str:
     """Where a browser on this machine finds the API."""
-    everywhere = config.host == "0.0.0.0"  # noqa: S104
+    everywhere = config.host == "0.0.0.0"  # noqa: S104 - compared, not bound
     return f"http://{'127.0.0.1' if everywhere else config.host}:{config.port}"
 
 
 def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=5) as response:
             return json.load(response)["status"] == "ok"
     except (OSError, ValueError):
         return False
@@ -330,8 +330,8 @@ def _request(url: str, body: bytes | None = None, token: str | None = None):
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    request = urllib.request.Request(url, body, headers)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+    request = urllib.request.Request(url, body, headers)
+    with urllib.request.urlopen(request, timeout=10) as response:
         return json.load(response)
 
 

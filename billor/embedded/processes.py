@@ -46,7 +46,7 @@ class Child:
         program.prepare()
         self._log = self.log_file.open("w")
         # A session of its own, so that Ctrl-C reaches the launcher only, which stops all in order.
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             program.argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if echo else self._log,

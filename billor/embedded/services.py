@@ -125,7 +125,7 @@ def _initialise_cluster(folder: Path, initdb: Path, password: str) -> None:
     with tempfile.NamedTemporaryFile("w") as password_file:
         password_file.write(password)
         password_file.flush()
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [
                 *_as_unprivileged_user(fresh),
                 *(str(initdb), "-D", str(fresh), "-U", DATABASE),
@@ -218,7 +218,7 @@ def _bundled_valkey() -> str:
 
 def _works(java: str) -> bool:
     """Whether it is a Java: macOS has a program of this name that only offers to install one."""
-    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0  # noqa: S603
+    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0
 
 
 def _find_emulator() -> Path | None:
