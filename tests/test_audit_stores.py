@@ -147,6 +147,10 @@ class Place:
         """The documents' database, for tests that meddle with it."""
         return client.Server(self._couchdb_url)[self._database]
 
+    @property
+    def dead_letters(self) -> client.Database:
+        return client.Server(self._couchdb_url)[f"{self._database}-dead-letters"]
+
     def close(self) -> None:
         for store in self._stores:
             store.close()
@@ -383,6 +387,12 @@ def test_dead_letters_of_ten_megabytes_are_kept(store):
     letter = make_letter(b"\xff" * 9_900_000)
     store.bury(letter)
     assert letters_of(store) == [letter]
+
+
+def test_an_index_that_somebody_added_is_no_dead_letter(couch_place, couch_store):
+    couch_store.bury(make_letter())
+    couch_place.dead_letters.save({"_id": "_design/by-reason", "language": "query"})
+    assert letters_of(couch_store) == [make_letter()]
 
 
 def test_a_dead_letter_that_is_removed_is_gone_and_may_come_again(store):

@@ -5,12 +5,10 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Event
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from billor.config import load_config
 from billor.embedded.launcher import PROJECT
@@ -22,6 +20,7 @@ from billor.models import LoadEvent
 from tests.support.bus import own_topic
 from tests.support.worker import (
     WAIT_SECONDS,
+    nobody_marks,
     python_environment,
     running,
     wait_until,
@@ -80,14 +79,6 @@ def unpublished(app):
             return [str(id_) for id_ in db.session.scalars(query)]
 
     return read
-
-
-@contextmanager
-def nobody_marks(app) -> Iterator[None]:
-    """Workers can claim, publish and record events, but hang when they mark them as published."""
-    with app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("LOCK TABLE load_events IN SHARE MODE"))
-        yield
 
 
 def live_a_load(client) -> list[str]:

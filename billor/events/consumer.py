@@ -58,15 +58,14 @@ class Consumer:
                 if batch:
                     outage.end()
         self._stopping.set()
-        self._finish()
+        self._finish(store_is_away=outage.is_on)
 
     def record(self, batch: Sequence[Delivery]) -> None:
         """Store a batch and ack it. Raises `StoreUnavailable` after giving all of it back."""
         try:
             self._store_batch(batch)
         except StoreUnavailable:
-            for delivery in batch:
-                delivery.nack()
+            _give_back(batch)
             raise
         for delivery in batch:
             delivery.ack()
@@ -117,9 +116,19 @@ class Consumer:
             pass
         return batch
 
-    def _finish(self) -> None:
+    def _finish(self, store_is_away: bool) -> None:
+        """Record what was taken before, or give it back to a bus that will bring it again."""
         while batch := self._take_batch():
             try:
-                self.record(batch)
+                if store_is_away:  # trying each batch would take too long
+                    _give_back(batch)
+                else:
+                    self.record(batch)
             except StoreUnavailable:
+                store_is_away = True
                 logger.warning("The audit store is away; unrecorded messages were given back")
+
+
+def _give_back(batch: Sequence[Delivery]) -> None:
+    for delivery in batch:
+        delivery.nack()

@@ -15,9 +15,13 @@ class Outage:
         self._logger = logger
         self._wait = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        return self._wait > 0
+
     def begin_or_go_on(self, error: Exception, stop: Event) -> None:
         """Say so if this is news, and wait before the next try, or until `stop` is set."""
-        if not self._wait:
+        if not self.is_on:
             self._logger.warning(
                 "%s is away, waiting for it: %s: %s", self._service, type(error).__name__, error
             )
@@ -26,6 +30,6 @@ class Outage:
 
     def end(self) -> None:
         """The service answered."""
-        if self._wait:
+        if self.is_on:
             self._logger.info("%s is back", self._service)
             self._wait = 0.0

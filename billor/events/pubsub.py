@@ -16,10 +16,10 @@ from billor.config import Config, ConfigError
 from billor.events.bus import Delivery
 from billor.events.event import Message
 
-RPC_SECONDS = 5
+RPC_SECONDS = 4
 """How long one call to Pub/Sub may take, its retries included."""
 RETRY = Retry(timeout=RPC_SECONDS)
-END_SECONDS = 2
+END_SECONDS = 1
 """How long the end of deliveries is waited for; what is not acked by then comes again."""
 ACK_DEADLINE_SECONDS = 10
 """How long after a consumer died its messages go to another; live ones are given more time."""
@@ -134,7 +134,11 @@ class PubSubBus:
         self._pull = self._subscriber.subscribe(
             self._subscription,
             callback=lambda received: on_delivery(_Delivery(received)),
-            flow_control=pubsub_v1.types.FlowControl(max_messages=MAX_OUTSTANDING),
+            flow_control=pubsub_v1.types.FlowControl(
+                max_messages=MAX_OUTSTANDING,
+                # Without it the client asks for a minute, whatever the subscription says.
+                max_duration_per_lease_extension=ACK_DEADLINE_SECONDS,
+            ),
             await_callbacks_on_shutdown=True,
         )
 

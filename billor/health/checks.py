@@ -19,7 +19,8 @@ OUTBOX_LATE_SECONDS = 10
 """An event that waits longer than this to be published means that the bus or the worker is away."""
 REMEMBERED_SECONDS = 0.5
 PATIENCE_SECONDS = 3
-"""How long a request waits for another one's findings. Only PostgreSQL may keep us longer."""
+"""How long a request waits for what another one finds out. Only a PostgreSQL that hangs takes
+longer than this."""
 
 
 class State(StrEnum):
@@ -46,7 +47,7 @@ def check_dependencies() -> dict[str, State]:
     from the outbox, since this process does not talk to them."""
     findings: _Findings = current_app.extensions["health"]
     if not findings.lock.acquire(timeout=PATIENCE_SECONDS):
-        return dict.fromkeys(DEPENDENCIES, State.AWAY)  # one of them hangs, and so PostgreSQL does
+        return dict.fromkeys(DEPENDENCIES, State.AWAY)  # the other one found out nothing so far
     try:
         if time.monotonic() > findings.until:
             findings.states = _ask_all()

@@ -207,7 +207,7 @@ class FakeCouchDB:
         self._fault_times: float = 0
         self.max_document_size = 8_000_000
         self._refused: set[str] = set()
-        self._forbidden: set[str] = set()
+        self._forbidden: dict[str, str] = {}
         self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
         self._held_share: float | None = None
         self._hanging, self._released = Event(), Event()
@@ -240,10 +240,15 @@ class FakeCouchDB:
         with self._lock:
             self._refused.add(document_id)
 
-    def forbid(self, document_id: str) -> None:
-        """Have a validation function refuse this document, for ever."""
+    def forbid(self, document_id: str, reason: str = "Not on Sundays.") -> None:
+        """Have a validation function refuse this document, until `allow`."""
         with self._lock:
-            self._forbidden.add(document_id)
+            self._forbidden[document_id] = reason
+
+    def allow(self, document_id: str) -> None:
+        """Have the validation function take this document after all."""
+        with self._lock:
+            del self._forbidden[document_id]
 
     def before_next(self, method: str, path_end: str, action: Callable[[], object]) -> None:
         """Before such a request is carried out let something else happen, once."""
@@ -251,8 +256,8 @@ class FakeCouchDB:
             self._meanwhile = (method, path_end, action)
 
     def hold_batch(self, stored: float = 1) -> None:
-        """Of the next batch of two or more documents store this share, since CouchDB may die in
-        the midst of one, and answer only after `mend`."""
+        """Store this share of the next batch, of two or more documents if it is to be divided,
+        and answer only after `mend`: CouchDB stores a batch one by one."""
         with self._lock:
             self._held_share = stored
 
@@ -389,7 +394,7 @@ class FakeCouchDB:
             if len(json.dumps(document)) > self.max_document_size:
                 raise Refusal(413, "document_too_large", document["_id"])
         share = self._held_share
-        if share is None or len(documents) < 2:
+        if share is None or (share < 1 and len(documents) < 2):
             return Answer.of(201, list(self._bulk(database, documents)))
         self._held_share = None
         stored = documents[: round(len(documents) * share)]
@@ -398,7 +403,8 @@ class FakeCouchDB:
     def _bulk(self, database: Database, documents: list[dict]) -> Iterable[dict]:
         for document in documents:
             if document["_id"] in self._forbidden:
-                yield {"id": document["_id"], "error": "forbidden", "reason": "Not on Sundays."}
+                reason = self._forbidden[document["_id"]]
+                yield {"id": document["_id"], "error": "forbidden", "reason": reason}
                 continue
             try:
                 yield self._put(database, document)

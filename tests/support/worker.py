@@ -12,9 +12,13 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
+from flask import Flask
+from sqlalchemy import text
+
 from billor.config import EnvironmentSchema
 from billor.embedded.launcher import PROJECT
 from billor.events.worker import Worker
+from billor.extensions import db
 
 WAIT_SECONDS = 30
 STOP_SECONDS = 10
@@ -100,3 +104,11 @@ def worker_process(
             yield WorkerProcess(process, log_file)
         finally:
             process.kill()
+
+
+@contextmanager
+def nobody_marks(app: Flask) -> Iterator[None]:
+    """Workers can claim, publish and record events, but hang when they mark them as published."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("LOCK TABLE load_events IN SHARE MODE"))
+        yield

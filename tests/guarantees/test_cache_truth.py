@@ -1,0 +1,224 @@
+"""Guarantee 6: whoever asks for loads after a write was answered sees that write, whichever
+process wrote, whichever answers, and whatever became of Redis meanwhile."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Condition
+from urllib.parse import urlsplit
+
+import pytest
+from redis import Redis
+
+from tests.support.http import HttpClient, Reply
+from tests.support.system import Api, System
+from tests.support.tcp_proxy import Direction, TcpProxy
+from tests.support.worker import WAIT_SECONDS, wait_until
+
+PROCESSES = 3
+WRITERS = 3
+READERS = 6
+LOADS = 8
+"""So many each writer takes through all stages. All that are made fit on one page."""
+HITS_BETWEEN = 2
+"""So many pages come from Redis between two writes of a writer: only those can be wrong."""
+FAULT_EVERY = 7
+"""Writes, by whomever."""
+
+STAGES = [("Milk", "OPEN"), ("Beer", "OPEN"), ("Beer", "ASSIGNED"), ("Beer", "COMPLETED")]
+"""What a load goes through, each once: its cargo type and its status."""
+PAGES = {"": {0, 1, 2, 3}, "&status=OPEN": {0, 1}, "&status=ASSIGNED": {2}}
+"""What is read, and in which stages a load is listed there."""
+
+GENERATION = "billor:loads:generation"
+SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads:cargoType=%s\r\n.*"
+"""On the wire."""
+
+
+@pytest.fixture(scope="module")
+def system(postgresql, redis, tmp_path_factory, pytestconfig) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("cache-truth")
+    compiled = pytestconfig.cache.mkdir("compiled")
+    with System(postgresql.settings | redis.settings, folder, compiled) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def api(system) -> Api:
+    return system.start_whole_api(PROCESSES)
+
+
+@pytest.fixture
+def stored(redis) -> Iterator[Redis]:
+    """What the API keeps in Redis."""
+    with Redis.from_url(redis.settings["REDIS_URL"]) as client:
+        yield client
+
+
+def live(client: HttpClient, driver: dict, origin: str) -> Iterator[int]:
+    """Take a load to its next stage with each step; yield its id."""
+    load = client.make_load(origin=origin, cargoType=STAGES[0][0])
+    yield load["id"]
+    assert client.patch(f"/loads/{load['id']}", {"cargoType": STAGES[1][0]}).status == 200
+    yield load["id"]
+    assignment = client.assign(driver, load)
+    assert assignment.status == 201
+    yield load["id"]
+    assert client.close_assignment(assignment.body["id"]).status == 200
+    yield load["id"]
+
+
+class Ledger:
+    """The stage that each load must have reached, as its write was answered, and the one it may
+    have reached, as its write was sent. Each load has one writer."""
+
+    def __init__(self, fault: Callable[[], object] | None):
+        self.caches: Counter[str] = Counter()
+        self.is_closed = False
+        self._fault = fault
+        self._reached: dict[int, int] = {}
+        self._sent: dict[int, int] = {}
+        self._writes = 0
+        self._read = Condition()
+
+    def write(self, life: Iterator[int]) -> None:
+        id_ = next(life)
+        self._sent[id_] = 0
+        self._note_answer(id_)
+        for stage in range(1, len(STAGES)):
+            self._sent[id_] = stage
+            next(life)
+            self._note_answer(id_)
+
+    def read(self, send: Callable[[], Reply], shown: set[int]) -> None:
+        """Read a page of loads in these stages, and check it."""
+        reached = dict(self._reached)
+        reply = send()
+        sent = dict(self._sent)
+        assert reply.status == 200
+        listed = {
+            load["id"]: STAGES.index((load["cargoType"], load["status"])) for load in reply.body
+        }
+        assert set(listed.values()) <= shown
+        for id_, stage in reached.items():
+            possible = set(range(stage, sent[id_] + 1))
+            cache = reply.headers["X-Cache"]
+            if id_ in listed:
+                assert listed[id_] in possible, f"{cache}: load {id_} as it was before a write"
+            else:
+                assert possible - shown, f"{cache}: load {id_} is not where a write put it"
+        with self._read:
+            self.caches[reply.headers["X-Cache"]] += 1
+            self._read.notify_all()
+
+    def close(self) -> None:
+        with self._read:
+            self.is_closed = True
+            self._read.notify_all()
+
+    def _note_answer(self, id_: int) -> None:
+        with self._read:
+            self._reached[id_] = self._sent[id_]
+            self._writes += 1
+            if self._fault and self._writes % FAULT_EVERY == 0:
+                self._fault()
+            enough = self.caches["HIT"] + HITS_BETWEEN
+            assert self._read.wait_for(
+                lambda: self.caches["HIT"] >= enough or self.is_closed, WAIT_SECONDS
+            )
+            assert not self.is_closed, "no reader is left"
+
+
+FAULTS = {
+    "nothing": None,
+    "flushed": lambda redis: redis.flushall(),
+    "generation-evicted": lambda redis: redis.delete(GENERATION),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
+    client, origin = api.client, f"Redis:{fault}"
+    drivers = [client.make_driver(f"{origin} {number}") for number in range(WRITERS)]
+    ledger = Ledger(FAULTS[fault] and (lambda: FAULTS[fault](stored)))
+
+    def read(page: str) -> None:
+        send = partial(client.get, f"/loads?limit=200&origin={origin}{page}")
+        try:
+            while not ledger.is_closed:
+                ledger.read(send, PAGES[page])
+        finally:
+            ledger.close()
+
+    def write(driver: dict) -> None:
+        for _ in range(LOADS):
+            ledger.write(live(client, driver, origin))
+
+    with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(WRITERS) as writers:
+        reading = [readers.submit(read, page) for page in list(PAGES) * (READERS // len(PAGES))]
+        writing = [writers.submit(write, driver) for driver in drivers]
+        for writer in writing:
+            writer.exception()
+        ledger.close()
+        for future in (*reading, *writing):  # a reader's failure explains those of the writers
+            future.result()
+    assert ledger.caches["HIT"] >= HITS_BETWEEN * LOADS * len(STAGES)
+
+
+@pytest.fixture(scope="module")
+def proxy(redis) -> Iterator[TcpProxy]:
+    """Before Redis."""
+    with TcpProxy(urlsplit(redis.settings["REDIS_URL"]).netloc.rpartition("@")[2]) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def reader(system, proxy) -> HttpClient:
+    """Of an API that reaches Redis through the proxy."""
+    url = urlsplit(system.settings["REDIS_URL"])
+    credentials = url.netloc.rpartition("@")[0]
+    url = url._replace(netloc=f"{credentials}@{proxy.address}")
+    return system.start_api(workers=1, REDIS_URL=url.geturl()).client
+
+
+@pytest.mark.parametrize("cargo", ["Ice", "Ice-while-the-generation-is-evicted"])
+def test_a_page_that_a_frozen_reader_stores_after_a_write_is_never_served(
+    api, stored, proxy, reader, cargo
+):
+    """What the reader says to Redis is held on its way, and arrives when all is over."""
+    address = f"/loads?cargoType={cargo}"
+    old = api.client.make_load(cargoType=cargo)
+    said: list[bytes] = []
+
+    def sets_the_page(lately: bytes) -> bool:
+        if found := re.search(SETS_PAGE % cargo.encode(), lately, re.DOTALL):
+            said.append(found[0])
+        return found is not None
+
+    wait_until(lambda: reader.get("/loads").headers["X-Cache"] != "BYPASS")
+    evict = "evicted" in cargo
+    if evict:  # before too: what replaces it must never be what was there already
+        stored.delete(GENERATION)
+    held = proxy.hold(Direction.REQUESTS, sets_the_page)
+    reply = reader.get(address)
+    held.wait()
+    assert (reply.headers["X-Cache"], reply.body) == ("MISS", [old])
+    new = api.client.make_load(cargoType=cargo)
+    if evict:
+        assert stored.delete(GENERATION) == 1
+    send_to_redis(stored, said[0])
+
+    for cache in ("MISS", "HIT"):
+        reply = api.client.get(address)
+        assert (reply.headers["X-Cache"], reply.body) == (cache, [new, old])
+
+
+def send_to_redis(client: Redis, command: bytes) -> None:
+    connection = client.connection_pool.get_connection()
+    try:
+        connection.send_packed_command([command])
+        assert connection.read_response() == b"OK"
+    finally:
+        client.connection_pool.release(connection)

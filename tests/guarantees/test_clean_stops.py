@@ -1,0 +1,245 @@
+"""Guarantee 5: who is told to stop finishes what is in hand, soon, and nobody notices."""
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from threading import Event
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import text
+
+from billor.assignments.service import assign
+from billor.drivers.service import create_driver
+from billor.extensions import db
+from billor.loads.service import create_load
+from tests.support import couchdb_server
+from tests.support.couchdb_server import Fault
+from tests.support.http import HttpClient, Reply
+from tests.support.system import LOAD, Dispatcher, Process, Service, System
+from tests.support.worker import WAIT_SECONDS, nobody_marks, wait_until
+
+IN_FLIGHT = 8
+EVENTS = 20
+RESTARTS = 1
+PACE_SECONDS = 0.01
+"""Between a client's requests, to leave something of the machine to those who start."""
+KEEPING, OPENING = 1, 2
+"""Clients that keep their connection, and those that open one for each request."""
+
+
+def make_events(system: System, count: int) -> None:
+    with system.app.app_context():
+        for _ in range(count):
+            create_load("Dallas, TX", "Atlanta, GA", "Dry van")
+        db.session.remove()
+
+
+def ask(system: System, query: str):
+    with system.app.app_context(), db.engine.connect() as connection:
+        return connection.scalar(text(query))
+
+
+@contextmanager
+def drivers_locked(system: System) -> Iterator[None]:
+    """Nobody is given a load meanwhile, but everybody waits for it."""
+    with system.app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("SELECT id FROM drivers FOR UPDATE"))
+        yield
+
+
+def waiting_for_locks(system: System) -> int:
+    return ask(system, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+
+def refuses(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def tell_to_stop(worker: Process) -> None:
+    worker.send(signal.SIGTERM)
+    wait_until(lambda: "Worker stopping" in worker.output)
+
+
+def unclaimed(system: System) -> int:
+    """How many events wait for a relay that takes them."""
+    return ask(
+        system,
+        "SELECT count(*) FROM (SELECT FROM load_events WHERE published_at IS NULL"
+        " FOR UPDATE SKIP LOCKED) AS unclaimed",
+    )
+
+
+def stopped_together(processes: list[Process]) -> list[int]:
+    """Their exit statuses, having been told to stop at once."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(Process.terminate, processes))
+
+
+def is_connected_to(process: Process, service: Service) -> bool:
+    port = int(service.settings["PUBSUB_EMULATOR_HOST"].rpartition(":")[2])
+    return any(
+        connection.raddr and connection.raddr.port == port
+        for connection in psutil.Process(process.pid).net_connections("tcp")
+    )
+
+
+@pytest.fixture
+def hanging_couch(monkeypatch) -> None:
+    """What hangs there does so until it is mended."""
+    monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
+
+
+@pytest.mark.parametrize("threads", [IN_FLIGHT, 2], ids=["in threads", "in a queue"])
+def test_gunicorn_finishes_requests_in_flight(system_without_bus, threads):
+    system = system_without_bus
+    api = system.start_api(workers=1, WEB_THREADS=str(threads))
+    drivers = [api.client.make_driver(f"IN-FLIGHT-{number}") for number in range(IN_FLIGHT)]
+    loads = [api.client.make_load() for _ in drivers]
+    api.client.close()
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        with drivers_locked(system):
+            replies = pool.map(api.client.assign, drivers, loads)
+            wait_until(lambda: sum(api.clients()) == IN_FLIGHT)
+            wait_until(lambda: waiting_for_locks(system) == threads)
+            api.send(signal.SIGTERM)
+            wait_until(lambda: refuses(api.client.port))
+        assert [reply.status for reply in replies] == [201] * IN_FLIGHT
+    assert api.wait() == 0
+
+
+def test_a_relay_finishes_its_batch(system):
+    make_events(system, EVENTS)
+    with nobody_marks(system.app):
+        worker = system.start_worker()
+        wait_until(lambda: len(system.recorded()) == EVENTS)
+        tell_to_stop(worker)
+        assert system.unpublished() == EVENTS, "the batch is still in hand"
+    assert worker.wait() == 0
+    system.assert_converges()
+
+
+def test_a_consumer_finishes_its_batch(system):
+    worker = system.start_worker()
+    with system.app.app_context():
+        driver_id = create_driver("Alex Carter", "TX-1").id
+        load_id = create_load("Dallas, TX", "Atlanta, GA", "Dry van").id
+        db.session.remove()
+    wait_until(system.recorded)
+
+    arrived, released = Event(), Event()
+
+    def hold() -> None:
+        arrived.set()
+        released.wait(WAIT_SECONDS)
+
+    system.couch.before_next("POST", "/_bulk_docs", hold)
+    with system.app.app_context():
+        assign(driver_id, load_id)
+        db.session.remove()
+    assert arrived.wait(WAIT_SECONDS)
+    wait_until(lambda: system.unpublished() == 0)
+    tell_to_stop(worker)
+    assert len(system.recorded()) == 1, "the batch is still in hand"
+    released.set()
+    assert worker.wait() == 0
+    system.assert_converges()
+    assert "you have load" in worker.output
+
+
+@pytest.mark.parametrize("hanging", ["CouchDB", "Pub/Sub", "both"])
+def test_a_worker_whose_services_hang_stops_in_time(system, pubsub, hanging_couch, hanging):
+    """They hang while it has batches in hand."""
+    worker = system.start_worker()
+    make_events(system, 1)
+    wait_until(lambda: system.recorded() and system.unpublished() == 0)
+    with ExitStack() as stack:
+        if hanging != "Pub/Sub":
+            system.couch.fail(Fault.HANG)
+            make_events(system, EVENTS)
+            system.couch.wait_until_hanging()
+            wait_until(lambda: system.unpublished() == 0)
+        if hanging != "CouchDB":
+            stack.enter_context(pubsub.hung())
+            make_events(system, 1)
+            wait_until(lambda: unclaimed(system) == 0)
+        assert worker.terminate() == 0, worker.output
+
+
+def test_a_worker_that_waits_for_hanging_services_stops_in_time(system, pubsub, hanging_couch):
+    system.couch.fail(Fault.HANG)
+    with pubsub.hung():
+        whole, relay = system.start_worker(), system.start_worker("relay")
+        system.couch.wait_until_hanging()
+        wait_until(lambda: is_connected_to(relay, pubsub))
+        assert stopped_together([whole, relay]) == [0, 0]
+
+
+def test_gunicorn_stops_in_time_while_services_hang(system_without_bus, redis, hanging_couch):
+    system = system_without_bus
+    api = system.start_api()
+    system.couch.fail(Fault.HANG)
+    with ThreadPoolExecutor() as pool, redis.hung():
+        audit = pool.submit(api.client.get, "/audit")
+        system.couch.wait_until_hanging()
+        assert api.client.post("/loads", LOAD).status == 201
+        assert api.terminate() == 0
+        assert audit.result().status == 503
+
+
+class TwoDoorsClient(HttpClient):
+    """Of two APIs; goes to the other one when, and only when, a connection is refused."""
+
+    def __init__(self, ports: list[int], token: str, *, keeps_connection: bool):
+        super().__init__(ports[0], token)
+        self._doors = [HttpClient(port, token) for port in ports]
+        self._headers = {} if keeps_connection else {"Connection": "close"}
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        arguments = (method, path, body)
+        time.sleep(PACE_SECONDS)
+        try:
+            return self._doors[0].request(*arguments, **self._headers, **headers)
+        except ConnectionRefusedError:
+            self._doors.reverse()
+            return self._doors[0].request(*arguments, **self._headers, **headers)
+
+    def close(self) -> None:
+        for door in self._doors:
+            door.close()
+
+
+def test_nobody_notices_a_rolling_restart(system):
+    apis = [system.start_api() for _ in range(2)]
+    workers = [system.start_worker() for _ in range(2)]
+    ports = [api.client.port for api in apis]
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(
+                closing(TwoDoorsClient(ports, system.token, keeps_connection=number < KEEPING))
+            )
+            for number in range(KEEPING + OPENING)
+        ]
+        dispatchers = [Dispatcher(client, number) for number, client in enumerate(clients)]
+        with ExitStack() as at_work:
+            for dispatcher in dispatchers:
+                at_work.enter_context(dispatcher)
+            for turn in [0, 1] * RESTARTS:
+                dispatchers[turn].wait_for_rounds(5)
+                wait_until(lambda: "Worker started" in workers[turn].output)  # noqa: B023
+                apis[turn].client.close()
+                assert stopped_together([apis[turn], workers[turn]]) == [0, 0]
+                workers[turn] = system.start_worker()
+                apis[turn] = system.start_api(port=ports[turn])
+    failures = [failure for dispatcher in dispatchers for failure in dispatcher.failures]
+    statuses = {status for dispatcher in dispatchers for status in dispatcher.statuses}
+    assert (failures, statuses) == ([], {200, 201})
+    system.assert_converges()

@@ -1,0 +1,225 @@
+"""Guarantee 2, where processes are killed: no event is lost and no document doubled.
+
+Each is killed at its worst moment while dispatchers keep assigning and completing over HTTP; at
+the end every committed event has exactly one audit document, and nothing else is there.
+"""
+
+import random
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.http import HttpClient, Reply
+from tests.support.system import Api, Dispatcher, Process, Supervised, System
+from tests.support.tcp_proxy import Direction, Hold, Http2Farewell, TcpProxy
+from tests.support.worker import WAIT_SECONDS, wait_until
+
+COMMIT = b"COMMIT\0"
+STARTED = "Worker started"
+MARKED = b"UPDATE load_events SET published_at=clock_timestamp()"
+BACKLOG_ROUNDS = 10
+KILLS = 10
+LEASE_SECONDS = 60
+"""For how long Pub/Sub may wait before it sends again what a killed consumer had in hand."""
+
+
+@pytest.fixture
+def database(system: System) -> Iterator[TcpProxy]:
+    """A proxy before PostgreSQL, for those processes that are told `through` it."""
+    with TcpProxy(urlsplit(system.settings["DATABASE_URL"]).netloc.rpartition("@")[2]) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def through(system: System, database: TcpProxy) -> dict[str, str]:
+    url = urlsplit(system.settings["DATABASE_URL"])
+    netloc = f"{url.username}:{url.password}@{database.address}"
+    return {"DATABASE_URL": url._replace(netloc=netloc).geturl()}
+
+
+@pytest.fixture
+def bus(system: System) -> Iterator[dict[str, str]]:
+    """The setting by which consumers that are killed are forgotten, as by Pub/Sub itself."""
+    with TcpProxy(system.settings["PUBSUB_EMULATOR_HOST"], Http2Farewell) as proxy:
+        yield {"PUBSUB_EMULATOR_HOST": proxy.address}
+
+
+def committing(*statements: bytes) -> Callable[[bytes], bool]:
+    """The moment when somebody asks to commit a transaction with all of these in it."""
+
+    def has_come(said: bytes) -> bool:
+        transaction = said.rpartition(b"BEGIN")[2]
+        return said.endswith(COMMIT) and all(statement in transaction for statement in statements)
+
+    return has_come
+
+
+def lose_answer(api: Api, client: HttpClient, hold: Hold, send: Callable[[], Reply]) -> None:
+    """Send a request and, when it has come to what is held, kill the process that works on it."""
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(send)
+        hold.wait()
+        for process in api.children():
+            process.kill()
+        with pytest.raises((OSError, HTTPException)):
+            answer.result(WAIT_SECONDS)
+    client.close()  # its other connections broke too
+
+
+def wait_until_started(worker: Process) -> None:
+    wait_until(lambda: STARTED in worker.output)
+
+
+def told(system: System) -> Counter[int]:
+    """How often drivers were told about each load."""
+    return Counter(int(load) for load in re.findall(r"you have load (\d+),", system.logs))
+
+
+def assigned(committed: dict[str, dict]) -> list[int]:
+    """The loads that were assigned, once for each time."""
+    return [event["loadId"] for event in committed.values() if event["type"] == "ASSIGNED"]
+
+
+def test_an_api_killed_while_it_commits_leaves_all_or_nothing_and_a_repetition_is_told(
+    system, database, through
+):
+    system.supervise_worker()
+    api = system.start_api(workers=1, **through)
+    client = system.connect(api.client.port)
+    driver, load = client.make_driver("REPEATING"), client.make_load()
+    commit_assignment = committing(
+        b"drivers.id = %d FOR SHARE" % driver["id"], b"INSERT INTO driver_load_assignments"
+    )
+
+    with Dispatcher(api.client) as dispatcher:
+        dispatcher.wait_for_rounds(1)
+
+        # Killed before the commit: nothing happened.
+        hold = database.hold(Direction.REQUESTS, commit_assignment)
+        lose_answer(api, client, hold, lambda: client.assign(driver, load))
+        assert client.get(f"/assignments?driverId={driver['id']}").body == []
+
+        # Killed after it: all happened, once, and whoever asks again is told.
+        hold = database.hold(Direction.ANSWERS, commit_assignment)
+        lose_answer(api, client, hold, lambda: client.assign(driver, load))
+        repeated = client.assign(driver, load)
+        assert (repeated.status, repeated.body["code"]) == (409, "driver_already_assigned")
+        (assignment,) = client.get(f"/assignments?driverId={driver['id']}").body
+        assert repeated.body["assignmentId"] == assignment["id"]
+
+        completion = b"driver_load_assignments.id = %d" % assignment["id"]
+        hold = database.hold(Direction.ANSWERS, committing(completion))
+        lose_answer(api, client, hold, lambda: client.close_assignment(assignment["id"]))
+        repeated = client.close_assignment(assignment["id"])
+        assert (repeated.status, repeated.body["code"]) == (409, "assignment_not_active")
+        dispatcher.wait_for_rounds(1)
+
+    events = client.get(f"/loads/{load['id']}/timeline").body
+    assert [event["type"] for event in events] == [
+        "LOAD_CREATED",
+        "ASSIGNED",
+        "LOAD_COMPLETED",
+    ]
+    committed = system.assert_converges()
+    assert told(system) == Counter(assigned(committed))
+
+
+def test_a_relay_killed_while_it_marks_what_it_published_stops_nobody_and_loses_nothing(
+    system, database, through
+):
+    api = system.start_api()
+    wait_until_started(system.start_worker("consumer"))
+    with Dispatcher(api.client) as dispatcher:
+        dispatcher.wait_for_rounds(BACKLOG_ROUNDS)
+
+        # Pub/Sub took them, and it is never marked.
+        hold = database.hold(Direction.REQUESTS, committing(MARKED))
+        marking = system.start_worker("relay", **through)
+        hold.wait()
+        other = system.start_worker("relay", **through)
+        wait_until_started(other)
+        meanwhile = api.client.make_load()["id"]
+        wait_until(lambda: meanwhile in [event["loadId"] for event in system.recorded().values()])
+        assert system.unpublished() > 0, "the first relay still holds its batch"
+        marking.kill()
+        wait_until(lambda: system.unpublished() == 0)
+
+        # It is marked, and the relay never knows.
+        hold = database.hold(Direction.ANSWERS, committing(MARKED))
+        hold.wait()
+        other.kill()
+        dispatcher.wait_for_rounds(1)
+        system.start_worker("relay")
+    committed = system.assert_converges()
+    assert told(system) == Counter(assigned(committed))
+
+
+def test_a_consumer_killed_while_it_records_loses_nothing_and_nothing_is_recorded_twice(
+    system, bus
+):
+    api = system.start_api()
+    batches = system.couch.batches
+    held: set[str] = set()
+    with Dispatcher(api.client) as dispatcher:
+        dispatcher.wait_for_rounds(BACKLOG_ROUNDS)
+        system.start_worker("relay")
+        # Midway through a batch; then between store and ack.
+        for stored in (0.5, 1):
+            system.couch.hold_batch(stored)
+            consumer = system.start_worker("consumer", **bus)
+            wait_until_started(consumer)
+            system.couch.wait_until_hanging()
+            held |= set(batches[-1])
+            assert set(batches[-1]).issubset(system.recorded()) == (stored == 1)
+            consumer.kill()
+            system.couch.mend()
+        before = len(batches)
+        system.start_worker("consumer", **bus)
+        dispatcher.wait_for_rounds(1)
+
+    def all_came_again() -> bool:
+        return held <= {id_ for batch in batches[before:] for id_ in batch}
+
+    wait_until(all_came_again, LEASE_SECONDS)
+    committed = system.assert_converges()
+    assert set(told(system).values()) == {1}, "drivers are told at most once"
+    assert set(told(system)) <= set(assigned(committed))
+
+
+def test_relays_and_consumers_killed_at_random_lose_nothing(system, bus):
+    seed = random.randrange(1_000_000)  # noqa: S311 - not for secrets
+    print(f"seed {seed}")  # shown if the test fails
+    roles = ["relay"] * 2 + ["consumer"] * 3
+    workers = [system.supervise_worker(role, **bus) for role in roles]
+    api = system.start_api()
+
+    chooser = random.Random(seed)  # noqa: S311
+
+    def started() -> list[Supervised]:
+        return [
+            worker
+            for worker in workers
+            if STARTED in worker.process.output and not worker.process.has_ended
+        ]
+
+    with ExitStack() as dispatching:
+        dispatchers = [
+            dispatching.enter_context(Dispatcher(api.client, number)) for number in range(2)
+        ]
+        wait_until(lambda: len(started()) == len(workers))
+        for _ in range(KILLS):
+            chooser.choice(wait_until(started)).kill()
+            for dispatcher in dispatchers:
+                dispatcher.wait_for_rounds(1)
+    committed = system.assert_converges(LEASE_SECONDS)
+    assert sum(worker.statuses.count(-signal.SIGKILL) for worker in workers) == KILLS
+    assert dispatchers[0].failures == dispatchers[1].failures == []
+    assert set(told(system).values()) == {1}, "drivers are told at most once"
+    assert set(told(system)) <= set(assigned(committed))

@@ -1,0 +1,156 @@
+"""Guarantee 1: a driver has at most one active load and a load at most one driver, whoever asks at
+the same moment, and of whichever process."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import product
+from threading import Barrier
+
+import pytest
+from sqlalchemy import select
+
+from billor.events.event import EventType
+from billor.extensions import db
+from billor.models import Assignment, AssignmentStatus, Load, LoadEvent, LoadStatus
+from tests.support.http import Reply
+from tests.support.system import Api, System
+from tests.support.worker import WAIT_SECONDS
+
+PROCESSES = 3
+RIVALS = 50
+CLOSERS = 20
+CROSSING = 5
+"""So many drivers try for so many loads, every one for every one."""
+ROUNDS = 6
+
+
+@pytest.fixture(scope="module")
+def system(postgresql, redis, tmp_path_factory, pytestconfig) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("one-active-load")
+    compiled = pytestconfig.cache.mkdir("compiled")
+    with System(postgresql.settings | redis.settings, folder, compiled) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def api(system) -> Api:
+    return system.start_whole_api(PROCESSES)
+
+
+def at_once(api: Api, calls: Sequence[Callable]) -> list:
+    """What the calls return, each made by a thread with an open connection, all at one moment."""
+    clients: list[int] = []
+    barrier = Barrier(len(calls), action=lambda: clients.extend(api.clients()))
+
+    def run(call: Callable):
+        assert api.client.get("/healthz").status == 200
+        barrier.wait(WAIT_SECONDS)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        answers = list(pool.map(run, calls))
+    assert clients.count(0) < PROCESSES - 1, "one process alone proves little"
+    return answers
+
+
+def assert_one_won(replies: list[Reply], code: str) -> None:
+    (winner,) = (reply.body for reply in replies if reply.status == 201)
+    assert Counter((reply.status, reply.body.get("code")) for reply in replies) == {
+        (201, None): 1,
+        (409, code): RIVALS - 1,
+    }
+    blockers = [reply.body["assignmentId"] for reply in replies if reply.status == 409]
+    assert set(blockers) == {winner["id"]}
+
+
+def test_a_driver_gets_one_of_fifty_loads(api):
+    driver = api.client.make_driver("COVETED")
+    loads = [api.client.make_load() for _ in range(RIVALS)]
+    replies = at_once(api, [partial(api.client.assign, driver, load) for load in loads])
+    assert_one_won(replies, "driver_already_assigned")
+
+    (taken,) = (load for load, reply in zip(loads, replies, strict=True) if reply.status == 201)
+    statuses = {load["id"]: api.client.get(f"/loads/{load['id']}").body["status"] for load in loads}
+    assert {id_ for id_, status in statuses.items() if status != "OPEN"} == {taken["id"]}
+
+
+def test_a_load_gets_one_of_fifty_drivers(api):
+    load = api.client.make_load()
+    drivers = [api.client.make_driver(f"RIVAL-{number}") for number in range(RIVALS)]
+    replies = at_once(api, [partial(api.client.assign, driver, load) for driver in drivers])
+    assert_one_won(replies, "load_already_assigned")
+
+
+def test_an_assignment_is_closed_once(api):
+    driver, load = api.client.make_driver("CLOSED-ONCE"), api.client.make_load()
+    id_ = api.client.assign(driver, load).body["id"]
+    asked = ["COMPLETED", "CANCELLED"] * (CLOSERS // 2)
+    replies = at_once(api, [partial(api.client.close_assignment, id_, status) for status in asked])
+
+    assert Counter((reply.status, reply.body.get("code")) for reply in replies) == {
+        (200, None): 1,
+        (409, "assignment_not_active"): CLOSERS - 1,
+    }
+    (closed,) = (reply.body["status"] for reply in replies if reply.status == 200)
+    assert api.client.get(f"/assignments/{id_}").body["status"] == closed
+    load_status = {"COMPLETED": "COMPLETED", "CANCELLED": "OPEN"}[closed]
+    assert api.client.get(f"/loads/{load['id']}").body["status"] == load_status
+    timeline = api.client.get(f"/loads/{load['id']}/timeline").body
+    assert len(timeline) == 3, "made, assigned, closed"
+
+
+def test_crossing_pairs_end_in_no_deadlock_and_never_break_the_rule(system, api):
+    drivers = [api.client.make_driver(f"CROSSING-{number}") for number in range(CROSSING)]
+    loads = [api.client.make_load() for _ in range(CROSSING)]
+
+    def cross(driver: dict, load: dict) -> Counter:
+        """Assign, and take apart what came about or was in the way; but not in the end."""
+        statuses = Counter()
+        for round_ in range(ROUNDS):
+            reply = api.client.assign(driver, load)
+            statuses["assign", reply.status] += 1
+            id_ = reply.body.get("assignmentId" if reply.status == 409 else "id")
+            if id_ is not None and round_ < ROUNDS - 1:
+                reply = api.client.close_assignment(id_, "CANCELLED")
+                statuses["close", reply.status] += 1
+        return statuses
+
+    pairs = [partial(cross, driver, load) for driver, load in product(drivers, loads)]
+    statuses = sum(at_once(api, pairs), Counter())
+    assert set(statuses) == {("assign", 201), ("assign", 409), ("close", 200), ("close", 409)}
+    assert statuses.total() > len(pairs) * ROUNDS
+
+    with system.app.app_context():
+        assert_rule_holds()
+        assert_rule_held_at_all_times({driver["id"] for driver in drivers})
+        db.session.remove()
+
+
+def assert_rule_holds() -> None:
+    """In the database, for all drivers and loads there are."""
+    is_active = Assignment.status == AssignmentStatus.ASSIGNED
+    active = db.session.execute(select(Assignment.driver_id, Assignment.load_id).where(is_active))
+    driver_ids, load_ids = zip(*active, strict=True)
+    assert len(set(driver_ids)) == len(driver_ids)
+    assert len(set(load_ids)) == len(load_ids)
+    assigned = db.session.scalars(select(Load.id).where(Load.status == LoadStatus.ASSIGNED))
+    assert sorted(assigned) == sorted(load_ids)
+
+
+def assert_rule_held_at_all_times(driver_ids: set[int]) -> None:
+    """Each driver's and each load's events must take turns: each is written under the locks that
+    keep the rule, and so in the order in which it happened."""
+    turns = (EventType.LOAD_ASSIGNED, EventType.ASSIGNMENT_CANCELLED)
+    events = db.session.scalars(
+        select(LoadEvent)
+        .where(LoadEvent.driver_id.in_(driver_ids), LoadEvent.type.in_(turns))
+        .order_by(LoadEvent.created_at)
+    ).all()
+    for kind in ("driver_id", "load_id"):
+        last: dict[int, str] = {}
+        for event in events:
+            id_ = getattr(event, kind)
+            assert event.type != last.get(id_, EventType.ASSIGNMENT_CANCELLED), (kind, id_)
+            last[id_] = event.type

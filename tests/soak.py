@@ -1,0 +1,190 @@
+"""`make soak`: everything at work for a while, with faults at random, and then the count.
+
+Nothing may be lost, nothing doubled, and no request answered with an error of ours; 503 is right
+while PostgreSQL is away, and no answer at all while the process that had the request is killed.
+"""
+
+import argparse
+import http.client
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from billor.embedded import services
+from tests.support.couchdb_server import Fault
+from tests.support.system import Dispatcher, Service, System, start_postgresql
+from tests.support.worker import wait_until
+
+DISPATCHERS = 4
+LONGEST_FAULT_SECONDS = 6
+LONGEST_PEACE_SECONDS = 3
+CONVERGE_SECONDS = 480
+"""More than reconciliation's grace, which is the longest that anything waits to be put right."""
+
+
+class Soak:
+    """A system under load, and the faults that may befall it."""
+
+    def __init__(self, folder: Path, chance: random.Random):
+        self._chance = chance
+        self._stack = ExitStack()
+        self.postgresql = start_postgresql(folder / "postgresql")
+        self.redis = Service(services.redis(folder / "redis"), folder)
+        emulator = services.pubsub_emulator()
+        if emulator is None:
+            sys.exit("billor: `make soak` needs Google's Pub/Sub emulator.")
+        self.pubsub = Service(emulator, folder)
+        settings = self.postgresql.settings | self.redis.settings | self.pubsub.settings
+        (folder / "system").mkdir()
+        self.system = self._stack.enter_context(
+            System(settings, folder / "system", folder / "compiled")
+        )
+        self.api = self.system.start_api()
+        self.workers = [self.system.supervise_worker() for _ in range(2)]
+        self.injected: Counter[str] = Counter()
+
+    def run(self, seconds: float) -> list[Dispatcher]:
+        """Inject one fault after the other while dispatchers work; return the dispatchers."""
+        faults = self._faults()
+        deadline = time.monotonic() + seconds
+        with ExitStack() as stack:
+            dispatchers = [
+                stack.enter_context(Dispatcher(self.system.connect(self.api.client.port), number))
+                for number in range(DISPATCHERS)
+            ]
+            while time.monotonic() < deadline:
+                name = self._chance.choice(list(faults))
+                self.injected[name] += 1
+                print(f"{max(0, deadline - time.monotonic()):6.0f} s left: {name}", flush=True)
+                faults[name]()
+                time.sleep(self._chance.uniform(0, LONGEST_PEACE_SECONDS))
+        return dispatchers
+
+    def close(self) -> None:
+        """Stop everything."""
+        self._stack.close()
+        for service in (self.pubsub, self.redis, self.postgresql):
+            service.stop()
+
+    def _faults(self) -> dict[str, Callable[[], None]]:
+        return {
+            "API process killed": self._kill_api_process,
+            "worker killed": lambda: self._any_worker().kill(),
+            "worker told to stop": self._stop_worker,
+            "PostgreSQL restarted": self.postgresql.restart,
+            "PostgreSQL killed": lambda: self._kill(self.postgresql),
+            "Redis flushed": self._flush,
+            "Redis hung": lambda: self._hang(self.redis),
+            "Redis killed": lambda: self._kill(self.redis),
+            "Pub/Sub hung": lambda: self._hang(self.pubsub),
+            "Pub/Sub killed, all forgotten": lambda: self._kill(self.pubsub),
+            **{
+                f"CouchDB: {fault.name.lower().replace('_', ' ')}": lambda fault=fault: (
+                    self._break_couchdb(fault)
+                )
+                for fault in Fault
+            },
+        }
+
+    def _pause(self) -> None:
+        time.sleep(self._chance.uniform(0.2, LONGEST_FAULT_SECONDS))
+
+    def _any_worker(self):
+        return self._chance.choice(self.workers)
+
+    def _stop_worker(self) -> None:
+        worker = self._any_worker()
+        ended = len(worker.statuses)
+        worker.terminate()
+        wait_until(lambda: len(worker.statuses) > ended)
+
+    def _kill_api_process(self) -> None:
+        if children := self.api.children():
+            self._chance.choice(children).kill()
+
+    def _hang(self, service: Service) -> None:
+        with service.hung():
+            self._pause()
+
+    def _kill(self, service: Service) -> None:
+        service.kill()
+        try:
+            self._pause()
+        finally:
+            service.start()
+
+    def _flush(self) -> None:
+        self.system.redis_client().flushall()
+
+    def _break_couchdb(self, fault: Fault) -> None:
+        self.system.couch.fail(fault)
+        try:
+            self._pause()
+        finally:
+            self.system.couch.mend()
+
+
+def main() -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments = parser.parse_args()
+    print(f"Seed {arguments.seed}.", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        # Repeatable with its seed, which is all that is asked of this chance.
+        soak = Soak(Path(folder), random.Random(arguments.seed))  # noqa: S311
+        try:
+            dispatchers = soak.run(arguments.minutes * 60)
+            return 0 if _report(soak, dispatchers) else 1
+        finally:
+            soak.close()
+
+
+def _report(soak: Soak, dispatchers: list[Dispatcher]) -> bool:
+    """Wait for everything to settle, print the count; tell whether it is as it should be."""
+    system = soak.system
+    started = time.monotonic()
+    committed = system.committed()
+    settled = True
+    try:
+        wait_until(
+            lambda: set(committed) <= set(system.recorded()) and system.unpublished() == 0,
+            CONVERGE_SECONDS,
+        )
+    except AssertionError:
+        settled = False
+    recorded = system.recorded()
+    lost = set(committed) - set(recorded)
+    surplus = {id_ for id_, document in recorded.items() if committed.get(id_) != document}
+    statuses = Counter(status for each in dispatchers for status in each.statuses)
+    unanswered = Counter(type(error).__name__ for each in dispatchers for error in each.failures)
+    errors = {status: count for status, count in statuses.items() if status >= 500}
+    print(f"""
+faults injected   {soak.injected.total()}: {dict(soak.injected.most_common())}
+requests          {statuses.total() + unanswered.total()}, answered {dict(statuses)}
+unanswered        {dict(unanswered)}
+5xx               {errors}
+events committed  {len(committed)}
+documents found   {len(recorded)}, {"all" if settled else "NOT all"} within \
+{time.monotonic() - started:.0f} s after the last fault
+lost              {len(lost)}
+doubled or wrong  {len(surplus)}
+dead letters      {len(system.dead_letters())}""")
+    good = not lost and not surplus and not system.dead_letters() and set(errors) <= {503}
+    if not good:
+        Path("soak.log").write_text(system.logs)
+        print("What our processes printed is in soak.log.")
+    return good
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (http.client.HTTPException, KeyboardInterrupt) as error:
+        sys.exit(f"soak: {type(error).__name__}: {error}")

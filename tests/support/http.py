@@ -1,0 +1,91 @@
+"""HTTP over real connections, for tests against servers in other processes."""
+
+import http.client
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import local
+from typing import Any
+
+ANSWER_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, its body decoded if it was JSON."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: Any
+
+
+class HttpClient:
+    """Keeps one connection a thread, and tries nothing twice: what fails raises `OSError` or
+    `http.client.HTTPException`."""
+
+    def __init__(self, port: int, token: str | None = None):
+        self.port = port
+        self.token = token
+        self._local = local()
+        self._connections: list[http.client.HTTPConnection] = []
+
+    def close(self) -> None:
+        """Close the connections of all threads; each would be opened anew."""
+        for connection in self._connections:
+            connection.close()
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        """Send `body` as JSON, if there is one."""
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        connection = self._connection()
+        try:
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
+        with suppress(ValueError):
+            return Reply(answer.status, answer.headers, json.loads(text))
+        return Reply(answer.status, answer.headers, text)
+
+    def get(self, path: str, **headers: str) -> Reply:
+        return self.request("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Reply:
+        return self.request("POST", path, body, **headers)
+
+    def patch(self, path: str, body: Any, **headers: str) -> Reply:
+        return self.request("PATCH", path, body, **headers)
+
+    def make_driver(self, license_number: str) -> dict:
+        body = {"name": "Alex Carter", "licenseNumber": license_number}
+        return self._created(self.post("/drivers", body))
+
+    def make_load(self, **fields: str) -> dict:
+        body = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
+        return self._created(self.post("/loads", body | fields))
+
+    def assign(self, driver: dict, load: dict) -> Reply:
+        return self.post("/assignments", {"driverId": driver["id"], "loadId": load["id"]})
+
+    def close_assignment(self, assignment_id: int, status: str = "COMPLETED") -> Reply:
+        return self.patch(f"/assignments/{assignment_id}/status", {"status": status})
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection(
+                "127.0.0.1", self.port, timeout=ANSWER_SECONDS
+            )
+            self._connections.append(self._local.connection)
+        return self._local.connection
+
+    @staticmethod
+    def _created(reply: Reply) -> dict:
+        assert reply.status == 201, reply
+        return reply.body

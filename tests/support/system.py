@@ -1,0 +1,417 @@
+"""Billor as it runs in earnest, for faults to be done to it: API and workers as processes of
+their own, over services that can be hung, killed and started again."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import flask_migrate
+import psutil
+from flask import Flask
+from flask_jwt_extended import create_access_token
+from redis import Redis
+from sqlalchemy import select, text
+
+from billor import create_app
+from billor.config import load_config
+from billor.embedded import services
+from billor.embedded.launcher import PROJECT
+from billor.embedded.processes import Child, Program, free_port
+from billor.events.event import to_audit_document, to_message
+from billor.extensions import cache, db
+from billor.models import LoadEvent
+from billor.users.service import create_user
+from tests.support.bus import own_topic
+from tests.support.couchdb_server import FakeCouchDB
+from tests.support.http import HttpClient
+from tests.support.worker import STOP_SECONDS, python_environment, wait_until
+
+RESTART_SECONDS = 0.2
+CONVERGE_SECONDS = 60
+CLIENTS = 20
+"""So many at once are enough to keep several processes busy."""
+
+
+class Service:
+    """A backing service in a process of its own, always at the same address."""
+
+    def __init__(self, program: Program, folder: Path):
+        self.settings = dict(program.settings)
+        self._program = program
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        self._child = Child(self._program, self._folder)
+        self._child.wait_until_ready()
+
+    def stop(self) -> None:
+        self._child.stop()
+
+    def kill(self) -> None:
+        os.killpg(self._child.process.pid, signal.SIGKILL)
+        self._child.stop()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """Connections are accepted meanwhile, by the kernel, and nothing is ever answered."""
+        os.killpg(self._child.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._child.process.pid, signal.SIGCONT)
+
+
+def start_postgresql(folder: Path) -> Service:
+    """PostgreSQL with our tables."""
+    program = services.postgresql(folder / "data", "test-password", durable=False)
+    service = Service(program, folder)
+    app = create_app(load_config(service.settings | {"JWT_SECRET_KEY": "unused" * 6}))
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+        db.session.remove()
+        db.engine.dispose()
+    return service
+
+
+class Process:
+    """One of our programs, its output in a file."""
+
+    def __init__(self, name: str, argv: list[str], environment: Mapping[str, str], folder: Path):
+        self.log_file = folder / f"{name}.log"
+        with self.log_file.open("a") as log:
+            self._process = subprocess.Popen(
+                argv,
+                env=environment,
+                cwd=folder,  # where no `.env` of a developer is read
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    @property
+    def output(self) -> str:
+        return self.log_file.read_text()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.pid).children()
+
+    def send(self, signal_number: signal.Signals) -> None:
+        self._process.send_signal(signal_number)
+
+    def kill(self) -> None:
+        """End it and its children without a warning."""
+        if not self.has_ended:
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """The exit status."""
+        return self._process.wait(seconds)
+
+    def terminate(self) -> int:
+        """Ask it to end; return the exit status."""
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+
+class Supervised:
+    """A program that is started again whenever it ends, as containers are."""
+
+    def __init__(self, start: Callable[[], Process]):
+        self._start = start
+        self._stopping = Event()
+        self.statuses: list[int] = []
+        self.process = start()
+        self._thread = Thread(target=self._supervise, daemon=True)
+        self._thread.start()
+
+    def kill(self) -> None:
+        """Kill the process that runs now; another takes its place."""
+        self.process.kill()
+
+    def terminate(self) -> None:
+        """Tell the process that runs now to stop; another takes its place."""
+        self.process.send(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """End it for good; return the exit status of its last process."""
+        self._stopping.set()
+        self.process.send(signal.SIGTERM)
+        self._thread.join(STOP_SECONDS + 5)
+        self.process.kill()
+        return self.process.wait()
+
+    def start_no_more(self) -> None:
+        self._stopping.set()
+
+    def join(self) -> None:
+        self._thread.join(STOP_SECONDS)
+
+    def _supervise(self) -> None:
+        while True:
+            self.statuses.append(self.process.wait(None))
+            if self._stopping.wait(RESTART_SECONDS):
+                return
+            self.process = self._start()
+            if self._stopping.is_set():  # meanwhile
+                self.process.send(signal.SIGTERM)
+
+
+class System:
+    """API and workers over one set of services, on empty tables."""
+
+    def __init__(self, settings: Mapping[str, str], folder: Path, compiled: Path):
+        """`settings` name the services; `compiled` keeps bytecode, if nothing else does."""
+        self.couch = FakeCouchDB()
+        self.folder = folder
+        self.settings = {
+            **settings,
+            **own_topic(),
+            "BILLOR_HOME": str(folder / "home"),
+            "JWT_SECRET_KEY": "a-key-for-tests-only-0123456789abcdef",
+            "COUCHDB_URL": self.couch.url,
+        }
+        self._compiled = compiled
+        self._running: list[Process] = []
+        self._numbers = count(1)
+        self._supervised: list[Supervised] = []
+        self._clients: list[HttpClient] = []
+        self.app: Flask = create_app(load_config(self.settings))
+        """For a look at the same data from this process."""
+
+    def __enter__(self) -> "System":
+        self.couch.__enter__()
+        (self.folder / "home").mkdir()
+        with self.app.app_context():
+            self._empty()
+            user = create_user("Dana", "dana@billor.example")
+            self.token = create_access_token(str(user.id))
+            db.session.remove()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.couch.mend()
+        for client in self._clients:
+            client.close()
+        for supervised in self._supervised:
+            supervised.start_no_more()
+        self._kill_all()
+        for supervised in self._supervised:
+            supervised.join()
+        self._kill_all()  # what was being started meanwhile
+        self.couch.__exit__()
+        with self.app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+            cache.cache.client.close()
+
+    def _kill_all(self) -> None:
+        for process in list(self._running):
+            process.kill()
+
+    def start_api(self, workers: int = 2, port: int | None = None, **settings: str) -> "Api":
+        """gunicorn, once it answers."""
+        port = port or free_port()
+        more = {"PORT": str(port), "WEB_WORKERS": str(workers), **settings}
+        configuration = f"--config={PROJECT / 'gunicorn.conf.py'}"
+        argv = [sys.executable, "-m", "gunicorn", configuration, "wsgi:app"]
+        api = Api(f"api-{port}", argv, self._environment(more), self.folder)
+        self._running.append(api)
+        api.client = self.connect(port)
+        wait_until(api.answers)
+        return api
+
+    def start_whole_api(self, workers: int) -> "Api":
+        """The same, once all its processes serve: the first may answer long before the last."""
+        api = self.start_api(workers)
+
+        def all_serve() -> bool:
+            client = self.connect(api.client.port)
+            with ThreadPoolExecutor(CLIENTS) as pool:
+                list(pool.map(client.get, ["/healthz"] * CLIENTS))
+            return all(api.clients())
+
+        wait_until(all_serve)
+        return api
+
+    def connect(self, port: int) -> HttpClient:
+        """A client of the API at this port, logged in unless its `token` is taken away."""
+        client = HttpClient(port, self.token)
+        self._clients.append(client)
+        return client
+
+    def start_worker(self, *arguments: str, **settings: str) -> Process:
+        """`python worker.py`, at once."""
+        name = f"worker-{next(self._numbers)}"
+        argv = [sys.executable, str(PROJECT / "worker.py"), *arguments]
+        process = Process(name, argv, self._environment(settings), self.folder)
+        self._running.append(process)
+        return process
+
+    def supervise_worker(self, *arguments: str, **settings: str) -> Supervised:
+        """A worker that is started again whenever it ends."""
+        supervised = Supervised(lambda: self.start_worker(*arguments, **settings))
+        self._supervised.append(supervised)
+        return supervised
+
+    def redis_client(self) -> Redis:
+        """Of the Redis that the API uses."""
+        with self.app.app_context():
+            return cache.cache.client
+
+    @property
+    def logs(self) -> str:
+        """All that our processes have printed."""
+        return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
+
+    def committed(self) -> dict[str, dict]:
+        """The document that each committed event should have, by id."""
+        with self.app.app_context():
+            rows = db.session.scalars(select(LoadEvent)).all()
+            db.session.remove()
+        return {str(row.id): to_audit_document(to_message(row).data) for row in rows}
+
+    def unpublished(self) -> int:
+        with self.app.app_context(), db.engine.connect() as connection:
+            query = text("SELECT count(*) FROM load_events WHERE published_at IS NULL")
+            return connection.scalar(query)
+
+    def recorded(self) -> dict[str, dict]:
+        """All documents of the audit store, by id, without revisions."""
+        return self._documents("billor-audit")
+
+    def dead_letters(self) -> dict[str, dict]:
+        return self._documents("billor-audit-dead-letters")
+
+    def _documents(self, name: str) -> dict[str, dict]:
+        database = self.couch.databases.get(name)
+        stored = dict(database.documents) if database else {}
+        return {
+            id_: {field: value for field, value in document.items() if field != "_rev"}
+            for id_, document in stored.items()
+            if not id_.startswith("_design/")
+        }
+
+    def assert_converges(self, seconds: float = CONVERGE_SECONDS) -> dict[str, dict]:
+        """Wait until every committed event has its one document; check that nothing else is
+        there, that each is what was committed, and that nothing is a dead letter."""
+        committed = self.committed()
+        wait_until(lambda: set(committed) <= set(self.recorded()), seconds)
+        wait_until(lambda: self.unpublished() == 0, seconds)
+        assert self.recorded() == committed
+        assert self.dead_letters() == {}
+        assert self.couch.surprises == []
+        return committed
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        environment = python_environment({**self.settings, **more}, self._compiled)
+        return environment | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+
+    @staticmethod
+    def _empty() -> None:
+        tables = ", ".join(db.metadata.tables)
+        db.session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        db.session.commit()
+        cache.cache.client.flushdb()
+
+
+class Api(Process):
+    """gunicorn with its workers; `client` is logged in."""
+
+    client: HttpClient
+
+    def answers(self) -> bool:
+        assert not self.has_ended, self.output
+        try:
+            return self.client.get("/healthz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def clients(self) -> list[int]:
+        """How many clients each of its processes has."""
+        return [
+            sum(
+                connection.status == psutil.CONN_ESTABLISHED
+                and connection.laddr.port == self.client.port
+                for connection in child.net_connections("tcp")
+            )
+            for child in self.children()
+        ]
+
+
+class Dispatcher(Thread):
+    """Somebody who keeps making loads, assigning them to a driver and completing them, whatever
+    happens, and remembers what came back."""
+
+    def __init__(self, client: HttpClient, number: int = 1):
+        super().__init__(daemon=True)
+        self._client = client
+        self._stop_asked = Event()
+        self.statuses: list[int] = []
+        self.failures: list[Exception] = []
+        """Requests without an answer."""
+        self.problems: list[dict[str, Any]] = []
+        """The answers that were errors."""
+        self._driver = client.make_driver(f"DISPATCHER-{number}")
+
+    def __enter__(self) -> "Dispatcher":
+        self.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop_asked.set()
+        self.join(60)
+        assert not self.is_alive()
+
+    def wait_for_rounds(self, count: int) -> None:
+        """Wait until so many more loads were assigned."""
+        target = self.statuses.count(201) + 2 * count
+        wait_until(lambda: self.statuses.count(201) >= target, CONVERGE_SECONDS)
+
+    def run(self) -> None:
+        while not self._stop_asked.is_set():
+            load = self._send(self._client.post, "/loads", LOAD)
+            if load is None or "id" not in load:
+                self._stop_asked.wait(0.05)
+                continue
+            body = {"driverId": self._driver["id"], "loadId": load["id"]}
+            answer = self._send(self._client.post, "/assignments", body) or {}
+            # An assignment whose answer was lost is in the way of the next, which names it.
+            assignment_id = answer.get("assignmentId" if "code" in answer else "id")
+            if assignment_id is not None:
+                path = f"/assignments/{assignment_id}/status"
+                self._send(self._client.patch, path, {"status": "COMPLETED"})
+
+    def _send(self, send: Callable, path: str, body: dict) -> dict[str, Any] | None:
+        try:
+            reply = send(path, body)
+        except (OSError, http.client.HTTPException) as error:
+            self.failures.append(error)
+            return None
+        self.statuses.append(reply.status)
+        if reply.status >= 400:
+            self.problems.append(reply.body)
+        return reply.body
+
+
+LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}

@@ -1,0 +1,220 @@
+"""A TCP proxy before a service, which can hold what one side says, cut connections and refuse
+new ones."""
+
+import selectors
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum, auto
+from threading import Event, Lock, Thread
+
+ACCEPT_POLL_SECONDS = 0.05
+HELD_WITHIN_SECONDS = 20
+FAREWELL_SECONDS = 2
+CHUNK = 1 << 16
+REMEMBERED = 1 << 16
+"""How many bytes of what a client said last are kept, for those who choose the moment."""
+
+
+class Direction(Enum):
+    REQUESTS = auto()  # what clients say
+    ANSWERS = auto()  # what the service says
+
+
+class Hold:
+    """The end of one direction of one connection: what comes that way goes nowhere any more."""
+
+    def __init__(self, direction: Direction, when: Callable[[bytes], bool]):
+        self.direction = direction
+        self.when = when
+        self.caught = Event()
+
+    def wait(self) -> None:
+        """Until something is being held."""
+        assert self.caught.wait(HELD_WITHIN_SECONDS), "nothing came to be held"
+
+
+class Http2Farewell:
+    """What a client that was killed would have said: that its HTTP/2 streams end.
+
+    Pub/Sub itself forgets a consumer whose connection broke. Its emulator never does, and goes on
+    sending it its share of the messages, each to wait out a lease before it goes elsewhere.
+    """
+
+    PREFACE = 24  # bytes before the first frame
+    FRAME = 9  # bytes of a frame's head: length (3), type, flags, stream (4)
+    DATA, HEADERS, RESET = 0, 1, 3
+    END_STREAM = 1
+
+    def __init__(self) -> None:
+        self._to_skip = self.PREFACE
+        self._unread = b""
+        self._open: set[int] = set()
+
+    def hear(self, said: bytes) -> None:
+        self._unread += said
+        while len(self._unread) >= self._to_skip + self.FRAME:
+            self._unread = self._unread[self._to_skip :]
+            head = self._unread[: self.FRAME]
+            self._to_skip = self.FRAME + int.from_bytes(head[:3])
+            self._note(head[3], head[4], int.from_bytes(head[5:]))
+
+    def _note(self, kind: int, flags: int, stream: int) -> None:
+        if kind == self.RESET or (kind in (self.DATA, self.HEADERS) and flags & self.END_STREAM):
+            self._open.discard(stream)
+        elif kind == self.HEADERS:
+            self._open.add(stream)
+
+    @property
+    def words(self) -> bytes:
+        """An empty frame of data, the last, for each stream."""
+        head = bytes([0, 0, 0, self.DATA, self.END_STREAM])
+        return b"".join(head + stream.to_bytes(4) for stream in self._open)
+
+
+class TcpProxy:
+    """Started by `with`; `address` leads to the service's, both of the form `host:port`."""
+
+    def __init__(self, service: str, farewell: Callable[[], Http2Farewell] | None = None):
+        """`farewell` makes what takes leave of the service for each client that goes away."""
+        host, port = service.split(":")
+        self._service = (host, int(port))
+        self._farewell = farewell
+        self._lock = Lock()
+        self._holds: list[Hold] = []
+        self._connections: list[_Connection] = []
+        self._address = ("127.0.0.1", 0)
+        self.accept()
+        self.address = "{}:{}".format(*self._address)
+
+    def __enter__(self) -> "TcpProxy":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.refuse()
+        self.cut()
+
+    def hold(self, direction: Direction, when: Callable[[bytes], bool]) -> Hold:
+        """Hold one direction of the first connection for which `when`, asked with what its client
+        said lately whenever it says something, is true: of requests those very bytes, of answers
+        whatever comes after them."""
+        hold = Hold(direction, when)
+        with self._lock:
+            self._holds.append(hold)
+        return hold
+
+    def cut(self) -> None:
+        """Close all connections there are."""
+        with self._lock:
+            connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.cut()
+
+    def refuse(self) -> None:
+        """Let nobody connect any more."""
+        self._refusing.set()
+        self._accepting.join()
+
+    def accept(self) -> None:
+        """Let clients connect, at the same address as ever. To begin with, they can."""
+        listener = socket.create_server(self._address)
+        listener.settimeout(ACCEPT_POLL_SECONDS)
+        self._address = listener.getsockname()
+        self._refusing = Event()
+        self._accepting = Thread(target=self._accept, args=(listener, self._refusing), daemon=True)
+        self._accepting.start()
+
+    # What follows runs in the proxy's threads.
+
+    def _accept(self, listener: socket.socket, refusing: Event) -> None:
+        with listener:
+            while not refusing.is_set():
+                with suppress(TimeoutError):
+                    client, _ = listener.accept()
+                    self._connect(client)
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            service = socket.create_connection(self._service)
+        except OSError:
+            client.close()
+            return
+        with self._lock:
+            farewell = self._farewell and self._farewell()
+            self._connections.append(_Connection(client, service, self._chosen, farewell))
+
+    def _chosen(self, said: bytes) -> Hold | None:
+        """The hold, if there is one, that begins now."""
+        with self._lock:
+            for hold in self._holds:
+                if hold.when(said):
+                    self._holds.remove(hold)
+                    return hold
+        return None
+
+
+class _Connection:
+    """Two sockets, and the thread that carries bytes between them."""
+
+    def __init__(
+        self,
+        client: socket.socket,
+        service: socket.socket,
+        choose: Callable[[bytes], Hold | None],
+        farewell: Http2Farewell | None,
+    ):
+        self._client, self._service = client, service
+        self._choose = choose
+        self._farewell = farewell
+        self._said = b""
+        self._hold: Hold | None = None
+        for side in (client, service):
+            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._thread = Thread(target=self._carry, daemon=True)
+        self._thread.start()
+
+    def cut(self) -> None:
+        for side in (self._client, self._service):
+            with suppress(OSError):  # it was closed before
+                side.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+    def _carry(self) -> None:
+        """Until one side closes; then close the other."""
+        with self._client, self._service, selectors.DefaultSelector() as selector:
+            selector.register(self._client, selectors.EVENT_READ, self._from_client)
+            selector.register(self._service, selectors.EVENT_READ, self._from_service)
+            with suppress(ConnectionError):
+                while all(key.data(key.fileobj.recv(CHUNK)) for key, _ in selector.select()):
+                    pass
+            if self._farewell:
+                with suppress(OSError):  # the service was first, or does not answer
+                    self._take_leave(self._farewell.words)
+
+    def _take_leave(self, words: bytes) -> None:
+        self._service.settimeout(FAREWELL_SECONDS)
+        self._service.sendall(words)
+        self._service.shutdown(socket.SHUT_WR)
+        while self._service.recv(CHUNK):  # else closing might take back what was sent
+            pass
+
+    def _from_client(self, said: bytes) -> bool:
+        if self._farewell:
+            self._farewell.hear(said)
+        if self._hold is None:
+            self._said = (self._said + said)[-REMEMBERED:]
+            self._hold = self._choose(self._said)
+        return self._pass_on(said, Direction.REQUESTS, self._service)
+
+    def _from_service(self, said: bytes) -> bool:
+        return self._pass_on(said, Direction.ANSWERS, self._client)
+
+    def _pass_on(self, said: bytes, direction: Direction, to: socket.socket) -> bool:
+        """Give it to the other side, or hold it; False at the end of the stream."""
+        if self._hold is not None and self._hold.direction is direction:
+            # The end of what is held is not: whoever says it may have died, and that shows.
+            if said:
+                self._hold.caught.set()
+        else:
+            to.sendall(said)
+        return bool(said)
