@@ -1,5 +1,6 @@
 """PostgreSQL: engine options, the transaction, and the one map from its errors to ours."""
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -46,6 +47,7 @@ def engine_options(config: Config) -> dict:
         "max_overflow": 2,
         "pool_timeout": 5,
         "pool_pre_ping": True,
+        "hide_parameters": True,
         "connect_args": {
             "connect_timeout": 3,
             "application_name": "billor",
@@ -124,6 +126,16 @@ def from_database_error(error: SQLAlchemyError) -> BillorError | None:
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return Unavailable("database_unavailable", "The database is away. Try again soon.")
     return None
+
+
+def describe_database_error(error: SQLAlchemyError) -> str:
+    """What to log of our own mistake: what and where, but not the values of rows, which both
+    SQLAlchemy and PostgreSQL tell in full and which may be secrets."""
+    cause = getattr(error, "orig", None) or error
+    diagnosis = getattr(cause, "diag", None)
+    where = "".join(traceback.format_tb(error.__traceback__))
+    what = diagnosis and (diagnosis.sqlstate, diagnosis.constraint_name, diagnosis.message_primary)
+    return f"{type(cause).__name__} {what or ''}\n{where}"
 
 
 def _busy() -> Unavailable:

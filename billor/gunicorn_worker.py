@@ -7,11 +7,13 @@ import uuid
 from contextlib import suppress
 
 from gunicorn import util
+from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, InvalidRequestLine
 from gunicorn.workers.gthread import ThreadWorker
 
 from billor.middleware import SECURITY_HEADERS
 from billor.problems import http_problem
 
+QUOTING = (InvalidHeader, InvalidHeaderName, InvalidRequestLine)
 REQUEST_SECONDS = 30
 """How long a request may take from its first byte to the last of its answer."""
 
@@ -30,6 +32,12 @@ class BillorWorker(ThreadWorker):
             return super().handle(conn)
         finally:
             del self._deadlines[conn]
+
+    def handle_error(self, req, client, addr, exc):
+        # Its line of the log would quote a header that is not one, and that may be a token.
+        if isinstance(exc, QUOTING):
+            exc = type(exc)("not shown")
+        super().handle_error(req, client, addr, exc)
 
     def notify(self) -> None:
         """Called about once a second."""

@@ -15,6 +15,11 @@ class _RequestIdFormatter(logging.Formatter):
         return f"{line} [{current}]" if current else line
 
 
+def printable(text: str) -> str:
+    """What others wrote, unable to steer a terminal or to look like more than one line."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def init_logging(level: str) -> None:
     """Send Billor's records of this level and above to standard error. May be called again."""
     logger = logging.getLogger("billor")

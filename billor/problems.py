@@ -4,11 +4,12 @@ import logging
 from http import HTTPStatus
 
 from flask import Flask, Response, json
+from gunicorn.http.errors import ParseException
 from marshmallow import fields
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from billor.database import from_database_error
+from billor.database import describe_database_error, from_database_error
 from billor.errors import (
     AuthenticationFailed,
     BillorError,
@@ -71,6 +72,8 @@ def init_problems(app: Flask) -> None:
     """Have every error of the app answered as a problem document."""
     app.register_error_handler(BillorError, _render_refusal)
     app.register_error_handler(HTTPException, _render_http_error)
+    # Raised by the server while the app reads a body, if its chunks are wrong.
+    app.register_error_handler(ParseException, lambda _error: http_problem(400))
     app.register_error_handler(SQLAlchemyError, _render_database_error)
 
 
@@ -118,7 +121,7 @@ def _render_http_error(error: HTTPException) -> Response:
 def _render_database_error(error: SQLAlchemyError) -> Response:
     refusal = from_database_error(error)
     if refusal is None:
-        logger.error("Unexpected database error", exc_info=error)
+        logger.error("Unexpected database error: %s", describe_database_error(error))
         return http_problem(500)
     return _render_refusal(refusal)
 

@@ -1,24 +1,28 @@
 """Migrations: they make what the models say, keep rows, and never run twice at once."""
 
+import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import flask_migrate
 import psycopg2
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask
 from psycopg2 import sql
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, event, inspect, text
 
 from billor import create_app
 from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
 from billor.seed import seed_database
+from tests.support.worker import python_environment, wait_until
 
 MIGRATIONS = str(PROJECT / "migrations")
 CHECKS = """
@@ -38,6 +42,49 @@ TABLES = {
     "load_events",
     "failed_logins",
 }
+FIRST_TABLES = sorted(TABLES - {"failed_logins"})
+A_LIFE = """
+    INSERT INTO users (name, email, password_hash) VALUES
+        ('Dana', 'dana@billor.example', '$argon2id$…'), ('Silent', 'silent@billor.example', NULL);
+    INSERT INTO drivers (name, license_number, status) VALUES
+        ('Alex', 'TX-1', 'ACTIVE'), ('Sam', 'TX-2', 'INACTIVE');
+    INSERT INTO loads (origin, destination, cargo_type, status) VALUES
+        ('Dallas', 'Atlanta', 'Dry van', 'COMPLETED'), ('Dallas', 'Reno', 'Flatbed', 'ASSIGNED');
+    INSERT INTO driver_load_assignments (driver_id, load_id, closed_at, status) VALUES
+        (1, 1, now(), 'COMPLETED'), (1, 2, NULL, 'ASSIGNED');
+    INSERT INTO load_events
+        (id, type, load_id, driver_id, assignment_id, payload, request_id, published_at)
+    SELECT gen_random_uuid(), type, 1 + number % 2, NULL, NULL, jsonb_build_object('n', number),
+        'request-' || number, CASE WHEN number % 3 = 0 THEN now() END
+    FROM generate_series(1, 9) AS number, unnest(ARRAY['load.created', 'load.assigned']) AS type;
+"""
+NEW_EVENT = """
+    INSERT INTO load_events (id, type, load_id, payload)
+    VALUES (gen_random_uuid(), 'load.updated', 1, '{}')
+"""
+BUILDING = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'
+    AND wait_event_type = 'Lock' AND state = 'active'
+"""
+INDEX_IS_VALID = """
+    SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_load_events_unconfirmed'::regclass
+"""
+LOCK_TIMEOUT = "5s"
+ANOTHER_MIGRATION = """
+from alembic import op
+
+revision = "another"
+down_revision = "{head}"
+
+
+def upgrade():
+    op.execute("CREATE TABLE another (id int)")
+
+
+def downgrade():
+    op.execute("DROP TABLE another")
+"""
 
 
 @pytest.fixture
@@ -132,3 +179,170 @@ def test_a_migration_does_not_wait_long_for_a_table_in_use(empty_app: Flask):
         with pytest.raises(Exception, match="lock timeout"):
             flask_migrate.downgrade(directory=MIGRATIONS, revision="base")
     assert tables() == TABLES
+
+
+def rows_by_table() -> dict[str, list[dict]]:
+    """All rows of the tables that were there from the first migration on."""
+    with db.engine.connect() as connection:
+        return {
+            name: [
+                dict(row)
+                for row in connection.execute(
+                    text(f"SELECT * FROM {name} ORDER BY id::text")  # noqa: S608
+                ).mappings()
+            ]
+            for name in FIRST_TABLES
+        }
+
+
+def live_a_life() -> None:
+    """Fill all tables of the first migration."""
+    with db.engine.begin() as connection:
+        connection.execute(text(A_LIFE))
+
+
+def revisions() -> list[str]:
+    """All there are, the first one first."""
+    script = ScriptDirectory(MIGRATIONS)
+    return [revision.revision for revision in reversed(list(script.walk_revisions()))]
+
+
+def test_every_step_up_and_down_keeps_all_rows(empty_app: Flask):
+    first, *later = revisions()
+    flask_migrate.upgrade(directory=MIGRATIONS, revision=first)
+    live_a_life()
+    before = rows_by_table()
+    assert all(before.values())
+    for revision in later:
+        flask_migrate.upgrade(directory=MIGRATIONS, revision=revision)
+        after = rows_by_table()
+        for name, rows in before.items():
+            kept = [{column: row[column] for column in rows[0]} for row in after[name]]
+            assert kept == rows, f"{revision}: {name}"
+    for revision in reversed([first, *later[:-1]]):
+        flask_migrate.downgrade(directory=MIGRATIONS, revision=revision)
+    assert rows_by_table() == before
+
+
+@pytest.fixture
+def another_migration(tmp_path) -> str:
+    """All migrations and one that somebody added, who thought of nothing; returns their folder."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder)
+    *_, head = revisions()
+    (folder / "versions" / "another.py").write_text(ANOTHER_MIGRATION.format(head=head))
+    return str(folder)
+
+
+def test_whatever_a_migration_does_waits_for_no_lock_longer_than_a_moment(
+    empty_app: Flask, another_migration: str
+):
+    asked: dict[str, tuple[str, str]] = {}
+
+    def patient(connection, _record) -> None:
+        # The app's own timeouts are the same, and must not be what makes this test pass.
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 0; SET statement_timeout = '15s'")
+        connection.commit()
+
+    def ask(connection: Connection, _cursor, statement: str, *_) -> None:
+        if statement.split()[0] in ("CREATE", "ALTER", "DROP"):
+            with connection.connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
+                )
+                asked[" ".join(statement.split())] = cursor.fetchone()
+
+    event.listen(db.engine, "connect", patient)
+    event.listen(db.engine, "before_cursor_execute", ask)
+    flask_migrate.upgrade(directory=another_migration)
+    flask_migrate.downgrade(directory=another_migration, revision="base")
+    assert {start[:12] for start in asked} >= {"CREATE TABLE", "CREATE INDEX", "ALTER TABLE "}
+    assert {"CREATE TABLE another (id int)", "DROP TABLE another"} <= set(asked)
+    # A statement may take its time; it only may not keep others waiting before it begins.
+    assert {
+        statement: set_ for statement, set_ in asked.items() if set_ != (LOCK_TIMEOUT, "0")
+    } == {}
+
+
+@contextmanager
+def written_to() -> Iterator[Connection]:
+    """Somebody's transaction has written into `load_events` and does not end before the block."""
+    with db.engine.connect() as connection:
+        connection.execute(text(NEW_EVENT))
+        yield connection
+        connection.rollback()
+
+
+def wait_until_it_builds() -> int:
+    """Until a migrator builds an index beside the writers; returns its process in PostgreSQL."""
+
+    def building() -> int | None:
+        with db.engine.connect() as connection:
+            return connection.scalar(text(BUILDING))
+
+    return wait_until(building)
+
+
+@pytest.fixture
+def migrate(
+    empty_app: Flask, empty_settings: dict[str, str], pytestconfig: pytest.Config
+) -> Iterator[Callable[[], subprocess.Popen]]:
+    """Start `flask db upgrade` on a filled database that lacks only what 0003 does."""
+    flask_migrate.upgrade(directory=MIGRATIONS, revision="0002")
+    live_a_life()
+    environment = python_environment(empty_settings, pytestconfig.cache.mkdir("compiled"))
+    migrators: list[subprocess.Popen] = []
+
+    def start() -> subprocess.Popen:
+        command = [sys.executable, "-m", "flask", "db", "upgrade"]
+        migrators.append(
+            subprocess.Popen(
+                command, cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True
+            )
+        )
+        return migrators[-1]
+
+    yield start
+    for migrator in migrators:
+        migrator.kill()
+        migrator.communicate()
+
+
+def assert_done(migrator: subprocess.Popen) -> None:
+    _, errors = migrator.communicate(timeout=60)
+    assert migrator.returncode == 0, errors
+    with db.engine.connect() as connection:
+        assert connection.scalar(text(INDEX_IS_VALID))
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == revisions()[-1]
+
+
+def test_readers_and_writers_go_on_while_an_index_is_built(migrate):
+    with written_to():
+        migrator = migrate()
+        wait_until_it_builds()
+        with db.engine.begin() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '1s'"))
+            connection.execute(text(NEW_EVENT))
+            connection.execute(
+                text("UPDATE load_events SET published_at = now() WHERE load_id = 2")
+            )
+            assert connection.scalar(text("SELECT count(*) FROM load_events")) == 19
+        assert wait_until_it_builds(), "or else nobody was in anybody's way"
+    assert_done(migrator)
+
+
+@pytest.mark.parametrize("postgresql_notices", [True, False])
+def test_what_a_killed_migrator_left_behind_is_made_good_by_the_next(migrate, postgresql_notices):
+    with written_to():
+        killed = migrate()
+        backend = wait_until_it_builds()
+        killed.kill()
+        killed.wait()
+        with db.engine.connect() as connection:
+            assert not connection.scalar(text(INDEX_IS_VALID))
+            if postgresql_notices:
+                connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
+        # Else the index is still being built when the next migrator comes.
+        following = migrate()
+    assert_done(following)

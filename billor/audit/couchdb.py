@@ -41,6 +41,7 @@ NEVER_STORED = {400: "bad_request", 413: "too_large"}
 """Answers to a request that will be the same each time, by status."""
 REFUSALS = {"forbidden", "unauthorized", *NEVER_STORED.values()}
 """What CouchDB (its validation functions, too) may say of one document that it never takes."""
+MAX_REASON = 500
 ATTACHMENT = "message"
 VIEWS = "_design/audit"
 # One row for each combination of filters that a document can be found by, under the key
@@ -264,4 +265,5 @@ def _errors_translated() -> Iterator[None]:
     except StoreUnavailable:
         raise
     except Exception as error:
-        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        # Of a proxy's error page the beginning is enough.
+        raise StoreUnavailable(f"{type(error).__name__}: {error}"[:MAX_REASON]) from error

@@ -21,6 +21,7 @@ from billor.events.event import (
     to_audit_document,
 )
 from billor.events.outage import Outage
+from billor.logs import printable
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Consumer:
     def _bury(self, message: Message, reason: str) -> None:
         self._store.bury(DeadLetter(message.data, message.attributes, reason))
         self._buried += 1
-        logger.error("Dead letter, number %d since the start: %s", self._buried, reason)
+        logger.error("Dead letter, number %d since the start: %s", self._buried, printable(reason))
 
     def _tell_driver(self, document: AuditDocument) -> None:
         """At most once: an event that was stored without its notification is not told again."""

@@ -4,6 +4,7 @@ import json
 
 from billor.audit.store import AuditStore, BuriedLetter
 from billor.events.event import MalformedEvent, to_audit_document
+from billor.logs import printable
 
 SHOWN_ID = 12
 """How many characters of an id are shown; as many as tell it from the others are taken."""
@@ -19,8 +20,8 @@ def describe(letters: list[BuriedLetter]) -> str:
     for letter in letters:
         lines += [
             f"{letter.id[:SHOWN_ID]}  {letter.received_at:%Y-%m-%dT%H:%M:%SZ}"
-            f"  {letter.size:>9}  {letter.reason}",
-            f"{'':<{SHOWN_ID}}  attributes: {json.dumps(letter.attributes)}",
+            f"  {letter.size:>9}  {printable(letter.reason)}",
+            f"{'':<{SHOWN_ID}}  attributes: {printable(json.dumps(letter.attributes))}",
         ]
     return "\n".join([*lines, f"{len(letters)} in all."]) if letters else "No dead letters."
 
@@ -36,7 +37,7 @@ def replay(store: AuditStore, id_start: str) -> str:
     except MalformedEvent as error:
         raise NotReplayed(f"It is still {error}.") from error
     for refusal in store.save([document]).refused:
-        raise NotReplayed(f"The audit store still refuses it: {refusal.reason}.")
+        raise NotReplayed(f"The audit store still refuses it: {printable(refusal.reason)}.")
     store.remove_dead_letter(letter_id)
     return document["_id"]
 

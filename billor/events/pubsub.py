@@ -5,12 +5,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
+import grpc
 from google.api_core.exceptions import AlreadyExists, PermissionDenied
 from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.subscriber.futures import StreamingPullFuture
 from google.cloud.pubsub_v1.subscriber.message import Message as PubSubMessage
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from billor.config import Config, ConfigError
 from billor.events.bus import Delivery
@@ -52,6 +54,16 @@ def _end_stream(pull: StreamingPullFuture) -> None:
         pull.exception(timeout=END_SECONDS)
 
 
+def _subscriber_options(config: Config) -> dict[str, SubscriberGrpcTransport]:
+    """Left to itself, the client can receive any message from Google Cloud, but none over 4 MB
+    from an emulator: the stream breaks then, and with it the delivery of all others."""
+    if config.pubsub_emulator_host is None:
+        return {}
+    unlimited = [("grpc.max_receive_message_length", -1)]
+    channel = grpc.insecure_channel(config.pubsub_emulator_host, unlimited)
+    return {"transport": SubscriberGrpcTransport(channel=channel)}
+
+
 class PubSubBus:
     """One topic and one subscription, both made if they are not there."""
 
@@ -72,7 +84,7 @@ class PubSubBus:
         self._publisher = pubsub_v1.PublisherClient(
             batch_settings=pubsub_v1.types.BatchSettings(max_messages=200, max_latency=0.005)
         )
-        self._subscriber = pubsub_v1.SubscriberClient()
+        self._subscriber = pubsub_v1.SubscriberClient(**_subscriber_options(config))
         self._topic = self._publisher.topic_path(config.pubsub_project_id, config.pubsub_topic)
         self._subscription = self._subscriber.subscription_path(
             config.pubsub_project_id, config.pubsub_subscription

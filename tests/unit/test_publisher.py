@@ -58,7 +58,7 @@ def publisher(monkeypatch):
 def subscriber(monkeypatch):
     made = create_autospec(pubsub_v1.SubscriberClient, instance=True)
     made.subscription_path = pubsub_v1.SubscriberClient.subscription_path
-    monkeypatch.setattr(pubsub_v1, "SubscriberClient", lambda: made)
+    monkeypatch.setattr(pubsub_v1, "SubscriberClient", lambda transport=None: made)
     return made
 
 

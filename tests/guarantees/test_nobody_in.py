@@ -1,0 +1,595 @@
+"""Guarantee 7: nobody gets in without a password, and nobody learns one. What the API answers to
+one request at a time is proven in tests/api/test_auth.py, test_default_deny.py, test_headers.py
+and test_errors.py, and what settings are refused in tests/unit/test_config.py."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Barrier
+from types import SimpleNamespace
+from urllib.parse import quote, urlsplit
+
+import psutil
+import pytest
+from argon2 import Type, extract_parameters
+from sqlalchemy import select, text
+
+from billor import MAX_BODY_BYTES
+from billor.auth import guard
+from billor.auth.guard import PUBLIC_ENDPOINTS, REMEMBERED_SECONDS
+from billor.embedded import launcher
+from billor.embedded.launcher import PROJECT
+from billor.extensions import db
+from billor.middleware import SECURITY_HEADERS
+from billor.models import FailedLogin, User
+from tests.conftest import DEMO_EMAIL
+from tests.support.answers import assert_problem
+from tests.support.apps import another_app
+from tests.support.client import ApiClient
+from tests.support.couchdb_server import Fault
+from tests.support.http import Reply
+from tests.support.system import System
+from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
+
+FAILURES_A_MINUTE = 20
+# https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
+OWASP_MEMORY_KIB, OWASP_PASSES = 19 * 1024, 2
+HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
+
+
+# Tokens
+
+
+def encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def signed(key: str, **head: str) -> str:
+    """A token as ours are, but with this head; signed with our key as the head's algorithm would
+    be, were it one of those with a shared key."""
+    now = int(time.time())
+    claims = {"sub": "1", "iat": now, "nbf": now, "exp": now + 60, "jti": "1", "type": "access"}
+    head = {"alg": "HS256", "typ": "JWT"} | head
+    signing = ".".join(encoded(json.dumps(part).encode()) for part in (head, claims))
+    hash_ = HASHES.get(head["alg"][2:], hashlib.sha256)
+    signature = hmac.new(key.encode(), signing.encode(), hash_).digest()
+    return f"{signing}.{'' if head['alg'].lower() == 'none' else encoded(signature)}"
+
+
+def test_a_token_signed_by_hand_is_taken(client, config):
+    # Or else the refusals below would prove nothing.
+    client.token = signed(config.jwt_secret_key)
+    assert client.get("/loads").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    ["HS384", "HS512", "RS256", "ES256", "PS256", "EdDSA", "none", "None", "nOnE", "hs256", ""],
+)
+def test_a_token_of_another_algorithm_opens_nothing(client, config, algorithm):
+    client.token = signed(config.jwt_secret_key, alg=algorithm)
+    assert_problem(client.get("/loads"), 401, "token_invalid")
+
+
+@pytest.fixture
+def clock(monkeypatch) -> SimpleNamespace:
+    """The guard's clock, which goes when told to."""
+    clock = SimpleNamespace(time=time.time, now=1000.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(guard, "time", clock)
+    return clock
+
+
+def delete_user(app) -> None:
+    with app.app_context():
+        db.session.execute(text("DELETE FROM users"))
+        db.session.commit()
+
+
+def test_the_token_of_a_deleted_user_opens_nothing_at_once(app, client):
+    driver, load = client.make_driver(), client.make_load()
+    client.assign(driver, load)
+    closed = [
+        (rule, method)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.endpoint not in PUBLIC_ENDPOINTS
+    ]
+    assert len(closed) > 15
+    delete_user(app)
+    for rule, method in closed:
+        _, address = rule.build(dict.fromkeys(rule.arguments, 1))
+        assert_problem(client.request(method, address), 401, "token_invalid")
+
+
+def test_a_cached_page_is_closed_to_a_deleted_user_within_a_second(app, client, clock):
+    client.get("/loads")
+    clock.now += REMEMBERED_SECONDS
+    assert client.get("/loads").headers["X-Cache"] == "HIT"
+    delete_user(app)
+    clock.now += 0.9
+    client.get("/loads")  # whether it is answered or not, it must not keep the door open
+    clock.now += 0.1
+    assert_problem(client.get("/loads"), 401, "token_invalid")
+    assert REMEMBERED_SECONDS <= 1
+
+
+# Passwords
+
+
+def fail(api, email: str, address: str = "192.0.2.1"):
+    """Log in with a wrong password."""
+    return api.post(
+        "/auth/login",
+        {"email": email, "password": "wrong"},
+        environ_base={"REMOTE_ADDR": address},
+    )
+
+
+def test_nobody_learns_from_the_time_of_an_answer_who_is_known(client, anonymous):
+    client.post("/users", {"name": "Silent", "email": "silent@billor.example"})
+    emails = (DEMO_EMAIL, "nobody@billor.example", "silent@billor.example")
+    seconds = {email: [] for email in emails}
+    addresses = (f"198.51.{number // 250}.{number % 250}" for number in itertools.count())
+    for _ in range(30):
+        for email in emails:
+            started = time.perf_counter()
+            answer = fail(anonymous, email, address=next(addresses))
+            seconds[email].append(time.perf_counter() - started)
+            assert_problem(answer, 401, "invalid_credentials")
+    known, *others = (statistics.median(times) for times in seconds.values())
+    for other in others:
+        assert 0.75 < other / known < 1.33, (known, others)
+
+
+def test_passwords_are_kept_as_hashes_that_need_memory(app, client):
+    for name in ("a", "b"):
+        answer = client.post(
+            "/users",
+            {"name": name, "email": f"{name}@billor.example", "password": "the-same-password"},
+        )
+        assert answer.status_code == 201
+    with app.app_context():
+        hashes = db.session.scalars(select(User.password_hash)).all()
+    assert len(set(hashes)) == 3, "each has a salt of its own"
+    for hash_ in hashes:
+        assert hash_.startswith("$argon2id$v=19$m=")
+        parameters = extract_parameters(hash_)
+        assert parameters.type is Type.ID
+        assert parameters.memory_cost >= OWASP_MEMORY_KIB
+        assert parameters.time_cost >= OWASP_PASSES
+        assert min(parameters.salt_len, parameters.hash_len) >= 16
+
+
+@pytest.fixture
+def windows(app):
+    """Runs SQL on what is known of failed logins; returns the addresses that are left."""
+
+    def run(statement: str) -> set[str]:
+        with app.app_context():
+            db.session.execute(text(statement))
+            db.session.commit()
+            return set(db.session.scalars(select(FailedLogin.address)))
+
+    return run
+
+
+def test_the_end_of_the_window_frees_an_address_and_ends_are_forgotten(anonymous, windows):
+    for _ in range(FAILURES_A_MINUTE):
+        fail(anonymous, DEMO_EMAIL)
+    assert fail(anonymous, DEMO_EMAIL).status_code == 429
+    windows("UPDATE failed_logins SET window_ends_at = now()")
+    for _ in range(FAILURES_A_MINUTE):
+        assert fail(anonymous, DEMO_EMAIL).status_code == 401
+    assert fail(anonymous, DEMO_EMAIL).status_code == 429
+
+    windows(
+        "INSERT INTO failed_logins SELECT 'old ' || n, 3, now() - interval '1 second' * n"
+        " FROM generate_series(1, 150) AS n"
+    )
+    for address in ("192.0.2.2", "192.0.2.3"):
+        fail(anonymous, DEMO_EMAIL, address=address)
+    assert windows("SELECT 1") == {"192.0.2.1", "192.0.2.2", "192.0.2.3"}
+
+
+def test_failed_logins_are_limited_by_all_processes_together_without_redis(
+    system_without_bus, redis
+):
+    system = system_without_bus
+    api = system.start_whole_api(workers=2)
+
+    def fail_once() -> Reply:
+        client = system.connect(api.client.port)
+        client.token = None
+        try:
+            return client.post("/auth/login", {"email": "dana@billor.example", "password": "no"})
+        finally:
+            client.close()
+
+    first, second = api.children()
+    with redis.hung():
+        for frozen in (first, second):
+            with suspended(frozen):
+                replies = [fail_once() for _ in range(FAILURES_A_MINUTE // 2)]
+                assert [reply.status for reply in replies] == [401] * len(replies)
+        for frozen in (first, second):
+            with suspended(frozen):
+                refused = fail_once()
+                assert (refused.status, refused.body["code"]) == (429, "too_many_attempts")
+                assert 1 <= int(refused.headers["Retry-After"]) <= 60
+
+    with system.app.app_context():
+        db.session.execute(text("UPDATE failed_logins SET window_ends_at = now()"))
+        db.session.commit()
+    redis.kill()
+    try:
+        at_once = 2 * FAILURES_A_MINUTE
+        barrier = Barrier(at_once)
+
+        def fail_with_the_others(_number: int) -> int:
+            barrier.wait()
+            return fail_once().status
+
+        with ThreadPoolExecutor(at_once) as pool:
+            statuses = sorted(pool.map(fail_with_the_others, range(at_once)))
+    finally:
+        redis.start()
+    assert statuses == [401] * FAILURES_A_MINUTE + [429] * FAILURES_A_MINUTE
+
+
+@contextmanager
+def suspended(process: psutil.Process):
+    process.suspend()
+    try:
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
+        yield
+    finally:
+        process.resume()
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("environment", ["production", "development"])
+@pytest.mark.parametrize("key", ["", "short-secret"], ids=["missing", "short"])
+def test_no_process_starts_without_a_key(tmp_path, compiled, environment, key):
+    settings = {
+        "BILLOR_ENV": environment,
+        "BILLOR_HOME": str(tmp_path),
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "JWT_SECRET_KEY": key,
+        "PYTHONPATH": str(PROJECT),
+    }
+    gunicorn = ["-m", "gunicorn", f"--config={PROJECT / 'gunicorn.conf.py'}", "wsgi:app"]
+    programs = {
+        name: subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env=python_environment(settings, compiled),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        for name, arguments in {"API": gunicorn, "worker": [str(PROJECT / "worker.py")]}.items()
+    }
+    try:
+        outputs = {
+            name: program.communicate(timeout=WAIT_SECONDS)[0] for name, program in programs.items()
+        }
+    finally:
+        for program in programs.values():
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
+            program.stdout.close()
+    for name, output in outputs.items():
+        assert programs[name].returncode > 0, name
+        (line,) = output.splitlines()
+        assert line.startswith("billor: JWT_SECRET_KEY "), name
+        assert "short-secret" not in line, name
+
+
+@contextmanager
+def broken_table(system: System):
+    """PostgreSQL refuses to store a user, for a reason that the API knows nothing of."""
+
+    def alter(change: str) -> None:
+        with system.app.app_context(), db.engine.begin() as connection:
+            connection.execute(text(f"ALTER TABLE users {change}"))
+
+    alter("ADD CONSTRAINT unheard_of CHECK (name <> 'Unheard')")
+    try:
+        yield
+    finally:
+        alter("DROP CONSTRAINT unheard_of")
+
+
+def test_whatever_fails_no_secret_is_told(system_without_bus):
+    system = system_without_bus
+    told: list[str] = []
+
+    def ask(api, method: str, path: str, body=None, **headers: str) -> Reply:
+        reply = api.client.request(method, path, body, **headers)
+        told.append(f"{reply.headers} {reply.body}")
+        return reply
+
+    right = {
+        name: urlsplit(system.settings[name]).password for name in ("DATABASE_URL", "REDIS_URL")
+    } | {"COUCHDB_URL": quote(system.couch.password, safe="")}
+    wrong = {name: f"wrong-{number}-secret" for number, name in enumerate(right)}
+    denied = {
+        name: system.settings[name].replace(password, wrong[name])
+        for name, password in right.items()
+    }
+    password, wrong_password = "the-users-password", "the-wrong-password"
+    secrets = {
+        **right,
+        **{f"wrong {name}": secret for name, secret in wrong.items()},
+        "CouchDB's password": system.couch.password,
+        "key": system.settings["JWT_SECRET_KEY"],
+        "password": password,
+        "wrong password": wrong_password,
+        "token": system.token,
+        "signature": system.token.rpartition(".")[2],
+        "hash": "$argon2id$",
+    }
+
+    workers = [system.start_worker(LOG_LEVEL="DEBUG"), system.start_worker(**denied)]
+    api = system.start_api(workers=1, LOG_LEVEL="DEBUG")
+    user = {"name": "Eve", "email": "eve@billor.example", "password": password}
+    assert ask(api, "POST", "/users", user).status == 201
+    login = {"email": user["email"], "password": password}
+    assert api.client.post("/auth/login", login).status == 200
+    assert ask(api, "POST", "/auth/login", login | {"password": wrong_password}).status == 401
+    assert ask(api, "POST", "/auth/login", login | {"password": [password]}).status == 422
+    assert ask(api, "POST", "/users", user).status == 409
+    for token in (system.token[:-1], f"{system.token}x", f"{system.token} more"):
+        assert ask(api, "GET", "/loads", Authorization=f"Bearer {token}").status == 401
+    with broken_table(system):
+        unheard = user | {"name": "Unheard", "email": "unheard@billor.example"}
+        assert ask(api, "POST", "/users", unheard).status == 500
+    for line in (
+        f"Authorization : Bearer {system.token}",
+        f"Authorization: Bearer {system.token}\x01",
+        f"Authorization: Bearer\r\n {system.token}",
+        f"Bearer {system.token}",
+    ):
+        refused = exchange(api.client.port, f"GET /loads HTTP/1.1\r\n{line}\r\n\r\n")
+        told += [str(refused.headers), str(refused.body)]
+    for status, fault in enumerate((Fault.UNAUTHORIZED, Fault.SERVER_ERROR), 1):
+        system.couch.fail(fault)
+        assert ask(api, "GET", "/audit").status == 503
+        api.client.make_load()
+        wait_until(lambda n=status: workers[0].output.count("The audit store is away") == n)
+        ask(api, "GET", "/readyz")
+        system.couch.mend()
+        wait_until(lambda n=status: workers[0].output.count("The audit store is back") == n)
+
+    api = system.start_api(workers=1, LOG_LEVEL="DEBUG", **denied)
+    for method, path, body in (
+        ("POST", "/auth/login", login),
+        ("GET", "/loads", None),
+        ("GET", "/audit", None),
+        ("GET", "/readyz", None),
+    ):
+        assert ask(api, method, path, body).status == 503, path
+    wait_until(lambda: "is away" in workers[1].output)
+
+    assert "unheard_of" in system.logs, "the 500's cause is told to us"
+    for where, output in (
+        ("logs", system.logs),
+        ("answers", "\n".join(told)),
+        ("repr", repr(system.app.config["BILLOR"])),
+    ):
+        assert [name for name, secret in secrets.items() if secret in output] == [], where
+
+
+def test_the_launchers_secrets_are_for_its_owner_only(tmp_path):
+    before = os.umask(0)
+    try:
+        made = launcher._secrets_of(tmp_path / "secrets.env")
+    finally:
+        os.umask(before)
+    assert min(len(secret) for secret in made.values()) >= 32
+    assert (tmp_path / "secrets.env").stat().st_mode & 0o777 == 0o600
+    assert launcher._secrets_of(tmp_path / "secrets.env") == made
+
+
+# The server's own refusals and limits
+
+
+def exchange(port: int, request: str | bytes) -> Reply:
+    """What the server answers to these very bytes."""
+    content = request.encode("latin-1") if isinstance(request, str) else request
+    with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as connection:
+        with suppress(ConnectionError):  # it may refuse before it has heard all
+            connection.sendall(content)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return Reply(answer.status, answer.headers, json.loads(answer.read()))
+
+
+POST = "POST /auth/login HTTP/1.1\r\nHost: billor\r\nContent-Type: application/json\r\n"
+CHUNKED = f"{POST}Transfer-Encoding: chunked\r\n\r\n"
+TOO_MUCH = "x" * (MAX_BODY_BYTES + 1)
+REFUSED = {
+    "no request": (400, "nonsense\r\n\r\n"),
+    "a strange method": (400, "G\x01T / HTTP/1.1\r\n\r\n"),
+    "another version": (400, "GET / HTTP/7.7\r\n\r\n"),
+    "a long address": (414, f"GET /{'a' * 9000} HTTP/1.1\r\n\r\n"),
+    "a long header": (431, f"GET / HTTP/1.1\r\nX-Long: {'a' * 9000}\r\n\r\n"),
+    "many headers": (431, "GET / HTTP/1.1\r\n{}\r\n".format("X-Many: a\r\n" * 200)),
+    "no header": (400, "GET / HTTP/1.1\r\nno header\r\n\r\n"),
+    "a space in a header's name": (400, "GET / HTTP/1.1\r\nX-Odd : a\r\n\r\n"),
+    "a folded header": (400, "GET / HTTP/1.1\r\nX-Odd: a\r\n b\r\n\r\n"),
+    "a length that is none": (400, f"{POST}Content-Length: ten\r\n\r\n"),
+    "a negative length": (400, f"{POST}Content-Length: -1\r\n\r\n"),
+    "two lengths": (400, f"{POST}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"),
+    "a length and chunks": (
+        400,
+        f"{POST}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "an unknown coding": (501, f"{POST}Transfer-Encoding: magic\r\n\r\n"),
+    "a bad chunk": (400, f"{CHUNKED}zz\r\n\r\n"),
+    "an unknown expectation": (417, "GET / HTTP/1.1\r\nExpect: miracles\r\n\r\n"),
+    "a large body": (413, f"{POST}Content-Length: {len(TOO_MUCH)}\r\n\r\n"),
+    "a large body in chunks": (413, f"{CHUNKED}{len(TOO_MUCH):x}\r\n{TOO_MUCH}\r\n0\r\n\r\n"),
+}
+
+
+def test_what_the_server_itself_refuses_is_answered_as_all_errors_are(system_without_bus):
+    api = system_without_bus.start_api(workers=1)
+    for kind, (status, request) in REFUSED.items():
+        reply = exchange(api.client.port, request)
+        assert reply.status == status, (kind, reply)
+        assert reply.headers["Content-Type"] == "application/problem+json", kind
+        assert reply.body["status"] == status, kind
+        assert {"type", "title", "detail", "code"} <= set(reply.body), kind
+        for name, value in SECURITY_HEADERS.items():
+            assert reply.headers.get_all(name) == [value], kind
+        assert uuid.UUID(reply.headers["X-Request-ID"]), kind
+        assert reply.headers["Server"] is None or "/" not in reply.headers["Server"], kind
+    assert api.client.get("/loads").status == 200
+
+
+IMPATIENT = """
+from billor import gunicorn_worker
+gunicorn_worker.REQUEST_SECONDS = 1
+Worker = gunicorn_worker.BillorWorker
+"""
+SLOW_REQUESTS = {  # how they begin, and what they go on with, a byte now and then
+    "GET /healthz HTTP/1.1\r\nHost: bil": b"",
+    f"{POST}Content-Length: 100\r\n\r\n{{": b"",
+    "GET /healthz HTTP/1.1\r\nX-Endless: ": b"a",
+    f"{POST}Content-Length: 100000\r\n\r\n": b" ",
+}
+
+
+def test_slow_clients_are_cut_off_and_never_hold_all_threads(system_without_bus):
+    system = system_without_bus
+    (system.folder / "impatient.py").write_text(IMPATIENT)
+    api = system.start_api(
+        workers=1, WEB_THREADS="2", GUNICORN_CMD_ARGS="--worker-class=impatient.Worker"
+    )
+    with ExitStack() as stack, ThreadPoolExecutor(len(SLOW_REQUESTS)) as pool:
+        slow = []
+        for begin, more in SLOW_REQUESTS.items():
+            connection = stack.enter_context(
+                socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS)
+            )
+            connection.sendall(begin.encode())
+            slow.append(pool.submit(is_cut_off, connection, more))
+        assert system.connect(api.client.port).get("/healthz").status == 200
+        assert all(one.result() for one in slow)
+    assert "Traceback" not in api.output
+
+
+def is_cut_off(connection: socket.socket, more: bytes) -> bool:
+    """Go on sending until the server has had enough of it; False if it never has."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    connection.settimeout(0.1)
+    while time.monotonic() < deadline:
+        try:
+            connection.sendall(more)
+            if not connection.recv(1 << 16):
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+# Browsers
+
+
+OURS, OTHER = "https://dispatch.example", "https://evil.example"
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "Authorization, Content-Type",
+}
+
+
+def cors_headers(answer) -> dict[str, str]:
+    return {k: v for k, v in answer.headers.items() if k.startswith("Access-Control-")}
+
+
+@pytest.mark.parametrize("origin", [OURS, "null", "http://localhost"])
+def test_no_other_origin_may_call_us_unless_it_was_named(client, anonymous, origin):
+    for api, status in ((client, 200), (anonymous, 401)):
+        answer = api.get("/loads", headers={"Origin": origin})
+        assert (answer.status_code, cors_headers(answer)) == (status, {})
+    asked = anonymous.request("OPTIONS", "/loads", headers=PREFLIGHT | {"Origin": origin})
+    assert (asked.status_code, cors_headers(asked)) == (401, {})
+
+
+def test_an_origin_that_was_named_may_and_others_may_not(settings, client):
+    with another_app(settings, CORS_ORIGINS=OURS) as app:
+        api = ApiClient(app.test_client())
+        asked = api.request("OPTIONS", "/loads", headers=PREFLIGHT | {"Origin": OURS})
+        assert asked.status_code == 200
+        headers = cors_headers(asked)
+        assert headers["Access-Control-Allow-Origin"] == OURS
+        allowed = set(re.split(", ?", headers["Access-Control-Allow-Headers"].lower()))
+        assert {"authorization", "content-type"} <= allowed
+        assert "POST" in headers["Access-Control-Allow-Methods"]
+        assert "Access-Control-Allow-Credentials" not in headers
+
+        api.token = client.token
+        for token, status in ((client.token, 200), ("nonsense", 401), (None, 401)):
+            api.token = token
+            answer = api.get("/loads", headers={"Origin": OURS})
+            assert answer.status_code == status
+            assert cors_headers(answer)["Access-Control-Allow-Origin"] == OURS
+            answer = api.get("/loads", headers={"Origin": OTHER})
+            assert (answer.status_code, cors_headers(answer)) == (status, {})
+        asked = api.request("OPTIONS", "/loads", headers=PREFLIGHT | {"Origin": OTHER})
+        assert cors_headers(asked) == {}
+
+
+# Containers
+
+
+def test_the_image_does_not_run_as_root():
+    dockerfile = (PROJECT / "Dockerfile").read_text()
+    *_, last_stage = re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)
+    *_, user = re.findall(r"^USER +(\S+)", last_stage, re.MULTILINE)
+    assert user not in ("root", "0")
+    assert not re.search(r"\bSECRET|PASSWORD", dockerfile), "no image holds a secret"
+
+
+def test_our_containers_may_do_no_more_than_they_need():
+    composition = (PROJECT / "docker-compose.yml").read_text()
+    shared, _, rest = composition.partition("\nservices:\n")
+    services, _, _ = rest.partition("\nvolumes:\n")
+    for restriction in ("read_only: true", "cap_drop: [ALL]", '["no-new-privileges:true"]'):
+        assert f"\n  {restriction}" in shared or f"\n  security_opt: {restriction}" in shared
+    _, *parts = re.split(r"^  ([\w-]+):\n", services, flags=re.MULTILINE)
+    ours = {
+        name: block
+        for name, block in zip(parts[::2], parts[1::2], strict=True)
+        if not re.search(r"^    image:", block, re.MULTILINE)
+    }
+    assert {"api", "worker"} <= set(ours)
+    for name, block in ours.items():
+        assert block.startswith("    <<: *billor\n"), name
+        for loosened in ("user:", "privileged", "cap_add", "read_only", "security_opt"):
+            assert loosened not in block, name
+    published = re.findall(r"^ +- (.*:\d+)$", composition, re.MULTILINE)
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)

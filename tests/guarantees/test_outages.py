@@ -1,0 +1,252 @@
+"""Guarantee 2: no event is lost and no document doubled, whichever service is away meanwhile."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import Event, Thread
+
+import pytest
+from google.cloud import pubsub_v1
+
+from billor.events import reconciliation
+from billor.events.bus import connect_bus
+from billor.events.worker import Worker
+from billor.extensions import cache
+from tests.support import couchdb_server
+from tests.support.couchdb_server import Fault
+from tests.support.system import Dispatcher, Process, Service, System
+from tests.support.tcp_proxy import TcpProxy
+from tests.support.worker import WAIT_SECONDS, wait_until
+
+
+@contextmanager
+def gone(service: Service) -> Iterator[None]:
+    """Killed, and started again after the block."""
+    service.kill()
+    try:
+        yield
+    finally:
+        service.start()
+
+
+def assert_unnoticed(system: System, dispatcher: Dispatcher) -> None:
+    """What the client asked for was done, at once and exactly once, and is in the audit trail."""
+    committed = system.assert_converges()
+    assert dispatcher.failures == []
+    assert set(dispatcher.statuses) == {200, 201}
+    assert len(committed) == len(dispatcher.statuses)
+    assert_only_we_speak(system)
+
+
+def assert_only_we_speak(system: System) -> None:
+    """All that was printed are our own log lines: no library's, no traces."""
+    ours = re.compile(r"\S+ \S+ [A-Z]+ +billor\.\S+: ")
+    assert [line for line in system.logs.splitlines() if not ours.match(line)] == []
+
+
+def published(system: System) -> int:
+    return len(system.committed()) - system.unpublished()
+
+
+def test_what_the_emulator_forgot_is_published_again(system, pubsub):
+    api = system.start_api()
+    relay, consumer = system.supervise_worker("relay"), system.supervise_worker("consumer")
+    with Dispatcher(api.client) as dispatcher:
+        wait_until(system.recorded)
+        # From here on what is published is only handed back, until the emulator takes it along.
+        system.couch.fail(Fault.SERVER_ERROR)
+        recorded = len(system.recorded())
+        wait_until(lambda: published(system) > recorded + 20)
+        with gone(pubsub):
+            dispatcher.wait_for_rounds(5)
+        # The consumer ends with its stream, and so nobody holds a copy of what was lost.
+        wait_until(lambda: consumer.statuses)
+        system.couch.mend()
+        dispatcher.wait_for_rounds(5)
+    assert_unnoticed(system, dispatcher)
+    assert "were never recorded; publishing them again" in system.logs
+    assert consumer.statuses == [1]
+    assert relay.statuses == []
+    for state in ("away", "back"):
+        assert relay.process.output.count(f"The event bus is {state}") == 1
+
+
+def test_a_deleted_subscription_is_made_again(system, emulator):
+    api = system.start_api()
+    system.supervise_worker()
+    with Dispatcher(api.client) as dispatcher:
+        wait_until(system.recorded)
+        emulator.delete_subscription()
+        dispatcher.wait_for_rounds(5)
+    assert_unnoticed(system, dispatcher)
+
+
+def test_a_deleted_topic_is_made_again_and_subscribed_to(system, emulator, monkeypatch):
+    """Its subscription stays and gets nothing any more, and nobody is told."""
+    monkeypatch.setattr(reconciliation, "GRACE_SECONDS", 1)
+    monkeypatch.setattr(reconciliation, "EVERY_SECONDS", 0.1)
+    api = system.start_api()
+    with supervised_here(system):
+        with Dispatcher(api.client) as dispatcher:
+            wait_until(system.recorded)
+            emulator.delete_topic()
+            dispatcher.wait_for_rounds(5)
+        assert_unnoticed(system, dispatcher)
+
+
+class Emulator:
+    """Somebody who has access to our topic and subscription."""
+
+    def __init__(self, settings):
+        self._publisher = pubsub_v1.PublisherClient()
+        self._subscriber = pubsub_v1.SubscriberClient()
+        project = settings["PUBSUB_PROJECT_ID"]
+        self._topic = self._publisher.topic_path(project, settings["PUBSUB_TOPIC"])
+        self._subscription = self._subscriber.subscription_path(
+            project, settings["PUBSUB_SUBSCRIPTION"]
+        )
+
+    def delete_topic(self) -> None:
+        self._publisher.delete_topic(topic=self._topic)
+
+    def delete_subscription(self) -> None:
+        self._subscriber.delete_subscription(subscription=self._subscription)
+
+    def close(self) -> None:
+        self._publisher.transport.close()
+        self._subscriber.close()
+
+
+@pytest.fixture
+def emulator(system, monkeypatch) -> Iterator[Emulator]:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", system.settings["PUBSUB_EMULATOR_HOST"])
+    emulator = Emulator(system.settings)
+    yield emulator
+    emulator.close()
+
+
+@contextmanager
+def supervised_here(system: System) -> Iterator[None]:
+    """A worker in this process, where its patience can be changed, made anew when it ends."""
+    stopping = Event()
+    workers: list[Worker] = []
+
+    def supervise() -> None:
+        while not stopping.is_set():
+            bus = connect_bus(system.app.config["BILLOR"])
+            workers.append(Worker(system.app, bus, system.app.extensions["audit_store"]))
+            if stopping.is_set():
+                workers[-1].stop()
+            workers[-1].run()
+
+    thread = Thread(target=supervise, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for worker in workers:
+            worker.stop()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_whatever_couchdb_does_loses_and_doubles_nothing(system, monkeypatch):
+    # Longer than the worker waits for an answer: what hangs is carried out when nobody listens.
+    monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
+    api = system.start_api()
+    credentials, _, address = system.couch.url.rpartition("@")
+    with TcpProxy(address) as proxy:
+        worker = system.start_worker(COUCHDB_URL=f"{credentials}@{proxy.address}")
+
+        def refuse_connections() -> None:
+            proxy.refuse()
+            proxy.cut()
+
+        faults = {
+            fault.name: (partial(system.couch.fail, fault), system.couch.mend) for fault in Fault
+        }
+        faults["connections refused"] = (refuse_connections, proxy.accept)
+        faults["conflicts"] = (
+            partial(system.couch.fail, Fault.SERVER_ERROR),
+            partial(conflict, system),
+        )
+        with Dispatcher(api.client) as dispatcher:
+            wait_until(system.recorded)
+            for number, (name, (begin, end)) in enumerate(faults.items(), 1):
+                begin()
+                wait_until_told(worker, "The audit store is away", number, name)
+                end()
+                wait_until_told(worker, "The audit store is back", number, name)
+        assert_unnoticed(system, dispatcher)
+
+
+def conflict(system: System) -> None:
+    """Have CouchDB answer again, but first with 409 to documents that are not there."""
+    refused, asked = set(system.committed()) - set(system.recorded()), Event()
+    for id_ in refused:
+        system.couch.refuse(id_)
+    system.couch.before_next("POST", "/_all_docs", asked.set)
+    system.couch.fail(Fault.SERVER_ERROR, times=0)
+    assert asked.wait(WAIT_SECONDS), "nobody looked what is in conflict"
+    assert refused.isdisjoint(system.recorded())
+    system.couch.mend()
+
+
+def wait_until_told(worker: Process, line: str, times: int, fault: str) -> None:
+    try:
+        wait_until(lambda: worker.output.count(line) == times)
+    except AssertionError as error:
+        error.add_note(f"{fault}: {line!r} was not told. The log:\n{worker.output}")
+        raise
+
+
+@pytest.mark.parametrize("end", [Service.stop, Service.kill], ids=["stopped", "killed"])
+def test_a_restarted_postgresql_costs_only_patience(system, postgresql, end):
+    api = system.start_api()
+    worker = system.start_worker()
+    with Dispatcher(api.client) as dispatcher:
+        wait_until(system.recorded)
+        end(postgresql)
+        try:
+            wait_until(lambda: dispatcher.statuses.count(503) > 3)
+            wait_until(lambda: "PostgreSQL is away" in worker.output)
+            assert api.client.get("/loads?origin=Nowhere").body["code"] == "database_unavailable"
+        finally:
+            postgresql.start()
+        dispatcher.wait_for_rounds(3)
+    committed = system.assert_converges()
+    assert dispatcher.failures == []
+    # 409: the one before was carried out, and its answer was a 503.
+    assert set(dispatcher.statuses) <= {200, 201, 409, 503}
+    assert {problem["code"] for problem in dispatcher.problems} <= {
+        "database_unavailable",
+        "database_busy",
+        "driver_already_assigned",
+    }
+    # What was answered with success is there; what was not may be there too.
+    done = len([status for status in dispatcher.statuses if status < 300])
+    assert done <= len(committed) <= len(dispatcher.statuses)
+    assert_only_we_speak(system)
+    assert not worker.has_ended
+    assert not api.has_ended
+
+
+def test_nobody_notices_that_redis_is_flushed_hung_or_gone(system, redis):
+    api = system.start_api()
+    system.start_worker()
+    with Dispatcher(api.client) as dispatcher:
+        dispatcher.wait_for_rounds(3)
+        with system.app.app_context():
+            cache.cache.client.flushall()
+        dispatcher.wait_for_rounds(3)
+        with redis.hung():
+            dispatcher.wait_for_rounds(10)
+        with gone(redis):
+            dispatcher.wait_for_rounds(10)
+        dispatcher.wait_for_rounds(3)
+    assert_unnoticed(system, dispatcher)
+    newest = list(system.committed().values())
+    (load,) = api.client.get("/loads?limit=1").body
+    assert load["id"] == max(document["loadId"] for document in newest)
