@@ -10,6 +10,7 @@ from billor.embedded.launcher import PROJECT
 from tests.support.stranger import Stranger
 
 README = (PROJECT / "README.md").read_text()
+PAGES = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
 SHELL_BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 # Read before the settings themselves are.
 ALSO_SETTINGS = {"JWT_SECRET_KEY_FILE"}
@@ -59,6 +60,20 @@ def test_flasks_commands_work_from_a_second_terminal(stranger: Stranger):
     assert status == 0, output
     assert "0 users, 0 drivers, 0 loads created." in output
     assert "assignments.assign_load" in output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_it_links_to_is_there(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+def test_every_test_that_a_guarantee_names_exists():
+    page = PROJECT / "docs" / "guarantees.md"
+    rows = re.findall(r"^\| .* \| \[.*\]\((.*)\) `(.*)` \|$", page.read_text(), re.MULTILINE)
+    assert len(rows) > 40
+    for file, test in rows:
+        assert f"\ndef {test}(" in (page.parent / file).read_text(), test
 
 
 def test_every_make_target_it_names_exists():
