@@ -8,8 +8,8 @@ from billor.audit.store import connect_store
 from billor.auth.guard import init_guard
 from billor.cache import cache_config
 from billor.config import Config, load_config
-from billor.database import engine_options
-from billor.extensions import cache, db, jwt, migrate
+from billor.database import engine_options, init_database
+from billor.extensions import cache, jwt, migrate
 from billor.health.checks import init_health
 from billor.middleware import init_middleware
 from billor.problems import init_problems
@@ -43,7 +43,7 @@ def create_app(config: Config | None = None) -> Flask:
     init_problems(app)
     init_guard(app)
 
-    db.init_app(app)
+    init_database(app)
     migrate.init_app(app)
     jwt.init_app(app)
     cache.init_app(app)

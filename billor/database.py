@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TypeVar
 
+from flask import Flask
 from psycopg2 import errors as postgres
 from sqlalchemy.exc import (
     DBAPIError,
@@ -61,6 +62,21 @@ def engine_options(config: Config) -> dict:
     }
 
 
+def init_database(app: Flask) -> None:
+    """Bind the app to its database."""
+    db.init_app(app)
+    app.teardown_appcontext(_close_session)
+
+
+def _close_session(_error: BaseException | None) -> None:
+    """What Flask-SQLAlchemy does next, unless the connection is lost: then it would fail, and take
+    with it an answer that was made before."""
+    try:
+        db.session.close()
+    except SQLAlchemyError:
+        db.session().invalidate()
+
+
 @contextmanager
 def transaction() -> Iterator[None]:
     """Run the block's changes as one transaction: commit at its end, roll back if it raises.
@@ -75,7 +91,7 @@ def transaction() -> Iterator[None]:
         committing = True
         session.commit()
     except SQLAlchemyError as error:
-        session.rollback()
+        roll_back()
         if committing:  # it may have been committed all the same, with the answer lost
             _call_once(callbacks)
         refusal = from_database_error(error)
@@ -83,9 +99,18 @@ def transaction() -> Iterator[None]:
             raise
         raise refusal from error
     except BaseException:
-        session.rollback()
+        roll_back()
         raise
     _call_once(callbacks)
+
+
+def roll_back() -> None:
+    """End the session's transaction, if it is in one. What a lost connection has not committed is
+    rolled back already."""
+    try:
+        db.session.rollback()
+    except SQLAlchemyError:
+        db.session().invalidate()
 
 
 def after_commit(callback: Callable[[], None]) -> None:

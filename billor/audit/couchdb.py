@@ -248,8 +248,9 @@ def _attachment(database: couchdb.Database, id_: str) -> bytes:
 
 
 def _remove(database: couchdb.Database, id_: str) -> None:
-    with suppress(ResourceNotFound):
-        del database[id_]
+    document = database.get(id_)
+    if document is not None:
+        database.delete(document)
 
 
 def _without_revision(document: dict) -> AuditDocument:

@@ -5,6 +5,7 @@ from sqlalchemy import func, select
 
 from billor.auth.attempts import counted_attempt
 from billor.auth.passwords import password_matches
+from billor.database import roll_back
 from billor.errors import AuthenticationFailed
 from billor.extensions import db
 from billor.models import User
@@ -28,5 +29,5 @@ def log_in(email: str, password: str, address: str) -> str:
 def user_exists(user_id: int) -> bool:
     """Whether the user of a token is still there."""
     found = db.session.scalar(select(User.id).where(User.id == user_id))
-    db.session.rollback()  # what the request is about begins a transaction of its own
+    roll_back()  # what the request is about begins a transaction of its own
     return found is not None

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from billor.events import outbox
 from billor.extensions import db
+from billor.loads import service
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
@@ -203,15 +205,47 @@ def test_while_postgresql_is_away_answers_are_503(settings, client, method, path
     assert not any(secret in answer.text for secret in ("hidden", *dead.split(":")))
 
 
-def test_connections_that_postgresql_closed_cost_nobody_an_error(client, postgresql_url):
-    load = client.make_load()
-    with psycopg2.connect(postgresql_url) as connection, connection.cursor() as cursor:
+def close_connections(url):
+    """As a PostgreSQL that stops does, all of the app's."""
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'billor' AND datname = current_database()"
         )
         assert cursor.rowcount > 0
     connection.close()
+
+
+def test_connections_that_postgresql_closed_cost_nobody_an_error(client, postgresql_url):
+    load = client.make_load()
+    close_connections(postgresql_url)
+    assert client.get(f"/loads/{load['id']}").json == load
+
+
+def test_a_connection_that_is_lost_once_the_answer_is_known_is_no_error(
+    client, postgresql_url, monkeypatch
+):
+    load = client.make_load()
+    get_load = service.get_load
+
+    def get_and_lose(load_id):
+        found = get_load(load_id)
+        close_connections(postgresql_url)
+        return found
+
+    monkeypatch.setattr(service, "get_load", get_and_lose)
+    answer = client.get(f"/loads/{load['id']}")
+    assert (answer.status_code, answer.json) == (200, load)
+
+
+def test_a_connection_that_is_lost_within_a_transaction_is_an_outage(
+    client, postgresql_url, monkeypatch
+):
+    load = client.make_load()
+    monkeypatch.setattr(outbox, "record", lambda *_, **__: close_connections(postgresql_url))
+    answer = client.patch(f"/loads/{load['id']}", {"origin": "Elsewhere"})
+    assert_problem(answer, 503, "database_unavailable")
+    monkeypatch.undo()
     assert client.get(f"/loads/{load['id']}").json == load
 
 
