@@ -158,9 +158,11 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="worker.py",
-        description="Publish events and write the audit trail, until told to stop.",
+        usage="%(prog)s [-h] [COMMAND]",
+        description="Publish events and write the audit trail, until told to stop. A COMMAND does "
+        "something else, or only half of it.",
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog=parser.prog)
     commands.add_parser("relay", help="only publish events")
     commands.add_parser("consumer", help="only write the audit trail")
     letters = commands.add_parser(

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from billor.embedded import services
-from tests.support.system import Service, System, start_postgresql
+from tests.support.system import Api, Service, System, start_postgresql
+
+API_PROCESSES = 3
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +54,18 @@ def system_without_bus(postgresql, redis, tmp_path, compiled) -> Iterator[System
     """The same for tests of the API alone: needs no emulator."""
     with System(postgresql.settings | redis.settings, tmp_path, compiled) as system:
         yield system
+
+
+@pytest.fixture(scope="module")
+def shared_system(postgresql, redis, tmp_path_factory, pytestconfig) -> Iterator[System]:
+    """The same, for all tests of a module."""
+    folder = tmp_path_factory.mktemp("system")
+    compiled = pytestconfig.cache.mkdir("compiled")
+    with System(postgresql.settings | redis.settings, folder, compiled) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def api(shared_system) -> Api:
+    """Of the shared system, with all its processes at work."""
+    return shared_system.start_whole_api(API_PROCESSES)

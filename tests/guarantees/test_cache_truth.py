@@ -13,11 +13,9 @@ import pytest
 from redis import Redis
 
 from tests.support.http import HttpClient, Reply
-from tests.support.system import Api, System
 from tests.support.tcp_proxy import Direction, TcpProxy
 from tests.support.worker import WAIT_SECONDS, wait_until
 
-PROCESSES = 3
 WRITERS = 3
 READERS = 6
 LOADS = 8
@@ -35,19 +33,6 @@ PAGES = {"": {0, 1, 2, 3}, "&status=OPEN": {0, 1}, "&status=ASSIGNED": {2}}
 GENERATION = "billor:loads:generation"
 SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads:cargoType=%s\r\n.*"
 """On the wire."""
-
-
-@pytest.fixture(scope="module")
-def system(postgresql, redis, tmp_path_factory, pytestconfig) -> Iterator[System]:
-    folder = tmp_path_factory.mktemp("cache-truth")
-    compiled = pytestconfig.cache.mkdir("compiled")
-    with System(postgresql.settings | redis.settings, folder, compiled) as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def api(system) -> Api:
-    return system.start_whole_api(PROCESSES)
 
 
 @pytest.fixture
@@ -175,12 +160,12 @@ def proxy(redis) -> Iterator[TcpProxy]:
 
 
 @pytest.fixture(scope="module")
-def reader(system, proxy) -> HttpClient:
+def reader(shared_system, proxy) -> HttpClient:
     """Of an API that reaches Redis through the proxy."""
-    url = urlsplit(system.settings["REDIS_URL"])
+    url = urlsplit(shared_system.settings["REDIS_URL"])
     credentials = url.netloc.rpartition("@")[0]
     url = url._replace(netloc=f"{credentials}@{proxy.address}")
-    return system.start_api(workers=1, REDIS_URL=url.geturl()).client
+    return shared_system.start_api(workers=1, REDIS_URL=url.geturl()).client
 
 
 @pytest.mark.parametrize("cargo", ["Ice", "Ice-while-the-generation-is-evicted"])

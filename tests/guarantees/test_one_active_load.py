@@ -2,41 +2,26 @@
 the same moment, and of whichever process."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
 from threading import Barrier
 
-import pytest
 from sqlalchemy import select
 
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import Assignment, AssignmentStatus, Load, LoadEvent, LoadStatus
 from tests.support.http import Reply
-from tests.support.system import Api, System
+from tests.support.system import Api
 from tests.support.worker import WAIT_SECONDS
 
-PROCESSES = 3
 RIVALS = 50
 CLOSERS = 20
 CROSSING = 5
 """So many drivers try for so many loads, every one for every one."""
 ROUNDS = 6
-
-
-@pytest.fixture(scope="module")
-def system(postgresql, redis, tmp_path_factory, pytestconfig) -> Iterator[System]:
-    folder = tmp_path_factory.mktemp("one-active-load")
-    compiled = pytestconfig.cache.mkdir("compiled")
-    with System(postgresql.settings | redis.settings, folder, compiled) as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def api(system) -> Api:
-    return system.start_whole_api(PROCESSES)
 
 
 def at_once(api: Api, calls: Sequence[Callable]) -> list:
@@ -51,7 +36,7 @@ def at_once(api: Api, calls: Sequence[Callable]) -> list:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         answers = list(pool.map(run, calls))
-    assert clients.count(0) < PROCESSES - 1, "one process alone proves little"
+    assert clients.count(0) < len(clients) - 1, "one process alone proves little"
     return answers
 
 
@@ -101,7 +86,7 @@ def test_an_assignment_is_closed_once(api):
     assert len(timeline) == 3, "made, assigned, closed"
 
 
-def test_crossing_pairs_end_in_no_deadlock_and_never_break_the_rule(system, api):
+def test_crossing_pairs_end_in_no_deadlock_and_never_break_the_rule(shared_system, api):
     drivers = [api.client.make_driver(f"CROSSING-{number}") for number in range(CROSSING)]
     loads = [api.client.make_load() for _ in range(CROSSING)]
 
@@ -122,7 +107,7 @@ def test_crossing_pairs_end_in_no_deadlock_and_never_break_the_rule(system, api)
     assert set(statuses) == {("assign", 201), ("assign", 409), ("close", 200), ("close", 409)}
     assert statuses.total() > len(pairs) * ROUNDS
 
-    with system.app.app_context():
+    with shared_system.app.app_context():
         assert_rule_holds()
         assert_rule_held_at_all_times({driver["id"] for driver in drivers})
         db.session.remove()
