@@ -32,7 +32,7 @@ lint: ## Check style, and that the pinned requirements are in step
 
 audit: ## Look for known vulnerabilities in what is installed; asks PyPI
 	@scripts/venv.sh requirements-dev.txt
-	@.venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements-embedded.txt
+	@.venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
 
 format: ## Format the code
 	@scripts/venv.sh requirements-dev.txt

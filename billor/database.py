@@ -159,7 +159,7 @@ def describe_database_error(error: SQLAlchemyError) -> str:
     cause = getattr(error, "orig", None) or error
     diagnosis = getattr(cause, "diag", None)
     where = "".join(traceback.format_tb(error.__traceback__))
-    what = diagnosis and (diagnosis.sqlstate, diagnosis.constraint_name, diagnosis.message_primary)
+    what = diagnosis and (diagnosis.sqlstate, diagnosis.table_name, diagnosis.constraint_name)
     return f"{type(cause).__name__} {what or ''}\n{where}"
 
 

@@ -7,19 +7,20 @@ import uuid
 from contextlib import suppress
 
 from gunicorn import util
-from gunicorn.http.errors import InvalidHeader, InvalidHeaderName, InvalidRequestLine
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from billor.middleware import SECURITY_HEADERS
 from billor.problems import http_problem
 
-QUOTING = (InvalidHeader, InvalidHeaderName, InvalidRequestLine)
 REQUEST_SECONDS = 30
-"""How long a request may take from its first byte to the last of its answer."""
+"""How long a request may keep a thread: while it is awaited, read, and answered."""
+LINGER_SECONDS = 1
+"""How long a client may take to close its side once it was answered."""
 
 
 class BillorWorker(ThreadWorker):
-    """Cuts off clients that are too slow, so that they cannot hold all threads; and when told to
+    """Cuts off clients that are too slow, so that none holds a thread for ever; and when told to
     stop, still serves who is waiting to be accepted."""
 
     def init_process(self) -> None:
@@ -29,14 +30,23 @@ class BillorWorker(ThreadWorker):
     def handle(self, conn):
         self._deadlines[conn] = time.monotonic() + REQUEST_SECONDS
         try:
-            return super().handle(conn)
+            keeps_open = super().handle(conn)
         finally:
             del self._deadlines[conn]
+        if keeps_open is False:
+            _linger(conn.sock)
+        return keeps_open
 
-    def handle_error(self, req, client, addr, exc):
-        # Its line of the log would quote a header that is not one, and that may be a token.
-        if isinstance(exc, QUOTING):
-            exc = type(exc)("not shown")
+    def _keepalive_after(self, conn, keepalive: bool) -> bool:
+        # What comes after an answer and is no request ends the connection; there is no second
+        # answer to the first request.
+        with suppress(ParseException):
+            return super()._keepalive_after(conn, keepalive)
+        return False
+
+    def handle_error(self, req, client, addr, exc) -> None:
+        if isinstance(exc, ParseException):
+            _unquote(exc)
         super().handle_error(req, client, addr, exc)
 
     def notify(self) -> None:
@@ -61,6 +71,25 @@ class BillorWorker(ThreadWorker):
             listener.close()
 
 
+def _linger(sock: socket.socket) -> None:
+    """Give the client time to read its answer and to leave, as `close_graceful` does, but not in
+    the thread that serves all others."""
+    deadline = time.monotonic() + LINGER_SECONDS
+    with suppress(OSError):  # it has left
+        sock.shutdown(socket.SHUT_WR)
+        while (remaining := deadline - time.monotonic()) > 0:
+            sock.settimeout(remaining)
+            if not sock.recv(4096):
+                return
+
+
+def _unquote(error: ParseException) -> None:
+    """Leave of a parser's error only its name, since what it quotes may be a token or a
+    password."""
+    kind = type(error)
+    error.__class__ = type(kind.__name__, (kind,), {"__str__": lambda _: kind.__name__})
+
+
 def _write_problem(sock: socket.socket, status: int, _reason: str, _message: str) -> None:
     """Answer what gunicorn itself refuses, and the app never sees, as the app answers errors."""
     problem = http_problem(status)
@@ -74,4 +103,6 @@ def _write_problem(sock: socket.socket, status: int, _reason: str, _message: str
     util.write_nonblock(sock, f"HTTP/1.1 {problem.status}\r\n{head}\r\n".encode() + problem.data)
 
 
-util.write_error = _write_problem  # gunicorn has no setting for it
+# gunicorn has no settings for these.
+util.write_error = _write_problem
+util.close_graceful = util.close  # after `_linger`

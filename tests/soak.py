@@ -1,7 +1,8 @@
 """`make soak`: everything at work for a while, with faults at random, and then the count.
 
-Nothing may be lost, nothing doubled, and no request answered with an error of ours; 503 is right
-while PostgreSQL is away, and no answer at all while the process that had the request is killed.
+Nothing may be lost, nothing doubled, no rule broken, and no request answered with 500. 503 is right
+while PostgreSQL is away, and no answer at all when the process that had the request was killed:
+these are counted, and for the reader to judge.
 """
 
 import argparse
@@ -33,12 +34,12 @@ class Soak:
     def __init__(self, folder: Path, chance: random.Random):
         self._chance = chance
         self._stack = ExitStack()
-        self.postgresql = start_postgresql(folder / "postgresql")
-        self.redis = Service(services.redis(folder / "redis"), folder)
         emulator = services.pubsub_emulator()
         if emulator is None:
             sys.exit("billor: `make soak` needs Google's Pub/Sub emulator.")
-        self.pubsub = Service(emulator, folder)
+        self.postgresql = self._stopped_at_the_end(start_postgresql(folder / "postgresql"))
+        self.redis = self._stopped_at_the_end(Service(services.redis(folder / "redis"), folder))
+        self.pubsub = self._stopped_at_the_end(Service(emulator, folder))
         settings = self.postgresql.settings | self.redis.settings | self.pubsub.settings
         (folder / "system").mkdir()
         self.system = self._stack.enter_context(
@@ -47,6 +48,8 @@ class Soak:
         self.api = self.system.start_api()
         self.workers = [self.system.supervise_worker() for _ in range(2)]
         self.injected: Counter[str] = Counter()
+        self.stop_statuses: Counter[int] = Counter()
+        """Of workers that were told to stop; -15 is one that had only just begun to start."""
 
     def run(self, seconds: float) -> list[Dispatcher]:
         """Inject one fault after the other while dispatchers work; return the dispatchers."""
@@ -68,8 +71,10 @@ class Soak:
     def close(self) -> None:
         """Stop everything."""
         self._stack.close()
-        for service in (self.pubsub, self.redis, self.postgresql):
-            service.stop()
+
+    def _stopped_at_the_end(self, service: Service) -> Service:
+        self._stack.callback(service.stop)
+        return service
 
     def _faults(self) -> dict[str, Callable[[], None]]:
         return {
@@ -102,6 +107,7 @@ class Soak:
         ended = len(worker.statuses)
         worker.terminate()
         wait_until(lambda: len(worker.statuses) > ended)
+        self.stop_statuses[worker.statuses[ended]] += 1
 
     def _kill_api_process(self) -> None:
         if children := self.api.children():
@@ -175,8 +181,14 @@ documents found   {len(recorded)}, {"all" if settled else "NOT all"} within \
 {time.monotonic() - started:.0f} s after the last fault
 lost              {len(lost)}
 doubled or wrong  {len(surplus)}
-dead letters      {len(system.dead_letters())}""")
-    good = not lost and not surplus and not system.dead_letters() and set(errors) <= {503}
+dead letters      {len(system.dead_letters())}
+stopped workers   {dict(soak.stop_statuses)} (exit status: how many)""")
+    good = (
+        settled
+        and not (lost or surplus or system.dead_letters())
+        and set(errors) <= {503}
+        and set(soak.stop_statuses) <= {0, -15}
+    )
     if not good:
         Path("soak.log").write_text(system.logs)
         print("What our processes printed is in soak.log.")

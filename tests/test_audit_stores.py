@@ -23,6 +23,7 @@ import couchdb as client
 import pytest
 from couchdb.http import ResourceNotFound
 
+from billor.audit import sqlite as sqlite_store
 from billor.audit.sqlite import SCHEMA, SqliteStore
 from billor.audit.store import (
     AuditDocument,
@@ -389,6 +390,33 @@ def test_dead_letters_of_ten_megabytes_are_kept(store):
     assert letters_of(store) == [letter]
 
 
+def test_a_document_that_somebody_deleted_is_missing_and_may_be_saved_again(
+    couch_place, couch_store
+):
+    document = make_document()
+    couch_store.save([document])
+    couch_place.couchdb.delete(couch_place.couchdb[document["_id"]])
+    assert couch_store.missing([document["_id"]]) == {document["_id"]}
+    assert outcome(couch_store.save([document])) == ([document], [])
+    assert couch_store.missing([document["_id"]]) == set()
+
+
+def test_dead_letters_of_an_earlier_version_are_still_there(couch_place, couch_store):
+    letter = make_letter(b"\xff\x00")
+    couch_place.dead_letters.save(
+        {
+            "_id": "2026-01-31T00:00:00+00:00-1",
+            "data": "/wA=",
+            "attributes": letter.attributes,
+            "reason": letter.reason,
+            "receivedAt": letter.received_at.isoformat(),
+        }
+    )
+    (buried,) = couch_store.dead_letters()
+    assert (buried.size, buried.reason) == (2, letter.reason)
+    assert couch_store.dead_letter_data(buried.id) == letter.data
+
+
 def test_an_index_that_somebody_added_is_no_dead_letter(couch_place, couch_store):
     couch_store.bury(make_letter())
     couch_place.dead_letters.save({"_id": "_design/by-reason", "language": "query"})
@@ -648,6 +676,19 @@ def test_what_another_process_locks_can_be_read_and_is_written_later(
         assert store.dead_letters() == []
     OPERATIONS[operation](store)
     assert len(store.find(EVERYTHING, MANY) + store.dead_letters()) == 2
+
+
+def test_two_processes_may_upgrade_a_file_at_once(tmp_path, monkeypatch):
+    """The second finds the first one's work done when it gets its turn."""
+    store, letter = SqliteStore(tmp_path / "audit.sqlite3"), make_letter()
+    store.bury(letter)
+    versions = [1]  # what the second one saw before its turn
+    read = sqlite_store._version
+    monkeypatch.setattr(
+        sqlite_store, "_version", lambda file: versions.pop() if versions else read(file)
+    )
+    assert [buried.id for buried in store.dead_letters()] == [letter.id]
+    assert versions == []
 
 
 def test_a_file_of_an_earlier_version_keeps_its_dead_letters(tmp_path):

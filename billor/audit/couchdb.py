@@ -81,7 +81,7 @@ class CouchStore:
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         rows = self._run(lambda: list(self._database(self._name).view("_all_docs", keys=list(ids))))
-        return {row.key for row in rows if row.error}
+        return {row.key for row in rows if row.error or row.value.get("deleted")}
 
     def find(
         self, wanted: AuditFilter, limit: int, after: Position | None = None
@@ -128,7 +128,7 @@ class CouchStore:
         letters = [
             BuriedLetter(
                 row.id,
-                row.doc["_attachments"][ATTACHMENT]["length"],
+                _size(row.doc),
                 row.doc["attributes"],
                 row.doc["reason"],
                 datetime.fromisoformat(row.doc["receivedAt"]),
@@ -139,7 +139,7 @@ class CouchStore:
         return sorted(letters, key=lambda letter: (letter.received_at, letter.id))
 
     def dead_letter_data(self, id_: str) -> bytes:
-        return self._run(lambda: _attachment(self._dead_letters_database(), id_))
+        return self._run(lambda: _data(self._dead_letters_database(), id_))
 
     def remove_dead_letter(self, id_: str) -> None:
         self._run(lambda: _remove(self._dead_letters_database(), id_))
@@ -242,7 +242,16 @@ def _add(database: couchdb.Database, document: dict) -> None:
         database.save(document)
 
 
-def _attachment(database: couchdb.Database, id_: str) -> bytes:
+def _size(letter: dict) -> int:
+    if "data" in letter:  # as earlier versions kept it
+        return len(base64.b64decode(letter["data"]))
+    return letter["_attachments"][ATTACHMENT]["length"]
+
+
+def _data(database: couchdb.Database, id_: str) -> bytes:
+    letter = database[id_]
+    if "data" in letter:
+        return base64.b64decode(letter["data"])
     _, _, content = database.resource.get([id_, ATTACHMENT])
     return content.read() if content else b""  # the client has no content for an empty body
 

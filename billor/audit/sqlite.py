@@ -178,16 +178,14 @@ class SqliteStore:
         # process is making the file; then the next call does it.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
-        while (version := _version(connection)) < VERSION:
-            try:
-                connection.executescript(
-                    f"BEGIN IMMEDIATE; {UPGRADES[version]} PRAGMA user_version = {VERSION}; COMMIT;"
-                )
-            except sqlite3.OperationalError:
-                # Another process did it while we waited for our turn.
-                connection.rollback()
-                if _version(connection) == version:
-                    raise
+        if _version(connection) == VERSION:
+            return
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            # Another process may have done it while we waited for our turn.
+            for statement in UPGRADES.get(_version(connection), "").split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _version(connection: sqlite3.Connection) -> int:

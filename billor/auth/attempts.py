@@ -26,11 +26,13 @@ def counted_attempt(address: str) -> Iterator[None]:
     """Count the login in this block as failed if it ends in `AuthenticationFailed`.
 
     It counts from the start, before a password is looked at, so that many at once cannot slip
-    through, and is taken back at any other end. Raises `TooManyAttempts` past the limit.
+    through, and is taken back at any other end. Raises `TooManyAttempts` when failures and logins
+    in progress are past the limit.
     """
     address = address[: FailedLogin.address.type.length]
     failures, remaining = _count(address)
     if failures > MAX_FAILURES:
+        _take_back(address)
         retry_after = max(1, math.ceil(remaining))
         raise TooManyAttempts(
             "too_many_attempts",

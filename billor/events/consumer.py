@@ -85,14 +85,14 @@ class Consumer:
                 self._bury(message, f"could not be read: {type(error).__name__}")
         if documents:
             saved = self._store.save(documents)
+            for document in saved.new:
+                if document["type"] == AUDIT_TYPES[EventType.LOAD_ASSIGNED]:
+                    self._tell_driver(document)
             for document, message in zip(documents, messages, strict=True):
                 for refused, reason in saved.refused:
                     if refused == document:
                         self._bury(message, reason)
                         break
-            for document in saved.new:
-                if document["type"] == AUDIT_TYPES[EventType.LOAD_ASSIGNED]:
-                    self._tell_driver(document)
 
     def _bury(self, message: Message, reason: str) -> None:
         self._store.bury(DeadLetter(message.data, message.attributes, reason))

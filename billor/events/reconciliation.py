@@ -26,25 +26,32 @@ BATCH_SIZE = 1000
 GRACE_SECONDS = 300
 """How old a publication must be before a missing document counts as lost, not as on its way."""
 EVERY_SECONDS = 60
+AGAIN_SECONDS = 1
+"""How soon to look again after a failure while a new subscription may have cost events."""
 
 
 class Reconciler:
     """Needs an application context around every call."""
 
-    def __init__(self, store: AuditStore, bus: Bus):
+    def __init__(self, store: AuditStore, bus: Bus, *, subscription_is_new: bool):
+        """With a new subscription, what was published before it cannot be on its way any more."""
         self._store = store
         self._bus = bus
+        self._grace_seconds = 0 if subscription_is_new else GRACE_SECONDS
 
     def run(self, stop: Event) -> None:
         """Look for lost events now and then until `stop` is set."""
         while not stop.is_set():
             try:
-                if return_unrecorded(self._store, GRACE_SECONDS):
+                if return_unrecorded(self._store, self._grace_seconds, stop):
                     self._prepare_bus()
             except (StoreUnavailable, Unavailable, SQLAlchemyError) as error:
-                # Relay and consumer tell of outages; this can wait for the next time.
+                # Relay and consumer tell of outages; this can wait.
                 logger.debug("Not reconciled: %s", error)
-            stop.wait(EVERY_SECONDS)
+                stop.wait(EVERY_SECONDS if self._grace_seconds else AGAIN_SECONDS)
+            else:
+                self._grace_seconds = GRACE_SECONDS
+                stop.wait(EVERY_SECONDS)
 
     def _prepare_bus(self) -> None:
         """Have what is published again arrive: our subscription may be to a deleted topic."""
@@ -54,10 +61,10 @@ class Reconciler:
             logger.warning("The event bus cannot be prepared: %s", error)
 
 
-def return_unrecorded(store: AuditStore, grace_seconds: float) -> int:
+def return_unrecorded(store: AuditStore, grace_seconds: float, stop: Event) -> int:
     """Confirm events that have their document, and put those back into the outbox that have none
     so long after they were published; return how many the latter are. Without a grace, what
-    relays are just publishing is waited for.
+    relays are just publishing is waited for. Ends early once `stop` is set.
 
     Raises `StoreUnavailable`, `Unavailable`. What was done before that stays done.
     """
@@ -65,7 +72,7 @@ def return_unrecorded(store: AuditStore, grace_seconds: float) -> int:
         _wait_for_relays()
     returned = 0
     published_before = _now() - timedelta(seconds=grace_seconds)
-    while ids := _unconfirmed_ids(published_before):
+    while not stop.is_set() and (ids := _unconfirmed_ids(published_before)):
         missing = store.missing(ids)
         with transaction():
             _update(set(ids) - missing, recorded_at=func.now())
@@ -77,12 +84,17 @@ def return_unrecorded(store: AuditStore, grace_seconds: float) -> int:
 
 
 def _wait_for_relays() -> None:
-    """Wait for what relays have published but not marked yet: they hold its rows' locks."""
-    unpublished = select(LoadEvent.id).where(LoadEvent.published_at.is_(None))
+    """Wait for what relays have published but not marked yet: they hold its rows' locks. They take
+    the oldest rows first."""
+    oldest = (
+        select(LoadEvent.id)
+        .where(LoadEvent.published_at.is_(None))
+        .order_by(LoadEvent.created_at)
+        .limit(BATCH_SIZE)
+        .with_for_update(key_share=True)
+    )
     with transaction():
-        db.session.execute(
-            select(func.count()).select_from(unpublished.with_for_update(key_share=True).subquery())
-        )
+        db.session.execute(select(func.count()).select_from(oldest.subquery()))
 
 
 def _now() -> datetime:

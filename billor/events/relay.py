@@ -54,6 +54,7 @@ class Relay:
                 database.end()
                 if not stop.is_set():
                     bus.begin_or_go_on(error, stop)
+                if not stop.is_set():
                     self._prepare_topic()
             else:
                 database.end()

@@ -19,7 +19,7 @@ from billor.events.bus import Bus, connect_bus
 from billor.events.consumer import Consumer
 from billor.events.notifications import notify_driver
 from billor.events.outage import Outage
-from billor.events.reconciliation import Reconciler, return_unrecorded
+from billor.events.reconciliation import Reconciler
 from billor.events.relay import Relay
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,10 @@ class Worker:
             consumer = Consumer(self._store, notify_driver)
             threads |= self._start("consumer", consumer.run)
             self._bus.subscribe(consumer.deliver, self._fail)
-            threads |= self._start("reconciler", Reconciler(self._store, self._bus).run)
+            reconciler = Reconciler(
+                self._store, self._bus, subscription_is_new=self._subscription_is_new
+            )
+            threads |= self._start("reconciler", reconciler.run)
         if "relay" in self._roles:
             threads |= self._start("relay", Relay(self._bus).run)
         self._beat()
@@ -82,9 +85,6 @@ class Worker:
     def _prepare_bus(self) -> None:
         # Once the subscription is there it does not count as new any more: hence the memory.
         self._subscription_is_new |= self._bus.prepare()
-        if self._subscription_is_new:
-            with self._app.app_context():
-                return_unrecorded(self._store, grace_seconds=0)
 
     def _wait_for(self, service: str, prepare: Callable[[], object]) -> bool:
         """Try until it works; False if told to stop before."""

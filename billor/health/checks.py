@@ -18,9 +18,9 @@ DEPENDENCIES = ("postgresql", "redis", "events", "audit")
 OUTBOX_LATE_SECONDS = 10
 """An event that waits longer than this to be published means that the bus or the worker is away."""
 REMEMBERED_SECONDS = 0.5
-PATIENCE_SECONDS = 3
-"""How long a request waits for what another one finds out. Only a PostgreSQL that hangs takes
-longer than this."""
+BELIEVED_SECONDS = 10
+"""How long what was found is told to those who come while it is being found out again. A
+PostgreSQL that hangs may keep the one who asks for longer."""
 
 
 class State(StrEnum):
@@ -46,8 +46,9 @@ def check_dependencies() -> dict[str, State]:
     since anybody may ask us. Pub/Sub and the worker are judged by what they should have taken
     from the outbox, since this process does not talk to them."""
     findings: _Findings = current_app.extensions["health"]
-    if not findings.lock.acquire(timeout=PATIENCE_SECONDS):
-        return dict.fromkeys(DEPENDENCIES, State.AWAY)  # the other one found out nothing so far
+    if not findings.lock.acquire(blocking=False):
+        is_known = time.monotonic() < findings.until + BELIEVED_SECONDS
+        return findings.states if is_known else dict.fromkeys(DEPENDENCIES, State.AWAY)
     try:
         if time.monotonic() > findings.until:
             findings.states = _ask_all()

@@ -12,6 +12,8 @@ from argon2 import PasswordHasher, extract_parameters
 from billor.auth import passwords
 from billor.auth.attempts import counted_attempt
 from billor.errors import AuthenticationFailed
+from billor.extensions import db
+from billor.models import FailedLogin
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, dead_address
@@ -99,7 +101,7 @@ def without_redis(settings, client):
     ("api", "address"), [("client", "192.0.2.1"), ("without_redis", "192.0.2.2")]
 )
 def test_the_21st_failed_login_from_an_address_is_refused_and_successes_never_count(
-    request, client, api, address
+    request, app, client, api, address
 ):
     api = request.getfixturevalue(api)
     for attempt in range(FAILURES_A_MINUTE):
@@ -112,6 +114,9 @@ def test_the_21st_failed_login_from_an_address_is_refused_and_successes_never_co
         assert_problem(refused, 429, "too_many_attempts")
         assert 1 < int(refused.headers["Retry-After"]) <= 60
     assert log_in(api, address="192.0.2.3").status_code == 200
+    with app.app_context():
+        known = db.session.get(FailedLogin, address)
+        assert known.failures == FAILURES_A_MINUTE, "what was refused is no failed login"
 
 
 def fail_often(app, address):

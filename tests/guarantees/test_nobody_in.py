@@ -480,7 +480,7 @@ SLOW_REQUESTS = {  # how they begin, and what they go on with, a byte now and th
 }
 
 
-def test_slow_clients_are_cut_off_and_never_hold_all_threads(system_without_bus):
+def test_slow_clients_are_cut_off_and_hold_no_thread_for_long(system_without_bus):
     system = system_without_bus
     (system.folder / "impatient.py").write_text(IMPATIENT)
     api = system.start_api(
@@ -497,6 +497,37 @@ def test_slow_clients_are_cut_off_and_never_hold_all_threads(system_without_bus)
         assert system.connect(api.client.port).get("/healthz").status == 200
         assert all(one.result() for one in slow)
     assert "Traceback" not in api.output
+
+
+def test_clients_that_never_leave_keep_nobody_waiting(system_without_bus):
+    """Each would hold up the thread that serves all connections for two seconds."""
+    api = system_without_bus.start_api(workers=1)
+    answered = b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        staying = []
+        for request in [answered, b"nonsense\r\n\r\n"] * 6:
+            address = ("127.0.0.1", api.client.port)
+            staying.append(stack.enter_context(socket.create_connection(address, WAIT_SECONDS)))
+            staying[-1].sendall(request)
+        started = time.monotonic()
+        for connection in staying:
+            assert connection.recv(12).startswith(b"HTTP/1.1")
+        assert system_without_bus.connect(api.client.port).get("/healthz").status == 200
+        assert time.monotonic() - started < 8
+
+
+def test_a_body_that_nobody_reads_is_not_quoted_and_answered_once(system_without_bus):
+    api = system_without_bus.start_api(workers=1)
+    request = (
+        b"POST /users HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b'{"password": "hidden-password"}\r\n\r\n'
+    )
+    with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
+        connection.sendall(request)
+        answers = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert answers.startswith(b"HTTP/1.1 401 ")
+    assert answers.count(b"HTTP/1.1") == 1
+    assert "hidden-password" not in api.output
 
 
 def is_cut_off(connection: socket.socket, more: bytes) -> bool:

@@ -86,6 +86,7 @@ class Database:
 
     def __init__(self):
         self.documents: dict[str, dict] = {}
+        self.deleted: set[str] = set()
         self.attachments: dict[tuple[str, str], bytes] = {}
 
     def put(self, document: dict) -> dict:
@@ -107,6 +108,7 @@ class Database:
         if self.documents[name]["_rev"] != revision:
             raise Refusal(409, *CONFLICT)
         del self.documents[name]
+        self.deleted.add(name)
         return {"ok": True, "id": name, "rev": revision}
 
     def all_docs(self) -> list[dict]:
@@ -141,7 +143,10 @@ class Database:
         """Those of the rows that a query's options ask for."""
         total = len(rows)
         if keys is not None:
-            found = {row["key"]: row for row in rows}
+            found = {
+                name: {"id": name, "key": name, "value": {"rev": "2-…", "deleted": True}}
+                for name in self.deleted
+            } | {row["key"]: row for row in rows}
             rows = [dict(found.get(key, {"key": key, "error": "not_found"})) for key in keys]
         first, last = (endkey, startkey) if descending else (startkey, endkey)
         if ... not in (first, last) and order(first) > order(last):
@@ -154,7 +159,8 @@ class Database:
         rows = (rows[::-1] if descending else rows)[skip:][:limit]
         if include_docs:
             rows = [
-                row if "error" in row else row | {"doc": self.documents[row["id"]]} for row in rows
+                row if "error" in row else row | {"doc": self.documents.get(row["id"])}
+                for row in rows
             ]
         return Answer.of(200, {"total_rows": total, "offset": skip, "rows": rows}, chunked=True)
 

@@ -183,6 +183,19 @@ def test_only_a_new_assignment_is_told_to_its_driver(consumer, notified, deliver
     assert [document["_id"] for document in notified] == [assigned.attributes["id"]]
 
 
+def test_a_driver_is_told_though_a_neighbour_cannot_be_buried(
+    consumer, store, notified, deliveries
+):
+    first = event_message()
+    consumer.record(deliveries(first))
+    assigned = event_message(type="load.assigned", payload=DRIVER_AND_LOAD)
+    taken = event_message(id=first.attributes["id"], loadId=8)
+    store.dead_letters_away = True
+    with pytest.raises(StoreUnavailable):
+        consumer.record(deliveries(assigned, taken))
+    assert [document["_id"] for document in notified] == [assigned.attributes["id"]]
+
+
 def test_a_driver_who_cannot_be_told_stops_nothing(store, deliveries, journal):
     def fail(_document):
         raise KeyError("driver")

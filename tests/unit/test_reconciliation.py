@@ -51,14 +51,14 @@ def unpublished():
 def test_only_published_events_without_a_document_go_back(store, events, monkeypatch, batch_size):
     monkeypatch.setattr(reconciliation, "BATCH_SIZE", batch_size)
     record(store, events[:2] + events[5:6])
-    assert return_unrecorded(store, NO_GRACE) == 4
+    assert return_unrecorded(store, NO_GRACE, Event()) == 4
     assert unpublished() == {event.id for event in events[2:5] + events[6:]}
-    assert return_unrecorded(store, NO_GRACE) == 0
+    assert return_unrecorded(store, NO_GRACE, Event()) == 0
 
 
 def test_nothing_goes_back_when_everything_is_recorded(store, events):
     record(store, events)
-    assert return_unrecorded(store, NO_GRACE) == 0
+    assert return_unrecorded(store, NO_GRACE, Event()) == 0
     assert unpublished() == set()
 
 
@@ -74,7 +74,7 @@ def published_ago(event, **ago):
 def test_what_may_still_be_on_its_way_is_left_alone(store, events):
     published_ago(events[3], minutes=6)
     published_ago(events[4], minutes=4)
-    assert return_unrecorded(store, grace_seconds=300) == 1
+    assert return_unrecorded(store, 300, Event()) == 1
     assert unpublished() == {events[3].id}
 
 
@@ -88,11 +88,11 @@ def test_what_was_seen_to_be_recorded_is_not_asked_for_again(store, events):
 
     watched = WatchedStore(store._path)
     record(watched, events[:5])
-    return_unrecorded(watched, NO_GRACE)
+    return_unrecorded(watched, NO_GRACE, Event())
     assert len(asked) == 7
     asked.clear()
     published_ago(events[6], hours=1)
-    return_unrecorded(watched, NO_GRACE)
+    return_unrecorded(watched, NO_GRACE, Event())
     assert asked == [str(events[6].id)]
 
 
@@ -109,10 +109,10 @@ def test_a_reconciler_looks_at_once_and_has_the_bus_prepared_when_something_was_
             self.set()
 
     bus = WatchedBus()
-    Reconciler(store, bus).run(OneRound())
+    Reconciler(store, bus, subscription_is_new=False).run(OneRound())
     assert bus.prepared == 0
     published_ago(events[0], hours=1)
-    Reconciler(store, bus).run(OneRound())
+    Reconciler(store, bus, subscription_is_new=False).run(OneRound())
     assert bus.prepared == 1
     assert unpublished() == {events[0].id}
 
@@ -129,7 +129,7 @@ def test_a_reconciler_survives_outages(store, events, tmp_path):
                 self.set()
 
     away = SqliteStore(tmp_path / "file" / "audit.sqlite3")
-    Reconciler(away, InProcessBus()).run(TwoRounds())
+    Reconciler(away, InProcessBus(), subscription_is_new=False).run(TwoRounds())
     assert rounds == [reconciliation.EVERY_SECONDS] * 2
     assert unpublished() == set()
 
@@ -137,7 +137,7 @@ def test_a_reconciler_survives_outages(store, events, tmp_path):
 def test_a_store_that_is_away_is_not_taken_for_an_empty_one(events, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable):
-        return_unrecorded(SqliteStore(tmp_path / "file" / "audit.sqlite3"), NO_GRACE)
+        return_unrecorded(SqliteStore(tmp_path / "file" / "audit.sqlite3"), NO_GRACE, Event())
     assert unpublished() == set()
 
 
@@ -163,7 +163,7 @@ def test_what_a_relay_is_publishing_meanwhile_is_waited_for(app, store, events):
 
         def reconcile():
             with app.app_context():
-                return return_unrecorded(store, NO_GRACE)
+                return return_unrecorded(store, NO_GRACE, Event())
 
         reconciling = pool.submit(reconcile)
         # Its first statement waits for the relay's lock: PostgreSQL says so.
@@ -173,3 +173,38 @@ def test_what_a_relay_is_publishing_meanwhile_is_waited_for(app, store, events):
         relaying.result(10)
         assert reconciling.result(10) == 1
     assert unpublished() == {events[0].id}
+
+
+def test_with_a_new_subscription_nothing_is_waited_for_until_it_has_worked_once(
+    store, events, tmp_path
+):
+    class FailingStore(SqliteStore):
+        failures = 0
+
+        def missing(self, ids):
+            if not self.failures:
+                self.failures += 1
+                raise StoreUnavailable("away")
+            return super().missing(ids)
+
+    class ThreeRounds(Event):
+        def wait(self, timeout=None):
+            waits.append(timeout)
+            if len(waits) == 2:
+                with transaction():
+                    db.session.execute(update(LoadEvent).values(published_at=func.now()))
+            if len(waits) == 3:
+                self.set()
+
+    waits = []
+    failing = FailingStore(tmp_path / "audit.sqlite3")
+    Reconciler(failing, InProcessBus(), subscription_is_new=True).run(ThreeRounds())
+    assert waits == [reconciliation.AGAIN_SECONDS, *[reconciliation.EVERY_SECONDS] * 2]
+    assert unpublished() == set(), "what was published since may be on its way"
+
+
+def test_a_reconciliation_that_is_told_to_stop_ends(store, events):
+    stop = Event()
+    stop.set()
+    assert return_unrecorded(store, NO_GRACE, stop) == 0
+    assert unpublished() == set()
