@@ -33,24 +33,25 @@ AGAIN_SECONDS = 1
 class Reconciler:
     """Needs an application context around every call."""
 
-    def __init__(self, store: AuditStore, bus: Bus, *, subscription_is_new: bool):
-        """With a new subscription, what was published before it cannot be on its way any more."""
+    def __init__(self, store: AuditStore, bus: Bus, subscribed_at: datetime | None):
+        """What was published before we subscribed anew cannot be on its way any more."""
         self._store = store
         self._bus = bus
-        self._grace_seconds = 0 if subscription_is_new else GRACE_SECONDS
+        self._subscribed_at = subscribed_at
 
     def run(self, stop: Event) -> None:
         """Look for lost events now and then until `stop` is set."""
         while not stop.is_set():
             try:
-                if return_unrecorded(self._store, self._grace_seconds, stop):
+                before = self._subscribed_at or _now() - timedelta(seconds=GRACE_SECONDS)
+                if return_unrecorded(self._store, before, stop):
                     self._prepare_bus()
             except (StoreUnavailable, Unavailable, SQLAlchemyError) as error:
                 # Relay and consumer tell of outages; this can wait.
                 logger.debug("Not reconciled: %s", error)
-                stop.wait(EVERY_SECONDS if self._grace_seconds else AGAIN_SECONDS)
+                stop.wait(AGAIN_SECONDS if self._subscribed_at else EVERY_SECONDS)
             else:
-                self._grace_seconds = GRACE_SECONDS
+                self._subscribed_at = None
                 stop.wait(EVERY_SECONDS)
 
     def _prepare_bus(self) -> None:
@@ -61,17 +62,13 @@ class Reconciler:
             logger.warning("The event bus cannot be prepared: %s", error)
 
 
-def return_unrecorded(store: AuditStore, grace_seconds: float, stop: Event) -> int:
-    """Confirm events that have their document, and put those back into the outbox that have none
-    so long after they were published; return how many the latter are. Without a grace, what
-    relays are just publishing is waited for. Ends early once `stop` is set.
+def return_unrecorded(store: AuditStore, published_before: datetime, stop: Event) -> int:
+    """Of the events published before then, confirm those that have their document, and put the
+    others back into the outbox; return how many these are. Ends early once `stop` is set.
 
     Raises `StoreUnavailable`, `Unavailable`. What was done before that stays done.
     """
-    if not grace_seconds:
-        _wait_for_relays()
     returned = 0
-    published_before = _now() - timedelta(seconds=grace_seconds)
     while not stop.is_set() and (ids := _unconfirmed_ids(published_before)):
         missing = store.missing(ids)
         with transaction():
@@ -83,9 +80,9 @@ def return_unrecorded(store: AuditStore, grace_seconds: float, stop: Event) -> i
     return returned
 
 
-def _wait_for_relays() -> None:
-    """Wait for what relays have published but not marked yet: they hold its rows' locks. They take
-    the oldest rows first."""
+def settled_now() -> datetime:
+    """The time on PostgreSQL's clock, once relays have marked what they were just publishing: they
+    hold its rows' locks, and take the oldest rows first. Raises `Unavailable`."""
     oldest = (
         select(LoadEvent.id)
         .where(LoadEvent.published_at.is_(None))
@@ -95,6 +92,7 @@ def _wait_for_relays() -> None:
     )
     with transaction():
         db.session.execute(select(func.count()).select_from(oldest.subquery()))
+    return _now()
 
 
 def _now() -> datetime:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from threading import Event, Thread
 
 from flask import Flask
@@ -19,7 +20,7 @@ from billor.events.bus import Bus, connect_bus
 from billor.events.consumer import Consumer
 from billor.events.notifications import notify_driver
 from billor.events.outage import Outage
-from billor.events.reconciliation import Reconciler
+from billor.events.reconciliation import Reconciler, settled_now
 from billor.events.relay import Relay
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Worker:
         self._done = Event()
         self._failed = False
         self._subscription_is_new = False
+        self._subscribed_at: datetime | None = None
 
     def stop(self) -> None:
         """Have `run` finish what is in hand and return."""
@@ -57,9 +59,7 @@ class Worker:
             consumer = Consumer(self._store, notify_driver)
             threads |= self._start("consumer", consumer.run)
             self._bus.subscribe(consumer.deliver, self._fail)
-            reconciler = Reconciler(
-                self._store, self._bus, subscription_is_new=self._subscription_is_new
-            )
+            reconciler = Reconciler(self._store, self._bus, self._subscribed_at)
             threads |= self._start("reconciler", reconciler.run)
         if "relay" in self._roles:
             threads |= self._start("relay", Relay(self._bus).run)
@@ -85,6 +85,9 @@ class Worker:
     def _prepare_bus(self) -> None:
         # Once the subscription is there it does not count as new any more: hence the memory.
         self._subscription_is_new |= self._bus.prepare()
+        if self._subscription_is_new:
+            with self._app.app_context():
+                self._subscribed_at = settled_now()
 
     def _wait_for(self, service: str, prepare: Callable[[], object]) -> bool:
         """Try until it works; False if told to stop before."""

@@ -13,12 +13,11 @@ from billor.database import transaction
 from billor.events import reconciliation
 from billor.events.event import to_audit_document, to_message
 from billor.events.inprocess import InProcessBus
-from billor.events.reconciliation import Reconciler, return_unrecorded
+from billor.events.reconciliation import Reconciler, return_unrecorded, settled_now
 from billor.extensions import db
 from billor.loads.service import create_load
 from billor.models import LoadEvent
 
-NO_GRACE = 0
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -51,14 +50,14 @@ def unpublished():
 def test_only_published_events_without_a_document_go_back(store, events, monkeypatch, batch_size):
     monkeypatch.setattr(reconciliation, "BATCH_SIZE", batch_size)
     record(store, events[:2] + events[5:6])
-    assert return_unrecorded(store, NO_GRACE, Event()) == 4
+    assert return_unrecorded(store, settled_now(), Event()) == 4
     assert unpublished() == {event.id for event in events[2:5] + events[6:]}
-    assert return_unrecorded(store, NO_GRACE, Event()) == 0
+    assert return_unrecorded(store, settled_now(), Event()) == 0
 
 
 def test_nothing_goes_back_when_everything_is_recorded(store, events):
     record(store, events)
-    assert return_unrecorded(store, NO_GRACE, Event()) == 0
+    assert return_unrecorded(store, settled_now(), Event()) == 0
     assert unpublished() == set()
 
 
@@ -74,7 +73,7 @@ def published_ago(event, **ago):
 def test_what_may_still_be_on_its_way_is_left_alone(store, events):
     published_ago(events[3], minutes=6)
     published_ago(events[4], minutes=4)
-    assert return_unrecorded(store, 300, Event()) == 1
+    assert return_unrecorded(store, settled_now() - timedelta(minutes=5), Event()) == 1
     assert unpublished() == {events[3].id}
 
 
@@ -88,11 +87,11 @@ def test_what_was_seen_to_be_recorded_is_not_asked_for_again(store, events):
 
     watched = WatchedStore(store._path)
     record(watched, events[:5])
-    return_unrecorded(watched, NO_GRACE, Event())
+    return_unrecorded(watched, settled_now(), Event())
     assert len(asked) == 7
     asked.clear()
     published_ago(events[6], hours=1)
-    return_unrecorded(watched, NO_GRACE, Event())
+    return_unrecorded(watched, settled_now(), Event())
     assert asked == [str(events[6].id)]
 
 
@@ -109,10 +108,10 @@ def test_a_reconciler_looks_at_once_and_has_the_bus_prepared_when_something_was_
             self.set()
 
     bus = WatchedBus()
-    Reconciler(store, bus, subscription_is_new=False).run(OneRound())
+    Reconciler(store, bus, None).run(OneRound())
     assert bus.prepared == 0
     published_ago(events[0], hours=1)
-    Reconciler(store, bus, subscription_is_new=False).run(OneRound())
+    Reconciler(store, bus, None).run(OneRound())
     assert bus.prepared == 1
     assert unpublished() == {events[0].id}
 
@@ -129,7 +128,7 @@ def test_a_reconciler_survives_outages(store, events, tmp_path):
                 self.set()
 
     away = SqliteStore(tmp_path / "file" / "audit.sqlite3")
-    Reconciler(away, InProcessBus(), subscription_is_new=False).run(TwoRounds())
+    Reconciler(away, InProcessBus(), None).run(TwoRounds())
     assert rounds == [reconciliation.EVERY_SECONDS] * 2
     assert unpublished() == set()
 
@@ -137,7 +136,7 @@ def test_a_reconciler_survives_outages(store, events, tmp_path):
 def test_a_store_that_is_away_is_not_taken_for_an_empty_one(events, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable):
-        return_unrecorded(SqliteStore(tmp_path / "file" / "audit.sqlite3"), NO_GRACE, Event())
+        return_unrecorded(SqliteStore(tmp_path / "file" / "audit.sqlite3"), settled_now(), Event())
     assert unpublished() == set()
 
 
@@ -163,7 +162,7 @@ def test_what_a_relay_is_publishing_meanwhile_is_waited_for(app, store, events):
 
         def reconcile():
             with app.app_context():
-                return return_unrecorded(store, NO_GRACE, Event())
+                return return_unrecorded(store, settled_now(), Event())
 
         reconciling = pool.submit(reconcile)
         # Its first statement waits for the relay's lock: PostgreSQL says so.
@@ -190,21 +189,30 @@ def test_with_a_new_subscription_nothing_is_waited_for_until_it_has_worked_once(
     class ThreeRounds(Event):
         def wait(self, timeout=None):
             waits.append(timeout)
+            if len(waits) == 1:
+                create_load("Origin", "Destination", "Cargo")
             if len(waits) == 2:
-                with transaction():
-                    db.session.execute(update(LoadEvent).values(published_at=func.now()))
+                returned.append(unpublished())
             if len(waits) == 3:
                 self.set()
+            with transaction():
+                db.session.execute(
+                    update(LoadEvent)
+                    .where(LoadEvent.published_at.is_(None))
+                    .values(published_at=func.now())
+                )
 
+    returned = []
     waits = []
     failing = FailingStore(tmp_path / "audit.sqlite3")
-    Reconciler(failing, InProcessBus(), subscription_is_new=True).run(ThreeRounds())
+    Reconciler(failing, InProcessBus(), settled_now()).run(ThreeRounds())
     assert waits == [reconciliation.AGAIN_SECONDS, *[reconciliation.EVERY_SECONDS] * 2]
-    assert unpublished() == set(), "what was published since may be on its way"
+    assert returned == [{event.id for event in events}], "the rest may be on its way"
+    assert unpublished() == set()
 
 
 def test_a_reconciliation_that_is_told_to_stop_ends(store, events):
     stop = Event()
     stop.set()
-    assert return_unrecorded(store, NO_GRACE, stop) == 0
+    assert return_unrecorded(store, settled_now(), stop) == 0
     assert unpublished() == set()
