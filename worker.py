@@ -1,8 +1,14 @@
 """The background worker: `python worker.py`, or only one half: `… relay`, `… consumer`."""
 
+import logging
+import os
 import sys
 
 from billor.events.worker import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # Not sys.exit, which waits for the threads of Google's client, and those for a bus that hangs.
+    os._exit(status)

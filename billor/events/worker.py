@@ -30,7 +30,8 @@ HEARTBEAT_FILE = "worker.alive"
 """In BILLOR_HOME; touched every `BEAT_SECONDS`."""
 BEAT_SECONDS = 10
 STOP_SECONDS = 8
-"""How long the work in hand may take to finish once told to stop."""
+"""How long the work in hand may take to finish once told to stop, and the bus to be closed."""
+LEAST_CLOSE_SECONDS = 1
 
 
 class Worker:
@@ -136,7 +137,10 @@ class Worker:
         ]
         if unfinished:
             logger.error("Not finished in time: %s", ", ".join(unfinished))
-        self._bus.close()
+        # In a thread, since a bus that hangs may take as long as it likes over its farewell.
+        closing = Thread(target=self._bus.close, name="closing", daemon=True)
+        closing.start()
+        closing.join(max(LEAST_CLOSE_SECONDS, deadline - time.monotonic()))
         self._store.close()
         logger.info("Worker stopped")
         return 1 if self._failed or unfinished else 0
