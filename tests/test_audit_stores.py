@@ -691,6 +691,14 @@ def test_two_processes_may_upgrade_a_file_at_once(tmp_path, monkeypatch):
     assert versions == []
 
 
+def test_a_file_of_a_later_version_is_not_taken_back(tmp_path):
+    SqliteStore(tmp_path / "audit.sqlite3").prepare()
+    with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
+        file.execute("PRAGMA user_version = 99")
+        SqliteStore(tmp_path / "audit.sqlite3").prepare()
+        assert file.execute("PRAGMA user_version").fetchone() == (99,)
+
+
 def test_a_file_of_an_earlier_version_keeps_its_dead_letters(tmp_path):
     with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
         file.executescript(SCHEMA)

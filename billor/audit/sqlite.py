@@ -178,7 +178,7 @@ class SqliteStore:
         # process is making the file; then the next call does it.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
-        if _version(connection) == VERSION:
+        if _version(connection) >= VERSION:
             return
         with connection:
             connection.execute("BEGIN IMMEDIATE")
