@@ -198,6 +198,17 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_recorded_twice(
     assert len(recorded()) == len(types) + 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there can a signal be sent to a thread")
+def test_a_signal_that_reaches_another_thread_stops_it_too(client, start, unpublished):
+    """The kernel chooses the thread; Python's handlers run in the first one alone."""
+    client.make_load()
+    with start() as worker:
+        wait_until(lambda: not unpublished())
+        worker.send_to_a_thread(signal.SIGTERM)
+        wait_until(lambda: "Worker stopping" in worker.output, seconds=3)
+        assert worker.wait() == 0
+
+
 def test_relay_and_consumer_may_be_two_processes(
     client, start, pubsub_settings, recorded, unpublished
 ):

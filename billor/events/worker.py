@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime
 from threading import Event, Thread
@@ -29,7 +30,8 @@ ROLES = ("relay", "consumer")
 HEARTBEAT_FILE = "worker.alive"
 """In BILLOR_HOME; touched every `BEAT_SECONDS`."""
 BEAT_SECONDS = 10
-STOP_SECONDS = 8
+SIGNAL_SECONDS = 0.5
+STOP_SECONDS = 7
 """How long the work in hand may take to finish once told to stop, and the bus to be closed."""
 LEAST_CLOSE_SECONDS = 1
 
@@ -157,9 +159,14 @@ def main(argv: list[str] | None = None) -> int:
         print(f"billor: {error}", file=sys.stderr)
         return 1
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        # In a thread: what the handler interrupts may hold the lock that stopping needs.
-        signal.signal(signal_number, lambda *_: Thread(target=worker.stop).start())
-    return worker.run()
+        signal.signal(signal_number, lambda *_: worker.stop())
+    # The work is another thread's: this one has to wake up often, since the kernel may hand a
+    # signal to any thread, while Python runs its handler only here.
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(worker.run)
+        while not work.done():
+            wait([work], timeout=SIGNAL_SECONDS)
+    return work.result()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ from typing import Any
 
 import flask_migrate
 import psutil
+import pytest
 from flask import Flask
 from flask_jwt_extended import create_access_token
 from redis import Redis
@@ -125,8 +126,13 @@ class Process:
         self._process.wait()
 
     def wait(self, seconds: float = STOP_SECONDS) -> int:
-        """The exit status."""
-        return self._process.wait(seconds)
+        """The exit status. One that takes longer is ended, and what each thread was at is told."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.send(signal.SIGABRT)  # faulthandler writes the stacks
+            self._process.wait()
+            pytest.fail(f"Still running after {seconds} s:\n{self.output}")
 
     def terminate(self) -> int:
         """Ask it to end; return the exit status."""
@@ -325,7 +331,11 @@ class System:
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         environment = python_environment({**self.settings, **more}, self._compiled)
-        return environment | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+        return environment | {
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
+        }
 
     @staticmethod
     def _empty() -> None:

@@ -1,5 +1,6 @@
 """Waiting with a deadline, and workers: in a thread of this process, and as real processes."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
+import psutil
 from flask import Flask
 from sqlalchemy import text
 
@@ -76,6 +78,12 @@ class WorkerProcess:
 
     def send(self, signal_number: signal.Signals) -> None:
         self._process.send_signal(signal_number)
+
+    def send_to_a_thread(self, signal_number: signal.Signals) -> None:
+        """Send it to a thread other than the first."""
+        pid = self._process.pid
+        thread = next(t.id for t in psutil.Process(pid).threads() if t.id != pid)
+        assert ctypes.CDLL(None).tgkill(pid, thread, signal_number) == 0
 
     def wait(self, seconds: float = STOP_SECONDS) -> int:
         """The exit status."""
