@@ -84,6 +84,19 @@ def position(document: AuditDocument) -> tuple[str, str]:
     return document["timestamp"], document["_id"]
 
 
+def matching(documents: Sequence[AuditDocument], wanted: AuditFilter) -> list[AuditDocument]:
+    """What a store that holds these documents must find."""
+    return [
+        document
+        for document in newest_first(documents)
+        if wanted.load_id in (None, document["loadId"])
+        and wanted.driver_id in (None, document["driverId"])
+        and wanted.type in (None, document["type"])
+        and (wanted.since is None or document["timestamp"] >= wanted.since)
+        and (wanted.until is None or document["timestamp"] < wanted.until)
+    ]
+
+
 def outcome(saved: Saved) -> tuple[list, list]:
     return list(saved.new), [refusal.document for refusal in saved.refused]
 
@@ -282,24 +295,36 @@ def test_documents_of_one_batch_have_each_their_own_fate(store):
     assert store.find(EVERYTHING, MANY) == newest_first(stored + new)
 
 
-@pytest.mark.parametrize(
+every_filter = pytest.mark.parametrize(
     ("load_id", "driver_id", "type_"), [*product((None, 1), (None, 2), (None, "LOAD_CREATED"))]
 )
-def test_documents_are_found_by_any_combination_of_filters(store, load_id, driver_id, type_):
-    fields = product((1, 2), (1, 2, None), ("ASSIGNED", "LOAD_CREATED"))
+# Neighbours are a microsecond apart, or months.
+TIMES = [
+    "2025-12-31T23:59:59.999999Z",
+    "2026-01-01T00:00:00.000000Z",
+    "2026-10-01T00:00:00.000009Z",
+    "2026-10-01T00:00:00.000010Z",
+]
+BOUNDS = [None, "0001-01-01T00:00:00.000000Z", *TIMES, "2026-10-01T00:00:00.000011Z"]
+PLACES_TO_START_AND_END = [
+    *product((None, moment(1)), (None, moment(9)), (None, (moment(5), str(uuid.UUID(int=5)))))
+]
+"""Values of `since`, `until` and `after`."""
+
+
+@every_filter
+def test_documents_are_found_by_any_combination_of_filters_and_times(
+    store, load_id, driver_id, type_
+):
+    fields = product((1, 2), (1, 2, None), ("ASSIGNED", "LOAD_CREATED"), TIMES)
     documents = [
-        make_document(n, loadId=load, driverId=driver, type=name)
-        for n, (load, driver, name) in enumerate(fields)
+        make_document(n, loadId=load, driverId=driver, type=name, timestamp=time)
+        for n, (load, driver, name, time) in enumerate(fields)
     ]
     store.save(documents)
-    expected = [
-        document
-        for document in newest_first(documents)
-        if load_id in (None, document["loadId"])
-        and driver_id in (None, document["driverId"])
-        and type_ in (None, document["type"])
-    ]
-    assert store.find(AuditFilter(load_id, driver_id, type_), MANY) == expected
+    for since, until in product(BOUNDS, BOUNDS):
+        wanted = AuditFilter(load_id, driver_id, type_, since, until)
+        assert store.find(wanted, MANY) == matching(documents, wanted), (since, until)
 
 
 def test_the_newest_come_first_and_ids_break_ties(store):
@@ -310,11 +335,22 @@ def test_the_newest_come_first_and_ids_break_ties(store):
     assert store.find(EVERYTHING, 4) == newest_first(documents)[:4]
 
 
-@pytest.mark.parametrize("wanted", [EVERYTHING, AuditFilter(load_id=1)], ids=["all", "filtered"])
-def test_paging_gives_each_document_once_also_while_newer_ones_arrive(store, wanted):
-    limit = 7
-    documents = [make_document(n, timestamp=moment(n // 5), loadId=n % 2 + 1) for n in range(90)]
+@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        EVERYTHING,
+        AuditFilter(load_id=1),
+        AuditFilter(since=moment(2), until=moment(6)),
+        AuditFilter(load_id=1, since=moment(2)),
+        AuditFilter(load_id=1, until=moment(6)),
+    ],
+    ids=["all", "filtered", "range", "filtered from", "filtered to"],
+)
+def test_paging_gives_each_document_once_also_while_newer_ones_arrive(store, wanted, limit):
+    documents = [make_document(n, timestamp=moment(n // 3), loadId=n % 2 + 1) for n in range(24)]
     store.save(documents)
+    expected = matching(documents, wanted)
     seen, after = [], None
     for newer in range(MANY, MANY + len(documents)):  # no more pages than documents
         page = store.find(wanted, limit, after)
@@ -322,8 +358,13 @@ def test_paging_gives_each_document_once_also_while_newer_ones_arrive(store, wan
         if len(page) < limit:
             break
         after = position(page[-1])
-        store.save([make_document(newer, loadId=1)])
-    assert seen == [d for d in newest_first(documents) if wanted.load_id in (None, d["loadId"])]
+        store.save(  # the newest of the range, and the newest of all
+            [
+                make_document(newer, loadId=1, timestamp=expected[0]["timestamp"]),
+                make_document(newer + MANY, loadId=1),
+            ]
+        )
+    assert seen == expected
 
 
 def test_a_position_need_not_be_that_of_a_document_that_matches(store):
@@ -332,6 +373,11 @@ def test_a_position_need_not_be_that_of_a_document_that_matches(store):
     found = store.find(AuditFilter(load_id=1), MANY, position(documents[4]))
     assert found == [documents[3], documents[1]]
     assert store.find(EVERYTHING, 2, (moment(3), "")) == [documents[2], documents[1]]
+    for number, expected in ((5, [3, 2]), (4, [3, 2]), (3, [2]), (2, []), (1, []), (0, [])):
+        found = store.find(
+            AuditFilter(since=moment(2), until=moment(4)), MANY, position(documents[number])
+        )
+        assert found == [documents[n] for n in expected], number
 
 
 def test_an_empty_store_finds_nothing(store):
@@ -567,6 +613,19 @@ def test_preparing_replaces_an_older_view(couch_place, couch_store):
     assert couch_store.find(EVERYTHING, MANY) == [make_document()]
 
 
+@every_filter
+def test_a_page_takes_one_request_for_no_more_rows_than_it_needs(
+    couch, couch_store, load_id, driver_id, type_
+):
+    documents = [make_document(n, loadId=1, driverId=2, type="LOAD_CREATED") for n in range(30)]
+    couch_store.save(documents)
+    for since, until, after in PLACES_TO_START_AND_END:
+        couch.view_sizes.clear()
+        couch_store.find(AuditFilter(load_id, driver_id, type_, since, until), 3, after)
+        (rows,) = couch.view_sizes
+        assert rows <= 3 + 1
+
+
 def test_a_large_error_page_does_not_mix_up_later_answers(couch, couch_store):
     documents = [make_document(n, loadId=n) for n in (1, 2)]
     couch_store.save(documents)
@@ -627,6 +686,43 @@ def unusable_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
             file.parent.mkdir()
             file.write_bytes(b"not a database " * 1000)
     return file
+
+
+@pytest.fixture
+def sqlite_statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is sent to SQLite, the values written out."""
+    statements: list[str] = []
+
+    def connect(*args, connect=sqlite3.connect, **options) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr("billor.audit.sqlite.sqlite3.connect", connect)
+    return statements
+
+
+@every_filter
+def test_a_page_is_one_range_of_the_index_of_the_filter_that_fits_the_fewest(
+    sqlite_statements, tmp_path, load_id, driver_id, type_
+):
+    filters = {"load_id": load_id, "driver_id": driver_id, "type": type_}
+    narrowest = next((column for column, value in filters.items() if value), "time")
+    index = f"audit_by_{narrowest.removesuffix('_id')}"
+    for since, until, after in PLACES_TO_START_AND_END:
+        bounds = [
+            *([f"{narrowest}=?"] if any(filters.values()) else []),
+            *(["timestamp>?"] if since else []),
+            *(["(timestamp,id)<(?,?)"] if until or after else []),
+        ]
+        expected = f"SEARCH audit USING INDEX {index} ({' AND '.join(bounds)})"
+        sqlite_statements.clear()
+        store = SqliteStore(tmp_path / "audit.sqlite3")
+        store.find(AuditFilter(load_id, driver_id, type_, since, until), 3, after)
+        (search,) = (sent for sent in sqlite_statements if sent.startswith("SELECT document"))
+        with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
+            plan = [step[-1] for step in file.execute(f"EXPLAIN QUERY PLAN {search}")]
+        assert plan == [expected if bounds else f"SCAN audit USING INDEX {index}"]
 
 
 def test_a_missing_folder_is_made(tmp_path: Path):

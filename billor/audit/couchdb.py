@@ -89,19 +89,22 @@ class CouchStore:
         values = (wanted.load_id, wanted.driver_id, wanted.type)
         filters = sum(1 << i for i, value in enumerate(values) if value is not None)
         prefix = [filters, *(value for value in values if value is not None)]
+        start = wanted.start(after)
+        if start and wanted.since and start < (wanted.since,):
+            return []  # CouchDB refuses a range that ends before it starts
         return self._run(
             lambda: [
                 _without_revision(row.doc)
                 for row in self._database(self._name).view(
                     "audit/by_filters",
-                    startkey=[*prefix, *(after or (AFTER_ALL_TEXTS,))],
-                    endkey=prefix,
+                    startkey=[*prefix, *(start or (AFTER_ALL_TEXTS,))],
+                    endkey=[*prefix, wanted.since] if wanted.since else prefix,
                     descending=True,
                     # The position's own document, if it is there and matches, is one too many.
-                    limit=limit + bool(after),
+                    limit=limit + bool(start),
                     include_docs=True,
                 )
-                if after is None or row.key[-2:] != list(after)
+                if start is None or row.key[-2:] != list(start)
             ][:limit]
         )
 

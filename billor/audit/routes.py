@@ -2,9 +2,10 @@
 
 from flask import Response, json
 
-from billor.api import PAGE_HEADERS, Blueprint
+from billor.api import Blueprint
 from billor.audit import service
 from billor.audit.schemas import AuditDocumentSchema, AuditQuery
+from billor.openapi import PAGE_HEADERS
 from billor.pagination import page_headers
 
 blueprint = Blueprint("audit", __name__, url_prefix="/audit", description="What happened to loads.")
@@ -13,7 +14,7 @@ blueprint = Blueprint("audit", __name__, url_prefix="/audit", description="What 
 @blueprint.route("")
 @blueprint.arguments(AuditQuery, location="query")
 @blueprint.response(200, AuditDocumentSchema(many=True), headers=PAGE_HEADERS)
-@blueprint.problems(503)
+@blueprint.problems("audit_unavailable")
 def list_audit_documents(query):
     """List audit documents, newest first, as the worker wrote them."""
     page = service.find_documents(**query)

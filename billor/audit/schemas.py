@@ -1,10 +1,10 @@
 """Wire schemas of the audit trail."""
 
-from marshmallow import fields, validate
+from marshmallow import fields, validate, validates_schema
 
 from billor.events.event import AUDIT_TYPES
-from billor.pagination import PageQuery
-from billor.schemas import QueryInteger, Timestamp, WireSchema
+from billor.pagination import Cursor, PageQuery
+from billor.schemas import QueryInteger, Timestamp, WireSchema, check_range, wire_time
 
 TYPES = list(AUDIT_TYPES.values())
 
@@ -22,7 +22,33 @@ class AuditDocumentSchema(WireSchema):
     request_id = fields.String(allow_none=True)
 
 
+class DocumentTime(Timestamp):
+    """A time, read into the text that a document's timestamp would be."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        return wire_time(super()._deserialize(value, attr, data, **kwargs))
+
+
 class AuditQuery(PageQuery):
-    load_id = QueryInteger()
-    driver_id = QueryInteger()
-    type = fields.String(validate=validate.OneOf(TYPES, error="Must be one of: {choices}."))
+    load_id = QueryInteger(metadata={"description": "Only what happened to this load."})
+    driver_id = QueryInteger(metadata={"description": "Only what this driver had a part in."})
+    type = fields.String(
+        validate=validate.OneOf(TYPES, error="Must be one of: {choices}."),
+        metadata={"description": "Only events of this type."},
+    )
+    since = DocumentTime(
+        data_key="from",
+        metadata={"description": "Only what happened at this time or later; RFC 3339, any offset."},
+    )
+    until = DocumentTime(
+        data_key="to",
+        metadata={
+            "description": "Only what happened before this time, which must be later than `from`. "
+            "Ranges of which one ends where the other begins share nothing and miss nothing."
+        },
+    )
+    cursor = Cursor(DocumentTime(), fields.String())
+
+    @validates_schema
+    def _check_range(self, data, **_):
+        check_range(self, data, "since", "until")

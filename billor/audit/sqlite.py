@@ -109,20 +109,13 @@ class SqliteStore:
     def find(
         self, wanted: AuditFilter, limit: int, after: Position | None = None
     ) -> list[AuditDocument]:
-        conditions = {
-            "load_id = ?": wanted.load_id,
-            "driver_id = ?": wanted.driver_id,
-            "type = ?": wanted.type,
-        }
-        conditions = {text: value for text, value in conditions.items() if value is not None}
-        values = list(conditions.values())
-        where = " AND ".join([*conditions, "(timestamp, id) < (?, ?)"] if after else conditions)
+        where, values = _conditions(wanted, after)
         query = (
-            f"SELECT document FROM audit {'WHERE ' + where if where else ''} "  # noqa: S608 - of constants
+            f"SELECT document FROM audit WHERE {where} "  # noqa: S608 - of constants
             "ORDER BY timestamp DESC, id DESC LIMIT ?"
         )
         with self._open() as connection:
-            rows = connection.execute(query, [*values, *(after or ()), limit]).fetchall()
+            rows = connection.execute(query, [*values, limit]).fetchall()
         return [json.loads(document) for (document,) in rows]
 
     def bury(self, letter: DeadLetter) -> None:
@@ -186,6 +179,25 @@ class SqliteStore:
             for statement in UPGRADES.get(_version(connection), "").split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, list]:
+    """What a document must fulfil to be found, and the values in it."""
+    # The one with the fewest documents first.
+    filters = {"load_id": wanted.load_id, "driver_id": wanted.driver_id, "type": wanted.type}
+    given = {column: value for column, value in filters.items() if value is not None}
+    # The first one's index is to be read. The plus sign keeps SQLite from another's, such as
+    # that of a type that half of all documents have.
+    conditions = [f"{'+' if i else ''}{column} = ?" for i, column in enumerate(given)]
+    values = list(given.values())
+    if wanted.since:
+        conditions.append("timestamp >= ?")
+        values.append(wanted.since)
+    # One condition for `until` and `after`: of two upper bounds an index would use only one.
+    if start := wanted.start(after):
+        conditions.append("(timestamp, id) < (?, ?)")
+        values += start
+    return " AND ".join(conditions) or "TRUE", values
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -61,17 +61,25 @@ class BuriedLetter:
     received_at: datetime
 
 
+Position = tuple[str, str]
+"""A document's place in the order of all: its timestamp and its id."""
+
+
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which documents to find; None matches all."""
+    """Which documents to find; None matches all. Of the range of time `since` is part and `until`
+    is not; both have the form of the documents' timestamps."""
 
     load_id: int | None = None
     driver_id: int | None = None
     type: str | None = None
+    since: str | None = None
+    until: str | None = None
 
-
-Position = tuple[str, str]
-"""A document's place in the order of all: its timestamp and its id."""
+    def start(self, after: Position | None) -> Position | None:
+        """The position after which documents match, if they must come `after` that one, too."""
+        before_until = self.until and (self.until, "")  # no id is less than the empty text
+        return min(filter(None, (after, before_until)), default=None)
 
 
 class AuditStore(Protocol):

@@ -1,11 +1,13 @@
 """GET /audit over documents put into the store by hand."""
 
 import uuid
-from itertools import chain
+from itertools import chain, pairwise
+from urllib.parse import urlencode
 
 import pytest
 
 from billor.audit.sqlite import SqliteStore
+from billor.pagination import encode_cursor
 from tests.support.answers import assert_problem, pages
 from tests.support.apps import client_with_token
 
@@ -69,6 +71,70 @@ def test_documents_are_filtered_by_load_driver_and_type(client, put):
         assert client.get(f"/audit?{query}").json == expected, query
 
 
+def test_a_range_of_time_holds_its_first_moment_and_not_its_last(client, put):
+    first, second, third = stored = [
+        document(timestamp=f"2026-01-02T03:04:05.00000{number}Z") for number in (1, 2, 3)
+    ]
+    put(*stored)
+    for range_, expected in (
+        ({"from": "2026-01-02T03:04:05.000002Z"}, [third, second]),
+        ({"to": "2026-01-02T03:04:05.000002Z"}, [first]),
+        ({"from": "2026-01-02T04:04:05.000002+01:00"}, [third, second]),
+        ({"to": "2026-01-01T21:34:05.000003-05:30"}, [second, first]),
+        ({"from": "2026-01-02T03:04:05.000002Z", "to": "2026-01-01T22:04:06-05:00"}, stored[:0:-1]),
+        ({"from": "2026-01-02T03:04:05Z", "to": "2026-01-02T03:04:05.000001Z"}, []),
+        ({"from": "2026-01-02T03:04:05.000003Z", "to": "2026-01-02T03:04:06Z"}, [third]),
+        ({"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59.999999Z"}, stored[::-1]),
+    ):
+        assert client.get("/audit", query_string=range_).json == expected, range_
+
+
+def test_ranges_that_meet_share_nothing_and_miss_nothing(client, put):
+    put(*(document(second=number // 2) for number in range(12)))
+    moments = [f"2026-01-02T05:04:0{second}+02:00" for second in (0, 2, 3, 5, 6)]
+    parts = [
+        client.get("/audit", query_string={"from": start, "to": end}).json
+        for start, end in pairwise(moments)
+    ]
+    assert list(chain(*reversed(parts))) == client.get("/audit").json
+
+
+@pytest.mark.parametrize("name", ["from", "to"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "yesterday",
+        "1767323045",
+        "2026-01-02",
+        "2026-01-02T03:04:05",  # where?
+        "2026-01-02T03:04:05 01:00",  # what is sent if a plus sign is not written %2B
+        "2026-02-30T00:00:00Z",
+        "2026-01-02T03:04:05+25:00",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-00:01",
+        "2026-01-02T03:04:05Z\x00",
+        "2026-01-02T03:04:05🚚",
+        "2026-01-02🚚03:04:05Z",
+        "2" * 100_000,
+    ],
+)
+def test_what_is_no_time_is_refused(client, name, value):
+    answer = client.get("/audit", query_string={name: value})
+    problem = assert_problem(answer, 422, "validation_failed")
+    assert list(problem["errors"]) == [name]
+
+
+@pytest.mark.parametrize(
+    "end", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:04.999999Z", "2026-01-02T04:03:00+01:00"]
+)
+def test_a_range_that_ends_before_it_starts_is_refused(client, end):
+    answer = client.get("/audit", query_string={"from": "2026-01-02T03:04:05Z", "to": end})
+    problem = assert_problem(answer, 422, "validation_failed")
+    assert problem["errors"] == {"to": ["Must be later than `from`."]}
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -99,6 +165,38 @@ def test_pages_hold_everything_once_though_times_are_equal_and_more_comes_in(cli
             put(document(second=59))
         assert list(chain(*got))[-len(everything) :] == everything
         assert all(len(page) == limit for page in got[:-1])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_pages_keep_to_the_range_of_time_while_more_comes_in(client, put, limit):
+    put(*(document(second=number // 3, load_id=number % 2 + 1) for number in range(24)))
+    range_ = {"from": "2026-01-02T04:04:02+01:00", "to": "2026-01-02T03:04:06Z", "loadId": 1}
+    everything = client.get("/audit", query_string=range_).json
+    assert [stored["timestamp"][-9:-8] for stored in everything] == list("544322")
+    got = []
+    for page in pages(client, f"/audit?{urlencode(range_ | {'limit': limit})}"):
+        got.append(page)
+        put(document(timestamp="2026-01-02T03:04:05.999999Z"), document(second=6))
+    assert list(chain(*got)) == everything
+    assert all(len(page) == limit for page in got[:-1])
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        [5],
+        ["2026-01-02T03:04:05.000000Z"],
+        ["2026-01-02T03:04:05.000000Z", 5],
+        ["yesterday", str(uuid.UUID(int=5))],
+        ["2026-01-02T03:04:05.000000Z", str(uuid.UUID(int=5)), "more"],
+    ],
+)
+def test_a_signed_cursor_of_another_form_is_refused(app, client, position):
+    with app.test_request_context("/audit"):
+        cursor = encode_cursor(position)
+    answer = client.get("/audit", query_string={"cursor": cursor})
+    problem = assert_problem(answer, 422, "validation_failed")
+    assert list(problem["errors"]) == ["cursor"]
 
 
 def test_only_the_token_is_checked_in_postgresql(client, put, statements):

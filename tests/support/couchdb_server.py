@@ -205,6 +205,8 @@ class FakeCouchDB:
         self.databases: dict[str, Database] = {}
         self.batches: list[list[str]] = []
         """The ids of the documents of each `_bulk_docs` that came."""
+        self.view_sizes: list[int] = []
+        """How many rows each request for a view was answered with."""
         self._lock = Lock()
         self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
@@ -347,7 +349,9 @@ class FakeCouchDB:
                 return database.rows(database.all_docs(), str, **options, **content)
             case ["GET", "_design", design, "_view", view]:
                 _check_view(self._document(database, f"_design/{design}"), view)
-                return database.rows(database.by_filters(), collated, **options)
+                answer = database.rows(database.by_filters(), collated, **options)
+                self.view_sizes.append(len(json.loads(answer.body)["rows"]))
+                return answer
             case ["GET", name, attachment] if (name, attachment) in database.attachments:
                 return Answer(
                     200, database.attachments[name, attachment], "application/octet-stream"
