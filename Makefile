@@ -1,6 +1,6 @@
 # `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test soak lint audit format lock clean
+.PHONY: help run demo test soak lint openapi audit format lock clean
 
 PYTHON_BIN := .venv/bin/python
 MINUTES ?= 10
@@ -29,6 +29,11 @@ lint: ## Check style, and that the pinned requirements are in step
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
 	@scripts/lock.sh --check
+
+openapi: ## Write openapi.json, after a change of the API
+	@scripts/venv.sh requirements-dev.txt
+	@DATABASE_URL=postgresql://nobody@localhost/none JWT_SECRET_KEY=only-to-write-a-document-0123456789 \
+		$(PYTHON_BIN) -m flask openapi write openapi.json
 
 audit: ## Look for known vulnerabilities in what is installed; asks PyPI
 	@scripts/venv.sh requirements-dev.txt

@@ -7,6 +7,7 @@ from billor.api import IdConverter, make_api
 from billor.audit.store import connect_store
 from billor.auth.guard import init_guard
 from billor.cache import cache_config
+from billor.conditional import init_conditional
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
 from billor.extensions import cache, jwt, migrate
@@ -40,6 +41,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.converters["id"] = IdConverter
 
     init_middleware(app, config)
+    init_conditional(app)
     init_problems(app)
     init_guard(app)
 

@@ -1,22 +1,20 @@
 """flask-smorest, told to speak our contract: problem+json, strict bodies, bearer by default."""
 
-from flask import Request
+from collections.abc import Callable
+from functools import wraps
+
+from flask import Request, url_for
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter, ValidationError
 
-from billor.problems import CONTENT_TYPE, ProblemSchema
+from billor import idempotency, openapi
+from billor.problems import ProblemSchema
 from billor.schemas import MAX_ID
 
 API_VERSION = "1.0.0"
-PAGE_HEADERS = {
-    "Link": {
-        "description": 'The next page, as `<url>; rel="next"` (RFC 8288); absent on the last one.',
-        "schema": {"type": "string"},
-    }
-}
 
 
 class Parser(FlaskParser):
@@ -36,53 +34,105 @@ class Parser(FlaskParser):
 
 
 class Blueprint(SmorestBlueprint):
-    """A blueprint whose operations take their OpenAPI id from the function's name."""
+    """A blueprint whose operations take their OpenAPI id from the function's name, and document
+    the errors that all of their kind may answer with."""
 
     ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, *args, needs_database: bool = True, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._needs_database = needs_database
+        self._prepare_doc_cbks.append(self._complete_doc)
 
     def route(self, rule, **options):
         register = super().route(rule, **options)
 
         def decorate(view):
-            head, *tail = view.__name__.split("_")
-            operation_id = head + "".join(word.capitalize() for word in tail)
+            operation_id = _camel_case(view.__name__)
             return register(self.doc(operationId=operation_id)(view))
 
         return decorate
 
-    def problems(self, *statuses: int):
-        """Document that the operation may answer with these errors."""
+    def problems(self, *codes: str):
+        """Document that the operation may answer with these errors, besides those of its kind."""
+        return lambda view: _note(view, problems=codes)
 
-        def decorate(view):
-            for status in statuses:
-                view = self.alt_response(status, schema=ProblemSchema, content_type=CONTENT_TYPE)(
-                    view
-                )
-            return view
+    def idempotent(self, view):
+        """Take an Idempotency-Key."""
+        return _note(idempotency.idempotent(view), is_idempotent=True)
+
+    def created(self, schema, *, shown_by: str):
+        """Answer 201 with the new row that the view returns, and tell where it is: at the view
+        `shown_by`, named `get_…`, which takes its id."""
+        id_name = f"{shown_by.removeprefix('get_')}_id"
+
+        def decorate(view: Callable):
+            @wraps(view)
+            def locate(*args, **kwargs):
+                row = view(*args, **kwargs)
+                return row, {"Location": url_for(f".{shown_by}", **{id_name: row.id})}
+
+            respond = self.response(201, schema, headers={"Location": openapi.LOCATION})
+            link = openapi.link_to(_camel_case(shown_by), id_name)
+            return _note(respond(locate), link=link)
 
         return decorate
+
+    def _complete_doc(self, doc, doc_info, *, method, **_):
+        needs_token = doc_info.get("manual_doc", {}).get("security") != []
+        has_body = "requestBody" in doc or "requestBody" in doc_info.get("manual_doc", {})
+        codes = openapi.common_codes(
+            needs_token=needs_token,
+            has_body=has_body,
+            has_arguments=has_body or "parameters" in doc,
+            needs_database=self._needs_database,
+        )
+        if doc_info.get("is_idempotent"):
+            openapi.add_idempotency(doc)
+            codes |= openapi.IDEMPOTENCY_CODES
+        if method == "get" and needs_token:
+            openapi.add_etag(doc)
+        if method == "patch":
+            openapi.add_if_match(doc)
+            codes |= openapi.IF_MATCH_CODES
+        if "link" in doc_info:
+            doc["responses"][201]["links"] = doc_info["link"]
+        openapi.add_problems(doc, codes | set(doc_info.get("problems", ())))
+        return doc
+
+
+def _camel_case(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
+def _note(view, **notes):
+    """Keep something for `_complete_doc`."""
+    view._apidoc = getattr(view, "_apidoc", {}) | notes
+    return view
 
 
 class Api(SmorestApi):
     """The OpenAPI document and its blueprints."""
 
     ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation tells all that it may answer
 
     def _init_spec(self, **options):
         super()._init_spec(**options)
-        self.spec.components.security_scheme(
-            "bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-        )
+        openapi.add_components(self.spec, ProblemSchema)
 
     def _register_error_handlers(self):
         """Leave errors to `problems`."""
 
     def _register_responses(self):
-        super()._register_responses()
-        for response in self.spec.components.responses_lazy.values():
-            content = response.get("content", {})
-            if "application/json" in content:
-                content[CONTENT_TYPE] = content.pop("application/json")
+        """Leave responses to `openapi`: their names here depend on Python's version."""
+
+    def _register_etag_headers(self):
+        """Leave these to `openapi` too."""
+
+    def _register_pagination_header(self):
+        """Ours is `Link`."""
 
 
 class IdConverter(IntegerConverter):
@@ -104,12 +154,18 @@ def make_api() -> Api:
             "title": "Billor",
             "version": API_VERSION,
             "openapi_version": "3.1.0",
-            "info": {"description": "A driver has at most one active load at a time."},
+            "info": {"description": openapi.DESCRIPTION},
             "security": [{"bearer": []}],
         }
     )
     api.register_converter(
         IdConverter,
-        lambda converter: {"type": "integer", "format": "int64", "minimum": 1},
+        lambda converter: {
+            "type": "integer",
+            "format": "int64",
+            "minimum": 1,
+            "maximum": MAX_ID,
+            "example": 1,
+        },
     )
     return api

@@ -1,7 +1,7 @@
 """PostgreSQL: engine options, the transaction, and the one map from its errors to ours."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from typing import TypeVar
@@ -29,6 +29,9 @@ CONSTRAINT_CONFLICTS = {
     "uq_assignments_active_load": "load_already_assigned",
 }
 TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.QueryCanceled)
+
+AFTER_COMMIT = "after_commit"
+"""In the session's info while it is in a transaction: what to call then, each once."""
 
 Row = TypeVar("Row", bound=Base)
 
@@ -79,21 +82,39 @@ def _close_session(_error: BaseException | None) -> None:
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """Run the block's changes as one transaction: commit at its end, roll back if it raises.
+    """Run the block's changes as one transaction: commit at its end, roll back if it raises. One
+    inside another is part of that: it rolls back all of it, and leaves the commit to it.
 
     Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is away.
     """
-    session = db.session
-    callbacks = session.info["after_commit"] = []
+    info = db.session.info
+    if AFTER_COMMIT in info:
+        with _undone_by_errors():
+            yield
+            db.session.flush()
+        return
+    callbacks = info[AFTER_COMMIT] = {}
     committing = False
     try:
+        with _undone_by_errors():
+            yield
+            committing = True
+            db.session.commit()
+    except BaseException:
+        if committing:  # it may have been committed all the same, with the answer lost
+            _call_all(callbacks)
+        raise
+    finally:
+        info.pop(AFTER_COMMIT, None)
+    _call_all(callbacks)
+
+
+@contextmanager
+def _undone_by_errors() -> Iterator[None]:
+    try:
         yield
-        committing = True
-        session.commit()
     except SQLAlchemyError as error:
         roll_back()
-        if committing:  # it may have been committed all the same, with the answer lost
-            _call_once(callbacks)
         refusal = from_database_error(error)
         if refusal is None:
             raise
@@ -101,7 +122,6 @@ def transaction() -> Iterator[None]:
     except BaseException:
         roll_back()
         raise
-    _call_once(callbacks)
 
 
 def roll_back() -> None:
@@ -116,12 +136,23 @@ def roll_back() -> None:
 def after_commit(callback: Callable[[], None]) -> None:
     """Have `callback` called once after the transaction around the caller has committed, or may
     have."""
-    db.session.info["after_commit"].append(callback)
+    db.session.info[AFTER_COMMIT][callback] = None
 
 
-def _call_once(callbacks: list[Callable[[], None]]) -> None:
-    for callback in dict.fromkeys(callbacks):
+def _call_all(callbacks: Iterable[Callable[[], None]]) -> None:
+    for callback in callbacks:
         callback()
+
+
+@contextmanager
+def long_waits_refused_as(refusal: BillorError) -> Iterator[None]:
+    """Raise `refusal` if a statement of the block waits for another's lock for too long."""
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.orig, postgres.LockNotAvailable):
+            raise refusal from error
+        raise
 
 
 def get_or_not_found(model: type[Row], id_: int, lock: Lock | None = None) -> Row:
@@ -140,16 +171,16 @@ def get_or_not_found(model: type[Row], id_: int, lock: Lock | None = None) -> Ro
 def from_database_error(error: SQLAlchemyError) -> BillorError | None:
     """The refusal that a database error means to a caller, or None if it is our own mistake."""
     if isinstance(error, PoolTimeout):
-        return _busy()
+        return Unavailable("database_busy")
     if not isinstance(error, DBAPIError):
         return None
     if isinstance(error, IntegrityError):
         code = CONSTRAINT_CONFLICTS.get(error.orig.diag.constraint_name)
         return Conflict(code) if code else None
     if isinstance(error.orig, TRY_AGAIN):
-        return _busy()
+        return Unavailable("database_busy")
     if isinstance(error, OperationalError) or error.connection_invalidated:
-        return Unavailable("database_unavailable", "The database is away. Try again soon.")
+        return Unavailable("database_unavailable")
     return None
 
 
@@ -161,7 +192,3 @@ def describe_database_error(error: SQLAlchemyError) -> str:
     where = "".join(traceback.format_tb(error.__traceback__))
     what = diagnosis and (diagnosis.sqlstate, diagnosis.table_name, diagnosis.constraint_name)
     return f"{type(cause).__name__} {what or ''}\n{where}"
-
-
-def _busy() -> Unavailable:
-    return Unavailable("database_busy", "The database is busy. Try again in a moment.")

@@ -1,54 +1,124 @@
-"""What can go wrong in Billor's own terms. Knows no HTTP: `problems` gives each its status."""
+"""What can go wrong in Billor's own terms. Knows no HTTP: `problems` gives each kind its status."""
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 
 class BillorError(Exception):
     """Base of all refusals. `code` is stable and machine-readable, `detail` tells a person what
     to do, `extra` holds more facts for the answer, by their wire names."""
 
-    def __init__(self, code: str, detail: str, **extra):
-        super().__init__(detail)
+    CODES: ClassVar[Mapping[str, str]]
+    """Each code that this kind of refusal may have, with its detail."""
+    retry_after: int | None = None
+    """After how many seconds the same request may succeed, if that is known."""
+
+    def __init__(self, code: str, detail: str | None = None, **extra):
+        """`detail` is for those that are not the same each time."""
         self.code = code
-        self.detail = detail
+        self.detail = detail or self.CODES[code]
         self.extra = extra
+        super().__init__(self.detail)
 
 
 class NotFound(BillorError):
     """The thing a request names does not exist."""
 
+    CODES = {
+        "user_not_found": "There is no user with this id.",
+        "driver_not_found": "There is no driver with this id.",
+        "load_not_found": "There is no load with this id.",
+        "assignment_not_found": "There is no assignment with this id.",
+    }
+
     def __init__(self, thing: str, id_: int):
         super().__init__(f"{thing.lower()}_not_found", f"{thing} {id_} does not exist.")
 
 
-CONFLICTS = {
-    "email_taken": "Another user has this email address.",
-    "license_number_taken": "Another driver has this license number.",
-    "driver_already_assigned": "The driver has an active load. Complete or cancel that first.",
-    "load_already_assigned": "The load has a driver. Complete or cancel that assignment first.",
-    "load_not_open": "Only an OPEN load can be assigned.",
-    "driver_inactive": "Only an ACTIVE driver gets loads.",
-    "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed.",
-    "assignment_not_active": "The assignment was completed or cancelled before.",
-}
-
-
 class Conflict(BillorError):
-    """The request is well-formed, but the current state forbids it. `code` is in `CONFLICTS`."""
+    """The request is well-formed, but the current state forbids it."""
 
-    def __init__(self, code: str, **extra):
-        super().__init__(code, CONFLICTS[code], **extra)
+    CODES = {
+        "email_taken": "Another user has this email address.",
+        "license_number_taken": "Another driver has this license number.",
+        "driver_already_assigned": "The driver has an active load. Complete or cancel that first.",
+        "load_already_assigned": "The load has a driver. Complete or cancel that assignment first.",
+        "load_not_open": "Only an OPEN load can be assigned.",
+        "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
+        "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed.",
+        "assignment_not_active": "The assignment was completed or cancelled before.",
+    }
+
+
+class InProgress(BillorError):
+    """The same request is still being answered."""
+
+    CODES = {
+        "idempotency_key_in_use": "Another request with this Idempotency-Key is still being "
+        "answered. Send it again in a moment.",
+    }
+    retry_after = 1
+
+
+class Invalid(BillorError):
+    """Some fields are not acceptable."""
+
+    CODES = {"validation_failed": "Some fields are not acceptable. See `errors`."}
+
+    def __init__(self, errors: Mapping[str, list[str]]):
+        """`errors` has messages by the wire names of fields."""
+        super().__init__("validation_failed", errors=errors)
+
+
+class Refused(BillorError):
+    """The request cannot be what its sender wanted."""
+
+    CODES = {
+        "idempotency_key_reused": "This Idempotency-Key came with another request before. Make a "
+        "new key for each thing to be created.",
+        "import_refused": "The file as a whole cannot be imported, and nothing of it was.",
+    }
+
+
+class PreconditionFailed(BillorError):
+    """The thing is not as the caller last saw it."""
+
+    CODES = {
+        "precondition_failed": "Somebody else changed it meanwhile. Get it again, and send its new "
+        "ETag as If-Match.",
+    }
 
 
 class AuthenticationFailed(BillorError):
     """Nobody is logged in, or the credentials are wrong."""
 
+    CODES = {
+        "token_missing": "Log in with POST /auth/login and send `Authorization: Bearer …`.",
+        "token_expired": "The token has expired. Log in again with POST /auth/login.",
+        "token_invalid": "The token is not valid. Log in again with POST /auth/login.",
+        "invalid_credentials": "The email address or the password is wrong.",
+    }
+
 
 class TooManyAttempts(BillorError):
-    """Refused for a while; `retry_after` is in whole seconds."""
+    """Refused for a while."""
 
-    def __init__(self, code: str, detail: str, retry_after: int):
-        super().__init__(code, detail)
+    CODES = {
+        "too_many_attempts": "Too many failed logins from your address. Try again later.",
+    }
+
+    def __init__(self, retry_after: int):
+        detail = f"Too many failed logins from your address. Try again in {retry_after} seconds."
+        super().__init__("too_many_attempts", detail)
         self.retry_after = retry_after
 
 
 class Unavailable(BillorError):
     """A backing service that this request cannot do without is away."""
+
+    CODES = {
+        "database_unavailable": "The database is away. Try again soon.",
+        "database_busy": "The database is busy. Try again in a moment.",
+        "audit_unavailable": "The audit store is away. Its events are kept; try again soon.",
+    }
+    retry_after = 1

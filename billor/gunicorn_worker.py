@@ -10,11 +10,10 @@ from gunicorn import util
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from billor import deadlines
 from billor.middleware import SECURITY_HEADERS
 from billor.problems import http_problem
 
-REQUEST_SECONDS = 30
-"""How long a request may keep a thread: while it is awaited, read, and answered."""
 LINGER_SECONDS = 1
 """How long a client may take to close its side once it was answered."""
 
@@ -23,16 +22,12 @@ class BillorWorker(ThreadWorker):
     """Cuts off clients that are too slow, so that none holds a thread for ever; and when told to
     stop, still serves who is waiting to be accepted."""
 
-    def init_process(self) -> None:
-        self._deadlines: dict[object, float] = {}
-        super().init_process()
-
     def handle(self, conn):
-        self._deadlines[conn] = time.monotonic() + REQUEST_SECONDS
+        deadlines.begin(conn.sock)
         try:
             keeps_open = super().handle(conn)
         finally:
-            del self._deadlines[conn]
+            deadlines.end(conn.sock)
         if keeps_open is False:
             _linger(conn.sock)
         return keeps_open
@@ -52,11 +47,9 @@ class BillorWorker(ThreadWorker):
     def notify(self) -> None:
         """Called about once a second."""
         super().notify()
-        now = time.monotonic()
-        for conn, deadline in self._deadlines.copy().items():
-            if deadline < now:
-                with suppress(OSError):  # it is closed already
-                    conn.sock.shutdown(socket.SHUT_RDWR)
+        for connection in deadlines.overdue():
+            with suppress(OSError):  # it is closed already
+                connection.shutdown(socket.SHUT_RDWR)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)

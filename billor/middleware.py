@@ -11,7 +11,7 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from billor.config import Config
-from billor.context import request_id
+from billor.context import actor, request_id
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,15 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
-EXPOSED_HEADERS = ["Link", "Location", "Retry-After", "X-Cache", "X-Request-ID"]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+    "Location",
+    "Retry-After",
+    "X-Cache",
+    "X-Request-ID",
+]
 """What scripts of other origins may read, where they may call us at all."""
 
 
@@ -40,6 +48,7 @@ def init_middleware(app: Flask, config: Config) -> None:
 
 
 def _begin() -> None:
+    actor.set(None)
     given = request.headers.get("X-Request-ID", "")
     g.started = time.perf_counter()
     request_id.set(given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
@@ -62,3 +71,4 @@ def _end(response: Response) -> Response:
 
 def _forget(_error) -> None:
     request_id.set(None)
+    actor.set(None)

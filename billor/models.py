@@ -100,10 +100,12 @@ class Load(db.Model):
 
     __table_args__ = (
         _status_check(LoadStatus),
-        Index("ix_loads_status_id", status, id),
-        Index("ix_loads_origin_id", func.lower(origin), id),
-        Index("ix_loads_destination_id", func.lower(destination), id),
-        Index("ix_loads_cargo_type_id", func.lower(cargo_type), id),
+        # Whatever they are filtered by, loads are listed in the order they were created in.
+        Index("ix_loads_created", created_at, id),
+        Index("ix_loads_status_created", status, created_at, id),
+        Index("ix_loads_origin_created", func.lower(origin), created_at, id),
+        Index("ix_loads_destination_created", func.lower(destination), created_at, id),
+        Index("ix_loads_cargo_type_created", func.lower(cargo_type), created_at, id),
     )
     # An update returns the times it set, with the same statement.
     __mapper_args__ = {"eager_defaults": True}
@@ -175,6 +177,24 @@ class LoadEvent(db.Model):
             postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
         ),
     )
+
+
+class IdempotencyKey(db.Model):
+    """A key that a request to create something came with, and the answer it got. Both are
+    committed with what was created; while `status` is null it is being created."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """Of the method, the address and the body, so that nothing else is taken for the same."""
+    status: Mapped[int | None] = mapped_column(Integer)
+    headers: Mapped[dict | None] = mapped_column(JSONB)
+    body: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = _timestamp(server_default=func.now(), index=True)
 
 
 class FailedLogin(db.Model):

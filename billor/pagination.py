@@ -1,18 +1,24 @@
-"""Keyset paging: newest first, the next page behind a cursor in a `Link` header (RFC 8288)."""
+"""Keyset paging: the next page is behind a cursor in a `Link` header (RFC 8288)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from flask import current_app, request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import ValidationError, fields
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import Select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 from werkzeug.datastructures import MultiDict
 
 from billor.extensions import db
-from billor.schemas import DEFAULT_LIMIT, MAX_LIMIT, QueryInteger, WireSchema
+from billor.schemas import DEFAULT_LIMIT, MAX_LIMIT, Id, QueryInteger, WireSchema, wire_time
+
+Position = tuple[Any, ...]
+"""A row's place in the order of its list: its values in the columns that make the order."""
 
 
 @dataclass(frozen=True)
@@ -20,51 +26,74 @@ class Page:
     """Some items, and the position after which the next page starts; None on the last one."""
 
     items: Sequence[Any]
-    next_position: Any = None
+    next_position: Position | None = None
 
 
-class Cursor(fields.Field[Any]):
-    """A position in a list, signed, so that a damaged or invented one is refused."""
+class Cursor(fields.String):
+    """A `Position` in a list, signed, so that a damaged or invented one is refused."""
+
+    def __init__(self, *parts: fields.Field):
+        """`parts` are what the position consists of."""
+        description = "Where to go on, from the Link header of the page before."
+        super().__init__(metadata={"description": description})
+        self._position = fields.Tuple(parts)
 
     def _deserialize(self, value, attr, data, **kwargs):
         try:
-            return _serializer().loads(value)
-        except BadData as error:
-            raise ValidationError("Not a cursor from a Link header of this API.") from error
+            return self._position.deserialize(_serializer().loads(value))
+        except (BadData, ValidationError) as error:  # the latter: of an earlier version
+            raise ValidationError("Not a cursor from a Link header of this list.") from error
 
 
 class PageQuery(WireSchema):
-    """The query parameters every list has. Subclasses add filters."""
+    """The query parameters every list has. Subclasses add filters, and their own cursor if the
+    list is not in the order of ids."""
 
     limit = QueryInteger(
         maximum=MAX_LIMIT,
         load_default=DEFAULT_LIMIT,
         metadata={"description": "How many items at most."},
     )
-    cursor = Cursor(
-        load_default=None,
-        metadata={"description": "Where to go on, from the Link header of the page before."},
-    )
+    cursor = Cursor(Id())
 
 
-def paginate(query: Select, id_column: ColumnElement[int], cursor: int | None, limit: int) -> Page:
-    """Run `query` from the newest row (the highest id) on, `limit` rows after the `cursor` id."""
+def paginate(
+    query: Select,
+    order: Sequence[InstrumentedAttribute],
+    cursor: Position | None,
+    limit: int,
+    *,
+    newest_first: bool = True,
+) -> Page:
+    """Run `query` in the `order` of these columns, `limit` rows after the `cursor`."""
     if cursor is not None:
-        query = query.where(id_column < cursor)
-    rows = db.session.scalars(query.order_by(id_column.desc()).limit(limit + 1)).all()
-    return page_of(rows, limit, position=lambda row: row.id)
+        place = tuple_(*order)
+        query = query.where(place < cursor if newest_first else place > cursor)
+    columns = [column.desc() for column in order] if newest_first else order
+    rows = db.session.scalars(query.order_by(*columns).limit(limit + 1)).all()
+    return page_of(rows, limit, lambda row: tuple(getattr(row, c.key) for c in order))
 
 
-def page_of(rows: Sequence[Any], limit: int, position) -> Page:
+def page_of(rows: Sequence[Any], limit: int, position: Callable[[Any], Position]) -> Page:
     """Make a page of at most `limit + 1` rows; the one too many only tells that there are more."""
     if len(rows) <= limit:
         return Page(rows)
     return Page(rows[:limit], position(rows[limit - 1]))
 
 
-def encode_cursor(position: Any) -> str:
+def encode_cursor(position: Position) -> str:
     """The opaque text for a page's `next_position`."""
-    return _serializer().dumps(position)
+    return _serializer().dumps([_wire_value(part) for part in position])
+
+
+def _wire_value(part: Any) -> Any:
+    match part:
+        case datetime():
+            return wire_time(part)
+        case UUID():
+            return str(part)
+        case _:
+            return part
 
 
 def link_header(cursor: str | None) -> dict[str, str]:

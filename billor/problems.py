@@ -2,6 +2,7 @@
 
 import logging
 from http import HTTPStatus
+from typing import NamedTuple
 
 from flask import Flask, Response, json
 from gunicorn.http.errors import ParseException
@@ -14,7 +15,11 @@ from billor.errors import (
     AuthenticationFailed,
     BillorError,
     Conflict,
+    InProgress,
+    Invalid,
     NotFound,
+    PreconditionFailed,
+    Refused,
     TooManyAttempts,
     Unavailable,
 )
@@ -23,25 +28,57 @@ from billor.schemas import WireSchema
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-STATUS_OF = {
-    AuthenticationFailed: HTTPStatus.UNAUTHORIZED,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Conflict: HTTPStatus.CONFLICT,
-    TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
-    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+STATUS_OF: dict[type[BillorError], int] = {
+    AuthenticationFailed: 401,
+    NotFound: 404,
+    Conflict: 409,
+    InProgress: 409,
+    PreconditionFailed: 412,
+    Invalid: 422,
+    Refused: 422,
+    TooManyAttempts: 429,
+    Unavailable: 503,
 }
-# Errors that Flask and webargs raise themselves. A status that is not here is named by its phrase.
-CODES_AND_DETAILS = {
+# Errors that Flask and gunicorn raise themselves. A status that is not here is named by its title.
+HTTP_ERRORS = {
     400: ("malformed_request", "The request cannot be read. Is its body valid JSON?"),
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not know the method. See the Allow header."),
-    413: ("body_too_large", "The body is larger than 1 MiB."),
+    413: ("body_too_large", "The body is larger than 1 MiB, or than 16 MiB for an import."),
     414: ("uri_too_long", "The address is too long."),
-    415: ("unsupported_media_type", "Send JSON, with `Content-Type: application/json`."),
-    422: ("validation_failed", "Some fields are not acceptable. See `errors`."),
+    415: (
+        "unsupported_media_type",
+        "Send JSON, with `Content-Type: application/json`; for an import `text/csv` or "
+        "`application/x-ndjson`.",
+    ),
+    422: ("validation_failed", Invalid.CODES["validation_failed"]),
     431: ("headers_too_large", "The headers are too large or too many."),
     500: ("internal_error", "Something went wrong here. The request id leads us to the cause."),
 }
+# As RFC 9110 has them; Python's own differ from version to version.
+TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+
+
+class CatalogueEntry(NamedTuple):
+    """What is known of a `code` beforehand."""
+
+    status: int
+    detail: str
+
+
+CATALOGUE: dict[str, CatalogueEntry] = {
+    code: CatalogueEntry(status, detail) for status, (code, detail) in HTTP_ERRORS.items()
+} | {
+    code: CatalogueEntry(status, detail)
+    for kind, status in STATUS_OF.items()
+    for code, detail in kind.CODES.items()
+}
+"""Every code there is."""
+
+
+def title_of(status: int) -> str:
+    """The name of an HTTP status."""
+    return TITLES.get(status) or HTTPStatus(status).phrase
 
 
 class ProblemSchema(WireSchema):
@@ -79,32 +116,34 @@ def init_problems(app: Flask) -> None:
 
 def http_problem(status: int, headers=None, **extra) -> Response:
     """The problem document of an HTTP status that says all there is to say."""
-    phrase = HTTPStatus(status).phrase
-    code, detail = CODES_AND_DETAILS.get(status, (phrase.lower().replace(" ", "_"), f"{phrase}."))
+    title = title_of(status)
+    code, detail = HTTP_ERRORS.get(status, (title.lower().replace(" ", "_"), f"{title}."))
     return _problem(status, code, detail, headers, **extra)
 
 
 def _problem(status: int, code: str, detail: str, headers=None, **extra) -> Response:
-    document = {
+    document = json.dumps(problem_document(status, code, detail) | extra)
+    return Response(document, status, headers, content_type=CONTENT_TYPE)
+
+
+def problem_document(status: int, code: str, detail: str) -> dict[str, str | int]:
+    """What every problem says (RFC 9457)."""
+    return {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": title_of(status),
         "status": status,
         "detail": detail,
         "code": code,
-        **extra,
     }
-    return Response(json.dumps(document), status, headers, content_type=CONTENT_TYPE)
 
 
 def _render_refusal(error: BillorError) -> Response:
     headers = {}
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
-    elif isinstance(error, TooManyAttempts):
+    if error.retry_after is not None:
         headers["Retry-After"] = error.retry_after
-    elif isinstance(error, Unavailable):
-        headers["Retry-After"] = 1
-    return _problem(STATUS_OF[type(error)], error.code, error.detail, headers, **error.extra)
+    return _problem(CATALOGUE[error.code].status, error.code, error.detail, headers, **error.extra)
 
 
 def _render_http_error(error: HTTPException) -> Response:
@@ -132,6 +171,13 @@ def _by_field(messages: dict) -> dict[str, list[str]]:
     for by_field in messages.values():
         if not isinstance(by_field, dict):
             by_field = {"_schema": by_field}
-        for name, problems in by_field.items():
-            flat[name] = [problems] if isinstance(problems, str) else list(problems)
+        flat |= {name: messages_of(errors) for name, errors in by_field.items()}
     return flat
+
+
+def messages_of(errors: str | list | dict) -> list[str]:
+    """The messages of marshmallow's errors of a field, those of its items included."""
+    if isinstance(errors, str):
+        return [errors]
+    nested = errors.values() if isinstance(errors, dict) else errors
+    return list(dict.fromkeys(message for inner in nested for message in messages_of(inner)))

@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
-from datetime import UTC
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -77,19 +79,40 @@ class Timestamp(fields.DateTime):
     """RFC 3339 in UTC with `Z` and always six digits of a second, so that texts sort as times.
     Read with any offset, but not without one."""
 
+    default_error_messages = {
+        "invalid": "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z."
+    }
+
+    # Python itself reads more than RFC 3339, with any character between date and time.
+    FORMAT = re.compile(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+        r"(Z|[+-][0-9]{2}:[0-9]{2})"
+    )
+
     def _deserialize(self, value, attr, data, **kwargs):
-        time = super()._deserialize(value, attr, data, **kwargs)
-        if time.tzinfo is None:
+        if not isinstance(value, str) or not self.FORMAT.fullmatch(value):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        time = super()._deserialize(value, attr, data, **kwargs)
         try:
             return time.astimezone(UTC)
         except OverflowError as error:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 
     def _serialize(self, value, attr, obj, **kwargs):
-        if value is None:
-            return None
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return None if value is None else wire_time(value)
+
+
+def check_range(schema: Schema, data: Mapping[str, Any], start: str, end: str) -> None:
+    """Refuse a range of time that ends before it starts; `start` and `end` are attributes of
+    `schema`, and either may be missing."""
+    if start in data and end in data and data[end] <= data[start]:
+        first, last = (schema.fields[name].data_key for name in (start, end))
+        raise ValidationError(f"Must be later than `{first}`.", last)
+
+
+def wire_time(time: datetime) -> str:
+    """A time as `Timestamp` writes it."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Id(fields.Integer):
@@ -114,6 +137,13 @@ class QueryInteger(fields.Integer):
         if not re.fullmatch(r"[0-9]{1,19}", value):
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Several(fields.List):
+    """Values of a query parameter that may be given several times; any of them matches."""
+
+    def __init__(self, inner: fields.Field, *, description: str = "May be given several times."):
+        super().__init__(inner, metadata={"description": description})
 
 
 def one_of(values: type[StrEnum]) -> validate.OneOf:

@@ -1,8 +1,6 @@
 """/assignments."""
 
-from flask import url_for
-
-from billor.api import PAGE_HEADERS, Blueprint
+from billor.api import Blueprint
 from billor.assignments import service
 from billor.assignments.schemas import (
     AssignmentDetailSchema,
@@ -10,6 +8,8 @@ from billor.assignments.schemas import (
     AssignmentSchema,
     AssignmentStatusSchema,
 )
+from billor.conditional import if_match
+from billor.openapi import PAGE_HEADERS
 from billor.pagination import page_headers
 
 blueprint = Blueprint(
@@ -19,20 +19,22 @@ blueprint = Blueprint(
     description="Which driver moves which load.",
 )
 
-LOCATION_HEADER = {
-    "Location": {"description": "Where the assignment is.", "schema": {"type": "string"}}
-}
-
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(AssignmentSchema)
-@blueprint.response(201, AssignmentSchema, headers=LOCATION_HEADER)
-@blueprint.problems(404, 409)
+@blueprint.idempotent
+@blueprint.created(AssignmentSchema, shown_by="get_assignment")
+@blueprint.problems(
+    "driver_not_found",
+    "load_not_found",
+    "driver_already_assigned",
+    "load_already_assigned",
+    "load_not_open",
+    "driver_inactive",
+)
 def assign_load(ids):
     """Assign a load to a driver."""
-    assignment = service.assign(**ids)
-    location = url_for("assignments.get_assignment", assignment_id=assignment.id)
-    return assignment, {"Location": location}
+    return service.assign(**ids)
 
 
 @blueprint.route("")
@@ -46,7 +48,7 @@ def list_assignments(query):
 
 @blueprint.route("/<id:assignment_id>")
 @blueprint.response(200, AssignmentDetailSchema)
-@blueprint.problems(404)
+@blueprint.problems("assignment_not_found")
 def get_assignment(assignment_id):
     """Show an assignment with its driver and its load."""
     return service.get_assignment(assignment_id)
@@ -55,7 +57,8 @@ def get_assignment(assignment_id):
 @blueprint.route("/<id:assignment_id>/status", methods=["PATCH"])
 @blueprint.arguments(AssignmentStatusSchema)
 @blueprint.response(200, AssignmentDetailSchema)
-@blueprint.problems(404, 409)
+@blueprint.problems("assignment_not_found", "assignment_not_active")
 def close_assignment(closing, assignment_id):
     """Complete or cancel an assignment."""
-    return service.close_assignment(assignment_id, **closing)
+    check = if_match(AssignmentDetailSchema())
+    return service.close_assignment(assignment_id, check=check, **closing)

@@ -6,7 +6,7 @@ from billor.drivers.schemas import DriverSchema
 from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
 from billor.pagination import PageQuery
-from billor.schemas import Id, QueryInteger, Timestamp, WireSchema, one_of
+from billor.schemas import Id, QueryInteger, Several, Timestamp, WireSchema, one_of
 
 CLOSED = [AssignmentStatus.COMPLETED.value, AssignmentStatus.CANCELLED.value]
 
@@ -34,4 +34,4 @@ class AssignmentStatusSchema(WireSchema):
 class AssignmentQuery(PageQuery):
     driver_id = QueryInteger()
     load_id = QueryInteger()
-    status = fields.String(validate=one_of(AssignmentStatus))
+    status = Several(fields.String(validate=one_of(AssignmentStatus)))

@@ -6,6 +6,8 @@ kinder answer; two requests at the same moment are told apart by the index alone
 Rows are always locked in the order driver, load, assignment.
 """
 
+from collections.abc import Callable, Collection
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import contains_eager
 
@@ -22,7 +24,7 @@ from billor.models import (
     Load,
     LoadStatus,
 )
-from billor.pagination import Page, paginate
+from billor.pagination import Page, Position, paginate
 
 # What closing an assignment does to its load, and the event that tells of it.
 CLOSING = {
@@ -63,10 +65,14 @@ def get_assignment(assignment_id: int) -> Assignment:
     return assignment
 
 
-def close_assignment(assignment_id: int, status: str) -> Assignment:
+def close_assignment(
+    assignment_id: int, status: str, check: Callable[[Assignment], None] | None = None
+) -> Assignment:
     """Make an active assignment COMPLETED (and its load too) or CANCELLED (its load OPEN again).
+    `check` may refuse, seeing the assignment as it is before.
 
-    Raises `NotFound`, and `Conflict` `assignment_not_active` if it was closed before.
+    Raises `NotFound`, what `check` raises, and `Conflict` `assignment_not_active` if it was closed
+    before.
     """
     load_status, event_type = CLOSING[AssignmentStatus(status)]
     with transaction():
@@ -77,6 +83,8 @@ def close_assignment(assignment_id: int, status: str) -> Assignment:
         )
         if assignment is None:
             raise NotFound("Assignment", assignment_id)
+        if check is not None:
+            check(assignment)
         if assignment.status != AssignmentStatus.ASSIGNED:
             raise Conflict("assignment_not_active")
         assignment.status = status
@@ -89,21 +97,20 @@ def close_assignment(assignment_id: int, status: str) -> Assignment:
 
 def list_assignments(
     limit: int,
-    cursor: int | None = None,
+    cursor: Position | None = None,
     driver_id: int | None = None,
     load_id: int | None = None,
-    status: str | None = None,
+    status: Collection[str] = (),
 ) -> Page:
     """Assignments, newest first."""
     query = select(Assignment)
-    for column, value in (
-        (Assignment.driver_id, driver_id),
-        (Assignment.load_id, load_id),
-        (Assignment.status, status),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    return paginate(query, Assignment.id, cursor, limit)
+    if driver_id is not None:
+        query = query.where(Assignment.driver_id == driver_id)
+    if load_id is not None:
+        query = query.where(Assignment.load_id == load_id)
+    if status:
+        query = query.where(Assignment.status.in_(status))
+    return paginate(query, [Assignment.id], cursor, limit)
 
 
 def _with_driver_and_load(assignment_id: int):

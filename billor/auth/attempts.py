@@ -33,12 +33,7 @@ def counted_attempt(address: str) -> Iterator[None]:
     failures, remaining = _count(address)
     if failures > MAX_FAILURES:
         _take_back(address)
-        retry_after = max(1, math.ceil(remaining))
-        raise TooManyAttempts(
-            "too_many_attempts",
-            f"Too many failed logins from your address. Try again in {retry_after} seconds.",
-            retry_after,
-        )
+        raise TooManyAttempts(retry_after=max(1, math.ceil(remaining)))
     try:
         yield
     except AuthenticationFailed:

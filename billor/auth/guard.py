@@ -9,7 +9,8 @@ from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
 from jwt import ExpiredSignatureError, PyJWTError
 
-from billor.auth.service import user_exists
+from billor.auth.service import find_actor
+from billor.context import actor
 from billor.errors import AuthenticationFailed
 
 PUBLIC_ENDPOINTS = frozenset(
@@ -44,41 +45,33 @@ def _demand_token() -> None:
         return
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise AuthenticationFailed(
-            "token_missing", "Log in with POST /auth/login and send `Authorization: Bearer …`."
-        )
+        raise AuthenticationFailed("token_missing")
     try:
         claims = _verified_claims(token, current_app.config["JWT_SECRET_KEY"])
         if claims["exp"] <= time.time():
             raise ExpiredSignatureError
         user_id = int(claims["sub"])
     except ExpiredSignatureError as error:
-        raise AuthenticationFailed(
-            "token_expired", "The token has expired. Log in again with POST /auth/login."
-        ) from error
+        raise AuthenticationFailed("token_expired") from error
     except (JWTExtendedException, PyJWTError, ValueError) as error:
-        raise _invalid_token() from error
-    if not _user_exists(user_id):
-        raise _invalid_token()
+        raise AuthenticationFailed("token_invalid") from error
+    if not _knows(user_id):
+        raise AuthenticationFailed("token_invalid")
 
 
-def _invalid_token() -> AuthenticationFailed:
-    return AuthenticationFailed(
-        "token_invalid", "The token is not valid. Log in again with POST /auth/login."
-    )
-
-
-def _user_exists(user_id: int) -> bool:
+def _knows(user_id: int) -> bool:
+    """Whether the user is still there; they are the request's actor then."""
     seen: dict[int, float] = current_app.extensions["users_seen"]
     now = time.monotonic()
     if request.endpoint in CACHED_ENDPOINTS and now < seen.get(user_id, 0) + REMEMBERED_SECONDS:
         return True
-    exists = user_exists(user_id)
-    if exists:
-        seen[user_id] = now
-    else:
+    user = find_actor(user_id)
+    actor.set(user)
+    if user is None:
         seen.pop(user_id, None)
-    return exists
+        return False
+    seen[user_id] = now
+    return True
 
 
 @lru_cache(maxsize=10_000)

@@ -12,7 +12,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging
 @blueprint.route("/login", methods=["POST"])
 @blueprint.arguments(LoginSchema)
 @blueprint.response(200, TokenSchema)
-@blueprint.problems(401, 429)
+@blueprint.problems("invalid_credentials", "too_many_attempts")
 @blueprint.doc(security=[])
 def login(credentials):
     """Log in and get a token for the other operations."""

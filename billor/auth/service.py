@@ -5,6 +5,7 @@ from sqlalchemy import func, select
 
 from billor.auth.attempts import counted_attempt
 from billor.auth.passwords import password_matches
+from billor.context import Actor
 from billor.database import roll_back
 from billor.errors import AuthenticationFailed
 from billor.extensions import db
@@ -20,14 +21,12 @@ def log_in(email: str, password: str, address: str) -> str:
     with counted_attempt(address):
         user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
         if not password_matches(user and user.password_hash, password):
-            raise AuthenticationFailed(
-                "invalid_credentials", "The email address or the password is wrong."
-            )
+            raise AuthenticationFailed("invalid_credentials")
     return create_access_token(identity=str(user.id))
 
 
-def user_exists(user_id: int) -> bool:
-    """Whether the user of a token is still there."""
-    found = db.session.scalar(select(User.id).where(User.id == user_id))
+def find_actor(user_id: int) -> Actor | None:
+    """The user of a token, if they are still there."""
+    name = db.session.scalar(select(User.name).where(User.id == user_id))
     roll_back()  # what the request is about begins a transaction of its own
-    return found is not None
+    return None if name is None else Actor(user_id, name)

@@ -1,8 +1,10 @@
 """/drivers."""
 
-from billor.api import PAGE_HEADERS, Blueprint
+from billor.api import Blueprint
+from billor.conditional import if_match
 from billor.drivers import service
 from billor.drivers.schemas import DriverQuery, DriverSchema, DriverUpdateSchema
+from billor.openapi import PAGE_HEADERS
 from billor.pagination import page_headers
 
 blueprint = Blueprint(
@@ -12,8 +14,9 @@ blueprint = Blueprint(
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(DriverSchema)
-@blueprint.response(201, DriverSchema)
-@blueprint.problems(409)
+@blueprint.idempotent
+@blueprint.created(DriverSchema, shown_by="get_driver")
+@blueprint.problems("license_number_taken")
 def create_driver(fields):
     """Create a driver."""
     return service.create_driver(**fields)
@@ -30,7 +33,7 @@ def list_drivers(query):
 
 @blueprint.route("/<id:driver_id>")
 @blueprint.response(200, DriverSchema)
-@blueprint.problems(404)
+@blueprint.problems("driver_not_found")
 def get_driver(driver_id):
     """Show a driver."""
     return service.get_driver(driver_id)
@@ -39,7 +42,7 @@ def get_driver(driver_id):
 @blueprint.route("/<id:driver_id>", methods=["PATCH"])
 @blueprint.arguments(DriverUpdateSchema)
 @blueprint.response(200, DriverSchema)
-@blueprint.problems(404, 409)
+@blueprint.problems("driver_not_found", "license_number_taken")
 def update_driver(changes, driver_id):
     """Change a driver."""
-    return service.update_driver(driver_id, **changes)
+    return service.update_driver(driver_id, if_match(DriverSchema()), **changes)

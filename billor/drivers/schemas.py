@@ -4,7 +4,7 @@ from marshmallow import fields, validate
 
 from billor.models import DriverStatus
 from billor.pagination import PageQuery
-from billor.schemas import Text, Timestamp, WireSchema, one_of
+from billor.schemas import Several, Text, Timestamp, WireSchema, one_of
 
 
 class DriverSchema(WireSchema):
@@ -26,7 +26,7 @@ class DriverUpdateSchema(DriverSchema):
 
 
 class DriverQuery(PageQuery):
-    status = fields.String(validate=one_of(DriverStatus))
+    status = Several(fields.String(validate=one_of(DriverStatus)))
     available = fields.Boolean(
         truthy={"true"},
         falsy={"false"},

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from billor.context import request_id
+from billor.context import actor, request_id
 from billor.database import after_commit
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
@@ -24,7 +24,7 @@ def record(
     before: dict[str, Any] | None = None,
 ) -> None:
     """Add an event of `load` to the transaction. Its payload is the load, the driver if there is
-    one, and the values `before` an update, by attribute.
+    one, the values `before` an update, by attribute, and the user who did it, if one did.
 
     No change of a load goes without its event, so this is also where cached pages become old.
     """
@@ -33,6 +33,8 @@ def record(
         payload["before"] = _load_schema.dump(before)
     if driver is not None:
         payload["driver"] = _driver_schema.dump(driver)
+    if (user := actor.get()) is not None:
+        payload["user"] = user._asdict()
     db.session.add(
         LoadEvent(
             type=event_type.value,

@@ -23,6 +23,7 @@ from billor.events.notifications import notify_driver
 from billor.events.outage import Outage
 from billor.events.reconciliation import Reconciler, settled_now
 from billor.events.relay import Relay
+from billor.housekeeping import keep_house
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Worker:
             threads |= self._start("reconciler", reconciler.run)
         if "relay" in self._roles:
             threads |= self._start("relay", Relay(self._bus).run)
+            threads |= self._start("housekeeper", keep_house)
         self._beat()
         logger.info("Worker started: %s", " and ".join(self._roles))
         while not self._done.wait(BEAT_SECONDS):

@@ -6,7 +6,13 @@ from billor.api import Blueprint
 from billor.health.checks import State, check_dependencies
 from billor.schemas import WireSchema, one_of
 
-blueprint = Blueprint("health", __name__, description="For load balancers and supervisors.")
+blueprint = Blueprint(
+    "health",
+    __name__,
+    description="For load balancers and supervisors.",
+    needs_database=False,
+)
+NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 class HealthSchema(WireSchema):
@@ -28,7 +34,7 @@ class ReadinessSchema(WireSchema):
 @blueprint.doc(security=[])
 def healthz():
     """Tell that the process is up."""
-    return {"status": "ok"}
+    return {"status": "ok"}, NOT_KEPT
 
 
 @blueprint.route("/readyz")
@@ -39,6 +45,7 @@ def readyz():
     """Tell the state of each dependency. Only without PostgreSQL can nothing be answered."""
     dependencies = check_dependencies()
     if dependencies["postgresql"] is not State.OK:
-        return {"status": "unavailable", "dependencies": dependencies}, 503
+        return {"status": "unavailable", "dependencies": dependencies}, 503, NOT_KEPT
     all_ok = all(state is State.OK for state in dependencies.values())
-    return {"status": "ok" if all_ok else "degraded", "dependencies": dependencies}
+    status = "ok" if all_ok else "degraded"
+    return {"status": status, "dependencies": dependencies}, NOT_KEPT

@@ -1,34 +1,53 @@
 """/loads."""
 
-from billor.api import PAGE_HEADERS, Blueprint
-from billor.loads import service
+from flask import Response, request, stream_with_context
+
+from billor.api import Blueprint
+from billor.conditional import if_match
+from billor.deadlines import extended_with_each
+from billor.loads import exporting, importing, service
 from billor.loads.pages import cached_page
 from billor.loads.schemas import (
+    ImportReportSchema,
+    LoadFilter,
     LoadQuery,
     LoadSchema,
     LoadUpdateSchema,
     TimelineEntrySchema,
+    TimelineQuery,
 )
+from billor.openapi import CACHE_HEADERS, PAGE_HEADERS
+from billor.pagination import page_headers
+from billor.uploads import takes_file
 
-blueprint = Blueprint("loads", __name__, url_prefix="/loads", description="What is to be moved.")
+blueprint = Blueprint("loads", __name__, description="What is to be moved.")
 
-CACHE_HEADERS = {
-    "X-Cache": {
-        "description": "Whether the page came from Redis; BYPASS while Redis is away.",
-        "schema": {"type": "string", "enum": ["HIT", "MISS", "BYPASS"]},
-    }
+MAX_IMPORT_BYTES = 16 * 1024 * 1024
+IMPORT_BODY = {
+    "required": True,
+    "content": {
+        "application/x-ndjson": {
+            "schema": {"type": "string"},
+            "example": '{"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Logs"}\n',
+        },
+        "text/csv": {
+            "schema": {"type": "string"},
+            "example": 'origin,destination,cargoType\n"Dallas, TX","Reno, NV",Steel\n',
+        },
+    },
 }
 
 
-@blueprint.route("", methods=["POST"])
+@blueprint.route("/loads", methods=["POST"])
 @blueprint.arguments(LoadSchema)
-@blueprint.response(201, LoadSchema)
+@blueprint.idempotent
+@blueprint.created(LoadSchema, shown_by="get_load")
 def create_load(fields):
     """Create a load."""
     return service.create_load(**fields)
 
 
-@blueprint.route("")
+@blueprint.route("/loads")
 @blueprint.response(200, LoadSchema(many=True), headers=PAGE_HEADERS | CACHE_HEADERS)
 @cached_page(LoadSchema(many=True))
 @blueprint.arguments(LoadQuery, location="query")
@@ -37,26 +56,61 @@ def list_loads(query):
     return service.list_loads(**query)
 
 
-@blueprint.route("/<id:load_id>")
+@blueprint.route("/loads.csv")
+@blueprint.arguments(LoadFilter, location="query")
+@blueprint.response(200, {"type": "string"}, content_type="text/csv")
+def export_loads(wanted):
+    """Get all loads that match, newest first, as CSV.
+
+    The answer is streamed: one that ends early, with an error of the connection, is not complete.
+    """
+    pieces = extended_with_each(exporting.export_loads(**wanted), request.environ)
+    return Response(
+        stream_with_context(pieces),
+        headers={"Content-Disposition": 'attachment; filename="loads.csv"'},
+        content_type="text/csv; charset=utf-8",
+    )
+
+
+@blueprint.route("/loads/import", methods=["POST"])
+@takes_file(importing.READERS, MAX_IMPORT_BYTES)
+@blueprint.idempotent
+@blueprint.response(200, ImportReportSchema)
+@blueprint.problems("import_refused")
+@blueprint.doc(requestBody=IMPORT_BODY)
+def import_loads(file):
+    """Create up to 10,000 loads from a file, NDJSON or CSV.
+
+    Rows that are not acceptable are told and left out; the others are created, all of them or,
+    after an error, none.
+    """
+    outcomes = importing.import_loads(file, request.mimetype)
+    created = sum(outcome.load_id is not None for outcome in outcomes)
+    return {"created": created, "refused": len(outcomes) - created, "rows": outcomes}
+
+
+@blueprint.route("/loads/<id:load_id>")
 @blueprint.response(200, LoadSchema)
-@blueprint.problems(404)
+@blueprint.problems("load_not_found")
 def get_load(load_id):
     """Show a load."""
     return service.get_load(load_id)
 
 
-@blueprint.route("/<id:load_id>", methods=["PATCH"])
+@blueprint.route("/loads/<id:load_id>", methods=["PATCH"])
 @blueprint.arguments(LoadUpdateSchema)
 @blueprint.response(200, LoadSchema)
-@blueprint.problems(404, 409)
+@blueprint.problems("load_not_found", "load_not_editable")
 def update_load(changes, load_id):
     """Change, cancel or reopen a load."""
-    return service.update_load(load_id, **changes)
+    return service.update_load(load_id, if_match(LoadSchema()), **changes)
 
 
-@blueprint.route("/<id:load_id>/timeline")
-@blueprint.response(200, TimelineEntrySchema(many=True))
-@blueprint.problems(404)
-def get_load_timeline(load_id):
-    """Show what a load has been through, oldest first."""
-    return service.load_timeline(load_id)
+@blueprint.route("/loads/<id:load_id>/timeline")
+@blueprint.arguments(TimelineQuery, location="query")
+@blueprint.response(200, TimelineEntrySchema(many=True), headers=PAGE_HEADERS)
+@blueprint.problems("load_not_found")
+def get_load_timeline(query, load_id):
+    """Show what a load has been through, and who did it, oldest first."""
+    page = service.load_timeline(load_id, **query)
+    return page.items, page_headers(page)

@@ -1,11 +1,11 @@
 """Wire schemas of loads and of their timeline."""
 
-from marshmallow import fields, validate
+from marshmallow import fields, validate, validates_schema
 
 from billor.events.event import AUDIT_TYPES
 from billor.models import LoadStatus
-from billor.pagination import PageQuery
-from billor.schemas import Text, Timestamp, WireSchema, one_of
+from billor.pagination import Cursor, PageQuery
+from billor.schemas import Id, Several, Text, Timestamp, WireSchema, check_range, one_of
 
 PLACE_LENGTH = 200
 CARGO_TYPE_LENGTH = 100
@@ -37,11 +37,57 @@ class LoadUpdateSchema(WireSchema):
     )
 
 
-class LoadQuery(PageQuery):
-    status = fields.String(validate=one_of(LoadStatus))
-    origin = Text(max_length=PLACE_LENGTH, metadata={"description": "Upper or lower case alike."})
-    destination = Text(max_length=PLACE_LENGTH)
-    cargo_type = Text(max_length=CARGO_TYPE_LENGTH)
+CASE = {"description": "Upper or lower case alike."}
+
+
+class LoadFilter(WireSchema):
+    """Which loads to list."""
+
+    status = Several(fields.String(validate=one_of(LoadStatus)))
+    origin = Text(max_length=PLACE_LENGTH, metadata=CASE)
+    destination = Text(max_length=PLACE_LENGTH, metadata=CASE)
+    cargo_type = Text(max_length=CARGO_TYPE_LENGTH, metadata=CASE)
+    created_from = Timestamp(metadata={"description": "Created then or later."})
+    created_to = Timestamp(
+        metadata={"description": "Created before this time, which must be later than the other."}
+    )
+
+    @validates_schema
+    def _check_range(self, data, **_):
+        check_range(self, data, "created_from", "created_to")
+
+
+class LoadQuery(LoadFilter, PageQuery):
+    cursor = Cursor(Timestamp(), Id())
+
+
+class ImportedRowSchema(WireSchema):
+    row = fields.Integer(
+        required=True, metadata={"description": "From 1; header and blank lines do not count."}
+    )
+    load_id = fields.Integer(required=True, allow_none=True)
+    errors = fields.Dict(
+        required=True,
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        allow_none=True,
+        metadata={"description": "Why there is no load: field → messages."},
+    )
+
+
+class ImportReportSchema(WireSchema):
+    created = fields.Integer(required=True, metadata={"example": 9998})
+    refused = fields.Integer(required=True, metadata={"example": 2})
+    rows = fields.List(fields.Nested(ImportedRowSchema), required=True)
+
+
+class TimelineQuery(PageQuery):
+    cursor = Cursor(Timestamp(), fields.UUID())
+
+
+class ActorSchema(WireSchema):
+    id = fields.Integer()
+    name = fields.String(metadata={"example": "Dana Dispatcher"})
 
 
 class TimelineEntrySchema(WireSchema):
@@ -54,5 +100,12 @@ class TimelineEntrySchema(WireSchema):
     driver_id = fields.Integer(allow_none=True)
     assignment_id = fields.Integer(allow_none=True)
     payload = fields.Dict()
+    user = fields.Nested(
+        ActorSchema,
+        attribute="payload.user",
+        dump_default=None,
+        allow_none=True,
+        metadata={"description": "Who did it; null if it was no user, but a command."},
+    )
     timestamp = Timestamp(attribute="created_at")
     request_id = fields.String(allow_none=True)

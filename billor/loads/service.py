@@ -1,6 +1,7 @@
 """The rules of loads. What a load goes through is written down as events, in the same commit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 
 from sqlalchemy import func, select
 
@@ -10,19 +11,29 @@ from billor.events import outbox
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import Load, LoadEvent, LoadStatus
-from billor.pagination import Page, paginate
+from billor.pagination import Page, Position, paginate
 
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 
 
 def create_load(origin: str, destination: str, cargo_type: str) -> Load:
     """Create an OPEN load."""
-    load = Load(origin=origin, destination=destination, cargo_type=cargo_type)
+    fields = {"origin": origin, "destination": destination, "cargo_type": cargo_type}
+    return create_loads([fields])[0]
+
+
+def create_loads(rows: Iterable[Mapping[str, str]]) -> list[Load]:
+    """Create OPEN loads, with rising ids, from what `create_load` takes; many with few statements.
+
+    The session does not hold on to them, so chunk after chunk can be made in one transaction.
+    """
+    loads = [Load(**row) for row in rows]
     with transaction():
-        db.session.add(load)
+        db.session.add_all(loads)
         db.session.flush()
-        outbox.record(EventType.LOAD_CREATED, load)
-    return load
+        for load in loads:
+            outbox.record(EventType.LOAD_CREATED, load)
+    return loads
 
 
 def get_load(load_id: int) -> Load:
@@ -30,14 +41,17 @@ def get_load(load_id: int) -> Load:
     return get_or_not_found(Load, load_id)
 
 
-def update_load(load_id: int, **changes: str) -> Load:
-    """Change fields of an OPEN or CANCELLED load, or make it the other of the two.
+def update_load(load_id: int, check: Callable[[Load], None] | None = None, **changes: str) -> Load:
+    """Change fields of an OPEN or CANCELLED load, or make it the other of the two. `check` may
+    refuse, seeing the load as it is before.
 
-    Raises `NotFound`, and `Conflict` `load_not_editable` while it is ASSIGNED and ever after it
-    was COMPLETED.
+    Raises `NotFound`, what `check` raises, and `Conflict` `load_not_editable` while it is ASSIGNED
+    and ever after it was COMPLETED.
     """
     with transaction():
         load = get_or_not_found(Load, load_id, Lock.CHANGE)
+        if check is not None:
+            check(load)
         if load.status not in EDITABLE:
             raise Conflict("load_not_editable")
         before = {
@@ -60,16 +74,23 @@ def update_load(load_id: int, **changes: str) -> Load:
 
 def list_loads(
     limit: int,
-    cursor: int | None = None,
-    status: str | None = None,
+    cursor: Position | None = None,
+    status: Collection[str] = (),
     origin: str | None = None,
     destination: str | None = None,
     cargo_type: str | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
 ) -> Page:
-    """Loads, newest first; places and cargo types match in upper or lower case alike."""
+    """Loads, newest first; places and cargo types match in upper or lower case alike, and
+    `created_to` itself is not in the range."""
     query = select(Load)
-    if status is not None:
-        query = query.where(Load.status == status)
+    if status:
+        query = query.where(Load.status.in_(status))
+    if created_from is not None:
+        query = query.where(Load.created_at >= created_from)
+    if created_to is not None:
+        query = query.where(Load.created_at < created_to)
     for column, value in (
         (Load.origin, origin),
         (Load.destination, destination),
@@ -77,14 +98,12 @@ def list_loads(
     ):
         if value is not None:
             query = query.where(func.lower(column) == func.lower(value))
-    return paginate(query, Load.id, cursor, limit)
+    return paginate(query, [Load.created_at, Load.id], cursor, limit)
 
 
-def load_timeline(load_id: int) -> Sequence[LoadEvent]:
+def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> Page:
     """The load's events, oldest first. Raises `NotFound`."""
     get_or_not_found(Load, load_id)
-    return db.session.scalars(
-        select(LoadEvent)
-        .where(LoadEvent.load_id == load_id)
-        .order_by(LoadEvent.created_at, LoadEvent.id)
-    ).all()
+    query = select(LoadEvent).where(LoadEvent.load_id == load_id)
+    order = [LoadEvent.created_at, LoadEvent.id]
+    return paginate(query, order, cursor, limit, newest_first=False)

@@ -1,6 +1,7 @@
 """/users."""
 
-from billor.api import PAGE_HEADERS, Blueprint
+from billor.api import Blueprint
+from billor.openapi import PAGE_HEADERS
 from billor.pagination import PageQuery, page_headers
 from billor.users import service
 from billor.users.schemas import UserSchema
@@ -12,8 +13,9 @@ blueprint = Blueprint(
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(UserSchema)
-@blueprint.response(201, UserSchema)
-@blueprint.problems(409)
+@blueprint.idempotent
+@blueprint.created(UserSchema, shown_by="get_user")
+@blueprint.problems("email_taken")
 def create_user(fields):
     """Create a user."""
     return service.create_user(**fields)
@@ -30,7 +32,7 @@ def list_users(query):
 
 @blueprint.route("/<id:user_id>")
 @blueprint.response(200, UserSchema)
-@blueprint.problems(404)
+@blueprint.problems("user_not_found")
 def get_user(user_id):
     """Show a user."""
     return service.get_user(user_id)

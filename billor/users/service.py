@@ -1,12 +1,12 @@
 """The rules of users."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from billor.auth.passwords import hash_password
 from billor.database import get_or_not_found, transaction
 from billor.extensions import db
 from billor.models import User
-from billor.pagination import Page, paginate
+from billor.pagination import Page, Position, paginate
 
 
 def create_user(name: str, email: str, password: str | None = None) -> User:
@@ -23,6 +23,11 @@ def get_user(user_id: int) -> User:
     return get_or_not_found(User, user_id)
 
 
-def list_users(limit: int, cursor: int | None = None) -> Page:
+def find_user(email: str) -> User | None:
+    """The user with this email address, in upper or lower case alike."""
+    return db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+
+
+def list_users(limit: int, cursor: Position | None = None) -> Page:
     """Users, newest first."""
-    return paginate(select(User), User.id, cursor, limit)
+    return paginate(select(User), [User.id], cursor, limit)

@@ -137,12 +137,15 @@ def test_the_timeline_tells_of_a_whole_life_oldest_first(client):
     assert times == sorted(times)
     assert {event["loadId"] for event in events} == {load["id"]}
     assert len({event["id"] for event in events}) == len(events)
-    assert events[0]["payload"] == {"load": load}
+    user = {"id": 1, "name": "Somebody"}
+    assert events[0]["payload"] == {"load": load, "user": user}
     assert events[3]["payload"] == {
         "load": load
         | {"status": "ASSIGNED", "updatedAt": events[3]["payload"]["load"]["updatedAt"]},
         "driver": driver,
+        "user": user,
     }
+    assert [event["user"] for event in events] == [user] * len(events)
     assert [event["type"] for event in timeline(client, another)] == ["LOAD_CREATED"]
 
 

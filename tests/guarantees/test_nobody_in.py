@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Barrier
@@ -468,8 +469,8 @@ def test_what_the_server_itself_refuses_is_answered_as_all_errors_are(system_wit
 
 
 IMPATIENT = """
-from billor import gunicorn_worker
-gunicorn_worker.REQUEST_SECONDS = 1
+from billor import deadlines, gunicorn_worker
+deadlines.REQUEST_SECONDS = 1
 Worker = gunicorn_worker.BillorWorker
 """
 SLOW_REQUESTS = {  # how they begin, and what they go on with, a byte now and then
@@ -478,6 +479,29 @@ SLOW_REQUESTS = {  # how they begin, and what they go on with, a byte now and th
     "GET /healthz HTTP/1.1\r\nX-Endless: ": b"a",
     f"{POST}Content-Length: 100000\r\n\r\n": b" ",
 }
+
+
+LOADS_EXPORTED = 20_000
+MANY_LOADS = f"""
+    INSERT INTO loads (origin, destination, cargo_type, status)
+    SELECT repeat('x', 200), repeat('y', 200), repeat('z', 100), 'OPEN'
+    FROM generate_series(1, {LOADS_EXPORTED})
+"""  # noqa: S608
+
+
+def taken(port: int, request: bytes, pauses: Iterator[float]) -> bytes:
+    """What a client gets that makes such a pause, in seconds, after each piece of it."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.settimeout(WAIT_SECONDS)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(request)
+        pieces = []
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                pieces.append(piece)
+                time.sleep(next(pauses))
+        return b"".join(pieces)
 
 
 def test_slow_clients_are_cut_off_and_hold_no_thread_for_long(system_without_bus):
@@ -496,6 +520,20 @@ def test_slow_clients_are_cut_off_and_hold_no_thread_for_long(system_without_bus
             slow.append(pool.submit(is_cut_off, connection, more))
         assert system.connect(api.client.port).get("/healthz").status == 200
         assert all(one.result() for one in slow)
+    assert "Traceback" not in api.output
+
+
+def test_a_long_answer_takes_as_long_as_its_client_goes_on_taking_it(system_without_bus):
+    system = system_without_bus
+    (system.folder / "impatient.py").write_text(IMPATIENT)
+    with system.app.app_context(), db.engine.begin() as connection:
+        connection.execute(text(MANY_LOADS))
+    api = system.start_api(workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker")
+    request = f"GET /loads.csv HTTP/1.0\r\nAuthorization: Bearer {system.token}\r\n\r\n".encode()
+    slow = taken(api.client.port, request, itertools.repeat(0.02))
+    assert slow.count(b",OPEN,") == LOADS_EXPORTED
+    too_slow = taken(api.client.port, request, itertools.chain([4], itertools.repeat(0)))
+    assert too_slow.count(b",OPEN,") < LOADS_EXPORTED
     assert "Traceback" not in api.output
 
 

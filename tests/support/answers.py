@@ -8,6 +8,9 @@ from werkzeug.test import TestResponse
 
 from tests.support.client import ApiClient
 
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""Of RFC 9110; Python before 3.13 has those of its forerunners."""
+
 
 def assert_problem(answer: TestResponse, status: int, code: str) -> dict:
     """Check that an answer has the one shape of all errors; return the document."""
@@ -18,7 +21,7 @@ def assert_problem(answer: TestResponse, status: int, code: str) -> dict:
     common = {name: problem[name] for name in ("type", "title", "status", "detail", "code")}
     assert common == {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": problem["detail"],
         "code": code,

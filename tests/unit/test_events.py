@@ -20,6 +20,7 @@ AUDIT_TYPES = {
     "load.completed": "LOAD_COMPLETED",
     "assignment.cancelled": "ASSIGNMENT_CANCELLED",
 }
+USER = {"id": 1, "name": "Demo Dispatcher"}
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
 
 
@@ -188,6 +189,7 @@ def test_an_assigned_event_carries_the_whole_driver_and_load(client, written):
     assert written()[-1].payload == {
         "driver": driver,
         "load": client.get(f"/loads/{load['id']}").json,
+        "user": USER,
     }
 
 
@@ -196,7 +198,11 @@ def test_a_change_tells_what_was_there_before_and_no_change_tells_nothing(client
     changed = client.patch(
         f"/loads/{load['id']}", {"origin": "Austin, TX", "destination": load["destination"]}
     )
-    assert written()[-1].payload == {"load": changed.json, "before": {"origin": "Dallas, TX"}}
+    assert written()[-1].payload == {
+        "load": changed.json,
+        "before": {"origin": "Dallas, TX"},
+        "user": USER,
+    }
 
     client.patch(f"/loads/{load['id']}", {"origin": "Austin, TX"})
     assert len(written()) == 2

@@ -1,0 +1,55 @@
+"""Conditional requests (RFC 9110, section 13): entity tags, 304, and 412 for who was too slow."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from marshmallow import Schema
+
+from billor.errors import PreconditionFailed
+
+JSON = "application/json"
+
+
+def init_conditional(app: Flask) -> None:
+    """Give every JSON answer to a GET a strong ETag, and let it be asked for anew for nothing."""
+    app.after_request(_tag_and_compare)
+
+
+def if_match(schema: Schema) -> Callable[[Any], None] | None:
+    """The check that the request's `If-Match` demands of a row, whose GET answers with `schema`:
+    it raises `PreconditionFailed` unless the row still is what one of the ETags names."""
+    if "If-Match" not in request.headers:
+        return None
+    wanted = request.if_match
+
+    def check(row: Any) -> None:
+        if not wanted.contains(_etag(jsonify(schema.dump(row)))):
+            raise PreconditionFailed("precondition_failed")
+
+    return check
+
+
+def _etag(response: Response) -> str:
+    """A page may stay the same while another one comes after it, hence the link."""
+    digest = hashlib.blake2b(response.get_data(), digest_size=16)
+    digest.update(response.headers.get("Link", "").encode())
+    return digest.hexdigest()
+
+
+def _tag_and_compare(response: Response) -> Response:
+    shows = request.method in ("GET", "HEAD") and response.status_code == 200
+    changes = request.method == "PATCH" and response.status_code == 200
+    is_kept = not response.cache_control.no_store
+    if not (shows or changes) or response.mimetype != JSON or not is_kept:
+        return response
+    etag = _etag(response)
+    response.set_etag(etag)
+    if shows:
+        response.headers.setdefault("Cache-Control", "private, no-cache")  # ask, then use it
+        response.vary.add("Authorization")
+        if request.if_none_match.contains_weak(etag):
+            response.status_code = 304
+            response.set_data(b"")
+    return response

@@ -1,0 +1,122 @@
+"""Idempotency-Key (IETF draft-ietf-httpapi-idempotency-key-header): a request that creates
+something may be sent again, and is answered as it was the first time.
+
+Key and answer are committed with what was created. Whatever was refused has changed nothing, and
+so leaves no key: sent again, it is judged anew. Keys are the caller's own, and expire.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+
+from flask import Response, current_app, g, request
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from billor import context
+from billor.database import long_waits_refused_as, transaction
+from billor.errors import InProgress, Invalid, Refused
+from billor.extensions import db
+from billor.models import IdempotencyKey
+
+KEPT_HOURS = 24
+FORGOTTEN_AT_ONCE = 1000
+KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
+"""A text in quotes, as the draft has it, or without, as many clients send it."""
+KEPT_HEADERS = ("Content-Type", "Location")
+
+
+def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Let a view that creates something be sent again with the same Idempotency-Key.
+
+    Raises `Refused` `idempotency_key_reused` for another request with the same key, and
+    `InProgress` `idempotency_key_in_use` if the first one takes too long to be waited for.
+    """
+
+    @wraps(view)
+    def run(*args, **kwargs) -> Response:
+        key = _given_key()
+        if key is None:
+            return view(*args, **kwargs)
+        with transaction():
+            kept, is_new = _claim(context.actor.get().id, key, _fingerprint())
+            if not is_new:
+                return _replay(kept)
+            response = view(*args, **kwargs)
+            kept.status = response.status_code
+            kept.body = response.get_data(as_text=True)
+            kept.headers = {n: response.headers[n] for n in KEPT_HEADERS if n in response.headers}
+        return response
+
+    return run
+
+
+def forget_expired_keys() -> int:
+    """Forget keys that have expired, `FORGOTTEN_AT_ONCE` at most; return how many.
+
+    Raises `Unavailable`.
+    """
+    expired = (
+        select(IdempotencyKey.user_id, IdempotencyKey.key)
+        .where(IdempotencyKey.created_at < _expiry())
+        .limit(FORGOTTEN_AT_ONCE)
+        .with_for_update(skip_locked=True)
+        .cte("expired")
+    )
+    with transaction():
+        forgotten = db.session.execute(
+            delete(IdempotencyKey).where(
+                IdempotencyKey.user_id == expired.c.user_id, IdempotencyKey.key == expired.c.key
+            ),
+            execution_options={"synchronize_session": False},
+        )
+    return forgotten.rowcount
+
+
+def _given_key() -> str | None:
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    match = KEY.fullmatch(given)
+    if match is None:
+        message = "Must be 1 to 255 visible ASCII characters, best a UUID."
+        raise Invalid({"Idempotency-Key": [message]})
+    return match[1] or match[2]
+
+
+def _fingerprint() -> str:
+    """Keyed, since a body may hold a password."""
+    secret = current_app.config["JWT_SECRET_KEY"].encode()
+    body_digest = g.get("body_digest") or hashlib.sha256(request.get_data()).digest()
+    words = f"{request.method} {request.full_path}\n".encode()
+    return hmac.digest(secret, words + body_digest, "sha256").hex()
+
+
+def _claim(user_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bool]:
+    """The key's row, and whether it is ours to fill. Waits for a twin that is filling it."""
+    row = insert(IdempotencyKey).values(user_id=user_id, key=key, fingerprint=fingerprint)
+    fresh = {"fingerprint": fingerprint, "created_at": func.now()}
+    claim = row.on_conflict_do_update(
+        index_elements=[IdempotencyKey.user_id, IdempotencyKey.key],
+        set_=fresh,
+        where=IdempotencyKey.created_at < _expiry(),
+    ).returning(IdempotencyKey)
+    with long_waits_refused_as(InProgress("idempotency_key_in_use")):
+        ours = db.session.scalar(claim)
+    if ours is not None:
+        return ours, True
+    kept = db.session.get(IdempotencyKey, (user_id, key))
+    if kept.fingerprint != fingerprint:
+        raise Refused("idempotency_key_reused")
+    return kept, False
+
+
+def _replay(kept: IdempotencyKey) -> Response:
+    return Response(kept.body, kept.status, {**kept.headers, "Idempotency-Replayed": "true"})
+
+
+def _expiry():
+    return func.now() - timedelta(hours=KEPT_HOURS)

@@ -1,0 +1,45 @@
+"""Files as request bodies: received whole before anything is done with them, so that a slow client
+holds no transaction open, and kept on disk if they are large."""
+
+import hashlib
+from collections.abc import Callable, Collection
+from functools import wraps
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO
+
+from flask import g, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+PIECE_BYTES = 64 * 1024
+IN_MEMORY_BYTES = 1024 * 1024
+
+
+def takes_file(media_types: Collection[str], max_bytes: int) -> Callable[[Callable], Callable]:
+    """Call a view with the body, a file of one of the `media_types`, as its first argument.
+
+    Raises `UnsupportedMediaType`, and `RequestEntityTooLarge` for more than `max_bytes`.
+    """
+
+    def decorate(view: Callable) -> Callable:
+        @wraps(view)
+        def receive(*args, **kwargs):
+            if request.mimetype not in media_types:
+                raise UnsupportedMediaType
+            request.max_content_length = max_bytes
+            with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+                _receive(file)
+                return view(file, *args, **kwargs)
+
+        return receive
+
+    return decorate
+
+
+def _receive(file: BinaryIO) -> None:
+    """Also leaves the file's digest in `g.body_digest`, since the body can be read only once."""
+    digest = hashlib.sha256()
+    while piece := request.stream.read(PIECE_BYTES):
+        digest.update(piece)
+        file.write(piece)
+    g.body_digest = digest.digest()
+    file.seek(0)
