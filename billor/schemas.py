@@ -79,6 +79,8 @@ class Timestamp(fields.DateTime):
     """RFC 3339 in UTC with `Z` and always six digits of a second, so that texts sort as times.
     Read with any offset, but not without one."""
 
+    EXAMPLE = "2026-01-31T12:00:00.000000Z"
+
     default_error_messages = {
         "invalid": "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z."
     }
@@ -88,6 +90,9 @@ class Timestamp(fields.DateTime):
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
         r"(Z|[+-][0-9]{2}:[0-9]{2})"
     )
+
+    def __init__(self, *, metadata: dict | None = None, **kwargs):
+        super().__init__(metadata={"example": self.EXAMPLE} | (metadata or {}), **kwargs)
 
     def _deserialize(self, value, attr, data, **kwargs):
         if not isinstance(value, str) or not self.FORMAT.fullmatch(value):
@@ -118,8 +123,13 @@ def wire_time(time: datetime) -> str:
 class Id(fields.Integer):
     """An integer id in a body; numbers only, no strings, floats or booleans."""
 
-    def __init__(self, **kwargs):
-        super().__init__(strict=True, validate=validate.Range(1, MAX_ID), **kwargs)
+    def __init__(self, *, metadata: dict | None = None, **kwargs):
+        super().__init__(
+            strict=True,
+            validate=validate.Range(1, MAX_ID),
+            metadata={"format": "int64", "example": 1} | (metadata or {}),
+            **kwargs,
+        )
 
     def _deserialize(self, value, attr, data, **kwargs):
         if type(value) is not int:
@@ -130,8 +140,12 @@ class Id(fields.Integer):
 class QueryInteger(fields.Integer):
     """An integer in a query string: ASCII digits only."""
 
-    def __init__(self, *, maximum: int = MAX_ID, **kwargs):
-        super().__init__(validate=validate.Range(1, maximum), **kwargs)
+    def __init__(self, *, maximum: int = MAX_ID, metadata: dict | None = None, **kwargs):
+        super().__init__(
+            validate=validate.Range(1, maximum),
+            metadata={"format": "int64"} | (metadata or {}),
+            **kwargs,
+        )
 
     def _deserialize(self, value, attr, data, **kwargs):
         if not re.fullmatch(r"[0-9]{1,19}", value):

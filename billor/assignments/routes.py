@@ -33,7 +33,10 @@ blueprint = Blueprint(
     "driver_inactive",
 )
 def assign_load(ids):
-    """Assign a load to a driver."""
+    """Assign a load to a driver.
+
+    The load must be OPEN, and the driver ACTIVE and without an active load.
+    """
     return service.assign(**ids)
 
 
@@ -59,6 +62,9 @@ def get_assignment(assignment_id):
 @blueprint.response(200, AssignmentDetailSchema)
 @blueprint.problems("assignment_not_found", "assignment_not_active")
 def close_assignment(closing, assignment_id):
-    """Complete or cancel an assignment."""
+    """Complete or cancel an assignment.
+
+    Its load becomes COMPLETED, or OPEN again; its driver is free for another.
+    """
     check = if_match(AssignmentDetailSchema())
     return service.close_assignment(assignment_id, check=check, **closing)

@@ -12,19 +12,22 @@ CLOSED = [AssignmentStatus.COMPLETED.value, AssignmentStatus.CANCELLED.value]
 
 
 class AssignmentSchema(WireSchema):
-    id = fields.Integer(dump_only=True)
+    id = Id(dump_only=True, required=True)
     driver_id = Id(required=True, metadata={"example": 1})
     load_id = Id(required=True, metadata={"example": 1})
     status = fields.String(
-        dump_only=True, validate=one_of(AssignmentStatus), metadata={"example": "ASSIGNED"}
+        dump_only=True,
+        required=True,
+        validate=one_of(AssignmentStatus),
+        metadata={"example": "ASSIGNED"},
     )
-    assigned_at = Timestamp(dump_only=True)
-    closed_at = Timestamp(dump_only=True, allow_none=True)
+    assigned_at = Timestamp(dump_only=True, required=True)
+    closed_at = Timestamp(dump_only=True, required=True, allow_none=True)
 
 
 class AssignmentDetailSchema(AssignmentSchema):
-    driver = fields.Nested(DriverSchema, dump_only=True)
-    load = fields.Nested(LoadSchema, dump_only=True)
+    driver = fields.Nested(DriverSchema, dump_only=True, required=True)
+    load = fields.Nested(LoadSchema, dump_only=True, required=True)
 
 
 class AssignmentStatusSchema(WireSchema):

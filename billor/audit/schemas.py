@@ -2,9 +2,9 @@
 
 from marshmallow import fields, validate, validates_schema
 
-from billor.events.event import AUDIT_TYPES
+from billor.events.event import AUDIT_TYPES, PAYLOAD
 from billor.pagination import Cursor, PageQuery
-from billor.schemas import QueryInteger, Timestamp, WireSchema, check_range, wire_time
+from billor.schemas import Id, QueryInteger, Timestamp, WireSchema, check_range, wire_time
 
 TYPES = list(AUDIT_TYPES.values())
 
@@ -12,14 +12,16 @@ TYPES = list(AUDIT_TYPES.values())
 class AuditDocumentSchema(WireSchema):
     """For the OpenAPI document only: stored documents are shown as they are."""
 
-    id = fields.UUID(data_key="_id", metadata={"description": "The event's id."})
-    type = fields.String(validate=validate.OneOf(TYPES))
-    driver_id = fields.Integer(allow_none=True)
-    load_id = fields.Integer()
-    assignment_id = fields.Integer(allow_none=True)
-    payload = fields.Dict(metadata={"description": "The load, and the driver if there is one."})
-    timestamp = Timestamp()
-    request_id = fields.String(allow_none=True)
+    id = fields.UUID(data_key="_id", required=True, metadata={"description": "The event's id."})
+    type = fields.String(
+        required=True, validate=validate.OneOf(TYPES), metadata={"example": "ASSIGNED"}
+    )
+    driver_id = Id(required=True, allow_none=True)
+    load_id = Id(required=True)
+    assignment_id = Id(required=True, allow_none=True)
+    payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
+    timestamp = Timestamp(required=True)
+    request_id = fields.String(required=True, allow_none=True)
 
 
 class DocumentTime(Timestamp):

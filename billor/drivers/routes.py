@@ -44,5 +44,8 @@ def get_driver(driver_id):
 @blueprint.response(200, DriverSchema)
 @blueprint.problems("driver_not_found", "license_number_taken")
 def update_driver(changes, driver_id):
-    """Change a driver."""
+    """Change a driver.
+
+    One who becomes INACTIVE keeps an active load until that is completed or cancelled.
+    """
     return service.update_driver(driver_id, if_match(DriverSchema()), **changes)

@@ -4,18 +4,18 @@ from marshmallow import fields, validate
 
 from billor.models import DriverStatus
 from billor.pagination import PageQuery
-from billor.schemas import Several, Text, Timestamp, WireSchema, one_of
+from billor.schemas import Id, Several, Text, Timestamp, WireSchema, one_of
 
 
 class DriverSchema(WireSchema):
-    id = fields.Integer(dump_only=True)
+    id = Id(dump_only=True, required=True)
     name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
     license_number = Text(max_length=64, required=True, metadata={"example": "TX-1234567"})
     status = fields.String(
         validate=one_of(DriverStatus),
         metadata={"description": "Only ACTIVE drivers get loads; new ones are unless told."},
     )
-    created_at = Timestamp(dump_only=True)
+    created_at = Timestamp(dump_only=True, required=True)
 
 
 class DriverUpdateSchema(DriverSchema):

@@ -33,6 +33,12 @@ AUDIT_TYPES = {
 """The same types as audit documents call them."""
 
 
+PAYLOAD = (
+    "The `load` as it was then, the `driver` if one had a part in it, what was there `before` a "
+    "change, and the `user` who did it, if a user did."
+)
+"""What an event's payload holds."""
+
 AuditDocument = dict[str, Any]
 """`{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, JSON values."""
 

@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from billor.api import Blueprint
-from billor.health.checks import State, check_dependencies
+from billor.health.checks import DEPENDENCIES, State, check_dependencies
 from billor.schemas import WireSchema, one_of
 
 blueprint = Blueprint(
@@ -16,17 +16,24 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 class HealthSchema(WireSchema):
-    status = fields.String(metadata={"example": "ok"})
+    status = fields.String(required=True, metadata={"enum": ["ok"], "example": "ok"})
 
 
 class ReadinessSchema(WireSchema):
     status = fields.String(
+        required=True,
         metadata={
             "description": "ok; degraded: answering, with something away; unavailable.",
             "enum": ["ok", "degraded", "unavailable"],
-        }
+            "example": "ok",
+        },
     )
-    dependencies = fields.Dict(keys=fields.String(), values=fields.String(validate=one_of(State)))
+    dependencies = fields.Dict(
+        required=True,
+        keys=fields.String(),
+        values=fields.String(validate=one_of(State)),
+        metadata={"example": dict.fromkeys(DEPENDENCIES, "ok")},
+    )
 
 
 @blueprint.route("/healthz")

@@ -52,7 +52,10 @@ def create_load(fields):
 @cached_page(LoadSchema(many=True))
 @blueprint.arguments(LoadQuery, location="query")
 def list_loads(query):
-    """List loads, newest first."""
+    """List loads, newest first.
+
+    A page is kept in Redis for a minute, and forgotten as soon as any load changes.
+    """
     return service.list_loads(**query)
 
 
@@ -102,7 +105,11 @@ def get_load(load_id):
 @blueprint.response(200, LoadSchema)
 @blueprint.problems("load_not_found", "load_not_editable")
 def update_load(changes, load_id):
-    """Change, cancel or reopen a load."""
+    """Change, cancel or reopen a load.
+
+    While it is ASSIGNED, and once it is COMPLETED, it cannot be changed; both follow from its
+    assignment.
+    """
     return service.update_load(load_id, if_match(LoadSchema()), **changes)
 
 

@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate, validates_schema
 
-from billor.events.event import AUDIT_TYPES
+from billor.events.event import AUDIT_TYPES, PAYLOAD
 from billor.models import LoadStatus
 from billor.pagination import Cursor, PageQuery
 from billor.schemas import Id, Several, Text, Timestamp, WireSchema, check_range, one_of
@@ -12,17 +12,17 @@ CARGO_TYPE_LENGTH = 100
 
 
 class LoadSchema(WireSchema):
-    id = fields.Integer(dump_only=True)
+    id = Id(dump_only=True, required=True)
     origin = Text(max_length=PLACE_LENGTH, required=True, metadata={"example": "Dallas, TX"})
     destination = Text(max_length=PLACE_LENGTH, required=True, metadata={"example": "Atlanta, GA"})
     cargo_type = Text(
         max_length=CARGO_TYPE_LENGTH, required=True, metadata={"example": "Refrigerated"}
     )
     status = fields.String(
-        dump_only=True, validate=one_of(LoadStatus), metadata={"example": "OPEN"}
+        dump_only=True, required=True, validate=one_of(LoadStatus), metadata={"example": "OPEN"}
     )
-    created_at = Timestamp(dump_only=True)
-    updated_at = Timestamp(dump_only=True)
+    created_at = Timestamp(dump_only=True, required=True)
+    updated_at = Timestamp(dump_only=True, required=True)
 
 
 class LoadUpdateSchema(WireSchema):
@@ -63,9 +63,10 @@ class LoadQuery(LoadFilter, PageQuery):
 
 class ImportedRowSchema(WireSchema):
     row = fields.Integer(
-        required=True, metadata={"description": "From 1; header and blank lines do not count."}
+        required=True,
+        metadata={"description": "From 1; header and blank lines do not count.", "example": 1},
     )
-    load_id = fields.Integer(required=True, allow_none=True)
+    load_id = Id(required=True, allow_none=True)
     errors = fields.Dict(
         required=True,
         keys=fields.String(),
@@ -86,26 +87,28 @@ class TimelineQuery(PageQuery):
 
 
 class ActorSchema(WireSchema):
-    id = fields.Integer()
-    name = fields.String(metadata={"example": "Dana Dispatcher"})
+    id = Id(required=True)
+    name = fields.String(required=True, metadata={"example": "Dana Dispatcher"})
 
 
 class TimelineEntrySchema(WireSchema):
-    id = fields.UUID()
+    id = fields.UUID(required=True)
     type = fields.Function(
         lambda event: AUDIT_TYPES[event.type],
-        metadata={"type": "string", "enum": list(AUDIT_TYPES.values())},
+        required=True,
+        metadata={"type": "string", "enum": list(AUDIT_TYPES.values()), "example": "ASSIGNED"},
     )
-    load_id = fields.Integer()
-    driver_id = fields.Integer(allow_none=True)
-    assignment_id = fields.Integer(allow_none=True)
-    payload = fields.Dict()
+    load_id = Id(required=True)
+    driver_id = Id(required=True, allow_none=True)
+    assignment_id = Id(required=True, allow_none=True)
+    payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
     user = fields.Nested(
         ActorSchema,
         attribute="payload.user",
         dump_default=None,
+        required=True,
         allow_none=True,
         metadata={"description": "Who did it; null if it was no user, but a command."},
     )
-    timestamp = Timestamp(attribute="created_at")
-    request_id = fields.String(allow_none=True)
+    timestamp = Timestamp(attribute="created_at", required=True)
+    request_id = fields.String(required=True, allow_none=True)

@@ -1,16 +1,14 @@
 """Wire schemas of users."""
 
-from marshmallow import fields
-
-from billor.schemas import EmailAddress, Password, Text, Timestamp, WireSchema
+from billor.schemas import EmailAddress, Id, Password, Text, Timestamp, WireSchema
 
 
 class UserSchema(WireSchema):
-    id = fields.Integer(dump_only=True)
+    id = Id(dump_only=True, required=True)
     name = Text(max_length=200, required=True, metadata={"example": "Dana Dispatcher"})
     email = EmailAddress(required=True, metadata={"example": "dana@billor.example"})
     password = Password(
         min_length=8,
         metadata={"description": "Without one the user cannot log in. Never returned."},
     )
-    created_at = Timestamp(dump_only=True)
+    created_at = Timestamp(dump_only=True, required=True)
