@@ -1,0 +1,158 @@
+"""The examples of README and docs succeed as they stand, as often as one likes, and are answered
+as the page shows."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billor.embedded.launcher import PROJECT
+from billor.problems import CATALOGUE
+from tests.support.system import Api, System
+
+RUN_SECONDS = 60
+MARK = "--- next example ---"
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+ASKS_THE_API = re.compile(r"\b(curl|billor) ")
+VARYING = re.compile(r'[^\s",/]*[\d…][^\s",/]*')
+"""Ids, times, tags: words with a digit, and what the page leaves out."""
+
+
+@dataclass
+class Answer:
+    """As `curl -i` prints it."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass
+class Example:
+    """A block of commands; the answers that the page shows are to the last of its requests."""
+
+    commands: str
+    shown: list[Answer] = field(default_factory=list)
+
+
+def read_examples(page: Path) -> list[Example]:
+    """Those that ask the API, in the order of the page."""
+    examples: list[Example] = []
+    for language, text in FENCED.findall(page.read_text()):
+        if language == "sh" and ASKS_THE_API.search(text):
+            examples.append(Example(text))
+        elif language == "http":
+            examples[-1].shown += read_answers(text)
+    return examples
+
+
+def read_answers(text: str) -> list[Answer]:
+    answers = []
+    for part in re.split(r"^(?=HTTP/1\.1 )", text, flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n\n")
+        first, *lines = head.splitlines()
+        headers = dict(line.split(": ", 1) for line in lines)
+        answers.append(Answer(int(first.split()[1]), headers, body.strip()))
+    return answers
+
+
+PAGES = [
+    page
+    for page in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+    if read_examples(page)
+]
+
+
+@pytest.fixture
+def api(app, settings, tmp_path, pytestconfig) -> Iterator[Api]:
+    """API and worker over what `flask seed` makes; `app` empties the tables afterwards."""
+    with System(settings, tmp_path, pytestconfig.cache.mkdir("compiled")) as system:
+        seeded = system.app.test_cli_runner().invoke(args=["seed"])
+        assert seeded.exit_code == 0, seeded.output
+        system.start_worker()
+        yield system.start_api(workers=1)
+
+
+def test_every_example_succeeds_again_and_again_and_is_answered_as_shown(api, tmp_path):
+    for page in (*PAGES, *PAGES):
+        examples = read_examples(page)
+        for example, output in zip(examples, run(examples, api, tmp_path), strict=True):
+            assert_answered_as_shown(example, read_answers(output))
+
+
+def run(examples: list[Example], api: Api, folder: Path) -> list[str]:
+    """Run a page's commands in one shell, to which its variables belong; return the output of each
+    example."""
+    commands = "".join(f"echo '{MARK}'\n{example.commands}" for example in examples)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands.replace(":8000", f":{api.client.port}")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=RUN_SECONDS,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout.split(f"{MARK}\n")[1:]
+
+
+def assert_answered_as_shown(example: Example, answers: list[Answer]) -> None:
+    """Nothing may fail that the page does not show to fail."""
+    shown = [None] * (len(answers) - len(example.shown)) + example.shown
+    for answer, expected in zip(answers, shown, strict=True):
+        if expected is None:
+            assert answer.status < 400, (example.commands, answer)
+            continue
+        assert answer.status == expected.status, (example.commands, answer)
+        assert is_like(answer.headers, expected.headers | {"…": "…"}), (expected, answer)
+        assert is_like(contents(answer), contents(expected)), (expected, answer)
+
+
+def contents(answer: Answer) -> Any:
+    """Of the body: what its JSON says, or its lines."""
+    try:
+        return json.loads(answer.body)
+    except ValueError:
+        return answer.body.splitlines()
+
+
+def is_like(actual: Any, shown: Any) -> bool:
+    """Whether it is what the page shows, but for ids and what is varying in texts."""
+    if shown == "…":
+        return True
+    if type(actual) is not type(shown):
+        return False
+    match shown:
+        case dict():
+            return has_fields_like(actual, shown)
+        case list():
+            return len(actual) == len(shown) and all(map(is_like, actual, shown))
+        case str():
+            return VARYING.sub("…", actual) == VARYING.sub("…", shown)
+        case _:
+            return actual == shown
+
+
+def has_fields_like(actual: dict[str, Any], shown: dict[str, Any]) -> bool:
+    """An ellipsis as a name stands for fields that are not shown."""
+    names = shown.keys() - {"…"}
+    if not (names < actual.keys() if "…" in shown else names == actual.keys()):
+        return False
+    return all(
+        type(actual[name]) is type(shown[name])
+        if name.lower().endswith("id")
+        else is_like(actual[name], shown[name])
+        for name in names
+    )
+
+
+def test_every_error_code_is_documented():
+    table = (PROJECT / "docs" / "api.md").read_text().split("\n## Errors\n", 1)[1]
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| .+ \| .+ \|$", table, re.MULTILINE)
+    known = [(str(entry.status), code) for code, entry in CATALOGUE.items()]
+    assert sorted(rows) == sorted(known)
