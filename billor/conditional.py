@@ -39,17 +39,21 @@ def _etag(response: Response) -> str:
 
 
 def _tag_and_compare(response: Response) -> Response:
-    shows = request.method in ("GET", "HEAD") and response.status_code == 200
-    changes = request.method == "PATCH" and response.status_code == 200
-    is_kept = not response.cache_control.no_store
-    if not (shows or changes) or response.mimetype != JSON or not is_kept:
+    headers = response.headers
+    is_tagged = (
+        response.status_code == 200
+        and request.method in ("GET", "HEAD", "PATCH")
+        and response.mimetype == JSON
+        and "no-store" not in headers.get("Cache-Control", "")
+    )
+    if not is_tagged:
         return response
     etag = _etag(response)
-    response.set_etag(etag)
-    if shows:
-        response.headers.setdefault("Cache-Control", "private, no-cache")  # ask, then use it
-        response.vary.add("Authorization")
-        if request.if_none_match.contains_weak(etag):
+    headers["ETag"] = f'"{etag}"'
+    if request.method != "PATCH":
+        headers.setdefault("Cache-Control", "private, no-cache")  # ask, then use it
+        headers.add("Vary", "Authorization")
+        if "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag):
             response.status_code = 304
             response.set_data(b"")
     return response
