@@ -25,28 +25,33 @@ class NotFound(BillorError):
     """The thing a request names does not exist."""
 
     CODES = {
-        "user_not_found": "There is no user with this id.",
-        "driver_not_found": "There is no driver with this id.",
-        "load_not_found": "There is no load with this id.",
-        "assignment_not_found": "There is no assignment with this id.",
+        "user_not_found": "There is no user with this id. GET /users lists all there are.",
+        "driver_not_found": "There is no driver with this id. GET /drivers lists all there are.",
+        "load_not_found": "There is no load with this id. GET /loads lists all there are.",
+        "assignment_not_found": "There is no assignment with this id. GET /assignments lists all "
+        "there are.",
     }
 
     def __init__(self, thing: str, id_: int):
-        super().__init__(f"{thing.lower()}_not_found", f"{thing} {id_} does not exist.")
+        code = f"{thing.lower()}_not_found"
+        super().__init__(code, self.CODES[code].replace("this id", f"the id {id_}"))
 
 
 class Conflict(BillorError):
     """The request is well-formed, but the current state forbids it."""
 
     CODES = {
-        "email_taken": "Another user has this email address.",
-        "license_number_taken": "Another driver has this license number.",
+        "email_taken": "Another user has this email address. Choose another one.",
+        "license_number_taken": "Another driver has this license number. Check it for a mistake.",
         "driver_already_assigned": "The driver has an active load. Complete or cancel that first.",
         "load_already_assigned": "The load has a driver. Complete or cancel that assignment first.",
-        "load_not_open": "Only an OPEN load can be assigned.",
+        "load_not_open": "Only an OPEN load can be assigned. If this one is CANCELLED, make it "
+        "OPEN first.",
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
-        "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed.",
-        "assignment_not_active": "The assignment was completed or cancelled before.",
+        "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its assignment "
+        "first, if that is active.",
+        "assignment_not_active": "The assignment was completed or cancelled before. See which by "
+        "GET /assignments/{id}.",
     }
 
 
@@ -76,7 +81,8 @@ class Refused(BillorError):
     CODES = {
         "idempotency_key_reused": "This Idempotency-Key came with another request before. Make a "
         "new key for each thing to be created.",
-        "import_refused": "The file as a whole cannot be imported, and nothing of it was.",
+        "import_refused": "The file as a whole cannot be imported, and nothing of it was. Mend it, "
+        "and send it again.",
     }
 
 
@@ -96,7 +102,7 @@ class AuthenticationFailed(BillorError):
         "token_missing": "Log in with POST /auth/login and send `Authorization: Bearer …`.",
         "token_expired": "The token has expired. Log in again with POST /auth/login.",
         "token_invalid": "The token is not valid. Log in again with POST /auth/login.",
-        "invalid_credentials": "The email address or the password is wrong.",
+        "invalid_credentials": "The email address or the password is wrong. Check both.",
     }
 
 

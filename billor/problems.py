@@ -41,19 +41,25 @@ STATUS_OF: dict[type[BillorError], int] = {
 }
 # Errors that Flask and gunicorn raise themselves. A status that is not here is named by its title.
 HTTP_ERRORS = {
-    400: ("malformed_request", "The request cannot be read. Is its body valid JSON?"),
-    404: ("not_found", "There is nothing at this address."),
+    400: ("malformed_request", "The request cannot be read. Check that its body is valid JSON."),
+    404: ("not_found", "There is nothing at this address. See /docs for all there is."),
     405: ("method_not_allowed", "This address does not know the method. See the Allow header."),
-    413: ("body_too_large", "The body is larger than 1 MiB, or than 16 MiB for an import."),
-    414: ("uri_too_long", "The address is too long."),
+    413: (
+        "body_too_large",
+        "The body is larger than 1 MiB, or than 16 MiB for an import. Split it.",
+    ),
+    414: ("uri_too_long", "The address is too long. Leave out some of its parameters."),
     415: (
         "unsupported_media_type",
         "Send JSON, with `Content-Type: application/json`; for an import `text/csv` or "
         "`application/x-ndjson`.",
     ),
     422: ("validation_failed", Invalid.CODES["validation_failed"]),
-    431: ("headers_too_large", "The headers are too large or too many."),
-    500: ("internal_error", "Something went wrong here. The request id leads us to the cause."),
+    431: ("headers_too_large", "The headers are too large or too many. Leave out some of them."),
+    500: (
+        "internal_error",
+        "Something went wrong here. Report the X-Request-ID of this answer: it leads to the cause.",
+    ),
 }
 # As RFC 9110 has them; Python's own differ from version to version.
 TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
