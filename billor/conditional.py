@@ -54,6 +54,5 @@ def _tag_and_compare(response: Response) -> Response:
         headers.setdefault("Cache-Control", "private, no-cache")  # ask, then use it
         headers.add("Vary", "Authorization")
         if "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag):
-            response.status_code = 304
-            response.set_data(b"")
+            response.status_code = 304  # of which no body is sent
     return response

@@ -83,7 +83,8 @@ def _close_session(_error: BaseException | None) -> None:
 @contextmanager
 def transaction() -> Iterator[None]:
     """Run the block's changes as one transaction: commit at its end, roll back if it raises. One
-    inside another is part of that: it rolls back all of it, and leaves the commit to it.
+    inside another is part of that: it leaves the commit to it, and rolls back all of it, so that
+    what it raises must not be caught and forgotten in between.
 
     Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is away.
     """
@@ -98,6 +99,7 @@ def transaction() -> Iterator[None]:
     try:
         with _undone_by_errors():
             yield
+            db.session.flush()
             committing = True
             db.session.commit()
     except BaseException:

@@ -48,8 +48,8 @@ class Conflict(BillorError):
         "load_not_open": "Only an OPEN load can be assigned. If this one is CANCELLED, make it "
         "OPEN first.",
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
-        "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its assignment "
-        "first, if that is active.",
+        "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its "
+        "assignment first, if that is active.",
         "assignment_not_active": "The assignment was completed or cancelled before. See which by "
         "GET /assignments/{id}.",
     }

@@ -91,8 +91,8 @@ def _fingerprint() -> str:
     """Keyed, since a body may hold a password."""
     secret = current_app.config["JWT_SECRET_KEY"].encode()
     body_digest = g.get("body_digest") or hashlib.sha256(request.get_data()).digest()
-    words = f"{request.method} {request.full_path}\n".encode()
-    return hmac.digest(secret, words + body_digest, "sha256").hex()
+    words = f"{request.method} {request.path} {request.mimetype}\n".encode()
+    return hmac.digest(secret, words + request.query_string + body_digest, "sha256").hex()
 
 
 def _claim(user_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bool]:

@@ -190,7 +190,7 @@ class IdempotencyKey(db.Model):
     )
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
-    """Of the method, the address and the body, so that nothing else is taken for the same."""
+    """Of all that makes a request, so that no other one is taken for the same."""
     status: Mapped[int | None] = mapped_column(Integer)
     headers: Mapped[dict | None] = mapped_column(JSONB)
     body: Mapped[str | None] = mapped_column(Text)

@@ -1,6 +1,6 @@
 """Keyset paging: the next page is behind a cursor in a `Link` header (RFC 8288)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,8 @@ from uuid import UUID
 from flask import current_app, request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import ValidationError, fields
-from sqlalchemy import Select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Select, select, tuple_, union_all
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 from werkzeug.datastructures import MultiDict
 
 from billor.extensions import db
@@ -58,20 +58,54 @@ class PageQuery(WireSchema):
 
 
 def paginate(
-    query: Select,
+    queries: Sequence[Select],
     order: Sequence[InstrumentedAttribute],
     cursor: Position | None,
     limit: int,
     *,
     newest_first: bool = True,
 ) -> Page:
-    """Run `query` in the `order` of these columns, `limit` rows after the `cursor`."""
+    """Of all that the `queries` find, `limit` rows after the `cursor`, in the `order` of these
+    columns.
+
+    No row may be found by two of them. Each should be a range of an index in that order, which the
+    search for one of several values is not: then a page takes as long however many rows there are.
+    """
     if cursor is not None:
         place = tuple_(*order)
-        query = query.where(place < cursor if newest_first else place > cursor)
-    columns = [column.desc() for column in order] if newest_first else order
-    rows = db.session.scalars(query.order_by(*columns).limit(limit + 1)).all()
-    return page_of(rows, limit, lambda row: tuple(getattr(row, c.key) for c in order))
+        is_after = place < cursor if newest_first else place > cursor
+        queries = [query.where(is_after) for query in queries]
+    query = _first_rows(queries, order, limit + 1, newest_first)
+    return page_of(
+        db.session.scalars(query).all(),
+        limit,
+        lambda row: tuple(getattr(row, column.key) for column in order),
+    )
+
+
+def _first_rows(
+    queries: Sequence[Select],
+    order: Sequence[InstrumentedAttribute],
+    count: int,
+    newest_first: bool,
+) -> Select:
+    """One query, and so one snapshot, for the first rows of all."""
+
+    def first(query: Select, columns: Sequence[InstrumentedAttribute]) -> Select:
+        in_order = [column.desc() for column in columns] if newest_first else columns
+        return query.order_by(*in_order).limit(count)
+
+    parts = [first(query, order) for query in queries]
+    if len(parts) == 1:
+        return parts[0]
+    together = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    row = aliased(order[0].class_, together)
+    return first(select(row), [getattr(row, column.key) for column in order])
+
+
+def one_for_each(query: Select, column: InstrumentedAttribute, values: Collection) -> list[Select]:
+    """The query, or where one of several values is wanted, one query for each."""
+    return [query.where(column == value) for value in dict.fromkeys(values)] or [query]
 
 
 def page_of(rows: Sequence[Any], limit: int, position: Callable[[Any], Position]) -> Page:
@@ -102,7 +136,9 @@ def link_header(cursor: str | None) -> dict[str, str]:
         return {}
     query = MultiDict(request.args)
     query["cursor"] = cursor
-    target = f"{request.scheme}://{request.host}{request.path}"
+    # A relative reference where the Host header is none that a URL could have.
+    origin = f"{request.scheme}://{request.host}" if request.host else ""
+    target = f"{origin}{request.path}"
     return {"Link": f'<{target}?{urlencode(list(query.items(multi=True)))}>; rel="next"'}
 
 

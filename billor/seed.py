@@ -1,17 +1,24 @@
-"""Demo data: a user to log in as, and some drivers and loads. May be made again and again."""
+"""Demo data: a user to log in as, and drivers and loads, by the thousand if asked to. May be made
+again and again."""
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from sqlalchemy import func, select
 
 from billor.auth.passwords import hash_password, password_matches
-from billor.config import DEFAULT_DEMO_PASSWORD, Config
+from billor.config import DEFAULT_DEMO_PASSWORD, Config, ConfigError
 from billor.database import transaction
-from billor.drivers.service import create_driver
+from billor.drivers.service import create_drivers
 from billor.extensions import Base, db
-from billor.loads.service import create_load
-from billor.models import Driver, Load, User
-from billor.users.service import create_user
+from billor.loads.service import create_loads
+from billor.models import Driver, Load
+from billor.users.service import create_user, find_user
+
+CHUNK_ROWS = 1000
+"""So many are committed at once: a killed run leaves whole chunks, and the next one goes on."""
 
 DRIVERS = [
     ("Alex Carter", "TX-1000001"),
@@ -25,14 +32,59 @@ LOADS = [
     ("Memphis, TN", "Miami, FL", "Dry van"),
 ]
 
+# What more of them are made of.
+FIRST_NAMES = [
+    *("Aaron", "Ana", "Andre", "Angela", "Ben", "Carla", "Carlos", "Dale", "Denise", "Diego"),
+    *("Elena", "Eric", "Fatima", "Gloria", "Hank", "Ines", "Jamal", "Joan", "Jorge", "Karen"),
+    *("Kofi", "Lena", "Luis", "Mai", "Marcus", "Maria", "Nadia", "Omar", "Paula", "Rosa", "Sam"),
+    *("Tina", "Victor"),
+]
+LAST_NAMES = [
+    *("Adams", "Alvarez", "Baker", "Brooks", "Castillo", "Chen", "Clark", "Cruz", "Diaz"),
+    *("Evans", "Flores", "Garcia", "Gray", "Green", "Hall", "Hill", "Jackson", "Johnson", "Kim"),
+    *("Lee", "Lewis", "Long", "Martin", "Moore", "Morgan", "Nguyen", "Ortiz", "Patel", "Perez"),
+    *("Price", "Reed", "Rivera", "Ross", "Scott", "Silva", "Smith", "Stone", "Turner", "Walker"),
+    *("Ward", "White", "Young"),
+]
+CITIES = [
+    *("Albuquerque, NM", "Atlanta, GA", "Austin, TX", "Baltimore, MD", "Birmingham, AL"),
+    *("Boise, ID", "Boston, MA", "Charlotte, NC", "Chicago, IL", "Cincinnati, OH"),
+    *("Cleveland, OH", "Columbus, OH", "Dallas, TX", "Denver, CO", "Des Moines, IA"),
+    *("Detroit, MI", "El Paso, TX", "Fresno, CA", "Houston, TX", "Indianapolis, IN"),
+    *("Jacksonville, FL", "Kansas City, MO", "Laredo, TX", "Las Vegas, NV", "Little Rock, AR"),
+    *("Los Angeles, CA", "Louisville, KY", "Memphis, TN", "Miami, FL", "Milwaukee, WI"),
+    *("Minneapolis, MN", "Nashville, TN", "Newark, NJ", "Oklahoma City, OK", "Omaha, NE"),
+    *("Philadelphia, PA", "Phoenix, AZ", "Portland, OR", "Reno, NV", "Richmond, VA"),
+    *("Sacramento, CA", "Salt Lake City, UT", "San Antonio, TX", "Savannah, GA", "Seattle, WA"),
+    *("Spokane, WA", "St. Louis, MO", "Tampa, FL", "Tulsa, OK", "Wichita, KS"),
+]
+CARGO_TYPES = [
+    *("Dry van", "Refrigerated", "Flatbed", "Step deck", "Tanker", "Intermodal container"),
+    *("Car hauler", "Dry bulk", "Livestock", "Heavy haul", "Hazardous materials"),
+]
 
-class SeedRefused(Exception):
+Row = dict[str, str]
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
+"""Around the making of so many things of this name; is told of each chunk how many it were."""
+
+
+class SeedRefused(ConfigError):
     """The demo user would have a password that everybody knows."""
 
 
-def seed_database(config: Config) -> dict[str, int]:
-    """Make the demo user, with the password that is set, and drivers and loads where there are
-    none; tell how many of each.
+@contextmanager
+def _untold(_name: str, _count: int) -> Iterator[Callable[[int], None]]:
+    yield lambda _made: None
+
+
+def seed_database(
+    config: Config,
+    drivers: int | None = None,
+    loads: int | None = None,
+    progress: Progress = _untold,
+) -> dict[str, int]:
+    """Make the demo user, with the password that is set, and as many drivers and loads as are
+    missing to these numbers, or a few where there are none; tell how many of each.
 
     Raises `SeedRefused` for the default password in production.
     """
@@ -40,13 +92,17 @@ def seed_database(config: Config) -> dict[str, int]:
         raise SeedRefused("DEMO_PASSWORD is not set, and the default is refused in production.")
     return {
         "users": _seed_user(config.demo_email, config.demo_password),
-        "drivers": _seed_table(Driver, create_driver, DRIVERS),
-        "loads": _seed_table(Load, create_load, LOADS),
+        "drivers": _seed_table(
+            Driver, create_drivers, _driver, _missing(Driver, drivers, len(DRIVERS)), progress
+        ),
+        "loads": _seed_table(
+            Load, create_loads, _load, _missing(Load, loads, len(LOADS)), progress
+        ),
     }
 
 
 def _seed_user(email: str, password: str) -> int:
-    user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+    user = find_user(email)
     if user is None:
         create_user("Demo Dispatcher", email, password)
         return 1
@@ -57,9 +113,50 @@ def _seed_user(email: str, password: str) -> int:
     return 0
 
 
-def _seed_table(model: type[Base], create: Callable, rows: Sequence[tuple[str, ...]]) -> int:
-    if db.session.scalar(select(model.id).limit(1)):
-        return 0
-    for row in rows:
-        create(*row)
-    return len(rows)
+def _missing(model: type[Base], wanted: int | None, first: int) -> int:
+    if wanted is None:
+        return 0 if db.session.scalar(select(model.id).limit(1)) else first
+    return max(0, wanted - db.session.scalar(select(func.count()).select_from(model)))
+
+
+def _seed_table(
+    model: type[Base],
+    create: Callable[[Sequence[Row]], object],
+    make_row: Callable[[int], Row],
+    count: int,
+    progress: Progress,
+) -> int:
+    # Numbered on from the highest id, which no number given before is above: a driver's license
+    # number comes from it, and must be new.
+    start = 1 + (db.session.scalar(select(func.max(model.id))) or 0)
+    with progress(model.__tablename__, count) as tell:
+        for first in range(start, start + count, CHUNK_ROWS):
+            numbers = range(first, min(first + CHUNK_ROWS, start + count))
+            create([make_row(number) for number in numbers])
+            tell(len(numbers))
+    return count
+
+
+def _driver(number: int) -> Row:
+    if number <= len(DRIVERS):
+        name, license_number = DRIVERS[number - 1]
+    else:
+        chosen = _chooser(number)
+        name = f"{chosen.choice(FIRST_NAMES)} {chosen.choice(LAST_NAMES)}"
+        license_number = f"{chosen.choice(CITIES)[-2:]}-{10_000_000 + number}"
+    return {"name": name, "license_number": license_number}
+
+
+def _load(number: int) -> Row:
+    if number <= len(LOADS):
+        origin, destination, cargo_type = LOADS[number - 1]
+    else:
+        chosen = _chooser(number)
+        origin, destination = chosen.sample(CITIES, 2)
+        cargo_type = chosen.choice(CARGO_TYPES)
+    return {"origin": origin, "destination": destination, "cargo_type": cargo_type}
+
+
+def _chooser(number: int) -> random.Random:
+    """Chance that is the same every time: the same number makes the same row."""
+    return random.Random(number)  # noqa: S311 - nothing secret

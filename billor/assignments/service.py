@@ -24,7 +24,7 @@ from billor.models import (
     Load,
     LoadStatus,
 )
-from billor.pagination import Page, Position, paginate
+from billor.pagination import Page, Position, one_for_each, paginate
 
 # What closing an assignment does to its load, and the event that tells of it.
 CLOSING = {
@@ -108,9 +108,8 @@ def list_assignments(
         query = query.where(Assignment.driver_id == driver_id)
     if load_id is not None:
         query = query.where(Assignment.load_id == load_id)
-    if status:
-        query = query.where(Assignment.status.in_(status))
-    return paginate(query, [Assignment.id], cursor, limit)
+    queries = one_for_each(query, Assignment.status, status)
+    return paginate(queries, [Assignment.id], cursor, limit)
 
 
 def _with_driver_and_load(assignment_id: int):

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from sqlalchemy import exists, select
+from sqlalchemy import Select, exists, select, tuple_
 
 from billor.database import Lock, get_or_not_found, transaction
 from billor.extensions import db
 from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus
-from billor.pagination import Page, Position, paginate
+from billor.pagination import Page, Position, one_for_each, paginate
+
+HAS_LOAD = Assignment.status == AssignmentStatus.ASSIGNED.value
 
 
 def create_driver(name: str, license_number: str, status: str = DriverStatus.ACTIVE) -> Driver:
@@ -56,14 +58,22 @@ def list_drivers(
     available: bool | None = None,
 ) -> Page:
     """Drivers, newest first; `available` ones are active and have no active load."""
-    query = select(Driver)
-    if status:
-        query = query.where(Driver.status.in_(status))
+    queries = one_for_each(select(Driver), Driver.status, status)
     if available is not None:
-        busy = exists().where(
-            Assignment.driver_id == Driver.id,
-            Assignment.status == AssignmentStatus.ASSIGNED.value,
-        )
-        is_available = (Driver.status == DriverStatus.ACTIVE) & ~busy
-        query = query.where(is_available if available else ~is_available)
-    return paginate(query, [Driver.id], cursor, limit)
+        choose = _available if available else _unavailable
+        queries = [chosen for query in queries for chosen in choose(query, cursor)]
+    return paginate(queries, [Driver.id], cursor, limit)
+
+
+def _available(query: Select, _cursor: Position | None) -> list[Select]:
+    busy = exists().where(Assignment.driver_id == Driver.id, HAS_LOAD)
+    return [query.where(Driver.status == DriverStatus.ACTIVE, ~busy)]
+
+
+def _unavailable(query: Select, cursor: Position | None) -> list[Select]:
+    busy = query.join(Assignment, Assignment.driver_id == Driver.id).where(
+        Driver.status == DriverStatus.ACTIVE, HAS_LOAD
+    )
+    if cursor is not None:  # which PostgreSQL would not conclude from the driver's id
+        busy = busy.where(tuple_(Assignment.driver_id) < cursor)
+    return [query.where(Driver.status == DriverStatus.INACTIVE), busy]

@@ -1,7 +1,6 @@
 """Creating loads from a file, NDJSON or CSV: row by row, in bounded memory, in one transaction."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from billor.errors import Refused
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
 from billor.logs import printable
+from billor.strict_json import DoubledField, read_json
 
 MAX_ROWS = 10_000
 MAX_ROW_BYTES = 64 * 1024
@@ -143,16 +143,11 @@ def _ndjson(lines: _Lines) -> Iterator[Record]:
 
 def _read_json(line: str) -> Any:
     try:
-        return json.loads(line, object_pairs_hook=_without_doubles)
+        return read_json(line)
+    except DoubledField as error:
+        raise ValidationError("Is there twice.", error.name) from error
     except (ValueError, RecursionError) as error:
         raise ValidationError("Not valid JSON.") from error
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise ValidationError("A field is there twice.")
-    return fields
 
 
 def _csv(lines: _Lines) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from billor.events import outbox
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import Load, LoadEvent, LoadStatus
-from billor.pagination import Page, Position, paginate
+from billor.pagination import Page, Position, one_for_each, paginate
 
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 
@@ -85,8 +85,6 @@ def list_loads(
     """Loads, newest first; places and cargo types match in upper or lower case alike, and
     `created_to` itself is not in the range."""
     query = select(Load)
-    if status:
-        query = query.where(Load.status.in_(status))
     if created_from is not None:
         query = query.where(Load.created_at >= created_from)
     if created_to is not None:
@@ -98,7 +96,8 @@ def list_loads(
     ):
         if value is not None:
             query = query.where(func.lower(column) == func.lower(value))
-    return paginate(query, [Load.created_at, Load.id], cursor, limit)
+    queries = one_for_each(query, Load.status, status)
+    return paginate(queries, [Load.created_at, Load.id], cursor, limit)
 
 
 def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> Page:
@@ -106,4 +105,4 @@ def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> P
     get_or_not_found(Load, load_id)
     query = select(LoadEvent).where(LoadEvent.load_id == load_id)
     order = [LoadEvent.created_at, LoadEvent.id]
-    return paginate(query, order, cursor, limit, newest_first=False)
+    return paginate([query], order, cursor, limit, newest_first=False)

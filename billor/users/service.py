@@ -30,4 +30,4 @@ def find_user(email: str) -> User | None:
 
 def list_users(limit: int, cursor: Position | None = None) -> Page:
     """Users, newest first."""
-    return paginate(select(User), [User.id], cursor, limit)
+    return paginate([select(User)], [User.id], cursor, limit)

@@ -95,23 +95,6 @@ def test_an_assignment_can_only_become_completed_or_cancelled(client, status):
     assert list(answer.json["errors"]) == ["status"]
 
 
-def test_assignments_are_listed_newest_first_and_filtered(client):
-    driver, other = client.make_driver(), client.make_driver("TX-2")
-    first = client.assign(driver, client.make_load())
-    client.close(first, "COMPLETED")
-    second = client.assign(driver, client.make_load())
-    third = client.assign(other, client.make_load())
-
-    def ids(query=""):
-        return [assignment["id"] for assignment in client.get(f"/assignments{query}").json]
-
-    assert ids() == [third["id"], second["id"], first["id"]]
-    assert ids(f"?driverId={driver['id']}") == [second["id"], first["id"]]
-    assert ids(f"?loadId={third['loadId']}") == [third["id"]]
-    assert ids("?status=ASSIGNED") == [third["id"], second["id"]]
-    assert ids(f"?status=COMPLETED&driverId={other['id']}") == []
-
-
 def test_an_assignment_takes_five_statements_after_its_token_is_checked(client, statements):
     driver, load = client.make_driver(), client.make_load()
     with statements:

@@ -84,7 +84,7 @@ def test_every_wrong_login_gets_the_same_answer_for_the_same_work(
     hasher = CountingHasher()
     monkeypatch.setattr(passwords, "_hasher", hasher)
     problem = assert_problem(log_in(client, email, password), 401, "invalid_credentials")
-    assert problem["detail"] == "The email address or the password is wrong."
+    assert problem["detail"] == "The email address or the password is wrong. Check both."
     # The same time for all: one check each, against a hash that is as hard as a user's.
     (checked,) = hasher.checked
     assert extract_parameters(checked) == extract_parameters(passwords.hash_password("any"))

@@ -1,4 +1,4 @@
-"""Drivers over HTTP: their life, their licenses, and who is available."""
+"""Drivers over HTTP: their life, and their licenses."""
 
 import pytest
 
@@ -69,31 +69,6 @@ def test_a_driver_is_active_or_inactive(client, status):
     ):
         problem = assert_problem(answer, 422, "validation_failed")
         assert list(problem["errors"]) == ["status"]
-
-
-def test_drivers_are_filtered_by_status_and_by_whether_they_are_available(client):
-    free = client.make_driver("free")
-    inactive = client.make_driver("inactive", status="INACTIVE")
-    busy = client.make_driver("busy")
-    client.assign(busy, client.make_load())
-    done = client.make_driver("done")
-    for status in ("COMPLETED", "CANCELLED"):
-        client.close(client.assign(done, client.make_load()), status)
-
-    def licenses(query):
-        return [driver["licenseNumber"] for driver in client.get(f"/drivers{query}").json]
-
-    assert licenses("") == ["done", "busy", "inactive", "free"]
-    assert licenses("?status=ACTIVE") == ["done", "busy", "free"]
-    assert licenses("?status=INACTIVE") == ["inactive"]
-    assert licenses("?available=true") == ["done", "free"]
-    assert licenses("?available=false") == ["busy", "inactive"]
-    assert licenses("?available=false&status=ACTIVE") == ["busy"]
-    assert licenses("?available=true&status=INACTIVE") == []
-
-    client.patch(f"/drivers/{free['id']}", {"status": "INACTIVE"})
-    client.patch(f"/drivers/{inactive['id']}", {"status": "ACTIVE"})
-    assert licenses("?available=true") == ["done", "inactive"]
 
 
 def test_a_driver_who_becomes_inactive_finishes_the_load_at_hand(client):

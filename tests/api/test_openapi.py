@@ -143,7 +143,7 @@ def test_path_parameters_are_declared_and_have_the_range_of_ids(document):
             assert parameter["required"] is True
             schema = parameter["schema"]
             assert (schema["type"], schema["format"]) == ("integer", "int64")
-            assert (schema["minimum"], schema["maximum"]) == (1, 2**63 - 1)
+            assert (schema["minimum"], schema["maximum"]) == (1, 10**18 - 1)
 
 
 def test_lists_document_their_parameters_and_headers(document, operations):

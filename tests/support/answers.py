@@ -34,6 +34,12 @@ def assert_problem(answer: TestResponse, status: int, code: str) -> dict:
     return problem
 
 
+def assert_invalid(answer: TestResponse, *fields: str) -> None:
+    """Check that an answer is a 422 that names just these fields."""
+    problem = assert_problem(answer, 422, "validation_failed")
+    assert set(problem["errors"]) == set(fields), problem
+
+
 def next_page(answer: TestResponse) -> str | None:
     """The address in the `Link` header, if there is one."""
     if "Link" not in answer.headers:

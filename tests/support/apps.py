@@ -28,9 +28,11 @@ def dead_address() -> str:
     return f"127.0.0.1:{free_port()}"
 
 
-def client_with_token(app: Flask) -> ApiClient:
+def client_with_token(
+    app: Flask, name: str = "Somebody", email: str = "somebody@billor.example"
+) -> ApiClient:
     """A client with the token of a user without a password. Without the two hashes that making and
     logging in another one take, many small tests are twice as fast."""
     with app.app_context():
-        user = create_user("Somebody", "somebody@billor.example")
+        user = create_user(name, email)
         return ApiClient(app.test_client(), create_access_token(str(user.id)))

@@ -7,10 +7,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from billor.users.service import create_user
+from tests.support.contract import assert_documented
 
 
 class ApiClient:
-    """Flask's test client, with a bearer token if given and shorthands for making things."""
+    """Flask's test client, with a bearer token if given and shorthands for making things. What it
+    is answered must be documented."""
 
     def __init__(self, client: FlaskClient, token: str | None = None):
         self._client = client
@@ -23,7 +25,9 @@ class ApiClient:
             headers.setdefault("Authorization", f"Bearer {self.token}")
         if body is not None:
             options["json"] = body
-        return self._client.open(path, method=method, headers=headers, **options)
+        answer = self._client.open(path, method=method, headers=headers, **options)
+        assert_documented(answer)
+        return answer
 
     def get(self, path: str, **options) -> TestResponse:
         return self.request("GET", path, **options)

@@ -1,0 +1,5 @@
+"""Commands beside Flask's own."""
+
+from billor.cli.commands import init_cli
+
+__all__ = ["init_cli"]

@@ -1,0 +1,149 @@
+"""Commands beside Flask's own: demo data, bulk import, users, and tokens for scripts."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+from flask_jwt_extended import create_access_token
+from marshmallow import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from billor.cli.progress import progress_bar, reading
+from billor.config import ConfigError
+from billor.database import from_database_error
+from billor.errors import BillorError
+from billor.loads.importing import import_loads
+from billor.logs import printable
+from billor.seed import seed_database
+from billor.users.schemas import UserSchema
+from billor.users.service import create_user, find_user
+
+MEDIA_TYPES = {
+    "csv": "text/csv",
+    "ndjson": "application/x-ndjson",
+    "jsonl": "application/x-ndjson",
+}
+
+
+def init_cli(app: Flask) -> None:
+    """Add the commands to `flask`."""
+    for command in (seed, import_loads_command, users, token):
+        app.cli.add_command(command)
+
+
+class Command(click.Command):
+    """A command that tells what goes wrong in one line on standard error, with status 1."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except (BillorError, ConfigError) as error:
+            raise click.ClickException(str(error)) from error
+        except ValidationError as error:
+            raise click.ClickException(_by_field(error.normalized_messages())) from error
+        except SQLAlchemyError as error:
+            raise click.ClickException(_database_trouble(error)) from error
+
+
+def _by_field(messages: dict[str, list[str]]) -> str:
+    text = "; ".join(f"{name}: {' '.join(told)}" for name, told in messages.items())
+    return printable(text.replace("_schema: ", ""))
+
+
+def _database_trouble(error: SQLAlchemyError) -> str:
+    if refusal := from_database_error(error):
+        return refusal.detail
+    reason = str(getattr(error, "orig", error)).splitlines()[0]
+    return f"The database refuses: {reason}. Is it migrated? See `flask db upgrade`."
+
+
+@click.command(cls=Command)
+@click.option("--drivers", type=click.IntRange(min=0), help="Have at least so many drivers.")
+@click.option("--loads", type=click.IntRange(min=0), help="Have at least so many loads.")
+@with_appcontext
+def seed(drivers: int | None, loads: int | None) -> None:
+    """Make the demo user, and some drivers and loads.
+
+    Without options a few of each, where there are none. With them, what is missing to these
+    numbers. Harmless to repeat; one that was interrupted goes on where it was.
+    """
+    config = current_app.config["BILLOR"]
+    created = seed_database(config, drivers, loads, progress_bar)
+    click.echo(f"Log in as {config.demo_email}.")
+    click.echo(", ".join(f"{count:,} {name}" for name, count in created.items()) + " created.")
+
+
+@click.command("import-loads", cls=Command)
+@click.argument("file", type=click.Path(allow_dash=True))
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(MEDIA_TYPES)),
+    help="What FILE is, if its name does not end in one of these.",
+)
+@with_appcontext
+def import_loads_command(file: str, format_: str | None) -> None:
+    """Create a load for each row of FILE; `-` is standard input.
+
+    CSV has the columns origin, destination and cargoType, named in its first line. NDJSON has an
+    object with these fields on each line. UTF-8, at most 10,000 rows.
+
+    Rows that are refused are listed, and all others created; the status is then 1. Of a file that
+    cannot be read to its end, nothing is.
+    """
+    format_ = format_ or Path(file).suffix.lower().removeprefix(".")
+    if format_ not in MEDIA_TYPES:
+        raise click.ClickException(f"What is {file}? Say --format {' or '.join(MEDIA_TYPES)}.")
+    with _open(file) as stream, reading(stream, "importing") as watched:
+        outcomes = import_loads(watched, MEDIA_TYPES[format_])
+    refused = [outcome for outcome in outcomes if outcome.errors]
+    click.echo(f"{len(outcomes) - len(refused):,} created, {len(refused):,} refused")
+    for outcome in refused:
+        click.echo(f"row {outcome.row}: {_by_field(outcome.errors)}", err=True)
+    if refused:
+        raise click.exceptions.Exit(1)
+
+
+def _open(file: str) -> BinaryIO:
+    try:
+        return click.open_file(file, "rb")
+    except OSError as error:
+        raise click.FileError(file, error.strerror) from error
+
+
+@click.group()
+def users() -> None:
+    """Manage the people who may log in."""
+
+
+@users.command("create", cls=Command)
+@click.option("--name", prompt=True, help="A person's name.")
+@click.option("--email", prompt=True, help="What they log in with.")
+@click.option(
+    "--password",
+    prompt=True,
+    hide_input=True,
+    confirmation_prompt=True,
+    help="At least 8 characters. Others may see what is on a command line; better be asked.",
+)
+@with_appcontext
+def create_user_command(**fields: str) -> None:
+    """Create a user. Asks for what is not given."""
+    user = create_user(**UserSchema().load(fields))
+    click.echo(f"User {user.id} can log in as {user.email}.")
+
+
+@click.command(cls=Command)
+@click.argument("email")
+@with_appcontext
+def token(email: str) -> None:
+    """Print an access token of the user with this EMAIL, and nothing else.
+
+    For scripts: TOKEN=$(flask token demo@billor.example)
+    """
+    user = find_user(email)
+    if user is None:
+        raise click.ClickException(f"No user has the email address {printable(email)}.")
+    click.echo(create_access_token(identity=str(user.id)))

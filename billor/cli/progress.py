@@ -1,0 +1,68 @@
+"""What a person who waits for a command sees of its progress, and how they end it."""
+
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import click
+
+
+@contextmanager
+def progress_bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error that fills by as much as the block tells, if there is a person to
+    see it and something to do.
+
+    Ctrl-C ends the block when it tells the next time; pressed again, it does so at once.
+    """
+    # Not at once, as Python drops a KeyboardInterrupt that comes while it deletes an object.
+    pressed = False
+
+    def press(*_) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+
+    def tell(steps: int) -> None:
+        bar.update(steps)
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        with click.progressbar(
+            length=length,
+            label=label.capitalize(),
+            file=sys.stderr,
+            hidden=not (length and sys.stderr.isatty()),
+            update_min_steps=max(1, length // 1000),
+        ) as bar:
+            yield tell
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def reading(file: BinaryIO, label: str) -> Iterator["WatchedFile"]:
+    """A bar that fills as the file is read, by the lines, inside the block."""
+    status = os.fstat(file.fileno())
+    # Nobody knows the end of a pipe.
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    with progress_bar(label, size) as tell:
+        yield WatchedFile(file, tell)
+
+
+class WatchedFile:
+    """A file that tells how much of it is read."""
+
+    def __init__(self, file: BinaryIO, tell: Callable[[int], None]):
+        self._file = file
+        self._tell = tell
+
+    def readline(self, limit: int) -> bytes:
+        line = self._file.readline(limit)
+        self._tell(len(line))
+        return line

@@ -1,0 +1,281 @@
+"""Lists come in pages, and go on behind cursors that nobody but us can make."""
+
+import re
+from itertools import chain
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from sqlalchemy import update
+
+from billor import pagination
+from billor.extensions import db
+from billor.loads.service import create_loads
+from billor.models import LoadEvent
+from tests.support.answers import assert_invalid, next_page, pages
+from tests.support.apps import another_app, client_with_token
+from tests.support.client import ApiClient
+from tests.support.contract import operations
+
+TIME = "2026-01-02T03:04:05.000000Z"
+UUID = "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.fixture
+def client(app):
+    return client_with_token(app)
+
+
+MAKERS = {
+    "/loads": lambda client, number: client.make_load(origin=f"Origin {number}"),
+    "/drivers": lambda client, number: client.make_driver(f"TX-{number}"),
+    "/users": lambda client, number: client.post(
+        "/users", {"name": "N", "email": f"{number}@billor.example"}
+    ),
+    "/assignments": lambda client, number: client.assign(
+        client.make_driver(f"TX-{number}"), client.make_load()
+    ),
+    "/loads/1/timeline": lambda client, number: client.patch(
+        "/loads/1", {"origin": f"Origin {number}"}
+    ),
+}
+every_list = pytest.mark.parametrize("path", MAKERS)
+
+
+@pytest.fixture
+def make(client, path):
+    """Make things for the list at `path`, with these numbers."""
+    if "timeline" in path:
+        client.make_load()
+
+    def make(*numbers):
+        for number in numbers:
+            MAKERS[path](client, number)
+
+    return make
+
+
+@every_list
+def test_a_list_comes_in_pages_each_of_them_full_but_the_last(client, path, make):
+    make(*range(5))
+    items = client.get(f"{path}?limit=200").json
+    assert len(items) >= 5
+    for limit in (1, 2, len(items) - 1, len(items), len(items) + 1):
+        got = list(pages(client, f"{path}?limit={limit}"))
+        assert list(chain(*got)) == items
+        assert [len(page) for page in got[:-1]] == [limit] * (len(got) - 1)
+        assert got[-1], "no empty page at the end"
+
+
+@every_list
+def test_lists_are_newest_first_and_the_timeline_oldest_first(client, path, make):
+    make(*range(3))
+    items = client.get(path).json
+    if "timeline" in path:
+        assert [event["payload"]["load"]["origin"] for event in items[1:]] == [
+            "Origin 0",
+            "Origin 1",
+            "Origin 2",
+        ]
+    else:
+        ids = [item["id"] for item in items]
+        assert ids == sorted(ids, reverse=True)
+
+
+@every_list
+def test_what_is_made_while_somebody_pages_neither_repeats_nor_hides_anything(client, path, make):
+    make(*range(5))
+    items = client.get(f"{path}?limit=200").json
+    got = []
+    for number, page in enumerate(pages(client, f"{path}?limit=2"), start=5):
+        got += page
+        if number < 8:
+            make(number)
+    # What is new comes before the first page, or else after the last one.
+    assert got[: len(items)] == items
+    assert len(got) == len(items) + 3 * ("timeline" in path)
+
+
+def test_what_goes_away_while_somebody_pages_hides_nothing_else(client):
+    loads = [client.make_load() for _ in range(6)]
+    got = []
+    for page in pages(client, "/loads?status=OPEN&limit=2"):
+        got += [load["id"] for load in page]
+        client.patch(f"/loads/{got[-1]}", {"status": "CANCELLED"})  # where the cursor points
+    assert got == [load["id"] for load in reversed(loads)]
+
+
+def test_rows_of_one_transaction_are_paged_without_repeats_and_gaps(app, client):
+    row = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
+    client.make_load()
+    with app.app_context():
+        create_loads([row] * 7)
+    client.make_load()
+    loads = client.get("/loads").json
+    assert len({load["createdAt"] for load in loads}) == 3
+    assert [load["id"] for load in loads] == list(range(9, 0, -1))
+    for query in ("", "&status=OPEN", "&status=OPEN&status=CANCELLED", "&origin=dallas,%20tx"):
+        for limit in (2, 5):
+            assert list(chain(*pages(client, f"/loads?limit={limit}{query}"))) == loads, query
+
+
+def test_events_of_one_moment_are_paged_without_repeats_and_gaps(app, client):
+    client.make_load()
+    for number in range(6):
+        client.patch("/loads/1", {"origin": f"Origin {number}"})
+    with app.app_context():
+        db.session.execute(update(LoadEvent).values(created_at=TIME))
+        db.session.commit()
+    events = client.get("/loads/1/timeline").json
+    assert [event["id"] for event in events] == sorted(event["id"] for event in events)
+    for limit in (1, 2, 3, 6):
+        assert list(chain(*pages(client, f"/loads/1/timeline?limit={limit}"))) == events
+
+
+def test_a_page_has_50_items_unless_told(client):
+    for number in range(51):
+        client.make_driver(f"TX-{number}")
+    answer = client.get("/drivers")
+    assert len(answer.json) == 50
+    assert [driver["licenseNumber"] for driver in client.get(next_page(answer)).json] == ["TX-0"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        [("limit", "1"), ("status", "OPEN"), ("status", "CANCELLED"), ("status", "OPEN")],
+        [("origin", "Ålesund & Co?=#%+"), ("limit", "1"), ("createdFrom", "2026-01-02T03:04:05Z")],
+        [("createdTo", "2999-01-02T03:04:05+01:00"), ("cargoType", "DRY VAN"), ("limit", "1")],
+    ],
+)
+def test_the_next_page_keeps_all_filters_and_the_limit(client, query):
+    loads = [client.make_load(origin="Ålesund & Co?=#%+") for _ in range(3)]
+    address = f"/loads?{urlencode(query)}"
+    following = parse_qsl(urlsplit(next_page(client.get(address))).query)
+    assert following[:-1] == query
+    assert following[-1][0] == "cursor"
+    assert list(pages(client, address)) == [[load] for load in reversed(loads)]
+
+
+def test_a_cached_page_leads_on_like_the_first_answer(client):
+    for _ in range(3):
+        client.make_load()
+    answers = [client.get("/loads?status=OPEN&status=CANCELLED&limit=2") for _ in range(2)]
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
+    assert next_page(answers[0]) == next_page(answers[1])
+
+
+POSITIONS = {
+    "/users": [1],
+    "/drivers": [1],
+    "/assignments": [1],
+    "/loads": [TIME, 1],
+    "/loads/1/timeline": [TIME, UUID],
+    "/audit": [TIME, UUID],
+}
+"""What the cursors of each list hold."""
+every_cursor = pytest.mark.parametrize("path", POSITIONS)
+
+
+@pytest.fixture
+def signed(app):
+    """A cursor of the list at this path that holds whatever is given, signed by us."""
+
+    def sign(path, content):
+        with app.test_request_context(path):
+            return pagination._serializer().dumps(content)
+
+    return sign
+
+
+@pytest.fixture
+def client_of_load_1(client):
+    client.make_load()
+    return client
+
+
+def go_on(client, path, cursor):
+    return client.get(path, query_string={"cursor": cursor})
+
+
+def test_no_list_is_forgotten():
+    assert set(POSITIONS) == {
+        operation.path.format(load_id=1)
+        for operation in operations()
+        if "cursor" in operation.parameters
+    }
+
+
+@every_cursor
+def test_a_cursor_is_one_word_and_good_for_another_process(
+    settings, client_of_load_1, signed, path
+):
+    cursor = signed(path, POSITIONS[path])
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+", cursor)
+    with another_app(settings) as app:
+        client = ApiClient(app.test_client(), client_of_load_1.token)
+        assert go_on(client, path, cursor).status_code == 200
+
+
+@every_cursor
+@pytest.mark.usefixtures("client_of_load_1")
+def test_a_cursor_signed_with_another_key_is_refused(settings, signed, path):
+    cursor = signed(path, POSITIONS[path])
+    with another_app(settings, JWT_SECRET_KEY="another-" * 5) as app:
+        client = client_with_token(app, email="another@billor.example")
+        assert_invalid(go_on(client, path, cursor), "cursor")
+
+
+@every_cursor
+def test_a_damaged_cursor_is_refused(client_of_load_1, signed, path):
+    cursor = signed(path, POSITIONS[path])
+    assert go_on(client_of_load_1, path, cursor).status_code == 200
+    position, signature = cursor.rsplit(".", 1)
+    damaged = [
+        "",
+        "1",
+        ".",
+        "é\x00",
+        "x" * 5000,
+        "." * 100_000,
+        position,
+        f"{position}.",
+        signature,
+    ]
+    damaged += [f"{cursor}A", f" {cursor}", f"{cursor}\n", cursor[1:], cursor[:-1], cursor * 2]
+    # Not the very last character, of which Base64 ignores some bits.
+    for place in (0, len(position) // 2, len(position) - 1, len(position) + 1, len(cursor) - 2):
+        other = "A" if cursor[place] != "A" else "B"
+        damaged.append(f"{cursor[:place]}{other}{cursor[place + 1 :]}")
+    for cursor in damaged:
+        assert_invalid(go_on(client_of_load_1, path, cursor), "cursor")
+
+
+@every_cursor
+def test_a_cursor_of_another_list_is_refused(client_of_load_1, signed, path):
+    for other in {*POSITIONS, "/loads/2/timeline"} - {path}:
+        cursor = signed(other, POSITIONS[path])
+        assert_invalid(go_on(client_of_load_1, path, cursor), "cursor")
+
+
+@every_cursor
+def test_a_cursor_of_another_form_is_refused_though_we_signed_it(client_of_load_1, signed, path):
+    good = POSITIONS[path]
+    forms = [1, "1", TIME, None, True, {}, [], [good], [*good, 1], good[:-1], {"0": good}]
+    last = [None, True, 1.0, 1.5, [1], {}, "one", "\x00"]
+    last += [0, -1, 2**63, 10**400] if good[-1] == 1 else [1]
+    forms += [
+        [*good[:-1], value] for value in last if not (path == "/audit" and type(value) is str)
+    ]
+    if len(good) == 2:
+        times = [None, 1, 1767323045.5, "yesterday", "2026-01-02", "0001-01-01T00:00:00+00:01"]
+        forms += [[time, good[1]] for time in times]
+    for form in forms:
+        assert_invalid(go_on(client_of_load_1, path, signed(path, form)), "cursor")
+
+
+@every_cursor
+def test_limits_from_1_to_200_are_taken_and_others_refused(client_of_load_1, path):
+    for limit in (1, 200):
+        assert client_of_load_1.get(f"{path}?limit={limit}").status_code == 200
+    for limit in ("0", "201", "-1", "+1", "1.0", "1e1", "ten", "", " 1", "٣", "9" * 5000):
+        assert_invalid(client_of_load_1.get(path, query_string={"limit": limit}), "limit")

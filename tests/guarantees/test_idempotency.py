@@ -1,0 +1,183 @@
+"""Idempotency-Key where it is needed most: twins in flight, in several processes, and processes
+killed when they had an answer but had not given it."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import func, select
+
+from billor.extensions import db
+from billor.models import IdempotencyKey, LoadEvent
+from tests.guarantees.test_no_event_lost import committing, lose_answer
+from tests.guarantees.test_one_active_load import at_once
+from tests.support.http import HttpClient, Reply
+from tests.support.rival import Rival, rival
+from tests.support.system import LOAD, Api, System
+from tests.support.tcp_proxy import Direction, TcpProxy
+from tests.support.worker import WAIT_SECONDS
+
+TWINS = 20
+REPLAYED = "Idempotency-Replayed"
+
+
+def post(client: HttpClient, path: str, body: dict, key: str) -> Reply:
+    return client.post(path, body, **{"Idempotency-Key": key})
+
+
+def counts(system: System, key: str, load_id: int | None = None) -> tuple[int, int]:
+    """How many keys of this name there are, and events of the load."""
+    keys = select(func.count()).where(IdempotencyKey.key == key)
+    events = select(func.count()).where(LoadEvent.load_id == load_id)
+    with system.app.app_context():
+        return db.session.scalar(keys), db.session.scalar(events)
+
+
+def assert_done_once(replies: list[Reply]) -> dict:
+    """By one of them, and the others tell the same."""
+    assert {reply.status for reply in replies} == {201}
+    assert len({(str(reply.body), reply.headers["Location"]) for reply in replies}) == 1
+    assert [reply.headers[REPLAYED] for reply in replies].count(None) == 1
+    return replies[0].body
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "fields"),
+    [
+        ("/users", {"name": "Dana Dispatcher", "email": "twin@billor.example"}, ["email"]),
+        ("/drivers", {"name": "Alex Carter", "licenseNumber": "TWIN"}, ["licenseNumber"]),
+        ("/loads", LOAD | {"origin": "Twin Falls, ID"}, ["origin"]),
+        ("/assignments", None, ["driverId", "loadId"]),
+    ],
+)
+def test_of_twenty_at_once_one_is_done_and_all_are_told_the_same(
+    shared_system, api, path, body, fields
+):
+    if body is None:
+        driver, load = api.client.make_driver("TWIN-1"), api.client.make_load()
+        body = {"driverId": driver["id"], "loadId": load["id"]}
+    key = f"twenty {path}"
+    replies = at_once(api, [partial(post, api.client, path, body, f'"{key}"')] * TWINS)
+    created = assert_done_once(replies)
+
+    listed = api.client.get(f"{path}?limit=200").body
+    same = [thing for thing in listed if all(thing[name] == body[name] for name in fields)]
+    assert [thing["id"] for thing in same] == [created["id"]]
+    load_id = created["id"] if path == "/loads" else body.get("loadId")
+    events = {"/loads": 1, "/assignments": 2}.get(path, 0)
+    assert counts(shared_system, key, load_id) == (1, events)
+
+
+@pytest.fixture
+def ids(api) -> dict[str, int]:
+    """Of a driver and a load that may be assigned."""
+    load = api.client.make_load()
+    return {
+        "driverId": api.client.make_driver(f"FREE-{load['id']}")["id"],
+        "loadId": load["id"],
+    }
+
+
+@pytest.fixture
+def holder(shared_system, ids) -> Iterator[Rival]:
+    """Holds the driver, so that whoever assigns it a load is caught in the transaction."""
+    with rival(shared_system.app) as holder:
+        holder.execute("SELECT FROM drivers WHERE id = :driverId FOR UPDATE", **ids)
+        yield holder
+
+
+@pytest.fixture
+def assign(api, ids):
+    """Send the assignment, always with the same key, in a thread."""
+    with ThreadPoolExecutor() as threads:
+        key = f"assign-{ids['loadId']}"
+        yield lambda: threads.submit(post, api.client, "/assignments", ids, key)
+
+
+def answers(*sent: Future[Reply]) -> list[Reply]:
+    return [reply.result(WAIT_SECONDS) for reply in sent]
+
+
+def test_a_twin_waits_for_the_first_and_is_told_the_same(shared_system, holder, assign, ids):
+    first = assign()
+    holder.wait_until_waited_for(1)
+    twins = [assign(), assign()]
+    holder.wait_until_waited_for(3)
+    holder.give_way()
+    first, *twins = answers(first, *twins)
+    assert first.headers[REPLAYED] is None
+    assert_done_once([first, *twins])
+    assert counts(shared_system, f"assign-{ids['loadId']}", ids["loadId"]) == (1, 2)
+
+
+def test_a_twin_does_it_if_the_first_fails(shared_system, holder, assign, ids):
+    first = assign()
+    (pid,) = holder.wait_until_waited_for(1)
+    twin = assign()
+    holder.wait_until_waited_for(2)
+    holder.disconnect(pid)
+    (failed,) = answers(first)
+    assert (failed.status, failed.body["code"]) == (503, "database_unavailable")
+    holder.wait_until_waited_for(1)
+    holder.give_way()
+    assert_done_once(answers(twin))
+    assert_done_once(answers(twin, assign()))
+    assert counts(shared_system, f"assign-{ids['loadId']}", ids["loadId"]) == (1, 2)
+
+
+def test_a_twin_is_refused_if_the_first_was_and_rightly_so(shared_system, holder, assign, ids):
+    """A refusal is not kept, so each of them is judged anew."""
+    holder.execute("UPDATE drivers SET status = 'INACTIVE' WHERE id = :driverId", **ids)
+    first = assign()
+    holder.wait_until_waited_for(1)
+    twin = assign()
+    holder.wait_until_waited_for(2)
+    holder.insist()
+    refused = answers(first, twin)
+    assert [reply.status for reply in refused] == [409, 409]
+    assert {reply.body["code"] for reply in refused} == {"driver_inactive"}
+    assert counts(shared_system, f"assign-{ids['loadId']}", ids["loadId"]) == (0, 1)
+
+
+@pytest.fixture
+def database(system_without_bus: System) -> Iterator[TcpProxy]:
+    """A proxy before PostgreSQL."""
+    url = urlsplit(system_without_bus.settings["DATABASE_URL"])
+    with TcpProxy(url.netloc.rpartition("@")[2]) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def lonely_api(system_without_bus: System, database: TcpProxy) -> Api:
+    """One process, and all that it says to PostgreSQL goes through the proxy."""
+    url = urlsplit(system_without_bus.settings["DATABASE_URL"])
+    netloc = f"{url.username}:{url.password}@{database.address}"
+    return system_without_bus.start_api(1, DATABASE_URL=url._replace(netloc=netloc).geturl())
+
+
+@pytest.mark.parametrize(
+    ("direction", "is_done"),
+    [(Direction.REQUESTS, False), (Direction.ANSWERS, True)],
+    ids=["before", "after"],
+)
+def test_who_lost_the_answer_of_a_process_that_was_killed_is_told_it_when_asking_again(
+    system_without_bus, database, lonely_api, direction, is_done
+):
+    """Killed before the commit, nothing has happened and it is done now; after it, it is not done
+    again."""
+    client = lonely_api.client
+    load = client.make_load()
+    ids = {"driverId": client.make_driver("TX-1")["id"], "loadId": load["id"]}
+    send = partial(post, client, "/assignments", ids, "once")
+    commits = committing(b"INSERT INTO idempotency_keys", b"INSERT INTO driver_load_assignments")
+
+    lose_answer(lonely_api, client, database.hold(direction, commits), send)
+    assert counts(system_without_bus, "once", load["id"]) == ((1, 2) if is_done else (0, 1))
+
+    again = send()
+    assert again.status == 201
+    assert again.headers[REPLAYED] == ("true" if is_done else None)
+    assert client.get("/assignments").body == [again.body]
+    assert counts(system_without_bus, "once", load["id"]) == (1, 2)

@@ -1,0 +1,101 @@
+"""The committed OpenAPI document, and whether an answer is one that it tells of."""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from werkzeug.test import TestResponse
+
+from billor.embedded.launcher import PROJECT
+from billor.problems import CONTENT_TYPE as PROBLEM
+
+OF_NO_OPERATION = ("not_found", "method_not_allowed")
+"""The codes where none is: `/loads/0` looks like an operation's address, but can be nobody's."""
+
+
+class Operation(NamedTuple):
+    """A method of a path, and what the document says of it."""
+
+    method: str
+    path: str
+    pattern: re.Pattern[str]
+    said: Mapping[str, Any]
+
+    @property
+    def needs_token(self) -> bool:
+        return self.said.get("security") != []
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of its parameters, without those of the path."""
+        return [_resolved(parameter)["name"] for parameter in self.said.get("parameters", [])]
+
+    @property
+    def query(self) -> dict[str, Mapping[str, Any]]:
+        """The schemas of its query parameters, by name."""
+        parameters = map(_resolved, self.said.get("parameters", []))
+        return {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
+
+    @property
+    def body(self) -> Mapping[str, Any] | None:
+        """The schema of its JSON body, if it takes one."""
+        content = self.said.get("requestBody", {}).get("content", {})
+        return (
+            _resolved(content["application/json"]["schema"])
+            if "application/json" in content
+            else None
+        )
+
+    def content(self, status: int) -> Mapping[str, Any] | None:
+        """What it may answer with this status, by media type; None if it never does."""
+        response = self.said["responses"].get(str(status))
+        return None if response is None else _resolved(response).get("content", {})
+
+    def tells_of(self, status: int, media_type: str, code: str | None) -> bool:
+        content = self.content(status)
+        if not content:
+            return content is not None
+        return media_type in content and (code is None or code in content[media_type]["examples"])
+
+
+@cache
+def operations() -> list[Operation]:
+    """All that there are."""
+    return [
+        Operation(method.upper(), path, _pattern(path), said)
+        for path, item in _document()["paths"].items()
+        for method, said in item.items()
+        if method != "parameters"
+    ]
+
+
+def assert_documented(answer: TestResponse) -> None:
+    """Check that the operation that was asked for, if there is one, may answer so."""
+    method, path = answer.request.method, answer.request.path
+    for operation in operations():
+        if operation.method == method and operation.pattern.fullmatch(path):
+            code = answer.json["code"] if answer.mimetype == PROBLEM else None
+            told = (answer.status_code, answer.mimetype, code)
+            is_documented = code in OF_NO_OPERATION or operation.tells_of(*told)
+            assert is_documented, f"openapi.json has no {told} at {method} {operation.path}"
+
+
+@cache
+def _document() -> dict[str, Any]:
+    return json.loads((PROJECT / "openapi.json").read_text())
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(re.escape(part) for part in re.split(r"{\w+}", path)))
+
+
+def _resolved(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a `$ref` points to, or the value itself if it is none."""
+    if "$ref" not in value:
+        return value
+    found = _document()
+    for step in value["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return found

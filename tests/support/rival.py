@@ -1,0 +1,57 @@
+"""Somebody else at the database, in whose way requests come."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from sqlalchemy import Connection, text
+
+from billor.extensions import db
+from tests.support.worker import wait_until
+
+
+class Rival:
+    """In one transaction; it ends with the block, or when told to give way."""
+
+    def __init__(self, own: Connection, onlooker: Connection):
+        self._own = own
+        self._onlooker = onlooker
+
+    def execute(self, statement: str, **parameters) -> None:
+        self._own.execute(text(statement), parameters)
+
+    def give_way(self) -> None:
+        """Undo all, and let those who wait go on."""
+        self._own.rollback()
+
+    def insist(self) -> None:
+        """Commit all, and let those who wait go on."""
+        self._own.commit()
+
+    def wait_until_waited_for(self, count: int = 1) -> list[int]:
+        """Return once so many wait for a lock, of ours or of each other's: PostgreSQL's numbers
+        for their connections."""
+        query = text(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'billor' AND cardinality(pg_blocking_pids(pid)) > 0"
+        )
+
+        def waiting() -> list[int] | None:
+            pids = list(self._onlooker.scalars(query))
+            return pids if len(pids) >= count else None
+
+        return wait_until(waiting)
+
+    def disconnect(self, pid: int) -> None:
+        """Break somebody's connection."""
+        self._onlooker.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+
+@contextmanager
+def rival(app: Flask) -> Iterator[Rival]:
+    """At the app's database."""
+    with app.app_context():
+        engine = db.engine
+    onlooking = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as own, onlooking.connect() as onlooker:
+        yield Rival(own, onlooker)

@@ -1,0 +1,381 @@
+"""The `flask` commands as a person or a script uses them: what they do, print and exit with."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import func, select, text
+
+from billor import cli
+from billor.cli.progress import progress_bar
+from billor.embedded.launcher import PROJECT
+from billor.errors import Conflict, Unavailable
+from billor.extensions import db
+from billor.models import Load, LoadEvent
+from tests.support.apps import another_app, dead_address
+from tests.support.client import ApiClient
+from tests.support.worker import python_environment, wait_until
+
+FLASK = [sys.executable, "-m", "flask", "--app", str(PROJECT / "wsgi.py")]
+GOOD_CSV = 'origin,destination,cargoType\n"Dallas, TX","Atlanta, GA",Dry van\n'
+MIXED_CSV = f"{GOOD_CSV},Reno,Steel\nAustin,Reno\n"
+GOOD_JSON = '{"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}\n'
+
+
+@pytest.fixture
+def flask(app):
+    """Run a command in this process."""
+
+    def run(*args: str, **options) -> Result:
+        return app.test_cli_runner().invoke(args=args, **options)
+
+    return run
+
+
+@pytest.fixture
+def process_environment(settings, pytestconfig) -> dict[str, str]:
+    return python_environment(settings, pytestconfig.cache.mkdir("compiled"))
+
+
+def error_line(result: Result) -> str:
+    """The one line on standard error that is all that a failed command prints."""
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    line, end = result.stderr.split("\n")
+    assert end == ""
+    return line.removeprefix("Error: ")
+
+
+def count(app: Flask, model) -> int:
+    with app.app_context():
+        return db.session.scalar(select(func.count()).select_from(model))
+
+
+def test_seed_tells_what_it_made(flask):
+    assert flask("seed").stdout == (
+        "Log in as demo@billor.example.\n1 users, 3 drivers, 4 loads created.\n"
+    )
+    assert "0 users, 0 drivers, 0 loads created." in flask("seed").stdout
+    more = flask("seed", "--loads", "1204", "--drivers", "5")
+    assert (more.exit_code, more.stderr) == (0, "")
+    assert "0 users, 2 drivers, 1,200 loads created." in more.stdout
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_seed_that_is_stopped_leaves_whole_chunks(app, process_environment, tmp_path, end):
+    with subprocess.Popen(
+        [*FLASK, "seed", "--loads", "50000"],
+        env=process_environment,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(lambda: count(app, Load))
+        process.send_signal(end)
+        output, errors = process.communicate(timeout=30)
+    assert output == ""
+    if end == signal.SIGINT:
+        assert (process.returncode, errors.strip()) == (1, "Aborted!")
+    # What the server was about to commit when the process was killed may come a moment later.
+    wait_until(lambda: not others_at_work(app))
+    made = count(app, Load)
+    assert 0 < made < 50_000
+    assert made % 1000 == 0
+    assert count(app, LoadEvent) == made
+
+
+def others_at_work(app: Flask) -> int:
+    """How many connections to the database there are besides this process's own."""
+    with app.app_context():
+        return db.session.scalar(
+            text(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND application_name = 'billor' AND backend_type = 'client backend' "
+                "AND state <> 'idle' AND pid <> pg_backend_pid()"
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("presses", "finished"), [(0, ["first", "second"]), (1, ["first"]), (2, [])]
+)
+def test_ctrl_c_waits_for_the_end_of_a_chunk_but_only_once(presses, finished):
+    before = signal.getsignal(signal.SIGINT)
+    chunks: list[str] = []
+
+    def work():
+        with progress_bar("loads", 2) as tell:
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+            for chunk in ("first", "second"):
+                chunks.append(chunk)
+                tell(1)
+
+    with pytest.raises(KeyboardInterrupt) if presses else nullcontext():
+        work()
+    assert chunks == finished
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("loads.csv", GOOD_CSV, []),
+        ("LOADS.CSV", GOOD_CSV, []),
+        ("loads.ndjson", GOOD_JSON, []),
+        ("loads.jsonl", GOOD_JSON, []),
+        ("loads.txt", GOOD_JSON, ["--format", "ndjson"]),
+        ("loads.csv", GOOD_JSON, ["--format", "jsonl"]),
+    ],
+)
+def test_a_file_is_imported(app, flask, tmp_path, name, content, options):
+    (tmp_path / name).write_text(content)
+    done = flask("import-loads", str(tmp_path / name), *options)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "1 created, 0 refused\n", "")
+    assert count(app, Load) == 1
+
+
+@contextmanager
+def running(*command: str, environment: dict[str, str], folder: Path, **options) -> Iterator:
+    with subprocess.Popen([*FLASK, *command], env=environment, cwd=folder, **options) as process:
+        yield process
+    assert process.returncode == 0
+
+
+def test_standard_input_is_imported(app, process_environment, tmp_path):
+    with running(
+        *("import-loads", "--format", "csv", "-"),
+        environment=process_environment,
+        folder=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        output, _ = process.communicate(GOOD_CSV.encode(), timeout=30)
+    assert output == b"1 created, 0 refused\n"
+    assert count(app, Load) == 1
+
+
+def test_refused_rows_are_listed_and_the_others_created(app, flask, tmp_path):
+    file = tmp_path / "loads.csv"
+    file.write_text(MIXED_CSV)
+    done = flask("import-loads", str(file))
+    assert (done.exit_code, done.stdout) == (1, "1 created, 2 refused\n")
+    assert done.stderr.splitlines() == [
+        "row 2: origin: Length must be between 1 and 200.",
+        "row 3: cargoType: Missing data for required field.",
+    ]
+    assert count(app, Load) == 1
+
+
+def test_what_a_file_says_cannot_steer_the_terminal(flask, tmp_path):
+    file = tmp_path / "loads.ndjson"
+    file.write_text('{"\\u001b[31m\\nrow 9: \\ud800": 0}\n')
+    done = flask("import-loads", str(file))
+    (line,) = done.stderr.splitlines()
+    assert "\\x1b[31m\\nrow 9: \\ud800: Unknown or read-only field." in line
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_refused_in_one_line(app, flask, tmp_path):
+    file = tmp_path / "loads.csv"
+    file.write_bytes(GOOD_CSV.encode() + b"M\xfcnchen,Reno,Steel\n")
+    refused = flask("import-loads", str(file))
+    assert error_line(refused) == "Row 2 is not UTF-8. Save the file as UTF-8."
+    assert count(app, Load) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("missing.csv", "Could not open file 'missing.csv': No such file or directory"),
+        ("folder.csv", "Could not open file 'folder.csv': Is a directory"),
+        ("loads.xlsx", "What is loads.xlsx? Say --format csv or ndjson or jsonl."),
+        ("-", "What is -? Say --format csv or ndjson or jsonl."),
+    ],
+)
+def test_a_file_that_cannot_be_opened_or_told_is_named(flask, tmp_path, monkeypatch, path, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
+    assert error_line(flask("import-loads", path)) == told
+
+
+@pytest.mark.parametrize(
+    ("command", "labels"),
+    [
+        (["seed", "--drivers", "2000", "--loads", "2000"], ["Drivers", "Loads"]),
+        (["import-loads", "loads.csv"], ["Importing"]),
+    ],
+    ids=["seed", "import-loads"],
+)
+@pytest.mark.usefixtures("app")
+def test_a_person_sees_a_bar_that_fills(process_environment, tmp_path, command, labels):
+    (tmp_path / "loads.csv").write_text(GOOD_CSV + "Austin,Reno,Steel\n" * 2000)
+    screen, terminal = pty.openpty()
+    with running(
+        *command,
+        environment=process_environment | {"TERM": "xterm", "COLUMNS": "80"},
+        folder=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        shown = ""
+        with open(screen, errors="replace") as file:
+            try:
+                while piece := file.read(1):
+                    shown += piece
+            except OSError:  # how a terminal tells that its last program has gone
+                pass
+        assert b"\r" not in process.stdout.read()
+    for label in labels:
+        filled = [int(percent) for percent in re.findall(rf"{label} +\[.*?(\d+)%", shown)]
+        assert filled[0] == 0
+        assert filled[-1] == 100
+        assert filled == sorted(filled)
+        assert len(set(filled)) > 2
+
+
+DANA = ("--name", "Dana Dispatcher", "--email", "dana@billor.example")
+
+
+def test_a_user_is_created_and_can_log_in(flask, anonymous):
+    made = flask("users", "create", *DANA, "--password", "long-enough")
+    assert (made.exit_code, made.stderr) == (0, "")
+    assert re.fullmatch(r"User \d+ can log in as dana@billor\.example\.\n", made.stdout)
+    credentials = {"email": "dana@billor.example", "password": "long-enough"}
+    assert anonymous.post("/auth/login", credentials).status_code == 200
+
+
+def test_what_is_not_given_is_asked_for_and_a_password_twice_and_unseen(flask, anonymous):
+    answers = ["Dana Dispatcher", "dana@billor.example"]
+    passwords = ["long-enough", "mistyped", "long-enough", "long-enough"]
+    made = flask("users", "create", input="\n".join([*answers, *passwords, ""]))
+    assert made.exit_code == 0, made.output
+    assert "do not match" in made.output
+    assert all(answer in made.output for answer in answers)
+    assert not any(password in made.output for password in passwords)
+    credentials = {"email": "dana@billor.example", "password": "long-enough"}
+    assert anonymous.post("/auth/login", credentials).status_code == 200
+
+
+def test_a_user_that_is_not_acceptable_is_refused_in_one_line(flask):
+    fields = ("--name", " ", "--email", "dana", "--password", "short")
+    assert error_line(flask("users", "create", *fields)) == (
+        "name: Length must be between 1 and 200.; email: Not a valid email address.; "
+        "password: Length must be between 8 and 1024."
+    )
+
+
+def test_a_taken_email_address_is_refused_in_one_line(flask):
+    flask("users", "create", *DANA, "--password", "long-enough")
+    again = flask("users", "create", *DANA, "--password", "long-enough")
+    assert error_line(again) == Conflict.CODES["email_taken"]
+
+
+def test_token_prints_a_token_and_nothing_else(app, process_environment, tmp_path, flask):
+    flask("users", "create", *DANA, "--password", "long-enough")
+    with running(
+        *("token", "DANA@billor.example"),
+        environment=process_environment | {"LOG_LEVEL": "DEBUG"},
+        folder=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        output, _ = process.communicate(timeout=30)
+    token, end = output.split("\n")
+    assert end == ""
+    assert ApiClient(app.test_client(), token).get("/drivers").status_code == 200
+
+
+def test_a_token_for_nobody_is_refused_in_one_line(flask):
+    nobody = flask("token", "nobody@billor.example\n")
+    assert error_line(nobody) == "No user has the email address nobody@billor.example\\n."
+
+
+COMMANDS = [
+    ["seed"],
+    ["import-loads", "loads.csv"],
+    ["users", "create", *DANA, "--password", "long-enough"],
+    ["token", "dana@billor.example"],
+]
+
+
+def run_in(app: Flask, folder: Path, command: list[str], monkeypatch) -> Result:
+    monkeypatch.chdir(folder)
+    (folder / "loads.csv").write_text(GOOD_CSV)
+    return app.test_cli_runner().invoke(args=command)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_database_that_is_away_is_told_in_one_line(settings, tmp_path, command, monkeypatch):
+    away = f"postgresql://billor@{dead_address()}/billor"
+    with another_app(settings, DATABASE_URL=away) as app:
+        told = error_line(run_in(app, tmp_path, command, monkeypatch))
+    assert told == Unavailable.CODES["database_unavailable"]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_database_without_tables_is_told_in_one_line(settings, tmp_path, command, monkeypatch):
+    server, _, _ = settings["DATABASE_URL"].rpartition("/")
+    with another_app(settings, DATABASE_URL=f"{server}/postgres") as app:
+        told = error_line(run_in(app, tmp_path, command, monkeypatch))
+    assert re.fullmatch(
+        r'The database refuses: relation "\w+" does not exist. '
+        r"Is it migrated\? See `flask db upgrade`.",
+        told,
+    )
+
+
+def test_the_default_password_is_refused_in_production_in_one_line(settings):
+    with another_app(settings, BILLOR_ENV="production") as app:
+        told = error_line(app.test_cli_runner().invoke(args=["seed"]))
+    assert told == "DEMO_PASSWORD is not set, and the default is refused in production."
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"BILLOR_ENV": "production", "JWT_SECRET_KEY": ""}, "JWT_SECRET_KEY is not set"),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is not a PostgreSQL URL"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line(process_environment, tmp_path, changes, told):
+    done = subprocess.run(
+        [*FLASK, "token", "dana@billor.example"],
+        env=process_environment | changes,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"billor: {told}")
+
+
+def test_every_command_and_option_has_its_help(app):
+    def walk(command: click.Command) -> Iterator[click.Command]:
+        yield command
+        for inner in getattr(command, "commands", {}).values():
+            yield from walk(inner)
+
+    ours = [
+        command
+        for command in walk(app.cli)
+        if command.callback and command.callback.__module__.startswith(cli.__name__)
+    ]
+    assert {command.name for command in ours} >= {"seed", "import-loads", "create", "token"}
+    for command in ours:
+        assert command.help
+        for parameter in command.params:
+            assert isinstance(parameter, click.Argument) or parameter.help, parameter

@@ -1,0 +1,270 @@
+"""Every list is as quick with a hundred thousand rows as with a few: the plans that PostgreSQL has
+for the very statements that the API sends read about as many rows as a page shows."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+import flask_migrate
+import psycopg2
+import pytest
+from flask import Flask
+from flask_jwt_extended import create_access_token
+from sqlalchemy import event
+
+from billor.embedded.launcher import PROJECT
+from billor.extensions import db
+from billor.pagination import encode_cursor
+from tests.support.apps import another_app
+from tests.support.client import ApiClient
+from tests.support.contract import operations
+from tests.support.databases import own_database
+
+ROWS = 100_000
+# Two years of loads, always ten of them created in one transaction. Of the newest some are OPEN
+# and some ASSIGNED, CANCELLED is rare; all others are COMPLETED. Driver 1 has had 2,000 of them,
+# and load 1 has been edited 1,000 times.
+HISTORY = f"""
+    SET session_replication_role = replica;  -- foreign keys are kept, and need no checking
+
+    INSERT INTO users (name, email)
+    SELECT 'User ' || n, n || '@billor.example' FROM generate_series(1, {ROWS}) AS n;
+
+    INSERT INTO drivers (name, license_number, status)
+    SELECT 'Driver ' || n, 'TX-' || n, CASE WHEN n % 200 = 0 THEN 'INACTIVE' ELSE 'ACTIVE' END
+    FROM generate_series(1, {ROWS}) AS n;
+
+    INSERT INTO loads (origin, destination, cargo_type, status, created_at)
+    SELECT 'City ' || n % 50, 'City ' || n * 7 % 47,
+        'Cargo ' || CASE WHEN n % 1000 = 500 THEN 500 ELSE n % 11 END,
+        CASE
+            WHEN n > {ROWS} * 0.98 AND n % 2 = 0 THEN 'ASSIGNED'
+            WHEN n > {ROWS} * 0.99 THEN 'OPEN'
+            WHEN n % 1000 = 1 THEN 'CANCELLED'
+            ELSE 'COMPLETED'
+        END,
+        timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes'
+    FROM generate_series(1, {ROWS}) AS n;
+
+    INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at)
+    SELECT CASE WHEN n % 50 = 1 THEN 1 ELSE n END, n,
+        CASE
+            WHEN n > {ROWS} * 0.98 AND n % 2 = 0 THEN 'ASSIGNED'
+            WHEN n % 1000 = 1 THEN 'CANCELLED'
+            ELSE 'COMPLETED'
+        END,
+        CASE WHEN n <= {ROWS} * 0.98 OR n % 2 = 1 THEN now() END
+    FROM generate_series(1, {ROWS}) AS n;
+
+    INSERT INTO load_events (id, type, load_id, payload, created_at, published_at, recorded_at)
+    SELECT gen_random_uuid(), 'load.updated', CASE WHEN n % 100 = 0 THEN 1 ELSE n END, '{{}}',
+        timestamptz '2024-01-01 00:00Z' + n * interval '10 minutes', now(), now()
+    FROM generate_series(1, {ROWS}) AS n;
+"""  # noqa: S608 - put together from constants
+# What is known of the rows then is no sample, and so always leads to the same plans.
+ALL_STATISTICS = "SET default_statistics_target = 1000"
+MIDDLE_OF = {
+    "/users": "SELECT 50000",
+    "/drivers": "SELECT 50000",
+    "/loads": "SELECT created_at, id FROM loads WHERE id = 50000",
+    "/assignments": "SELECT 50000",
+    "/loads/1/timeline": "SELECT created_at, id FROM load_events WHERE load_id = 1"
+    " ORDER BY created_at OFFSET 500 LIMIT 1",
+}
+WEEK = "createdFrom=2024-05-01T00:00:00Z&createdTo=2024-05-08T00:00:00Z"
+QUERIES = {
+    "/users": [""],
+    "/drivers": [
+        "",
+        "status=ACTIVE",
+        "status=INACTIVE",
+        "status=ACTIVE&status=INACTIVE",
+        "available=true",
+        "available=false",
+        "available=true&status=ACTIVE",
+        "available=false&status=ACTIVE",
+        "available=false&status=INACTIVE",
+    ],
+    "/loads": [
+        "",
+        "status=COMPLETED",
+        "status=OPEN",
+        "status=CANCELLED",
+        "status=OPEN&status=ASSIGNED",
+        "status=OPEN&status=CANCELLED",
+        "status=OPEN&status=ASSIGNED&status=COMPLETED&status=CANCELLED",
+        "origin=CITY%207",
+        "destination=city%207",
+        "cargoType=CARGO%207",
+        "cargoType=cargo%20500",
+        "createdFrom=2024-05-01T00:00:00Z",
+        "createdTo=2024-05-01T00:00:00Z",
+        WEEK,
+        f"{WEEK}&status=COMPLETED",
+        f"{WEEK}&status=CANCELLED",
+        f"{WEEK}&status=COMPLETED&status=CANCELLED",
+        f"{WEEK}&origin=City%207",
+        f"{WEEK}&origin=City%207&cargoType=Cargo%207&status=COMPLETED",
+    ],
+    "/assignments": [
+        "",
+        "status=ASSIGNED",
+        "status=CANCELLED",
+        "status=ASSIGNED&status=CANCELLED",
+        "driverId=1",
+        "driverId=7",
+        "loadId=7",
+        "loadId=7&status=COMPLETED",
+        "driverId=1&loadId=51",
+    ],
+    "/loads/1/timeline": [""],
+}
+COMBINATIONS = {
+    "/loads": [
+        "origin=City%207&status=COMPLETED",
+        "origin=City%207&status=OPEN",
+        "destination=City%207&status=OPEN&status=ASSIGNED",
+        "cargoType=Cargo%207&status=CANCELLED",
+        "origin=City%207&destination=City%207",
+        "origin=City%207&cargoType=Cargo%207",
+        "origin=City%207&destination=City%207&cargoType=Cargo%205&status=COMPLETED",
+    ],
+    "/assignments": [
+        "driverId=1&status=CANCELLED",
+        "driverId=1&status=COMPLETED&status=CANCELLED",
+    ],
+}
+MOST_ROWS_READ = 1500
+"""As many loads are OPEN or ASSIGNED. Who wants others may have to be led past them."""
+MOST_BLOCKS_READ = 500
+MOST_ROWS_OF_COMBINATIONS = ROWS // 8
+"""More than any of the filters matches by itself."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What PostgreSQL did with one table or index for a statement."""
+
+    kind: str
+    name: str
+    rows_read: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How PostgreSQL executed a statement. `blocks_read` are of 8 KiB, from memory or disk."""
+
+    statement: str
+    scans: list[Scan]
+    blocks_read: int
+
+    @property
+    def rows_read(self) -> float:
+        return sum(scan.rows_read for scan in self.scans)
+
+
+class History:
+    """A client of the API over two years of data, and the plans for what it makes the API send."""
+
+    def __init__(self, app: Flask, connection: psycopg2.extensions.connection):
+        with app.app_context():
+            self._engine = db.engine
+            self._client = ApiClient(app.test_client(), create_access_token("1"))
+        self._app = app
+        self._cursor = connection.cursor()
+
+    def plans_of_pages(self, address: str) -> list[Plan]:
+        """How the first page at this address is found, and one far from it."""
+        page, plans = self._get(address)
+        assert page, "or else nothing is tested"
+        _, plans_in_the_middle = self._get(f"{address}&cursor={self._middle(address)}")
+        return plans + plans_in_the_middle
+
+    def _middle(self, address: str) -> str:
+        path, _, _ = address.partition("?")
+        self._cursor.execute(MIDDLE_OF[path])
+        with self._app.test_request_context(path):
+            return encode_cursor(self._cursor.fetchone())
+
+    def _get(self, address: str) -> tuple[list[dict], list[Plan]]:
+        statements = []
+
+        def record(_connection, cursor, statement, parameters, *_) -> None:
+            statements.append(cursor.mogrify(statement, parameters).decode())
+
+        event.listen(self._engine, "before_cursor_execute", record)
+        try:
+            answer = self._client.get(address)
+        finally:
+            event.remove(self._engine, "before_cursor_execute", record)
+        assert answer.status_code == 200, answer.text
+        return answer.json, [self._explain(statement) for statement in statements]
+
+    def _explain(self, statement: str) -> Plan:
+        self._cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
+        (plan,) = self._cursor.fetchone()[0]
+        root = plan["Plan"]
+        blocks_read = root["Shared Hit Blocks"] + root["Shared Read Blocks"]
+        return Plan(statement, list(scans(root)), blocks_read)
+
+
+def scans(node: dict) -> Iterator[Scan]:
+    """Those of a node of EXPLAIN's tree and of all below it."""
+    name = node.get("Index Name") or node.get("Relation Name")
+    if name is not None:
+        removed = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+        rows = node["Actual Rows"] + sum(node.get(reason, 0) for reason in removed)
+        yield Scan(node["Node Type"], name, rows * node["Actual Loops"])
+    for child in node.get("Plans", ()):
+        yield from scans(child)
+
+
+@pytest.fixture(scope="module")
+def history(settings: dict[str, str]) -> Iterator[History]:
+    with (
+        own_database(settings) as own_settings,
+        another_app(own_settings, REDIS_URL="") as app,
+        closing(psycopg2.connect(own_settings["DATABASE_URL"])) as connection,
+    ):
+        with app.app_context():
+            flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(HISTORY)
+            cursor.execute(ALL_STATISTICS)
+            cursor.execute("VACUUM ANALYZE")
+        yield History(app, connection)
+
+
+def each(queries: dict[str, list[str]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "address", [f"{path}?{query}" for path, of_path in queries.items() for query in of_path]
+    )
+
+
+@each(QUERIES)
+def test_a_list_reads_little_more_than_it_shows(history: History, address: str):
+    for plan in history.plans_of_pages(address):
+        assert "Seq Scan" not in {scan.kind for scan in plan.scans}, plan
+        assert plan.rows_read <= MOST_ROWS_READ, plan
+        assert plan.blocks_read <= MOST_BLOCKS_READ, plan
+
+
+@each(COMBINATIONS)
+def test_filters_together_read_no_more_than_what_one_of_them_matches(
+    history: History, address: str
+):
+    for plan in history.plans_of_pages(address):
+        assert "Seq Scan" not in {scan.kind for scan in plan.scans}, plan
+        assert plan.rows_read <= MOST_ROWS_OF_COMBINATIONS, plan
+
+
+def test_no_list_and_no_filter_is_forgotten():
+    lists = [operation for operation in operations() if "cursor" in operation.parameters]
+    of_no_filter = {"cursor", "limit", "If-None-Match"}
+    assert {path: set(parse_qs("&".join(queries))) for path, queries in QUERIES.items()} == {
+        operation.path.format(load_id=1): set(operation.parameters) - of_no_filter
+        for operation in lists
+        if operation.path != "/audit"  # which is not in PostgreSQL
+    }

@@ -1,0 +1,104 @@
+"""Loads as CSV: what is in it, and what a long or slow export costs."""
+
+import csv
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from billor.extensions import db
+from billor.loads import exporting
+from billor.loads.exporting import export_loads
+from billor.loads.schemas import LoadSchema
+from billor.loads.service import create_load, create_loads, list_loads, update_load
+from tests.support.apps import another_app, dead_address
+
+HEADER = "id,origin,destination,cargoType,status,createdAt,updatedAt\r\n"
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def two_a_page(monkeypatch):
+    monkeypatch.setattr(exporting, "PAGE_ROWS", 2)
+
+
+def make_loads(count: int, **fields: str) -> None:
+    load = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
+    create_loads([load | fields] * count)
+
+
+def listed(**filters) -> list[dict[str, str]]:
+    """What GET /loads has, as CSV would."""
+    items = LoadSchema(many=True).dump(list_loads(100, **filters).items)
+    return [{name: str(value) for name, value in item.items()} for item in items]
+
+
+def read(pieces) -> list[dict[str, str]]:
+    text = "".join(pieces)
+    assert text.startswith(HEADER)
+    return list(csv.DictReader(text.splitlines(keepends=True), strict=True))
+
+
+def test_it_is_csv_as_in_rfc_4180():
+    load = create_load("Dallas, TX", 'the "Hub", GA', "Łódź 🚚")
+    times = LoadSchema(only=("created_at", "updated_at")).dump(load)
+    assert "".join(export_loads()) == (
+        f'{HEADER}{load.id},"Dallas, TX","the ""Hub"", GA",Łódź 🚚,OPEN,'
+        f"{times['createdAt']},{times['updatedAt']}\r\n"
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
+@pytest.mark.usefixtures("two_a_page")
+def test_all_loads_are_in_it_newest_first(count):
+    make_loads(count)
+    rows = read(export_loads())
+    assert rows == listed()
+    assert len(rows) == count
+
+
+@pytest.mark.usefixtures("two_a_page")
+def test_a_filter_holds_on_every_page():
+    for _ in range(3):
+        make_loads(2, origin="Reno, NV")
+        make_loads(1)
+    update_load(list_loads(1, origin="Reno, NV").items[0].id, status="CANCELLED")
+    filters = {"origin": "reno, nv", "status": ["OPEN"]}
+    rows = read(export_loads(**filters))
+    assert rows == listed(**filters)
+    assert len(rows) == 5
+
+
+@pytest.mark.usefixtures("two_a_page")
+def test_loads_made_meanwhile_change_nothing_of_the_rest():
+    make_loads(5)
+    before = listed()
+    pieces = export_loads()
+    first = next(pieces)
+    make_loads(3)
+    assert read([first, *pieces]) == before
+
+
+@pytest.mark.usefixtures("two_a_page")
+def test_one_page_at_a_time_is_read_and_no_connection_held_in_between(statements):
+    make_loads(5)
+    pieces = export_loads()
+    db.session.remove()  # and with it what made the loads
+    for page in range(3):
+        with statements:
+            next(pieces)
+        # The first page was read when the export began.
+        assert len(statements.sent) == min(page, 1)
+        assert db.engine.pool.checkedout() == 0
+        assert len(list(db.session)) <= 2
+    assert next(pieces, None) is None
+
+
+def test_what_fails_at_once_fails_before_the_first_piece(settings):
+    away = f"postgresql://billor@{dead_address()}/billor"
+    with (
+        another_app(settings, DATABASE_URL=away) as app,
+        app.app_context(),
+        pytest.raises(OperationalError),
+    ):
+        export_loads()

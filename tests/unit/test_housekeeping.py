@@ -1,0 +1,138 @@
+"""What the worker tidies up: expired idempotency keys, all of them and no others."""
+
+from threading import Event
+
+import pytest
+from sqlalchemy import select, text
+
+from billor import housekeeping
+from billor.database import transaction
+from billor.events.inprocess import InProcessBus
+from billor.events.worker import Worker
+from billor.extensions import db
+from billor.housekeeping import keep_house
+from billor.idempotency import FORGOTTEN_AT_ONCE, forget_expired_keys
+from billor.models import IdempotencyKey
+from billor.users.service import create_user
+from tests.support.apps import another_app, dead_address
+from tests.support.rival import rival
+from tests.support.worker import running, wait_until
+
+
+@pytest.fixture
+def user_id(app) -> int:
+    with app.app_context():
+        return create_user("Dana Dispatcher", "dana@billor.example").id
+
+
+@pytest.fixture
+def keep(app, user_id):
+    """Store keys named `{name} 1`, `{name} 2` … that were used so long ago."""
+
+    def store(name: str, ago: str, count: int = 1) -> None:
+        statement = text(
+            "INSERT INTO idempotency_keys (user_id, key, fingerprint, created_at)"
+            " SELECT :user_id, :name || ' ' || number, '', now() - CAST(:ago AS interval)"
+            " FROM generate_series(1, :count) AS number"
+        )
+        values = {"user_id": user_id, "name": name, "ago": ago, "count": count}
+        with app.app_context(), transaction():
+            db.session.execute(statement, values)
+
+    return store
+
+
+@pytest.fixture
+def kept(app):
+    """The keys there are."""
+
+    def read() -> set[str]:
+        with app.app_context():
+            return set(db.session.scalars(select(IdempotencyKey.key)))
+
+    return read
+
+
+class Rounds(Event):
+    """Is set after so many waits; meanwhile, nobody really waits."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.waits: list[float | None] = []
+        self._count = count
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        if len(self.waits) == self._count:
+            self.set()
+        return self.is_set()
+
+
+def test_only_expired_keys_are_forgotten(app, keep, kept):
+    keep("new", "0 hours")
+    keep("valid", "23 hours 59 minutes")
+    keep("expired", "24 hours 1 second", count=3)
+    keep("old", "1 year")
+    with app.app_context():
+        assert forget_expired_keys() == 4
+        assert forget_expired_keys() == 0
+    assert kept() == {"new 1", "valid 1"}
+
+
+def test_so_many_are_forgotten_at_once_and_a_round_goes_on_until_none_is_left(app, keep, kept):
+    keep("expired", "25 hours", count=2 * FORGOTTEN_AT_ONCE + 1)
+    keep("valid", "1 hour")
+    with app.app_context():
+        assert forget_expired_keys() == FORGOTTEN_AT_ONCE
+        assert len(kept()) == FORGOTTEN_AT_ONCE + 2
+        stop = Rounds(1)
+        keep_house(stop)
+    assert kept() == {"valid 1"}
+    assert stop.waits == [housekeeping.EVERY_SECONDS]
+
+
+def test_keys_in_somebodys_hands_are_left_for_the_next_round(app, keep, kept):
+    """Such as one that has expired, and comes with a request right now."""
+    keep("expired", "25 hours", count=3)
+    with rival(app) as somebody:
+        somebody.execute("SELECT FROM idempotency_keys WHERE key = 'expired 2' FOR UPDATE")
+        with app.app_context():
+            assert forget_expired_keys() == 2
+        assert kept() == {"expired 2"}
+    with app.app_context():
+        assert forget_expired_keys() == 1
+
+
+def test_who_is_told_to_stop_does_so_after_the_batch_in_hand(app, keep, kept, monkeypatch):
+    keep("expired", "25 hours", count=FORGOTTEN_AT_ONCE + 1)
+    stop = Event()
+
+    def forget_and_stop() -> int:
+        stop.set()
+        return forget_expired_keys()
+
+    monkeypatch.setattr(housekeeping, "forget_expired_keys", forget_and_stop)
+    with app.app_context():
+        keep_house(stop)
+        keep_house(stop)
+    assert len(kept()) == 1
+
+
+def test_an_outage_is_outlived(app, settings, keep, kept, monkeypatch):
+    keep("expired", "25 hours")
+    url = f"postgresql://nobody@{dead_address()}/none"
+    with another_app(settings, DATABASE_URL=url) as cut_off, cut_off.app_context():
+        stop = Rounds(2)
+        keep_house(stop)
+    assert len(stop.waits) == 2
+    assert kept() == {"expired 1"}
+
+    with app.app_context():
+        keep_house(Rounds(1))
+    assert kept() == set()
+
+
+def test_the_worker_does_it(app, keep, kept):
+    keep("expired", "25 hours")
+    with running(Worker(app, InProcessBus(), app.extensions["audit_store"])):
+        wait_until(lambda: not kept())

@@ -1,0 +1,342 @@
+"""Importing loads from files: what is created, what is refused and why, and what it may cost."""
+
+import gc
+import io
+import re
+import weakref
+
+import pytest
+from sqlalchemy import func, select
+
+from billor.database import transaction
+from billor.errors import Refused
+from billor.extensions import db
+from billor.loads import importing
+from billor.loads.importing import MAX_ROW_BYTES, MAX_ROWS, import_loads
+from billor.models import Load, LoadEvent
+from tests.support.apps import client_with_token
+
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+GOOD = '{"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}'
+HEADER = "origin,destination,cargoType\n"
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def client(app):
+    return client_with_token(app)
+
+
+def import_text(text: str | bytes, media_type: str) -> list[importing.RowOutcome]:
+    return import_loads(io.BytesIO(text.encode() if isinstance(text, str) else text), media_type)
+
+
+def ndjson(*rows: str) -> list[importing.RowOutcome]:
+    return import_text("\n".join(rows), NDJSON)
+
+
+def stored() -> list[tuple[str, str, str]]:
+    """Origin, destination and cargo type of all loads, in the order of their ids."""
+    rows = db.session.execute(
+        select(Load.origin, Load.destination, Load.cargo_type).order_by(Load.id)
+    )
+    return [tuple(row) for row in rows]
+
+
+def refused(text: str | bytes, media_type: str) -> str:
+    """Why the file as a whole is refused; nothing of it may be stored."""
+    with pytest.raises(Refused) as refusal:
+        import_text(text, media_type)
+    assert refusal.value.code == "import_refused"
+    assert stored() == []
+    return refusal.value.detail
+
+
+def make_ndjson(count: int) -> str:
+    return "".join(
+        f'{{"origin": "Town {n}", "destination": "B", "cargoType": "C"}}\n' for n in range(count)
+    )
+
+
+def make_csv(count: int) -> str:
+    return HEADER + "".join(f"Town {n},B,C\n" for n in range(count))
+
+
+@pytest.mark.parametrize(("make", "media_type"), [(make_ndjson, NDJSON), (make_csv, CSV)])
+def test_every_good_row_becomes_a_load_with_its_event_in_order(make, media_type, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 4)
+    outcomes = import_text(make(10), media_type)
+
+    assert [outcome.row for outcome in outcomes] == list(range(1, 11))
+    assert all(outcome.errors is None for outcome in outcomes)
+    loads = db.session.scalars(select(Load).order_by(Load.id)).all()
+    assert [load.id for load in loads] == [outcome.load_id for outcome in outcomes]
+    assert [load.origin for load in loads] == [f"Town {n}" for n in range(10)]
+    assert {load.status for load in loads} == {"OPEN"}
+    events = {event.load_id: event for event in db.session.scalars(select(LoadEvent))}
+    assert len(events) == 10
+    for load in loads:
+        assert events[load.id].type == "load.created"
+        assert events[load.id].payload["load"]["origin"] == load.origin
+
+
+def test_bad_rows_do_not_keep_good_ones_out():
+    outcomes = ndjson(GOOD, '{"origin": ""}', GOOD)
+    assert [outcome.row for outcome in outcomes] == [1, 2, 3]
+    assert [outcome.load_id is None for outcome in outcomes] == [False, True, False]
+    assert outcomes[1].errors == {
+        "origin": ["Length must be between 1 and 200."],
+        "destination": ["Missing data for required field."],
+        "cargoType": ["Missing data for required field."],
+    }
+    assert len(stored()) == 2
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "{}",
+        "[]",
+        "null",
+        "1e400",
+        "NaN",
+        '"text"',
+        '[{"origin": "A"}]',
+        GOOD.replace('"Dry van"', "1e400"),
+        GOOD.replace('"Dry van"', "NaN"),
+        GOOD.replace('"Dry van"', "null"),
+        GOOD.replace('"Dry van"', "true"),
+        GOOD.replace('"Dry van"', '["Dry van"]'),
+        GOOD.replace("Dry van", "  "),
+        GOOD.replace("Dry van", "a\\u0000b"),
+        GOOD.replace("Dry van", "a\\ud800b"),
+        GOOD.replace("Dry van", "a\\nb"),
+        GOOD.replace("Dry van", "x" * 60_000),
+        GOOD.replace("cargoType", "cargo\\ud800"),
+        GOOD.replace("{", '{"id": 1, "status": "OPEN", "weight": 2, ', 1),
+    ],
+    ids=range(19),
+)
+def test_a_row_is_refused_as_the_same_load_alone_would_be(client, row):
+    alone = client.post("/loads", data=row, content_type="application/json")
+    assert alone.status_code == 422
+    (outcome,) = ndjson(row)
+    assert outcome.load_id is None
+    assert outcome.errors == alone.json["errors"]
+    assert stored() == []
+
+
+@pytest.mark.parametrize(
+    "value", ["🚚 Łódź", "مرحبا", "a\\u200fb", '\\"quoted\\"', "x" * 100, "  trimmed  "]
+)
+def test_a_row_is_taken_as_the_same_load_alone_would_be(client, value):
+    row = GOOD.replace("Dry van", value)
+    alone = client.post("/loads", data=row, content_type="application/json")
+    assert alone.status_code == 201, alone.text
+    (outcome,) = ndjson(row)
+    assert outcome.errors is None
+    assert len(set(stored())) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("{", "Not valid JSON."),
+        (GOOD[:-1], "Not valid JSON."),
+        (GOOD + GOOD, "Not valid JSON."),
+        ("origin,destination", "Not valid JSON."),
+        ("\0", "Not valid JSON."),
+        ("[" * 60_000, "Not valid JSON."),
+        ('{"a":' * 10_000, "Not valid JSON."),
+        ("1" * 5_000, "Not valid JSON."),
+    ],
+    ids=range(8),
+)
+def test_a_row_that_is_not_clear_json_is_refused_alone(row, message):
+    bad, good = ndjson(row, GOOD)
+    assert bad.errors == {"_schema": [message]}
+    assert good.load_id is not None
+
+
+def test_a_row_with_a_field_twice_is_refused_by_its_name():
+    (bad,) = ndjson(GOOD.replace("{", '{"origin": "Reno, NV", ', 1))
+    assert bad.errors == {"origin": ["Is there twice."]}
+
+
+def test_what_is_kept_of_a_refused_row_is_short():
+    fields = ", ".join(f'"{n}{"x" * 200}": 0' for n in range(100))
+    (outcome,) = ndjson(f"{{{fields}}}")
+    assert 0 < len(outcome.errors) <= importing.MAX_FIELDS_TOLD
+    assert max(map(len, outcome.errors)) <= importing.MAX_NAME_TOLD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "origin,destination,cargoType\na,b,c\nd,e,f\n",
+        "origin,destination,cargoType\r\na,b,c\r\nd,e,f\r\n",
+        "origin,destination,cargoType\na,b,c\nd,e,f",
+        "\ufefforigin,destination,cargoType\na,b,c\nd,e,f\n",
+        '\ufeff"origin","destination","cargoType"\n"a","b","c"\n"d","e","f"\n',
+        "cargoType,origin,destination\nc,a,b\nf,d,e\n",
+        "origin, destination, cargoType\na, b, c\nd, e, f\n",
+        "\n\norigin,destination,cargoType\n\r\na,b,c\n  \nd,e,f\n\n",
+    ],
+    ids=["LF", "CRLF", "no end", "BOM", "BOM, quotes", "order", "spaces", "blank lines"],
+)
+def test_csv_is_read_however_it_was_written(text):
+    assert [outcome.row for outcome in import_text(text, CSV)] == [1, 2]
+    assert stored() == [("a", "b", "c"), ("d", "e", "f")]
+
+
+def test_quotes_commas_and_line_breaks_stay_inside_their_field():
+    text = HEADER + '"Dallas, TX","the ""Hub"", GA",5" pipe\n"a\r\nb",c,d\n"\n e \n",f,g\n'
+    first, second, third = import_text(text, CSV)
+    assert second.errors == {"origin": ["Must not contain control characters."]}
+    assert (first.errors, third.errors) == (None, None)
+    assert stored() == [("Dallas, TX", 'the "Hub", GA', '5" pipe'), ("e", "f", "g")]
+
+
+def test_a_csv_row_needs_the_columns_of_the_header():
+    few, many, good = import_text(HEADER + "a,b\na,b,c,d\na,b,c\n", CSV)
+    assert few.errors == {"cargoType": ["Missing data for required field."]}
+    assert many.errors == {"_schema": ["Has 4 columns, but the header has 3."]}
+    assert good.load_id is not None
+
+
+def test_blank_lines_do_not_count():
+    outcomes = import_text(f"\ufeff\n{GOOD}\r\n\n   \n{{}}\n\n", NDJSON)
+    assert [(outcome.row, outcome.errors is None) for outcome in outcomes] == [
+        (1, True),
+        (2, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "media_type", "why"),
+    [
+        ("", NDJSON, "The file has no rows."),
+        ("\n \n", NDJSON, "The file has no rows."),
+        ("", CSV, "The file has no rows."),
+        (HEADER, CSV, "The file has no rows."),
+        (GOOD.encode() + b"\n\xff\xfe\n", NDJSON, "Row 2 is not UTF-8."),
+        (GOOD.encode("utf-16"), NDJSON, "Row 1 is not UTF-8."),
+        (HEADER.encode() + b"a,b,c\nM\xfcnchen,b,c\n", CSV, "Row 2 is not UTF-8."),
+        (HEADER.encode() + b"a,\xed\xa0\x80,c\n", CSV, "Row 1 is not UTF-8."),
+        (f"{GOOD}\n{'x' * MAX_ROW_BYTES}\n", NDJSON, "Row 2 is longer than 64 KiB."),
+        (f"{HEADER}a,b,c\n{'x' * MAX_ROW_BYTES}\n", CSV, "Row 2 is longer than 64 KiB."),
+        (HEADER + '"a\nb",' * 20_000 + "\n", CSV, "Row 1 is longer than 64 KiB."),
+        (HEADER + 'a,b,c\n"a,b,c\n', CSV, "Row 2 is not CSV."),
+        (HEADER + 'a,b,c\n"a"b,b,c\n', CSV, "Row 2 is not CSV."),
+        (HEADER + "a,b,c\na\rb,b,c\n", CSV, "Row 2 is not CSV."),
+        ("origin,destination\na,b\n", CSV, "It names origin, destination."),
+        ("origin,destination,cargoType,id\na,b,c,1\n", CSV, "It names .*, id."),
+        ("origin,origin,destination,cargoType\na,a,b,c\n", CSV, "It names origin, origin,"),
+        ("Origin,destination,cargoType\na,b,c\n", CSV, "It names Origin,"),
+        ("origin;destination;cargoType\na;b;c\n", CSV, "It names origin;destination;cargoType."),
+        ('"a\nb"\nc\n', CSV, r"It names a\\nb."),
+        (GOOD, CSV, "must name the columns origin, destination, cargoType"),
+    ],
+    ids=range(21),
+)
+def test_a_file_that_is_wrong_is_refused_as_a_whole(text, media_type, why, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)  # so that the rows before were created
+    assert re.search(why, refused(text, media_type))
+
+
+@pytest.mark.parametrize(("start", "media_type"), [("", NDJSON), (HEADER, CSV)])
+def test_only_a_row_has_a_longest_length_not_a_file(start, media_type):
+    outcomes = import_text(start + f"{'x' * 60_000}\n" * 3, media_type)
+    assert [outcome.row for outcome in outcomes] == [1, 2, 3]
+
+
+def test_ten_thousand_rows_are_the_most():
+    outcomes = import_text("1\n" * MAX_ROWS, NDJSON)
+    assert len(outcomes) == MAX_ROWS == 10_000
+    why = refused(f"{GOOD}\n" + "1\n" * MAX_ROWS, NDJSON)
+    assert why == "The file has more than 10,000 rows. Split it into smaller ones."
+
+
+class Endless:
+    """A file that begins with `start` and goes on with the same piece for ever."""
+
+    def __init__(self, start: bytes, piece: bytes):
+        self._start = io.BytesIO(start)
+        self._piece = piece
+        self.given = 0
+
+    def readline(self, limit):
+        line = self._start.readline(limit) or self._piece[:limit]
+        self.given += len(line)
+        return line
+
+
+@pytest.mark.parametrize(
+    ("start", "piece", "media_type"),
+    [
+        (b"", b"x" * 10**6, NDJSON),
+        (HEADER.encode(), b"x" * 10**6, CSV),
+        (HEADER.encode() + b'"', b"x\n", CSV),
+    ],
+    ids=["NDJSON", "CSV", "open quote"],
+)
+def test_no_more_is_read_of_a_row_than_it_may_have(start, piece, media_type):
+    file = Endless(start, piece)
+    with pytest.raises(Refused, match="longer than 64 KiB"):
+        import_loads(file, media_type)
+    assert file.given <= len(start) + MAX_ROW_BYTES + 1
+
+
+def test_memory_holds_no_more_than_two_chunks(monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 3)
+    create_loads = importing.create_loads
+    file = io.BytesIO(make_ndjson(20).encode())
+    made: list[list[weakref.ref]] = []
+
+    def watched(rows):
+        lines_read = file.getvalue()[: file.tell()].count(b"\n")
+        assert lines_read <= 3 * (len(made) + 1), "rows are read ahead of their chunk"
+        gc.collect()
+        assert not any(load() for chunk in made[:-1] for load in chunk)
+        assert len(list(db.session)) <= 2 * 3 * 2, "the session holds on to loads or events"
+        loads = create_loads(rows)
+        made.append([weakref.ref(load) for load in loads])
+        return loads
+
+    monkeypatch.setattr(importing, "create_loads", watched)
+    assert len(import_loads(file, NDJSON)) == 20
+    assert [len(chunk) for chunk in made] == [3, 3, 3, 3, 3, 3, 2]
+
+
+def test_a_chunk_costs_two_statements(statements):
+    with statements:
+        import_text(make_ndjson(importing.CHUNK_ROWS), NDJSON)
+    assert [statement.split("(")[0].strip() for statement in statements.sent] == [
+        "INSERT INTO loads",
+        "INSERT INTO load_events",
+    ]
+
+
+def test_an_import_is_undone_with_the_transaction_it_is_part_of(monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
+
+    class Later(Exception):
+        """Something after the import."""
+
+    def import_and_fail():
+        with transaction():
+            assert len(ndjson(GOOD, GOOD)) == 2
+            raise Later
+
+    with pytest.raises(Later):
+        import_and_fail()
+    assert stored() == []
+    assert db.session.scalar(select(func.count()).select_from(LoadEvent)) == 0
+
+
+def test_cached_pages_are_old_after_an_import(client):
+    assert client.get("/loads").json == []
+    ndjson(GOOD)
+    assert len(client.get("/loads").json) == 1

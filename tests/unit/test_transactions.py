@@ -1,0 +1,170 @@
+"""`transaction()`, alone and within another: all or nothing, and callbacks once it is done."""
+
+from collections.abc import Callable
+from functools import partial
+
+import psycopg2
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from billor.database import after_commit, transaction
+from billor.errors import Conflict, Unavailable
+from billor.extensions import db
+from billor.models import Driver
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def add(name: str, license_number: str | None = None) -> None:
+    db.session.add(Driver(name=name, license_number=license_number or name))
+
+
+def committed() -> list[str]:
+    """The names of the drivers that others see."""
+    with db.engine.connect() as connection:
+        return list(connection.scalars(select(Driver.name).order_by(Driver.id)))
+
+
+@pytest.fixture
+def called() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def tell(called) -> Callable[[], None]:
+    """A callback that tells who is committed when it is called."""
+    return lambda: called.append(" ".join(committed()))
+
+
+def test_a_transaction_is_committed_at_its_end():
+    with transaction():
+        add("A")
+        db.session.flush()
+        assert committed() == []
+    assert committed() == ["A"]
+
+
+def test_one_inside_another_is_committed_with_it():
+    with transaction():
+        add("A")
+        with transaction():
+            add("B")
+            with transaction():
+                add("C")
+        assert committed() == []
+        add("D")
+    assert committed() == ["A", "B", "C", "D"]
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+ERRORS = [RuntimeError(), Conflict("email_taken"), KeyboardInterrupt()]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_an_error_undoes_all_however_deep_it_comes_from(error, depth):
+    """At once: who waits for a lock need not wait for the outer ones to end."""
+
+    def run(depth: int) -> None:
+        with transaction():
+            add(f"Before {depth}")
+            db.session.flush()
+            try:
+                run(depth - 1) if depth > 1 else fail(error)
+            except BaseException:
+                assert db.session().in_transaction() == (depth == 1)
+                raise
+
+    with pytest.raises(type(error)) as raised:
+        run(depth)
+    assert raised.value is error
+    assert committed() == []
+
+
+def test_an_error_after_an_inner_one_has_ended_undoes_that_too():
+    def run() -> None:
+        with transaction():
+            with transaction():
+                add("A")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run()
+    assert committed() == []
+
+
+def test_what_a_constraint_refuses_is_told_at_the_end_of_the_one_it_is_in():
+    told_by = []
+
+    def run() -> None:
+        with transaction():
+            add("A", "TX-1")
+            try:
+                with transaction():
+                    add("B", "TX-1")
+            except Conflict:
+                told_by.append("the inner")
+                raise
+
+    with pytest.raises(Conflict, match="license number"):
+        run()
+    assert told_by == ["the inner"]
+    assert committed() == []
+
+
+def test_callbacks_are_called_once_each_after_the_outermost_commit(tell, called):
+    with transaction():
+        after_commit(tell)
+        with transaction():
+            add("A")
+            after_commit(tell)
+            after_commit(lambda: called.append("another"))
+        assert called == []
+        add("B")
+        after_commit(tell)
+    assert called == ["A B", "another"]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_callbacks_of_what_was_undone_are_never_called(tell, called, depth):
+    def run(depth: int) -> None:
+        with transaction():
+            after_commit(tell)
+            run(depth - 1) if depth > 1 else fail(RuntimeError())
+
+    with pytest.raises(RuntimeError):
+        run(depth)
+    with transaction():
+        add("A")
+    assert called == []
+    assert committed() == ["A"]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_commit_whose_answer_is_lost_may_have_been_done_so_callbacks_are_called(
+    monkeypatch, tell, called, depth
+):
+    def run(depth: int) -> None:
+        with transaction():
+            after_commit(tell)
+            run(depth - 1) if depth > 1 else add("A")
+            assert called == []
+
+    def commit_and_lose_the_answer(commit: Callable[[], None]) -> None:
+        commit()
+        raise OperationalError("COMMIT", {}, psycopg2.OperationalError("connection lost"))
+
+    with monkeypatch.context() as patch:
+        commit = partial(commit_and_lose_the_answer, db.session.commit)
+        patch.setattr(db.session, "commit", commit)
+        with pytest.raises(Unavailable):
+            run(depth)
+    assert called == ["A"]
+    with transaction():
+        add("B")
+    assert called == ["A"], "once, and not again with the next"
+    assert committed() == ["A", "B"]
