@@ -1,6 +1,6 @@
 # `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test soak lint openapi audit format lock clean
+.PHONY: help run demo test soak fuzz lint openapi audit format lock clean
 
 PYTHON_BIN := .venv/bin/python
 MINUTES ?= 10
@@ -23,6 +23,10 @@ test: ## Run all tests, with coverage
 soak: ## Run everything with faults at random for MINUTES=10, then count what was lost
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
+
+fuzz: ## Send the API what its document promises to take, and worse, for MINUTES=10
+	@scripts/venv.sh requirements-dev.txt
+	@FUZZ_MINUTES=$(MINUTES) $(PYTHON_BIN) -m pytest --capture=no -o faulthandler_timeout=0 tests/test_fuzz.py
 
 lint: ## Check style, and that the pinned requirements are in step
 	@scripts/venv.sh requirements-dev.txt

@@ -69,21 +69,27 @@ def common_codes(
     *, needs_token: bool, has_body: bool, has_arguments: bool, needs_database: bool
 ) -> set[str]:
     """The codes of errors that any operation of this kind may answer with."""
-    codes = {"internal_error"}
+    codes = {"internal_error", "headers_too_large"}
     if needs_token:
         codes |= {"token_missing", "token_expired", "token_invalid"}
     if has_body:
         codes |= {"malformed_request", "body_too_large", "unsupported_media_type"}
     if has_arguments:
         codes |= {"validation_failed"}
+    if has_arguments and not has_body:
+        codes |= {"uri_too_long"}
     if needs_database:
         codes |= {"database_unavailable", "database_busy"}
     return codes
 
 
-COMMON_RESPONSES = common_codes(
-    needs_token=True, has_body=True, has_arguments=True, needs_database=True
-)
+COMMON_RESPONSES = {
+    code
+    for has_body in (True, False)
+    for code in common_codes(
+        needs_token=True, has_body=has_body, has_arguments=True, needs_database=True
+    )
+}
 
 
 def add_components(spec: APISpec, problem_schema: type[Schema]) -> None:

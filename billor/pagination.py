@@ -35,7 +35,8 @@ class Cursor(fields.String):
     def __init__(self, *parts: fields.Field):
         """`parts` are what the position consists of."""
         description = "Where to go on, from the Link header of the page before."
-        super().__init__(metadata={"description": description})
+        pattern = "^[A-Za-z0-9_.-]+$"
+        super().__init__(metadata={"description": description, "pattern": pattern})
         self._position = fields.Tuple(parts)
 
     def _deserialize(self, value, attr, data, **kwargs):

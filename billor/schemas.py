@@ -32,8 +32,18 @@ class WireSchema(Schema):
 class Text(fields.String):
     """A person's text: trimmed, not empty, bounded, free of control characters and surrogates."""
 
-    def __init__(self, *, max_length: int, **kwargs):
-        super().__init__(validate=validate.Length(1, max_length), **kwargs)
+    # For the OpenAPI document; lone surrogates are no text to begin with.
+    PATTERN = (
+        r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F]"
+        r"[^\u0000-\u001F\u007F-\u009F]*$"
+    )
+
+    def __init__(self, *, max_length: int, metadata: dict | None = None, **kwargs):
+        super().__init__(
+            validate=validate.Length(1, max_length),
+            metadata={"pattern": self.PATTERN} | (metadata or {}),
+            **kwargs,
+        )
 
     def _deserialize(self, value, attr, data, **kwargs):
         return _trimmed(super()._deserialize(value, attr, data, **kwargs))
@@ -91,8 +101,10 @@ class Timestamp(fields.DateTime):
         r"(Z|[+-][0-9]{2}:[0-9]{2})"
     )
 
-    def __init__(self, *, metadata: dict | None = None, **kwargs):
-        super().__init__(metadata={"example": self.EXAMPLE} | (metadata or {}), **kwargs)
+    def __init__(self, *, metadata: dict | None = None, required: bool = False, **kwargs):
+        # What is optional is for the docs page not to fill in.
+        example = {"example": self.EXAMPLE} if required else {}
+        super().__init__(metadata=example | (metadata or {}), required=required, **kwargs)
 
     def _deserialize(self, value, attr, data, **kwargs):
         if not isinstance(value, str) or not self.FORMAT.fullmatch(value):

@@ -21,6 +21,7 @@ from billor.embedded.processes import Child, Program
 from billor.extensions import cache, db
 from tests.support.client import ApiClient, log_in
 from tests.support.statements import StatementRecorder
+from tests.support.system import System
 
 DEMO_EMAIL = "demo@billor.example"
 DEMO_PASSWORD = "demo-password"
@@ -147,6 +148,17 @@ def anonymous(app: Flask) -> ApiClient:
 def client(app: Flask, anonymous: ApiClient) -> ApiClient:
     """A client that is logged in, as the only user."""
     return log_in(app, DEMO_EMAIL, DEMO_PASSWORD)
+
+
+@pytest.fixture
+def seeded_system(app: Flask, settings: dict[str, str], tmp_path: Path, pytestconfig):
+    """Billor in processes of its own over what `flask seed` makes; `app` empties the tables
+    afterwards. Its token outlives the longest test."""
+    settings = settings | {"ACCESS_TOKEN_SECONDS": "604800"}
+    with System(settings, tmp_path, pytestconfig.cache.mkdir("compiled")) as system:
+        seeded = system.app.test_cli_runner().invoke(args=["seed"])
+        assert seeded.exit_code == 0, seeded.output
+        yield system
 
 
 @pytest.fixture

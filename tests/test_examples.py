@@ -4,7 +4,6 @@ as the page shows."""
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from billor.embedded.launcher import PROJECT
 from billor.problems import CATALOGUE
-from tests.support.system import Api, System
+from tests.support.system import Api
 
 RUN_SECONDS = 60
 MARK = "--- next example ---"
@@ -69,13 +68,9 @@ PAGES = [
 
 
 @pytest.fixture
-def api(app, settings, tmp_path, pytestconfig) -> Iterator[Api]:
-    """API and worker over what `flask seed` makes; `app` empties the tables afterwards."""
-    with System(settings, tmp_path, pytestconfig.cache.mkdir("compiled")) as system:
-        seeded = system.app.test_cli_runner().invoke(args=["seed"])
-        assert seeded.exit_code == 0, seeded.output
-        system.start_worker()
-        yield system.start_api(workers=1)
+def api(seeded_system) -> Api:
+    seeded_system.start_worker()
+    return seeded_system.start_api(workers=1)
 
 
 def test_every_example_succeeds_again_and_again_and_is_answered_as_shown(api, tmp_path):

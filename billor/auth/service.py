@@ -1,7 +1,7 @@
 """Logging in: an email address and a password for a token."""
 
 from flask_jwt_extended import create_access_token
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from billor.auth.attempts import counted_attempt
 from billor.auth.passwords import password_matches
@@ -10,18 +10,24 @@ from billor.database import roll_back
 from billor.errors import AuthenticationFailed
 from billor.extensions import db
 from billor.models import User
+from billor.users.service import find_user
 
 
 def log_in(email: str, password: str, address: str) -> str:
-    """Check the password and return an access token (a JWT whose subject is the user's id).
+    """Check the password and return an access token.
 
     Raises `AuthenticationFailed`, after the same time for an unknown email address, and
     `TooManyAttempts` when `address` has failed too often.
     """
     with counted_attempt(address):
-        user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+        user = find_user(email)
         if not password_matches(user and user.password_hash, password):
             raise AuthenticationFailed("invalid_credentials")
+    return issue_token(user)
+
+
+def issue_token(user: User) -> str:
+    """An access token: a JWT whose subject is the user's id."""
     return create_access_token(identity=str(user.id))
 
 

@@ -6,10 +6,10 @@ from typing import BinaryIO
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from flask_jwt_extended import create_access_token
 from marshmallow import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from billor.auth.service import issue_token
 from billor.cli.progress import progress_bar, reading
 from billor.config import ConfigError
 from billor.database import from_database_error
@@ -146,4 +146,4 @@ def token(email: str) -> None:
     user = find_user(email)
     if user is None:
         raise click.ClickException(f"No user has the email address {printable(email)}.")
-    click.echo(create_access_token(identity=str(user.id)))
+    click.echo(issue_token(user))

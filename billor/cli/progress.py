@@ -2,7 +2,6 @@
 
 import os
 import signal
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,9 +47,7 @@ def progress_bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def reading(file: BinaryIO, label: str) -> Iterator["WatchedFile"]:
     """A bar that fills as the file is read, by the lines, inside the block."""
-    status = os.fstat(file.fileno())
-    # Nobody knows the end of a pipe.
-    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    size = os.fstat(file.fileno()).st_size  # 0 for a pipe, whose end nobody knows
     with progress_bar(label, size) as tell:
         yield WatchedFile(file, tell)
 

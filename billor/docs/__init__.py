@@ -8,8 +8,8 @@ from flask import Blueprint, Response, send_from_directory
 HERE = Path(__file__).parent
 SWAGGER_UI = Path(str(files("flask_swagger_ui") / "dist"))
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 blueprint = Blueprint("docs", __name__, url_prefix="/docs")
@@ -24,7 +24,7 @@ def page() -> Response:
 @blueprint.get("/<name>")
 def asset(name: str) -> Response:
     """A script or style sheet of the page."""
-    return _file(HERE if name == "page.js" else SWAGGER_UI, name)
+    return _file(HERE if name.startswith("page.") else SWAGGER_UI, name)
 
 
 def _file(folder: Path, name: str) -> Response:

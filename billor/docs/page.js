@@ -1,7 +1,36 @@
-SwaggerUIBundle({
+// Shows the page's hint below the title.
+const HintPlugin = () => ({
+  wrapComponents: {
+    InfoContainer: (InfoContainer, { React }) => (props) =>
+      React.createElement(
+        React.Fragment,
+        null,
+        React.createElement(InfoContainer, props),
+        React.createElement("div", {
+          className: "hint",
+          dangerouslySetInnerHTML: { __html: document.getElementById("hint").innerHTML },
+        }),
+      ),
+  },
+});
+
+// A login here authorizes all other operations, as if its token had been pasted under Authorize.
+function authorizeAfterLogin(response) {
+  if (response.ok && response.url.endsWith("/auth/login")) {
+    ui.preauthorizeApiKey("bearer", response.body.access_token);
+    ui.authActions.persistAuthorizationIfNeeded();
+  }
+  return response;
+}
+
+const ui = SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
-  deepLinking: true,
+  plugins: [HintPlugin],
+  responseInterceptor: authorizeAfterLogin,
+  tryItOutEnabled: true,
   persistAuthorization: true,
+  deepLinking: true,
   displayRequestDuration: true,
+  defaultModelsExpandDepth: 0,
 });

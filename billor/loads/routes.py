@@ -26,13 +26,13 @@ MAX_IMPORT_BYTES = 16 * 1024 * 1024
 IMPORT_BODY = {
     "required": True,
     "content": {
-        "application/x-ndjson": {
-            "schema": {"type": "string"},
-            "example": '{"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Logs"}\n',
-        },
         "text/csv": {
             "schema": {"type": "string"},
             "example": 'origin,destination,cargoType\n"Dallas, TX","Reno, NV",Steel\n',
+        },
+        "application/x-ndjson": {
+            "schema": {"type": "string"},
+            "example": '{"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Logs"}\n',
         },
     },
 }

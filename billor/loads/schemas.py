@@ -26,9 +26,9 @@ class LoadSchema(WireSchema):
 
 
 class LoadUpdateSchema(WireSchema):
-    origin = Text(max_length=PLACE_LENGTH)
-    destination = Text(max_length=PLACE_LENGTH)
-    cargo_type = Text(max_length=CARGO_TYPE_LENGTH)
+    origin = Text(max_length=PLACE_LENGTH, metadata={"example": "Fort Worth, TX"})
+    destination = Text(max_length=PLACE_LENGTH, metadata={"example": "Savannah, GA"})
+    cargo_type = Text(max_length=CARGO_TYPE_LENGTH, metadata={"example": "Flatbed"})
     status = fields.String(
         validate=validate.OneOf(
             [LoadStatus.OPEN.value, LoadStatus.CANCELLED.value],

@@ -14,8 +14,6 @@ from billor.problems import CATALOGUE
 CODES_OF_NO_OPERATION = {
     "not_found",
     "method_not_allowed",
-    "uri_too_long",
-    "headers_too_large",
 }
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 

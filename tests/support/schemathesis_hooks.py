@@ -1,0 +1,68 @@
+"""Tells Schemathesis what no document can: that some values are good only once, or only from us,
+or not with some others. What is well-formed and yet refused is replaced, so that requests get any
+further; what is malformed is sent as it is."""
+
+import json
+from itertools import count
+from typing import Any
+
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+
+END_OF_TIME = "9999-12-31T23:59:59Z"
+END_OF = {"from": "to", "createdFrom": "createdTo"}
+UNIQUE = {"licenseNumber": 64, "email": 254}
+"""Fields, with the length they may have, whose values nobody else may have."""
+CSV_HEADER = "origin,destination,cargoType\n"
+
+numbers = count(1)
+
+
+@schemathesis.hook
+def before_call(context, case: schemathesis.Case, kwargs):
+    if _is_well_formed(case, ParameterLocation.HEADER):
+        _fit_headers(case.headers)
+    if _is_well_formed(case, ParameterLocation.QUERY):
+        _fit_query(case.query)
+    if _is_well_formed(case, ParameterLocation.BODY) and case.path != "/auth/login":
+        case.body = _fitted_body(case.body, case.media_type)
+
+
+@schemathesis.serializer("application/x-ndjson")
+def serialize_lines(context, value: Any) -> bytes:
+    return (value if isinstance(value, str) else json.dumps(value)).encode()
+
+
+def _is_well_formed(case: schemathesis.Case, location: ParameterLocation) -> bool:
+    return case.meta is None or not case.meta.is_negative_at(location)
+
+
+def _fit_headers(headers) -> None:
+    if "Idempotency-Key" in headers:
+        headers["Idempotency-Key"] = f"fuzz-{next(numbers)}"
+    if "If-Match" in headers:
+        headers["If-Match"] = "*"
+
+
+def _fit_query(query: dict[str, Any]) -> None:
+    query.pop("cursor", None)
+    for start, end in END_OF.items():
+        if start in query and end in query:
+            query[end] = END_OF_TIME
+
+
+def _fitted_body(body: Any, media_type: str | None) -> Any:
+    if isinstance(body, dict):
+        return {name: _fitted_field(name, value) for name, value in body.items()}
+    if isinstance(body, str) and media_type == "text/csv":
+        return CSV_HEADER + body
+    return body
+
+
+def _fitted_field(name: str, value: Any) -> Any:
+    if isinstance(value, float):  # JSON Schema takes 1.0 for an integer
+        return int(value)
+    if name in UNIQUE and isinstance(value, str):
+        unique = f"{next(numbers)}{value}"
+        return unique if len(unique) <= UNIQUE[name] else value
+    return value

@@ -1,0 +1,72 @@
+"""Schemathesis reads the OpenAPI document and sends what it can think of, good and bad, also one
+request after another. Every answer must be one that the document promises."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from billor.embedded.launcher import PROJECT
+from tests.support.system import Api
+
+SUPPORT = PROJECT / "tests" / "support"
+# Briefly and always the same, or in earnest and never twice the same: `make fuzz`.
+MINUTES = int(os.environ.get("FUZZ_MINUTES", "0"))
+EXTENT = f"--max-time={MINUTES * 60 // 2}" if MINUTES else "--seed=1"  # for each of two tests
+METHODS = {"get", "post", "patch", "put", "delete"}
+
+
+@pytest.fixture
+def api(seeded_system) -> Api:
+    seeded_system.start_worker()
+    return seeded_system.start_api()
+
+
+def test_every_operation_keeps_what_its_document_promises(api: Api, tmp_path):
+    paths = api.client.get("/openapi.json").body["paths"]
+    operations = {
+        f"{method.upper()} {path}" for path, item in paths.items() for method in METHODS & set(item)
+    }
+    report = run_schemathesis(api, tmp_path, "examples,coverage,fuzzing")
+    assert report["operations"]["tested"] == len(operations)
+    assert report["test_cases"]["generated"] >= 1000
+    accepted = {
+        operation
+        for operation, phases in report["valid_rates"].items()
+        if any(rates["accepted"] for rates in phases.values())
+    }
+    assert accepted == operations
+
+
+def test_so_do_operations_on_what_others_have_answered(api: Api, tmp_path):
+    report = run_schemathesis(api, tmp_path, "stateful")
+    assert report["test_cases"]["generated"] >= 50
+
+
+def run_schemathesis(api: Api, folder: Path, phases: str) -> dict[str, Any]:
+    """Its report; what it finds is printed."""
+    report_file = folder / "report.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli"),
+            f"--config-file={SUPPORT / 'schemathesis.toml'}",
+            *("run", f"http://127.0.0.1:{api.client.port}/openapi.json"),
+            *(f"--phases={phases}", "--continue-on-failure", EXTENT),
+            *("--report=json", f"--report-json-path={report_file}"),
+        ],
+        env={
+            **os.environ,
+            "BILLOR_TOKEN": api.client.token,
+            "SCHEMATHESIS_HOOKS": str(SUPPORT / "schemathesis_hooks.py"),
+        },
+        cwd=folder,  # where it leaves what it has learned
+        check=False,
+    )
+    assert done.returncode == 0, "Schemathesis found something: see what it printed"
+    report = json.loads(report_file.read_text())
+    assert {report["phases"][phase]["status"] for phase in phases.split(",")} == {"success"}
+    return report
