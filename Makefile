@@ -18,7 +18,8 @@ demo: ## Start everything, walk through the API, show the audit trail, stop
 
 test: ## Run all tests, with coverage
 	@scripts/venv.sh requirements-dev.txt
-	@$(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --cov
+	@$(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
+		--no-loadscope-reorder --cov
 
 soak: ## Run everything with faults at random for MINUTES=10, then count what was lost
 	@scripts/venv.sh requirements-dev.txt

@@ -54,12 +54,14 @@ HTTP_ERRORS = {
         "Send JSON, with `Content-Type: application/json`; for an import `text/csv` or "
         "`application/x-ndjson`.",
     ),
+    417: ("expectation_failed", "Send no Expect header other than `100-continue`."),
     422: ("validation_failed", Invalid.CODES["validation_failed"]),
     431: ("headers_too_large", "The headers are too large or too many. Leave out some of them."),
     500: (
         "internal_error",
         "Something went wrong here. Report the X-Request-ID of this answer: it leads to the cause.",
     ),
+    501: ("not_implemented", "Send the body as it is, or in chunks: no other coding is known."),
 }
 # As RFC 9110 has them; Python's own differ from version to version.
 TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}

@@ -23,6 +23,7 @@ from tests.support.client import ApiClient, log_in
 from tests.support.statements import StatementRecorder
 from tests.support.system import System
 
+QUICK_FOLDERS = ("api", "unit")
 DEMO_EMAIL = "demo@billor.example"
 DEMO_PASSWORD = "demo-password"
 # Faster than TRUNCATE for the few rows that a test makes; the order is that of foreign keys.
@@ -34,6 +35,12 @@ EMPTY_TABLES = "".join(
     for table in db.metadata.sorted_tables
     if "id" in table.c and table.c.id.identity is not None
 )
+
+
+@pytest.hookimpl(trylast=True)  # after the tests were shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the quick files last: with a long one at the end, all processes would wait for one."""
+    items.sort(key=lambda item: item.path.parent.name in QUICK_FOLDERS)
 
 
 @pytest.fixture(scope="session")

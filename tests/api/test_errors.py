@@ -344,7 +344,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "audit_unavailable": {"": without_audit_store},
     },
 }
-OF_THE_SERVER = {"uri_too_long", "headers_too_large"}
+OF_THE_SERVER = {"uri_too_long", "expectation_failed", "headers_too_large", "not_implemented"}
 """What gunicorn refuses never comes to the app; `test_nobody_in` tests it."""
 HEADER_OF = {
     401: ("WWW-Authenticate", r"Bearer"),

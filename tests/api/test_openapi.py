@@ -12,6 +12,8 @@ from billor.embedded.launcher import PROJECT
 from billor.problems import CATALOGUE
 
 CODES_OF_NO_OPERATION = {
+    "expectation_failed",
+    "not_implemented",
     "not_found",
     "method_not_allowed",
 }

@@ -37,6 +37,7 @@ from billor.embedded.launcher import PROJECT
 from billor.extensions import db
 from billor.middleware import SECURITY_HEADERS
 from billor.models import FailedLogin, User
+from billor.problems import CATALOGUE
 from tests.conftest import DEMO_EMAIL
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app
@@ -460,7 +461,8 @@ def test_what_the_server_itself_refuses_is_answered_as_all_errors_are(system_wit
         assert reply.status == status, (kind, reply)
         assert reply.headers["Content-Type"] == "application/problem+json", kind
         assert reply.body["status"] == status, kind
-        assert {"type", "title", "detail", "code"} <= set(reply.body), kind
+        assert {"type", "title", "detail"} <= set(reply.body), kind
+        assert CATALOGUE[reply.body["code"]].status == status, kind
         for name, value in SECURITY_HEADERS.items():
             assert reply.headers.get_all(name) == [value], kind
         assert uuid.UUID(reply.headers["X-Request-ID"]), kind

@@ -128,9 +128,7 @@ def test_a_row_is_refused_as_the_same_load_alone_would_be(client, row):
     assert stored() == []
 
 
-@pytest.mark.parametrize(
-    "value", ["🚚 Łódź", "مرحبا", "a\\u200fb", '\\"quoted\\"', "x" * 100, "  trimmed  "]
-)
+@pytest.mark.parametrize("value", ["🚚 Łódź", "مرحبا", '\\"quoted\\"', "x" * 100, "  trimmed  "])
 def test_a_row_is_taken_as_the_same_load_alone_would_be(client, value):
     row = GOOD.replace("Dry van", value)
     alone = client.post("/loads", data=row, content_type="application/json")
