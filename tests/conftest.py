@@ -10,7 +10,7 @@ from pathlib import Path
 
 import flask_migrate
 import pytest
-from flask import Flask
+from flask import Flask, has_app_context
 from sqlalchemy import text
 
 from billor import create_app
@@ -127,6 +127,7 @@ def app(_migrated_app: Flask) -> Iterator[Flask]:
     _migrated_app.extensions["health"].until = 0
     _migrated_app.extensions["users_seen"].clear()
     yield _migrated_app
+    assert not has_app_context(), "the test has left a context, and with it a transaction, behind"
     with _migrated_app.app_context():
         db.session.rollback()
         db.session.execute(text(EMPTY_TABLES))

@@ -3,11 +3,14 @@
 import csv
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
+
+from flask import Flask, current_app
 
 from billor.database import roll_back
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import list_loads
-from billor.pagination import Page
+from billor.pagination import Position
 
 PAGE_ROWS = 1000
 
@@ -19,22 +22,28 @@ def export_loads(**filters) -> Iterator[str]:
     """The loads that `list_loads` finds with these filters, newest first, as pieces of CSV text.
 
     What can be refused is refused here already, before the first piece. The database is let go of
-    between the pieces, however slowly they are taken.
+    between the pieces, however slowly they are taken, and wherever.
     """
-    page = list_loads(PAGE_ROWS, **filters)
-    return _pieces(page, filters)
+    app: Flask = current_app._get_current_object()
+    header = ",".join(COLUMNS) + "\r\n"
+    rows, position = _next_rows(filters, None)
+    return _pieces(app, filters, header + rows, position)
 
 
-def _pieces(page: Page, filters: dict) -> Iterator[str]:
-    piece = StringIO(newline="")
-    writer = csv.DictWriter(piece, COLUMNS)
-    writer.writeheader()
+def _pieces(
+    app: Flask, filters: dict[str, Any], piece: str, position: Position | None
+) -> Iterator[str]:
     while True:
-        writer.writerows(_schema.dump(page.items))
-        roll_back()
-        yield piece.getvalue()
-        if page.next_position is None:
+        yield piece
+        if position is None:
             return
-        piece.seek(0)
-        piece.truncate()
-        page = list_loads(PAGE_ROWS, cursor=page.next_position, **filters)
+        with app.app_context():
+            piece, position = _next_rows(filters, position)
+
+
+def _next_rows(filters: dict[str, Any], cursor: Position | None) -> tuple[str, Position | None]:
+    page = list_loads(PAGE_ROWS, cursor=cursor, **filters)
+    text = StringIO(newline="")
+    csv.DictWriter(text, COLUMNS).writerows(_schema.dump(page.items))
+    roll_back()
+    return text.getvalue(), page.next_position

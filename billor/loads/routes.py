@@ -1,6 +1,6 @@
 """/loads."""
 
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from billor.api import Blueprint
 from billor.conditional import if_match
@@ -69,7 +69,7 @@ def export_loads(wanted):
     """
     pieces = extended_with_each(exporting.export_loads(**wanted), request.environ)
     return Response(
-        stream_with_context(pieces),
+        pieces,
         headers={"Content-Disposition": 'attachment; filename="loads.csv"'},
         content_type="text/csv; charset=utf-8",
     )
