@@ -8,7 +8,6 @@ import click
 import pytest
 from flask.cli import FlaskGroup, ScriptInfo
 
-from billor import create_app
 from billor.config import EnvironmentSchema
 from billor.embedded.launcher import PROJECT
 from tests.support.stranger import Stranger
@@ -67,16 +66,16 @@ def test_flasks_commands_work_from_a_second_terminal(stranger: Stranger):
     assert "assignments.assign_load" in output
 
 
-def test_every_flask_command_it_names_exists(config):
-    flask = FlaskGroup()
-    context = click.Context(flask, obj=ScriptInfo(create_app=lambda: create_app(config)))
+def test_every_flask_command_it_names_exists(app):
     named = re.findall(r"\bflask ([a-z-]+)(?: ([a-z]+)\b)?", README)
     assert len(named) > 6
-    for name, subcommand in named:
-        command = flask.get_command(context, name)
-        assert command, name
-        if isinstance(command, click.Group):
-            assert command.get_command(context, subcommand), subcommand
+    flask = FlaskGroup()
+    with click.Context(flask, obj=ScriptInfo(create_app=lambda: app)) as context:
+        for name, subcommand in named:
+            command = flask.get_command(context, name)
+            assert command, name
+            if isinstance(command, click.Group):
+                assert command.get_command(context, subcommand), subcommand
 
 
 def test_every_operation_is_in_its_table():
