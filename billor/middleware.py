@@ -48,7 +48,6 @@ def init_middleware(app: Flask, config: Config) -> None:
 
 
 def _begin() -> None:
-    actor.set(None)
     given = request.headers.get("X-Request-ID", "")
     g.started = time.perf_counter()
     request_id.set(given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
-from psycopg2 import sql
 from sqlalchemy import Connection, event, inspect, text
 
 from billor import create_app
@@ -22,6 +20,7 @@ from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
 from billor.seed import seed_database
+from tests.support.databases import own_database
 from tests.support.worker import python_environment, wait_until
 
 MIGRATIONS = str(PROJECT / "migrations")
@@ -91,15 +90,8 @@ def downgrade():
 @pytest.fixture
 def empty_settings(settings: dict[str, str]) -> Iterator[dict[str, str]]:
     """Settings with a database of the test's own, without any tables."""
-    server, _, _ = settings["DATABASE_URL"].rpartition("/")
-    name = f"test_{uuid.uuid4().hex}"
-    connection = psycopg2.connect(f"{server}/postgres")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield settings | {"DATABASE_URL": f"{server}/{name}"}
-        cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
-    connection.close()
+    with own_database(settings) as empty:
+        yield empty
 
 
 @pytest.fixture

@@ -6,20 +6,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psycopg2
 import pytest
 from flask_jwt_extended import create_access_token
 from sqlalchemy import delete, event, func, select, text
-from sqlalchemy.exc import OperationalError
 
 from billor.database import transaction
 from billor.errors import InProgress
 from billor.extensions import Base, db
 from billor.models import Assignment, Driver, IdempotencyKey, Load, LoadEvent, User
-from billor.users.service import create_user
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token
 from tests.support.client import ApiClient
+from tests.support.commits import lost_answers
 from tests.support.contract import operations
 from tests.support.rival import rival
 
@@ -198,9 +196,7 @@ def test_what_creates_nothing_takes_no_notice_of_a_key(client, anonymous, app):
 @pytest.fixture
 def other_client(app) -> ApiClient:
     """Another user's."""
-    with app.app_context():
-        user = create_user("Somebody else", "else@billor.example")
-        return ApiClient(app.test_client(), create_access_token(str(user.id)))
+    return client_with_token(app, "Somebody else", "else@billor.example")
 
 
 def test_another_user_s_same_key_is_another(client, other_client, creation, options, made):
@@ -327,14 +323,7 @@ def test_thing_event_and_key_are_committed_together_or_not_at_all(
 def test_who_lost_the_answer_of_a_commit_is_told_it_when_asking_again(
     client, creation, options, made, monkeypatch
 ):
-    commit = db.session.commit
-
-    def commit_and_lose_the_answer():
-        commit()
-        raise OperationalError("COMMIT", {}, psycopg2.OperationalError("connection lost"))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(db.session, "commit", commit_and_lose_the_answer)
+    with lost_answers(monkeypatch):
         assert_problem(send(client, creation, options[0]), 503, "database_unavailable")
     again = send(client, creation, options[0])
     assert (again.status_code, again.headers[REPLAYED]) == (creation.status, "true")

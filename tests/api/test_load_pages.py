@@ -4,14 +4,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
-import psycopg2
 import pytest
-from sqlalchemy.exc import OperationalError
 
-from billor.extensions import cache, db
+from billor.extensions import cache
 from billor.loads.pages import load_pages
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
+from tests.support.commits import lost_answers
 from tests.support.redis_wire import RedisWire
 from tests.support.worker import wait_until
 
@@ -129,14 +128,7 @@ def test_pages_become_old_after_the_commit_and_before_the_answer(client, app, mo
 
 def test_a_commit_whose_answer_was_lost_makes_pages_old_too(client, monkeypatch):
     listed(client)
-    commit = db.session.commit
-
-    def commit_and_lose_the_answer():
-        commit()
-        raise OperationalError("COMMIT", {}, psycopg2.OperationalError("connection lost"))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(db.session, "commit", commit_and_lose_the_answer)
+    with lost_answers(monkeypatch):
         answer = client.post("/loads", {"origin": "A", "destination": "B", "cargoType": "C"})
         assert answer.status_code == 503
     status, loads = listed(client)

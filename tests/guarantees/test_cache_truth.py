@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Condition
-from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -155,17 +154,15 @@ def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
 @pytest.fixture(scope="module")
 def proxy(redis) -> Iterator[TcpProxy]:
     """Before Redis."""
-    with TcpProxy(urlsplit(redis.settings["REDIS_URL"]).netloc.rpartition("@")[2]) as proxy:
+    with TcpProxy.before(redis.settings["REDIS_URL"]) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
 def reader(shared_system, proxy) -> HttpClient:
     """Of an API that reaches Redis through the proxy."""
-    url = urlsplit(shared_system.settings["REDIS_URL"])
-    credentials = url.netloc.rpartition("@")[0]
-    url = url._replace(netloc=f"{credentials}@{proxy.address}")
-    return shared_system.start_api(workers=1, REDIS_URL=url.geturl()).client
+    url = proxy.replaced_in(shared_system.settings["REDIS_URL"])
+    return shared_system.start_api(workers=1, REDIS_URL=url).client
 
 
 @pytest.mark.parametrize("cargo", ["Ice", "Ice-while-the-generation-is-evicted"])

@@ -4,16 +4,14 @@ killed when they had an answer but had not given it."""
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import func, select
 
 from billor.extensions import db
 from billor.models import IdempotencyKey, LoadEvent
-from tests.guarantees.test_no_event_lost import committing, lose_answer
-from tests.guarantees.test_one_active_load import at_once
 from tests.support.http import HttpClient, Reply
+from tests.support.races import at_once, committing, lose_answer
 from tests.support.rival import Rival, rival
 from tests.support.system import LOAD, Api, System
 from tests.support.tcp_proxy import Direction, TcpProxy
@@ -144,17 +142,15 @@ def test_a_twin_is_refused_if_the_first_was_and_rightly_so(shared_system, holder
 @pytest.fixture
 def database(system_without_bus: System) -> Iterator[TcpProxy]:
     """A proxy before PostgreSQL."""
-    url = urlsplit(system_without_bus.settings["DATABASE_URL"])
-    with TcpProxy(url.netloc.rpartition("@")[2]) as proxy:
+    with TcpProxy.before(system_without_bus.settings["DATABASE_URL"]) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def lonely_api(system_without_bus: System, database: TcpProxy) -> Api:
     """One process, and all that it says to PostgreSQL goes through the proxy."""
-    url = urlsplit(system_without_bus.settings["DATABASE_URL"])
-    netloc = f"{url.username}:{url.password}@{database.address}"
-    return system_without_bus.start_api(1, DATABASE_URL=url._replace(netloc=netloc).geturl())
+    url = database.replaced_in(system_without_bus.settings["DATABASE_URL"])
+    return system_without_bus.start_api(1, DATABASE_URL=url)
 
 
 @pytest.mark.parametrize(

@@ -8,20 +8,16 @@ import random
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import ExitStack
-from http.client import HTTPException
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.http import HttpClient, Reply
-from tests.support.system import Api, Dispatcher, Process, Supervised, System
-from tests.support.tcp_proxy import Direction, Hold, Http2Farewell, TcpProxy
-from tests.support.worker import WAIT_SECONDS, wait_until
+from tests.support.races import committing, lose_answer
+from tests.support.system import Dispatcher, Process, Supervised, System
+from tests.support.tcp_proxy import Direction, Http2Farewell, TcpProxy
+from tests.support.worker import wait_until
 
-COMMIT = b"COMMIT\0"
 STARTED = "Worker started"
 MARKED = b"UPDATE load_events SET published_at=clock_timestamp()"
 BACKLOG_ROUNDS = 10
@@ -33,15 +29,13 @@ LEASE_SECONDS = 60
 @pytest.fixture
 def database(system: System) -> Iterator[TcpProxy]:
     """A proxy before PostgreSQL, for those processes that are told `through` it."""
-    with TcpProxy(urlsplit(system.settings["DATABASE_URL"]).netloc.rpartition("@")[2]) as proxy:
+    with TcpProxy.before(system.settings["DATABASE_URL"]) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def through(system: System, database: TcpProxy) -> dict[str, str]:
-    url = urlsplit(system.settings["DATABASE_URL"])
-    netloc = f"{url.username}:{url.password}@{database.address}"
-    return {"DATABASE_URL": url._replace(netloc=netloc).geturl()}
+    return {"DATABASE_URL": database.replaced_in(system.settings["DATABASE_URL"])}
 
 
 @pytest.fixture
@@ -49,28 +43,6 @@ def bus(system: System) -> Iterator[dict[str, str]]:
     """The setting by which consumers that are killed are forgotten, as by Pub/Sub itself."""
     with TcpProxy(system.settings["PUBSUB_EMULATOR_HOST"], Http2Farewell) as proxy:
         yield {"PUBSUB_EMULATOR_HOST": proxy.address}
-
-
-def committing(*statements: bytes) -> Callable[[bytes], bool]:
-    """The moment when somebody asks to commit a transaction with all of these in it."""
-
-    def has_come(said: bytes) -> bool:
-        transaction = said.rpartition(b"BEGIN")[2]
-        return said.endswith(COMMIT) and all(statement in transaction for statement in statements)
-
-    return has_come
-
-
-def lose_answer(api: Api, client: HttpClient, hold: Hold, send: Callable[[], Reply]) -> None:
-    """Send a request and, when it has come to what is held, kill the process that works on it."""
-    with ThreadPoolExecutor(1) as threads:
-        answer = threads.submit(send)
-        hold.wait()
-        for process in api.children():
-            process.kill()
-        with pytest.raises((OSError, HTTPException)):
-            answer.result(WAIT_SECONDS)
-    client.close()  # its other connections broke too
 
 
 def wait_until_started(worker: Process) -> None:

@@ -2,11 +2,8 @@
 the same moment, and of whichever process."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
-from threading import Barrier
 
 from sqlalchemy import select
 
@@ -14,30 +11,13 @@ from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import Assignment, AssignmentStatus, Load, LoadEvent, LoadStatus
 from tests.support.http import Reply
-from tests.support.system import Api
-from tests.support.worker import WAIT_SECONDS
+from tests.support.races import at_once
 
 RIVALS = 50
 CLOSERS = 20
 CROSSING = 5
 """So many drivers try for so many loads, every one for every one."""
 ROUNDS = 6
-
-
-def at_once(api: Api, calls: Sequence[Callable]) -> list:
-    """What the calls return, each made by a thread with an open connection, all at one moment."""
-    clients: list[int] = []
-    barrier = Barrier(len(calls), action=lambda: clients.extend(api.clients()))
-
-    def run(call: Callable):
-        assert api.client.get("/healthz").status == 200
-        barrier.wait(WAIT_SECONDS)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        answers = list(pool.map(run, calls))
-    assert clients.count(0) < len(clients) - 1, "one process alone proves little"
-    return answers
 
 
 def assert_one_won(replies: list[Reply], code: str) -> None:

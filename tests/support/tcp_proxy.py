@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 from threading import Event, Lock, Thread
+from urllib.parse import urlsplit
 
 ACCEPT_POLL_SECONDS = 0.05
 HELD_WITHIN_SECONDS = 20
@@ -86,6 +87,17 @@ class TcpProxy:
         self._address = ("127.0.0.1", 0)
         self.accept()
         self.address = "{}:{}".format(*self._address)
+
+    @classmethod
+    def before(cls, url: str) -> "TcpProxy":
+        """One that leads to the service of a URL."""
+        return cls(urlsplit(url).netloc.rpartition("@")[2])
+
+    def replaced_in(self, url: str) -> str:
+        """The service's URL, by way of the proxy."""
+        parts = urlsplit(url)
+        credentials, at, _ = parts.netloc.rpartition("@")
+        return parts._replace(netloc=f"{credentials}{at}{self.address}").geturl()
 
     def __enter__(self) -> "TcpProxy":
         return self

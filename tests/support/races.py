@@ -1,0 +1,53 @@
+"""Requests that all come at one moment, and those whose answer is lost at the worst one."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from threading import Barrier
+
+import pytest
+
+from tests.support.http import HttpClient, Reply
+from tests.support.system import Api
+from tests.support.tcp_proxy import Hold
+from tests.support.worker import WAIT_SECONDS
+
+COMMIT = b"COMMIT\0"
+
+
+def at_once(api: Api, calls: Sequence[Callable]) -> list:
+    """What the calls return, each made by a thread with an open connection, all at one moment."""
+    clients: list[int] = []
+    barrier = Barrier(len(calls), action=lambda: clients.extend(api.clients()))
+
+    def run(call: Callable):
+        assert api.client.get("/healthz").status == 200
+        barrier.wait(WAIT_SECONDS)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        answers = list(pool.map(run, calls))
+    assert clients.count(0) < len(clients) - 1, "one process alone proves little"
+    return answers
+
+
+def committing(*statements: bytes) -> Callable[[bytes], bool]:
+    """The moment when somebody asks to commit a transaction with all of these in it."""
+
+    def has_come(said: bytes) -> bool:
+        transaction = said.rpartition(b"BEGIN")[2]
+        return said.endswith(COMMIT) and all(statement in transaction for statement in statements)
+
+    return has_come
+
+
+def lose_answer(api: Api, client: HttpClient, hold: Hold, send: Callable[[], Reply]) -> None:
+    """Send a request and, when it has come to what is held, kill the process that works on it."""
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(send)
+        hold.wait()
+        for process in api.children():
+            process.kill()
+        with pytest.raises((OSError, HTTPException)):
+            answer.result(WAIT_SECONDS)
+    client.close()  # its other connections broke too
