@@ -27,13 +27,15 @@ if [ "$(.venv/bin/python --version 2>/dev/null)" != "$("$python" --version)" ]; 
     fail "$python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: python3-venv)."
 fi
 
-# A dot for every package: pip alone is either mute or a flood. Compiling only what gets imported
-# halves the time.
+# The file is complete, so nothing is resolved: --no-deps installs what is pinned, whatever was
+# published since. A dot for every package: pip alone is either mute or a flood. Compiling only
+# what gets imported halves the time.
 log=.venv/install.log
 failed=.venv/install-failed
 rm -f "$failed"
-{ .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-compile \
-    --requirement "$1" 2>&1 || touch "$failed"; } |
+{ { .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-compile \
+      --no-deps --require-hashes --requirement "$1" && .venv/bin/python -m pip check; } 2>&1 ||
+    touch "$failed"; } |
   tee "$log" | while read -r line; do
     case $line in Collecting* | Installing*) printf . ;; esac
   done
