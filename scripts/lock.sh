@@ -1,16 +1,16 @@
 #!/bin/sh
 # Pins what pyproject.toml asks for, with hashes, into the three requirements files, for all
-# Pythons and platforms. Versions stay as they are pinned; `lock.sh --upgrade` takes the newest.
-# With --check nothing is written: it fails if a file is not in step.
+# Pythons and platforms, and tells which versions changed. Versions stay as they are pinned;
+# `lock.sh --upgrade` takes the newest. With --check nothing is written: it fails if a file is not
+# in step.
 set -eu
 cd "$(dirname "$0")/.."
 
-folder=.
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cp requirements*.txt "$folder"
 upgrade=
-case ${1:-} in
-  --check) folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT; cp requirements*.txt "$folder" ;;
-  --upgrade) upgrade=--upgrade ;;
-esac
+[ "${1:-}" != --upgrade ] || upgrade=--upgrade
 
 compile() { # compile FILE [OPTION …]
   file=$1; shift
@@ -19,9 +19,22 @@ compile() { # compile FILE [OPTION …]
 }
 
 compile requirements.txt
-compile requirements-embedded.txt --extra embedded --constraint requirements.txt
-compile requirements-dev.txt --extra embedded --extra dev --constraint requirements-embedded.txt
+compile requirements-embedded.txt --extra embedded --constraint "$folder/requirements.txt"
+compile requirements-dev.txt --extra embedded --extra dev \
+  --constraint "$folder/requirements-embedded.txt"
+# uv names the constraints where it found them.
+sed -i.bak "s|$folder/||" "$folder"/requirements*.txt
 
-[ "$folder" = . ] || for file in requirements*.txt; do
-  cmp -s "$file" "$folder/$file" || { echo "$file is not in step with pyproject.toml: make lock" >&2; exit 1; }
+pins() { grep -E '^[A-Za-z0-9]' "$1" | sed 's/ *\\$//'; }
+
+for file in requirements*.txt; do
+  cmp -s "$file" "$folder/$file" && continue
+  if [ "${1:-}" = --check ]; then
+    echo "$file is not in step with pyproject.toml: make lock" >&2
+    exit 1
+  fi
+  echo "$file:"
+  pins "$file" >"$folder/before"
+  pins "$folder/$file" | diff "$folder/before" - | sed -n 's/^</  -/p; s/^>/  +/p'
+  cp "$folder/$file" "$file"
 done
