@@ -1,8 +1,14 @@
 """gunicorn: `gunicorn wsgi:app` takes everything from here."""
 
-import sys
+from gevent import monkey
 
-from billor.config import ConfigError, load_config
+monkey.patch_all()  # before anything imports what it patches
+
+import resource  # noqa: E402
+import sys  # noqa: E402
+
+from billor.config import ConfigError, load_config  # noqa: E402
+from billor.database import check_connection_limit  # noqa: E402
 
 try:
     settings = load_config()
@@ -12,10 +18,22 @@ except ConfigError as error:
 bind = f"{settings.host}:{settings.port}"
 worker_class = "billor.gunicorn_worker.BillorWorker"
 workers = settings.web_workers
-threads = settings.web_threads
+worker_connections = 10_000  # of each worker; more clients wait to be accepted
 preload_app = False  # connections made before a fork would be shared
 timeout = 30
 graceful_timeout = 8
 keepalive = 30
 loglevel = "warning"
 control_socket_disable = True  # nobody uses it, and it makes stopping slow
+
+# Every client is an open file.
+_, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+
+
+def on_starting(_arbiter) -> None:
+    """Refuse to start with more database connections than PostgreSQL allows."""
+    try:
+        check_connection_limit(settings)
+    except ConfigError as error:
+        sys.exit(f"billor: {error}")

@@ -35,7 +35,7 @@ class Config:
     host: str
     port: int
     web_workers: int
-    web_threads: int
+    database_pool_size: int
     log_level: str
     trusted_proxies: int
     cors_origins: tuple[str, ...]
@@ -129,7 +129,7 @@ class EnvironmentSchema(Schema):
     host = _text("HOST", "127.0.0.1")
     port = _whole_number("PORT", 8000, 1, 65535)
     web_workers = _whole_number("WEB_WORKERS", 2, 1, 64)
-    web_threads = _whole_number("WEB_THREADS", 8, 1, 64)
+    database_pool_size = _whole_number("DATABASE_POOL_SIZE", 8, 4, 64)
     log_level = _text("LOG_LEVEL", "INFO", validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     trusted_proxies = _whole_number("TRUSTED_PROXIES", 0, 0, 10)
     cors_origins = Origins(data_key="CORS_ORIGINS", load_default=())

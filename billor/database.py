@@ -2,12 +2,14 @@
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import Enum
 from typing import TypeVar
 
+import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
@@ -18,7 +20,7 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeout,
 )
 
-from billor.config import Config
+from billor.config import Config, ConfigError
 from billor.errors import BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
 
@@ -28,10 +30,17 @@ CONSTRAINT_CONFLICTS = {
     "uq_assignments_active_driver": "driver_already_assigned",
     "uq_assignments_active_load": "load_already_assigned",
 }
+CONNECT_SECONDS = 3
 TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.QueryCanceled)
 
 AFTER_COMMIT = "after_commit"
 """In the session's info while it is in a transaction: what to call then, each once."""
+
+ALLOWED_CONNECTIONS = """
+    SELECT sum(setting::int * CASE name WHEN 'max_connections' THEN 1 ELSE -1 END)::int
+    FROM pg_settings
+    WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')
+"""
 
 Row = TypeVar("Row", bound=Base)
 
@@ -44,16 +53,16 @@ class Lock(Enum):
 
 
 def engine_options(config: Config) -> dict:
-    """SQLAlchemy engine options: a connection for every thread, checked before use, so that a
-    restarted PostgreSQL costs nobody an error; no statement or lock waits without end."""
+    """SQLAlchemy engine options: connections are checked before use, so that a restarted
+    PostgreSQL costs nobody an error; no statement or lock waits without end."""
     return {
-        "pool_size": config.web_threads,
-        "max_overflow": 2,
+        "pool_size": config.database_pool_size,
+        "max_overflow": 0,
         "pool_timeout": 5,
         "pool_pre_ping": True,
         "hide_parameters": True,
         "connect_args": {
-            "connect_timeout": 3,
+            "connect_timeout": CONNECT_SECONDS,
             "application_name": "billor",
             "options": "-c timezone=UTC -c statement_timeout=15s -c lock_timeout=5s",
             # A server that vanished without a word is given up within a minute.
@@ -63,6 +72,27 @@ def engine_options(config: Config) -> dict:
             "tcp_user_timeout": 30_000,
         },
     }
+
+
+def check_connection_limit(config: Config) -> None:
+    """Raise `ConfigError` if the API may open more connections than PostgreSQL allows. One that is
+    away is not waited for: the API starts without it, too."""
+    url = make_url(config.database_url).set(drivername="postgresql")
+    try:
+        connection = psycopg2.connect(
+            url.render_as_string(hide_password=False), connect_timeout=CONNECT_SECONDS
+        )
+    except psycopg2.OperationalError:
+        return
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(ALLOWED_CONNECTIONS)
+        (allowed,) = cursor.fetchone()
+    wanted = (config.web_workers + 1) * config.database_pool_size
+    if wanted > allowed:
+        raise ConfigError(
+            f"WEB_WORKERS and the worker, with DATABASE_POOL_SIZE connections each, need {wanted}, "
+            f"and PostgreSQL allows {allowed}: lower these settings or raise its max_connections."
+        )
 
 
 def init_database(app: Flask) -> None:

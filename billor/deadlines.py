@@ -1,36 +1,50 @@
-"""How long a request may keep a thread: while it is awaited, read, and answered."""
+"""How long a request may take. A client that is too slow loses its connection; nothing else waits.
 
-import socket
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+Only gunicorn's worker sets a deadline. Elsewhere (in tests, in commands) there is none.
+"""
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from gevent import Timeout
+
+UNAUTHORISED_SECONDS = 10
 REQUEST_SECONDS = 30
-
-_deadlines: dict[socket.socket, float] = {}
-
-
-def begin(connection: socket.socket) -> None:
-    """A request is awaited on this connection from now on."""
-    _deadlines[connection] = time.monotonic() + REQUEST_SECONDS
+PIECE_SECONDS = 10
 
 
-def end(connection: socket.socket) -> None:
-    """It is answered."""
-    _deadlines.pop(connection, None)
+class DeadlineExceeded(TimeoutError):
+    """The request took too long. Raised wherever it waits: for a client or a service."""
+
+    def __init__(self) -> None:
+        # With this number gunicorn closes the connection of a client that does not read, silently.
+        super().__init__(errno.EPIPE, "the request took too long")
 
 
-def extended_with_each(pieces: Iterable[str], environ: Mapping[str, Any]) -> Iterator[str]:
-    """The pieces of a long answer, each giving the request with this WSGI environment as long again
-    as it had: its client has taken the one before."""
-    for piece in pieces:
-        connection = environ.get("gunicorn.socket")
-        if connection in _deadlines:
-            begin(connection)
-        yield piece
+_running: ContextVar[list[Timeout]] = ContextVar("deadline")
+"""The one timer of the current request."""
 
 
-def overdue() -> list[socket.socket]:
-    """The connections whose requests take too long."""
-    now = time.monotonic()
-    return [connection for connection, deadline in _deadlines.copy().items() if deadline < now]
+@contextmanager
+def request_deadline() -> Iterator[None]:
+    """Raise `DeadlineExceeded` in the block after `UNAUTHORISED_SECONDS`, unless extended."""
+    timer = [_start(UNAUTHORISED_SECONDS)]
+    token = _running.set(timer)
+    try:
+        yield
+    finally:
+        _running.reset(token)
+        timer[0].close()
+
+
+def extend_deadline(seconds: float | None = None) -> None:
+    """Give the current request that many seconds from now on, `REQUEST_SECONDS` by default."""
+    if timer := _running.get(None):
+        timer[0].close()
+        timer[0] = _start(REQUEST_SECONDS if seconds is None else seconds)
+
+
+def _start(seconds: float) -> Timeout:
+    return Timeout.start_new(seconds, DeadlineExceeded)

@@ -86,6 +86,15 @@ class Refused(BillorError):
     }
 
 
+class Incomplete(BillorError):
+    """A part of the request never came."""
+
+    CODES = {
+        "body_incomplete": "The body ended before its Content-Length, or took too long. Nothing of "
+        "it was done. Send it again.",
+    }
+
+
 class PreconditionFailed(BillorError):
     """The thing is not as the caller last saw it."""
 
@@ -125,6 +134,8 @@ class Unavailable(BillorError):
     CODES = {
         "database_unavailable": "The database is away. Try again soon.",
         "database_busy": "The database is busy. Try again in a moment.",
+        "exports_busy": "Too many exports are running. Try again soon.",
+        "request_timeout": "The request took too long and was undone. Try again soon.",
         "audit_unavailable": "The audit store is away. Its events are kept; try again soon.",
     }
     retry_after = 1

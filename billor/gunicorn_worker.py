@@ -1,90 +1,140 @@
-"""gunicorn's threaded worker, with what a server in the open needs besides."""
+"""gunicorn's gevent worker, with deadlines, clean stops and our shape of errors.
 
-import select
+A connection costs a greenlet and no thread, so that idle and slow clients keep nobody waiting.
+"""
+
+import logging
 import socket
-import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from gunicorn import util
-from gunicorn.http.errors import ParseException
-from gunicorn.workers.gthread import ThreadWorker
+import gevent
+import psycopg2
+from gevent.socket import wait_read, wait_write
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.workers.ggevent import GeventWorker
+from psycopg2 import extensions
 
-from billor import deadlines
+from billor.database import CONNECT_SECONDS
+from billor.deadlines import DeadlineExceeded, request_deadline
 from billor.middleware import SECURITY_HEADERS
 from billor.problems import http_problem
 
+logger = logging.getLogger(__name__)
+
+# How long a client may take to close its side once it was answered.
 LINGER_SECONDS = 1
-"""How long a client may take to close its side once it was answered."""
+# How long idle connections are kept at a stop, for requests that are on their way.
+FAREWELL_SECONDS = 1
+DRAIN_BYTES = 64 * 1024
+STATUSES: dict[type[ParseException], int] = {
+    LimitRequestLine: 414,
+    ExpectationFailed: 417,
+    LimitRequestHeaders: 431,
+    UnsupportedTransferCoding: 501,
+}
 
 
-class BillorWorker(ThreadWorker):
-    """Cuts off clients that are too slow, so that none holds a thread for ever; and when told to
-    stop, still serves who is waiting to be accepted."""
+class BillorWorker(GeventWorker):
+    """Serves each connection in a greenlet of its own."""
 
-    def handle(self, conn):
-        deadlines.begin(conn.sock)
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._idle: set[gevent.Greenlet] = set()
+
+    def init_process(self) -> None:
+        extensions.set_wait_callback(_wait_for_postgresql)
+        super().init_process()
+
+    @contextmanager
+    def timeout_ctx(self) -> Iterator[None]:
+        """Around waiting for the next request of a connection."""
+        greenlet = gevent.getcurrent()
+        self._idle.add(greenlet)
         try:
-            keeps_open = super().handle(conn)
+            with super().timeout_ctx():
+                yield
         finally:
-            deadlines.end(conn.sock)
-        if keeps_open is False:
-            _linger(conn.sock)
-        return keeps_open
+            self._idle.discard(greenlet)
 
-    def _keepalive_after(self, conn, keepalive: bool) -> bool:
-        # What comes after an answer and is no request ends the connection; there is no second
-        # answer to the first request.
-        with suppress(ParseException):
-            return super()._keepalive_after(conn, keepalive)
-        return False
+    def handle_request(self, listener_name, req, sock, addr) -> None:
+        try:
+            with request_deadline():
+                super().handle_request(listener_name, req, sock, addr)
+            _drain(req)
+        except StopIteration:  # the connection is closed next
+            _linger(sock)
+            raise
+        # A client whose next request is there already must not keep others waiting.
+        gevent.sleep(0)
 
     def handle_error(self, req, client, addr, exc) -> None:
+        """Answer what gunicorn refuses, and the app never sees, as the app answers errors."""
         if isinstance(exc, ParseException):
-            _unquote(exc)
-        super().handle_error(req, client, addr, exc)
+            # Only the name: what the error quotes may be a token or a password.
+            logger.warning("Invalid request: %s", type(exc).__name__)
+        else:
+            logger.error("A request failed", exc_info=exc)
+        status = STATUSES.get(type(exc), 400) if isinstance(exc, ParseException) else 500
+        with suppress(OSError):  # it has left
+            client.sendall(_problem_response(status))
+            _linger(client)
 
-    def notify(self) -> None:
-        """Called about once a second."""
-        super().notify()
-        for connection in deadlines.overdue():
-            with suppress(OSError):  # it is closed already
-                connection.shutdown(socket.SHUT_RDWR)
+    def handle_exit(self, sig, frame) -> None:
+        super().handle_exit(sig, frame)
+        gevent.spawn_later(FAREWELL_SECONDS, self._end_idle_connections)
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            self._accept_the_last()
+    def _end_idle_connections(self) -> None:
+        for greenlet in list(self._idle):
+            greenlet.kill(NoMoreData, block=False)
 
-    def _accept_the_last(self) -> None:
-        """The kernel resets connections that nobody has accepted when their socket is closed."""
-        for listener in self.sockets:
-            while select.select([listener], [], [], 0)[0]:
-                self.accept(listener)
-            listener.close()
+
+def _wait_for_postgresql(connection: extensions.connection) -> None:
+    """Let other greenlets run until PostgreSQL answers
+    (https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries).
+
+    Connecting has its limit here: libpq leaves that to whoever waits in its place.
+    """
+    connecting = connection.status == extensions.STATUS_SETUP
+    try:
+        with gevent.Timeout(CONNECT_SECONDS if connecting else None, TimeoutError):
+            while (state := connection.poll()) != extensions.POLL_OK:
+                wait = wait_read if state == extensions.POLL_READ else wait_write
+                wait(connection.fileno())
+    except TimeoutError as error:
+        if not connecting or isinstance(error, DeadlineExceeded):
+            raise
+        raise psycopg2.OperationalError("timeout expired") from error
+
+
+def _drain(req) -> None:
+    """Read what the app left of the body, so that it is not taken for the next request."""
+    try:
+        with request_deadline():
+            while req.body.read(DRAIN_BYTES):
+                pass
+    except (ParseException, OSError) as error:
+        raise StopIteration from error
 
 
 def _linger(sock: socket.socket) -> None:
-    """Give the client time to read its answer and to leave, as `close_graceful` does, but not in
-    the thread that serves all others."""
-    deadline = time.monotonic() + LINGER_SECONDS
-    with suppress(OSError):  # it has left
+    """Let the client read its answer and leave: closing first would reset a connection that has
+    unread data, and with it the answer (RFC 9112, section 9.6)."""
+    with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):
         sock.shutdown(socket.SHUT_WR)
-        while (remaining := deadline - time.monotonic()) > 0:
-            sock.settimeout(remaining)
-            if not sock.recv(4096):
-                return
+        while sock.recv(DRAIN_BYTES):
+            pass
 
 
-def _unquote(error: ParseException) -> None:
-    """Leave of a parser's error only its name, since what it quotes may be a token or a
-    password."""
-    kind = type(error)
-    error.__class__ = type(kind.__name__, (kind,), {"__str__": lambda _: kind.__name__})
-
-
-def _write_problem(sock: socket.socket, status: int, _reason: str, _message: str) -> None:
-    """Answer what gunicorn itself refuses, and the app never sees, as the app answers errors."""
+def _problem_response(status: int) -> bytes:
     problem = http_problem(status)
     headers = {
         **dict(problem.headers),
@@ -93,9 +143,4 @@ def _write_problem(sock: socket.socket, status: int, _reason: str, _message: str
         "Connection": "close",
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    util.write_nonblock(sock, f"HTTP/1.1 {problem.status}\r\n{head}\r\n".encode() + problem.data)
-
-
-# gunicorn has no settings for these.
-util.write_error = _write_problem
-util.close_graceful = util.close  # after `_linger`
+    return f"HTTP/1.1 {problem.status}\r\n{head}\r\n".encode() + problem.data

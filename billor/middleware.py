@@ -4,7 +4,9 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Iterable
 from urllib.parse import quote
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Response, g, request
 from flask_cors import CORS
@@ -40,11 +42,24 @@ def init_middleware(app: Flask, config: Config) -> None:
     if config.trusted_proxies:
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+    app.wsgi_app = _whole_bodies_only(app.wsgi_app)
     if config.cors_origins:
         CORS(app, origins=config.cors_origins, expose_headers=EXPOSED_HEADERS)
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(_forget)
+
+
+def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Have a body that ends before its Content-Length raise `ClientDisconnected`. Werkzeug checks
+    that only where the server does not claim to mark the end of bodies, as gunicorn does."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("CONTENT_LENGTH"):
+            environ.pop("wsgi.input_terminated", None)
+        return wsgi_app(environ, start_response)
+
+    return run
 
 
 def _begin() -> None:

@@ -73,13 +73,18 @@ def common_codes(
     if needs_token:
         codes |= {"token_missing", "token_expired", "token_invalid"}
     if has_body:
-        codes |= {"malformed_request", "body_too_large", "unsupported_media_type"}
+        codes |= {
+            "malformed_request",
+            "body_incomplete",
+            "body_too_large",
+            "unsupported_media_type",
+        }
     if has_arguments:
         codes |= {"validation_failed"}
     if has_arguments and not has_body:
         codes |= {"uri_too_long"}
     if needs_database:
-        codes |= {"database_unavailable", "database_busy"}
+        codes |= {"database_unavailable", "database_busy", "request_timeout"}
     return codes
 
 

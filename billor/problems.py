@@ -8,13 +8,15 @@ from flask import Flask, Response, json
 from gunicorn.http.errors import ParseException
 from marshmallow import fields
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from billor.database import describe_database_error, from_database_error
+from billor.deadlines import DeadlineExceeded
 from billor.errors import (
     AuthenticationFailed,
     BillorError,
     Conflict,
+    Incomplete,
     InProgress,
     Invalid,
     NotFound,
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 STATUS_OF: dict[type[BillorError], int] = {
+    Incomplete: 400,
     AuthenticationFailed: 401,
     NotFound: 404,
     Conflict: 409,
@@ -46,7 +49,7 @@ HTTP_ERRORS = {
     405: ("method_not_allowed", "This address does not know the method. See the Allow header."),
     413: (
         "body_too_large",
-        "The body is larger than 1 MiB, or than 16 MiB for an import. Split it.",
+        "The body is larger than 8 KiB for a login, 1 MiB, or 16 MiB for an import. Split it.",
     ),
     414: ("uri_too_long", "The address is too long. Leave out some of its parameters."),
     415: (
@@ -119,7 +122,13 @@ def init_problems(app: Flask) -> None:
     app.register_error_handler(HTTPException, _render_http_error)
     # Raised by the server while the app reads a body, if its chunks are wrong.
     app.register_error_handler(ParseException, lambda _error: http_problem(400))
+    app.register_error_handler(
+        ClientDisconnected, lambda _error: _render_refusal(Incomplete("body_incomplete"))
+    )
     app.register_error_handler(SQLAlchemyError, _render_database_error)
+    app.register_error_handler(
+        DeadlineExceeded, lambda _error: _render_refusal(Unavailable("request_timeout"))
+    )
 
 
 def http_problem(status: int, headers=None, **extra) -> Response:

@@ -4,14 +4,19 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+
+from billor.strict_json import MAX_NAME_TOLD
 
 MAX_ID = 2**63 - 1
 # C0, DEL and C1; and those of text direction, with which a name can be made to look like another.
 CONTROLS = r"\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069"
 NO_CHARACTERS = re.compile(rf"[{CONTROLS}\uD800-\uDFFF]")
+MAX_UNKNOWN_TOLD = 10
+"""How many unknown fields an error names."""
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
@@ -29,6 +34,18 @@ class WireSchema(Schema):
         if field_obj.data_key is None:
             head, *tail = field_name.split("_")
             field_obj.data_key = head + "".join(word.capitalize() for word in tail)
+
+    @pre_load
+    def _bound_unknown_fields(self, data, **_):
+        """Keep the first unknown fields, for marshmallow to refuse: its time grows with the square
+        of their number, and the answer with the length of their names."""
+        if not isinstance(data, dict):
+            return data
+        known = {field.data_key for field in self.load_fields.values()}
+        unknown = islice((name for name in data if name not in known), MAX_UNKNOWN_TOLD)
+        return {name: data[name] for name in known if name in data} | {
+            name[:MAX_NAME_TOLD]: data[name] for name in unknown
+        }
 
 
 class Text(fields.String):

@@ -4,12 +4,16 @@ import json
 from typing import Any
 
 
+MAX_NAME_TOLD = 100
+"""Characters of a field's name that an error repeats: whoever made it up may have made it long."""
+
+
 class DoubledField(ValueError):
     """A field is there twice, so that nobody knows which one counts."""
 
     def __init__(self, name: str):
-        super().__init__(name)
-        self.name = name
+        self.name = name[:MAX_NAME_TOLD]
+        super().__init__(self.name)
 
 
 def read_json(text: bytes | str) -> Any:

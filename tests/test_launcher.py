@@ -93,9 +93,9 @@ def test_a_data_folder_that_cannot_be_written_is_told_in_one_line(bare_stranger:
 
 
 def test_a_bad_setting_is_told_in_one_line(bare_stranger: Stranger):
-    status, output = bare_stranger.run("make", "run", WEB_THREADS="many")
+    status, output = bare_stranger.run("make", "run", DATABASE_POOL_SIZE="many")
     assert status != 0
-    assert "WEB_THREADS" in only_line(output)
+    assert "DATABASE_POOL_SIZE" in only_line(output)
 
 
 def test_production_with_the_demo_password_is_refused(bare_stranger: Stranger):

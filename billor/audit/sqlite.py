@@ -18,6 +18,7 @@ from billor.audit.store import (
     Saved,
     StoreUnavailable,
 )
+from billor.blocking import in_thread
 
 BUSY_SECONDS = 5
 """How long to wait for another process's write."""
@@ -68,6 +69,7 @@ class SqliteStore:
     def prepare(self) -> None:
         self.ping()  # opening makes the tables
 
+    @in_thread
     def ping(self) -> None:
         with self._open() as connection:
             connection.execute("SELECT 1 FROM audit LIMIT 1")
@@ -106,6 +108,7 @@ class SqliteStore:
             ).fetchall()
         return set(ids) - {id_ for (id_,) in found}
 
+    @in_thread
     def find(
         self, wanted: AuditFilter, limit: int, after: Position | None = None
     ) -> list[AuditDocument]:

@@ -7,10 +7,11 @@ from typing import Any
 from flask import Flask, current_app, request
 from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
-from jwt import ExpiredSignatureError, PyJWTError
+from jwt import ExpiredSignatureError, MissingRequiredClaimError, PyJWTError
 
 from billor.auth.service import find_actor
 from billor.context import actor
+from billor.deadlines import extend_deadline
 from billor.errors import AuthenticationFailed
 
 PUBLIC_ENDPOINTS = frozenset(
@@ -23,6 +24,9 @@ PUBLIC_ENDPOINTS = frozenset(
         "api-docs.openapi_json",
     }
 )
+
+# What anybody may send without a token.
+MAX_PUBLIC_BODY_BYTES = 8 * 1024
 
 # A page of these that is in Redis must cost no SQL. So whether the token's user is still there is
 # asked before it once in so many seconds, and not each time as everywhere else.
@@ -39,6 +43,7 @@ def init_guard(app: Flask) -> None:
 def _demand_token() -> None:
     # An unknown address or method has no rule: it is a 404 or 405 for everybody.
     if request.url_rule is None or request.endpoint in PUBLIC_ENDPOINTS:
+        request.max_content_length = MAX_PUBLIC_BODY_BYTES
         return
     # Browsers ask without a token whether they may send one.
     if request.method == "OPTIONS" and current_app.config["BILLOR"].cors_origins:
@@ -48,6 +53,8 @@ def _demand_token() -> None:
         raise AuthenticationFailed("token_missing")
     try:
         claims = _verified_claims(token, current_app.config["JWT_SECRET_KEY"])
+        if "exp" not in claims:
+            raise MissingRequiredClaimError("exp")
         if claims["exp"] <= time.time():
             raise ExpiredSignatureError
         user_id = int(claims["sub"])
@@ -57,6 +64,7 @@ def _demand_token() -> None:
         raise AuthenticationFailed("token_invalid") from error
     if not _knows(user_id):
         raise AuthenticationFailed("token_invalid")
+    extend_deadline()
 
 
 def _knows(user_id: int) -> bool:

@@ -3,16 +3,20 @@
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from billor.blocking import in_thread
+
 _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 # What an unknown user's password is checked against, so that the answer takes as long.
 _NOBODYS_HASH = _hasher.hash("nobody")
 
 
+@in_thread
 def hash_password(password: str) -> str:
     """A salted hash in PHC string format."""
     return _hasher.hash(password)
 
 
+@in_thread
 def password_matches(password_hash: str | None, password: str) -> bool:
     """Whether the password is the hashed one. Takes the same time without a hash: then never."""
     try:

@@ -3,17 +3,23 @@
 import csv
 from collections.abc import Iterator
 from io import StringIO
+from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Flask, current_app
 
+from billor import deadlines
 from billor.database import roll_back
+from billor.errors import Unavailable
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import list_loads
 from billor.pagination import Position
 
-PAGE_ROWS = 1000
+PAGE_ROWS = 200
+# In each process. Fewer than its database connections, so that exports cannot take all of them.
+MAX_EXPORTS = 4
 
+_running = BoundedSemaphore(MAX_EXPORTS)
 _schema = LoadSchema(many=True)
 COLUMNS = [field.data_key for field in _schema.dump_fields.values()]
 
@@ -21,24 +27,31 @@ COLUMNS = [field.data_key for field in _schema.dump_fields.values()]
 def export_loads(**filters) -> Iterator[str]:
     """The loads that `list_loads` finds with these filters, newest first, as pieces of CSV text.
 
-    What can be refused is refused here already, before the first piece. The database is let go of
-    between the pieces, however slowly they are taken, and wherever.
+    Raises `Unavailable` `exports_busy` past `MAX_EXPORTS` in this process, and whatever else can go
+    wrong, before the first piece. No database connection is held between the pieces, and each
+    must be taken within `PIECE_SECONDS`.
     """
-    app: Flask = current_app._get_current_object()
-    header = ",".join(COLUMNS) + "\r\n"
-    rows, position = _next_rows(filters, None)
-    return _pieces(app, filters, header + rows, position)
+    pieces = _pieces(current_app._get_current_object(), filters)
+    next(pieces)
+    return pieces
 
 
-def _pieces(
-    app: Flask, filters: dict[str, Any], piece: str, position: Position | None
-) -> Iterator[str]:
-    while True:
-        yield piece
-        if position is None:
-            return
-        with app.app_context():
-            piece, position = _next_rows(filters, position)
+def _pieces(app: Flask, filters: dict[str, Any]) -> Iterator[str]:
+    if not _running.acquire(blocking=False):
+        raise Unavailable("exports_busy")
+    try:
+        rows, position = _next_rows(filters, None)
+        yield ""  # for `export_loads`; from here on, closing the generator ends the export
+        piece = ",".join(COLUMNS) + "\r\n" + rows
+        while True:
+            deadlines.extend_deadline(deadlines.PIECE_SECONDS)
+            yield piece
+            if position is None:
+                return
+            with app.app_context():
+                piece, position = _next_rows(filters, position)
+    finally:
+        _running.release()
 
 
 def _next_rows(filters: dict[str, Any], cursor: Position | None) -> tuple[str, Position | None]:

@@ -10,19 +10,16 @@ from typing import Any, BinaryIO
 from marshmallow import ValidationError
 
 from billor.database import transaction
+from billor.deadlines import extend_deadline
 from billor.errors import Refused
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
 from billor.logs import printable
-from billor.strict_json import DoubledField, read_json
+from billor.strict_json import MAX_NAME_TOLD, DoubledField, read_json
 
 MAX_ROWS = 10_000
 MAX_ROW_BYTES = 64 * 1024
 CHUNK_ROWS = 500
-MAX_FIELDS_TOLD = 10
-"""Of a refused row, and how much of their names: what a row makes up may be long, and 10,000 such
-rows must still fit into memory."""
-MAX_NAME_TOLD = 100
 
 _schema = LoadSchema()
 COLUMNS = [field.data_key for field in _schema.load_fields.values()]
@@ -53,6 +50,7 @@ def import_loads(stream: BinaryIO, media_type: str) -> list[RowOutcome]:
     outcomes: list[RowOutcome] = []
     with transaction():
         while chunk := list(islice(rows, CHUNK_ROWS)):
+            extend_deadline()  # a long file is not a slow client
             good = [(outcome, fields) for outcome, fields in chunk if fields is not None]
             loads = create_loads([fields for _, fields in good])
             for (outcome, _), load in zip(good, loads, strict=True):
@@ -69,20 +67,26 @@ def _checked(
         try:
             yield RowOutcome(row), _schema.load(record())
         except ValidationError as error:
-            messages = islice(error.normalized_messages().items(), MAX_FIELDS_TOLD)
-            yield RowOutcome(row, errors={name[:MAX_NAME_TOLD]: m for name, m in messages}), None
+            yield RowOutcome(row, errors=error.normalized_messages()), None
 
 
-def _numbered(records: Iterator[Record]) -> Iterator[tuple[int, Record]]:
-    """The records with their numbers. Raises `Refused` for all that is wrong with a file."""
-    row = 0
+def _numbered(records: Iterator[Record | None]) -> Iterator[tuple[int, Record]]:
+    """The rows with their numbers; None is a blank line. Raises `Refused` for all that is wrong
+    with a file."""
+    row = blank_lines = 0
     try:
-        for row, record in enumerate(records, start=1):
-            if row > MAX_ROWS:
+        for record in records:
+            if record is None:
+                blank_lines += 1
+            else:
+                row += 1
+            if max(row, blank_lines) > MAX_ROWS:
                 raise _refused(
-                    f"The file has more than {MAX_ROWS:,} rows. Split it into smaller ones."
+                    f"The file has more than {MAX_ROWS:,} rows or blank lines. Split it into "
+                    "smaller ones."
                 )
-            yield row, record
+            if record is not None:
+                yield row, record
     except UnicodeDecodeError as error:
         raise _refused(f"Row {row + 1} is not UTF-8. Save the file as UTF-8.") from error
     except csv.Error as error:
@@ -134,11 +138,10 @@ class _Lines:
         self._left = MAX_ROW_BYTES
 
 
-def _ndjson(lines: _Lines) -> Iterator[Record]:
+def _ndjson(lines: _Lines) -> Iterator[Record | None]:
     for line in lines:
         lines.end_record()
-        if line.strip():
-            yield partial(_read_json, line)
+        yield partial(_read_json, line) if line.strip() else None
 
 
 def _read_json(line: str) -> Any:
@@ -150,13 +153,13 @@ def _read_json(line: str) -> Any:
         raise ValidationError("Not valid JSON.") from error
 
 
-def _csv(lines: _Lines) -> Iterator[Record]:
+def _csv(lines: _Lines) -> Iterator[Record | None]:
     columns: list[str] | None = None
     for cells in csv.reader(lines, strict=True):
         lines.end_record()
         if len(cells) < 2 and not "".join(cells).strip():
-            continue
-        if columns is None:
+            yield None
+        elif columns is None:
             columns = _checked_header([cell.strip() for cell in cells])
         else:
             yield partial(_read_cells, columns, cells)
@@ -177,7 +180,7 @@ def _read_cells(columns: list[str], cells: list[str]) -> dict[str, str]:
     return dict(zip(columns, cells, strict=False))
 
 
-READERS: dict[str, Callable[[_Lines], Iterator[Record]]] = {
+READERS: dict[str, Callable[[_Lines], Iterator[Record | None]]] = {
     "application/x-ndjson": _ndjson,
     "text/csv": _csv,
 }

@@ -19,10 +19,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from billor.audit.sqlite import SqliteStore
 from billor.auth.attempts import MAX_FAILURES, counted_attempt
+from billor.deadlines import DeadlineExceeded
 from billor.errors import AuthenticationFailed
 from billor.events import outbox
 from billor.extensions import db
 from billor.loads import service
+from billor.loads.exporting import MAX_EXPORTS
 from billor.middleware import SECURITY_HEADERS
 from billor.problems import CATALOGUE
 from tests.support.answers import assert_problem
@@ -69,6 +71,14 @@ def send_chunked(client, data):
     environ = {"wsgi.input": BytesIO(data), "wsgi.input_terminated": True}
     headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     return client.post("/loads", headers=headers, environ_overrides=environ)
+
+
+def send_half(client, path, content_type):
+    """A body that ends before it is as long as its sender said."""
+    data = json.dumps(LOAD).encode()
+    environ = {"wsgi.input": BytesIO(data), "CONTENT_LENGTH": str(2 * len(data))}
+    headers = {"Content-Type": content_type}
+    return client.post(path, headers=headers, environ_overrides=environ)
 
 
 def with_authorization(value):
@@ -191,6 +201,10 @@ def raise_pool_timeout(*_, **__):
     raise PoolTimeout("hidden")
 
 
+def raise_deadline_exceeded(*_, **__):
+    raise DeadlineExceeded
+
+
 def reading(failure):
     def cause(scene):
         scene.patch.setattr("billor.drivers.service.get_driver", failure)
@@ -225,6 +239,15 @@ def without_audit_store(scene):
     return scene.client.get("/audit")
 
 
+def many_exports(scene):
+    running = [scene.client.get("/loads.csv") for _ in range(MAX_EXPORTS)]
+    try:
+        return scene.client.get("/loads.csv")
+    finally:
+        for export in running:
+            export.close()
+
+
 Cause = Callable[[Scene], object]
 CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
     400: {
@@ -233,6 +256,10 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
             "half a body": lambda scene: send(scene.client, b'{"origin": '),
             "not UTF-8": lambda scene: send(scene.client, b'{"origin": "\xff"}'),
             "deep": lambda scene: send(scene.client, b"[" * 200_000),
+        },
+        "body_incomplete": {
+            "JSON": lambda scene: send_half(scene.client, "/loads", "application/json"),
+            "file": lambda scene: send_half(scene.client, "/loads/import", "application/x-ndjson"),
         },
     },
     401: {
@@ -291,6 +318,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "body_too_large": {
             "": lambda scene: send(scene.client, TOO_MUCH),
             "in chunks": lambda scene: send_chunked(scene.client, TOO_MUCH),
+            "without a token": lambda scene: scene.client.post("/auth/login", {"": "x" * 8192}),
         },
     },
     415: {
@@ -342,6 +370,11 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
             "no connection": reading(raise_pool_timeout),
         },
         "audit_unavailable": {"": without_audit_store},
+        "exports_busy": {"": many_exports},
+        "request_timeout": {
+            "reading": reading(raise_deadline_exceeded),
+            "writing": writing(raise_deadline_exceeded),
+        },
     },
 }
 OF_THE_SERVER = {"uri_too_long", "expectation_failed", "headers_too_large", "not_implemented"}

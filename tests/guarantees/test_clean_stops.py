@@ -98,10 +98,10 @@ def hanging_couch(monkeypatch) -> None:
     monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
 
 
-@pytest.mark.parametrize("threads", [IN_FLIGHT, 2], ids=["in threads", "in a queue"])
-def test_gunicorn_finishes_requests_in_flight(system_without_bus, threads):
+@pytest.mark.parametrize("connections", [IN_FLIGHT, 4], ids=["at once", "waiting for the pool"])
+def test_gunicorn_finishes_requests_in_flight(system_without_bus, connections):
     system = system_without_bus
-    api = system.start_api(workers=1, WEB_THREADS=str(threads))
+    api = system.start_api(workers=1, DATABASE_POOL_SIZE=str(connections))
     drivers = [api.client.make_driver(f"IN-FLIGHT-{number}") for number in range(IN_FLIGHT)]
     loads = [api.client.make_load() for _ in drivers]
     api.client.close()
@@ -109,7 +109,7 @@ def test_gunicorn_finishes_requests_in_flight(system_without_bus, threads):
         with drivers_locked(system):
             replies = pool.map(api.client.assign, drivers, loads)
             wait_until(lambda: sum(api.clients()) == IN_FLIGHT)
-            wait_until(lambda: waiting_for_locks(system) == threads)
+            wait_until(lambda: waiting_for_locks(system) == connections)
             api.send(signal.SIGTERM)
             wait_until(lambda: refuses(api.client.port))
         assert [reply.status for reply in replies] == [201] * IN_FLIGHT

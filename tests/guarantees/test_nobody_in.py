@@ -472,7 +472,7 @@ def test_what_the_server_itself_refuses_is_answered_as_all_errors_are(system_wit
 
 IMPATIENT = """
 from billor import deadlines, gunicorn_worker
-deadlines.REQUEST_SECONDS = 1
+deadlines.REQUEST_SECONDS = deadlines.PIECE_SECONDS = deadlines.UNAUTHORISED_SECONDS = 1
 Worker = gunicorn_worker.BillorWorker
 """
 SLOW_REQUESTS = {  # how they begin, and what they go on with, a byte now and then
@@ -510,7 +510,7 @@ def test_slow_clients_are_cut_off_and_hold_no_thread_for_long(system_without_bus
     system = system_without_bus
     (system.folder / "impatient.py").write_text(IMPATIENT)
     api = system.start_api(
-        workers=1, WEB_THREADS="2", GUNICORN_CMD_ARGS="--worker-class=impatient.Worker"
+        workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker --keep-alive=1"
     )
     with ExitStack() as stack, ThreadPoolExecutor(len(SLOW_REQUESTS)) as pool:
         slow = []
@@ -530,7 +530,9 @@ def test_a_long_answer_takes_as_long_as_its_client_goes_on_taking_it(system_with
     (system.folder / "impatient.py").write_text(IMPATIENT)
     with system.app.app_context(), db.engine.begin() as connection:
         connection.execute(text(MANY_LOADS))
-    api = system.start_api(workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker")
+    api = system.start_api(
+        workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker --keep-alive=1"
+    )
     request = f"GET /loads.csv HTTP/1.0\r\nAuthorization: Bearer {system.token}\r\n\r\n".encode()
     slow = taken(api.client.port, request, itertools.repeat(0.02))
     assert slow.count(b",OPEN,") == LOADS_EXPORTED

@@ -12,8 +12,10 @@ from billor.database import transaction
 from billor.errors import Refused
 from billor.extensions import db
 from billor.loads import importing
-from billor.loads.importing import MAX_ROW_BYTES, MAX_ROWS, import_loads
+from billor.loads.importing import COLUMNS, MAX_ROW_BYTES, MAX_ROWS, import_loads
 from billor.models import Load, LoadEvent
+from billor.schemas import MAX_UNKNOWN_TOLD
+from billor.strict_json import MAX_NAME_TOLD
 from tests.support.apps import client_with_token
 
 NDJSON = "application/x-ndjson"
@@ -166,8 +168,8 @@ def test_a_row_with_a_field_twice_is_refused_by_its_name():
 def test_what_is_kept_of_a_refused_row_is_short():
     fields = ", ".join(f'"{n}{"x" * 200}": 0' for n in range(100))
     (outcome,) = ndjson(f"{{{fields}}}")
-    assert 0 < len(outcome.errors) <= importing.MAX_FIELDS_TOLD
-    assert max(map(len, outcome.errors)) <= importing.MAX_NAME_TOLD
+    assert len(outcome.errors) == MAX_UNKNOWN_TOLD + len(COLUMNS)
+    assert max(map(len, outcome.errors)) <= MAX_NAME_TOLD
 
 
 @pytest.mark.parametrize(
@@ -254,7 +256,13 @@ def test_ten_thousand_rows_are_the_most():
     outcomes = import_text("1\n" * MAX_ROWS, NDJSON)
     assert len(outcomes) == MAX_ROWS == 10_000
     why = refused(f"{GOOD}\n" + "1\n" * MAX_ROWS, NDJSON)
-    assert why == "The file has more than 10,000 rows. Split it into smaller ones."
+    assert why == "The file has more than 10,000 rows or blank lines. Split it into smaller ones."
+
+
+@pytest.mark.parametrize(("start", "media_type"), [(f"{GOOD}\n", NDJSON), (HEADER, CSV)])
+def test_so_are_ten_thousand_blank_lines(start, media_type):
+    assert "blank lines" in refused(start + "\n" * (MAX_ROWS + 1) + GOOD, media_type)
+    assert len(import_text(start + "\n" * MAX_ROWS + GOOD, media_type)) in (1, 2)
 
 
 class Endless:

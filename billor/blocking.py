@@ -1,0 +1,24 @@
+"""Calls that block: password hashing and SQLite. gevent cannot switch while one runs."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import gevent
+from gevent import monkey
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Run `function` in a thread of gevent's pool where gevent serves requests, and in the
+    caller's thread everywhere else."""
+
+    @wraps(function)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        if not monkey.is_module_patched("threading"):
+            return function(*args, **kwargs)
+        return gevent.get_hub().threadpool.apply(function, args, kwargs)
+
+    return run
