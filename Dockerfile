@@ -3,8 +3,11 @@ ARG PYTHON=python:3.13-slim
 
 FROM ${PYTHON} AS build
 COPY requirements.txt .
+# The file is complete: nothing is resolved, so that what is pinned is what is installed.
 RUN python -m venv /venv \
- && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --requirement requirements.txt \
+ && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
+    --requirement requirements.txt \
+ && /venv/bin/pip check \
  # What only installs packages is not needed to run them.
  && /venv/bin/pip uninstall --yes --quiet pip
 
