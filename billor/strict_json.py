@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-
 MAX_NAME_TOLD = 100
 """Characters of a field's name that an error repeats: whoever made it up may have made it long."""
 

@@ -5,7 +5,6 @@ and test_errors.py, and what settings are refused in tests/unit/test_config.py."
 import base64
 import hashlib
 import hmac
-import http.client
 import itertools
 import json
 import os
@@ -43,7 +42,7 @@ from tests.support.answers import assert_problem
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.couchdb_server import Fault
-from tests.support.http import Reply
+from tests.support.http import Reply, read_reply
 from tests.support.system import System
 from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
 
@@ -421,9 +420,7 @@ def exchange(port: int, request: str | bytes) -> Reply:
     with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as connection:
         with suppress(ConnectionError):  # it may refuse before it has heard all
             connection.sendall(content)
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        return Reply(answer.status, answer.headers, json.loads(answer.read()))
+        return read_reply(connection)
 
 
 POST = "POST /auth/login HTTP/1.1\r\nHost: billor\r\nContent-Type: application/json\r\n"

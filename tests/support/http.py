@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import local
@@ -17,6 +18,13 @@ class Reply:
     status: int
     headers: http.client.HTTPMessage
     body: Any
+
+
+def read_reply(connection: socket.socket) -> Reply:
+    """The answer to what was sent over a connection, a JSON one."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return Reply(answer.status, answer.headers, json.loads(answer.read()))
 
 
 class HttpClient:

@@ -1,0 +1,130 @@
+"""A request whose body ends early is refused, leaves nothing behind, and can be sent again."""
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+
+from billor.extensions import db
+from billor.models import Driver, IdempotencyKey, Load, LoadEvent
+from tests.support.http import Reply, read_reply
+from tests.support.system import LOAD, Api, System
+from tests.support.worker import WAIT_SECONDS, wait_until
+
+ROWS = 1000
+CSV = "origin,destination,cargoType\r\n" + '"Dallas, TX","Reno, NV",Hazardous class 3\r\n' * ROWS
+NDJSON = f"{json.dumps(LOAD)}\n" * ROWS
+REQUESTS = {
+    "a driver": ("/drivers", "application/json", '{"name": "Alex", "licenseNumber": "TX-1"}'),
+    "a load": ("/loads", "application/json", json.dumps(LOAD)),
+    "a CSV file": ("/loads/import", "text/csv", CSV),
+    "an NDJSON file": ("/loads/import", "application/x-ndjson", NDJSON),
+}
+# As tests of slow clients, but with patience enough for the import itself.
+IMPATIENT = """
+from billor import deadlines, gunicorn_worker
+deadlines.REQUEST_SECONDS = 1
+Worker = gunicorn_worker.BillorWorker
+"""
+
+
+def end_by_closing(connection: socket.socket) -> None:
+    connection.close()
+
+
+def end_by_half_closing(connection: socket.socket) -> None:
+    """Nothing more is sent; the answer is waited for."""
+    connection.shutdown(socket.SHUT_WR)
+
+
+def end_by_reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def end_by_silence(_connection: socket.socket) -> None:
+    """The server's deadline ends it."""
+
+
+@pytest.fixture
+def api(system_without_bus: System) -> Api:
+    (system_without_bus.folder / "impatient.py").write_text(IMPATIENT)
+    return system_without_bus.start_api(
+        workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker"
+    )
+
+
+def stored(system: System) -> dict[str, int]:
+    """How many rows there are of all that a request may leave behind."""
+    with system.app.app_context(), db.session.begin():
+        return {
+            model.__tablename__: db.session.scalar(select(func.count()).select_from(model))
+            for model in (Driver, Load, LoadEvent, IdempotencyKey)
+        }
+
+
+def head(api: Api, path: str, content_type: str, *lines: str) -> bytes:
+    given = [
+        f"POST {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: Bearer {api.client.token}",
+        f"Content-Type: {content_type}",
+        "Idempotency-Key: monday",
+        *lines,
+    ]
+    return ("\r\n".join(given) + "\r\n\r\n").encode()
+
+
+def beginning(body: str) -> bytes:
+    """All but the last characters: of a CSV file, all rows, the last one cut within a cell."""
+    return body[: len(body) - 6].encode()
+
+
+def send_part(api: Api, request: bytes, end: Callable[[socket.socket], None]) -> Reply | None:
+    """Send this and no more; return the answer, if the connection is still there for one."""
+    answered = api.output.count("billor.middleware: POST")
+    with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
+        connection.sendall(request)
+        time.sleep(0.1)  # so that it has begun to read, which a reset would otherwise forestall
+        end(connection)
+        wait_until(lambda: api.output.count("billor.middleware: POST") > answered)
+        return read_reply(connection) if connection.fileno() >= 0 else None
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+@pytest.mark.parametrize("end", [end_by_closing, end_by_half_closing, end_by_reset, end_by_silence])
+def test_a_body_that_ends_early_is_refused_and_leaves_nothing(system_without_bus, api, kind, end):
+    path, content_type, body = REQUESTS[kind]
+    length = f"Content-Length: {len(body)}"
+    before = stored(system_without_bus)
+
+    reply = send_part(api, head(api, path, content_type, length) + beginning(body), end)
+    if reply is not None:
+        assert (reply.status, reply.body["code"]) == (400, "body_incomplete")
+    assert f"POST {path} 400" in api.output
+    assert stored(system_without_bus) == before
+
+    whole = head(api, path, content_type, length, "Connection: close") + body.encode()
+    with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
+        connection.sendall(whole)
+        reply = read_reply(connection)
+    assert reply.status in (200, 201), reply.body
+    assert reply.body.get("created", ROWS) == ROWS
+    assert "Traceback" not in api.output
+
+
+@pytest.mark.parametrize("end", [end_by_closing, end_by_half_closing, end_by_reset])
+def test_so_is_one_in_chunks_that_lacks_the_last(system_without_bus, api, end):
+    path, content_type, body = REQUESTS["an NDJSON file"]
+    chunk = f"{len(body):x}\r\n{body}\r\n".encode()
+    before = stored(system_without_bus)
+    reply = send_part(api, head(api, path, content_type, "Transfer-Encoding: chunked") + chunk, end)
+    if reply is not None:
+        assert reply.status == 400
+    assert f"POST {path} 400" in api.output
+    assert stored(system_without_bus) == before
+    assert "Traceback" not in api.output
