@@ -1,0 +1,187 @@
+"""Clients that say nothing, or send or take their part slowly, keep nobody else waiting."""
+
+import itertools
+import resource
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+
+import pytest
+from sqlalchemy import text
+
+from billor.extensions import db
+from billor.loads.exporting import MAX_EXPORTS
+from tests.support.http import HttpClient
+from tests.support.system import Dispatcher
+from tests.support.worker import WAIT_SECONDS, wait_until
+
+POST = "POST /auth/login HTTP/1.1\r\nHost: billor\r\nContent-Type: application/json\r\n"
+IMPATIENT = """
+from billor import deadlines, gunicorn_worker
+deadlines.REQUEST_SECONDS = deadlines.PIECE_SECONDS = deadlines.UNAUTHORISED_SECONDS = 1
+Worker = gunicorn_worker.BillorWorker
+"""
+SLOW_REQUESTS = {  # how they begin, and what they go on with, a byte now and then
+    "GET /healthz HTTP/1.1\r\nHost: bil": b"",
+    f"{POST}Content-Length: 100\r\n\r\n{{": b"",
+    "GET /healthz HTTP/1.1\r\nX-Endless: ": b"a",
+    f"{POST}Content-Length: 100000\r\n\r\n": b" ",
+}
+SILENT, ONE_BYTE, SLOW_READERS = 1000, 200, 50
+LOADS_EXPORTED = 20_000
+MANY_LOADS = f"""
+    INSERT INTO loads (origin, destination, cargo_type, status)
+    SELECT repeat('x', 200), repeat('y', 200), repeat('z', 100), 'OPEN'
+    FROM generate_series(1, {LOADS_EXPORTED})
+"""  # noqa: S608
+
+
+def taken(port: int, request: bytes, pauses: Iterator[float]) -> bytes:
+    """What a client gets that makes such a pause, in seconds, after each piece of it."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.settimeout(WAIT_SECONDS)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(request)
+        pieces = []
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                pieces.append(piece)
+                time.sleep(next(pauses))
+        return b"".join(pieces)
+
+
+@pytest.fixture
+def many_files():
+    """Every connection is an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
+    """Whoever connects sends this and no more, and takes hardly anything."""
+    connection = stack.enter_context(socket.socket())
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(WAIT_SECONDS)
+    connection.connect(("127.0.0.1", port))
+    connection.sendall(request.encode())
+    return connection
+
+
+def usual_seconds(client: HttpClient, path: str) -> float:
+    """The median of some answers, each over a connection of its own."""
+    taken = []
+    for _ in range(50):
+        client.close()
+        started = time.perf_counter()
+        assert client.get(path).status == 200
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+@pytest.mark.usefixtures("many_files")
+def test_a_thousand_silent_clients_and_slow_readers_cost_the_others_nothing(system_without_bus):
+    system = system_without_bus
+    with system.app.app_context(), db.engine.begin() as connection:
+        connection.execute(text(MANY_LOADS))
+    api = system.start_whole_api(workers=2)
+    client = system.connect(api.client.port)
+    export = (
+        f"GET /loads.csv HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {system.token}\r\n\r\n"
+    )
+    quiet = usual_seconds(client, "/loads")
+    with ExitStack() as stack:
+        for _ in range(SILENT):
+            connect(stack, api.client.port)
+        for _ in range(ONE_BYTE):
+            connect(stack, api.client.port, "G")
+        readers = [connect(stack, api.client.port, export) for _ in range(SLOW_READERS)]
+        replies = [reader.recv(4096) for reader in readers]
+        with Dispatcher(system.connect(api.client.port)) as dispatcher:
+            dispatcher.wait_for_rounds(10)
+        assert dispatcher.failures == dispatcher.problems == []
+        assert usual_seconds(client, "/healthz") < 0.1
+        assert usual_seconds(client, "/loads") < 2 * quiet
+
+    begun = [reply for reply in replies if reply.startswith(b"HTTP/1.1 200 ")]
+    assert 0 < len(begun) <= 2 * MAX_EXPORTS
+    for reply in replies:
+        if reply not in begun:
+            assert reply.startswith(b"HTTP/1.1 503 ")
+            assert b"Retry-After: 1\r\n" in reply
+    # Those who left are not counted any more.
+    wait_until(lambda: client.get("/loads.csv?status=CANCELLED").status == 200)
+    assert "Traceback" not in api.output
+
+
+def test_slow_clients_are_cut_off_and_hold_no_thread_for_long(system_without_bus):
+    system = system_without_bus
+    (system.folder / "impatient.py").write_text(IMPATIENT)
+    api = system.start_api(
+        workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker --keep-alive=1"
+    )
+    with ExitStack() as stack, ThreadPoolExecutor(len(SLOW_REQUESTS)) as pool:
+        slow = []
+        for begin, more in SLOW_REQUESTS.items():
+            connection = stack.enter_context(
+                socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS)
+            )
+            connection.sendall(begin.encode())
+            slow.append(pool.submit(is_cut_off, connection, more))
+        assert system.connect(api.client.port).get("/healthz").status == 200
+        assert all(one.result() for one in slow)
+    assert "Traceback" not in api.output
+
+
+def test_a_long_answer_takes_as_long_as_its_client_goes_on_taking_it(system_without_bus):
+    system = system_without_bus
+    (system.folder / "impatient.py").write_text(IMPATIENT)
+    with system.app.app_context(), db.engine.begin() as connection:
+        connection.execute(text(MANY_LOADS))
+    api = system.start_api(
+        workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker --keep-alive=1"
+    )
+    request = f"GET /loads.csv HTTP/1.0\r\nAuthorization: Bearer {system.token}\r\n\r\n".encode()
+    slow = taken(api.client.port, request, itertools.repeat(0.02))
+    assert slow.count(b",OPEN,") == LOADS_EXPORTED
+    too_slow = taken(api.client.port, request, itertools.chain([4], itertools.repeat(0)))
+    assert too_slow.count(b",OPEN,") < LOADS_EXPORTED
+    assert "Traceback" not in api.output
+
+
+def test_clients_that_never_leave_keep_nobody_waiting(system_without_bus):
+    """Each would hold up the thread that serves all connections for two seconds."""
+    api = system_without_bus.start_api(workers=1)
+    answered = b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        staying = []
+        for request in [answered, b"nonsense\r\n\r\n"] * 6:
+            address = ("127.0.0.1", api.client.port)
+            staying.append(stack.enter_context(socket.create_connection(address, WAIT_SECONDS)))
+            staying[-1].sendall(request)
+        started = time.monotonic()
+        for connection in staying:
+            assert connection.recv(12).startswith(b"HTTP/1.1")
+        assert system_without_bus.connect(api.client.port).get("/healthz").status == 200
+        assert time.monotonic() - started < 8
+
+
+def is_cut_off(connection: socket.socket, more: bytes) -> bool:
+    """Go on sending until the server has had enough of it; False if it never has."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    connection.settimeout(0.1)
+    while time.monotonic() < deadline:
+        try:
+            connection.sendall(more)
+            if not connection.recv(1 << 16):
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False
