@@ -119,7 +119,7 @@ def test_a_thousand_silent_clients_and_slow_readers_cost_the_others_nothing(syst
     assert "Traceback" not in api.output
 
 
-def test_slow_clients_are_cut_off_and_hold_no_thread_for_long(system_without_bus):
+def test_slow_clients_are_cut_off(system_without_bus):
     system = system_without_bus
     (system.folder / "impatient.py").write_text(IMPATIENT)
     api = system.start_api(
