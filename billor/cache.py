@@ -226,3 +226,7 @@ class GenerationCache:
         if redis.add(self._generation_key, candidate, timeout=0):
             return candidate
         return redis.get(self._generation_key) or candidate
+
+
+load_pages = GenerationCache("loads", timeout=60)
+"""Pages of GET /loads."""

@@ -17,15 +17,19 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from billor import context
-from billor.database import long_waits_refused_as, transaction
+from billor.cache import load_pages
+from billor.database import after_commit, long_waits_refused_as, transaction
 from billor.errors import InProgress, Invalid, Refused
 from billor.extensions import db
 from billor.models import IdempotencyKey
 
 KEPT_HOURS = 24
 FORGOTTEN_AT_ONCE = 1000
-KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
-"""A text in quotes, as the draft has it, or without, as many clients send it."""
+KEY = re.compile(
+    r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,255})'
+)
+"""A text in quotes, as the draft has it, or without, as many clients send it. Then it has no comma:
+what servers put between two headers of one name (RFC 9110, section 5.3)."""
 KEPT_HEADERS = ("Content-Type", "Location")
 
 
@@ -44,6 +48,8 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
         with transaction():
             kept, is_new = _claim(context.actor.get().id, key, _fingerprint())
             if not is_new:
+                # The first process may have died between its commit and this.
+                after_commit(load_pages.invalidate)
                 return _replay(kept)
             response = view(*args, **kwargs)
             kept.status = response.status_code
@@ -82,7 +88,7 @@ def _given_key() -> str | None:
         return None
     match = KEY.fullmatch(given)
     if match is None:
-        message = "Must be 1 to 255 visible ASCII characters, best a UUID."
+        message = "Must be one key of 1 to 255 visible ASCII characters, best a UUID."
         raise Invalid({"Idempotency-Key": [message]})
     return match[1] or match[2]
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from billor.cache import load_pages
 from billor.context import actor, request_id
 from billor.database import after_commit
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
 from billor.extensions import db
-from billor.loads.pages import load_pages
 from billor.loads.schemas import LoadSchema
 from billor.models import Assignment, Driver, Load, LoadEvent
 

@@ -7,10 +7,8 @@ from urllib.parse import urlencode
 from flask import Response, json, request
 from marshmallow import Schema
 
-from billor.cache import GenerationCache
+from billor.cache import load_pages
 from billor.pagination import Page, encode_cursor, link_header
-
-load_pages = GenerationCache("loads", timeout=60)
 
 
 def cached_page(schema: Schema) -> Callable:

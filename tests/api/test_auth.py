@@ -163,6 +163,12 @@ def forged(key, algorithm="HS256", **changes):
     return jwt.encode(claims(**changes), key, algorithm)
 
 
+def endless(key):
+    """A token without an end."""
+    unlimited = {name: value for name, value in claims().items() if name != "exp"}
+    return jwt.encode(unlimited, key, "HS256")
+
+
 def tampered(token):
     """The same token in the name of another user."""
     head, body, signature = token.split(".")
@@ -190,6 +196,7 @@ def test_a_token_made_as_ours_are_is_taken(client, config):
         pytest.param("token_invalid", lambda key: "Bearer a.b.c", id="no jwt either"),
         pytest.param("token_invalid", lambda key: "Bearer \xe9", id="not ASCII"),
         pytest.param("token_expired", lambda key: f"Bearer {forged(key, exp=1)}", id="expired"),
+        pytest.param("token_invalid", lambda key: f"Bearer {endless(key)}", id="never expires"),
         pytest.param(
             "token_invalid",
             lambda key: f"Bearer {forged(key, nbf=int(time.time()) + 600)}",

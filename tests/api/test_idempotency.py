@@ -10,6 +10,7 @@ import pytest
 from flask_jwt_extended import create_access_token
 from sqlalchemy import delete, event, func, select, text
 
+from billor.cache import load_pages
 from billor.database import transaction
 from billor.errors import InProgress
 from billor.extensions import Base, db
@@ -330,6 +331,21 @@ def test_who_lost_the_answer_of_a_commit_is_told_it_when_asking_again(
     assert made() == [1, creation.events, 1]
 
 
+def test_an_answer_told_again_is_in_the_list_though_the_first_process_died_before_it_said_so(
+    client, creation, options, made, monkeypatch
+):
+    client.get("/loads")
+    with monkeypatch.context() as patch:
+        patch.setattr(load_pages, "invalidate", lambda: None)
+        first = send(client, creation, options[0])
+    stale = client.get("/loads")
+    assert stale.headers["X-Cache"] == "HIT"
+    assert_replayed(send(client, creation, options[0]), first)
+    fresh = client.get("/loads")
+    assert fresh.headers["X-Cache"] == "MISS"
+    assert (fresh.json != stale.json) == bool(creation.events)
+
+
 @pytest.fixture
 def age_keys(app):
     """Make all keys so much older."""
@@ -375,7 +391,7 @@ def test_what_an_expired_key_is_refused_for_is_not_kept_either(client, age_keys)
     assert_done(send(client, CREATIONS["assignments"], other), CREATIONS["assignments"])
 
 
-VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"\\')
+VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '",\\')
 GOOD_KEYS = ["a", KEY, VISIBLE, "x" * 255]
 
 
@@ -389,7 +405,7 @@ def test_a_key_is_the_same_in_quotes_and_without(client, key):
 
 def test_keys_that_differ_are_different(client):
     """In upper and lower case, in spaces within quotes, in one sign at the end."""
-    keys = ["key", "KEY", '"k ey"', '"k  ey"', '" key"', '"key "', "key,", "x" * 254, "x" * 255]
+    keys = ["key", "KEY", '"k ey"', '"k  ey"', '" key"', '"key "', '"key,"', "x" * 254, "x" * 255]
     for key in keys:
         answer = client.post("/loads", LOAD, headers={"Idempotency-Key": key})
         assert_done(answer, CREATIONS["loads"])
@@ -416,6 +432,7 @@ BAD_KEYS = {
     "backslash": "a\\b",
     "escaped": '"a\\"b"',
     "two": '"a", "b"',
+    "two without quotes": "a,b",
 }
 
 

@@ -1,9 +1,12 @@
 """Idempotency-Key where it is needed most: twins in flight, in several processes, and processes
 killed when they had an answer but had not given it."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
+from http.client import HTTPConnection
 
 import pytest
 from sqlalchemy import func, select
@@ -177,3 +180,19 @@ def test_who_lost_the_answer_of_a_process_that_was_killed_is_told_it_when_asking
     assert again.headers[REPLAYED] == ("true" if is_done else None)
     assert client.get("/assignments").body == [again.body]
     assert counts(system_without_bus, "once", load["id"]) == (1, 2)
+
+
+@pytest.mark.parametrize("keys", [("a", "a"), ("a", "b"), ('"a"', '"a"')])
+def test_two_keys_are_refused(api, keys):
+    body = json.dumps(LOAD).encode()
+    with closing(HTTPConnection("127.0.0.1", api.client.port, timeout=WAIT_SECONDS)) as connection:
+        connection.putrequest("POST", "/loads")
+        for name, value in (
+            ("Authorization", f"Bearer {api.client.token}"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            *(("Idempotency-Key", key) for key in keys),
+        ):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        assert connection.getresponse().status == 422
