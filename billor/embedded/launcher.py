@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import billor
 from billor import create_app
 from billor.config import SERVICES_FILE, Config, load_config, read_environment
+from billor.database import check_connection_limit
 from billor.embedded import services
 from billor.embedded.processes import Child, Program, StartFailed
 from billor.errors import BillorError
@@ -109,6 +110,7 @@ class Launcher:
         _check_port(config)
         self._start_services(home, programs)
         _write_private(home / SERVICES_FILE, _as_env_file(self._settings))
+        check_connection_limit(config)
         self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
         self._start_billor(home, config, echo)
         return config
