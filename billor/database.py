@@ -3,7 +3,6 @@
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from enum import Enum
 from typing import TypeVar
 
 import psycopg2
@@ -42,14 +41,10 @@ ALLOWED_CONNECTIONS = """
     WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')
 """
 
+FOR_CHANGE = {"key_share": True}
+"""SQLAlchemy's `with_for_update` for a row lock that does not stand in the way of foreign keys."""
+
 Row = TypeVar("Row", bound=Base)
-
-
-class Lock(Enum):
-    """Row locks, as SQLAlchemy's `with_for_update`. Neither stands in the way of foreign keys."""
-
-    CHANGE = {"key_share": True}
-    KEEP = {"read": True}
 
 
 def engine_options(config: Config) -> dict:
@@ -187,13 +182,14 @@ def long_waits_refused_as(refusal: BillorError) -> Iterator[None]:
         raise
 
 
-def get_or_not_found(model: type[Row], id_: int, lock: Lock | None = None) -> Row:
-    """The row with this id as last committed, locked until the transaction's end if asked to.
+def get_or_not_found(model: type[Row], id_: int, *, lock: bool = False) -> Row:
+    """The row with this id as last committed; with `lock` nobody else changes it until the
+    transaction's end.
 
     Raises `NotFound`.
     """
     row = db.session.get(
-        model, id_, with_for_update=lock and lock.value, populate_existing=lock is not None
+        model, id_, with_for_update=FOR_CHANGE if lock else None, populate_existing=lock
     )
     if row is None:
         raise NotFound(model.__name__, id_)

@@ -41,8 +41,8 @@ class AssignmentStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-# The transaction's start is the same for all its rows; events need the moment they were written,
-# which the load's row lock puts in order.
+# Not the transaction's start: that may lie before another transaction's change of the same row, for
+# whose lock it waited. Under the row's lock these moments are in order.
 WRITTEN_AT = func.clock_timestamp()
 
 
@@ -66,7 +66,7 @@ class User(db.Model):
     name: Mapped[str] = mapped_column(String(200))
     email: Mapped[str] = mapped_column(String(254))
     password_hash: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[datetime] = _timestamp(server_default=func.now())
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
     __table_args__ = (Index("uq_users_email", func.lower(email), unique=True),)
 
@@ -78,7 +78,7 @@ class Driver(db.Model):
     name: Mapped[str] = mapped_column(String(200))
     license_number: Mapped[str] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(16), default=DriverStatus.ACTIVE)
-    created_at: Mapped[datetime] = _timestamp(server_default=func.now())
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
     __table_args__ = (
         _status_check(DriverStatus),
@@ -95,8 +95,8 @@ class Load(db.Model):
     destination: Mapped[str] = mapped_column(String(200))
     cargo_type: Mapped[str] = mapped_column(String(100))
     status: Mapped[str] = mapped_column(String(16), default=LoadStatus.OPEN)
-    created_at: Mapped[datetime] = _timestamp(server_default=func.now())
-    updated_at: Mapped[datetime] = _timestamp(server_default=func.now(), onupdate=func.now())
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    updated_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT, onupdate=WRITTEN_AT)
 
     __table_args__ = (
         _status_check(LoadStatus),
@@ -117,7 +117,7 @@ class Assignment(db.Model):
     id: Mapped[int] = _primary_key()
     driver_id: Mapped[int] = mapped_column(ForeignKey("drivers.id"))
     load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
-    assigned_at: Mapped[datetime] = _timestamp(server_default=func.now())
+    assigned_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     closed_at: Mapped[datetime | None] = _timestamp()
     status: Mapped[str] = mapped_column(String(16), default=AssignmentStatus.ASSIGNED)
 

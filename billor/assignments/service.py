@@ -3,20 +3,22 @@
 PostgreSQL keeps it, with two partial unique indexes. What is checked here before only finds the
 kinder answer; two requests at the same moment are told apart by the index alone.
 
-Rows are always locked in the order driver, load, assignment.
+Rows are always locked in the order driver, load, assignment; a driver's assignments, so, one after
+the other, and each begins after the one before has ended.
 """
 
 from collections.abc import Callable, Collection
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import contains_eager
 
-from billor.database import Lock, get_or_not_found, transaction
+from billor.database import FOR_CHANGE, get_or_not_found, transaction
 from billor.errors import Conflict, NotFound
 from billor.events import outbox
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import (
+    WRITTEN_AT,
     Assignment,
     AssignmentStatus,
     Driver,
@@ -42,8 +44,8 @@ def assign(driver_id: int, load_id: int) -> Assignment:
     """
     try:
         with transaction():
-            driver = get_or_not_found(Driver, driver_id, Lock.KEEP)
-            load = get_or_not_found(Load, load_id, Lock.CHANGE)
+            driver = get_or_not_found(Driver, driver_id, lock=True)
+            load = get_or_not_found(Load, load_id, lock=True)
             if driver.status != DriverStatus.ACTIVE or load.status != LoadStatus.OPEN:
                 raise _refusal(driver, load)
             assignment = Assignment(driver_id=driver_id, load_id=load_id)
@@ -78,7 +80,7 @@ def close_assignment(
     with transaction():
         assignment = db.session.scalar(
             _with_driver_and_load(assignment_id)
-            .with_for_update(of=[Load, Assignment], key_share=True)
+            .with_for_update(of=[Driver, Load, Assignment], **FOR_CHANGE)
             .execution_options(populate_existing=True)
         )
         if assignment is None:
@@ -88,7 +90,7 @@ def close_assignment(
         if assignment.status != AssignmentStatus.ASSIGNED:
             raise Conflict("assignment_not_active")
         assignment.status = status
-        assignment.closed_at = func.now()
+        assignment.closed_at = WRITTEN_AT
         assignment.load.status = load_status
         db.session.flush()
         outbox.record(event_type, assignment.load, driver=assignment.driver, assignment=assignment)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sqlalchemy import Select, exists, select, tuple_
 
-from billor.database import Lock, get_or_not_found, transaction
+from billor.database import get_or_not_found, transaction
 from billor.extensions import db
 from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus
 from billor.pagination import Page, Position, one_for_each, paginate
@@ -43,7 +43,7 @@ def update_driver(
     Raises `NotFound`, `Conflict` `license_number_taken`, and what `check` raises.
     """
     with transaction():
-        driver = get_or_not_found(Driver, driver_id, Lock.CHANGE)
+        driver = get_or_not_found(Driver, driver_id, lock=True)
         if check is not None:
             check(driver)
         for name, value in changes.items():

@@ -20,6 +20,9 @@ from billor.strict_json import MAX_NAME_TOLD, DoubledField, read_json
 MAX_ROWS = 10_000
 MAX_ROW_BYTES = 64 * 1024
 CHUNK_ROWS = 500
+IMPORT_SECONDS = 60
+"""How long the rows of a file may take, and how long after it was created the first one may be
+seen by others."""
 
 _schema = LoadSchema()
 COLUMNS = [field.data_key for field in _schema.load_fields.values()]
@@ -48,9 +51,9 @@ def import_loads(stream: BinaryIO, media_type: str) -> list[RowOutcome]:
     """
     rows = _checked(_numbered(READERS[media_type](_Lines(stream))))
     outcomes: list[RowOutcome] = []
+    extend_deadline(IMPORT_SECONDS)
     with transaction():
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            extend_deadline()  # a long file is not a slow client
             good = [(outcome, fields) for outcome, fields in chunk if fields is not None]
             loads = create_loads([fields for _, fields in good])
             for (outcome, _), load in zip(good, loads, strict=True):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from billor.database import Lock, get_or_not_found, transaction
+from billor.database import get_or_not_found, transaction
 from billor.errors import Conflict
 from billor.events import outbox
 from billor.events.event import EventType
@@ -49,7 +49,7 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
     and ever after it was COMPLETED.
     """
     with transaction():
-        load = get_or_not_found(Load, load_id, Lock.CHANGE)
+        load = get_or_not_found(Load, load_id, lock=True)
         if check is not None:
             check(load)
         if load.status not in EDITABLE:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import Connection, text
@@ -19,6 +20,9 @@ class Rival:
 
     def execute(self, statement: str, **parameters) -> None:
         self._own.execute(text(statement), parameters)
+
+    def scalar(self, query: str) -> Any:
+        return self._own.scalar(text(query))
 
     def give_way(self) -> None:
         """Undo all, and let those who wait go on."""

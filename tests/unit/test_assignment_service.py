@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from billor.assignments.service import assign, close_assignment
-from billor.database import Lock, get_or_not_found, transaction
+from billor.database import get_or_not_found, transaction
 from billor.drivers.service import create_driver
 from billor.errors import Conflict
 from billor.extensions import db
@@ -160,7 +160,7 @@ def test_a_driver_who_is_being_made_inactive_gets_no_load(app, make):
 
     with ThreadPoolExecutor() as pool, app.app_context():
         with transaction():
-            get_or_not_found(Driver, driver_id, Lock.CHANGE).status = DriverStatus.INACTIVE
+            get_or_not_found(Driver, driver_id, lock=True).status = DriverStatus.INACTIVE
             db.session.flush()
             assigned = pool.submit(assign_in_vain)
             wait_until_somebody_waits_for_us()

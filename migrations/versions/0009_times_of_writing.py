@@ -1,0 +1,31 @@
+"""Times are those of writing, not of the transaction's start: they follow each other as changes do
+that wait for the same row's lock. Rows keep the times they have.
+"""
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+COLUMNS = {
+    "users": ["created_at"],
+    "drivers": ["created_at"],
+    "loads": ["created_at", "updated_at"],
+    "driver_load_assignments": ["assigned_at"],
+}
+
+
+def _set_defaults(time: str) -> None:
+    for table, columns in COLUMNS.items():
+        for column in columns:
+            op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {time}")
+
+
+def upgrade() -> None:
+    _set_defaults("clock_timestamp()")
+
+
+def downgrade() -> None:
+    _set_defaults("now()")

@@ -1,0 +1,114 @@
+"""Times are those of writing under the row's lock, so that they follow each other as changes do."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from threading import Event
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from billor.assignments.service import assign, close_assignment
+from billor.database import transaction
+from billor.drivers.service import create_driver
+from billor.errors import Conflict
+from billor.extensions import db
+from billor.loads.service import create_load, update_load
+from billor.models import Assignment, Load
+from billor.users.service import create_user
+from tests.support.rival import rival
+from tests.support.worker import WAIT_SECONDS
+
+LOADS, DISPATCHERS = 60, 4
+
+
+def new_load() -> Load:
+    return create_load("Dallas, TX", "Atlanta, GA", "Dry van")
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize(
+    "create",
+    [
+        new_load,
+        lambda: create_driver("Alex Carter", "TX-2"),
+        lambda: create_user("Dana", "dana@billor.example"),
+    ],
+    ids=["load", "driver", "user"],
+)
+def test_what_is_created_late_in_a_transaction_has_that_time(create):
+    with transaction():
+        earlier = db.session.scalar(select(func.clock_timestamp()))
+        assert create().created_at > earlier
+
+
+@pytest.mark.parametrize(
+    ("change", "is_assigned"),
+    [
+        (lambda: update_load(1, origin="Elsewhere").updated_at, False),
+        (lambda: close_assignment(1, "CANCELLED").load.updated_at, True),
+        (lambda: close_assignment(1, "COMPLETED").closed_at, True),
+    ],
+    ids=["change", "cancel", "complete"],
+)
+def test_a_change_that_had_to_wait_has_a_later_time_than_the_one_before(
+    app: Flask, change: Callable[[], datetime], is_assigned: bool
+):
+    def change_in_its_turn() -> datetime:
+        with app.app_context():
+            return change()
+
+    with app.app_context():
+        new_load()
+        if is_assigned:
+            assign(create_driver("Alex Carter", "TX-1").id, 1)
+    with rival(app) as first, ThreadPoolExecutor() as pool:
+        first.execute("SELECT FROM loads FOR UPDATE")
+        second = pool.submit(change_in_its_turn)
+        first.wait_until_waited_for()
+        first.execute("UPDATE loads SET updated_at = clock_timestamp()")
+        earlier = first.scalar("SELECT updated_at FROM loads")
+        first.insist()
+        assert second.result(WAIT_SECONDS) > earlier
+
+
+def test_a_drivers_assignments_follow_one_after_the_other(app: Flask):
+    stop = Event()
+
+    def keep_closing() -> None:
+        with app.app_context():
+            while not stop.is_set():
+                for id_ in db.session.scalars(select(Assignment.id).filter_by(status="ASSIGNED")):
+                    close_assignment(id_, "COMPLETED")
+                db.session.rollback()
+
+    def keep_assigning(first: int) -> None:
+        with app.app_context():
+            for load_id in range(first, LOADS + 1, DISPATCHERS):
+                while not assigned(load_id):
+                    pass
+
+    def assigned(load_id: int) -> bool:
+        try:
+            assign(1, load_id)
+        except Conflict:
+            return False
+        return True
+
+    with app.app_context():
+        create_driver("Alex Carter", "TX-1")
+        for _ in range(LOADS):
+            new_load()
+    with ThreadPoolExecutor(1 + DISPATCHERS) as pool:
+        closing = pool.submit(keep_closing)
+        list(pool.map(keep_assigning, range(1, DISPATCHERS + 1)))
+        stop.set()
+        closing.result()
+    with app.app_context():
+        times = db.session.execute(
+            select(Assignment.assigned_at, Assignment.closed_at).order_by(Assignment.id)
+        ).all()
+    ends = [closed for _, closed in times[:-1]]
+    begins = [assigned for assigned, _ in times[1:]]
+    assert all(end < begin for end, begin in zip(ends, begins, strict=True))
