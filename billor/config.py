@@ -138,7 +138,7 @@ class EnvironmentSchema(Schema):
     pubsub_project_id = _text("PUBSUB_PROJECT_ID", None)
     pubsub_emulator_host = _text("PUBSUB_EMULATOR_HOST", None)
     pubsub_topic = _text("PUBSUB_TOPIC", "load-events", PUBSUB_NAME)
-    pubsub_subscription = _text("PUBSUB_SUBSCRIPTION", "load-events-audit", PUBSUB_NAME)
+    pubsub_subscription = _text("PUBSUB_SUBSCRIPTION", None, PUBSUB_NAME)
     couchdb_url = _url("COUCHDB_URL", "http", "https")
     couchdb_database = _text(
         "COUCHDB_DATABASE",
@@ -185,7 +185,11 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         values = EnvironmentSchema().load(variables)
     except ValidationError as error:
         raise ConfigError(_one_line(error.normalized_messages(), variables)) from error
-    config = Config(**values | {"home": Path(values["home"]).absolute()})
+    values["home"] = Path(values["home"]).absolute()
+    if values["pubsub_subscription"] is None:
+        # Whoever sets only the topic does not share a subscription.
+        values["pubsub_subscription"] = f"{values['pubsub_topic']}-audit"
+    config = Config(**values)
     if config.pubsub_emulator_host and not config.pubsub_project_id:
         raise ConfigError("PUBSUB_PROJECT_ID is not set, and PUBSUB_EMULATOR_HOST needs one.")
     return config

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from google.cloud import pubsub_v1
 
-from billor.config import Config, load_config
+from billor.config import Config, ConfigError, load_config
 from billor.events.bus import Bus, connect_bus
 from billor.events.event import Message
 from billor.events.inprocess import InProcessBus, NotTaken
@@ -106,6 +106,22 @@ def test_a_topic_that_was_deleted_and_made_again_gets_its_subscription_back(
     with publishing(bus, message):
         assert inbox.take_all_of(message) == [message.data]
     bus.close()
+
+
+def test_a_subscription_to_another_topic_is_left_to_its_owner(emulator_settings, monkeypatch):
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator_settings["PUBSUB_EMULATOR_HOST"])
+    theirs = NEEDED | emulator_settings | own_topic()
+    ours = theirs | {"PUBSUB_TOPIC": own_topic()["PUBSUB_TOPIC"]}
+    owner, intruder = (connect_bus(load_config(settings)) for settings in (theirs, ours))
+    owner.prepare()
+    message, inbox = event_message(), Inbox()
+    owner.publish(message).result(TAKE_SECONDS)
+    with pytest.raises(ConfigError, match="PUBSUB_SUBSCRIPTION"):
+        intruder.prepare()
+    owner.subscribe(inbox.deliver, pytest.fail)
+    inbox.take_all_of(message)
+    for bus in (owner, intruder):
+        bus.close()
 
 
 def test_preparing_again_is_harmless(bus_config, bus, subscribe):

@@ -237,6 +237,17 @@ def test_a_script_that_cannot_run_says_why_in_one_line(start, arguments, more_se
     assert named in line
 
 
+def test_a_worker_whose_subscription_is_another_s_says_so_in_one_line(start, pubsub_settings):
+    with start(**pubsub_settings) as owner:
+        wait_until(lambda: "Worker started" in owner.output)
+        with start(**pubsub_settings | {"PUBSUB_TOPIC": "another-topic"}) as worker:
+            assert worker.wait(WAIT_SECONDS) == 1
+        owner.send(signal.SIGTERM)
+        assert owner.wait() == 0
+    (line,) = worker.output.splitlines()
+    assert line.startswith("billor: PUBSUB_SUBSCRIPTION ")
+
+
 def test_the_api_never_imports_what_talks_to_pubsub(settings, pytestconfig, tmp_path):
     code = (
         "import json, sys, wsgi; "

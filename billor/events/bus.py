@@ -28,7 +28,8 @@ class Bus(Protocol):
 
     def prepare(self) -> bool:
         """Make sure that there is a topic with its subscription; tell whether it had to be made,
-        so that what was published before cannot come any more. Raises if it cannot be reached."""
+        so that what was published before cannot come any more. Raises `ConfigError` if the
+        subscription is somebody else's, and anything else if the bus cannot be reached."""
 
     def publish(self, message: Message) -> Future:
         """Send a message. The future is done when it cannot be lost any more, or has the error."""

@@ -27,6 +27,9 @@ ACK_DEADLINE_SECONDS = 10
 """How long after a consumer died its messages go to another; live ones are given more time."""
 MAX_OUTSTANDING = 1000
 """How many messages may be on their way in one consumer."""
+DELETED_TOPIC = "_deleted-topic_"
+"""What a subscription is to once its topic was deleted
+(https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions)."""
 
 
 class _Delivery:
@@ -102,9 +105,15 @@ class PubSubBus:
             try:
                 self._create_subscription()
             except AlreadyExists:
-                if self._is_subscribed_to_our_topic():
+                topic = self._subscribed_topic()
+                if topic == self._topic:
                     return False
-                # The topic was deleted and made again: what is published to it arrives nowhere.
+                if topic != DELETED_TOPIC:
+                    raise ConfigError(
+                        f"PUBSUB_SUBSCRIPTION names {self._subscription}, which is subscribed to "
+                        f"{topic} and not to PUBSUB_TOPIC, {self._topic}: name another one."
+                    ) from None
+                # What is published to our topic, made again since, does not arrive there.
                 self._subscriber.delete_subscription(
                     subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
                 )
@@ -125,11 +134,11 @@ class PubSubBus:
             timeout=RPC_SECONDS,
         )
 
-    def _is_subscribed_to_our_topic(self) -> bool:
+    def _subscribed_topic(self) -> str:
         subscription = self._subscriber.get_subscription(
             subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
         )
-        return subscription.topic == self._topic
+        return subscription.topic
 
     def publish(self, message: Message) -> Future:
         return self._publisher.publish(

@@ -55,7 +55,10 @@ class Worker:
         self._done.set()
 
     def run(self) -> int:
-        """Work until `stop` is called or something fails for good; return the exit status."""
+        """Work until `stop` is called or something fails for good; return the exit status.
+
+        Raises `ConfigError`.
+        """
         if not self._prepare():
             return 0
         threads: dict[Thread, Event] = {}
@@ -95,11 +98,13 @@ class Worker:
                 self._subscribed_at = settled_now()
 
     def _wait_for(self, service: str, prepare: Callable[[], object]) -> bool:
-        """Try until it works; False if told to stop before."""
+        """Try until it works; False if told to stop before. Raises `ConfigError`."""
         outage = Outage(service, logger)
         while not self._done.is_set():
             try:
                 prepare()
+            except ConfigError:
+                raise
             except Exception as error:  # the bus's client raises all kinds
                 outage.begin_or_go_on(error, self._done)
             else:
@@ -156,10 +161,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if arguments.command == "dead-letters":
             return _dead_letters(arguments.replay)
-        worker = _connect_worker(arguments.command)
+        return _run(_connect_worker(arguments.command))
     except ConfigError as error:
         print(f"billor: {error}", file=sys.stderr)
         return 1
+
+
+def _run(worker: Worker) -> int:
+    """Run it until a signal comes; return the exit status. Raises `ConfigError`."""
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: worker.stop())
     # The work is another thread's: this one has to wake up often, since the kernel may hand a

@@ -18,7 +18,7 @@ from google.cloud.pubsub_v1.subscriber.message import Message as PubSubMessage
 from google.pubsub_v1 import Subscription
 from google.pubsub_v1.services.publisher.transports.base import PublisherTransport
 
-from billor.config import Config, load_config
+from billor.config import Config, ConfigError, load_config
 from billor.events import pubsub
 from billor.events.pubsub import RPC_SECONDS, PubSubBus
 from tests.support.bus import event_message
@@ -99,10 +99,11 @@ def test_topic_and_subscription_are_made_under_the_project(bus, publisher, subsc
 
 
 def test_settings_name_another_topic_and_subscription(publisher, subscriber):
-    PubSubBus(make_config(PUBSUB_TOPIC="trucks", PUBSUB_SUBSCRIPTION="trucks-audit")).prepare()
-    assert publisher.create_topic.call_args.kwargs["name"] == "projects/a-project/topics/trucks"
-    request = subscriber.create_subscription.call_args.kwargs["request"]
-    assert request["name"] == "projects/a-project/subscriptions/trucks-audit"
+    for more, subscription in (({"PUBSUB_SUBSCRIPTION": "log"}, "log"), ({}, "trucks-audit")):
+        PubSubBus(make_config(PUBSUB_TOPIC="trucks", **more)).prepare()
+        assert publisher.create_topic.call_args.kwargs["name"] == "projects/a-project/topics/trucks"
+        request = subscriber.create_subscription.call_args.kwargs["request"]
+        assert request["name"] == f"projects/a-project/subscriptions/{subscription}"
 
 
 @pytest.mark.parametrize("error", [AlreadyExists("it is there"), PermissionDenied("not yours")])
@@ -112,6 +113,14 @@ def test_what_exists_or_may_not_be_made_is_taken_as_it_is(bus, publisher, subscr
     subscriber.get_subscription.return_value = Subscription(topic=TOPIC)
     assert bus.prepare() is False, "it is not new"
     subscriber.create_subscription.assert_called_once()
+
+
+def test_a_subscription_to_another_topic_is_left_alone_and_both_settings_are_named(bus, subscriber):
+    subscriber.create_subscription.side_effect = AlreadyExists("it is there")
+    subscriber.get_subscription.return_value = Subscription(topic="projects/a-project/topics/other")
+    with pytest.raises(ConfigError, match=r"PUBSUB_SUBSCRIPTION.*other.*PUBSUB_TOPIC[^\n]*\Z"):
+        bus.prepare()
+    subscriber.delete_subscription.assert_not_called()
 
 
 def test_a_subscription_that_one_may_not_look_at_is_taken_as_it_is(bus, subscriber):
