@@ -48,7 +48,7 @@ PARAMETERS = {
         "Idempotency-Key",
         "Makes it safe to send the request again: what it creates is created once, and the answer "
         "is the same. Best a new UUID for each thing to be created; kept for 24 hours.",
-        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-+\-\[\]-~]+$"},
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-+\--\[\]-~]+$"},
     ),
     "IfNoneMatch": (
         "If-None-Match",

@@ -67,7 +67,7 @@ def test_an_api_killed_while_it_commits_leaves_all_or_nothing_and_a_repetition_i
     client = system.connect(api.client.port)
     driver, load = client.make_driver("REPEATING"), client.make_load()
     commit_assignment = committing(
-        b"drivers.id = %d FOR SHARE" % driver["id"], b"INSERT INTO driver_load_assignments"
+        b"drivers.id = %d FOR NO KEY UPDATE" % driver["id"], b"INSERT INTO driver_load_assignments"
     )
 
     with Dispatcher(api.client) as dispatcher:
