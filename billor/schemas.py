@@ -152,10 +152,10 @@ def wire_time(time: datetime) -> str:
 class Id(fields.Integer):
     """An integer id in a body; numbers only, no strings, floats or booleans."""
 
-    def __init__(self, *, metadata: dict | None = None, **kwargs):
+    def __init__(self, *, maximum: int = MAX_ID, metadata: dict | None = None, **kwargs):
         super().__init__(
             strict=True,
-            validate=validate.Range(1, MAX_ID),
+            validate=validate.Range(1, maximum),
             metadata={"format": "int64", "example": 1} | (metadata or {}),
             **kwargs,
         )

@@ -1,6 +1,7 @@
 """The event: its types, and its shape on the bus and in the audit store."""
 
 import json
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -46,6 +47,9 @@ AuditDocument = dict[str, Any]
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 """Limits of events from the bus. Ours are far below both."""
+MAX_EXACT_ID = 2**53 - 1
+"""Beyond it (RFC 7493) not every integer is a number of its own in JavaScript, the language of
+CouchDB's views."""
 MAX_REASON = 500
 """Characters of a reason, which names fields that others made up."""
 
@@ -59,9 +63,9 @@ class EventSchema(WireSchema):
 
     id = fields.UUID(required=True)
     type = fields.String(required=True, validate=validate.OneOf([t.value for t in EventType]))
-    driver_id = Id(required=True, allow_none=True)
-    load_id = Id(required=True)
-    assignment_id = Id(required=True, allow_none=True)
+    driver_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
+    load_id = Id(required=True, maximum=MAX_EXACT_ID)
+    assignment_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
     payload = fields.Dict(required=True)
     timestamp = Timestamp(required=True)
     request_id = fields.String(required=True, allow_none=True)
@@ -104,7 +108,7 @@ def to_audit_document(data: bytes) -> AuditDocument:
     if len(data) > MAX_BYTES:
         raise MalformedEvent(f"{len(data)} bytes are too many for an event")
     try:
-        body = json.loads(data)
+        body = json.loads(data, parse_int=_integer)
         # Not everything that Python reads as JSON can be stored: NaN, lone surrogates.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
         event = _schema.dump(_schema.load(body))
@@ -115,6 +119,14 @@ def to_audit_document(data: bytes) -> AuditDocument:
     if _depth(event["payload"]) > MAX_DEPTH:
         raise MalformedEvent(f"nested more than {MAX_DEPTH} levels deep")
     return {"_id": event.pop("id"), **event, "type": AUDIT_TYPES[event["type"]]}
+
+
+def _integer(digits: str) -> int:
+    """CouchDB 3.5 fails a whole batch for one integer beyond a double's range: 500 `badarith`."""
+    number = int(digits)
+    if abs(number) > sys.float_info.max:
+        raise MalformedEvent("an integer is beyond the range of a double")
+    return number
 
 
 def _depth(value: Any) -> int:

@@ -1,6 +1,7 @@
 """Events: their shape on the bus and in the audit trail, and what each action writes down."""
 
 import json
+import sys
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -67,9 +68,12 @@ MALFORMED = {
     "nested so deeply that only some could read it": json.dumps(event_body())
     .encode()
     .replace(b'{"load": {"id": 7}}', b'{"a":' * 200 + b"1" + b"}" * 200),
+    "a float of more than a double can hold": event_message(payload={"weight": 7}).data.replace(
+        b"7}", b"1e400}"
+    ),
     "larger than any of ours": event_message(payload={"text": "x" * 1_100_000}).data,
 } | {
-    f"{field} {value!r}": json.dumps(event_body(**{field: value})).encode()
+    f"{field} {value!r}"[:60]: json.dumps(event_body(**{field: value})).encode()
     for field, value in [
         ("id", "7"),
         ("id", 7),
@@ -82,16 +86,20 @@ MALFORMED = {
         ("loadId", True),
         ("loadId", None),
         ("loadId", float("nan")),
-        # Of no row of ours, and more than SQLite can hold.
-        ("loadId", 2**63),
+        # Of no row of ours, and more than a view of CouchDB can tell apart.
+        ("loadId", 2**53),
         ("driverId", "8"),
-        ("driverId", 2**63),
+        ("driverId", 2**53),
         ("assignmentId", {}),
+        ("assignmentId", 2**53),
         ("payload", None),
         ("payload", []),
         # Python reads and writes these, but they are no JSON, and CouchDB refuses them.
         ("payload", {"weight": float("nan")}),
         ("payload", {"weight": float("-inf")}),
+        # Nor does it take what is more than a double can hold.
+        ("payload", {"weight": [10**400]}),
+        ("payload", {"weight": -(2**1024)}),
         ("payload", {"name": "\ud800"}),
         ("timestamp", "yesterday"),
         ("timestamp", "0001-01-01T00:00:00+02:00"),
@@ -110,6 +118,14 @@ MALFORMED = {
 def test_bytes_that_are_no_event_are_malformed(data):
     with pytest.raises(MalformedEvent, match=r"."):
         to_audit_document(data)
+
+
+def test_the_largest_numbers_that_can_be_kept_are_kept():
+    largest = {"loadId": 2**53 - 1, "driverId": 2**53 - 1, "assignmentId": 2**53 - 1}
+    payload = {"numbers": [2**53 + 1, int(sys.float_info.max), sys.float_info.max, -(10**300)]}
+    document = to_audit_document(event_message(**largest, payload=payload).data)
+    assert largest.items() <= document.items()
+    assert document["payload"] == payload
 
 
 def test_a_reason_is_short_whatever_others_send():
