@@ -6,6 +6,7 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.errors import Unavailable
+from billor.events.notifications import forget_notifications
 from billor.idempotency import FORGOTTEN_AT_ONCE, forget_expired_keys
 
 logger = logging.getLogger(__name__)
@@ -14,11 +15,13 @@ EVERY_SECONDS = 60
 
 
 def keep_house(stop: Event) -> None:
-    """Forget expired idempotency keys until `stop` is set. Needs an application context."""
+    """Forget expired idempotency keys and old marks of notifications until `stop` is set. Needs an
+    application context."""
     while not stop.is_set():
         try:
-            while forget_expired_keys() == FORGOTTEN_AT_ONCE and not stop.is_set():
-                pass
+            for forget in (forget_expired_keys, forget_notifications):
+                while not stop.is_set() and forget() == FORGOTTEN_AT_ONCE:
+                    pass
         except (Unavailable, SQLAlchemyError) as error:
             # The relay tells of outages; this can wait.
             logger.debug("Not tidied up: %s", error)

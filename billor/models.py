@@ -162,7 +162,7 @@ class LoadEvent(db.Model):
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     published_at: Mapped[datetime | None] = _timestamp()
     recorded_at: Mapped[datetime | None] = _timestamp()
-    """When the audit store was seen to have it, some minutes after it was published."""
+    """When the audit store was seen to have it, some seconds after it was published."""
 
     __table_args__ = (
         Index("ix_load_events_load_id_created_at", load_id, created_at),
@@ -177,6 +177,15 @@ class LoadEvent(db.Model):
             postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
         ),
     )
+
+
+class Notification(db.Model):
+    """A mark that a driver was told of the assignment in an event, which need not be ours."""
+
+    __tablename__ = "notifications"
+
+    event_id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    sent_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT, index=True)
 
 
 class IdempotencyKey(db.Model):

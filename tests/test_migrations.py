@@ -41,8 +41,9 @@ TABLES = {
     "load_events",
     "failed_logins",
     "idempotency_keys",
+    "notifications",
 }
-FIRST_TABLES = sorted(TABLES - {"failed_logins", "idempotency_keys"})
+FIRST_TABLES = sorted(TABLES - {"failed_logins", "idempotency_keys", "notifications"})
 A_LIFE = """
     INSERT INTO users (name, email, password_hash) VALUES
         ('Dana', 'dana@billor.example', '$argon2id$…'), ('Silent', 'silent@billor.example', NULL);

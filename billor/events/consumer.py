@@ -1,135 +1,136 @@
 """The consumer: turns messages into audit documents, and acks only what is stored.
 
-Messages arrive in threads of the bus and wait in a queue; one thread takes them in small batches.
-A message that is no event goes to the dead letters, so that it blocks nobody. While the store is
-away everything is handed back, and nothing is dropped.
+A message that is no event, or that the store refuses, goes to the dead letters, so that it blocks
+nobody. While the store is away everything is handed back, and nothing is dropped.
+
+A store that answers a ping may still fail to write, because of one document or for reasons of its
+own. The batch is divided then until the documents that fail are alone. Such a one is buried only if
+others were stored meanwhile, and it fails again and again: else it would be the store's fault.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
-from threading import Event
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
-from billor.events.bus import Delivery
-from billor.events.event import (
-    AUDIT_TYPES,
-    AuditDocument,
-    EventType,
-    MalformedEvent,
-    Message,
-    to_audit_document,
-)
-from billor.events.outage import Outage
+from billor.events.received import Received
+from billor.events.stage import POLL_SECONDS, Stage, give_back
 from billor.logs import printable
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 100
-POLL_SECONDS = 0.2
+LEAST_FAILURES = 5
+PATIENCE_SECONDS = 10
+"""A document is buried when it has failed alone so often, and for so long."""
+MOST_SUSPECTS = 10_000
 
 
-class Consumer:
-    """Feed `deliver` to a bus, and `run` in a thread of its own."""
+@dataclass
+class Suspect:
+    """A document that failed alone while the store answered a ping."""
 
-    def __init__(self, store: AuditStore, notify: Callable[[AuditDocument], None]):
+    since: float
+    failures: int = 0
+
+
+class Consumer(Stage):
+    """The last stage: what comes to it is acked or given back."""
+
+    def __init__(self, store: AuditStore):
+        super().__init__("The audit store", StoreUnavailable)
         self._store = store
-        self._notify = notify
-        self._queue: SimpleQueue[Delivery] = SimpleQueue()
-        self._stopping = Event()
+        self._stored_at = 0.0
+        self._suspects: dict[str, Suspect] = {}
         self._buried = 0
 
-    def deliver(self, delivery: Delivery) -> None:
-        """Take a message from the bus. Never raises, as the bus demands."""
-        if self._stopping.is_set():
-            delivery.nack()
-        else:
-            self._queue.put(delivery)
-
-    def run(self, stop: Event) -> None:
-        """Record what is delivered until `stop` is set; then finish what was taken before."""
-        outage = Outage("The audit store", logger)
-        while not stop.is_set():
-            batch = self._take_batch()
-            try:
-                self.record(batch)
-            except StoreUnavailable as error:
-                outage.begin_or_go_on(error, stop)
-            else:
-                if batch:
-                    outage.end()
-        self._stopping.set()
-        self._finish(store_is_away=outage.is_on)
-
-    def record(self, batch: Sequence[Delivery]) -> None:
-        """Store a batch and ack it. Raises `StoreUnavailable` after giving all of it back."""
+    def handle(self, batch: Sequence[Received]) -> None:
+        """Store what can be stored, bury what never can be, and ack both; give back the rest."""
+        started = time.monotonic()
+        while len(self._suspects) > MOST_SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]  # the oldest
         try:
-            self._store_batch(batch)
+            dead, failed = self._save([r for r in batch if r.document])
+            dead |= {r: r.flaw for r in batch if r.flaw}
+            dead |= {r: str(error) for r, error in failed.items() if self._blame(r, started)}
+            unburied = self._bury(dead)
         except StoreUnavailable:
-            _give_back(batch)
+            self._suspects.clear()  # it may have been the outage's doing
+            give_back(batch)
             raise
-        for delivery in batch:
-            delivery.ack()
+        again = (failed.keys() - dead.keys()) | unburied.keys()
+        for received in batch:
+            if received in again:
+                received.delivery.nack()
+            else:
+                received.delivery.ack()
+        stores_nothing = [error for r, error in failed.items() if not self._others_fare_better(r)]
+        for error in (*stores_nothing, *unburied.values()):
+            raise error
+        if again and self._stored_at < started:
+            self._stop.wait(POLL_SECONDS)  # they come again at once
 
-    def _store_batch(self, batch: Sequence[Delivery]) -> None:
-        documents: list[AuditDocument] = []
-        messages: list[Message] = []  # those of the documents
-        for message in (delivery.message for delivery in batch):
+    def _save(
+        self, events: Sequence[Received]
+    ) -> tuple[dict[Received, str], dict[Received, StoreUnavailable]]:
+        """Store what can be stored. Return what the store refuses, and why; and what fails alone,
+        and how, while the store answers a ping. Raises `StoreUnavailable` if it does not."""
+        suspected = [r for r in events if r.document["_id"] in self._suspects]
+        others = [r for r in events if r not in suspected]
+        pieces = deque(filter(None, [others, *([r] for r in suspected)]))
+        refused: dict[Received, str] = {}
+        failed: dict[Received, StoreUnavailable] = {}
+        while pieces:
+            piece = pieces.popleft()
             try:
-                documents.append(to_audit_document(message.data))
-                messages.append(message)
-            except MalformedEvent as error:
-                self._bury(message, str(error))
-            except Exception as error:  # a mistake of ours; the message must not come for ever
-                logger.exception("A message could not be read")
-                self._bury(message, f"could not be read: {type(error).__name__}")
-        if documents:
-            saved = self._store.save(documents)
-            for document in saved.new:
-                if document["type"] == AUDIT_TYPES[EventType.LOAD_ASSIGNED]:
-                    self._tell_driver(document)
-            for document, message in zip(documents, messages, strict=True):
-                for refused, reason in saved.refused:
-                    if refused == document:
-                        self._bury(message, reason)
-                        break
-
-    def _bury(self, message: Message, reason: str) -> None:
-        self._store.bury(DeadLetter(message.data, message.attributes, reason))
-        self._buried += 1
-        logger.error("Dead letter, number %d since the start: %s", self._buried, printable(reason))
-
-    def _tell_driver(self, document: AuditDocument) -> None:
-        """At most once: an event that was stored without its notification is not told again."""
-        try:
-            self._notify(document)
-        except Exception:
-            logger.exception("The driver of event %s could not be told", document["_id"])
-
-    def _take_batch(self) -> list[Delivery]:
-        """Up to `BATCH_SIZE` messages; waits a moment for the first, and for no other."""
-        batch: list[Delivery] = []
-        try:
-            batch.append(self._queue.get(timeout=POLL_SECONDS))
-            while len(batch) < BATCH_SIZE:
-                batch.append(self._queue.get_nowait())
-        except Empty:
-            pass
-        return batch
-
-    def _finish(self, store_is_away: bool) -> None:
-        """Record what was taken before, or give it back to a bus that will bring it again."""
-        while batch := self._take_batch():
-            try:
-                if store_is_away:  # trying each batch would take too long
-                    _give_back(batch)
+                saved = self._store.save([r.document for r in piece])
+            except StoreUnavailable as error:
+                if self._stop.is_set():
+                    raise
+                self._store.ping()
+                if len(piece) == 1:
+                    failed[piece[0]] = error
                 else:
-                    self.record(batch)
-            except StoreUnavailable:
-                store_is_away = True
-                logger.warning("The audit store is away; unrecorded messages were given back")
+                    middle = len(piece) // 2
+                    pieces += [piece[:middle], piece[middle:]]
+                continue
+            if saved.new:
+                self._stored_at = time.monotonic()
+            for received in piece:
+                self._suspects.pop(received.document["_id"], None)
+                for document, reason in saved.refused:
+                    if document == received.document:
+                        refused[received] = reason
+        return refused, failed
 
+    def _blame(self, received: Received, started: float) -> bool:
+        """Whether a document that failed once more, in a batch begun at `started`, is to blame."""
+        suspect = self._suspects.setdefault(received.document["_id"], Suspect(since=started))
+        suspect.failures += 1
+        return (
+            self._others_fare_better(received)
+            and suspect.failures >= LEAST_FAILURES
+            and time.monotonic() - suspect.since >= PATIENCE_SECONDS
+        )
 
-def _give_back(batch: Sequence[Delivery]) -> None:
-    for delivery in batch:
-        delivery.nack()
+    def _others_fare_better(self, suspected: Received) -> bool:
+        return self._stored_at > self._suspects[suspected.document["_id"]].since
+
+    def _bury(self, dead: Mapping[Received, str]) -> dict[Received, StoreUnavailable]:
+        """Make dead letters of these. Return what cannot be one, and why, while the store answers a
+        ping. Raises `StoreUnavailable` if it does not."""
+        unburied: dict[Received, StoreUnavailable] = {}
+        for received, reason in dead.items():
+            message = received.delivery.message
+            try:
+                self._store.bury(DeadLetter(message.data, message.attributes, reason))
+            except StoreUnavailable as error:
+                self._store.ping()
+                unburied[received] = error
+                continue
+            self._buried += 1
+            logger.error(
+                "Dead letter, number %d since the start: %s", self._buried, printable(reason)
+            )
+        return unburied

@@ -1,20 +1,108 @@
-"""Telling drivers about their loads. Simulated: what would be sent is one line in the log."""
+"""Telling drivers of their loads: at least once, and as a rule once, whatever the audit store does.
+
+The mark that a driver was told is committed after sending. A sender that fails, or a worker that is
+killed in between, leaves no mark, and the message comes again; a message that comes again for other
+reasons finds the mark.
+"""
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
-from billor.events.event import AuditDocument
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from billor.database import transaction
+from billor.errors import Unavailable
+from billor.events.received import Received
+from billor.events.stage import Stage, give_back
+from billor.extensions import db
+from billor.idempotency import FORGOTTEN_AT_ONCE
+from billor.models import LoadEvent, Notification
 
 logger = logging.getLogger(__name__)
 
+KEPT_DAYS = 32
+"""For how long a mark is kept: Pub/Sub may bring a message again for 31 days
+(`message_retention_duration`, https://cloud.google.com/pubsub/docs/subscription-properties)."""
 
-def notify_driver(document: AuditDocument) -> None:
-    """Tell the driver of an ASSIGNED document."""
-    driver, load = document["payload"]["driver"], document["payload"]["load"]
-    logger.info(
-        "To %s: you have load %s, %s, from %s to %s.",
-        driver["name"],
-        load["id"],
-        load["cargoType"],
-        load["origin"],
-        load["destination"],
+
+class NotSent(Exception):
+    """Some notifications could not be sent; their messages were given back."""
+
+
+def send(text: str) -> None:
+    """Simulated: what would be sent is one line in the log."""
+    logger.info("%s", text)
+
+
+class Notifier(Stage):
+    """Takes messages that drivers are to be told of, and passes them on once they were. Needs an
+    application context around every call but `deliver`."""
+
+    def __init__(self, send: Callable[[str], None], pass_on: Callable[[Received], None]):
+        """`send` may raise anything if it fails."""
+        super().__init__("The notification service", Unavailable, SQLAlchemyError, NotSent)
+        self._send = send
+        self._pass_on = pass_on
+
+    def handle(self, batch: Sequence[Received]) -> None:
+        try:
+            failures = self._tell({r.document["_id"]: r.notification for r in batch})
+        except (Unavailable, SQLAlchemyError):
+            give_back(batch)
+            raise
+        for received in batch:
+            if received.document["_id"] in failures:
+                received.delivery.nack()
+            else:
+                self._pass_on(received)
+        for error in failures.values():
+            raise NotSent(f"{type(error).__name__}: {error}") from error
+
+    def _tell(self, texts: Mapping[str, str]) -> dict[str, Exception]:
+        """Send the texts, by events' ids, that were not sent before; return what failed."""
+        failures: dict[str, Exception] = {}
+        with transaction():
+            for event_id in _mark(texts):
+                try:
+                    self._send(texts[event_id])
+                except Exception as error:
+                    failures[event_id] = error
+            if failures:
+                _delete_marks(Notification.event_id.in_(failures))
+        return failures
+
+
+def _mark(event_ids: Sequence[str]) -> list[str]:
+    """Those of the events that were not marked before; another's mark that is not yet committed is
+    waited for. In one order for all, so that no two consumers wait for each other."""
+    rows = [{"event_id": event_id} for event_id in sorted(event_ids)]
+    marks = insert(Notification).values(rows).on_conflict_do_nothing()
+    return [str(id_) for id_ in db.session.scalars(marks.returning(Notification.event_id))]
+
+
+def forget_notifications() -> int:
+    """Forget marks that no message can ask for any more, `FORGOTTEN_AT_ONCE` at most; return how
+    many. An event that was never seen to be recorded may be published again at any time.
+
+    Raises `Unavailable`.
+    """
+    may_come_again = (
+        select(LoadEvent.id)
+        .where(LoadEvent.id == Notification.event_id, LoadEvent.recorded_at.is_(None))
+        .exists()
     )
+    old = (
+        select(Notification.event_id)
+        .where(Notification.sent_at < func.now() - timedelta(days=KEPT_DAYS), ~may_come_again)
+        .limit(FORGOTTEN_AT_ONCE)
+    )
+    with transaction():
+        return _delete_marks(Notification.event_id.in_(old))
+
+
+def _delete_marks(condition: ColumnElement[bool]) -> int:
+    deletion = delete(Notification).where(condition)
+    return db.session.execute(deletion, execution_options={"synchronize_session": False}).rowcount

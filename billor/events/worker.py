@@ -17,10 +17,11 @@ from billor import create_app
 from billor.audit.store import AuditStore, StoreUnavailable, connect_store
 from billor.config import ConfigError, load_config
 from billor.events import dead_letters
-from billor.events.bus import Bus, connect_bus
+from billor.events.bus import Bus, Delivery, connect_bus
 from billor.events.consumer import Consumer
-from billor.events.notifications import notify_driver
+from billor.events.notifications import Notifier, send
 from billor.events.outage import Outage
+from billor.events.received import read
 from billor.events.reconciliation import Reconciler, settled_now
 from billor.events.relay import Relay
 from billor.housekeeping import keep_house
@@ -28,6 +29,8 @@ from billor.housekeeping import keep_house
 logger = logging.getLogger(__name__)
 
 ROLES = ("relay", "consumer")
+ABANDONED = ("reconciler", "housekeeper")
+"""Threads that may be left at any moment, whatever they are at."""
 HEARTBEAT_FILE = "worker.alive"
 """In BILLOR_HOME; touched every `BEAT_SECONDS`."""
 BEAT_SECONDS = 10
@@ -63,9 +66,17 @@ class Worker:
             return 0
         threads: dict[Thread, Event] = {}
         if "consumer" in self._roles:
-            consumer = Consumer(self._store, notify_driver)
+            consumer = Consumer(self._store)
+            notifier = Notifier(send, consumer.deliver)
+
+            def receive(delivery: Delivery) -> None:
+                received = read(delivery)
+                first = notifier if received.notification else consumer
+                first.deliver(received)
+
             threads |= self._start("consumer", consumer.run)
-            self._bus.subscribe(consumer.deliver, self._fail)
+            threads |= self._start("notifier", notifier.run)
+            self._bus.subscribe(receive, self._fail)
             reconciler = Reconciler(self._store, self._bus, self._subscribed_at)
             threads |= self._start("reconciler", reconciler.run)
         if "relay" in self._roles:
@@ -136,13 +147,13 @@ class Worker:
         """Stop the threads one after the other; return the exit status."""
         logger.info("Worker stopping")
         deadline = time.monotonic() + STOP_SECONDS
-        # The relay first: on the in-process bus it waits for the consumer to take its batch.
+        # Each before the one that it waits for or passes its work on to.
         for thread, stop in reversed(threads.items()):
             stop.set()
-            if thread.name in ROLES:  # others may be abandoned at any moment
+            if thread.name not in ABANDONED:
                 thread.join(max(0.0, deadline - time.monotonic()))
         unfinished = [
-            thread.name for thread in threads if thread.is_alive() and thread.name in ROLES
+            thread.name for thread in threads if thread.is_alive() and thread.name not in ABANDONED
         ]
         if unfinished:
             logger.error("Not finished in time: %s", ", ".join(unfinished))

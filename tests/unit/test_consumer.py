@@ -1,37 +1,47 @@
 """The consumer between a bus and a store that are played here: what is acked, and when."""
 
+import random
+from contextlib import suppress
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 
 from billor.audit.store import ID_TAKEN, Refusal, Saved, StoreUnavailable
 from billor.events import consumer as consumer_module
-from billor.events import outage
-from billor.events.consumer import Consumer
+from billor.events import outage, received
+from billor.events.consumer import LEAST_FAILURES, Consumer
 from billor.events.event import Message, to_audit_document
+from billor.events.received import read
 from tests.support.bus import FakeDelivery, event_message
 from tests.support.worker import wait_until
 
-DRIVER_AND_LOAD = {
-    "driver": {"name": "Alex Carter"},
-    "load": {"id": 7, "cargoType": "Dry van", "origin": "Dallas, TX", "destination": "Austin, TX"},
-}
 BAD = Message(b"\xffno event", {"id": "bad", "origin": "elsewhere"})
 
 
 class FakeStore:
-    """A store in memory, which can be away, all of it or only for dead letters."""
+    """A store in memory, which can be away, all of it or only for dead letters; and which can
+    answer a ping and fail to write: everything, or what has a document among `fatal` ids in it."""
 
     def __init__(self, journal: list[str]):
         self.documents: dict[str, dict] = {}
         self.letters = []
         self.away = False
         self.dead_letters_away = False
+        self.writes_nothing = False
+        self.fatal: set[str] = set()
+        self.saves = 0
         self._journal = journal
 
-    def save(self, documents):
+    def ping(self):
         if self.away:
             raise StoreUnavailable("away")
+
+    def save(self, documents):
+        self.saves += 1
+        self.ping()
+        if self.writes_nothing or not self.fatal.isdisjoint(d["_id"] for d in documents):
+            raise StoreUnavailable("500 badarith")
         new, refused = [], []
         for document in documents:
             stored = self.documents.setdefault(document["_id"], document)
@@ -61,13 +71,12 @@ def store(journal) -> FakeStore:
 
 
 @pytest.fixture
-def notified() -> list[dict]:
-    return []
+def consumer(store) -> Consumer:
+    return Consumer(store)
 
 
-@pytest.fixture
-def consumer(store, notified) -> Consumer:
-    return Consumer(store, notified.append)
+def handle(consumer, deliveries) -> None:
+    consumer.handle([read(delivery) for delivery in deliveries])
 
 
 @pytest.fixture
@@ -82,7 +91,7 @@ def settled(deliveries) -> list[list[str]]:
 
 def test_messages_are_acked_once_the_store_has_answered(consumer, store, deliveries, journal):
     batch = deliveries(event_message(), event_message())
-    consumer.record(batch)
+    handle(consumer, batch)
     assert journal == ["saved 2", "ack", "ack"]
     assert list(store.documents.values()) == [to_audit_document(d.message.data) for d in batch]
 
@@ -90,7 +99,7 @@ def test_messages_are_acked_once_the_store_has_answered(consumer, store, deliver
 def test_everything_is_given_back_while_the_store_is_away(consumer, store, deliveries, journal):
     store.away = True
     with pytest.raises(StoreUnavailable):
-        consumer.record(deliveries(event_message(), BAD, event_message()))
+        handle(consumer, deliveries(event_message(), BAD, event_message()))
     assert journal == ["nack", "nack", "nack"]
 
 
@@ -98,8 +107,8 @@ def test_what_is_no_event_becomes_a_dead_letter_and_its_neighbours_are_stored(
     consumer, store, deliveries, journal
 ):
     good, other = event_message(), event_message()
-    consumer.record(deliveries(good, BAD, other))
-    assert journal == ["buried", "saved 2", "ack", "ack", "ack"]
+    handle(consumer, deliveries(good, BAD, other))
+    assert journal == ["saved 2", "buried", "ack", "ack", "ack"]
     assert list(store.documents) == [good.attributes["id"], other.attributes["id"]]
     (letter,) = store.letters
     assert (letter.data, letter.attributes) == (BAD.data, BAD.attributes)
@@ -107,23 +116,23 @@ def test_what_is_no_event_becomes_a_dead_letter_and_its_neighbours_are_stored(
 
 
 def test_a_batch_of_nothing_but_rubbish_is_buried(consumer, deliveries, journal):
-    consumer.record(deliveries(BAD, BAD))
+    handle(consumer, deliveries(BAD, BAD))
     assert journal == ["buried", "buried", "ack", "ack"]
 
 
-def test_nothing_is_acked_if_a_dead_letter_cannot_be_saved(
-    consumer, store, notified, deliveries, journal
+def test_what_cannot_be_buried_comes_again_and_holds_up_nobody(
+    consumer, store, deliveries, journal
 ):
     store.dead_letters_away = True
-    assigned = event_message(type="load.assigned", payload=DRIVER_AND_LOAD)
+    batch = deliveries(BAD, event_message())
     with pytest.raises(StoreUnavailable):
-        consumer.record(deliveries(assigned, BAD))
-    assert journal == ["nack", "nack"]
+        handle(consumer, batch)
+    assert settled(batch) == [["nack"], ["ack"]]
 
     store.dead_letters_away = False
-    consumer.record(deliveries(assigned, BAD))
-    assert journal[2:] == ["buried", "saved 1", "ack", "ack"]
-    assert len(notified) == 1
+    journal.clear()
+    handle(consumer, deliveries(BAD))
+    assert journal == ["buried", "ack"]
 
 
 def test_a_message_that_finds_a_mistake_of_ours_blocks_nobody(
@@ -131,14 +140,14 @@ def test_a_message_that_finds_a_mistake_of_ours_blocks_nobody(
 ):
     good, bad = event_message(), event_message()
 
-    def read(data):
+    def to_document(data):
         if data == bad.data:
             raise ZeroDivisionError
         return to_audit_document(data)
 
-    monkeypatch.setattr(consumer_module, "to_audit_document", read)
+    monkeypatch.setattr(received, "to_audit_document", to_document)
     batch = deliveries(bad, good)
-    consumer.record(batch)
+    handle(consumer, batch)
     assert settled(batch) == [["ack"], ["ack"]]
     assert list(store.documents) == [good.attributes["id"]]
     assert [(letter.data, letter.reason) for letter in store.letters] == [
@@ -148,8 +157,8 @@ def test_a_message_that_finds_a_mistake_of_ours_blocks_nobody(
 
 def test_what_is_stored_already_is_acked(consumer, store, deliveries, journal):
     message = event_message()
-    consumer.record(deliveries(message, message))
-    consumer.record(deliveries(message))
+    handle(consumer, deliveries(message, message))
+    handle(consumer, deliveries(message))
     assert journal == ["saved 2", "ack", "ack", "saved 1", "ack"]
     assert len(store.documents) == 1
     assert store.letters == []
@@ -160,7 +169,7 @@ def test_another_event_with_an_id_that_is_taken_becomes_a_dead_letter(
 ):
     first = event_message()
     second = event_message(id=first.attributes["id"], loadId=8)
-    consumer.record(deliveries(first, second))
+    handle(consumer, deliveries(first, second))
     assert journal == ["saved 2", "buried", "ack", "ack"]
     assert store.documents == {first.attributes["id"]: to_audit_document(first.data)}
     (letter,) = store.letters
@@ -168,41 +177,172 @@ def test_another_event_with_an_id_that_is_taken_becomes_a_dead_letter(
     assert letter.reason == "another document has this id"
 
 
-def test_only_a_new_assignment_is_told_to_its_driver(consumer, notified, deliveries):
-    assigned = event_message(type="load.assigned", payload=DRIVER_AND_LOAD)
-    others = [
-        event_message(type=type_, payload=DRIVER_AND_LOAD)
-        for type_ in ("load.created", "load.completed", "assignment.cancelled")
-    ]
-    taken = event_message(
-        id=others[0].attributes["id"], type="load.assigned", payload=DRIVER_AND_LOAD
-    )
-    consumer.record(deliveries(assigned, *others))
-    consumer.record(deliveries(assigned))
-    consumer.record(deliveries(taken))
-    assert [document["_id"] for document in notified] == [assigned.attributes["id"]]
+@pytest.fixture
+def clock(monkeypatch):
+    """Time stands still but when the consumer waits, which is for no time, and when told to go."""
+
+    class Clock:
+        now = 1.0
+
+        def __call__(self):
+            self.now += 0.001
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(consumer_module, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(consumer_module, "POLL_SECONDS", 0)
+    return clock
 
 
-def test_a_driver_is_told_though_a_neighbour_cannot_be_buried(
-    consumer, store, notified, deliveries
+@pytest.fixture
+def handle_again(consumer, clock, deliveries):
+    """Have a message delivered again and again, as it is given back, a second later each time;
+    return how it was settled in the end, and how often it came."""
+
+    def handle_again(message: Message, times: int = 60) -> tuple[str, int]:
+        for time in range(1, times + 1):
+            clock.now += 1
+            batch = deliveries(message)
+            with suppress(StoreUnavailable):
+                handle(consumer, batch)
+            if batch[0].settled == ["ack"]:
+                return "ack", time
+            assert batch[0].settled == ["nack"]
+        return "nack", times
+
+    return handle_again
+
+
+@pytest.mark.parametrize("culprits", [{0}, {42}, {99}, {3, 4, 50, 97}])
+def test_what_fails_alone_while_others_are_stored_is_buried_in_the_end(
+    consumer, store, deliveries, clock, handle_again, culprits
 ):
-    first = event_message()
-    consumer.record(deliveries(first))
-    assigned = event_message(type="load.assigned", payload=DRIVER_AND_LOAD)
-    taken = event_message(id=first.attributes["id"], loadId=8)
-    store.dead_letters_away = True
-    with pytest.raises(StoreUnavailable):
-        consumer.record(deliveries(assigned, taken))
-    assert [document["_id"] for document in notified] == [assigned.attributes["id"]]
+    messages = [event_message() for _ in range(100)]
+    bad = [messages[number] for number in culprits]
+    store.fatal = {message.attributes["id"] for message in bad}
+    batch = deliveries(*messages)
+    handle(consumer, batch)
+    assert [n for n, d in enumerate(batch) if d.settled != ["ack"]] == sorted(culprits)
+    assert len(store.documents) == 100 - len(culprits)
+    assert store.saves < 16 * len(culprits), "a batch is halved, not tried one by one"
+    assert store.letters == [], "once may be chance"
+
+    started = clock.now
+    for message in bad:
+        settled_by, times = handle_again(message)
+        assert settled_by == "ack"
+        assert times >= LEAST_FAILURES - 1
+        assert clock.now - started >= consumer_module.PATIENCE_SECONDS - 1
+    assert [(letter.data, letter.reason) for letter in store.letters] == [
+        (message.data, "500 badarith") for message in bad
+    ]
 
 
-def test_a_driver_who_cannot_be_told_stops_nothing(store, deliveries, journal):
-    def fail(_document):
-        raise KeyError("driver")
+def test_a_suspect_is_tried_apart_from_the_others(consumer, store, deliveries, clock):
+    bad, good = event_message(), [event_message() for _ in range(50)]
+    store.fatal = {bad.attributes["id"]}
+    handle(consumer, deliveries(bad, good[0]))
+    store.saves = 0
+    handle(consumer, deliveries(*good[:25], bad, *good[25:]))
+    assert store.saves == 2
+    assert len(store.documents) == 50
 
-    batch = deliveries(event_message(type="load.assigned"), event_message(), BAD)
-    Consumer(store, fail).record(batch)
-    assert journal == ["buried", "saved 2", "ack", "ack", "ack"]
+
+def test_it_takes_several_failures_however_long_that_lasts(consumer, store, deliveries, clock):
+    bad = event_message()
+    store.fatal = {bad.attributes["id"]}
+    for time in range(1, LEAST_FAILURES + 1):
+        assert store.letters == []
+        clock.now += 100
+        handle(consumer, deliveries(bad, event_message()))
+        assert len(store.letters) == (time == LEAST_FAILURES)
+
+
+def test_what_was_stored_after_all_is_suspected_no_more(
+    consumer, store, deliveries, clock, handle_again
+):
+    unlucky = event_message()
+    store.fatal = {unlucky.attributes["id"]}
+    handle(consumer, deliveries(unlucky, event_message()))
+    assert handle_again(unlucky, times=8) == ("nack", 8)
+    store.fatal = set()
+    assert handle_again(unlucky) == ("ack", 1)
+    assert store.letters == []
+
+
+def test_a_store_that_writes_nothing_buries_nothing_and_counts_as_away(
+    consumer, store, deliveries, handle_again
+):
+    """Its disk may be full. It answers a ping, and dead letters could be stored."""
+    store.writes_nothing = True
+    messages = [event_message() for _ in range(10)]
+    batch = deliveries(*messages)
+    with pytest.raises(StoreUnavailable, match="badarith"):
+        handle(consumer, batch)
+    assert settled(batch) == [["nack"]] * 10
+    for message in messages:
+        assert handle_again(message) == ("nack", 60)
+    assert store.letters == []
+
+    store.writes_nothing = False
+    handle(consumer, deliveries(*messages))
+    assert len(store.documents) == 10
+
+
+def test_an_outage_clears_who_failed_before_it(consumer, store, deliveries, clock, handle_again):
+    unlucky, other = event_message(), event_message()
+    store.fatal = {unlucky.attributes["id"]}
+    handle(consumer, deliveries(unlucky, other))
+    assert handle_again(unlucky, times=8) == ("nack", 8)
+    store.away = True
+    assert handle_again(unlucky) == ("nack", 60)
+    store.away = False
+    handle(consumer, deliveries(unlucky, event_message()))
+    assert handle_again(unlucky, times=8) == ("nack", 8)
+    assert store.letters == []
+
+
+def test_a_store_that_fails_at_random_has_nothing_buried(consumer, store, clock, deliveries):
+    chance = random.Random(7)  # noqa: S311 - not for secrets
+    save = store.save
+
+    def fail_at_random(documents):
+        if chance.random() < 0.5:
+            raise StoreUnavailable("500")
+        return save(documents)
+
+    store.save = fail_at_random
+    waiting = [event_message() for _ in range(500)]
+    while waiting:
+        clock.now += 0.2
+        batch = deliveries(*waiting[:100])
+        with suppress(StoreUnavailable):
+            handle(consumer, batch)
+        again = [d.message for d in batch if d.settled == ["nack"]]
+        waiting = waiting[100:] + again
+    assert len(store.documents) == 500
+    assert store.letters == []
+
+
+def test_who_is_told_to_stop_divides_nothing_any_more(consumer, store, deliveries):
+    store.fatal = {(bad := event_message()).attributes["id"]}
+    taken = deliveries(*(event_message() for _ in range(9)), bad)
+    for delivery in taken:
+        consumer.deliver(read(delivery))
+    stop = Event()
+    stop.set()
+    consumer.run(stop)
+    assert settled(taken) == [["nack"]] * 10
+    assert store.saves == 1
+
+
+def test_only_so_many_are_remembered(consumer, store, deliveries, clock, monkeypatch):
+    monkeypatch.setattr(consumer_module, "MOST_SUSPECTS", 10)
+    store.writes_nothing = True
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            handle(consumer, deliveries(*(event_message() for _ in range(10))))
+    assert len(consumer._suspects) <= 20
 
 
 @pytest.mark.parametrize("away", [False, True])
@@ -210,14 +350,14 @@ def test_stopping_settles_what_was_taken_and_refuses_the_rest(consumer, store, d
     store.away = away
     taken = deliveries(*(event_message() for _ in range(250)), BAD)
     for delivery in taken:
-        consumer.deliver(delivery)
+        consumer.deliver(read(delivery))
     stop = Event()
     stop.set()
     consumer.run(stop)
     assert settled(taken) == [["nack" if away else "ack"]] * 251
 
     (late,) = deliveries(event_message())
-    consumer.deliver(late)
+    consumer.deliver(read(late))
     assert late.settled == ["nack"]
     assert late.message.attributes["id"] not in store.documents
 
@@ -235,12 +375,12 @@ def test_what_was_given_back_is_stored_once_the_store_is_back(
         message = event_message()
         for _ in range(2):
             (delivery,) = deliveries(message)
-            consumer.deliver(delivery)
+            consumer.deliver(read(delivery))
             wait_until(lambda: delivery.settled)  # noqa: B023 - asked only within this turn
             assert delivery.settled == ["nack"]
         store.away = False
         (delivery,) = deliveries(message)
-        consumer.deliver(delivery)
+        consumer.deliver(read(delivery))
         wait_until(lambda: delivery.settled)
         assert delivery.settled == ["ack"]
     finally:
@@ -253,5 +393,5 @@ def test_what_was_given_back_is_stored_once_the_store_is_back(
 def test_delivering_never_raises_and_never_asks_the_store(consumer, store, deliveries, journal):
     store.away = True
     for delivery in deliveries(BAD, event_message()):
-        consumer.deliver(delivery)
+        consumer.deliver(read(delivery))
     assert journal == []

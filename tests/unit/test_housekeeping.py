@@ -1,4 +1,5 @@
-"""What the worker tidies up: expired idempotency keys, all of them and no others."""
+"""What the worker tidies up: expired idempotency keys, all of them and no others; and the marks of
+notifications that no message can ask for any more."""
 
 from threading import Event
 
@@ -130,6 +131,18 @@ def test_an_outage_is_outlived(app, settings, keep, kept, monkeypatch):
     with app.app_context():
         keep_house(Rounds(1))
     assert kept() == set()
+
+
+@pytest.mark.usefixtures("context")
+def test_old_marks_of_notifications_are_forgotten_too():
+    mark = text(
+        "INSERT INTO notifications (event_id, sent_at)"
+        " SELECT gen_random_uuid(), now() - interval '1 year' FROM generate_series(1, :count)"
+    )
+    with transaction():
+        db.session.execute(mark, {"count": FORGOTTEN_AT_ONCE + 1})
+    keep_house(Rounds(1))
+    assert db.session.scalar(text("SELECT count(*) FROM notifications")) == 0
 
 
 def test_the_worker_does_it(app, keep, kept):

@@ -1,0 +1,83 @@
+"""A stage of what is done with messages: a queue, and a thread that works it off in batches."""
+
+import logging
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from threading import Event
+
+from billor.events.outage import Outage
+from billor.events.received import Received
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 100
+POLL_SECONDS = 0.2
+
+
+class Stage:
+    """Give it messages by `deliver`, from any thread, and `run` it in one of its own."""
+
+    def __init__(self, service: str, *away: type[Exception]):
+        """`service` is the name of what it cannot do without, and `away` what `handle` raises when
+        that is away."""
+        self._service = service
+        self._away = away
+        self._queue: SimpleQueue[Received] = SimpleQueue()
+        self._stop = Event()
+        self._closed = Event()
+
+    def handle(self, batch: Sequence[Received]) -> None:
+        """Do the stage's work. Settles or passes on every message, also if it raises: then what
+        was not done was given back, and what comes next should wait a little."""
+        raise NotImplementedError
+
+    def deliver(self, received: Received) -> None:
+        """Take a message. Never raises."""
+        if self._closed.is_set():
+            received.delivery.nack()
+        else:
+            self._queue.put(received)
+
+    def run(self, stop: Event) -> None:
+        """Handle what is delivered until `stop` is set; then finish what was taken before."""
+        self._stop = stop
+        outage = Outage(self._service, logger)
+        while not stop.is_set():
+            if batch := self._take_batch():
+                try:
+                    self.handle(batch)
+                except self._away as error:
+                    outage.begin_or_go_on(error, stop)
+                else:
+                    outage.end()
+        self._closed.set()
+        self._finish(is_away=outage.is_on)
+
+    def _take_batch(self) -> list[Received]:
+        """Up to `BATCH_SIZE` messages; waits a moment for the first, and for no other."""
+        batch: list[Received] = []
+        try:
+            batch.append(self._queue.get(timeout=POLL_SECONDS))
+            while len(batch) < BATCH_SIZE:
+                batch.append(self._queue.get_nowait())
+        except Empty:
+            pass
+        return batch
+
+    def _finish(self, is_away: bool) -> None:
+        """Handle what was taken before, or give it back to a bus that will bring it again."""
+        while batch := self._take_batch():
+            try:
+                if is_away:  # trying each batch would take too long
+                    give_back(batch)
+                else:
+                    self.handle(batch)
+            except self._away:
+                is_away = True
+                logger.warning("%s is away; unfinished messages were given back", self._service)
+
+
+def give_back(batch: Sequence[Received]) -> None:
+    """Have the messages delivered again."""
+    for received in batch:
+        received.delivery.nack()

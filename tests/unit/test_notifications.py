@@ -1,0 +1,259 @@
+"""Telling drivers, on a real PostgreSQL: each at least once, and again only if that failed."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from billor.database import transaction
+from billor.errors import Unavailable
+from billor.events.notifications import (
+    KEPT_DAYS,
+    Notifier,
+    NotSent,
+    forget_notifications,
+)
+from billor.events.received import read
+from billor.extensions import db
+from billor.idempotency import FORGOTTEN_AT_ONCE
+from billor.models import Load, LoadEvent, Notification
+from tests.support.apps import another_app, dead_address
+from tests.support.bus import FakeDelivery, event_message
+from tests.support.rival import rival
+
+PAYLOAD = {
+    "driver": {"name": "Alex Carter", "id": 3},
+    "load": {
+        "id": 7,
+        "cargoType": "Dry van",
+        "origin": "Dallas, TX",
+        "destination": "Austin, TX",
+    },
+    "user": None,
+}
+TEXT = "To Alex Carter: you have load 7, Dry van, from Dallas, TX to Austin, TX."
+
+
+def assigned(number: int = 7, **changes):
+    """A message that tells of the assignment of a load with this id."""
+    payload = PAYLOAD | {"load": PAYLOAD["load"] | {"id": number}}
+    return event_message(type="load.assigned", payload=payload, **changes)
+
+
+class Sender:
+    """Remembers the loads that drivers were told of; fails for those in `unreachable`."""
+
+    def __init__(self):
+        self.told: list[int] = []
+        self.unreachable: set[int] = set()
+
+    def __call__(self, text: str) -> None:
+        load = int(text.split("load ")[1].split(",")[0])
+        if load in self.unreachable:
+            raise ConnectionError(f"load {load}")
+        self.told.append(load)
+
+
+@pytest.fixture
+def sender() -> Sender:
+    return Sender()
+
+
+@pytest.fixture
+def passed_on() -> list:
+    return []
+
+
+@pytest.fixture
+def notifier(sender, passed_on) -> Notifier:
+    return Notifier(sender, passed_on.append)
+
+
+def receive(*messages):
+    return [read(FakeDelivery(message)) for message in messages]
+
+
+def marked() -> set[str]:
+    with transaction():
+        return {str(id_) for id_ in db.session.scalars(select(Notification.event_id))}
+
+
+def ids(*messages) -> set[str]:
+    return {message.attributes["id"] for message in messages}
+
+
+def test_what_a_driver_is_told():
+    (received,) = receive(assigned())
+    assert received.notification == TEXT
+
+
+@pytest.mark.parametrize(
+    "type_", ["load.created", "load.completed", "assignment.cancelled", "load.updated"]
+)
+def test_drivers_are_told_of_assignments_alone(type_):
+    (received,) = receive(event_message(type=type_, payload=PAYLOAD))
+    assert received.document is not None
+    assert received.notification is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"driver": PAYLOAD["driver"]},
+        {"load": PAYLOAD["load"]},
+        PAYLOAD | {"driver": None},
+        PAYLOAD | {"driver": "Alex Carter"},
+        PAYLOAD | {"driver": {"name": ["Alex"]}},
+        PAYLOAD | {"load": [PAYLOAD["load"]]},
+        PAYLOAD | {"load": PAYLOAD["load"] | {"id": "7"}},
+        PAYLOAD | {"load": PAYLOAD["load"] | {"origin": {"city": "Dallas"}}},
+    ],
+)
+def test_an_assignment_that_cannot_be_told_is_no_event(payload):
+    (received,) = receive(event_message(type="load.assigned", payload=payload))
+    assert "to tell of" in received.flaw
+    assert received.document is received.notification is None
+
+
+@pytest.mark.usefixtures("context")
+def test_each_is_told_once_and_passed_on_each_time(notifier, sender, passed_on):
+    messages = [assigned(number) for number in range(3)]
+    batch = receive(*messages)
+    notifier.handle(batch)
+    assert sorted(sender.told) == [0, 1, 2]
+    assert passed_on == batch
+    assert marked() == ids(*messages)
+
+    again = receive(messages[1], assigned(9), messages[1])
+    notifier.handle(again)
+    assert sorted(sender.told) == [0, 1, 2, 9]
+    assert passed_on == batch + again
+    assert all(received.delivery.settled == [] for received in passed_on)
+
+
+@pytest.mark.usefixtures("context")
+def test_it_takes_few_statements(notifier, statements):
+    batch = receive(*(assigned(number) for number in range(100)))
+    with statements:
+        notifier.handle(batch)
+    assert len(statements.sent) == 1
+
+
+@pytest.mark.usefixtures("context")
+def test_what_could_not_be_sent_comes_again_and_nothing_else_does(notifier, sender, passed_on):
+    sender.unreachable = {1}
+    messages = [assigned(number) for number in range(3)]
+    batch = receive(*messages)
+    with pytest.raises(NotSent, match="ConnectionError: load 1"):
+        notifier.handle(batch)
+    assert sorted(sender.told) == [0, 2]
+    assert batch[1].delivery.settled == ["nack"]
+    assert passed_on == [batch[0], batch[2]]
+    assert marked() == ids(messages[0], messages[2])
+
+    sender.unreachable = set()
+    notifier.handle(receive(*messages))
+    assert sorted(sender.told) == [0, 1, 2]
+    assert marked() == ids(*messages)
+
+
+@pytest.mark.usefixtures("context")
+def test_what_was_sent_and_not_marked_is_sent_again(sender, passed_on):
+    """Whoever is killed before the commit leaves no mark."""
+    message = assigned()
+
+    class Killed(BaseException):
+        pass
+
+    def send_and_die(text):
+        sender(text)
+        raise Killed
+
+    with pytest.raises(Killed):
+        Notifier(send_and_die, passed_on.append).handle(receive(message))
+    assert marked() == set()
+    Notifier(sender, passed_on.append).handle(receive(message))
+    assert sender.told == [7, 7]
+    assert len(passed_on) == 1
+
+
+def test_twins_in_two_consumers_are_told_once(app, sender, passed_on):
+    messages = [assigned(number) for number in range(20)]
+    sending, go_on = Event(), Event()
+
+    def send_slowly(text):
+        sending.set()
+        assert go_on.wait(10)
+        sender(text)
+
+    def handle(send, batch):
+        with app.app_context():
+            Notifier(send, passed_on.append).handle(receive(*batch))
+
+    with ThreadPoolExecutor(2) as pool, rival(app) as onlooker:
+        first = pool.submit(handle, send_slowly, messages)
+        assert sending.wait(10)
+        second = pool.submit(handle, sender, messages[::-1])
+        onlooker.wait_until_waited_for()
+        assert sender.told == []
+        go_on.set()
+        first.result(10)
+        second.result(10)
+    assert sorted(sender.told) == list(range(20))
+    assert len(passed_on) == 40
+
+
+def test_without_postgresql_all_is_given_back(app, settings, notifier, sender, passed_on):
+    url = f"postgresql://nobody@{dead_address()}/none"
+    batch = receive(assigned(1), assigned(2))
+    with (
+        another_app(settings, DATABASE_URL=url) as cut_off,
+        cut_off.app_context(),
+        pytest.raises((Unavailable, SQLAlchemyError)),
+    ):
+        notifier.handle(batch)
+    assert [received.delivery.settled for received in batch] == [["nack"], ["nack"]]
+    assert sender.told == passed_on == []
+
+
+def make_mark(ago: str, count: int = 1, event_id: uuid.UUID | None = None) -> None:
+    statement = text(
+        "INSERT INTO notifications (event_id, sent_at)"
+        " SELECT coalesce(:event_id, gen_random_uuid()), now() - CAST(:ago AS interval)"
+        " FROM generate_series(1, :count)"
+    )
+    with transaction():
+        db.session.execute(statement, {"event_id": event_id, "ago": ago, "count": count})
+
+
+@pytest.mark.usefixtures("context")
+def test_marks_are_forgotten_when_no_message_can_ask_for_them():
+    make_mark("0 days")
+    make_mark(f"{KEPT_DAYS} days -1 minute")
+    make_mark(f"{KEPT_DAYS} days 1 minute", count=3)
+    assert forget_notifications() == 3
+    assert forget_notifications() == 0
+    assert len(marked()) == 2
+    make_mark("1 year", count=FORGOTTEN_AT_ONCE + 1)
+    assert [forget_notifications() for _ in range(3)] == [FORGOTTEN_AT_ONCE, 1, 0]
+
+
+@pytest.mark.usefixtures("context")
+def test_the_mark_of_an_event_that_may_be_published_again_stays():
+    with transaction():
+        load = Load(origin="Dallas, TX", destination="Austin, TX", cargo_type="Dry van")
+        db.session.add(load)
+        db.session.flush()
+        event = LoadEvent(type="load.assigned", load_id=load.id, payload={})
+        db.session.add(event)
+        db.session.flush()
+        event_id = event.id
+    make_mark("1 year", event_id=event_id)
+    assert forget_notifications() == 0
+    with transaction():
+        db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
+    assert forget_notifications() == 1
