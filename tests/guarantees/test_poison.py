@@ -53,6 +53,13 @@ MALFORMED = {
         "levels deep",
     ),
     "10 MB": (raw(HUGE), "bytes are too many"),
+    "an integer that no double holds": (with_fields(payload={"n": 10**400}), "range of a double"),
+    "a float that no double holds": (
+        raw(with_fields(payload={"n": 7}).data.replace(b"7}", b"1e400}")),
+        "not JSON",
+    ),
+    "an id that no view finds": (with_fields(loadId=2**53), "loadId"),
+    "an assignment of nothing to nobody": (with_fields(type="load.assigned"), "to tell of"),
 }
 
 
@@ -103,15 +110,19 @@ def test_poison_of_every_kind_is_buried_while_the_events_around_it_flow(system, 
     first = api.client.make_load()
     settle()
 
-    # Events in form, but not in the store: another one's id, forbidden, and too large for it.
+    # Events in form, but not in the store: another one's id, forbidden, too large for it, and what
+    # is the end of every batch that it is in.
     taken = with_fields(id=next(iter(system.recorded())))
     forbidden, too_large = event_message(), with_fields(payload={"text": "x" * LARGEST_DOCUMENT})
     system.couch.forbid(json.loads(forbidden.data)["id"])
+    fatal = event_message()
+    system.couch.throw_on(json.loads(fatal.data)["id"])
     system.couch.max_document_size = LARGEST_DOCUMENT
     poison = MALFORMED | {
         "an id that is taken": (taken, "another document has this id"),
         "forbidden": (forbidden, "forbidden: Not on Sundays."),
         "too large for CouchDB": (too_large, "too_large"),
+        "the end of a validation function": (fatal, "TypeError"),
     }
     for number, (message, _) in enumerate(poison.values()):
         publish(message)

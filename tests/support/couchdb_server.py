@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import socket
+import sys
 import traceback
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
@@ -165,6 +166,13 @@ class Database:
         return Answer.of(200, {"total_rows": total, "offset": skip, "rows": rows}, chunked=True)
 
 
+def has_huge_integer(value: Any) -> bool:
+    """Whether one beyond a double's range is in it, with which CouchDB 3.5 cannot calculate."""
+    if isinstance(value, dict | list):
+        return any(map(has_huge_integer, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and abs(value) > sys.float_info.max
+
+
 def emitted(document: dict) -> Iterator[list]:
     """The keys that `KNOWN_MAP` emits for a document."""
     values = [document.get(name) for name in ("loadId", "driverId", "type")]
@@ -216,6 +224,7 @@ class FakeCouchDB:
         self.max_document_size = 8_000_000
         self._refused: set[str] = set()
         self._forbidden: dict[str, str] = {}
+        self._throwing: set[str] = set()
         self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
         self._held_share: float | None = None
         self._hanging, self._released = Event(), Event()
@@ -253,10 +262,17 @@ class FakeCouchDB:
         with self._lock:
             self._forbidden[document_id] = reason
 
+    def throw_on(self, document_id: str) -> None:
+        """Have a validation function fail on this document, and so all that come with it, until
+        `allow`."""
+        with self._lock:
+            self._throwing.add(document_id)
+
     def allow(self, document_id: str) -> None:
         """Have the validation function take this document after all."""
         with self._lock:
-            del self._forbidden[document_id]
+            self._forbidden.pop(document_id, None)
+            self._throwing.discard(document_id)
 
     def before_next(self, method: str, path_end: str, action: Callable[[], object]) -> None:
         """Before such a request is carried out let something else happen, once."""
@@ -403,6 +419,10 @@ class FakeCouchDB:
         for document in documents:
             if len(json.dumps(document)) > self.max_document_size:
                 raise Refusal(413, "document_too_large", document["_id"])
+            if has_huge_integer(document):
+                raise Refusal(500, "unknown_error", "badarith")
+            if document["_id"] in self._throwing:
+                raise Refusal(500, "TypeError", "undefined has no properties")
         share = self._held_share
         if share is None or (share < 1 and len(documents) < 2):
             return Answer.of(201, list(self._bulk(database, documents)))
