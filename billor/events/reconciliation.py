@@ -1,4 +1,4 @@
-"""Confirming that every published event was recorded, and publishing again what was not.
+"""Confirming soon that every published event was recorded, and publishing again what never was.
 
 A bus may lose what it has taken: the emulator forgets everything when it restarts, and somebody
 may delete a topic or a subscription with all that it still held. The outbox says "published" then,
@@ -9,8 +9,9 @@ import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from threading import Event
+from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.store import AuditStore, StoreUnavailable
@@ -23,9 +24,11 @@ from billor.models import LoadEvent
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 1000
+SOON_SECONDS = 5
+"""How old a publication must be before its document is looked for."""
 GRACE_SECONDS = 300
 """How old a publication must be before a missing document counts as lost, not as on its way."""
-EVERY_SECONDS = 60
+EVERY_SECONDS = 10
 AGAIN_SECONDS = 1
 """How soon to look again after a failure while a new subscription may have cost events."""
 
@@ -40,11 +43,11 @@ class Reconciler:
         self._subscribed_at = subscribed_at
 
     def run(self, stop: Event) -> None:
-        """Look for lost events now and then until `stop` is set."""
+        """Look for documents now and then until `stop` is set."""
         while not stop.is_set():
             try:
-                before = self._subscribed_at or _now() - timedelta(seconds=GRACE_SECONDS)
-                if return_unrecorded(self._store, before, stop):
+                lost_before = self._subscribed_at or _now() - timedelta(seconds=GRACE_SECONDS)
+                if return_unrecorded(self._store, lost_before, stop):
                     self._prepare_bus()
             except (StoreUnavailable, Unavailable, SQLAlchemyError) as error:
                 # Relay and consumer tell of outages; this can wait.
@@ -62,19 +65,25 @@ class Reconciler:
             logger.warning("The event bus cannot be prepared: %s", error)
 
 
-def return_unrecorded(store: AuditStore, published_before: datetime, stop: Event) -> int:
-    """Of the events published before then, confirm those that have their document, and put the
-    others back into the outbox; return how many these are. Ends early once `stop` is set.
+def return_unrecorded(store: AuditStore, lost_before: datetime, stop: Event) -> int:
+    """Confirm the published events that have their document, and put those that have none back into
+    the outbox if they were published before `lost_before`; return how many these are. Ends early
+    once `stop` is set, or when nothing of a batch is there yet, nor given up: what was published
+    later will not be there either.
 
     Raises `StoreUnavailable`, `Unavailable`. What was done before that stays done.
     """
-    returned = 0
-    while not stop.is_set() and (ids := _unconfirmed_ids(published_before)):
-        missing = store.missing(ids)
+    returned = waiting = 0
+    while not stop.is_set() and (events := _unconfirmed(lost_before, waiting)):
+        missing = store.missing([str(event.id) for event in events])
+        lost = [e.id for e in events if str(e.id) in missing and e.published_at < lost_before]
         with transaction():
-            _update(set(ids) - missing, recorded_at=func.now())
-            _update(missing, published_at=None)
-        returned += len(missing)
+            _update([e.id for e in events if str(e.id) not in missing], recorded_at=func.now())
+            _update(lost, published_at=None)
+        returned += len(lost)
+        waiting += len(missing) - len(lost)
+        if len(missing) - len(lost) == len(events):
+            break
     if returned:
         logger.warning("%d published events were never recorded; publishing them again", returned)
     return returned
@@ -100,18 +109,24 @@ def _now() -> datetime:
         return db.session.scalar(select(func.clock_timestamp()))
 
 
-def _unconfirmed_ids(published_before: datetime) -> Sequence[str]:
+def _unconfirmed(lost_before: datetime, skipped: int) -> Sequence[Row]:
+    """The oldest publications that may be looked for, without the first ones."""
+    soon = func.now() - timedelta(seconds=SOON_SECONDS)
     query = (
-        select(LoadEvent.id)
-        .where(LoadEvent.published_at < published_before, LoadEvent.recorded_at.is_(None))
-        .order_by(LoadEvent.published_at)
+        select(LoadEvent.id, LoadEvent.published_at)
+        .where(
+            LoadEvent.published_at < func.greatest(lost_before, soon),
+            LoadEvent.recorded_at.is_(None),
+        )
+        .order_by(LoadEvent.published_at, LoadEvent.id)
+        .offset(skipped)
         .limit(BATCH_SIZE)
     )
     with transaction():
-        return [str(id_) for id_ in db.session.scalars(query)]
+        return db.session.execute(query).all()
 
 
-def _update(ids: Collection[str], **values) -> None:
+def _update(ids: Collection[UUID], **values) -> None:
     if ids:
         db.session.execute(
             update(LoadEvent)

@@ -1,11 +1,12 @@
 """The state of each dependency. Tells no secrets, addresses or error texts."""
 
 import time
+from datetime import timedelta
 from enum import StrEnum
 from threading import Lock
 
 from flask import Flask, current_app
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.service import audit_store
@@ -17,6 +18,9 @@ from billor.models import LoadEvent
 DEPENDENCIES = ("postgresql", "redis", "events", "audit")
 OUTBOX_LATE_SECONDS = 10
 """An event that waits longer than this to be published means that the bus or the worker is away."""
+UNRECORDED_LATE_SECONDS = 60
+"""One that was published and is so old without having been seen in the audit store means that the
+consumer is away or behind, or that the store refuses it. It is looked for every ten seconds."""
 REMEMBERED_SECONDS = 0.5
 BELIEVED_SECONDS = 10
 """How long what was found is told to those who come while it is being found out again. A
@@ -43,8 +47,8 @@ class _Findings:
 
 def check_dependencies() -> dict[str, State]:
     """The state of each, asked of them by one request at a time and not more than twice a second,
-    since anybody may ask us. Pub/Sub and the worker are judged by what they should have taken
-    from the outbox, since this process does not talk to them."""
+    since anybody may ask us. Pub/Sub and the worker are judged by what became of the events in the
+    outbox, since this process does not talk to them."""
     findings: _Findings = current_app.extensions["health"]
     if not findings.lock.acquire(blocking=False):
         is_known = time.monotonic() < findings.until + BELIEVED_SECONDS
@@ -84,15 +88,25 @@ def _redis() -> State:
 
 
 def _events() -> State:
+    unpublished = _older(OUTBOX_LATE_SECONDS, LoadEvent.published_at.is_(None)).order_by(
+        LoadEvent.created_at
+    )
+    unrecorded = _older(
+        UNRECORDED_LATE_SECONDS,
+        LoadEvent.published_at.is_not(None),
+        LoadEvent.recorded_at.is_(None),
+    ).order_by(LoadEvent.published_at)
+    late = func.coalesce(unpublished.scalar_subquery(), unrecorded.scalar_subquery())
     try:
-        age = db.session.scalar(
-            select(
-                func.extract("epoch", func.clock_timestamp() - func.min(LoadEvent.created_at))
-            ).where(LoadEvent.published_at.is_(None))
-        )
+        return State.OK if db.session.scalar(select(late)) is None else State.LATE
     except SQLAlchemyError:
         return State.AWAY
-    return State.LATE if (age or 0) > OUTBOX_LATE_SECONDS else State.OK
+
+
+def _older(seconds: int, *conditions: ColumnElement[bool]) -> Select:
+    """One event that is older; in its index's order, so that no other way can look cheaper."""
+    age = timedelta(seconds=seconds)
+    return select(LoadEvent.id).where(LoadEvent.created_at < func.now() - age, *conditions).limit(1)
 
 
 def _audit() -> State:

@@ -32,7 +32,11 @@ class ReadinessSchema(WireSchema):
         required=True,
         keys=fields.String(),
         values=fields.String(validate=one_of(State)),
-        metadata={"example": dict.fromkeys(DEPENDENCIES, "ok")},
+        metadata={
+            "description": "`away`: does not answer. `late`, of `events` alone: some wait too long "
+            "to be published, or to be seen in the audit trail.",
+            "example": dict.fromkeys(DEPENDENCIES, "ok"),
+        },
     )
 
 

@@ -88,6 +88,25 @@ def test_events_that_nobody_publishes_are_late(client, app, seconds, state):
     assert client.get("/readyz").json["dependencies"] == ALL_OK
 
 
+@pytest.mark.parametrize(("seconds", "state"), [(50, "ok"), (70, "late")])
+def test_events_that_nobody_records_are_late(client, app, seconds, state):
+    """However lately they were published again."""
+    client.make_load()
+    published = text(
+        "UPDATE load_events SET created_at = now() - make_interval(secs => :seconds),"
+        " published_at = now()"
+    )
+    with app.app_context():
+        db.session.execute(published, {"seconds": seconds})
+        db.session.commit()
+    assert client.get("/readyz").json["dependencies"] == ALL_OK | {"events": state}
+
+    with app.app_context():
+        db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
+        db.session.commit()
+    assert client.get("/readyz").json["dependencies"] == ALL_OK
+
+
 def test_being_up_needs_nothing(anonymous, statements):
     with statements:
         answer = anonymous.get("/healthz")

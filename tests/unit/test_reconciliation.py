@@ -1,4 +1,5 @@
-"""What a lost subscription took with it is published again: no more and no less than that."""
+"""What was recorded is soon known to be; what a lost subscription took with it is published again:
+no more and no less than that."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -77,22 +78,74 @@ def test_what_may_still_be_on_its_way_is_left_alone(store, events):
     assert unpublished() == {events[3].id}
 
 
+def unconfirmed():
+    return set(db.session.scalars(select(LoadEvent.id).where(LoadEvent.recorded_at.is_(None))))
+
+
+def five_minutes_ago():
+    return settled_now() - timedelta(seconds=reconciliation.GRACE_SECONDS)
+
+
+class WatchedStore(SqliteStore):
+    """Remembers what was asked of it, a list for each time."""
+
+    def __init__(self, store):
+        super().__init__(store._path)
+        self.asked = []
+
+    def missing(self, ids):
+        self.asked.append(ids)
+        return super().missing(ids)
+
+
 def test_what_was_seen_to_be_recorded_is_not_asked_for_again(store, events):
-    asked = []
-
-    class WatchedStore(SqliteStore):
-        def missing(self, ids):
-            asked.extend(ids)
-            return super().missing(ids)
-
-    watched = WatchedStore(store._path)
+    watched = WatchedStore(store)
     record(watched, events[:5])
     return_unrecorded(watched, settled_now(), Event())
-    assert len(asked) == 7
-    asked.clear()
+    assert [len(ids) for ids in watched.asked] == [7]
+    watched.asked.clear()
     published_ago(events[6], hours=1)
     return_unrecorded(watched, settled_now(), Event())
-    assert asked == [str(events[6].id)]
+    assert watched.asked == [[str(events[6].id)]]
+
+
+def test_what_was_recorded_is_known_to_be_some_seconds_later(store, events):
+    record(store, events)
+    for event in events[:3]:
+        published_ago(event, seconds=reconciliation.SOON_SECONDS + 1)
+    assert return_unrecorded(store, five_minutes_ago(), Event()) == 0
+    assert unconfirmed() == {event.id for event in events[3:]}
+    assert unpublished() == set()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
+def test_what_is_not_there_yet_holds_up_nobody(store, events, monkeypatch, batch_size):
+    monkeypatch.setattr(reconciliation, "BATCH_SIZE", batch_size)
+    for number, event in enumerate(events):
+        published_ago(event, minutes=1, seconds=-number)
+    record(store, [event for event in events if event is not events[4]])
+    assert return_unrecorded(store, five_minutes_ago(), Event()) == 0
+    # Only whoever takes one after the other finds a batch of which nothing is there.
+    late = {1: events[4:]}.get(batch_size, events[4:5])
+    assert unconfirmed() == {event.id for event in late}
+    assert unpublished() == set()
+
+
+def test_a_store_that_has_none_of_many_events_is_not_asked_for_all_of_them(
+    store, events, monkeypatch
+):
+    monkeypatch.setattr(reconciliation, "BATCH_SIZE", 2)
+    watched = WatchedStore(store)
+    for number, event in enumerate(events):
+        published_ago(event, minutes=1, seconds=-number)
+    assert return_unrecorded(watched, five_minutes_ago(), Event()) == 0
+    assert watched.asked == [[str(event.id) for event in events[:2]]]
+    assert unpublished() == set()
+
+    # What is lost among them goes back all the same.
+    published_ago(events[1], minutes=6)
+    assert return_unrecorded(watched, five_minutes_ago(), Event()) == 1
+    assert unpublished() == {events[1].id}
 
 
 def test_a_reconciler_looks_at_once_and_has_the_bus_prepared_when_something_was_lost(store, events):
