@@ -167,6 +167,7 @@ def test_whatever_couchdb_does_loses_and_doubles_nothing(system, monkeypatch):
         faults = {
             fault.name: (partial(system.couch.fail, fault), system.couch.mend) for fault in Fault
         }
+        faults["disk full"] = (system.couch.fill_disk, system.couch.mend)
         faults["connections refused"] = (refuse_connections, proxy.accept)
         faults["conflicts"] = (
             partial(system.couch.fail, Fault.SERVER_ERROR),

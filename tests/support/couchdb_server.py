@@ -73,6 +73,7 @@ class Refusal(Exception):
 
 
 CONFLICT = ("conflict", "Document update conflict.")
+DISK_FULL = Refusal(500, "unknown_error", "enospc")
 FAULTY_ANSWERS = {
     Fault.UNAUTHORIZED: Refusal(401, "unauthorized", "Name or password is incorrect.").answer,
     Fault.SERVER_ERROR: Refusal(500, "unknown_error", "badarg").answer,
@@ -225,6 +226,7 @@ class FakeCouchDB:
         self._refused: set[str] = set()
         self._forbidden: dict[str, str] = {}
         self._throwing: set[str] = set()
+        self._disk_is_full = False
         self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
         self._held_share: float | None = None
         self._hanging, self._released = Event(), Event()
@@ -274,6 +276,11 @@ class FakeCouchDB:
             self._forbidden.pop(document_id, None)
             self._throwing.discard(document_id)
 
+    def fill_disk(self) -> None:
+        """Answer everything but what would have to be written, until `mend`."""
+        with self._lock:
+            self._disk_is_full = True
+
     def before_next(self, method: str, path_end: str, action: Callable[[], object]) -> None:
         """Before such a request is carried out let something else happen, once."""
         with self._lock:
@@ -292,6 +299,7 @@ class FakeCouchDB:
         """End all faults, and go on with the requests that hang."""
         with self._lock:
             self._fault_times = 0
+            self._disk_is_full = False
             self._refused.clear()
             self._held_share = None
             self._released.set()
@@ -410,6 +418,8 @@ class FakeCouchDB:
         return database.documents[name]
 
     def _put(self, database: Database, document: dict) -> dict:
+        if self._disk_is_full:
+            raise DISK_FULL
         if document["_id"] in self._refused:
             raise Refusal(409, *CONFLICT)
         return database.put(document)
@@ -438,7 +448,9 @@ class FakeCouchDB:
                 continue
             try:
                 yield self._put(database, document)
-            except Refusal:
+            except Refusal as refusal:
+                if refusal is DISK_FULL:
+                    raise
                 error, reason = CONFLICT
                 yield {"id": document["_id"], "error": error, "reason": reason}
 
@@ -496,7 +508,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault is Fault.HANG:
             couch.hang()
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client has gone
+            self.close_connection = True
+            return
         answer = FAULTY_ANSWERS.get(fault) or couch.answer(
             self.command, self.path, self.headers.get("Authorization"), body
         )

@@ -326,7 +326,7 @@ class System:
         wait_until(lambda: self.unpublished() == 0, seconds)
         assert self.recorded() == committed
         assert self.dead_letters() == {}
-        assert self.couch.surprises == []
+        assert self.couch.surprises == [], self.couch.surprises
         return committed
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
