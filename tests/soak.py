@@ -168,6 +168,7 @@ def _report(soak: Soak, dispatchers: list[Dispatcher]) -> bool:
     recorded = system.recorded()
     lost = set(committed) - set(recorded)
     surplus = {id_ for id_, document in recorded.items() if committed.get(id_) != document}
+    untold = system.assigned() - system.told()
     statuses = Counter(status for each in dispatchers for status in each.statuses)
     unanswered = Counter(type(error).__name__ for each in dispatchers for error in each.failures)
     errors = {status: count for status, count in statuses.items() if status >= 500}
@@ -181,11 +182,12 @@ documents found   {len(recorded)}, {"all" if settled else "NOT all"} within \
 {time.monotonic() - started:.0f} s after the last fault
 lost              {len(lost)}
 doubled or wrong  {len(surplus)}
+drivers not told  {untold.total()}, told twice {(system.told() - system.assigned()).total()}
 dead letters      {len(system.dead_letters())}
 stopped workers   {dict(soak.stop_statuses)} (exit status: how many)""")
     good = (
         settled
-        and not (lost or surplus or system.dead_letters())
+        and not (lost or surplus or untold or system.dead_letters())
         and set(errors) <= {503}
         and set(soak.stop_statuses) <= {0, -15}
     )

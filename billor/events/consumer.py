@@ -65,8 +65,9 @@ class Consumer(Stage):
                 received.delivery.nack()
             else:
                 received.delivery.ack()
-        stores_nothing = [error for r, error in failed.items() if not self._others_fare_better(r)]
-        for error in (*stores_nothing, *unburied.values()):
+        # As far as these can tell the store writes nothing, which is as good as away.
+        in_doubt = [error for r, error in failed.items() if not self._others_fare_better(r)]
+        for error in (*in_doubt, *unburied.values()):
             raise error
         if again and self._stored_at < started:
             self._stop.wait(POLL_SECONDS)  # they come again at once

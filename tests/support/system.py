@@ -3,9 +3,11 @@ their own, over services that can be hung, killed and started again."""
 
 import http.client
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -289,6 +291,16 @@ class System:
     def logs(self) -> str:
         """All that our processes have printed."""
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
+
+    def told(self) -> Counter[int]:
+        """How often drivers were told about each load."""
+        return Counter(int(load) for load in re.findall(r"you have load (\d+),", self.logs))
+
+    def assigned(self) -> Counter[int]:
+        """How often each load was assigned."""
+        return Counter(
+            event["loadId"] for event in self.committed().values() if event["type"] == "ASSIGNED"
+        )
 
     def committed(self) -> dict[str, dict]:
         """The document that each committed event should have, by id."""

@@ -2,6 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Event
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.database import transaction
 from billor.errors import Unavailable
+from billor.events import outage
 from billor.events.notifications import (
     KEPT_DAYS,
     Notifier,
@@ -23,6 +25,8 @@ from billor.models import Load, LoadEvent, Notification
 from tests.support.apps import another_app, dead_address
 from tests.support.bus import FakeDelivery, event_message
 from tests.support.rival import rival
+from tests.support.tcp_proxy import TcpProxy
+from tests.support.worker import wait_until
 
 PAYLOAD = {
     "driver": {"name": "Alex Carter", "id": 3},
@@ -34,6 +38,7 @@ PAYLOAD = {
     },
     "user": None,
 }
+STAGE = "billor.events.stage"
 TEXT = "To Alex Carter: you have load 7, Dry van, from Dallas, TX to Austin, TX."
 
 
@@ -218,6 +223,42 @@ def test_without_postgresql_all_is_given_back(app, settings, notifier, sender, p
         notifier.handle(batch)
     assert [received.delivery.settled for received in batch] == [["nack"], ["nack"]]
     assert sender.told == passed_on == []
+
+
+@pytest.mark.usefixtures("app")
+def test_an_outage_of_postgresql_is_told_once_and_outlived(
+    settings, notifier, sender, passed_on, monkeypatch, caplog
+):
+    monkeypatch.setattr(outage, "LONGEST_WAIT_SECONDS", 0.2)
+    url, stop, message = settings["DATABASE_URL"], Event(), assigned()
+
+    def deliver_and_wait() -> FakeDelivery:
+        """As the bus does with what was given back."""
+        delivery = FakeDelivery(message)
+        notifier.deliver(read(delivery))
+        wait_until(lambda: delivery.settled or passed_on)
+        return delivery
+
+    with (
+        TcpProxy.before(url) as proxy,
+        another_app(settings, DATABASE_URL=proxy.replaced_in(url)) as app,
+        ThreadPoolExecutor(1) as pool,
+        app.app_context(),
+    ):
+        proxy.refuse()
+        running = pool.submit(copy_context().run, notifier.run, stop)
+        try:
+            for _ in range(3):
+                assert deliver_and_wait().settled == ["nack"]
+            proxy.accept()
+            wait_until(lambda: deliver_and_wait().settled == [])
+        finally:
+            stop.set()
+            running.result(10)
+    assert sender.told == [7]
+    away, back = (record.getMessage() for record in caplog.records if record.name == STAGE)
+    assert away.startswith("The notification service is away, waiting for it: Unavailable")
+    assert back == "The notification service is back"
 
 
 def make_mark(ago: str, count: int = 1, event_id: uuid.UUID | None = None) -> None:
