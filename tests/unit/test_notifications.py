@@ -212,6 +212,26 @@ def test_twins_in_two_consumers_are_told_once(app, sender, passed_on):
     assert len(passed_on) == 40
 
 
+def test_no_two_consumers_wait_for_each_other(app, sender, passed_on):
+    messages = sorted(
+        (assigned(number) for number in range(20)), key=lambda message: message.attributes["id"]
+    )
+
+    def handle(batch):
+        with app.app_context():
+            Notifier(sender, passed_on.append).handle(receive(*batch))
+
+    with rival(app) as somebody, ThreadPoolExecutor(2) as pool:
+        middle = messages[10].attributes["id"]
+        somebody.execute("INSERT INTO notifications (event_id) VALUES (:id)", id=middle)
+        both = [pool.submit(handle, batch) for batch in (messages, messages[::-1])]
+        somebody.wait_until_waited_for(2)
+        somebody.give_way()
+        for handled in both:
+            handled.result(10)
+    assert sorted(sender.told) == list(range(20))
+
+
 def test_without_postgresql_all_is_given_back(app, settings, notifier, sender, passed_on):
     url = f"postgresql://nobody@{dead_address()}/none"
     batch = receive(assigned(1), assigned(2))
