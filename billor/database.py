@@ -1,13 +1,14 @@
 """PostgreSQL: engine options, the transaction, and the one map from its errors to ours."""
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DBAPIError,
@@ -194,6 +195,19 @@ def get_or_not_found(model: type[Row], id_: int, *, lock: bool = False) -> Row:
     if row is None:
         raise NotFound(model.__name__, id_)
     return row
+
+
+def insert_new(model: type[Row], rows: Sequence[Mapping[str, Any]], code: str) -> list[Row]:
+    """Insert rows within the caller's transaction.
+
+    Raises `Conflict` with this code if a unique index refuses one of them. To PostgreSQL that is
+    no error, since it would log the statement and the key: names, email addresses and hashes.
+    """
+    statement = insert(model).on_conflict_do_nothing().returning(model)
+    inserted = list(db.session.scalars(statement, rows))
+    if len(inserted) < len(rows):
+        raise Conflict(code)
+    return inserted
 
 
 def from_database_error(error: SQLAlchemyError) -> BillorError | None:

@@ -1,11 +1,10 @@
 """The rules of drivers."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sqlalchemy import Select, exists, select, tuple_
 
-from billor.database import get_or_not_found, transaction
-from billor.extensions import db
+from billor.database import get_or_not_found, insert_new, transaction
 from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus
 from billor.pagination import Page, Position, one_for_each, paginate
 
@@ -18,15 +17,13 @@ def create_driver(name: str, license_number: str, status: str = DriverStatus.ACT
     return create_drivers([fields])[0]
 
 
-def create_drivers(rows: Iterable[Mapping[str, str]]) -> list[Driver]:
+def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
     """Create drivers from what `create_driver` takes, many with few statements; all or none.
 
     Raises `Conflict` `license_number_taken`.
     """
-    drivers = [Driver(**row) for row in rows]
     with transaction():
-        db.session.add_all(drivers)
-    return drivers
+        return insert_new(Driver, rows, "license_number_taken")
 
 
 def get_driver(driver_id: int) -> Driver:

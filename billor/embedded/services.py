@@ -18,6 +18,8 @@ from psycopg2 import sql
 from billor.embedded.processes import Program, StartFailed, accepts_connections, free_port
 
 POSTGRESQL_VERSION = "18"
+# Errors are logged without statements and without details, which hold the values of rows.
+QUIET_LOG = ("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse")
 DATABASE = "billor"
 EMULATOR_PROJECT = "billor-local"
 EMULATOR_FOLDER = "platform/pubsub-emulator/lib"
@@ -51,7 +53,7 @@ def postgresql(folder: Path, password: str, *, durable: bool = True) -> Program:
             *(str(programs / "postgres"), "-D", str(folder), "-p", str(port)),
             *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
             *("-c", "max_connections=100", "-c", "timezone=UTC", "-c", "log_timezone=UTC"),
-            *speed,
+            *(*QUIET_LOG, *speed),
         ],
         is_ready=lambda: _ensure_database(url),
         environment=_plain_locale(),

@@ -3,7 +3,7 @@
 from sqlalchemy import func, select
 
 from billor.auth.passwords import hash_password
-from billor.database import get_or_not_found, transaction
+from billor.database import get_or_not_found, insert_new, transaction
 from billor.extensions import db
 from billor.models import User
 from billor.pagination import Page, Position, paginate
@@ -12,9 +12,9 @@ from billor.pagination import Page, Position, paginate
 def create_user(name: str, email: str, password: str | None = None) -> User:
     """Create a user; without a password they cannot log in. Raises `Conflict` `email_taken`."""
     password_hash = hash_password(password) if password is not None else None
-    user = User(name=name, email=email, password_hash=password_hash)
+    row = {"name": name, "email": email, "password_hash": password_hash}
     with transaction():
-        db.session.add(user)
+        (user,) = insert_new(User, [row], "email_taken")
     return user
 
 

@@ -53,6 +53,10 @@ class Service:
         self._folder = folder
         self.start()
 
+    @property
+    def log_file(self) -> Path:
+        return self._child.log_file
+
     def start(self) -> None:
         self._child = Child(self._program, self._folder)
         self._child.wait_until_ready()
