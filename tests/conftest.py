@@ -20,6 +20,7 @@ from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import Child, Program
 from billor.extensions import cache, db
 from tests.support.client import ApiClient, log_in
+from tests.support.databases import ADMIN_PASSWORD, as_admin
 from tests.support.statements import StatementRecorder
 from tests.support.system import System
 
@@ -64,11 +65,13 @@ def postgresql_url(start_service, tmp_path_factory: pytest.TempPathFactory) -> s
     """An empty database's URL."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         return url
-    program = services.postgresql(
-        tmp_path_factory.mktemp("postgresql") / "data", "test-password", durable=False
-    )
+    folder = tmp_path_factory.mktemp("postgresql") / "data"
+    program = services.postgresql(folder, ADMIN_PASSWORD, "test-password", durable=False)
     start_service(program)
-    return program.settings["DATABASE_URL"]
+    url = program.settings["DATABASE_URL"]
+    with as_admin(url) as cursor:
+        cursor.execute(f"ALTER ROLE {services.ROLE} CREATEDB")  # for tests with their own
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,6 @@ ROWS = 100_000
 # and some ASSIGNED, CANCELLED is rare; all others are COMPLETED. Driver 1 has had 2,000 of them,
 # and load 1 has been edited 1,000 times.
 HISTORY = f"""
-    SET session_replication_role = replica;  -- foreign keys are kept, and need no checking
-
     INSERT INTO users (name, email)
     SELECT 'User ' || n, n || '@billor.example' FROM generate_series(1, {ROWS}) AS n;
 

