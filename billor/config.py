@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SERVICES_FILE = "services.env"
 """Written into BILLOR_HOME by the local launcher while it runs: the URLs of what it started."""
 
@@ -38,6 +39,8 @@ class Config:
     database_pool_size: int
     log_level: str
     trusted_proxies: int
+    trusted_hosts: tuple[str, ...]
+    """By what names clients may ask for the API; none stands for any."""
     cors_origins: tuple[str, ...]
     database_url: str = field(repr=False)
     redis_url: str | None = field(repr=False)
@@ -77,15 +80,18 @@ class PostgresUrl(fields.String):
         return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
 
 
-class Origins(fields.Field):
-    """Origins of web pages (RFC 6454), separated by commas; `*` stands for any."""
+class Names(fields.Field):
+    """Names of one form, separated by commas."""
+
+    def __init__(self, pattern: str, error: str, **options):
+        super().__init__(**options)
+        self._pattern, self._error = pattern, error
 
     def _deserialize(self, value, attr, data, **kwargs):
-        origins = tuple(origin.strip() for origin in value.split(","))
-        for origin in origins:
-            if not re.fullmatch(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]+)?", origin):
-                raise ValidationError("must be origins like https://example.com, with commas.")
-        return origins
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(re.fullmatch(self._pattern, name) for name in names):
+            raise ValidationError(self._error)
+        return names
 
 
 def _url(setting: str, *schemes: str) -> fields.String:
@@ -132,7 +138,18 @@ class EnvironmentSchema(Schema):
     database_pool_size = _whole_number("DATABASE_POOL_SIZE", 8, 4, 64)
     log_level = _text("LOG_LEVEL", "INFO", validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     trusted_proxies = _whole_number("TRUSTED_PROXIES", 0, 0, 10)
-    cors_origins = Origins(data_key="CORS_ORIGINS", load_default=())
+    trusted_hosts = Names(
+        r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]",
+        "must be names like api.example.com, without ports, or .example.com, with commas.",
+        data_key="TRUSTED_HOSTS",
+        load_default=None,
+    )
+    cors_origins = Names(  # RFC 6454; `*` stands for any
+        r"\*|https?://[A-Za-z0-9.-]+(:[0-9]+)?",
+        "must be origins like https://example.com, with commas.",
+        data_key="CORS_ORIGINS",
+        load_default=(),
+    )
     database_url = PostgresUrl(data_key="DATABASE_URL", required=True)
     redis_url = _url("REDIS_URL", "redis", "rediss", "unix")
     pubsub_project_id = _text("PUBSUB_PROJECT_ID", None)
@@ -189,6 +206,9 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     if values["pubsub_subscription"] is None:
         # Whoever sets only the topic does not share a subscription.
         values["pubsub_subscription"] = f"{values['pubsub_topic']}-audit"
+    if values["trusted_hosts"] is None:
+        is_local = values["host"] in LOOPBACK_HOSTS and not values["trusted_proxies"]
+        values["trusted_hosts"] = LOOPBACK_HOSTS if is_local else ()
     config = Config(**values)
     if config.pubsub_emulator_host and not config.pubsub_project_id:
         raise ConfigError("PUBSUB_PROJECT_ID is not set, and PUBSUB_EMULATOR_HOST needs one.")

@@ -95,6 +95,15 @@ class Incomplete(BillorError):
     }
 
 
+class UntrustedHost(BillorError):
+    """The request is for a host that the API is not known as."""
+
+    CODES = {
+        "untrusted_host": "The API is not known by this host name. Use another one, or add it to "
+        "the setting TRUSTED_HOSTS.",
+    }
+
+
 class PreconditionFailed(BillorError):
     """The thing is not as the caller last saw it."""
 

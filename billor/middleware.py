@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from billor.config import Config
 from billor.context import actor, request_id
+from billor.errors import UntrustedHost
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,21 @@ def _begin() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.started = time.perf_counter()
     request_id.set(given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
+    # A page of another site can have its own name lead to a local address (DNS rebinding).
+    # Supervisors and load balancers ask by whatever address they have.
+    trusted = current_app.config["BILLOR"].trusted_hosts
+    if trusted and request.blueprint != "health" and not _is_one_of(request.host, trusted):
+        raise UntrustedHost("untrusted_host")
+
+
+def _is_one_of(host: str, names: Iterable[str]) -> bool:
+    """As Werkzeug's `host_is_trusted`, which knows no IPv6 addresses: a name with a dot before it
+    stands for all its subdomains, too."""
+    asked = f".{re.sub(':[0-9]*$', '', host)}".lower()
+    return any(
+        asked.endswith(name) if name[0] == "." else asked == f".{name}"
+        for name in map(str.lower, names)
+    )
 
 
 def _end(response: Response) -> Response:

@@ -83,8 +83,8 @@ def common_codes(
         codes |= {"validation_failed"}
     if has_arguments and not has_body:
         codes |= {"uri_too_long"}
-    if needs_database:
-        codes |= {"database_unavailable", "database_busy", "request_timeout"}
+    if needs_database:  # which all but the health checks do
+        codes |= {"untrusted_host", "database_unavailable", "database_busy", "request_timeout"}
     return codes
 
 

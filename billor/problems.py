@@ -24,6 +24,7 @@ from billor.errors import (
     Refused,
     TooManyAttempts,
     Unavailable,
+    UntrustedHost,
 )
 from billor.schemas import WireSchema
 
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 STATUS_OF: dict[type[BillorError], int] = {
     Incomplete: 400,
+    UntrustedHost: 400,
     AuthenticationFailed: 401,
     NotFound: 404,
     Conflict: 409,

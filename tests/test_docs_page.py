@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def api(seeded_system) -> Api:
-    return seeded_system.start_api(workers=1)
+    return seeded_system.start_api(workers=1, TRUSTED_HOSTS=HOST)
 
 
 @pytest.fixture

@@ -261,6 +261,9 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
             "JSON": lambda scene: send_half(scene.client, "/loads", "application/json"),
             "file": lambda scene: send_half(scene.client, "/loads/import", "application/x-ndjson"),
         },
+        "untrusted_host": {
+            "": lambda scene: scene.client.get("/loads", headers={"Host": "evil.example"}),
+        },
     },
     401: {
         "token_missing": {

@@ -422,7 +422,7 @@ def exchange(port: int, request: str | bytes) -> Reply:
         return read_reply(connection)
 
 
-POST = "POST /auth/login HTTP/1.1\r\nHost: billor\r\nContent-Type: application/json\r\n"
+POST = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = f"{POST}Transfer-Encoding: chunked\r\n\r\n"
 TOO_MUCH = "x" * (MAX_BODY_BYTES + 1)
 REFUSED = {
@@ -469,7 +469,7 @@ def test_what_the_server_itself_refuses_is_answered_as_all_errors_are(system_wit
 def test_a_body_that_nobody_reads_is_not_quoted_and_answered_once(system_without_bus):
     api = system_without_bus.start_api(workers=1)
     request = (
-        b"POST /users HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /users HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         b'{"password": "hidden-password"}\r\n\r\n'
     )
     with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:

@@ -18,14 +18,14 @@ from tests.support.http import HttpClient
 from tests.support.system import Dispatcher
 from tests.support.worker import WAIT_SECONDS, wait_until
 
-POST = "POST /auth/login HTTP/1.1\r\nHost: billor\r\nContent-Type: application/json\r\n"
+POST = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 IMPATIENT = """
 from billor import deadlines, gunicorn_worker
 deadlines.REQUEST_SECONDS = deadlines.PIECE_SECONDS = deadlines.UNAUTHORISED_SECONDS = 1
 Worker = gunicorn_worker.BillorWorker
 """
 SLOW_REQUESTS = {  # how they begin, and what they go on with, a byte now and then
-    "GET /healthz HTTP/1.1\r\nHost: bil": b"",
+    "GET /healthz HTTP/1.1\r\nHost: local": b"",
     f"{POST}Content-Length: 100\r\n\r\n{{": b"",
     "GET /healthz HTTP/1.1\r\nX-Endless: ": b"a",
     f"{POST}Content-Length: 100000\r\n\r\n": b" ",
@@ -92,7 +92,7 @@ def test_a_thousand_silent_clients_and_slow_readers_cost_the_others_nothing(syst
     api = system.start_whole_api(workers=2)
     client = system.connect(api.client.port)
     export = (
-        f"GET /loads.csv HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {system.token}\r\n\r\n"
+        f"GET /loads.csv HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {system.token}\r\n\r\n"
     )
     quiet = usual_seconds(client, "/loads")
     with ExitStack() as stack:
@@ -157,7 +157,7 @@ def test_a_long_answer_takes_as_long_as_its_client_goes_on_taking_it(system_with
 def test_clients_that_never_leave_keep_nobody_waiting(system_without_bus):
     """Each would hold up the thread that serves all connections for two seconds."""
     api = system_without_bus.start_api(workers=1)
-    answered = b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+    answered = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with ExitStack() as stack:
         staying = []
         for request in [answered, b"nonsense\r\n\r\n"] * 6:

@@ -10,6 +10,7 @@ MINIMAL = {
     "DATABASE_URL": "postgresql://user:db-secret@host/name",
     "JWT_SECRET_KEY": "k" * 32,
 }
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
         "database_pool_size": 8,
         "log_level": "INFO",
         "trusted_proxies": 0,
+        "trusted_hosts": LOOPBACK,
         "cors_origins": (),
         "redis_url": None,
         "pubsub_project_id": None,
@@ -72,6 +74,21 @@ def test_settings_are_typed():
     assert config.cors_origins == ("https://a.example", "http://localhost:3000")
 
 
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [
+        ({"HOST": "localhost"}, LOOPBACK),
+        ({"HOST": "[::1]"}, LOOPBACK),
+        ({"HOST": "192.0.2.1"}, ()),
+        ({"TRUSTED_PROXIES": "1"}, ()),
+        ({"TRUSTED_HOSTS": "a.example, .b.example,[::1]"}, ("a.example", ".b.example", "[::1]")),
+        ({"HOST": "192.0.2.1", "TRUSTED_HOSTS": "a.example"}, ("a.example",)),
+    ],
+)
+def test_names_are_trusted_as_set_or_as_listened_on(given, hosts):
+    assert load_config(MINIMAL | given).trusted_hosts == hosts
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
 def test_any_postgresql_url_is_made_sqlalchemys(scheme):
     config = load_config(MINIMAL | {"DATABASE_URL": f"{scheme}://user:p%40ss@host:5432/name"})
@@ -98,6 +115,11 @@ def test_any_postgresql_url_is_made_sqlalchemys(scheme):
         ("DATABASE_POOL_SIZE", "65"),
         ("LOG_LEVEL", "LOUD"),
         ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_HOSTS", "https://example.com"),
+        ("TRUSTED_HOSTS", "example.com:8000"),
+        ("TRUSTED_HOSTS", "*.example.com"),
+        ("TRUSTED_HOSTS", "example.com,,"),
+        ("TRUSTED_HOSTS", "::1"),
         ("CORS_ORIGINS", "example.com"),
         ("CORS_ORIGINS", "https://example.com/page"),
         ("CORS_ORIGINS", "https://example.com,,"),

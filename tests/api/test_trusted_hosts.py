@@ -1,0 +1,93 @@
+"""Which names the API answers to: a page of another site must not reach it by one of its own that
+leads to a local address (DNS rebinding)."""
+
+import re
+
+import pytest
+
+from billor.embedded.launcher import PROJECT
+from billor.middleware import SECURITY_HEADERS
+from tests.support.answers import assert_problem
+from tests.support.apps import another_app, client_with_token
+from tests.support.client import ApiClient
+
+LOCAL = ["localhost", "localhost:8000", "LocalHost", "127.0.0.1:8000", "[::1]", "[::1]:8000"]
+STRANGE = [
+    "evil.example",
+    "evil.example:8000",
+    "localhost.evil.example",
+    "evil-localhost",
+    "127.0.0.1.evil.example",
+    "localhost@evil.example",
+    "[::2]",
+    "::1",
+    "",
+    "a b",
+]
+PATHS = ["/loads", "/nowhere", "/docs", "/docs/page.js", "/openapi.json"]
+
+
+def host(name: str) -> dict[str, str]:
+    return {"Host": name, "X-Request-ID": "mine"}
+
+
+@pytest.fixture
+def client(app):
+    return client_with_token(app)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_on_loopback_the_api_answers_to_its_own_names(client, name):
+    assert client.get("/loads", headers=host(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_on_loopback_it_answers_to_no_others(client, name):
+    for path in PATHS:
+        answer = client.get(path, headers=host(name))
+        assert_problem(answer, 400, "untrusted_host")
+        assert answer.headers["X-Request-ID"] == "mine"
+        assert SECURITY_HEADERS.items() <= dict(answer.headers).items()
+    login = {"email": "demo@billor.example", "password": "demo-password"}
+    assert_problem(client.post("/auth/login", login, headers=host(name)), 400, "untrusted_host")
+
+
+def test_health_is_told_by_whatever_name(anonymous):
+    for path in ("/healthz", "/readyz"):
+        assert anonymous.get(path, headers=host("10.0.0.7:8000")).status_code == 200
+
+
+def test_names_that_are_set_are_those_it_answers_to(client, settings):
+    names = {
+        "api.example.com": 200,
+        "API.example.com:443": 200,
+        "b.example.com": 400,
+        "trucks.example": 200,
+        "a.b.trucks.example": 200,
+        "nottrucks.example": 400,
+        "localhost": 400,
+    }
+    with another_app(settings, TRUSTED_HOSTS="api.example.com,.Trucks.example") as app:
+        api = ApiClient(app.test_client(), client.token)
+        answers = {name: api.get("/loads", headers=host(name)).status_code for name in names}
+    assert answers == names
+
+
+def test_behind_a_proxy_the_name_is_the_one_that_it_was_asked_by(client, settings):
+    with another_app(settings, TRUSTED_PROXIES="1", TRUSTED_HOSTS="api.example.com") as app:
+        api = ApiClient(app.test_client(), client.token)
+        for asked, status in (("api.example.com", 200), ("evil.example", 400)):
+            headers = {"Host": "internal", "X-Forwarded-Host": asked}
+            assert api.get("/loads", headers=headers).status_code == status
+
+
+def test_where_it_listens_everywhere_any_name_will_do(client, settings):
+    with another_app(settings, HOST="192.0.2.1") as app:
+        api = ApiClient(app.test_client(), client.token)
+        assert api.get("/loads", headers=host("evil.example")).status_code == 200
+
+
+def test_compose_publishes_it_on_loopback_and_trusts_those_names():
+    compose = (PROJECT / "docker-compose.yml").read_text()
+    assert re.findall(r"- (\S+):8000$", compose, re.MULTILINE) == ["127.0.0.1:${PORT:-8000}"]
+    assert "    TRUSTED_HOSTS: ${TRUSTED_HOSTS:-localhost,127.0.0.1,[::1]}\n" in compose
