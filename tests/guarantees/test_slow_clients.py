@@ -91,9 +91,8 @@ def test_a_thousand_silent_clients_and_slow_readers_cost_the_others_nothing(syst
         connection.execute(text(MANY_LOADS))
     api = system.start_whole_api(workers=2)
     client = system.connect(api.client.port)
-    export = (
-        f"GET /loads.csv HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {system.token}\r\n\r\n"
-    )
+    head = f"Host: localhost\r\nAuthorization: Bearer {system.token}\r\n\r\n"
+    export = f"GET /loads.csv HTTP/1.1\r\n{head}"
     quiet = usual_seconds(client, "/loads")
     with ExitStack() as stack:
         for _ in range(SILENT):
