@@ -1,6 +1,5 @@
 """PostgreSQL: engine options, the transaction, and the one map from its errors to ours."""
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
@@ -226,11 +225,10 @@ def from_database_error(error: SQLAlchemyError) -> BillorError | None:
     return None
 
 
-def describe_database_error(error: SQLAlchemyError) -> str:
+def without_values(error: SQLAlchemyError) -> Exception:
     """What to log of our own mistake: what and where, but not the values of rows, which both
     SQLAlchemy and PostgreSQL tell in full and which may be secrets."""
     cause = getattr(error, "orig", None) or error
     diagnosis = getattr(cause, "diag", None)
-    where = "".join(traceback.format_tb(error.__traceback__))
     what = diagnosis and (diagnosis.sqlstate, diagnosis.table_name, diagnosis.constraint_name)
-    return f"{type(cause).__name__} {what or ''}\n{where}"
+    return RuntimeError(f"{type(cause).__name__} {what or ''}").with_traceback(error.__traceback__)

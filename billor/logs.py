@@ -8,16 +8,21 @@ from billor.context import request_id
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
-class _RequestIdFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        current = request_id.get()
-        return f"{line} [{current}]" if current else line
-
-
 def printable(text: str) -> str:
     """What others wrote, unable to steer a terminal or to look like more than one line."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+class _Formatter(logging.Formatter):
+    """Whatever a record tells is made printable; only a traceback has several lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.message, record.asctime = record.getMessage(), self.formatTime(record)
+        lines = [self.formatMessage(record)]
+        if record.exc_info:
+            lines += self.formatException(record.exc_info).split("\n")
+        current = request_id.get()
+        return "\n".join(map(printable, lines)) + (f" [{current}]" if current else "")
 
 
 def init_logging(level: str) -> None:
@@ -26,5 +31,5 @@ def init_logging(level: str) -> None:
     logger.setLevel(level)
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_RequestIdFormatter(FORMAT))
+        handler.setFormatter(_Formatter(FORMAT))
         logger.addHandler(handler)

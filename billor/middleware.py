@@ -92,7 +92,7 @@ def _end(response: Response) -> Response:
     logger.info(
         "%s %s %s %.1f ms",
         request.method,
-        quote(request.path),  # which may hold line breaks
+        quote(request.path),  # which may hold spaces
         response.status_code,
         milliseconds,
     )

@@ -10,7 +10,7 @@ from marshmallow import fields
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
-from billor.database import describe_database_error, from_database_error
+from billor.database import from_database_error, without_values
 from billor.deadlines import DeadlineExceeded
 from billor.errors import (
     AuthenticationFailed,
@@ -179,7 +179,7 @@ def _render_http_error(error: HTTPException) -> Response:
 def _render_database_error(error: SQLAlchemyError) -> Response:
     refusal = from_database_error(error)
     if refusal is None:
-        logger.error("Unexpected database error: %s", describe_database_error(error))
+        logger.error("Unexpected database error", exc_info=without_values(error))
         return http_problem(500)
     return _render_refusal(refusal)
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
 from billor.events.received import Received
 from billor.events.stage import POLL_SECONDS, Stage, give_back
-from billor.logs import printable
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +130,5 @@ class Consumer(Stage):
                 unburied[received] = error
                 continue
             self._buried += 1
-            logger.error(
-                "Dead letter, number %d since the start: %s", self._buried, printable(reason)
-            )
+            logger.error("Dead letter, number %d since the start: %s", self._buried, reason)
         return unburied

@@ -3,8 +3,6 @@
 import logging
 from threading import Event
 
-from billor.logs import printable
-
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 10.0
 LONGEST_REASON = 300
@@ -25,7 +23,7 @@ class Outage:
     def begin_or_go_on(self, error: Exception, stop: Event) -> None:
         """Say so if this is news, and wait before the next try, or until `stop` is set."""
         if not self.is_on:
-            reason = printable(f"{type(error).__name__}: {error}")[:LONGEST_REASON]
+            reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
             self._logger.warning("%s is away, waiting for it: %s", self._service, reason)
         self._wait = min(self._wait * 2 or FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
         stop.wait(self._wait)

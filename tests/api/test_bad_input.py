@@ -226,9 +226,9 @@ def test_of_many_unknown_fields_some_are_named_and_soon(client, operation):
     number_of_names = 5 if operation.path == "/auth/login" else 50_000
     body = required_body(operation) | {f"{number}{'x' * 150}": 1 for number in range(30)}
     body |= {f"{number}": 1 for number in range(number_of_names)}
-    start = time.perf_counter()
+    started = time.thread_time()
     problem = assert_problem(send(client, operation, json.dumps(body)), 422, "validation_failed")
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - started < 1
     assert len(problem["errors"]) == MAX_UNKNOWN_TOLD
     assert max(map(len, problem["errors"])) <= MAX_NAME_TOLD
 

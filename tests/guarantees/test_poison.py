@@ -292,12 +292,30 @@ def test_so_is_one_that_answers_nonsense(fault, couch, over_couchdb):
     assert [letter.id for letter in over_couchdb.store.dead_letters()] == [replayed]
 
 
+EVIL = "\x1b[2J\x1b]0;owned\x07\r\n\x00\x7f\x9b31m\u202e\u2028"
+
+
+def test_what_others_wrote_cannot_steer_the_terminal_through_the_log(system, publish):
+    worker = system.start_worker()
+    system.start_api(workers=1).client.make_load()
+    wait_until(system.recorded)  # topic and subscription are there
+    load = {"id": 7, "cargoType": EVIL, "origin": EVIL, "destination": EVIL}
+    payload = {"load": load, "driver": {"name": f"Eve{EVIL}"}}
+    publish(event_message(type="load.assigned", payload=payload))
+    publish(event_message(type="load.assigned", payload={EVIL: EVIL}))
+    refused = event_message()
+    system.couch.forbid(json.loads(refused.data)["id"], f"forbidden: {EVIL}")
+    publish(refused)
+    wait_until(lambda: "could not be told" in worker.output and BURIED in worker.output)
+    wait_until(lambda: "To Eve" in worker.output)
+    assert [line for line in worker.output.split("\n") if not line.isprintable()] == []
+
+
 def test_what_others_wrote_cannot_steer_the_terminal(couch, over_couchdb):
-    evil = "\x1b[2J\x1b]0;owned\x07\r\n\x00\x7f\x9b31m\u202e\u2028"
     event = event_message()
     event_id = json.loads(event.data)["id"]
-    couch.forbid(event_id, evil)
-    letter = over_couchdb.bury(event.data, f"forbidden: {evil}", **{evil: evil})
+    couch.forbid(event_id, EVIL)
+    letter = over_couchdb.bury(event.data, f"forbidden: {EVIL}", **{EVIL: EVIL})
     status, output, _ = over_couchdb.run()
     assert status == 0
     assert len(output.splitlines()) == 4
