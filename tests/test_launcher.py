@@ -7,9 +7,11 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from billor.embedded.processes import free_port
+from tests.support.http import HttpClient
 from tests.support.stranger import Stranger, only_line
 
 HIDDEN_PROGRAMS = {"java", "gcloud", "redis-server", "valkey-server"}
@@ -92,6 +94,31 @@ def test_a_data_folder_that_cannot_be_written_is_told_in_one_line(bare_stranger:
     assert "file/home" in only_line(output)
 
 
+def test_a_data_folder_that_others_can_look_into_is_closed(bare_stranger: Stranger):
+    home = bare_stranger.folder / "home"
+    home.mkdir()
+    home.chmod(0o755)
+    (home / "secrets.env").touch(0o644)
+    for told in (1, 0):
+        _, output = bare_stranger.run("make", "run", BILLOR_HOME="home", PORT="none")
+        assert output.count("only you can") == told
+        assert home.stat().st_mode & 0o777 == 0o700
+        assert (home / "secrets.env").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_data_folder_of_somebody_else_is_refused_in_one_line(bare_stranger: Stranger):
+    home = Path("/")
+    if os.geteuid() == 0:
+        home = bare_stranger.folder / "home"
+        home.mkdir()
+        os.chown(home, 65534, 65534)
+    status, output = bare_stranger.run("make", "run", BILLOR_HOME=str(home))
+    assert status != 0
+    assert str(home) in only_line(output)
+    assert "somebody else's" in only_line(output)
+    assert list(home.iterdir()) == [] or home == Path("/")
+
+
 def test_a_bad_setting_is_told_in_one_line(bare_stranger: Stranger):
     status, output = bare_stranger.run("make", "run", DATABASE_POOL_SIZE="many")
     assert status != 0
@@ -148,6 +175,11 @@ def test_what_a_killed_launcher_left_behind_is_stopped_by_the_next(bare_stranger
     launcher.kill()
     Stranger.kill(running.process)
     assert len(left) == 4
+    client = HttpClient(bare_stranger.port)
+    for _ in range(3):  # what they print reaches nobody now, and that harms none of them
+        assert client.get("/loads").status == 401
+    client.close()
+    assert not [process for process in left if process.status() == psutil.STATUS_ZOMBIE]
     again = bare_stranger.make_run()
     assert "left over" in again.output
     assert not [process for process in left if process.is_running()]

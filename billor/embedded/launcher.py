@@ -55,9 +55,9 @@ class Launcher:
     def run(self) -> int:
         """Run in the foreground until stopped or until a part dies; return the exit status."""
         try:
-            config = self._start(echo=True)
+            config = self._start()
             print(_banner(config), flush=True)
-            for child in self._children:
+            for child in self._ours:
                 child.loud = True
             return self._watch()
         except Stopped:
@@ -72,7 +72,7 @@ class Launcher:
         if "PORT" not in environment:
             os.environ["PORT"] = str(services.free_port())
         try:
-            config = self._start(echo=False)
+            config = self._start()
             url = _url(config)
             script = subprocess.run(
                 [str(PROJECT / ENDPOINT_SCRIPT)],
@@ -93,12 +93,17 @@ class Launcher:
         finally:
             self._stop()
 
+    @property
+    def _ours(self) -> list[Child]:
+        """The children that are Billor itself."""
+        return [child for child in self._children if child.program.name in ("api", "worker")]
+
     def _on_signal(self, *_) -> None:
         self._stop_requested = True
         if not self._spawning:
             raise Stopped
 
-    def _start(self, echo: bool) -> Config:
+    def _start(self) -> Config:
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
                 signal.signal(number, self._on_signal)
@@ -113,13 +118,14 @@ class Launcher:
         _write_private(home / SERVICES_FILE, _as_env_file(self._settings))
         check_connection_limit(config)
         self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
-        self._start_billor(home, config, echo)
+        self._start_billor(home, config)
         return config
 
     def _take_home(self, home: Path) -> None:
         """Make the data folder ours alone, and stop what a killed launcher left running in it."""
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(home)
             lock = (home / "lock").open("a")
         except OSError as error:
             raise StartFailed(
@@ -161,7 +167,7 @@ class Launcher:
         for child in children:
             self._step(f"Starting {child.program.name}", child.wait_until_ready)
 
-    def _start_billor(self, home: Path, config: Config, echo: bool) -> None:
+    def _start_billor(self, home: Path, config: Config) -> None:
         environment = {**os.environ, **self._settings, "PYTHONUNBUFFERED": "1"}
         heartbeat = home / HEARTBEAT_FILE
         heartbeat.unlink(missing_ok=True)
@@ -179,12 +185,12 @@ class Launcher:
             folder=PROJECT,
             is_ready=lambda: _is_ready(f"{_url(config)}/readyz"),
         )
-        for child in [self._spawn(home, program, echo) for program in (worker, api)]:
+        for child in [self._spawn(home, program) for program in (worker, api)]:
             self._step(f"Starting the {child.program.name}", child.wait_until_ready)
 
-    def _spawn(self, home: Path, program: Program, echo: bool = False) -> Child:
+    def _spawn(self, home: Path, program: Program) -> Child:
         self._spawning = True  # a child must not be started and then forgotten
-        child = Child(program, home / "logs", echo)
+        child = Child(program, home / "logs")
         self._children.append(child)
         self._spawning = False
         if self._stop_requested:
@@ -222,9 +228,8 @@ class Launcher:
         """Stop the API and the worker, then what they need, in spite of more signals."""
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        ours = [child for child in self._children if child.program.name in ("api", "worker")]
-        rest = [child for child in self._children if child not in ours]
-        for group in (ours, rest):
+        rest = [child for child in self._children if child not in self._ours]
+        for group in (self._ours, rest):
             for child in group:
                 child.request_stop()
             for child in group:
@@ -267,6 +272,16 @@ def _stop_leftovers(record: Path) -> None:
     for process in psutil.wait_procs(leftovers, timeout=15)[1]:
         process.kill()
     record.unlink()
+
+
+def _make_private(home: Path) -> None:
+    """Close a data folder to all others. Raises `StartFailed` if it is somebody else's."""
+    status = home.stat()
+    if status.st_uid != os.geteuid():
+        raise StartFailed(f"the data folder {home} is somebody else's: set BILLOR_HOME to another.")
+    if status.st_mode & 0o077:
+        home.chmod(0o700)
+        print(f"  Others could look into {home}; now only you can.", flush=True)
 
 
 def _secrets_of(path: Path) -> dict[str, str]:

@@ -8,9 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from logging import makeLogRecord
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, TextIO
+
+LOG_BYTES = 10_000_000
 
 
 class StartFailed(Exception):
@@ -38,23 +42,42 @@ class Program:
     """The settings by which others find it, e.g. `DATABASE_URL`."""
 
 
-class Child:
-    """A running program. Its output goes to a log file; with `echo` also to the terminal, while
-    `loud` is set."""
+class _Log(RotatingFileHandler):
+    """A file of lines that only its owner may read; begun anew, and again when it is full. The
+    full one before it is kept."""
 
-    def __init__(self, program: Program, log_folder: Path, echo: bool = False):
+    terminator = ""  # lines have theirs
+
+    def __init__(self, file: Path):
+        file.unlink(missing_ok=True)
+        super().__init__(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+
+    def _open(self) -> TextIO:
+        return open(
+            self.baseFilename,
+            self.mode,
+            encoding=self.encoding,
+            opener=lambda path, flags: os.open(path, flags, 0o600),
+        )
+
+
+class Child:
+    """A running program. Its output goes to a log file, and to the terminal while `loud` is set."""
+
+    def __init__(self, program: Program, log_folder: Path):
         self.program = program
         self.log_file = log_folder / f"{program.name}.log"
-        log_folder.mkdir(parents=True, exist_ok=True)
+        log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         program.prepare()
-        self._log = self.log_file.open("w")
+        self._log = _Log(self.log_file)
         # A session of its own, so that Ctrl-C reaches the launcher only, which stops all in order.
         self.process = subprocess.Popen(
             program.argv,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if echo else self._log,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             env=program.environment,
             cwd=program.folder,
             start_new_session=True,
@@ -63,9 +86,8 @@ class Child:
         self.process.stdin.write(program.stdin)
         self.process.stdin.close()
         self.loud = False
-        self._echo = Thread(target=self._copy_output, daemon=True) if echo else None
-        if self._echo:
-            self._echo.start()
+        self._copying = Thread(target=self._copy_output, daemon=True)
+        self._copying.start()
 
     def wait_until_ready(self) -> None:
         """Raises `StartFailed` if the program ends or is not ready in time."""
@@ -93,15 +115,13 @@ class Child:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        if self._echo:
-            self._echo.join()
-            self.process.stdout.close()
+        self._copying.join()
+        self.process.stdout.close()
         self._log.close()
 
     def _copy_output(self) -> None:
         for line in self.process.stdout:
-            self._log.write(line)
-            self._log.flush()
+            self._log.emit(makeLogRecord({"msg": line}))
             if self.loud:
                 sys.stdout.write(f"{self.program.name:>6} | {line}")
                 sys.stdout.flush()
