@@ -128,11 +128,11 @@ class TooManyAttempts(BillorError):
     """Refused for a while."""
 
     CODES = {
-        "too_many_attempts": "Too many failed logins from your address. Try again later.",
+        "too_many_attempts": "Too many failed logins. Try again later.",
     }
 
     def __init__(self, retry_after: int):
-        detail = f"Too many failed logins from your address. Try again in {retry_after} seconds."
+        detail = f"Too many failed logins. Try again in {retry_after} seconds."
         super().__init__("too_many_attempts", detail)
         self.retry_after = retry_after
 

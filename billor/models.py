@@ -1,7 +1,7 @@
 """The tables. The one-active-load rule is the two partial unique indexes on assignments."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     String,
     Text,
     Uuid,
@@ -206,14 +207,19 @@ class IdempotencyKey(db.Model):
     created_at: Mapped[datetime] = _timestamp(server_default=func.now(), index=True)
 
 
-class FailedLogin(db.Model):
-    """How often logins from an address have failed within its current window."""
+class LoginAttempts(db.Model):
+    """How often logins have failed within the current window: from an address, at an account, or
+    for both together, where they have succeeded before."""
 
-    __tablename__ = "failed_logins"
+    __tablename__ = "login_attempts"
 
-    address: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """What is counted, after a word for its kind; never an email address."""
     failures: Mapped[int] = mapped_column(Integer)
-    window_ends_at: Mapped[datetime] = _timestamp(index=True)
+    window_length: Mapped[timedelta] = mapped_column(Interval)
+    window_ends_at: Mapped[datetime] = _timestamp()
+    forgotten_at: Mapped[datetime] = _timestamp(index=True)
 
-    # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures.
+    # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures, and known
+    # addresses are strange ones until the next login.
     __table_args__ = {"prefixes": ["UNLOGGED"]}

@@ -39,11 +39,12 @@ TABLES = {
     "loads",
     "driver_load_assignments",
     "load_events",
-    "failed_logins",
+    "login_attempts",
     "idempotency_keys",
     "notifications",
 }
-FIRST_TABLES = sorted(TABLES - {"failed_logins", "idempotency_keys", "notifications"})
+FIRST_TABLES = sorted(TABLES - {"login_attempts", "idempotency_keys", "notifications"})
+FIRST_TABLES = sorted(TABLES - {"login_attempts", "idempotency_keys"})
 A_LIFE = """
     INSERT INTO users (name, email, password_hash) VALUES
         ('Dana', 'dana@billor.example', '$argon2id$…'), ('Silent', 'silent@billor.example', NULL);

@@ -1,92 +1,189 @@
-"""Failed logins from one address: counted in PostgreSQL, by all processes together.
+"""Failed logins: counted in PostgreSQL, by all processes together, for each address and for each
+account, known or not. https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html
 
 Not in Redis, since the limit must hold while Redis is away, and nobody logs in without PostgreSQL.
 """
 
+import hmac
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 
-from sqlalchemy import case, delete, func, select, update
+from flask import current_app
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from billor.database import transaction
 from billor.errors import AuthenticationFailed, TooManyAttempts
 from billor.extensions import db
-from billor.models import FailedLogin
+from billor.models import LoginAttempts
 
 MAX_FAILURES = 20
-WINDOW_SECONDS = 60
+WINDOW = timedelta(minutes=1)
+LONGEST_ACCOUNT_WINDOW = timedelta(hours=1)
+KNOWN_FOR = timedelta(days=90)
 FORGOTTEN_AT_ONCE = 100
+HOST_AND_PORT = re.compile(r"(?:\[(.+)\]|([\d.]+))(?::\d+)?")
+"""As some proxies forward addresses; the host is in one of the two groups."""
 
 
 @contextmanager
-def counted_attempt(address: str) -> Iterator[None]:
+def counted_attempt(email: str, address: str) -> Iterator[None]:
     """Count the login in this block as failed if it ends in `AuthenticationFailed`.
 
     It counts from the start, before a password is looked at, so that many at once cannot slip
     through, and is taken back at any other end. Raises `TooManyAttempts` when failures and logins
-    in progress are past the limit.
+    in progress are past the limit: that of the address or of the account, or, where the account
+    has logged in from this address before, only the one of both together, which strangers
+    elsewhere do not reach.
     """
-    address = address[: FailedLogin.address.type.length]
-    failures, remaining = _count(address)
-    if failures > MAX_FAILURES:
-        _take_back(address)
+    network = client_network(address)
+    with transaction():
+        account = db.session.scalar(select(func.lower(email)))  # as users are found
+        both = _private_key("known", account, network)
+        if _is_known(both):
+            keys = {both: WINDOW}
+        else:
+            keys = {
+                _private_key("account", account): LONGEST_ACCOUNT_WINDOW,
+                f"address {network}": WINDOW,
+            }
+        remaining = _count(keys)
+    if remaining is not None:
+        _take_back(keys)
         raise TooManyAttempts(retry_after=max(1, math.ceil(remaining)))
     try:
         yield
     except AuthenticationFailed:
         raise
     except BaseException:
-        _take_back(address)
+        _take_back(keys)
         raise
-    _take_back(address)
+    _take_back(keys, known=both)
 
 
-def _count(address: str) -> tuple[int, float]:
-    """Returns the address's failures in its window, and the seconds until the window ends."""
-    new_end = func.now() + timedelta(seconds=WINDOW_SECONDS)
-    is_over = FailedLogin.window_ends_at <= func.now()
-    row = insert(FailedLogin).values(address=address, failures=1, window_ends_at=new_end)
-    counted = row.on_conflict_do_update(
-        index_elements=[FailedLogin.address],
-        set_={
-            "failures": case((is_over, 1), else_=FailedLogin.failures + 1),
-            "window_ends_at": case((is_over, new_end), else_=FailedLogin.window_ends_at),
-        },
+def client_network(address: str) -> str:
+    """What counts as one address: an IPv4 address or the /64 network of an IPv6 address, since
+    whoever has one has at least all of that (RFC 6177). A port after it never counts, and what is
+    no address at all is `unknown`."""
+    match = HOST_AND_PORT.fullmatch(address)
+    try:
+        parsed = ip_address((match[1] or match[2]) if match else address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or ip_network((int(parsed), 64), strict=False))
+    return str(parsed)
+
+
+def _private_key(kind: str, *values: str) -> str:
+    """A key that tells nobody the values: whose attempts are counted is not for readers of the
+    table."""
+    secret = current_app.config["JWT_SECRET_KEY"].encode()
+    digest = hmac.digest(secret, "\0".join((kind, *values)).encode(), "sha256")
+    return f"{kind} {digest.hex()}"
+
+
+def _is_known(key: str) -> bool:
+    return db.session.scalar(
+        select(select(LoginAttempts).filter_by(key=key).where(~_is_forgotten()).exists())
+    )
+
+
+def _is_forgotten():
+    return LoginAttempts.forgotten_at <= func.now()
+
+
+def _count(keys: dict[str, timedelta]) -> float | None:
+    """Count a failure for each of these, whose windows are at most so long; returns the seconds
+    until none of them is past the limit, or None if none is.
+
+    A window is twice as long as the last one, if that saw failures and is not forgotten yet: else
+    19 of them a minute would go on for ever.
+    """
+    first = insert(LoginAttempts).values(
+        [
+            {
+                "key": key,
+                "failures": 1,
+                "window_length": WINDOW,
+                "window_ends_at": func.now() + WINDOW,
+                "forgotten_at": func.now() + WINDOW + longest,
+            }
+            for key, longest in sorted(keys.items())  # so that no two wait for each other
+        ]
+    )
+    is_over = LoginAttempts.window_ends_at <= func.now()
+    longest = first.excluded.forgotten_at - first.excluded.window_ends_at
+    length = case(
+        (_is_forgotten() | (LoginAttempts.failures == 0), first.excluded.window_length),
+        else_=func.least(LoginAttempts.window_length + LoginAttempts.window_length, longest),
+    )
+    end = func.now() + length
+    anew = {
+        "failures": 1,
+        "window_length": length,
+        "window_ends_at": end,
+        "forgotten_at": func.greatest(LoginAttempts.forgotten_at, end + longest),
+    }
+    same = {name: getattr(LoginAttempts, name) for name in anew} | {
+        "failures": LoginAttempts.failures + 1
+    }
+    counted = first.on_conflict_do_update(
+        index_elements=[LoginAttempts.key],
+        set_={name: case((is_over, anew[name]), else_=same[name]) for name in anew},
     ).returning(
-        FailedLogin.failures,
-        func.extract("epoch", FailedLogin.window_ends_at - func.now()),
+        LoginAttempts.failures,
+        func.extract("epoch", LoginAttempts.window_ends_at - func.now()),
+    )
+    rows = db.session.execute(counted).all()
+    if any(failures == 1 for failures, _ in rows):
+        _forget_some()
+    return max((float(left) for failures, left in rows if failures > MAX_FAILURES), default=None)
+
+
+def _take_back(keys: Collection[str], known: str | None = None) -> None:
+    """Uncount a failure of each of these, and know the key `known` from now on."""
+    rows = insert(LoginAttempts).values(
+        [
+            {
+                "key": key,
+                "failures": 0,
+                "window_length": WINDOW,
+                "window_ends_at": func.now(),
+                "forgotten_at": func.now() + (KNOWN_FOR if key == known else timedelta()),
+            }
+            for key in sorted({*keys, known} - {None})
+        ]
     )
     with transaction():
-        failures, remaining = db.session.execute(counted).one()
-        if failures == 1:
-            _forget_some_windows()
-    return failures, float(remaining)
-
-
-def _take_back(address: str) -> None:
-    with transaction():
         db.session.execute(
-            update(FailedLogin)
-            .where(FailedLogin.address == address, FailedLogin.failures > 0)
-            .values(failures=FailedLogin.failures - 1)
-            .execution_options(synchronize_session=False)
+            rows.on_conflict_do_update(
+                index_elements=[LoginAttempts.key],
+                set_={
+                    "failures": func.greatest(LoginAttempts.failures - 1, 0),
+                    "forgotten_at": func.greatest(
+                        LoginAttempts.forgotten_at, rows.excluded.forgotten_at
+                    ),
+                },
+            )
         )
 
 
-def _forget_some_windows() -> None:
-    """Forget more windows that are over than new ones begin, so that they do not pile up."""
-    over = (
-        select(FailedLogin.address)
-        .where(FailedLogin.window_ends_at <= func.now())
-        .order_by(FailedLogin.window_ends_at)
+def _forget_some() -> None:
+    """Forget more than begin anew, so that they do not pile up."""
+    forgotten = (
+        select(LoginAttempts.key)
+        .where(_is_forgotten())
+        .order_by(LoginAttempts.forgotten_at)
         .limit(FORGOTTEN_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
     db.session.execute(
-        delete(FailedLogin)
-        .where(FailedLogin.address.in_(over.scalar_subquery()))
+        delete(LoginAttempts)
+        .where(LoginAttempts.key.in_(forgotten.scalar_subquery()))
         .execution_options(synchronize_session=False)
     )

@@ -16,7 +16,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging
 @blueprint.doc(security=[])
 def login(credentials):
     """Log in and get a token for the other operations."""
-    token = service.log_in(**credentials, address=request.remote_addr or "unknown")
+    token = service.log_in(**credentials, address=request.remote_addr or "")
     answer = {
         "access_token": token,
         "token_type": "Bearer",

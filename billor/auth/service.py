@@ -17,9 +17,9 @@ def log_in(email: str, password: str, address: str) -> str:
     """Check the password and return an access token.
 
     Raises `AuthenticationFailed`, after the same time for an unknown email address, and
-    `TooManyAttempts` when `address` has failed too often.
+    `TooManyAttempts` when logins from `address` or with this email address failed too often.
     """
-    with counted_attempt(address):
+    with counted_attempt(email, address):
         user = find_user(email)
         if not password_matches(user and user.password_hash, password):
             raise AuthenticationFailed("invalid_credentials")

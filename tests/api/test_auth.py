@@ -1,35 +1,22 @@
-"""Logging in, its rate limit, and every way in which a token can be wrong."""
+"""Logging in, and every way in which a token can be wrong."""
 
 import base64
 import json
 import time
-from contextlib import suppress
 
 import jwt
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
 from billor.auth import passwords
-from billor.auth.attempts import counted_attempt
-from billor.errors import AuthenticationFailed
-from billor.extensions import db
-from billor.models import FailedLogin
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
-from tests.support.apps import another_app, dead_address
-from tests.support.client import ApiClient
 
-FAILURES_A_MINUTE = 20
 OTHER_KEY = "another-key-for-tests-0123456789abcdef"
 
 
-def log_in(api, email=DEMO_EMAIL, password=DEMO_PASSWORD, address="127.0.0.1", **headers):
-    return api.post(
-        "/auth/login",
-        {"email": email, "password": password},
-        environ_base={"REMOTE_ADDR": address},
-        headers=headers,
-    )
+def log_in(api, email=DEMO_EMAIL, password=DEMO_PASSWORD):
+    return api.post("/auth/login", {"email": email, "password": password})
 
 
 def test_a_right_password_gives_a_token_that_opens_the_rest(client, anonymous, config):
@@ -88,69 +75,6 @@ def test_every_wrong_login_gets_the_same_answer_for_the_same_work(
     # The same time for all: one check each, against a hash that is as hard as a user's.
     (checked,) = hasher.checked
     assert extract_parameters(checked) == extract_parameters(passwords.hash_password("any"))
-
-
-@pytest.fixture
-def without_redis(settings, client):
-    """A client of an app whose Redis is away."""
-    with another_app(settings, REDIS_URL=f"redis://{dead_address()}/0") as app:
-        yield ApiClient(app.test_client(), client.token)
-
-
-@pytest.mark.parametrize(
-    ("api", "address"), [("client", "192.0.2.1"), ("without_redis", "192.0.2.2")]
-)
-def test_the_21st_failed_login_from_an_address_is_refused_and_successes_never_count(
-    request, app, client, api, address
-):
-    api = request.getfixturevalue(api)
-    for attempt in range(FAILURES_A_MINUTE):
-        if attempt % 5 == 0:
-            assert log_in(api, address=address).status_code == 200
-        assert_problem(log_in(api, password="wrong", address=address), 401, "invalid_credentials")
-
-    for password in ("wrong", DEMO_PASSWORD):
-        refused = log_in(api, password=password, address=address)
-        assert_problem(refused, 429, "too_many_attempts")
-        assert 1 < int(refused.headers["Retry-After"]) <= 60
-    assert log_in(api, address="192.0.2.3").status_code == 200
-    with app.app_context():
-        known = db.session.get(FailedLogin, address)
-        assert known.failures == FAILURES_A_MINUTE, "what was refused is no failed login"
-
-
-def fail_often(app, address):
-    with app.app_context():
-        for _ in range(FAILURES_A_MINUTE):
-            with suppress(AuthenticationFailed), counted_attempt(address):
-                raise AuthenticationFailed("invalid_credentials", "")
-
-
-def test_nobody_escapes_the_limit_by_claiming_another_address(app, client):
-    fail_often(app, "192.0.2.4")
-    headers = {"X-Forwarded-For": "192.0.2.5", "Forwarded": "for=192.0.2.5"}
-    refused = log_in(client, address="192.0.2.4", **headers)
-    assert_problem(refused, 429, "too_many_attempts")
-
-
-def test_behind_a_trusted_proxy_each_client_has_a_limit_of_its_own(settings, app, client):
-    fail_often(app, "192.0.2.6")
-    with another_app(settings, TRUSTED_PROXIES="1") as proxied:
-        api = ApiClient(proxied.test_client())
-        # What stands left of the last address was put there by the client.
-        refused = log_in(api, **{"X-Forwarded-For": "192.0.2.7, 192.0.2.6"})
-        assert_problem(refused, 429, "too_many_attempts")
-        assert log_in(api, **{"X-Forwarded-For": "192.0.2.6, 192.0.2.7"}).status_code == 200
-
-
-def test_a_login_that_postgresql_could_not_answer_is_no_failed_one(settings, client):
-    dead = f"postgresql://user@{dead_address()}/name"
-    with another_app(settings, DATABASE_URL=dead) as app:
-        api = ApiClient(app.test_client())
-        codes = {
-            log_in(api, address="192.0.2.8").json["code"] for _ in range(FAILURES_A_MINUTE + 1)
-        }
-    assert codes == {"database_unavailable"}
 
 
 def claims(**changes):
