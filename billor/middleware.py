@@ -5,6 +5,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable
+from functools import cache
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -47,6 +48,8 @@ def init_middleware(app: Flask, config: Config) -> None:
     if config.cors_origins:
         CORS(app, origins=config.cors_origins, expose_headers=EXPOSED_HEADERS)
     app.before_request(_begin)
+    if not config.trusted_proxies:
+        app.before_request(_notice_proxies)
     app.after_request(_end)
     app.teardown_request(_forget)
 
@@ -61,6 +64,19 @@ def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:
         return wsgi_app(environ, start_response)
 
     return run
+
+
+def _notice_proxies() -> None:
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        _warn_of_proxies()
+
+
+@cache  # once a process
+def _warn_of_proxies() -> None:
+    logger.warning(
+        "Forwarded addresses are not believed: all clients behind a proxy count as one. "
+        "Set TRUSTED_PROXIES to the number of proxies."
+    )
 
 
 def _begin() -> None:

@@ -220,6 +220,15 @@ def test_failed_logins_are_limited_by_all_processes_together_without_redis(
     assert statuses == [401] * FAILURES_A_MINUTE + [429] * FAILURES_A_MINUTE
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+def test_forwarded_addresses_that_are_not_believed_are_told_of_once(system_without_bus, header):
+    for trusted, warnings in (("1", 0), ("0", 1)):
+        api = system_without_bus.start_api(workers=1, TRUSTED_PROXIES=trusted)
+        for path in ("/healthz", "/loads", "/loads"):
+            assert api.client.get(path, **{header: "for=192.0.2.1"}).status == 200
+        assert api.output.count("TRUSTED_PROXIES") == warnings
+
+
 @contextmanager
 def suspended(process: psutil.Process):
     process.suspend()
