@@ -44,7 +44,6 @@ TABLES = {
     "notifications",
 }
 FIRST_TABLES = sorted(TABLES - {"login_attempts", "idempotency_keys", "notifications"})
-FIRST_TABLES = sorted(TABLES - {"login_attempts", "idempotency_keys"})
 A_LIFE = """
     INSERT INTO users (name, email, password_hash) VALUES
         ('Dana', 'dana@billor.example', '$argon2id$…'), ('Silent', 'silent@billor.example', NULL);
