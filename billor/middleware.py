@@ -33,6 +33,7 @@ EXPOSED_HEADERS = [
     "Link",
     "Location",
     "Retry-After",
+    "X-Audit-Index",
     "X-Cache",
     "X-Request-ID",
 ]

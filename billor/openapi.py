@@ -38,6 +38,13 @@ CACHE_HEADERS = {
         enum=["HIT", "MISS", "BYPASS"],
     )
 }
+AUDIT_HEADERS = {
+    "X-Audit-Index": _header(
+        "Whether everything that was recorded has been searched; `stale` if it could not be within "
+        "two seconds: then the newest documents may be missing, and soon will not be.",
+        enum=["current", "stale"],
+    )
+}
 HEADERS_OF_PROBLEMS = {
     401: {"WWW-Authenticate": _header("How to authenticate.")},
     429: {"Retry-After": _header("In how many seconds to try again.", type="integer")},

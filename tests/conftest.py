@@ -6,6 +6,7 @@ names others. Code under test commits for real; tables and Redis are emptied aft
 
 import os
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 
 import flask_migrate
@@ -20,6 +21,7 @@ from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import Child, Program
 from billor.extensions import cache, db
 from tests.support.client import ApiClient, log_in
+from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD, as_admin
 from tests.support.statements import StatementRecorder
 from tests.support.system import System
@@ -159,6 +161,24 @@ def anonymous(app: Flask) -> ApiClient:
 def client(app: Flask, anonymous: ApiClient) -> ApiClient:
     """A client that is logged in, as the only user."""
     return log_in(app, DEMO_EMAIL, DEMO_PASSWORD)
+
+
+@pytest.fixture
+def couch() -> Iterator[FakeCouchDB]:
+    """A CouchDB in this process. The client leaves the connections of failed requests to the
+    garbage collector, which would warn of them in some later test; so they are closed here."""
+    opened: list[HTTPConnection] = []
+
+    def connect(*args, **options) -> HTTPConnection:
+        opened.append(HTTPConnection(*args, **options))
+        return opened[-1]
+
+    with pytest.MonkeyPatch.context() as patch, FakeCouchDB() as couch:
+        patch.setattr("couchdb.http.HTTPConnection", connect)
+        yield couch
+    for connection in opened:
+        connection.close()
+    assert not couch.surprises, "\n".join(couch.surprises)
 
 
 @pytest.fixture

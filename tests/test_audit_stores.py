@@ -14,28 +14,31 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
 from itertools import product
 from pathlib import Path
 from threading import Barrier
+from time import monotonic
 
 import couchdb as client
 import pytest
 from couchdb.http import ResourceNotFound
 
+from billor.audit import couchdb as couchdb_store
 from billor.audit import sqlite as sqlite_store
+from billor.audit.couchdb import DESIGN
 from billor.audit.sqlite import SCHEMA, SqliteStore
 from billor.audit.store import (
     AuditDocument,
     AuditFilter,
     AuditStore,
     DeadLetter,
+    Found,
     Saved,
     StoreUnavailable,
     connect_store,
 )
 from billor.config import load_config
-from tests.support.couchdb_server import FakeCouchDB, Fault
+from tests.support.couchdb_server import KNOWN_MAP, FakeCouchDB, Fault
 
 EVERYTHING = AuditFilter()
 MANY = 1000
@@ -97,6 +100,13 @@ def matching(documents: Sequence[AuditDocument], wanted: AuditFilter) -> list[Au
     ]
 
 
+def found(store: AuditStore, *search) -> list[AuditDocument]:
+    """What a store finds that has searched everything."""
+    documents, is_complete = store.find(*search)
+    assert is_complete
+    return documents
+
+
 def outcome(saved: Saved) -> tuple[list, list]:
     return list(saved.new), [refusal.document for refusal in saved.refused]
 
@@ -124,6 +134,10 @@ OPERATIONS = {
     "dead_letters": lambda store: store.dead_letters(),
 }
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+COUCHDB_OPERATIONS = OPERATIONS | {"index": lambda store: store.index()}
+every_operation_on_couchdb = pytest.mark.parametrize(
+    "operation", COUCHDB_OPERATIONS.values(), ids=COUCHDB_OPERATIONS.keys()
+)
 
 
 class Place:
@@ -172,31 +186,7 @@ class Place:
 
 
 @pytest.fixture
-def couch() -> Iterator[FakeCouchDB]:
-    with FakeCouchDB() as couch:
-        yield couch
-    assert not couch.surprises, "\n".join(couch.surprises)
-
-
-@pytest.fixture
-def connections() -> Iterator[list[HTTPConnection]]:
-    """Those that the client opens. It leaves those of failed requests to the garbage collector,
-    which would warn of them in some later test; so they are kept, and closed here."""
-    opened: list[HTTPConnection] = []
-
-    def connect(*args, **options) -> HTTPConnection:
-        opened.append(HTTPConnection(*args, **options))
-        return opened[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("couchdb.http.HTTPConnection", connect)
-        yield opened
-    for connection in opened:
-        connection.close()
-
-
-@pytest.fixture
-def couch_place(couch: FakeCouchDB, connections, tmp_path: Path) -> Iterator[Place]:
+def couch_place(couch: FakeCouchDB, tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path, couch.url)
     yield place
     couch.mend()
@@ -255,7 +245,7 @@ def test_documents_are_found_as_they_were_saved(store, payload):
     expected = [dict(document) for document in documents]
     assert outcome(store.save(documents)) == (expected, [])
     assert documents == expected  # nothing was added to what was given
-    assert store.find(EVERYTHING, MANY) == expected
+    assert found(store, EVERYTHING, MANY) == expected
 
 
 def test_saving_again_is_harmless_and_reports_nothing(store):
@@ -264,7 +254,7 @@ def test_saving_again_is_harmless_and_reports_nothing(store):
     assert outcome(store.save([document, dict(document)])) == ([document], [])
     for again in (document, in_another_order):
         assert outcome(store.save([again])) == ([], [])
-    assert store.find(EVERYTHING, MANY) == [document]
+    assert found(store, EVERYTHING, MANY) == [document]
 
 
 @pytest.mark.parametrize(
@@ -281,7 +271,7 @@ def test_another_document_with_the_same_id_is_reported_and_not_stored(store, dif
     other = document | difference
     store.save([document])
     assert outcome(store.save([other])) == ([], [other])
-    assert store.find(EVERYTHING, MANY) == [document]
+    assert found(store, EVERYTHING, MANY) == [document]
 
 
 def test_documents_of_one_batch_have_each_their_own_fate(store):
@@ -292,7 +282,7 @@ def test_documents_of_one_batch_have_each_their_own_fate(store):
     twice = make_document(7, loadId=1)
     batch = [new[0], stored[0], others[0], new[1], new[2], stored[2], others[1], new[3], twice]
     assert outcome(store.save(batch)) == (new, [*others, twice])
-    assert store.find(EVERYTHING, MANY) == newest_first(stored + new)
+    assert found(store, EVERYTHING, MANY) == newest_first(stored + new)
 
 
 every_filter = pytest.mark.parametrize(
@@ -324,15 +314,15 @@ def test_documents_are_found_by_any_combination_of_filters_and_times(
     store.save(documents)
     for since, until in product(BOUNDS, BOUNDS):
         wanted = AuditFilter(load_id, driver_id, type_, since, until)
-        assert store.find(wanted, MANY) == matching(documents, wanted), (since, until)
+        assert found(store, wanted, MANY) == matching(documents, wanted), (since, until)
 
 
 def test_the_newest_come_first_and_ids_break_ties(store):
     documents = [make_document(n, timestamp=moment(n % 3)) for n in (5, 0, 8, 3, 1, 7, 2, 6, 4)]
     store.save(documents)
-    numbers = [uuid.UUID(document["_id"]).int for document in store.find(EVERYTHING, MANY)]
+    numbers = [uuid.UUID(document["_id"]).int for document in found(store, EVERYTHING, MANY)]
     assert numbers == [8, 5, 2, 7, 4, 1, 6, 3, 0]
-    assert store.find(EVERYTHING, 4) == newest_first(documents)[:4]
+    assert found(store, EVERYTHING, 4) == newest_first(documents)[:4]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -353,7 +343,7 @@ def test_paging_gives_each_document_once_also_while_newer_ones_arrive(store, wan
     expected = matching(documents, wanted)
     seen, after = [], None
     for newer in range(MANY, MANY + len(documents)):  # no more pages than documents
-        page = store.find(wanted, limit, after)
+        page = found(store, wanted, limit, after)
         seen += page
         if len(page) < limit:
             break
@@ -370,20 +360,19 @@ def test_paging_gives_each_document_once_also_while_newer_ones_arrive(store, wan
 def test_a_position_need_not_be_that_of_a_document_that_matches(store):
     documents = [make_document(n, loadId=n % 2) for n in range(6)]
     store.save(documents)
-    found = store.find(AuditFilter(load_id=1), MANY, position(documents[4]))
-    assert found == [documents[3], documents[1]]
-    assert store.find(EVERYTHING, 2, (moment(3), "")) == [documents[2], documents[1]]
+    page = found(store, AuditFilter(load_id=1), MANY, position(documents[4]))
+    assert page == [documents[3], documents[1]]
+    assert found(store, EVERYTHING, 2, (moment(3), "")) == [documents[2], documents[1]]
     for number, expected in ((5, [3, 2]), (4, [3, 2]), (3, [2]), (2, []), (1, []), (0, [])):
-        found = store.find(
-            AuditFilter(since=moment(2), until=moment(4)), MANY, position(documents[number])
-        )
-        assert found == [documents[n] for n in expected], number
+        wanted = AuditFilter(since=moment(2), until=moment(4))
+        page = found(store, wanted, MANY, position(documents[number]))
+        assert page == [documents[n] for n in expected], number
 
 
 def test_an_empty_store_finds_nothing(store):
     assert outcome(store.save([])) == ([], [])
-    assert store.find(EVERYTHING, MANY) == []
-    assert store.find(EVERYTHING, MANY, position(make_document())) == []
+    assert found(store, EVERYTHING, MANY) == []
+    assert found(store, EVERYTHING, MANY, position(make_document())) == []
     assert store.dead_letters() == []
 
 
@@ -392,16 +381,16 @@ def test_preparing_again_keeps_everything(store, place):
     store.bury(make_letter())
     for again in (store, place.open()):
         again.prepare()
-    assert store.find(EVERYTHING, MANY) == [make_document()]
+    assert found(store, EVERYTHING, MANY) == [make_document()]
     assert letters_of(store) == [make_letter()]
 
 
-@every_operation
+@every_operation_on_couchdb
 def test_a_store_need_not_be_prepared(place, operation):
     operation(place.open())
 
 
-@every_operation
+@every_operation_on_couchdb
 def test_a_store_that_is_deleted_while_in_use_is_made_again(store, place, operation):
     store.save([make_document()])
     place.destroy()
@@ -427,7 +416,7 @@ def test_the_same_dead_letter_is_kept_once_however_often_it_comes(store):
     for received in (0, 5):
         store.bury(make_letter(received=received))
     assert letters_of(store) == [make_letter()]
-    assert store.find(EVERYTHING, MANY) == []
+    assert found(store, EVERYTHING, MANY) == []
 
 
 def test_dead_letters_of_ten_megabytes_are_kept(store):
@@ -480,11 +469,21 @@ def test_a_dead_letter_that_is_removed_is_gone_and_may_come_again(store):
     assert letters_of(store) == [kept, removed]
 
 
+def test_what_was_indexed_is_found_once_and_what_came_since_as_well(store):
+    documents = [make_document(n) for n in range(4)]
+    for document in documents:
+        store.save([document])
+        store.index()
+        store.index()
+    store.save([make_document(4)])
+    assert found(store, EVERYTHING, MANY) == newest_first([*documents, make_document(4)])
+
+
 def test_a_closed_store_opens_again_on_use(store):
     store.save([make_document()])
     store.close()
     store.close()
-    assert store.find(EVERYTHING, MANY) == [make_document()]
+    assert found(store, EVERYTHING, MANY) == [make_document()]
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["one-store", "a-store-each"])
@@ -497,7 +496,7 @@ def test_of_several_who_save_the_same_at_once_one_is_told_it_was_new(place, shar
     results = all_at_once([lambda store=store: store.save(documents) for store in stores])
     assert newest_first([d for saved in results for d in saved.new]) == newest_first(documents)
     assert [d for saved in results for d in saved.refused] == []
-    assert stores[0].find(EVERYTHING, MANY) == newest_first(documents)
+    assert found(stores[0], EVERYTHING, MANY) == newest_first(documents)
 
 
 # What CouchDB can suffer
@@ -516,11 +515,12 @@ every_fault = pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.na
 def fail(couch: FakeCouchDB, fault: Fault, monkeypatch: pytest.MonkeyPatch, **options) -> None:
     if fault is Fault.HANG:
         monkeypatch.setattr("billor.audit.couchdb.TIMEOUT_SECONDS", 0.1)
+        monkeypatch.setattr("billor.audit.couchdb.INDEX_SECONDS", 0.1)
     couch.fail(fault, **options)
 
 
 @every_fault
-@every_operation
+@every_operation_on_couchdb
 def test_any_fault_of_couchdb_means_the_store_is_away_until_it_is_mended(
     couch, couch_place, couch_store, monkeypatch, fault, operation
 ):
@@ -534,7 +534,7 @@ def test_any_fault_of_couchdb_means_the_store_is_away_until_it_is_mended(
     store.close()  # and connect with the usual patience again
     operation(store)
     assert outcome(store.save([make_document()]))[1] == []
-    assert store.find(EVERYTHING, MANY) == [make_document()]
+    assert found(store, EVERYTHING, MANY) == [make_document()]
 
 
 @every_fault
@@ -542,7 +542,7 @@ def test_any_fault_of_couchdb_means_the_store_is_away_until_it_is_mended(
 def test_whichever_request_of_the_first_save_fails_saving_again_leaves_one_document(
     couch, couch_place, couch_store, monkeypatch, fault, times
 ):
-    for answered_before in range(8):  # as many as it takes to make the databases and save
+    for answered_before in range(12):  # as many as it takes to make the databases and save
         couch_place.destroy()
         store = couch_place.open()
         fail(couch, fault, monkeypatch, after=answered_before, times=times)
@@ -552,17 +552,17 @@ def test_whichever_request_of_the_first_save_fails_saving_again_leaves_one_docum
         monkeypatch.undo()
         store.close()
         assert outcome(store.save([make_document()]))[1] == []
-        assert store.find(EVERYTHING, MANY) == [make_document()]
+        assert found(store, EVERYTHING, MANY) == [make_document()]
 
 
 @pytest.mark.parametrize("fault", [Fault.DROP, Fault.DROP_AFTER], ids=["before", "after"])
-@every_operation
+@every_operation_on_couchdb
 def test_one_dropped_connection_is_not_noticed(couch, couch_store, fault, operation):
     couch.fail(fault, times=1)
     operation(couch_store)
     couch_store.save([make_document()])
     couch_store.bury(make_letter())
-    assert couch_store.find(EVERYTHING, MANY) == [make_document()]
+    assert found(couch_store, EVERYTHING, MANY) == [make_document()]
     assert letters_of(couch_store) == [make_letter()]
 
 
@@ -573,7 +573,7 @@ def test_a_document_that_couchdb_refuses_is_saved_when_it_takes_it(couch, couch_
         couch_store.save(documents)
     couch.mend()
     assert outcome(couch_store.save(documents)) == ([documents[1]], [])
-    assert couch_store.find(EVERYTHING, MANY) == newest_first(documents)
+    assert found(couch_store, EVERYTHING, MANY) == newest_first(documents)
 
 
 def test_what_couchdb_never_takes_is_told_with_its_reason_and_its_neighbours_are_saved(
@@ -589,12 +589,17 @@ def test_what_couchdb_never_takes_is_told_with_its_reason_and_its_neighbours_are
     assert list(reasons) == [forbidden["_id"], large["_id"]]
     assert reasons[forbidden["_id"]] == "forbidden: Not on Sundays."
     assert "document_too_large" in reasons[large["_id"]]
-    assert couch_store.find(EVERYTHING, MANY) == [other, good]
+    assert found(couch_store, EVERYTHING, MANY) == [other, good]
 
 
 @pytest.mark.parametrize(
     ("method", "path_end"),
-    [("PUT", ""), ("PUT", "-dead-letters"), ("GET", "/_design/audit"), ("PUT", "/_design/audit")],
+    [
+        ("PUT", ""),
+        ("PUT", "-dead-letters"),
+        ("HEAD", f"/_design/{DESIGN}"),
+        ("PUT", f"/_design/{DESIGN}"),
+    ],
 )
 def test_another_process_may_prepare_the_store_at_the_same_time(
     couch, couch_place, method, path_end
@@ -605,14 +610,6 @@ def test_another_process_may_prepare_the_store_at_the_same_time(
     assert outcome(store.save([make_document()])) == ([make_document()], [])
 
 
-def test_preparing_replaces_an_older_view(couch_place, couch_store):
-    design = couch_place.couchdb["_design/audit"]
-    couch_place.couchdb.save(design | {"views": {"by_load": {"map": "function (doc) {}"}}})
-    couch_place.open().prepare()
-    couch_store.save([make_document()])
-    assert couch_store.find(EVERYTHING, MANY) == [make_document()]
-
-
 @every_filter
 def test_a_page_takes_one_request_for_no_more_rows_than_it_needs(
     couch, couch_store, load_id, driver_id, type_
@@ -621,7 +618,7 @@ def test_a_page_takes_one_request_for_no_more_rows_than_it_needs(
     couch_store.save(documents)
     for since, until, after in PLACES_TO_START_AND_END:
         couch.view_sizes.clear()
-        couch_store.find(AuditFilter(load_id, driver_id, type_, since, until), 3, after)
+        found(couch_store, AuditFilter(load_id, driver_id, type_, since, until), 3, after)
         (rows,) = couch.view_sizes
         assert rows <= 3 + 1
 
@@ -631,27 +628,186 @@ def test_a_large_error_page_does_not_mix_up_later_answers(couch, couch_store):
     couch_store.save(documents)
     couch.fail(Fault.HTML_ERROR, times=1)
     with pytest.raises(StoreUnavailable):
-        couch_store.ping()
+        couch_store.find(EVERYTHING, MANY)
     gc.collect()  # the client's response too, which may give a connection back
     couch.fail(Fault.HANG, times=1)
     with ThreadPoolExecutor(1) as thread:
-        slow = thread.submit(couch_store.find, AuditFilter(load_id=1), MANY)
+        slow = thread.submit(found, couch_store, AuditFilter(load_id=1), MANY)
         couch.wait_until_hanging()
         try:
-            assert couch_store.find(AuditFilter(load_id=2), MANY) == [documents[1]]
+            assert found(couch_store, AuditFilter(load_id=2), MANY) == [documents[1]]
         finally:
             couch.mend()
         assert slow.result(LONGEST_WAIT_SECONDS) == [documents[0]]
 
 
-@every_operation
+# CouchDB's index
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests wait for the index no longer than a test should take."""
+    monkeypatch.setattr("billor.audit.couchdb.TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr("billor.audit.couchdb.INDEX_SECONDS", 0.2)
+
+
+def test_indexing_spares_readers_the_wait(couch, couch_store, impatient):
+    old, new = [make_document(1)], [make_document(2)]
+    couch_store.save(old)
+    couch_store.index()
+    couch.hold_index()
+    assert couch_store.find(EVERYTHING, MANY) == Found(old, is_complete=False)
+    couch_store.save(new)
+    with pytest.raises(StoreUnavailable):
+        couch_store.index()
+    couch.mend()
+    couch_store.index()  # what it could not do before
+    couch.hold_index()
+    assert couch_store.find(EVERYTHING, MANY) == Found(new + old, is_complete=False)
+
+
+def test_nothing_is_indexed_unless_something_may_have_been_saved(couch, couch_place, couch_store):
+    for _ in range(3):
+        couch_store.index()
+    assert couch.view_sizes == [0]
+    couch_store.save([make_document()])
+    couch.fail(Fault.DROP_AFTER)
+    with pytest.raises(StoreUnavailable):
+        couch_store.save([make_document(2)])
+    couch.mend()
+    for _ in range(3):
+        couch_store.index()
+    assert couch.view_sizes == [0, 0]
+    couch_place.open().index()  # by a process that was killed before it could, say
+    assert couch.view_sizes == [0, 0, 0]
+
+
+def test_what_waits_for_the_index_delays_neither_saving_nor_burying(couch, couch_store):
+    couch.hold_index()
+    with ThreadPoolExecutor(1) as thread:
+        indexing = thread.submit(couch_store.index)
+        couch.wait_until_hanging()
+        couch_store.save([make_document()])
+        couch_store.bury(make_letter())
+        assert not indexing.done()
+        couch.mend()
+        indexing.result(LONGEST_WAIT_SECONDS)
+
+
+def test_a_read_that_would_wait_for_long_tells_what_is_indexed(couch, couch_store, impatient):
+    indexed = [make_document(n, loadId=n % 2 + 1) for n in range(6)]
+    couch_store.save(indexed)
+    assert found(couch_store, EVERYTHING, MANY) == newest_first(indexed)
+    couch.hold_index()
+    couch_store.save([make_document(n, loadId=n % 2 + 1) for n in range(6, 9)])
+    wanted = AuditFilter(load_id=1, until=moment(4))
+    assert couch_store.find(EVERYTHING, 3) == Found(newest_first(indexed)[:3], is_complete=False)
+    assert couch_store.find(wanted, MANY) == Found(matching(indexed, wanted), is_complete=False)
+    couch.mend()
+    assert len(found(couch_store, EVERYTHING, MANY)) == 9
+
+
+def test_a_view_that_is_not_built_yet_finds_nothing_and_says_so(couch, couch_store, impatient):
+    couch_store.save([make_document()])
+    couch.hold_index()
+    assert couch_store.find(EVERYTHING, MANY) == Found([], is_complete=False)
+
+
+def test_a_server_that_hangs_is_given_no_more_time_than_any(couch, couch_store, impatient):
+    couch.fail(Fault.HANG)
+    started = monotonic()
+    with pytest.raises(StoreUnavailable):
+        couch_store.find(EVERYTHING, MANY)
+    assert monotonic() - started < 2  # of the 5 that the server would take
+
+
+# The designs of CouchDB's views
+
+
+def put_design(place: Place, name: str, age: timedelta | None = None, **views: str) -> None:
+    """A design made by another version of ours, or by somebody else."""
+    design = {
+        "_id": f"_design/{name}",
+        "views": {view: {"map": source} for view, source in views.items()},
+    }
+    if age is not None:
+        design["madeAt"] = (datetime.now(UTC) - age).isoformat()
+    place.couchdb.save(design)
+
+
+def designs(place: Place) -> dict[str, str]:
+    """The names of all designs, with their revisions."""
+    rows = place.couchdb.view("_all_docs", startkey="_design/", endkey="_design0")
+    return {row.id.removeprefix("_design/"): row.value["rev"] for row in rows}
+
+
+def let_pass(place: Place, age: timedelta) -> None:
+    """Have our design been made so long ago."""
+    design = place.couchdb[f"_design/{DESIGN}"]
+    design["madeAt"] = (datetime.now(UTC) - age).isoformat()
+    place.couchdb.save(design)
+
+
+@pytest.mark.parametrize("other", ["audit", "audit-00c0ffee"])
+def test_versions_with_different_views_leave_each_other_alone(couch_place, other):
+    store = couch_place.open()
+    store.save([make_document()])
+    put_design(couch_place, other, by_load="function (doc) {}")
+    before = designs(couch_place)
+    for again in (store, couch_place.open()):
+        again.prepare()
+        again.index()
+        assert found(again, EVERYTHING, MANY) == [make_document()]
+    assert designs(couch_place) == before
+    assert set(before) == {other, DESIGN}
+
+
+def test_a_changed_view_is_built_beside_the_one_that_is_in_use(
+    couch, couch_place, couch_store, monkeypatch, impatient
+):
+    """As the worker of a new version does, while the API is still of the old one."""
+    couch_store.save([make_document(1)])
+    couch_store.index()
+    with monkeypatch.context() as patch:
+        patch.setattr(couchdb_store, "VIEWS", couchdb_store.VIEWS | {"more": {"map": ""}})
+        patch.setattr(couchdb_store, "DESIGN", "audit-00c0ffee")
+        newer = couch_place.open()
+        newer.prepare()
+        couch.hold_index()
+        with pytest.raises(StoreUnavailable):
+            newer.index()
+        assert newer.find(EVERYTHING, MANY) == Found([], is_complete=False)
+    assert couch_store.find(EVERYTHING, MANY) == Found([make_document(1)], is_complete=False)
+
+
+def test_designs_that_no_version_can_be_using_are_removed_with_their_indexes(
+    couch, couch_place, couch_store
+):
+    week = timedelta(days=7, minutes=1)
+    put_design(couch_place, "audit", by_load="function (doc) {}")
+    put_design(couch_place, "audit-00c0ffee", week, by_filters=KNOWN_MAP, more="")
+    put_design(couch_place, "audit-00000bad", timedelta(days=6), by_load="function (doc) {}")
+    put_design(couch_place, "audit-by-user", week, by_user="function (doc) {}")
+    couch_place.couchdb.view("audit-00c0ffee/by_filters", limit=1).rows  # noqa: B018 - builds it
+    found(couch_store, EVERYTHING, 1)
+    before = designs(couch_place)
+    couch_place.open().prepare()
+    assert designs(couch_place) == before, "whoever has just been followed by us may still run"
+    let_pass(couch_place, week)
+    couch_place.open().prepare()
+    assert set(designs(couch_place)) == {DESIGN, "audit-00000bad", "audit-by-user"}
+    (database,) = (d for d in couch.databases.values() if f"_design/{DESIGN}" in d.documents)
+    assert len(database.indexes) == 1
+
+
+@every_operation_on_couchdb
 def test_a_wrong_password_means_the_store_is_away(couch, couch_place, couch_store, operation):
     with pytest.raises(StoreUnavailable) as error:
         operation(couch_place.open(couch.url_with("wrong-password")))
     assert "wrong-password" not in str(error.value)
 
 
-@every_operation
+@every_operation_on_couchdb
 def test_a_server_that_does_not_listen_means_the_store_is_away(operation, tmp_path):
     with closing(socket.create_server(("127.0.0.1", 0))) as unused:
         port = unused.getsockname()[1]
@@ -662,11 +818,11 @@ def test_a_server_that_does_not_listen_means_the_store_is_away(operation, tmp_pa
 
 
 def test_the_fake_does_not_pretend_to_know_another_map_function(couch, couch_place, couch_store):
-    design = couch_place.couchdb["_design/audit"]
+    design = couch_place.couchdb[f"_design/{DESIGN}"]
     design["views"]["by_filters"]["map"] += "\n"
     couch_place.couchdb.save(design)
     with pytest.raises(StoreUnavailable):
-        couch_store.find(EVERYTHING, MANY)
+        found(couch_store, EVERYTHING, MANY)
     assert couch.surprises
     couch.surprises.clear()
 
@@ -718,7 +874,7 @@ def test_a_page_is_one_range_of_the_index_of_the_filter_that_fits_the_fewest(
         expected = f"SEARCH audit USING INDEX {index} ({' AND '.join(bounds)})"
         sqlite_statements.clear()
         store = SqliteStore(tmp_path / "audit.sqlite3")
-        store.find(AuditFilter(load_id, driver_id, type_, since, until), 3, after)
+        found(store, AuditFilter(load_id, driver_id, type_, since, until), 3, after)
         (search,) = (sent for sent in sqlite_statements if sent.startswith("SELECT document"))
         with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
             plan = [step[-1] for step in file.execute(f"EXPLAIN QUERY PLAN {search}")]
@@ -727,7 +883,7 @@ def test_a_page_is_one_range_of_the_index_of_the_filter_that_fits_the_fewest(
 
 def test_a_missing_folder_is_made(tmp_path: Path):
     store = SqliteStore(tmp_path / "new" / "folder" / "audit.sqlite3")
-    assert store.find(EVERYTHING, MANY) == []
+    assert found(store, EVERYTHING, MANY) == []
 
 
 @every_operation
@@ -768,10 +924,10 @@ def test_what_another_process_locks_can_be_read_and_is_written_later(
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreUnavailable):
             OPERATIONS[operation](store)
-        assert store.find(EVERYTHING, MANY) == [make_document(2)]
+        assert found(store, EVERYTHING, MANY) == [make_document(2)]
         assert store.dead_letters() == []
     OPERATIONS[operation](store)
-    assert len(store.find(EVERYTHING, MANY) + store.dead_letters()) == 2
+    assert len(found(store, EVERYTHING, MANY) + store.dead_letters()) == 2
 
 
 def test_two_processes_may_upgrade_a_file_at_once(tmp_path, monkeypatch):

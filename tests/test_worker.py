@@ -10,6 +10,8 @@ from threading import Event
 import pytest
 from sqlalchemy import select
 
+from billor.audit.couchdb import DESIGN
+from billor.audit.store import connect_store
 from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.events.bus import Bus, connect_bus
@@ -127,6 +129,20 @@ def test_what_was_published_before_there_was_a_subscription_is_published_again(
     assert recorded() == []
     with running(Worker(app, connect_bus(config), store)):
         wait_until(lambda: len(recorded()) == len(types) and not unpublished())
+
+
+def test_what_is_recorded_is_soon_indexed_though_nobody_reads_it(app, client, couch, settings):
+    store = connect_store(load_config(settings | {"COUCHDB_URL": couch.url}))
+
+    def indexed() -> int:
+        database = couch.databases["billor-audit"]
+        return sum(len(index.keys() - {f"_design/{DESIGN}"}) for index in database.indexes.values())
+
+    with running(Worker(app, InProcessBus(), store)):
+        events = len(live_a_load(client))
+        wait_until(lambda: indexed() == events)
+        client.make_load()
+        wait_until(lambda: indexed() == events + 1)
 
 
 class BrokenBus(InProcessBus):

@@ -5,14 +5,18 @@ after fork, since connections shared across one mix up answers; always an `_id`.
 """
 
 import base64
+import hashlib
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
-from threading import local
+from datetime import UTC, datetime, timedelta
+from threading import Event, local
 from typing import TypeVar
 
 import couchdb
 from couchdb.http import (
+    HTTPError,
     PreconditionFailed,
     ResourceConflict,
     ResourceNotFound,
@@ -26,6 +30,7 @@ from billor.audit.store import (
     AuditFilter,
     BuriedLetter,
     DeadLetter,
+    Found,
     Position,
     Refusal,
     Saved,
@@ -37,13 +42,14 @@ Result = TypeVar("Result")
 TIMEOUT_SECONDS = 4
 PING_SECONDS = 1
 """How long an answer may take to count as one for whoever only asks whether we are well."""
+INDEX_SECONDS = 60
+"""How long one request may wait for the index. CouchDB goes on indexing after that."""
 NEVER_STORED = {400: "bad_request", 413: "too_large"}
 """Answers to a request that will be the same each time, by status."""
 REFUSALS = {"forbidden", "unauthorized", *NEVER_STORED.values()}
 """What CouchDB (its validation functions, too) may say of one document that it never takes."""
 MAX_REASON = 500
 ATTACHMENT = "message"
-VIEWS = "_design/audit"
 # One row for each combination of filters that a document can be found by, under the key
 # [which filters, their values, timestamp, id]: every search is one range of one view, in order.
 MAP_BY_FILTERS = """function (doc) {
@@ -55,7 +61,13 @@ MAP_BY_FILTERS = """function (doc) {
     emit(key, null);
   }
 }"""
-DESIGN = {"language": "javascript", "views": {"by_filters": {"map": MAP_BY_FILTERS}}}
+VIEWS = {"by_filters": {"map": MAP_BY_FILTERS}}
+# Named by its content: versions with different views leave each other's alone.
+DESIGN = f"audit-{hashlib.sha256(json.dumps(VIEWS).encode()).hexdigest()[:8]}"
+OUR_DESIGNS = re.compile(r"_design/audit(-[0-9a-f]{8})?")
+"""Those of all versions; the first had no hash."""
+DESIGNS_KEPT = timedelta(days=7)
+"""How long two versions may run side by side."""
 AFTER_ALL_TEXTS = {}  # in CouchDB's order of keys an object comes after every text
 
 
@@ -66,47 +78,70 @@ class CouchStore:
         self._url = url
         self._name = database
         self._local = local()
+        self._is_to_index = Event()
+        self._is_to_index.set()
 
     def prepare(self) -> None:
-        with _errors_translated():
-            self._make_databases()
+        with self._asking():
+            self._make_what_is_missing()
+            self._remove_old_designs()
 
     def ping(self) -> None:
-        server = couchdb.Server(self._url, session=Session(timeout=PING_SECONDS))
-        with _errors_translated(), suppress(ResourceNotFound):  # made when it is needed
-            couchdb.Database(server.resource(self._name), self._name).info()["db_name"]
+        with self._asking(), suppress(ResourceNotFound):  # made when it is needed
+            self._database(self._name, PING_SECONDS).info()["db_name"]
 
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
-        return self._run(lambda: self._save(documents))
+        try:
+            return self._run(lambda: self._save(documents))
+        finally:  # a save that failed may have stored some
+            self._is_to_index.set()
+
+    def index(self) -> None:
+        if not self._is_to_index.is_set():
+            return
+        self._is_to_index.clear()
+        try:
+            self._run(lambda: list(self._by_filters(INDEX_SECONDS, limit=0)))
+        except StoreUnavailable:
+            self._is_to_index.set()
+            raise
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         rows = self._run(lambda: list(self._database(self._name).view("_all_docs", keys=list(ids))))
         return {row.key for row in rows if row.error or row.value.get("deleted")}
 
-    def find(
-        self, wanted: AuditFilter, limit: int, after: Position | None = None
-    ) -> list[AuditDocument]:
+    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
         values = (wanted.load_id, wanted.driver_id, wanted.type)
         filters = sum(1 << i for i, value in enumerate(values) if value is not None)
         prefix = [filters, *(value for value in values if value is not None)]
         start = wanted.start(after)
         if start and wanted.since and start < (wanted.since,):
-            return []  # CouchDB refuses a range that ends before it starts
-        return self._run(
-            lambda: [
+            return Found([])  # CouchDB refuses a range that ends before it starts
+
+        def read(**options) -> list[AuditDocument]:
+            rows = self._by_filters(
+                TIMEOUT_SECONDS / 2,  # there may be two of these
+                startkey=[*prefix, *(start or (AFTER_ALL_TEXTS,))],
+                endkey=[*prefix, wanted.since] if wanted.since else prefix,
+                descending=True,
+                # The position's own document, if it is there and matches, is one too many.
+                limit=limit + bool(start),
+                include_docs=True,
+                **options,
+            )
+            return [
                 _without_revision(row.doc)
-                for row in self._database(self._name).view(
-                    "audit/by_filters",
-                    startkey=[*prefix, *(start or (AFTER_ALL_TEXTS,))],
-                    endkey=[*prefix, wanted.since] if wanted.since else prefix,
-                    descending=True,
-                    # The position's own document, if it is there and matches, is one too many.
-                    limit=limit + bool(start),
-                    include_docs=True,
-                )
+                for row in rows
                 if start is None or row.key[-2:] != list(start)
             ][:limit]
-        )
+
+        def search() -> Found:
+            try:
+                return Found(read())
+            except TimeoutError:
+                return Found(read(update=False), is_complete=False)
+
+        return self._run(search)
 
     def bury(self, letter: DeadLetter) -> None:
         document = {
@@ -159,22 +194,52 @@ class CouchStore:
 
     def _run(self, operation: Callable[[], Result]) -> Result:
         """Do something with the databases; if one is missing, make it and do it again."""
-        with _errors_translated():
+        with self._asking():
             try:
                 return operation()
             except ResourceNotFound:
-                self._make_databases()
+                self._make_what_is_missing()
                 return operation()
 
-    def _make_databases(self) -> None:
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Whatever the client raises, and it raises all kinds when a server misbehaves, means that
+        the store is away."""
+        try:
+            yield
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # Of a proxy's error page the beginning is enough.
+            reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
+            raise StoreUnavailable(reason) from error
+
+    def _make_what_is_missing(self) -> None:
         for name in (self._name, self._dead_letters_name):
             with suppress(PreconditionFailed):  # it exists
-                self._connect().create(name)
-        audit = self._database(self._name)
-        design = audit.get(VIEWS) or {"_id": VIEWS}
-        if design.get("views") != DESIGN["views"]:
+                self._connect(TIMEOUT_SECONDS).create(name)
+        audit, design = self._database(self._name), f"_design/{DESIGN}"
+        if design not in audit:
+            made_at = datetime.now(UTC).isoformat()
             with suppress(ResourceConflict):  # another process was faster
-                audit.save(design | DESIGN)
+                audit.save(
+                    {"_id": design, "language": "javascript", "views": VIEWS, "madeAt": made_at}
+                )
+
+    def _remove_old_designs(self) -> None:
+        """Those of versions that run no more, with their indexes. After a rollback ours is the
+        old one, and the other in use: both must have been there for a while."""
+        audit, ours = self._database(self._name), f"_design/{DESIGN}"
+        designs = audit.view(
+            "_all_docs", startkey="_design/audit", endkey="_design/audit-g", include_docs=True
+        )
+        old = {row.id: row.doc for row in designs if _is_old(row.doc)}
+        if ours in old and len(old) > 1:
+            del old[ours]
+            with suppress(HTTPError):  # without the right to; or another process was faster
+                for design in old.values():
+                    audit.delete(design)
+                audit.cleanup()
 
     def _save(self, documents: Sequence[AuditDocument]) -> Saved:
         database = self._database(self._name)
@@ -195,15 +260,19 @@ class CouchStore:
         ]
         return Saved(new, refused)
 
-    def _connect(self) -> couchdb.Server:
+    def _connect(self, timeout: float) -> couchdb.Server:
         # One a thread: after a large error page the client's pool holds a connection twice.
-        if not hasattr(self._local, "server"):
-            self._local.server = couchdb.Server(self._url, session=Session(timeout=TIMEOUT_SECONDS))
-        return self._local.server
+        servers = self._local.__dict__.setdefault("servers", {})
+        if timeout not in servers:
+            servers[timeout] = couchdb.Server(self._url, session=Session(timeout=timeout))
+        return servers[timeout]
 
-    def _database(self, name: str) -> couchdb.Database:
+    def _database(self, name: str, timeout: float | None = None) -> couchdb.Database:
         # Not `server[name]`, which asks the server whether it is there first.
-        return couchdb.Database(self._connect().resource(name), name)
+        return couchdb.Database(self._connect(timeout or TIMEOUT_SECONDS).resource(name), name)
+
+    def _by_filters(self, timeout: float, **options) -> couchdb.client.ViewResults:
+        return self._database(self._name, timeout).view(f"{DESIGN}/by_filters", **options)
 
     def _different(
         self, database: couchdb.Database, documents: list[AuditDocument]
@@ -269,14 +338,8 @@ def _without_revision(document: dict) -> AuditDocument:
     return {name: value for name, value in document.items() if name != "_rev"}
 
 
-@contextmanager
-def _errors_translated() -> Iterator[None]:
-    """Whatever the client raises, and it raises all kinds when a server misbehaves, means that
-    the store is away."""
-    try:
-        yield
-    except StoreUnavailable:
-        raise
-    except Exception as error:
-        # Of a proxy's error page the beginning is enough.
-        raise StoreUnavailable(f"{type(error).__name__}: {error}"[:MAX_REASON]) from error
+def _is_old(design: dict) -> bool:
+    if not OUR_DESIGNS.fullmatch(design["_id"]):
+        return False
+    made_at = design.get("madeAt")  # earlier versions did not say
+    return not made_at or datetime.now(UTC) - datetime.fromisoformat(made_at) > DESIGNS_KEPT

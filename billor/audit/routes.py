@@ -5,7 +5,7 @@ from flask import Response, json
 from billor.api import Blueprint
 from billor.audit import service
 from billor.audit.schemas import AuditDocumentSchema, AuditQuery
-from billor.openapi import PAGE_HEADERS
+from billor.openapi import AUDIT_HEADERS, PAGE_HEADERS
 from billor.pagination import page_headers
 
 blueprint = Blueprint("audit", __name__, url_prefix="/audit", description="What happened to loads.")
@@ -13,9 +13,10 @@ blueprint = Blueprint("audit", __name__, url_prefix="/audit", description="What 
 
 @blueprint.route("")
 @blueprint.arguments(AuditQuery, location="query")
-@blueprint.response(200, AuditDocumentSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, AuditDocumentSchema(many=True), headers=PAGE_HEADERS | AUDIT_HEADERS)
 @blueprint.problems("audit_unavailable")
 def list_audit_documents(query):
     """List audit documents, newest first, as the worker wrote them."""
-    page = service.find_documents(**query)
-    return Response(json.dumps(page.items), headers=page_headers(page), mimetype="application/json")
+    page, is_complete = service.find_documents(**query)
+    headers = page_headers(page) | {"X-Audit-Index": "current" if is_complete else "stale"}
+    return Response(json.dumps(page.items), headers=headers, mimetype="application/json")

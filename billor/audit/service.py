@@ -14,14 +14,18 @@ def audit_store() -> AuditStore:
     return current_app.extensions["audit_store"]
 
 
-def find_documents(limit: int, cursor: Position | None = None, **filters: Any) -> Page:
-    """Audit documents, newest first; `filters` are the fields of an `AuditFilter`.
+def find_documents(limit: int, cursor: Position | None = None, **filters: Any) -> tuple[Page, bool]:
+    """Audit documents, newest first, and whether all that are stored were searched; if not, new
+    ones may be missing. `filters` are the fields of an `AuditFilter`.
 
     Raises `Unavailable` while the audit store is away.
     """
     wanted = AuditFilter(**filters)
     try:
-        documents = audit_store().find(wanted, limit + 1, cursor)
+        found = audit_store().find(wanted, limit + 1, cursor)
     except StoreUnavailable as error:
         raise Unavailable("audit_unavailable") from error
-    return page_of(documents, limit, lambda document: (document["timestamp"], document["_id"]))
+    page = page_of(
+        found.documents, limit, lambda document: (document["timestamp"], document["_id"])
+    )
+    return page, found.is_complete

@@ -13,6 +13,7 @@ from billor.audit.store import (
     AuditFilter,
     BuriedLetter,
     DeadLetter,
+    Found,
     Position,
     Refusal,
     Saved,
@@ -100,6 +101,9 @@ class SqliteStore:
                     refused.append(Refusal(document, ID_TAKEN))
         return Saved(new, refused)
 
+    def index(self) -> None:
+        """SQLite has done so while saving."""
+
     def missing(self, ids: Sequence[str]) -> set[str]:
         with self._open() as connection:
             found = connection.execute(
@@ -109,9 +113,7 @@ class SqliteStore:
         return set(ids) - {id_ for (id_,) in found}
 
     @in_thread
-    def find(
-        self, wanted: AuditFilter, limit: int, after: Position | None = None
-    ) -> list[AuditDocument]:
+    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
         where, values = _conditions(wanted, after)
         query = (
             f"SELECT document FROM audit WHERE {where} "  # noqa: S608 - of constants
@@ -119,7 +121,7 @@ class SqliteStore:
         )
         with self._open() as connection:
             rows = connection.execute(query, [*values, limit]).fetchall()
-        return [json.loads(document) for (document,) in rows]
+        return Found([json.loads(document) for (document,) in rows])
 
     def bury(self, letter: DeadLetter) -> None:
         row = (

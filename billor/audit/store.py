@@ -31,6 +31,13 @@ class Saved:
     refused: Sequence[Refusal]
 
 
+class Found(NamedTuple):
+    """Documents, and whether all that are stored were searched; if not, new ones may be missing."""
+
+    documents: list[AuditDocument]
+    is_complete: bool = True
+
+
 ID_TAKEN = "another document has this id"
 
 
@@ -94,12 +101,14 @@ class AuditStore(Protocol):
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
         """Store documents durably. Storing one again is harmless."""
 
+    def index(self) -> None:
+        """Have what was saved indexed, so that nobody who reads it must wait for that. May take a
+        minute."""
+
     def missing(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that no document has."""
 
-    def find(
-        self, wanted: AuditFilter, limit: int, after: Position | None = None
-    ) -> list[AuditDocument]:
+    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
         """At most `limit` documents, newest first, those that come `after` a position."""
 
     def bury(self, letter: DeadLetter) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from threading import Event, Thread
 
 from flask import Flask
 
 from billor import create_app
+from billor.audit.indexing import keep_indexed
 from billor.audit.store import AuditStore, StoreUnavailable, connect_store
 from billor.config import ConfigError, load_config
 from billor.events import dead_letters
@@ -79,6 +81,7 @@ class Worker:
             self._bus.subscribe(receive, self._fail)
             reconciler = Reconciler(self._store, self._bus, self._subscribed_at)
             threads |= self._start("reconciler", reconciler.run)
+            threads |= self._start("indexer", partial(keep_indexed, self._store))
         if "relay" in self._roles:
             threads |= self._start("relay", Relay(self._bus).run)
             threads |= self._start("housekeeper", keep_house)

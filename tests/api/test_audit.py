@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 import pytest
 
 from billor.audit.sqlite import SqliteStore
+from billor.audit.store import connect_store
+from billor.config import load_config
 from billor.pagination import encode_cursor
 from tests.support.answers import assert_problem, pages
 from tests.support.apps import client_with_token
@@ -44,6 +46,7 @@ def test_documents_are_shown_as_they_were_stored_newest_first(client, put):
     put(new, old, middle)
     answer = client.get("/audit")
     assert (answer.status_code, answer.json) == (200, [new, middle, old])
+    assert answer.headers["X-Audit-Index"] == "current"
     assert answer.content_type == "application/json"
 
 
@@ -205,6 +208,27 @@ def test_only_the_token_is_checked_in_postgresql(client, put, statements):
         assert len(client.get("/audit").json) == 1
     (statement,) = statements.sent
     assert "FROM users" in statement
+
+
+def test_what_is_not_indexed_in_time_is_left_out_and_the_answer_says_so(
+    client, app, couch, settings, monkeypatch
+):
+    monkeypatch.setattr("billor.audit.couchdb.TIMEOUT_SECONDS", 0.4)
+    store = connect_store(load_config(settings | {"COUCHDB_URL": couch.url}))
+    monkeypatch.setitem(app.extensions, "audit_store", store)
+
+    def look() -> tuple:
+        answer = client.get("/audit")
+        return answer.status_code, answer.headers["X-Audit-Index"], answer.json
+
+    old, new = document(second=1), document(second=2)
+    store.save([old])
+    assert look() == (200, "current", [old])
+    store.save([new])
+    couch.hold_index()
+    assert look() == (200, "stale", [old])
+    couch.mend()
+    assert look() == (200, "current", [new, old])
 
 
 def test_while_the_store_is_away_only_the_trail_is(client, app, monkeypatch, tmp_path):

@@ -16,7 +16,7 @@ from billor.events.event import Message, to_audit_document
 from billor.events.worker import main
 from tests.support.apps import dead_address
 from tests.support.bus import event_body, event_message
-from tests.support.couchdb_server import FakeCouchDB, Fault
+from tests.support.couchdb_server import Fault
 from tests.support.system import CONVERGE_SECONDS, System
 from tests.support.worker import OUR_SETTINGS, WAIT_SECONDS, wait_until
 
@@ -204,13 +204,6 @@ class DeadLetters:
 
 
 @pytest.fixture
-def couch() -> Iterator[FakeCouchDB]:
-    with FakeCouchDB() as couch:
-        yield couch
-    assert couch.surprises == []
-
-
-@pytest.fixture
 def over_couchdb(couch, tmp_path, monkeypatch, capsys) -> DeadLetters:
     return DeadLetters({"COUCHDB_URL": couch.url}, tmp_path, monkeypatch, capsys)
 
@@ -252,7 +245,7 @@ def test_dead_letters_are_listed_for_a_person_and_replayed_after_a_fix(dead_lett
         told = (0, f"Event {event_id} is in the audit trail now.\n", "")
         assert dead_letters.run("--replay", id_[:12]) == told
     assert "No dead letter" in dead_letters.why_not("--replay", fixed)
-    assert dead_letters.store.find(AuditFilter(), 9) == [to_audit_document(good.data)]
+    assert dead_letters.store.find(AuditFilter(), 9).documents == [to_audit_document(good.data)]
     assert [letter.id for letter in dead_letters.store.dead_letters()] == [bad]
 
 
@@ -268,7 +261,7 @@ def test_of_two_letters_that_are_meant_none_is_replayed(dead_letters):
         dead_letters.bury(letter)
     assert "2 ids start with" in dead_letters.why_not("--replay", start)
     assert len(dead_letters.store.dead_letters()) == 2
-    assert dead_letters.store.find(AuditFilter(), 9) == []
+    assert dead_letters.store.find(AuditFilter(), 9).documents == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["--replay", "0"]], ids=["list", "replay"])

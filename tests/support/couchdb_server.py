@@ -90,6 +90,9 @@ class Database:
         self.documents: dict[str, dict] = {}
         self.deleted: set[str] = set()
         self.attachments: dict[tuple[str, str], bytes] = {}
+        self.indexes: dict[str, dict[str, dict]] = {}
+        """The documents that are indexed, for each design's views. Designs with the same views
+        share one, as in CouchDB."""
 
     def put(self, document: dict) -> dict:
         """Store a document that is new, or names the revision it replaces."""
@@ -119,11 +122,19 @@ class Database:
             for name, document in sorted(self.documents.items())
         ]
 
-    def by_filters(self) -> list[dict]:
-        """The rows of the audit store's view, as CouchDB sorts them."""
+    def index(self, design: dict) -> None:
+        self.indexes[json.dumps(design["views"])] = dict(self.documents)
+
+    def clean_views_up(self) -> None:
+        """Forget the indexes that no design needs."""
+        needed = {json.dumps(document.get("views")) for document in self.documents.values()}
+        self.indexes = {views: kept for views, kept in self.indexes.items() if views in needed}
+
+    def by_filters(self, design: dict) -> list[dict]:
+        """The indexed rows of the audit store's view, as CouchDB sorts them."""
         rows = [
             {"id": name, "key": key, "value": None}
-            for name, document in self.documents.items()
+            for name, document in self.indexes.get(json.dumps(design["views"]), {}).items()
             if not name.startswith("_design/")
             for key in emitted(document)
         ]
@@ -216,6 +227,8 @@ class FakeCouchDB:
         """The ids of the documents of each `_bulk_docs` that came."""
         self.view_sizes: list[int] = []
         """How many rows each request for a view was answered with."""
+        self.requests: list[str] = []
+        """The method and address of each that was answered as it should be."""
         self._lock = Lock()
         self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
@@ -229,6 +242,7 @@ class FakeCouchDB:
         self._disk_is_full = False
         self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
         self._held_share: float | None = None
+        self._index_is_held = False
         self._hanging, self._released = Event(), Event()
 
     def __enter__(self) -> "FakeCouchDB":
@@ -292,6 +306,12 @@ class FakeCouchDB:
         with self._lock:
             self._held_share = stored
 
+    def hold_index(self) -> None:
+        """Have indexing take until `mend`: what was not indexed before is not, and whoever wants it
+        to be has to wait."""
+        with self._lock:
+            self._index_is_held = True
+
     def wait_until_hanging(self) -> None:
         assert self._hanging.wait(timeout=20), "no request came to hang"
 
@@ -302,6 +322,7 @@ class FakeCouchDB:
             self._disk_is_full = False
             self._refused.clear()
             self._held_share = None
+            self._index_is_held = False
             self._released.set()
             self._hanging, self._released = Event(), Event()
 
@@ -324,7 +345,10 @@ class FakeCouchDB:
         released.wait(LONGEST_HANG_SECONDS)
 
     def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Answer:
+        self.requests.append(f"{method} {target}")
         self._let_others_go_first(method, target)
+        if self._index_is_held and "/_view/" in target and "update=false" not in target:
+            self.hang()
         try:
             with self._lock:
                 self._check_authorization(authorization)
@@ -371,16 +395,24 @@ class FakeCouchDB:
                 return self._bulk_answer(database, content["docs"])
             case ["GET" | "POST", "_all_docs"]:
                 return database.rows(database.all_docs(), str, **options, **content)
-            case ["GET", "_design", design, "_view", view]:
-                _check_view(self._document(database, f"_design/{design}"), view)
-                answer = database.rows(database.by_filters(), collated, **options)
+            case ["GET", "_design", name, "_view", view]:
+                design = self._document(database, f"_design/{name}")
+                _check_view(design, view)
+                if options.pop("update", True):
+                    database.index(design)
+                rows = database.by_filters(design) if options["limit"] else []
+                answer = database.rows(rows, collated, **options)
                 self.view_sizes.append(len(json.loads(answer.body)["rows"]))
                 return answer
+            case ["POST", "_view_cleanup"]:
+                database.clean_views_up()
+                return Answer.of(202, {"ok": True})
             case ["GET", name, attachment] if (name, attachment) in database.attachments:
                 return Answer(
                     200, database.attachments[name, attachment], "application/octet-stream"
                 )
-            case ["DELETE", name]:
+            case ["DELETE", *names]:
+                name = "/".join(names)
                 self._document(database, name)
                 return Answer.of(200, database.delete(name, options["rev"]))
             case ["GET" | "HEAD", *names]:
@@ -392,7 +424,7 @@ class FakeCouchDB:
 
     def _database_itself(self, method: str, name: str) -> Answer:
         if method == "PUT":
-            if not re.fullmatch(r"[a-z][a-z0-9_$()+/-]*", name):
+            if not re.fullmatch(r"[a-z][a-z0-9_$()+/-]*|_users", name):
                 reason = f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and …"
                 raise Refusal(400, "illegal_database_name", reason)
             if name in self.databases:
