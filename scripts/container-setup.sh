@@ -8,5 +8,12 @@ if [ -z "${JWT_SECRET_KEY:-}" ] && [ ! -s "$JWT_SECRET_KEY_FILE" ]; then
   python -c 'import secrets; print(secrets.token_urlsafe(48))' >"$JWT_SECRET_KEY_FILE.new"
   mv "$JWT_SECRET_KEY_FILE.new" "$JWT_SECRET_KEY_FILE"
 fi
+# CouchDB's own database of users: without it, it logs an error every few seconds.
+python -c '
+import os, couchdb
+server = couchdb.Server(os.environ["COUCHDB_URL"])
+if "_users" not in server:
+    server.create("_users")
+'
 flask db upgrade
 flask seed

@@ -379,3 +379,23 @@ def test_every_command_and_option_has_its_help(app):
         assert command.help
         for parameter in command.params:
             assert isinstance(parameter, click.Argument) or parameter.help, parameter
+
+
+def test_the_setup_of_the_containers_may_run_again_and_again(
+    app, couch, process_environment, tmp_path
+):
+    environment = process_environment | {
+        "COUCHDB_URL": couch.url,
+        "FLASK_APP": str(PROJECT / "wsgi.py"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    (tmp_path / "migrations").symlink_to(PROJECT / "migrations")
+    script = PROJECT / "scripts" / "container-setup.sh"
+    for created in ("1 users, 3 drivers, 4 loads", "0 users, 0 drivers, 0 loads"):
+        done = subprocess.run(
+            ["sh", script], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert f"{created} created." in done.stdout
+        assert list(couch.databases) == ["_users"]
+    assert [request for request in couch.requests if request.startswith("PUT")] == ["PUT /_users"]
