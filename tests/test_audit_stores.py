@@ -800,6 +800,75 @@ def test_designs_that_no_version_can_be_using_are_removed_with_their_indexes(
     assert len(database.indexes) == 1
 
 
+def test_an_old_design_that_cannot_be_removed_stops_nobody(couch, couch_place, couch_store):
+    put_design(couch_place, "audit", by_load="function (doc) {}")
+    let_pass(couch_place, timedelta(days=8))
+    store = couch_place.open(couch.member_url)
+    store.prepare()
+    store.save([make_document()])
+    assert set(designs(couch_place)) == {"audit", DESIGN}
+
+
+# Who may do what in CouchDB
+
+
+@every_operation_on_couchdb
+def test_a_member_needs_no_more_rights_once_everything_is_there(
+    couch, couch_place, couch_store, operation
+):
+    operation(couch_place.open(couch.member_url))
+
+
+@pytest.mark.parametrize("missing", ["database", "dead letters", "design"])
+def test_a_missing_right_is_named_with_what_to_do(couch, couch_place, couch_store, missing):
+    database = couch_place.couchdb.name
+    match missing:
+        case "database":
+            couch_place.destroy()
+            named = f"the database {database}"
+        case "dead letters":
+            del client.Server(couch.url)[f"{database}-dead-letters"]
+            named = f"the database {database}-dead-letters"
+        case "design":
+            del couch_place.couchdb[f"_design/{DESIGN}"]
+            named = f"_design/{DESIGN} in {database}"
+    store = couch_place.open(couch.member_url)
+    for _ in range(7):  # nor does it lock the account
+        with pytest.raises(StoreUnavailable) as error:
+            store.prepare()
+        assert str(error.value) == (
+            f"COUCHDB_URL's user may not create {named}: run the worker once as a server admin"
+        )
+    couch_place.open().prepare()  # which it says
+    store.prepare()
+    assert outcome(store.save([make_document()])) == ([make_document()], [])
+
+
+def test_a_wrong_password_is_tried_once_a_minute_and_locks_no_account(
+    couch, couch_place, couch_store, monkeypatch
+):
+    clock = [1000.0]
+    monkeypatch.setattr("billor.audit.couchdb.monotonic", lambda: clock[0])
+    store = couch_place.open(couch.url_with("wrong-password"))
+    for minute in range(1, 4):
+        for operation in COUCHDB_OPERATIONS.values():
+            with pytest.raises(StoreUnavailable, match="Name or password is incorrect"):
+                operation(store)
+            assert couch.wrong_passwords == minute
+        clock[0] += 59
+        with pytest.raises(StoreUnavailable):
+            store.ping()
+        assert couch.wrong_passwords == minute
+        clock[0] += 1
+    couch_store.ping()
+    store.close()
+    for _ in range(2):  # as other processes with the same mistake would
+        with pytest.raises(StoreUnavailable):
+            couch_place.open(couch.url_with("wrong-password")).ping()
+    with pytest.raises(StoreUnavailable, match="temporarily locked"):
+        couch_store.ping()
+
+
 @every_operation_on_couchdb
 def test_a_wrong_password_means_the_store_is_away(couch, couch_place, couch_store, operation):
     with pytest.raises(StoreUnavailable) as error:

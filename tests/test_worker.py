@@ -145,6 +145,17 @@ def test_what_is_recorded_is_soon_indexed_though_nobody_reads_it(app, client, co
         wait_until(lambda: indexed() == events + 1)
 
 
+def test_a_right_that_the_worker_lacks_is_told_once_and_waited_for(couch, start, settings):
+    with start(COUCHDB_URL=couch.member_url) as worker:
+        wait_until(lambda: "may not create" in worker.output)
+        asked = len(couch.requests)
+        wait_until(lambda: len(couch.requests) > asked + 3)
+        connect_store(load_config(settings | {"COUCHDB_URL": couch.url})).prepare()
+        wait_until(lambda: "Worker started" in worker.output)
+    (line,) = (line for line in worker.output.splitlines() if "may not create" in line)
+    assert "COUCHDB_URL's user may not create the database billor-audit: run the worker" in line
+
+
 class BrokenBus(InProcessBus):
     """Cannot be reached at first, and then its stream breaks."""
 

@@ -12,16 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from threading import Event, local
+from time import monotonic
 from typing import TypeVar
 
 import couchdb
 from couchdb.http import (
+    Forbidden,
     HTTPError,
     PreconditionFailed,
     ResourceConflict,
     ResourceNotFound,
     ServerError,
     Session,
+    Unauthorized,
 )
 
 from billor.audit.store import (
@@ -44,6 +47,9 @@ PING_SECONDS = 1
 """How long an answer may take to count as one for whoever only asks whether we are well."""
 INDEX_SECONDS = 60
 """How long one request may wait for the index. CouchDB goes on indexing after that."""
+UNAUTHORIZED_SECONDS = 60
+"""How long CouchDB is left alone after it refused our password: five wrong ones within five minutes
+lock an account (https://docs.couchdb.org/en/stable/config/auth.html)."""
 NEVER_STORED = {400: "bad_request", 413: "too_large"}
 """Answers to a request that will be the same each time, by status."""
 REFUSALS = {"forbidden", "unauthorized", *NEVER_STORED.values()}
@@ -78,6 +84,8 @@ class CouchStore:
         self._url = url
         self._name = database
         self._local = local()
+        self._refused_until = 0.0
+        self._refusal = ""
         self._is_to_index = Event()
         self._is_to_index.set()
 
@@ -184,6 +192,7 @@ class CouchStore:
 
     def close(self) -> None:
         self._local = local()
+        self._refused_until = 0.0
 
     @property
     def _dead_letters_name(self) -> str:
@@ -204,7 +213,9 @@ class CouchStore:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Whatever the client raises, and it raises all kinds when a server misbehaves, means that
-        the store is away."""
+        the store is away. A server that refused our password is not asked again for a while."""
+        if monotonic() < self._refused_until:
+            raise StoreUnavailable(self._refusal)
         try:
             yield
         except StoreUnavailable:
@@ -212,16 +223,24 @@ class CouchStore:
         except Exception as error:
             # Of a proxy's error page the beginning is enough.
             reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
+            if isinstance(error, Unauthorized):
+                self._refusal = reason = f"{reason}; asking again in {UNAUTHORIZED_SECONDS} s"
+                self._refused_until = monotonic() + UNAUTHORIZED_SECONDS
             raise StoreUnavailable(reason) from error
 
     def _make_what_is_missing(self) -> None:
+        """Look before: where all is there, our user needs no right to make anything."""
         for name in (self._name, self._dead_letters_name):
-            with suppress(PreconditionFailed):  # it exists
-                self._connect(TIMEOUT_SECONDS).create(name)
+            try:
+                self._database(name).info()
+            except ResourceNotFound:
+                # Another process may be faster.
+                with _right_to_make(f"the database {name}"), suppress(PreconditionFailed):
+                    self._connect(TIMEOUT_SECONDS).create(name)
         audit, design = self._database(self._name), f"_design/{DESIGN}"
         if design not in audit:
             made_at = datetime.now(UTC).isoformat()
-            with suppress(ResourceConflict):  # another process was faster
+            with _right_to_make(f"{design} in {self._name}"), suppress(ResourceConflict):
                 audit.save(
                     {"_id": design, "language": "javascript", "views": VIEWS, "madeAt": made_at}
                 )
@@ -343,3 +362,14 @@ def _is_old(design: dict) -> bool:
         return False
     made_at = design.get("madeAt")  # earlier versions did not say
     return not made_at or datetime.now(UTC) - datetime.fromisoformat(made_at) > DESIGNS_KEPT
+
+
+@contextmanager
+def _right_to_make(what: str) -> Iterator[None]:
+    """Name what our user may not make, and what to do."""
+    try:
+        yield
+    except (Unauthorized, Forbidden) as error:
+        raise StoreUnavailable(
+            f"COUCHDB_URL's user may not create {what}: run the worker once as a server admin"
+        ) from error

@@ -9,6 +9,7 @@ from threading import Event, Thread
 import pytest
 from google.cloud import pubsub_v1
 
+from billor.audit import couchdb as couchdb_store
 from billor.events import reconciliation
 from billor.events.bus import connect_bus
 from billor.events.worker import Worker
@@ -165,7 +166,9 @@ def test_whatever_couchdb_does_loses_and_doubles_nothing(system, monkeypatch):
             proxy.cut()
 
         faults = {
-            fault.name: (partial(system.couch.fail, fault), system.couch.mend) for fault in Fault
+            fault.name: (partial(system.couch.fail, fault), system.couch.mend)
+            for fault in Fault
+            if fault is not Fault.UNAUTHORIZED  # after which it is left alone for a minute
         }
         faults["disk full"] = (system.couch.fill_disk, system.couch.mend)
         faults["connections refused"] = (refuse_connections, proxy.accept)
@@ -180,6 +183,19 @@ def test_whatever_couchdb_does_loses_and_doubles_nothing(system, monkeypatch):
                 wait_until_told(worker, "The audit store is away", number, name)
                 end()
                 wait_until_told(worker, "The audit store is back", number, name)
+        assert_unnoticed(system, dispatcher)
+
+
+def test_a_password_that_couchdb_refuses_for_a_while_loses_and_doubles_nothing(system, monkeypatch):
+    monkeypatch.setattr(couchdb_store, "UNAUTHORIZED_SECONDS", 1)
+    api = system.start_api()
+    with supervised_here(system):
+        with Dispatcher(api.client) as dispatcher:
+            wait_until(system.recorded)
+            system.couch.fail(Fault.UNAUTHORIZED)
+            wait_until(lambda: published(system) > len(system.recorded()) + 20)
+            system.couch.mend()
+            dispatcher.wait_for_rounds(5)
         assert_unnoticed(system, dispatcher)
 
 

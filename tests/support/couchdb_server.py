@@ -1,7 +1,8 @@
 """A CouchDB 3 in memory, as far as the audit store uses one, which fails on demand.
 
 It cannot run JavaScript: of views it knows one, the audit store's, and refuses to answer if the
-map function is not the one whose Python twin is here. Whatever it does not know it answers with
+map function is not the one whose Python twin is here. Who is allowed what, and in which words it
+is refused, is CouchDB 3.5's. Whatever it does not know it answers with
 500 and notes in `surprises`, which must be empty at the end of a test.
 """
 
@@ -34,6 +35,7 @@ KNOWN_MAP = """function (doc) {
 LONGEST_HANG_SECONDS = 5
 """A hanging request is answered after all then, so that a client without a timeout fails its
 test instead of stopping the suite."""
+WRONG_PASSWORDS_TO_LOCK = 5
 
 
 class Fault(Enum):
@@ -74,6 +76,7 @@ class Refusal(Exception):
 
 CONFLICT = ("conflict", "Document update conflict.")
 DISK_FULL = Refusal(500, "unknown_error", "enospc")
+LOCKED = "Account is temporarily locked due to multiple authentication failures"
 FAULTY_ANSWERS = {
     Fault.UNAUTHORIZED: Refusal(401, "unauthorized", "Name or password is incorrect.").answer,
     Fault.SERVER_ERROR: Refusal(500, "unknown_error", "badarg").answer,
@@ -215,9 +218,11 @@ def _collated_text(text: str) -> tuple:
 
 
 class FakeCouchDB:
-    """Started by `with`; `url` carries the only user's name and password."""
+    """Started by `with`; `url` carries the server admin's name and password, `member_url` those of
+    somebody who is a member of every database, and no more."""
 
     user = "billor"
+    member = "billor-member"
     password = "pass:word/ü@"  # every character that has to be escaped in a URL
 
     def __init__(self):
@@ -229,6 +234,8 @@ class FakeCouchDB:
         """How many rows each request for a view was answered with."""
         self.requests: list[str] = []
         """The method and address of each that was answered as it should be."""
+        self.wrong_passwords = 0
+        """How many came; five lock all accounts."""
         self._lock = Lock()
         self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
@@ -260,8 +267,12 @@ class FakeCouchDB:
     def url(self) -> str:
         return self.url_with(self.password)
 
-    def url_with(self, password: str) -> str:
-        return f"http://{self.user}:{quote(password, safe='')}@127.0.0.1:{self._server.server_port}"
+    @property
+    def member_url(self) -> str:
+        return self.url_with(self.password, self.member)
+
+    def url_with(self, password: str, user: str = user) -> str:
+        return f"http://{user}:{quote(password, safe='')}@127.0.0.1:{self._server.server_port}"
 
     def fail(self, fault: Fault, *, after: int = 0, times: float = float("inf")) -> None:
         """Do so for `times` requests, when `after` others were answered as they should be."""
@@ -316,13 +327,14 @@ class FakeCouchDB:
         assert self._hanging.wait(timeout=20), "no request came to hang"
 
     def mend(self) -> None:
-        """End all faults, and go on with the requests that hang."""
+        """End all faults, go on with the requests that hang, and lock nobody out."""
         with self._lock:
             self._fault_times = 0
             self._disk_is_full = False
             self._refused.clear()
             self._held_share = None
             self._index_is_held = False
+            self.wrong_passwords = 0
             self._released.set()
             self._hanging, self._released = Event(), Event()
 
@@ -351,7 +363,7 @@ class FakeCouchDB:
             self.hang()
         try:
             with self._lock:
-                self._check_authorization(authorization)
+                self._check_right(self._user(authorization), method, target)
                 return self._carry_out(method, target, body)
         except Refusal as refusal:
             return refusal.answer
@@ -369,12 +381,28 @@ class FakeCouchDB:
             self._meanwhile = None
         action()
 
-    def _check_authorization(self, authorization: str | None) -> None:
+    def _user(self, authorization: str | None) -> str:
         if authorization is None:
             raise Refusal(401, "unauthorized", "You are not authorized to access this db.")
-        token = b64encode(f"{self.user}:{self.password}".encode()).decode()
-        if authorization != f"Basic {token}":
-            raise Refusal(401, "unauthorized", "Name or password is incorrect.")
+        if self.wrong_passwords >= WRONG_PASSWORDS_TO_LOCK:
+            raise Refusal(403, "forbidden", LOCKED)
+        for user in (self.user, self.member):
+            token = b64encode(f"{user}:{self.password}".encode()).decode()
+            if authorization == f"Basic {token}":
+                return user
+        self.wrong_passwords += 1
+        raise Refusal(401, "unauthorized", "Name or password is incorrect.")
+
+    def _check_right(self, user: str, method: str, target: str) -> None:
+        if user == self.user:
+            return
+        match [method, *urlsplit(target).path[1:].split("/")]:
+            case ["PUT" | "DELETE", _]:
+                raise Refusal(401, "unauthorized", "You are not a server admin.")
+            case ["PUT" | "DELETE", _, "_design", _]:
+                raise Refusal(403, "forbidden", "You are not a db or server admin.")
+            case [_, _, "_view_cleanup"]:
+                raise Refusal(401, "unauthorized", "You are not a server or db admin.")
 
     def _carry_out(self, method: str, target: str, body: bytes) -> Answer:
         url = urlsplit(target)
