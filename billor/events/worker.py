@@ -31,7 +31,7 @@ from billor.housekeeping import keep_house
 logger = logging.getLogger(__name__)
 
 ROLES = ("relay", "consumer")
-ABANDONED = ("reconciler", "housekeeper")
+ABANDONED = ("reconciler", "indexer", "housekeeper")
 """Threads that may be left at any moment, whatever they are at."""
 HEARTBEAT_FILE = "worker.alive"
 """In BILLOR_HOME; touched every `BEAT_SECONDS`."""
