@@ -4,13 +4,19 @@ A connection costs a greenlet and no thread, so that idle and slow clients keep 
 """
 
 import logging
+import select
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import gevent
 import psycopg2
+from gevent import monkey
+from gevent.pool import Pool
+from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
 from gunicorn.http.errors import (
     ExpectationFailed,
@@ -34,6 +40,7 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 1
 # How long idle connections are kept at a stop, for requests that are on their way.
 FAREWELL_SECONDS = 1
+POLL_SECONDS = 0.5
 DRAIN_BYTES = 64 * 1024
 STATUSES: dict[type[ParseException], int] = {
     LimitRequestLine: 414,
@@ -48,11 +55,48 @@ class BillorWorker(GeventWorker):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self._clients: dict[gevent.Greenlet, socket.socket] = {}
         self._idle: set[gevent.Greenlet] = set()
 
     def init_process(self) -> None:
         extensions.set_wait_callback(_wait_for_postgresql)
         super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to stop, then for as long as requests are in hand.
+
+        In place of gunicorn's own, which resets the connections that wait to be accepted at a stop.
+        """
+        pool = Pool(self.worker_connections)
+        servers = [
+            StreamServer(listener, partial(self.handle, listener), spawn=pool)
+            for listener in self.sockets
+        ]
+        for server in servers:
+            server.max_accept = 1  # the other processes take the next
+            server.start()
+        while self.alive:
+            self.notify()
+            gevent.sleep(POLL_SECONDS)
+        for server in servers:
+            server.stop_accepting()
+            while (waiting := server.do_read()) is not None:
+                server.do_handle(*waiting)
+            server.close()
+        loop = gevent.get_hub().loop
+        gevent.spawn_later(FAREWELL_SECONDS, loop.run_callback, self._end_idle_connections)
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while time.monotonic() < deadline and not pool.join(POLL_SECONDS):
+            self.notify()
+        pool.kill(timeout=POLL_SECONDS)
+
+    def handle(self, listener, client, addr) -> None:
+        greenlet = gevent.getcurrent()
+        self._clients[greenlet] = client
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            del self._clients[greenlet]
 
     @contextmanager
     def timeout_ctx(self) -> Iterator[None]:
@@ -88,13 +132,19 @@ class BillorWorker(GeventWorker):
             client.sendall(_problem_response(status))
             _linger(client)
 
-    def handle_exit(self, sig, frame) -> None:
-        super().handle_exit(sig, frame)
-        gevent.spawn_later(FAREWELL_SECONDS, self._end_idle_connections)
-
     def _end_idle_connections(self) -> None:
+        """End them at this very moment, called by the loop: a greenlet that were to be killed later
+        might have begun with a request by then."""
         for greenlet in list(self._idle):
-            greenlet.kill(NoMoreData, block=False)
+            if not _has_data(self._clients[greenlet]):
+                greenlet.throw(NoMoreData)
+
+
+def _has_data(client: socket.socket) -> bool:
+    """Whether something has arrived that nobody has read yet."""
+    poll = monkey.get_original("select", "poll")()
+    poll.register(client.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _wait_for_postgresql(connection: extensions.connection) -> None:
