@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 
 from billor.audit.store import (
@@ -32,11 +33,15 @@ CREATE TABLE IF NOT EXISTS audit (
     timestamp TEXT NOT NULL,
     document TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS audit_by_time ON audit (timestamp, id);
-CREATE INDEX IF NOT EXISTS audit_by_load ON audit (load_id, timestamp, id);
-CREATE INDEX IF NOT EXISTS audit_by_driver ON audit (driver_id, timestamp, id);
-CREATE INDEX IF NOT EXISTS audit_by_type ON audit (type, timestamp, id);
 """
+FILTERS = {"load": "load_id", "driver": "driver_id", "type": "type"}
+INDEXES = "".join(
+    f"CREATE INDEX IF NOT EXISTS audit_by_{'_'.join(chosen) or 'time'} ON audit"
+    f" ({', '.join((*map(FILTERS.get, chosen), 'timestamp', 'id'))});\n"
+    for count in range(len(FILTERS) + 1)
+    for chosen in combinations(FILTERS, count)
+)
+"""One for each combination of filters."""
 DEAD_LETTERS = """
 CREATE TABLE IF NOT EXISTS dead_letters (
     id TEXT PRIMARY KEY,
@@ -46,10 +51,11 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     data BLOB NOT NULL
 );
 """
-VERSION = 2
+VERSION = 3
 UPGRADES = {
-    0: SCHEMA + DEAD_LETTERS,
+    0: SCHEMA + INDEXES + DEAD_LETTERS,
     1: f"""
+{INDEXES}
 ALTER TABLE dead_letters RENAME TO numbered_dead_letters;
 {DEAD_LETTERS}
 INSERT INTO dead_letters
@@ -57,6 +63,7 @@ INSERT INTO dead_letters
     FROM numbered_dead_letters;
 DROP TABLE numbered_dead_letters;
 """,  # noqa: S608 - put together from constants
+    2: INDEXES,
 }
 """What makes a file of each older version one of ours."""
 
@@ -114,9 +121,10 @@ class SqliteStore:
 
     @in_thread
     def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
-        where, values = _conditions(wanted, after)
+        index, where, values = _conditions(wanted, after)
         query = (
-            f"SELECT document FROM audit WHERE {where} "  # noqa: S608 - of constants
+            # SQLite would have to guess which index is the one.
+            f"SELECT document FROM audit INDEXED BY {index} WHERE {where} "  # noqa: S608 - of constants
             "ORDER BY timestamp DESC, id DESC LIMIT ?"
         )
         with self._open() as connection:
@@ -186,14 +194,12 @@ class SqliteStore:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, list]:
-    """What a document must fulfil to be found, and the values in it."""
-    # The one with the fewest documents first.
-    filters = {"load_id": wanted.load_id, "driver_id": wanted.driver_id, "type": wanted.type}
-    given = {column: value for column, value in filters.items() if value is not None}
-    # The first one's index is to be read. The plus sign keeps SQLite from another's, such as
-    # that of a type that half of all documents have.
-    conditions = [f"{'+' if i else ''}{column} = ?" for i, column in enumerate(given)]
+def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, str, list]:
+    """The index to read, what a document must fulfil to be found, and the values in it."""
+    filters = {"load": wanted.load_id, "driver": wanted.driver_id, "type": wanted.type}
+    given = {name: value for name, value in filters.items() if value is not None}
+    index = f"audit_by_{'_'.join(given) or 'time'}"
+    conditions = [f"{FILTERS[name]} = ?" for name in given]
     values = list(given.values())
     if wanted.since:
         conditions.append("timestamp >= ?")
@@ -202,7 +208,7 @@ def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, list]
     if start := wanted.start(after):
         conditions.append("(timestamp, id) < (?, ?)")
         values += start
-    return " AND ".join(conditions) or "TRUE", values
+    return index, " AND ".join(conditions) or "TRUE", values
 
 
 def _version(connection: sqlite3.Connection) -> int:
