@@ -1,12 +1,16 @@
 """The tables. The one-active-load rule is the two partial unique indexes on assignments."""
 
 import uuid
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import reduce
+from itertools import combinations
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     ForeignKey,
     Identity,
     Index,
@@ -15,7 +19,9 @@ from sqlalchemy import (
     String,
     Text,
     Uuid,
+    cast,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
@@ -60,6 +66,27 @@ def _status_check(statuses: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"status IN ({allowed})", name="status")
 
 
+def joined(parts: Iterable[ColumnElement[str]]) -> ColumnElement[str]:
+    """The parts as one text. Where it is an index's first column, PostgreSQL knows how often they
+    meet, and has no other index to use; for several conditions it guesses, and may choose an index
+    in which it reads past all rows that do not match."""
+    return reduce(lambda text, part: text.op("||")(literal_column("chr(31)")).op("||")(part), parts)
+
+
+def _one_for_each_combination(
+    name: str,
+    filters: dict[str, ColumnElement[str]],
+    status: Mapped[str],
+    order: Sequence[Mapped],
+) -> list[Index]:
+    """Indexes for the `status` together with one, two … or all of the `filters`, in an `order`."""
+    return [
+        Index(name.format("_".join(chosen)), joined([*map(filters.get, chosen), status]), *order)
+        for count in range(1, len(filters) + 1)
+        for chosen in combinations(filters, count)
+    ]
+
+
 class User(db.Model):
     __tablename__ = "users"
 
@@ -101,12 +128,19 @@ class Load(db.Model):
 
     __table_args__ = (
         _status_check(LoadStatus),
-        # Whatever they are filtered by, loads are listed in the order they were created in.
-        Index("ix_loads_created", created_at, id),
+        # Whatever they are filtered by, loads are listed in the order they were created in: each
+        # combination of filters is a range of one of these for each status.
         Index("ix_loads_status_created", status, created_at, id),
-        Index("ix_loads_origin_created", func.lower(origin), created_at, id),
-        Index("ix_loads_destination_created", func.lower(destination), created_at, id),
-        Index("ix_loads_cargo_type_created", func.lower(cargo_type), created_at, id),
+        *_one_for_each_combination(
+            "ix_loads_{}_status_created",
+            {
+                "origin": func.lower(origin),
+                "destination": func.lower(destination),
+                "cargo_type": func.lower(cargo_type),
+            },
+            status,
+            (created_at, id),
+        ),
     )
     # An update returns the times it set, with the same statement.
     __mapper_args__ = {"eager_defaults": True}
@@ -140,9 +174,13 @@ class Assignment(db.Model):
             unique=True,
             postgresql_where=text("status = 'ASSIGNED'"),
         ),
-        Index("ix_assignments_driver_id_id", driver_id, id),
-        Index("ix_assignments_load_id_id", load_id, id),
         Index("ix_assignments_status_id", status, id),
+        *_one_for_each_combination(
+            "ix_assignments_{}_status_id",
+            {"driver_id": cast(driver_id, Text), "load_id": cast(load_id, Text)},
+            status,
+            (id,),
+        ),
     )
     __mapper_args__ = {"eager_defaults": True}
 

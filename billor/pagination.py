@@ -1,6 +1,6 @@
 """Keyset paging: the next page is behind a cursor in a `Link` header (RFC 8288)."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,11 +10,12 @@ from uuid import UUID
 from flask import current_app, request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import ValidationError, fields
-from sqlalchemy import Select, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 from werkzeug.datastructures import MultiDict
 
 from billor.extensions import db
+from billor.models import joined
 from billor.schemas import DEFAULT_LIMIT, MAX_LIMIT, Id, QueryInteger, WireSchema, wire_time
 
 Position = tuple[Any, ...]
@@ -107,6 +108,25 @@ def _first_rows(
 def one_for_each(query: Select, column: InstrumentedAttribute, values: Collection) -> list[Select]:
     """The query, or where one of several values is wanted, one query for each."""
     return [query.where(column == value) for value in dict.fromkeys(values)] or [query]
+
+
+def one_for_each_status(
+    query: Select,
+    statuses: Collection[str],
+    column: InstrumentedAttribute,
+    filters: Mapping[InstrumentedAttribute, Any],
+    as_text: Callable[[Any], ColumnElement[str]],
+) -> list[Select]:
+    """One query for each status in the `column`, in which other columns have the values of the
+    `filters`, where these are not None, compared as texts. Each is a range of the index of just
+    these columns."""
+    given = [name for name, value in filters.items() if value is not None]
+    columns = [as_text(name) for name in given]
+    values = [as_text(filters[name]) for name in given]
+    return [
+        query.where(joined([*columns, column]) == joined([*values, status]))
+        for status in dict.fromkeys(statuses)
+    ]
 
 
 def page_of(rows: Sequence[Any], limit: int, position: Callable[[Any], Position]) -> Page:

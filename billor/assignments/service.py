@@ -9,7 +9,7 @@ the other, and each begins after the one before has ended.
 
 from collections.abc import Callable, Collection
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import contains_eager
 
 from billor.database import FOR_CHANGE, get_or_not_found, transaction
@@ -26,7 +26,7 @@ from billor.models import (
     Load,
     LoadStatus,
 )
-from billor.pagination import Page, Position, one_for_each, paginate
+from billor.pagination import Page, Position, one_for_each_status, paginate
 
 # What closing an assignment does to its load, and the event that tells of it.
 CLOSING = {
@@ -105,12 +105,13 @@ def list_assignments(
     status: Collection[str] = (),
 ) -> Page:
     """Assignments, newest first."""
-    query = select(Assignment)
-    if driver_id is not None:
-        query = query.where(Assignment.driver_id == driver_id)
-    if load_id is not None:
-        query = query.where(Assignment.load_id == load_id)
-    queries = one_for_each(query, Assignment.status, status)
+    queries = one_for_each_status(
+        select(Assignment),
+        status or AssignmentStatus,
+        Assignment.status,
+        {Assignment.driver_id: driver_id, Assignment.load_id: load_id},
+        lambda id_: cast(id_, Text),
+    )
     return paginate(queries, [Assignment.id], cursor, limit)
 
 

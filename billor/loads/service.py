@@ -11,7 +11,7 @@ from billor.events import outbox
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import Load, LoadEvent, LoadStatus
-from billor.pagination import Page, Position, one_for_each, paginate
+from billor.pagination import Page, Position, one_for_each_status, paginate
 
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 
@@ -89,14 +89,8 @@ def list_loads(
         query = query.where(Load.created_at >= created_from)
     if created_to is not None:
         query = query.where(Load.created_at < created_to)
-    for column, value in (
-        (Load.origin, origin),
-        (Load.destination, destination),
-        (Load.cargo_type, cargo_type),
-    ):
-        if value is not None:
-            query = query.where(func.lower(column) == func.lower(value))
-    queries = one_for_each(query, Load.status, status)
+    filters = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
+    queries = one_for_each_status(query, status or LoadStatus, Load.status, filters, func.lower)
     return paginate(queries, [Load.created_at, Load.id], cursor, limit)
 
 

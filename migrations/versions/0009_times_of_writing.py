@@ -5,7 +5,7 @@ that wait for the same row's lock. Rows keep the times they have.
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

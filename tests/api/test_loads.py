@@ -1,5 +1,7 @@
 """Loads over HTTP: their life and their timeline."""
 
+from random import Random
+
 import pytest
 
 from tests.support.answers import assert_problem
@@ -26,6 +28,15 @@ def test_a_load_is_created_shown_and_listed(client):
     }
     assert client.get(f"/loads/{load['id']}").json == load
     assert client.get("/loads").json == [load]
+
+
+def test_what_is_as_long_as_can_be_fits_into_the_index_of_all_filters(client):
+    letters = Random(1)  # noqa: S311 - not compressible is all it has to be
+    of_four_bytes = [chr(letters.randrange(0x20000, 0x2A000)) for _ in range(200)]
+    longest = "".join(of_four_bytes)
+    load = client.make_load(origin=longest, destination=longest[::-1], cargoType=longest[:100])
+    query = {name: load[name] for name in ("origin", "destination", "cargoType")}
+    assert client.get("/loads", query_string=query).json == [load]
 
 
 def timeline(client, load):
