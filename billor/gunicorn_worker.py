@@ -69,7 +69,7 @@ class BillorWorker(GeventWorker):
         """
         pool = Pool(self.worker_connections)
         servers = [
-            StreamServer(listener, partial(self.handle, listener), spawn=pool)
+            StreamServer(listener, partial(self.handle, _Address(listener)), spawn=pool)
             for listener in self.sockets
         ]
         for server in servers:
@@ -138,6 +138,16 @@ class BillorWorker(GeventWorker):
         for greenlet in list(self._idle):
             if not _has_data(self._clients[greenlet]):
                 greenlet.throw(NoMoreData)
+
+
+class _Address:
+    """What gunicorn wants to know of a listener, which may be closed by then."""
+
+    def __init__(self, listener: socket.socket):
+        self._name = listener.getsockname()
+
+    def getsockname(self):
+        return self._name
 
 
 def _has_data(client: socket.socket) -> bool:
