@@ -1,5 +1,6 @@
 """Guarantee 2: no event is lost and no document doubled, whichever service is away meanwhile."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,6 +147,7 @@ def supervised_here(system: System) -> Iterator[None]:
     try:
         yield
     finally:
+        os.environ.pop("PUBSUB_EMULATOR_HOST", None)  # which the bus has set
         stopping.set()
         for worker in workers:
             worker.stop()
