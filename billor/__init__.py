@@ -6,7 +6,7 @@ from billor import assignments, audit, auth, cli, docs, drivers, health, loads, 
 from billor.api import IdConverter, make_api
 from billor.audit.store import connect_store
 from billor.auth.guard import init_guard
-from billor.cache import cache_config
+from billor.cache.backend import cache_config
 from billor.conditional import init_conditional
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database

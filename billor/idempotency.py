@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from billor import context
-from billor.cache import load_pages
+from billor.cache.pages import invalidate_pages
 from billor.database import after_commit, long_waits_refused_as, transaction
 from billor.errors import InProgress, Invalid, Refused
 from billor.extensions import db
@@ -49,7 +49,7 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
             kept, is_new = _claim(context.actor.get().id, key, _fingerprint())
             if not is_new:
                 # The first process may have died between its commit and this.
-                after_commit(load_pages.invalidate)
+                after_commit(invalidate_pages)
                 return _replay(kept)
             response = view(*args, **kwargs)
             kept.status = response.status_code

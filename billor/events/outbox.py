@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from billor.cache import load_pages
+from billor.cache.pages import invalidate_pages
 from billor.context import actor, request_id
 from billor.database import after_commit
 from billor.drivers.schemas import DriverSchema
@@ -45,4 +45,4 @@ def record(
             request_id=request_id.get(),
         )
     )
-    after_commit(load_pages.invalidate)
+    after_commit(invalidate_pages)

@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.service import audit_store
 from billor.audit.store import StoreUnavailable
-from billor.cache import RedisAway, redis_backend
+from billor.cache.backend import redis_call
+from billor.cache.circuit_breaker import CircuitOpen
 from billor.extensions import db
 from billor.models import LoadEvent
 
@@ -80,9 +81,9 @@ def _postgresql() -> State:
 
 def _redis() -> State:
     try:
-        with redis_backend() as redis:
+        with redis_call() as redis:
             redis.client.ping()
-    except RedisAway:
+    except CircuitOpen:
         return State.AWAY
     return State.OK
 

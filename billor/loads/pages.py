@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import Response, json, request
 from marshmallow import Schema
 
-from billor.cache import load_pages
+from billor.cache.pages import load_pages
 from billor.pagination import Page, encode_cursor, link_header
 
 

@@ -10,7 +10,7 @@ import pytest
 from flask_jwt_extended import create_access_token
 from sqlalchemy import delete, event, func, select, text
 
-from billor.cache import load_pages
+from billor.cache.backend import TextRedisCache
 from billor.database import transaction
 from billor.errors import InProgress
 from billor.extensions import Base, db
@@ -336,7 +336,7 @@ def test_an_answer_told_again_is_in_the_list_though_the_first_process_died_befor
 ):
     client.get("/loads")
     with monkeypatch.context() as patch:
-        patch.setattr(load_pages, "invalidate", lambda: None)
+        patch.setattr(TextRedisCache, "start_generation", lambda _redis: None)
         first = send(client, creation, options[0])
     stale = client.get("/loads")
     assert stale.headers["X-Cache"] == "HIT"

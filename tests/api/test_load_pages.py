@@ -6,8 +6,9 @@ from threading import Event
 
 import pytest
 
+from billor.cache.backend import TextRedisCache
+from billor.cache.pages import load_pages
 from billor.extensions import cache
-from billor.loads.pages import load_pages
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
 from tests.support.commits import lost_answers
@@ -113,15 +114,15 @@ def test_every_write_makes_all_pages_old_in_one_round_trip(client, things, wire,
 def test_pages_become_old_after_the_commit_and_before_the_answer(client, app, monkeypatch):
     """Before the commit a reader could still store the old page, as one of the new generation."""
     seen = []
-    invalidate = load_pages.invalidate
+    start_generation = TextRedisCache.start_generation
     reader = ApiClient(app.test_client(), client.token)
 
-    def invalidate_and_look():
+    def look_and_invalidate(redis):
         with ThreadPoolExecutor(1) as pool:
             seen.append(pool.submit(reader.get, "/loads/1").result(PATIENCE).status_code)
-        invalidate()
+        start_generation(redis)
 
-    monkeypatch.setattr(load_pages, "invalidate", invalidate_and_look)
+    monkeypatch.setattr(TextRedisCache, "start_generation", look_and_invalidate)
     assert client.make_load()["id"] == 1
     assert seen == [200]
 
@@ -176,7 +177,7 @@ def test_an_invalidation_that_failed_is_made_up_before_the_next_page(client, app
 
     wire.cut = False
     with app.app_context():
-        wait_until(lambda: not cache.cache.away)
+        wait_until(lambda: not cache.cache.breaker.is_open)
     status, loads = listed(client)
     assert (status, loads[0]) == ("MISS", new)
     assert listed(client)[0] == "HIT"
@@ -201,7 +202,7 @@ def test_a_page_computed_before_a_write_is_never_served_after_it(client, app, mo
         new = client.make_load()
         if evict:
             with app.app_context():
-                cache.cache.client.delete("billor:loads:generation")
+                cache.cache.client.delete("billor:generation")
         written.set()
         assert frozen.result(PATIENCE) == ("MISS", [old])
 
@@ -214,7 +215,7 @@ def test_an_evicted_generation_does_not_revive_old_pages(client, app):
     listed(client)
     new = client.make_load()
     with app.app_context():
-        assert cache.cache.client.delete("billor:loads:generation") == 1
+        assert cache.cache.client.delete("billor:generation") == 1
     assert listed(client) == ("MISS", [new, old])
 
 
@@ -223,8 +224,8 @@ def test_redis_holds_texts_for_a_minute(client, app):
     listed(client, "/loads?status=OPEN")
     with app.app_context():
         redis = cache.cache.client
-        (key,) = set(redis.keys("billor:loads:*")) - {b"billor:loads:generation"}
+        (key,) = set(redis.keys("billor:loads:*"))
         generation, cursor, page = redis.get(key).decode().split("\n")
-        assert generation == redis.get("billor:loads:generation").decode()
+        assert generation == redis.get("billor:generation").decode()
         assert (cursor, json.loads(page)) == ("", [load])
         assert 0 < redis.ttl(key) <= 60

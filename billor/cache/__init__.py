@@ -1,0 +1,1 @@
+"""Cached pages in Redis: the circuit breaker, the backend, and cache generations."""

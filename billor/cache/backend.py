@@ -1,0 +1,84 @@
+"""Flask-Caching's Redis backend, for text and with a circuit breaker."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cachelib.serializers import BaseSerializer
+from flask_caching.backends.rediscache import RedisCache
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from billor.cache.circuit_breaker import CircuitBreaker, CircuitOpen
+from billor.extensions import cache
+
+# How long Redis may take to connect or to answer before the circuit opens.
+TIMEOUT_SECONDS = 0.2
+GENERATION_KEY = "generation"
+
+
+def cache_config(redis_url: str | None) -> dict:
+    """Flask-Caching's settings for a Redis at this URL; without one nothing is cached."""
+    if redis_url is None:
+        return {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}
+    return {
+        "CACHE_TYPE": "billor.cache.backend.TextRedisCache",
+        "CACHE_REDIS_URL": redis_url,
+        "CACHE_KEY_PREFIX": "billor:",
+        "CACHE_OPTIONS": {
+            "socket_timeout": TIMEOUT_SECONDS,
+            "socket_connect_timeout": TIMEOUT_SECONDS,
+            # One retry, for a pooled connection that a restarted Redis has closed.
+            "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        },
+    }
+
+
+class TextSerializer(BaseSerializer):
+    """UTF-8 text instead of pickles: what is read from Redis can never run as code."""
+
+    def dumps(self, value: str) -> bytes:
+        return value.encode()
+
+    def loads(self, value: bytes | None) -> str | None:
+        return None if value is None else value.decode(errors="replace")
+
+
+class TextRedisCache(RedisCache):
+    """Redis behind a circuit breaker. All cached text belongs to the current generation; the
+    circuit closes with a new one, since changes were missed while it was open."""
+
+    serializer = TextSerializer()
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.breaker = CircuitBreaker("Redis", self.start_generation, RedisError)
+
+    @property
+    def client(self) -> Redis:
+        """The plain client, for what Flask-Caching has no method for."""
+        return self._write_client
+
+    def start_generation(self) -> None:
+        """Make all cached text old. A generation is a random name, so that none comes back."""
+        self.set(GENERATION_KEY, uuid.uuid4().hex, timeout=0)
+
+    def first_generation(self) -> str:
+        """Start a generation where there is none; of several callers at once one does."""
+        candidate = uuid.uuid4().hex
+        if self.add(GENERATION_KEY, candidate, timeout=0):
+            return candidate
+        return self.get(GENERATION_KEY) or candidate
+
+
+@contextmanager
+def redis_call() -> Iterator[TextRedisCache]:
+    """Use Redis in the block. Raises `CircuitOpen` while it is unavailable or not configured."""
+    backend = cache.cache
+    if not isinstance(backend, TextRedisCache):
+        raise CircuitOpen
+    with backend.breaker.call():
+        yield backend

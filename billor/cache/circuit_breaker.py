@@ -1,0 +1,84 @@
+"""A circuit breaker: calls to a service that failed stop at once, until it is back."""
+
+import logging
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock, Thread
+
+logger = logging.getLogger(__name__)
+
+# How long the service is left alone between two tries to recover.
+PROBE_SECONDS = 0.5
+
+
+class CircuitOpen(Exception):
+    """The service was not called, or failed when it was."""
+
+
+class CircuitBreaker:
+    """Opens with the first error of a call, and closes when `recover` succeeds.
+
+    `recover` runs in a background thread, so only the requests that discover an outage wait.
+    """
+
+    def __init__(self, service: str, recover: Callable[[], None], error: type[Exception]):
+        """`recover` makes the service usable again; while it raises `error`, the circuit stays
+        open. `service` is its name in the log."""
+        self._service = service
+        self._recover = recover
+        self._error = error
+        self._lock = Lock()
+        self._recover_again = False
+        self.is_open = False
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Call the service in the block. Raises `CircuitOpen`, from inside the block too."""
+        if self.is_open:
+            raise CircuitOpen
+        try:
+            yield
+        except self._error as error:
+            self._open(error)
+            raise CircuitOpen from error
+
+    def require_recovery(self) -> bool:
+        """Have `recover` start after this call and before the circuit closes. Return False if the
+        circuit is closed already."""
+        with self._lock:
+            self._recover_again = self.is_open
+            return self.is_open
+
+    def try_to_close(self) -> bool:
+        """Recover, and close the circuit if that succeeds; return whether it did."""
+        self._recover_again = False
+        try:
+            self._recover()
+        except self._error:
+            return False
+        with self._lock:
+            self.is_open = self._recover_again
+        if not self.is_open:
+            logger.info("%s is back", self._service)
+        return not self.is_open
+
+    def _open(self, error: Exception) -> None:
+        with self._lock:
+            if self.is_open:
+                return
+            self.is_open = True
+        logger.warning("%s is unavailable, going on without it: %s", self._service, error)
+        Thread(target=_probe, args=[weakref.ref(self)], name="circuit-breaker", daemon=True).start()
+
+
+def _probe(reference: "weakref.ref[CircuitBreaker]") -> None:
+    """Try to close the circuit until it is closed, or nobody uses the breaker any more."""
+    breaker: CircuitBreaker | None = None
+    while True:
+        del breaker
+        time.sleep(PROBE_SECONDS)
+        breaker = reference()
+        if breaker is None or breaker.try_to_close():
+            return

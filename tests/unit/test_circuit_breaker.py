@@ -1,0 +1,106 @@
+"""The circuit breaker: when it opens, when it closes, and what it does in between."""
+
+import pytest
+
+from billor.cache import circuit_breaker
+from billor.cache.circuit_breaker import CircuitBreaker, CircuitOpen
+from tests.support.worker import wait_until
+
+
+class Service:
+    """Raises errors while it is down."""
+
+    def __init__(self):
+        self.is_down = False
+        self.calls = 0
+        self.recoveries = 0
+
+    def use(self) -> None:
+        self.calls += 1
+        if self.is_down:
+            raise ConnectionError("the service is down")
+
+    def recover(self) -> None:
+        self.use()
+        self.recoveries += 1
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def breaker(service, monkeypatch) -> CircuitBreaker:
+    """One that tries to close only when told to."""
+    monkeypatch.setattr(circuit_breaker, "PROBE_SECONDS", 600)
+    return CircuitBreaker("The service", service.recover, ConnectionError)
+
+
+def call(breaker: CircuitBreaker, service: Service) -> None:
+    with breaker.call():
+        service.use()
+
+
+def open_circuit(breaker: CircuitBreaker, service: Service) -> None:
+    service.is_down = True
+    with pytest.raises(CircuitOpen):
+        call(breaker, service)
+    assert breaker.is_open
+
+
+def test_a_closed_circuit_lets_calls_through(breaker, service):
+    call(breaker, service)
+    assert (service.calls, breaker.is_open) == (1, False)
+
+
+def test_an_open_circuit_calls_nobody(breaker, service):
+    open_circuit(breaker, service)
+    service.is_down = False
+    with pytest.raises(CircuitOpen):
+        call(breaker, service)
+    assert service.calls == 1
+
+
+def test_another_error_opens_nothing(breaker):
+    with pytest.raises(KeyError), breaker.call():
+        raise KeyError
+    assert not breaker.is_open
+
+
+def test_the_circuit_closes_when_the_service_recovers(breaker, service):
+    open_circuit(breaker, service)
+    assert not breaker.try_to_close()
+    assert breaker.is_open
+    service.is_down = False
+    assert breaker.try_to_close()
+    call(breaker, service)
+    assert service.recoveries == 1
+
+
+def test_a_recovery_required_meanwhile_is_another_one(breaker, service):
+    open_circuit(breaker, service)
+    service.is_down = False
+    breaker._recover = lambda: (service.recover(), breaker.require_recovery())
+    assert not breaker.try_to_close()
+    breaker._recover = service.recover
+    assert breaker.try_to_close()
+    assert service.recoveries == 2
+
+
+def test_a_closed_circuit_recovers_no_more(breaker):
+    assert breaker.require_recovery() is False
+    assert breaker.try_to_close()
+
+
+def test_it_closes_by_itself_and_tells_once_of_each_change(service, monkeypatch, caplog):
+    caplog.set_level("INFO", "billor")
+    monkeypatch.setattr(circuit_breaker, "PROBE_SECONDS", 0.01)
+    breaker = CircuitBreaker("The service", service.recover, ConnectionError)
+    open_circuit(breaker, service)
+    wait_until(lambda: service.calls > 3)
+    assert breaker.is_open
+    service.is_down = False
+    wait_until(lambda: not breaker.is_open)
+    wait_until(lambda: len(caplog.records) == 2)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

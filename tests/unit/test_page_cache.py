@@ -1,0 +1,201 @@
+"""Pages in a real Redis: what makes them old, and what happens while Redis is unavailable."""
+
+import pickle
+
+import pytest
+
+from billor.cache.pages import CacheStatus, PageCache, invalidate_pages
+from billor.extensions import cache
+from tests.support.redis_wire import RedisWire
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def pages() -> PageCache:
+    return PageCache("pages", timeout=60)
+
+
+@pytest.fixture
+def wire(monkeypatch) -> RedisWire:
+    return RedisWire(monkeypatch)
+
+
+def redis():
+    return cache.cache.client
+
+
+def keep(pages, key, text):
+    pages.store(pages.read(key), text)
+
+
+def status(pages, key="key"):
+    return pages.read(key).status
+
+
+@pytest.mark.parametrize("text", ["", "[]", "two\nlines\n", "Łódź 🚚", "x" * 100_000])
+def test_a_text_comes_back_as_it_was(pages, text):
+    assert status(pages) is CacheStatus.MISS
+    keep(pages, "key", text)
+    lookup = pages.read("key")
+    assert (lookup.status, lookup.text) == (CacheStatus.HIT, text)
+    assert status(pages, "another key") is CacheStatus.MISS
+
+
+def test_invalidation_makes_every_text_old(pages):
+    keep(pages, "a", "1")
+    keep(pages, "b", "2")
+    invalidate_pages()
+    assert status(pages, "a") is CacheStatus.MISS
+    assert status(pages, "b") is CacheStatus.MISS
+
+
+def test_a_slow_reader_cannot_put_an_old_text_back(pages):
+    slow = pages.read("key")
+    invalidate_pages()
+    pages.store(slow, "old")
+    assert status(pages) is CacheStatus.MISS
+
+
+def test_a_lost_generation_revives_nothing(pages):
+    keep(pages, "key", "old")
+    slow = pages.read("another key")
+    redis().delete("billor:generation")
+    assert status(pages) is CacheStatus.MISS
+    pages.store(slow, "old")
+    assert status(pages, "another key") is CacheStatus.MISS
+
+
+def test_two_that_find_no_generation_agree_on_one(pages):
+    first, second = pages.read("a"), pages.read("b")
+    pages.store(first, "1")
+    pages.store(second, "2")
+    assert (status(pages, "a"), status(pages, "b")) == (CacheStatus.HIT, CacheStatus.HIT)
+
+
+def test_a_hit_is_one_round_trip(pages, wire):
+    keep(pages, "key", "text")
+    wire.sent.clear()
+    assert status(pages) is CacheStatus.HIT
+    assert wire.sent == ["MGET"]
+
+
+def test_texts_expire_and_generations_do_not(pages):
+    keep(pages, "key", "text")
+    assert 0 < redis().ttl("billor:pages:key") <= 60
+    assert redis().ttl("billor:generation") == -1
+    invalidate_pages()
+    assert redis().ttl("billor:generation") == -1
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("a pickle from Redis was run",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"no stamp", id="no stamp"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\x80\xff", id="not UTF-8"),
+        pytest.param(pickle.dumps(Trap()), id="a pickle"),
+    ],
+)
+def test_what_others_left_in_redis_is_never_run_and_counts_as_missing(pages, value):
+    pages.read("key")
+    redis().set("billor:pages:key", value)
+    assert status(pages) is CacheStatus.MISS
+
+
+@pytest.fixture
+def no_probe(wire):
+    """Only the test closes the circuit."""
+    wire.probe_after(600)
+
+
+def close_circuit() -> bool:
+    breaker = cache.cache.breaker
+    return breaker.try_to_close()
+
+
+@pytest.mark.usefixtures("no_probe")
+@pytest.mark.parametrize("is_open_before", [True, False])
+def test_an_invalidation_without_redis_is_done_before_redis_is_used_again(
+    pages, wire, is_open_before
+):
+    keep(pages, "key", "old")
+    wire.cut = True
+    if is_open_before:
+        assert status(pages) is CacheStatus.BYPASS
+    invalidate_pages()
+    assert not close_circuit()
+    wire.cut = False
+    assert close_circuit()
+    assert status(pages) is CacheStatus.MISS
+    keep(pages, "key", "new")
+    assert status(pages) is CacheStatus.HIT
+
+
+@pytest.mark.usefixtures("no_probe")
+def test_an_invalidation_while_the_circuit_is_closing_is_not_forgotten(pages, wire, monkeypatch):
+    wire.cut = True
+    assert status(pages) is CacheStatus.BYPASS
+    wire.cut = False
+    start_generation, count = cache.cache.start_generation, 0
+
+    def start_and_write_once_more():
+        nonlocal count
+        count += 1
+        start_generation()
+        if count == 1:
+            invalidate_pages()
+
+    monkeypatch.setattr(cache.cache.breaker, "_recover", start_and_write_once_more)
+    assert not close_circuit()
+    assert close_circuit()
+    assert count == 2
+
+
+@pytest.mark.usefixtures("no_probe")
+def test_a_recovery_that_fails_leaves_the_circuit_open(pages, wire):
+    keep(pages, "key", "old")
+    wire.cut = True
+    invalidate_pages()
+    wire.cut = False
+    wire.cut_after("SET")
+    close_circuit()
+    wire.cut = False
+    assert status(pages) is not CacheStatus.HIT
+
+
+@pytest.mark.usefixtures("no_probe")
+def test_after_a_failure_redis_is_left_alone(pages, wire):
+    keep(pages, "key", "text")
+    wire.cut = True
+    assert status(pages) is CacheStatus.BYPASS
+    wire.cut = False
+    wire.sent.clear()
+    assert status(pages) is CacheStatus.BYPASS
+    invalidate_pages()
+    assert wire.sent == []
+
+
+@pytest.mark.usefixtures("no_probe")
+def test_a_bypassed_text_is_not_stored(pages, wire):
+    wire.cut = True
+    bypass = pages.read("key")
+    wire.cut = False
+    assert close_circuit()
+    pages.store(bypass, "computed while Redis was away")
+    assert redis().keys("billor:pages:*") == []
+
+
+def test_a_text_that_cannot_be_stored_is_no_error(pages, wire):
+    lookup = pages.read("key")
+    wire.cut = True
+    wire.sent.clear()
+    pages.store(lookup, "text")
+    assert wire.sent
