@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from sqlalchemy.orm import InstrumentedAttribute
 
 from billor.strict_json import MAX_NAME_TOLD
 
@@ -60,6 +61,11 @@ class Text(fields.String):
             metadata={"pattern": self.PATTERN} | (metadata or {}),
             **kwargs,
         )
+
+    @classmethod
+    def of(cls, column: InstrumentedAttribute[str], **kwargs) -> "Text":
+        """A text that is as long as the column at most."""
+        return cls(max_length=column.type.length, **kwargs)
 
     def _deserialize(self, value, attr, data, **kwargs):
         return _trimmed(super()._deserialize(value, attr, data, **kwargs))

@@ -172,7 +172,7 @@ def test_refused_rows_are_listed_and_the_others_created(app, flask, tmp_path):
     done = flask("import-loads", str(file))
     assert (done.exit_code, done.stdout) == (1, "1 created, 2 refused\n")
     assert done.stderr.splitlines() == [
-        "row 2: origin: Length must be between 1 and 200.",
+        "row 2: origin: Missing data for required field.",
         "row 3: cargoType: Missing data for required field.",
     ]
     assert count(app, Load) == 1

@@ -16,15 +16,10 @@ from billor.database import from_database_error
 from billor.errors import BillorError
 from billor.loads.importing import import_loads
 from billor.logs import printable
+from billor.rows import MEDIA_TYPES
 from billor.seed import seed_database
 from billor.users.schemas import UserSchema
 from billor.users.service import create_user, find_user
-
-MEDIA_TYPES = {
-    "csv": "text/csv",
-    "ndjson": "application/x-ndjson",
-    "jsonl": "application/x-ndjson",
-}
 
 
 def init_cli(app: Flask) -> None:
@@ -87,8 +82,8 @@ def seed(drivers: int | None, loads: int | None) -> None:
 def import_loads_command(file: str, format_: str | None) -> None:
     """Create a load for each row of FILE; `-` is standard input.
 
-    CSV has the columns origin, destination and cargoType, named in its first line. NDJSON has an
-    object with these fields on each line. UTF-8, at most 10,000 rows.
+    CSV names its columns in its first line, NDJSON has an object on each line: with the fields of
+    POST /loads. UTF-8, at most 10,000 rows.
 
     Rows that are refused are listed, and all others created; the status is then 1. Of a file that
     cannot be read to its end, nothing is.

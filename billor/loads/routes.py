@@ -17,6 +17,7 @@ from billor.loads.schemas import (
 )
 from billor.openapi import CACHE_HEADERS, PAGE_HEADERS
 from billor.pagination import page_headers
+from billor.rows import MEDIA_TYPES
 from billor.uploads import takes_file
 
 blueprint = Blueprint("loads", __name__, description="What is to be moved.")
@@ -75,7 +76,7 @@ def export_loads(wanted):
 
 
 @blueprint.route("/loads/import", methods=["POST"])
-@takes_file(importing.READERS, MAX_IMPORT_BYTES)
+@takes_file(MEDIA_TYPES.values(), MAX_IMPORT_BYTES)
 @blueprint.idempotent
 @blueprint.response(200, ImportReportSchema)
 @blueprint.problems("import_refused")

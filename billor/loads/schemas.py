@@ -3,21 +3,16 @@
 from marshmallow import fields, validate, validates_schema
 
 from billor.events.event import AUDIT_TYPES, PAYLOAD
-from billor.models import LoadStatus
+from billor.models import Load, LoadStatus
 from billor.pagination import Cursor, PageQuery
 from billor.schemas import Id, Several, Text, Timestamp, WireSchema, check_range, one_of
-
-PLACE_LENGTH = 200
-CARGO_TYPE_LENGTH = 100
 
 
 class LoadSchema(WireSchema):
     id = Id(dump_only=True, required=True)
-    origin = Text(max_length=PLACE_LENGTH, required=True, metadata={"example": "Dallas, TX"})
-    destination = Text(max_length=PLACE_LENGTH, required=True, metadata={"example": "Atlanta, GA"})
-    cargo_type = Text(
-        max_length=CARGO_TYPE_LENGTH, required=True, metadata={"example": "Refrigerated"}
-    )
+    origin = Text.of(Load.origin, required=True, metadata={"example": "Dallas, TX"})
+    destination = Text.of(Load.destination, required=True, metadata={"example": "Atlanta, GA"})
+    cargo_type = Text.of(Load.cargo_type, required=True, metadata={"example": "Refrigerated"})
     status = fields.String(
         dump_only=True, required=True, validate=one_of(LoadStatus), metadata={"example": "OPEN"}
     )
@@ -25,16 +20,18 @@ class LoadSchema(WireSchema):
     updated_at = Timestamp(dump_only=True, required=True)
 
 
-class LoadUpdateSchema(WireSchema):
-    origin = Text(max_length=PLACE_LENGTH, metadata={"example": "Fort Worth, TX"})
-    destination = Text(max_length=PLACE_LENGTH, metadata={"example": "Savannah, GA"})
-    cargo_type = Text(max_length=CARGO_TYPE_LENGTH, metadata={"example": "Flatbed"})
+class LoadUpdateSchema(LoadSchema):
+    """Any of the fields, none of them required."""
+
     status = fields.String(
         validate=validate.OneOf(
             [LoadStatus.OPEN.value, LoadStatus.CANCELLED.value],
             error="Must be one of: {choices}. The other statuses follow the assignment.",
         )
     )
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"partial": True})
 
 
 CASE = {"description": "Upper or lower case alike."}
@@ -44,9 +41,9 @@ class LoadFilter(WireSchema):
     """Which loads to list."""
 
     status = Several(fields.String(validate=one_of(LoadStatus)))
-    origin = Text(max_length=PLACE_LENGTH, metadata=CASE)
-    destination = Text(max_length=PLACE_LENGTH, metadata=CASE)
-    cargo_type = Text(max_length=CARGO_TYPE_LENGTH, metadata=CASE)
+    origin = Text.of(Load.origin, metadata=CASE)
+    destination = Text.of(Load.destination, metadata=CASE)
+    cargo_type = Text.of(Load.cargo_type, metadata=CASE)
     created_from = Timestamp(metadata={"description": "Created then or later."})
     created_to = Timestamp(
         metadata={"description": "Created before this time, which must be later than the other."}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -16,14 +17,13 @@ from billor.pagination import Page, Position, one_for_each_status, paginate
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 
 
-def create_load(origin: str, destination: str, cargo_type: str) -> Load:
-    """Create an OPEN load."""
-    fields = {"origin": origin, "destination": destination, "cargo_type": cargo_type}
+def create_load(**fields: Any) -> Load:
+    """Create an OPEN load with these attributes."""
     return create_loads([fields])[0]
 
 
-def create_loads(rows: Iterable[Mapping[str, str]]) -> list[Load]:
-    """Create OPEN loads, with rising ids, from what `create_load` takes; many with few statements.
+def create_loads(rows: Iterable[Mapping[str, Any]]) -> list[Load]:
+    """Create OPEN loads with these attributes, with rising ids; many with few statements.
 
     The session does not hold on to them, so chunk after chunk can be made in one transaction.
     """
@@ -41,7 +41,7 @@ def get_load(load_id: int) -> Load:
     return get_or_not_found(Load, load_id)
 
 
-def update_load(load_id: int, check: Callable[[Load], None] | None = None, **changes: str) -> Load:
+def update_load(load_id: int, check: Callable[[Load], None] | None = None, **changes: Any) -> Load:
     """Change fields of an OPEN or CANCELLED load, or make it the other of the two. `check` may
     refuse, seeing the load as it is before.
 

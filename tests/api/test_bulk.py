@@ -74,7 +74,7 @@ def test_a_file_becomes_loads_and_the_answer_tells_their_ids_in_order(client, me
 
 @FORMATS
 def test_rows_that_are_not_acceptable_are_told_and_the_others_created(client, media_type, write):
-    bad = {"origin": " ", "destination": "Reno, NV", "cargoType": "x" * 101}
+    bad = {"origin": "x" * 201, "destination": "Reno, NV", "cargoType": "x" * 101}
     answer = send(client, write([LOADS[0], bad, LOADS[2]]), media_type)
     rows = answer.json["rows"]
     assert (answer.json["created"], answer.json["refused"]) == (2, 1)

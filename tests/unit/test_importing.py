@@ -2,19 +2,22 @@
 
 import gc
 import io
+import json
 import re
 import weakref
 
 import pytest
+from marshmallow import fields
 from sqlalchemy import func, select
 
 from billor.database import transaction
 from billor.errors import Refused
 from billor.extensions import db
 from billor.loads import importing
-from billor.loads.importing import COLUMNS, MAX_ROW_BYTES, MAX_ROWS, import_loads
+from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent
-from billor.schemas import MAX_UNKNOWN_TOLD
+from billor.rows import MAX_ROW_BYTES, MAX_ROWS, read_rows
+from billor.schemas import MAX_UNKNOWN_TOLD, Text, WireSchema
 from billor.strict_json import MAX_NAME_TOLD
 from tests.support.apps import client_with_token
 
@@ -168,7 +171,7 @@ def test_a_row_with_a_field_twice_is_refused_by_its_name():
 def test_what_is_kept_of_a_refused_row_is_short():
     fields = ", ".join(f'"{n}{"x" * 200}": 0' for n in range(100))
     (outcome,) = ndjson(f"{{{fields}}}")
-    assert len(outcome.errors) == MAX_UNKNOWN_TOLD + len(COLUMNS)
+    assert len(outcome.errors) == MAX_UNKNOWN_TOLD + len(json.loads(GOOD))
     assert max(map(len, outcome.errors)) <= MAX_NAME_TOLD
 
 
@@ -206,6 +209,29 @@ def test_a_csv_row_needs_the_columns_of_the_header():
     assert good.load_id is not None
 
 
+class ParcelSchema(WireSchema):
+    name = Text(max_length=10, required=True)
+    weight_kg = fields.Integer(strict=True)
+    is_fragile = fields.Boolean(truthy={True}, falsy={False})
+
+
+def test_optional_columns_may_be_left_out_and_cells_have_their_fields_types():
+    def loaded(text: str) -> list[dict]:
+        rows = read_rows(io.BytesIO(text.encode()), CSV, ParcelSchema())
+        return [row.attributes or row.errors for row in rows]
+
+    assert loaded("name\n1\n") == [{"name": "1"}]
+    assert loaded("weightKg,name,isFragile\n5,1,true\n , 2,\n") == [
+        {"name": "1", "weight_kg": 5, "is_fragile": True},
+        {"name": "2"},
+    ]
+    assert loaded("name,weightKg\na,heavy\nb,1.5\n,1\n") == [
+        {"weightKg": ["Not a valid integer."]},
+        {"weightKg": ["Not a valid integer."]},
+        {"name": ["Missing data for required field."]},
+    ]
+
+
 def test_blank_lines_do_not_count():
     outcomes = import_text(f"\ufeff\n{GOOD}\r\n\n   \n{{}}\n\n", NDJSON)
     assert [(outcome.row, outcome.errors is None) for outcome in outcomes] == [
@@ -231,10 +257,10 @@ def test_blank_lines_do_not_count():
         (HEADER + 'a,b,c\n"a,b,c\n', CSV, "Row 2 is not CSV."),
         (HEADER + 'a,b,c\n"a"b,b,c\n', CSV, "Row 2 is not CSV."),
         (HEADER + "a,b,c\na\rb,b,c\n", CSV, "Row 2 is not CSV."),
-        ("origin,destination\na,b\n", CSV, "It names origin, destination."),
+        ("origin,destination\na,b\n", CSV, "must name the columns cargoType. It names origin, d"),
         ("origin,destination,cargoType,id\na,b,c,1\n", CSV, "It names .*, id."),
         ("origin,origin,destination,cargoType\na,a,b,c\n", CSV, "It names origin, origin,"),
-        ("Origin,destination,cargoType\na,b,c\n", CSV, "It names Origin,"),
+        ("Origin,destination,cargoType\na,b,c\n", CSV, "columns origin. It names Origin,"),
         ("origin;destination;cargoType\na;b;c\n", CSV, "It names origin;destination;cargoType."),
         ('"a\nb"\nc\n', CSV, r"It names a\\nb."),
         (GOOD, CSV, "must name the columns origin, destination, cargoType"),
