@@ -13,6 +13,7 @@ from werkzeug.routing import IntegerConverter
 from billor import idempotency, openapi
 from billor.errors import Invalid
 from billor.problems import ProblemSchema
+from billor.schemas import wire_name
 from billor.strict_json import DoubledField, read_json
 
 API_VERSION = "1.0.0"
@@ -53,7 +54,7 @@ class Blueprint(SmorestBlueprint):
         register = super().route(rule, **options)
 
         def decorate(view):
-            operation_id = _camel_case(view.__name__)
+            operation_id = wire_name(view.__name__)
             return register(self.doc(operationId=operation_id)(view))
 
         return decorate
@@ -78,7 +79,7 @@ class Blueprint(SmorestBlueprint):
                 return row, {"Location": url_for(f".{shown_by}", **{id_name: row.id})}
 
             respond = self.response(201, schema, headers={"Location": openapi.LOCATION})
-            link = openapi.link_to(_camel_case(shown_by), id_name)
+            link = openapi.link_to(wire_name(shown_by), id_name)
             return _note(respond(locate), link=link)
 
         return decorate
@@ -104,11 +105,6 @@ class Blueprint(SmorestBlueprint):
             doc["responses"][201]["links"] = doc_info["link"]
         openapi.add_problems(doc, codes | set(doc_info.get("problems", ())))
         return doc
-
-
-def _camel_case(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(word.capitalize() for word in tail)
 
 
 def _note(view, **notes):

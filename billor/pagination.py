@@ -165,7 +165,7 @@ def link_header(cursor: str | None) -> dict[str, str]:
 
 def page_headers(page: Page) -> dict[str, str]:
     """The headers of a list's answer."""
-    return link_header(page.next_position and encode_cursor(page.next_position))
+    return link_header(encode_cursor(page.next_position) if page.next_position else None)
 
 
 def _serializer() -> URLSafeSerializer:

@@ -2,7 +2,7 @@
 
 import logging
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from flask import Flask, Response, json
 from gunicorn.http.errors import ParseException
@@ -161,14 +161,14 @@ def _render_refusal(error: BillorError) -> Response:
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
-        headers["Retry-After"] = error.retry_after
+        headers["Retry-After"] = str(error.retry_after)
     return _problem(CATALOGUE[error.code].status, error.code, error.detail, headers, **error.extra)
 
 
 def _render_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if error.response is not None or status < 400:
-        return error.get_response()
+        return cast(Response, error.get_response())
     headers = [(k, v) for k, v in error.get_headers() if k not in ("Content-Type",)]
     extra = {}
     if messages := getattr(error, "data", {}).get("messages"):
@@ -186,7 +186,7 @@ def _render_database_error(error: SQLAlchemyError) -> Response:
 
 def _by_field(messages: dict) -> dict[str, list[str]]:
     """Flatten webargs' `{location: {field: messages}}`; what concerns no field is `_schema`'s."""
-    flat = {}
+    flat: dict[str, list[str]] = {}
     for by_field in messages.values():
         if not isinstance(by_field, dict):
             by_field = {"_schema": by_field}

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from marshmallow import Schema, ValidationError, fields
 
@@ -37,11 +37,17 @@ class Row:
     errors: dict[str, list[str]] | None = None
 
 
-def read_rows(stream: BinaryIO, media_type: str, schema: Schema) -> Iterator[Row]:
+class Readable(Protocol):
+    """A file as far as rows are read from it."""
+
+    def readline(self, limit: int, /) -> bytes: ...
+
+
+def read_rows(stream: Readable, media_type: str, schema: Schema) -> Iterator[Row]:
     """The rows of a file, each loaded by the schema.
 
-    `stream` is read line by line, so it should be a buffered one; `media_type` is one of
-    `MEDIA_TYPES`. Raises `Refused` `import_refused` if the file cannot be read to its end.
+    `stream` should be a buffered one; `media_type` is one of `MEDIA_TYPES`. Raises `Refused`
+    `import_refused` if the file cannot be read to its end.
     """
     read = _csv if media_type == MEDIA_TYPES["csv"] else _ndjson
     for number, record in _numbered(read(_Lines(stream), schema)):
@@ -96,7 +102,7 @@ class _Lines:
     """The lines of a file as text, at most `MAX_ROW_BYTES` from one `end_record` to the next.
     Raises `_TooLong` and `UnicodeDecodeError`."""
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: Readable):
         self._stream = stream
         self._encoding = "utf-8-sig"  # may begin with a byte order mark
         self.end_record()
@@ -135,7 +141,7 @@ def _read_json(line: str) -> Any:
 
 
 def _csv(lines: _Lines, schema: Schema) -> Iterator[Record | None]:
-    columns: list[fields.Field] | None = None
+    columns: dict[str, fields.Field] | None = None
     for cells in csv.reader(lines, strict=True):
         lines.end_record()
         if len(cells) < 2 and not "".join(cells).strip():
@@ -146,24 +152,24 @@ def _csv(lines: _Lines, schema: Schema) -> Iterator[Record | None]:
             yield partial(_read_cells, columns, cells)
 
 
-def _columns(names: list[str], schema: Schema) -> list[fields.Field]:
-    """The fields that the header names. Raises `Refused` unless all required ones are there."""
-    known = {field.data_key: field for field in schema.load_fields.values()}
+def _columns(names: list[str], schema: Schema) -> dict[str, fields.Field]:
+    """The fields that the header names, by name. Raises `Refused` if a required one is missing."""
+    known = {field.data_key or name: field for name, field in schema.load_fields.items()}
     missing = [name for name, field in known.items() if field.required and name not in names]
     given = f"It names {printable(', '.join(names))[:MAX_NAME_TOLD]}."
     if missing:
         raise _refused(f"The first line must name the columns {', '.join(missing)}. {given}")
     if len(names) > len(set(names)) or not set(names) <= set(known):
         raise _refused(f"The first line may name only {', '.join(known)}, each once. {given}")
-    return [known[name] for name in names]
+    return {name: known[name] for name in names}
 
 
-def _read_cells(columns: list[fields.Field], cells: list[str]) -> dict[str, Any]:
+def _read_cells(columns: dict[str, fields.Field], cells: list[str]) -> dict[str, Any]:
     """The row as an object; an empty cell is a field that is not given."""
     if len(cells) > len(columns):
         raise ValidationError(f"Has {len(cells)} columns, but the header has {len(columns)}.")
-    given = zip(columns, cells, strict=False)
-    return {field.data_key: _read_cell(field, cell) for field, cell in given if cell.strip()}
+    given = zip(columns.items(), cells, strict=False)
+    return {name: _read_cell(field, cell) for (name, field), cell in given if cell.strip()}
 
 
 def _read_cell(field: fields.Field, cell: str) -> Any:

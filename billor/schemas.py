@@ -22,6 +22,12 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
 
+def wire_name(name: str) -> str:
+    """An attribute's name as JSON has it: `driver_id` is `driverId`."""
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
 class WireSchema(Schema):
     """Base schema: attributes are snake_case here and camelCase outside; a field that is unknown
     or read-only in a request is refused by name."""
@@ -33,8 +39,7 @@ class WireSchema(Schema):
 
     def on_bind_field(self, field_name, field_obj):
         if field_obj.data_key is None:
-            head, *tail = field_name.split("_")
-            field_obj.data_key = head + "".join(word.capitalize() for word in tail)
+            field_obj.data_key = wire_name(field_name)
 
     @pre_load
     def _bound_unknown_fields(self, data, **_):
@@ -146,7 +151,7 @@ def check_range(schema: Schema, data: Mapping[str, Any], start: str, end: str) -
     """Refuse a range of time that ends before it starts; `start` and `end` are attributes of
     `schema`, and either may be missing."""
     if start in data and end in data and data[end] <= data[start]:
-        first, last = (schema.fields[name].data_key for name in (start, end))
+        first, last = (schema.fields[name].data_key or name for name in (start, end))
         raise ValidationError(f"Must be later than `{first}`.", last)
 
 

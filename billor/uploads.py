@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Callable, Collection
 from functools import wraps
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO
 
 from flask import g, request
 from werkzeug.exceptions import UnsupportedMediaType
@@ -35,7 +34,7 @@ def takes_file(media_types: Collection[str], max_bytes: int) -> Callable[[Callab
     return decorate
 
 
-def _receive(file: BinaryIO) -> None:
+def _receive(file: SpooledTemporaryFile[bytes]) -> None:
     """Also leaves the file's digest in `g.body_digest`, since the body can be read only once."""
     digest = hashlib.sha256()
     while piece := request.stream.read(PIECE_BYTES):

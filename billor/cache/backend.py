@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from cachelib.serializers import BaseSerializer
+from cachelib.serializers import RedisSerializer
 from flask_caching.backends.rediscache import RedisCache
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -37,10 +38,10 @@ def cache_config(redis_url: str | None) -> dict:
     }
 
 
-class TextSerializer(BaseSerializer):
+class TextSerializer(RedisSerializer):
     """UTF-8 text instead of pickles: what is read from Redis can never run as code."""
 
-    def dumps(self, value: str) -> bytes:
+    def dumps(self, value: str, protocol: int = 0) -> bytes:
         return value.encode()
 
     def loads(self, value: bytes | None) -> str | None:
@@ -74,11 +75,17 @@ class TextRedisCache(RedisCache):
         return self.get(GENERATION_KEY) or candidate
 
 
+def redis_backend() -> TextRedisCache | None:
+    """The app's backend; None without a Redis in its settings."""
+    backend: Any = cache.cache
+    return backend if isinstance(backend, TextRedisCache) else None
+
+
 @contextmanager
 def redis_call() -> Iterator[TextRedisCache]:
     """Use Redis in the block. Raises `CircuitOpen` while it is unavailable or not configured."""
-    backend = cache.cache
-    if not isinstance(backend, TextRedisCache):
+    backend = redis_backend()
+    if backend is None:
         raise CircuitOpen
     with backend.breaker.call():
         yield backend

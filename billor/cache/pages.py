@@ -4,9 +4,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from billor.cache.backend import GENERATION_KEY, TextRedisCache, redis_call
+from billor.cache.backend import GENERATION_KEY, redis_backend, redis_call
 from billor.cache.circuit_breaker import CircuitOpen
-from billor.extensions import cache
 
 
 class CacheStatus(StrEnum):
@@ -72,13 +71,15 @@ def invalidate_pages() -> None:
 
     Without Redis it is done before this process uses Redis again.
     """
-    backend = cache.cache
-    while isinstance(backend, TextRedisCache):
-        with suppress(CircuitOpen), backend.breaker.call():
-            backend.start_generation()
-            return
-        if backend.breaker.require_recovery():
-            return
+    backend = redis_backend()
+    while backend is not None:
+        try:
+            with backend.breaker.call():
+                backend.start_generation()
+                return
+        except CircuitOpen:
+            if backend.breaker.require_recovery():
+                return
 
 
 load_pages = PageCache("loads", timeout=60)

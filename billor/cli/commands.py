@@ -1,7 +1,7 @@
 """Commands beside Flask's own: demo data, bulk import, users, and tokens for scripts."""
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import click
 from flask import Flask, current_app
@@ -93,15 +93,15 @@ def import_loads_command(file: str, format_: str | None) -> None:
         raise click.ClickException(f"What is {file}? Say --format {' or '.join(MEDIA_TYPES)}.")
     with _open(file) as stream, reading(stream, "importing") as watched:
         outcomes = import_loads(watched, MEDIA_TYPES[format_])
-    refused = [outcome for outcome in outcomes if outcome.errors]
+    refused = {outcome.row: outcome.errors for outcome in outcomes if outcome.errors}
     click.echo(f"{len(outcomes) - len(refused):,} created, {len(refused):,} refused")
-    for outcome in refused:
-        click.echo(f"row {outcome.row}: {_by_field(outcome.errors)}", err=True)
+    for row, errors in refused.items():
+        click.echo(f"row {row}: {_by_field(errors)}", err=True)
     if refused:
         raise click.exceptions.Exit(1)
 
 
-def _open(file: str) -> BinaryIO:
+def _open(file: str) -> IO[bytes]:
     try:
         return click.open_file(file, "rb")
     except OSError as error:

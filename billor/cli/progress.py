@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import IO
 
 import click
 
@@ -45,7 +45,7 @@ def progress_bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def reading(file: BinaryIO, label: str) -> Iterator["WatchedFile"]:
+def reading(file: IO[bytes], label: str) -> Iterator["WatchedFile"]:
     """A bar that fills as the file is read, by the lines, inside the block."""
     size = os.fstat(file.fileno()).st_size  # 0 for a pipe, whose end nobody knows
     with progress_bar(label, size) as tell:
@@ -55,7 +55,7 @@ def reading(file: BinaryIO, label: str) -> Iterator["WatchedFile"]:
 class WatchedFile:
     """A file that tells how much of it is read."""
 
-    def __init__(self, file: BinaryIO, tell: Callable[[int], None]):
+    def __init__(self, file: IO[bytes], tell: Callable[[int], None]):
         self._file = file
         self._tell = tell
 

@@ -21,7 +21,7 @@ MAX_EXPORTS = 4
 
 _running = BoundedSemaphore(MAX_EXPORTS)
 _schema = LoadSchema(many=True)
-COLUMNS = [field.data_key for field in _schema.dump_fields.values()]
+COLUMNS = [field.data_key or name for name, field in _schema.dump_fields.items()]
 
 
 def export_loads(**filters) -> Iterator[str]:
@@ -31,7 +31,8 @@ def export_loads(**filters) -> Iterator[str]:
     wrong, before the first piece. No database connection is held between the pieces, and each
     must be taken within `PIECE_SECONDS`.
     """
-    pieces = _pieces(current_app._get_current_object(), filters)
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    pieces = _pieces(app, filters)
     next(pieces)
     return pieces
 

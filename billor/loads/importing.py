@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO
 
 from billor.database import transaction
 from billor.deadlines import extend_deadline
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
-from billor.rows import read_rows
+from billor.rows import Readable, read_rows
 
 CHUNK_ROWS = 500
 # How long the rows of a file may take. So long after it was created the first one may be unseen.
@@ -24,7 +23,7 @@ class RowOutcome:
     errors: dict[str, list[str]] | None = None
 
 
-def import_loads(stream: BinaryIO, media_type: str) -> list[RowOutcome]:
+def import_loads(stream: Readable, media_type: str) -> list[RowOutcome]:
     """Create a load for every good row of a file, and tell what became of each row, in order.
 
     Takes what `read_rows` takes. Raises `Refused` `import_refused`; then nothing is stored.
@@ -34,7 +33,9 @@ def import_loads(stream: BinaryIO, media_type: str) -> list[RowOutcome]:
     extend_deadline(IMPORT_SECONDS)
     with transaction():
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            loads = iter(create_loads([row.attributes for row in chunk if not row.errors]))
+            loads = iter(
+                create_loads([row.attributes for row in chunk if row.attributes is not None])
+            )
             outcomes += [
                 RowOutcome(row.number, None if row.errors else next(loads).id, row.errors)
                 for row in chunk
