@@ -40,8 +40,11 @@ class Parser(FlaskParser):
 
 
 class Blueprint(SmorestBlueprint):
-    """A blueprint whose operations take their OpenAPI id from the function's name, and document
-    the errors that all of their kind may answer with."""
+    """A blueprint that documents what its operations have in common.
+
+    Their OpenAPI ids are their functions' names, and the errors that any operation of the kind may
+    answer with are added.
+    """
 
     ARGUMENTS_PARSER = Parser()
 
@@ -68,8 +71,10 @@ class Blueprint(SmorestBlueprint):
         return _note(idempotency.idempotent(view), is_idempotent=True)
 
     def created(self, schema, *, shown_by: str):
-        """Answer 201 with the new row that the view returns, and tell where it is: at the view
-        `shown_by`, named `get_…`, which takes its id."""
+        """Answer 201 with the new row that the view returns, and its address in `Location`.
+
+        `shown_by` names the view at that address, `get_…`, which takes the row's id.
+        """
         id_name = f"{shown_by.removeprefix('get_')}_id"
 
         def decorate(view: Callable):
@@ -137,15 +142,18 @@ class Api(SmorestApi):
 
 
 class IdConverter(IntegerConverter):
-    """An id in a path, written in one way; anything else is no page. With 18 digits, of the 19 that
-    PostgreSQL's largest has, the pattern alone decides, for all methods alike."""
+    """An id in a path, without sign or leading zeros; anything else is a 404.
+
+    It has 18 digits at most, of the 19 that PostgreSQL's largest has, so that the pattern alone
+    decides, for all methods alike.
+    """
 
     regex = r"[1-9][0-9]{0,17}"
     maximum = 10**18 - 1
 
 
 def make_api() -> Api:
-    """The OpenAPI layer, yet without app or blueprints."""
+    """Make the OpenAPI layer, without app or blueprints."""
     api = Api(
         spec_kwargs={
             "title": "Billor",

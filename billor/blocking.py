@@ -12,8 +12,10 @@ Result = TypeVar("Result")
 
 
 def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Run `function` in a thread of gevent's pool where gevent serves requests, and in the
-    caller's thread everywhere else."""
+    """Run `function` in a thread of gevent's pool, where gevent serves requests.
+
+    Everywhere else it runs in the caller's thread.
+    """
 
     @wraps(function)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:

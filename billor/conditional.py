@@ -18,8 +18,11 @@ def init_conditional(app: Flask) -> None:
 
 
 def if_match(schema: Schema) -> Callable[[Any], None] | None:
-    """The check that the request's `If-Match` demands of a row, whose GET answers with `schema`:
-    it raises `PreconditionFailed` unless the row still is what one of the ETags names."""
+    """Return the check of a row that the request's `If-Match` asks for, or None without one.
+
+    It raises `PreconditionFailed` unless the row, shown by `schema` as its GET does, still has one
+    of the ETags.
+    """
     if "If-Match" not in request.headers:
         return None
     wanted = request.if_match
@@ -32,7 +35,7 @@ def if_match(schema: Schema) -> Callable[[Any], None] | None:
 
 
 def _etag(response: Response) -> str:
-    """A page may stay the same while another one comes after it, hence the link."""
+    """Hash the body, and the link: a page may stay the same while another one comes after it."""
     digest = hashlib.blake2b(response.get_data(), digest_size=16)
     digest.update(response.headers.get("Link", "").encode())
     return digest.hexdigest()

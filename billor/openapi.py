@@ -75,7 +75,7 @@ IF_MATCH_CODES = {"precondition_failed"}
 def common_codes(
     *, needs_token: bool, has_body: bool, has_arguments: bool, needs_database: bool
 ) -> set[str]:
-    """The codes of errors that any operation of this kind may answer with."""
+    """Return the codes of errors that any operation of this kind may answer with."""
     codes = {"internal_error", "headers_too_large"}
     if needs_token:
         codes |= {"token_missing", "token_expired", "token_invalid"}
@@ -157,7 +157,7 @@ def add_if_match(operation: Document) -> None:
 
 
 def link_to(operation_id: str, id_name: str) -> Document:
-    """The links of an answer to the operation that shows what it tells the id of."""
+    """Make the link from an answer to the operation that shows what it created."""
     return {
         operation_id: {"operationId": operation_id, "parameters": {id_name: "$response.body#/id"}}
     }

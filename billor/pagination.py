@@ -48,8 +48,10 @@ class Cursor(fields.String):
 
 
 class PageQuery(WireSchema):
-    """The query parameters every list has. Subclasses add filters, and their own cursor if the
-    list is not in the order of ids."""
+    """The query parameters of every list.
+
+    Subclasses add filters, and their own cursor if the list is not in the order of ids.
+    """
 
     limit = QueryInteger(
         maximum=MAX_LIMIT,
@@ -67,11 +69,11 @@ def paginate(
     *,
     newest_first: bool = True,
 ) -> Page:
-    """Of all that the `queries` find, `limit` rows after the `cursor`, in the `order` of these
-    columns.
+    """Return `limit` rows after the `cursor` of all that the `queries` find, in the `order`.
 
-    No row may be found by two of them. Each should be a range of an index in that order, which the
-    search for one of several values is not: then a page takes as long however many rows there are.
+    No two queries may find the same row. Each should be one range of an index in that order: then a
+    page takes the same time however many rows there are. A search for one of several values is not
+    one range, but several.
     """
     if cursor is not None:
         place = tuple_(*order)
@@ -106,7 +108,7 @@ def _first_rows(
 
 
 def one_for_each(query: Select, column: InstrumentedAttribute, values: Collection) -> list[Select]:
-    """The query, or where one of several values is wanted, one query for each."""
+    """Return the query, or one for each of several values."""
     return [query.where(column == value) for value in dict.fromkeys(values)] or [query]
 
 
@@ -137,7 +139,7 @@ def page_of(rows: Sequence[Any], limit: int, position: Callable[[Any], Position]
 
 
 def encode_cursor(position: Position) -> str:
-    """The opaque text for a page's `next_position`."""
+    """Return the opaque text for a page's `next_position`."""
     return _serializer().dumps([_wire_value(part) for part in position])
 
 
@@ -152,7 +154,7 @@ def _wire_value(part: Any) -> Any:
 
 
 def link_header(cursor: str | None) -> dict[str, str]:
-    """The `Link` header to the page after this request's, or none."""
+    """Return the `Link` header to the next page, or none."""
     if cursor is None:
         return {}
     query = MultiDict(request.args)
@@ -164,7 +166,7 @@ def link_header(cursor: str | None) -> dict[str, str]:
 
 
 def page_headers(page: Page) -> dict[str, str]:
-    """The headers of a list's answer."""
+    """Return the headers of a list's answer."""
     return link_header(encode_cursor(page.next_position) if page.next_position else None)
 
 

@@ -90,7 +90,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
 
 
 def title_of(status: int) -> str:
-    """The name of an HTTP status."""
+    """Return the name of an HTTP status."""
     return TITLES.get(status) or HTTPStatus(status).phrase
 
 
@@ -134,7 +134,7 @@ def init_problems(app: Flask) -> None:
 
 
 def http_problem(status: int, headers=None, **extra) -> Response:
-    """The problem document of an HTTP status that says all there is to say."""
+    """Make the problem document of an HTTP status."""
     title = title_of(status)
     code, detail = HTTP_ERRORS.get(status, (title.lower().replace(" ", "_"), f"{title}."))
     return _problem(status, code, detail, headers, **extra)
@@ -146,7 +146,7 @@ def _problem(status: int, code: str, detail: str, headers=None, **extra) -> Resp
 
 
 def problem_document(status: int, code: str, detail: str) -> dict[str, str | int]:
-    """What every problem says (RFC 9457)."""
+    """Return the members of every problem document (RFC 9457)."""
     return {
         "type": "about:blank",
         "title": title_of(status),
@@ -195,7 +195,7 @@ def _by_field(messages: dict) -> dict[str, list[str]]:
 
 
 def messages_of(errors: str | list | dict) -> list[str]:
-    """The messages of marshmallow's errors of a field, those of its items included."""
+    """Return the messages of a field's errors, those of its items included."""
     if isinstance(errors, str):
         return [errors]
     nested = errors.values() if isinstance(errors, dict) else errors

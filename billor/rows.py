@@ -44,7 +44,7 @@ class Readable(Protocol):
 
 
 def read_rows(stream: Readable, media_type: str, schema: Schema) -> Iterator[Row]:
-    """The rows of a file, each loaded by the schema.
+    """Yield the rows of a file, each loaded by the schema.
 
     `stream` should be a buffered one; `media_type` is one of `MEDIA_TYPES`. Raises `Refused`
     `import_refused` if the file cannot be read to its end.
@@ -58,8 +58,10 @@ def read_rows(stream: Readable, media_type: str, schema: Schema) -> Iterator[Row
 
 
 def _numbered(records: Iterator[Record | None]) -> Iterator[tuple[int, Record]]:
-    """The rows with their numbers; None is a blank line. Raises `Refused` for all that is wrong
-    with a file."""
+    """Yield the rows with their numbers; None is a blank line.
+
+    Raises `Refused` for all that is wrong with a file.
+    """
     row = blank_lines = 0
     try:
         for record in records:
@@ -153,7 +155,7 @@ def _csv(lines: _Lines, schema: Schema) -> Iterator[Record | None]:
 
 
 def _columns(names: list[str], schema: Schema) -> dict[str, fields.Field]:
-    """The fields that the header names, by name. Raises `Refused` if a required one is missing."""
+    """Return the fields that the header names. Raises `Refused` if a required one is missing."""
     known = {field.data_key or name: field for name, field in schema.load_fields.items()}
     missing = [name for name, field in known.items() if field.required and name not in names]
     given = f"It names {printable(', '.join(names))[:MAX_NAME_TOLD]}."
@@ -165,7 +167,7 @@ def _columns(names: list[str], schema: Schema) -> dict[str, fields.Field]:
 
 
 def _read_cells(columns: dict[str, fields.Field], cells: list[str]) -> dict[str, Any]:
-    """The row as an object; an empty cell is a field that is not given."""
+    """Return the row as an object; an empty cell is a field that is not given."""
     if len(cells) > len(columns):
         raise ValidationError(f"Has {len(cells)} columns, but the header has {len(columns)}.")
     given = zip(columns.items(), cells, strict=False)
@@ -173,7 +175,7 @@ def _read_cells(columns: dict[str, fields.Field], cells: list[str]) -> dict[str,
 
 
 def _read_cell(field: fields.Field, cell: str) -> Any:
-    """The cell as JSON would have it: text as it is, a number as a number."""
+    """Return the cell as JSON would have it: text as it is, a number as a number."""
     if isinstance(field, fields.String):
         return cell
     try:

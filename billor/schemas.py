@@ -23,7 +23,7 @@ MAX_LIMIT = 200
 
 
 def wire_name(name: str) -> str:
-    """An attribute's name as JSON has it: `driver_id` is `driverId`."""
+    """Return an attribute's name in JSON: `driver_id` is `driverId`."""
     head, *tail = name.split("_")
     return head + "".join(word.capitalize() for word in tail)
 
@@ -69,7 +69,7 @@ class Text(fields.String):
 
     @classmethod
     def of(cls, column: InstrumentedAttribute[str], **kwargs) -> "Text":
-        """A text that is as long as the column at most."""
+        """Make a text field as long as the column."""
         return cls(max_length=column.type.length, **kwargs)
 
     def _deserialize(self, value, attr, data, **kwargs):
@@ -156,7 +156,7 @@ def check_range(schema: Schema, data: Mapping[str, Any], start: str, end: str) -
 
 
 def wire_time(time: datetime) -> str:
-    """A time as `Timestamp` writes it."""
+    """Write a time as `Timestamp` does."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -196,5 +196,5 @@ class Several(fields.List):
 
 
 def one_of(values: type[StrEnum]) -> validate.OneOf:
-    """A check that a text is one of an enumeration's values."""
+    """Make a check that a text is one of an enumeration's values."""
     return validate.OneOf([value.value for value in values], error="Must be one of: {choices}.")

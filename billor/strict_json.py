@@ -16,7 +16,7 @@ class DoubledField(ValueError):
 
 
 def read_json(text: bytes | str) -> Any:
-    """The value. Raises `DoubledField`, other kinds of `ValueError`, and `RecursionError`."""
+    """Return the value. Raises `DoubledField`, other `ValueError`s, and `RecursionError`."""
     if isinstance(text, bytes):
         text = text.decode()
     return json.loads(text, object_pairs_hook=_without_doubles)

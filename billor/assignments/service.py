@@ -60,7 +60,7 @@ def assign(driver_id: int, load_id: int) -> Assignment:
 
 
 def get_assignment(assignment_id: int) -> Assignment:
-    """The assignment, its driver and its load loaded. Raises `NotFound`."""
+    """Return an assignment with its driver and its load. Raises `NotFound`."""
     assignment = db.session.scalar(_with_driver_and_load(assignment_id))
     if assignment is None:
         raise NotFound("Assignment", assignment_id)
@@ -104,7 +104,7 @@ def list_assignments(
     load_id: int | None = None,
     status: Collection[str] = (),
 ) -> Page:
-    """Assignments, newest first."""
+    """Return a page of assignments, newest first."""
     queries = one_for_each_status(
         select(Assignment),
         status or AssignmentStatus,

@@ -10,7 +10,7 @@ from billor.pagination import Page, page_of
 
 
 def audit_store() -> AuditStore:
-    """This process's connection to the audit store."""
+    """Return this process's connection to the audit store."""
     return current_app.extensions["audit_store"]
 
 

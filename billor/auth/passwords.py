@@ -12,13 +12,16 @@ _NOBODYS_HASH = _hasher.hash("nobody")
 
 @in_thread
 def hash_password(password: str) -> str:
-    """A salted hash in PHC string format."""
+    """Return a salted hash in PHC string format."""
     return _hasher.hash(password)
 
 
 @in_thread
 def password_matches(password_hash: str | None, password: str) -> bool:
-    """Whether the password is the hashed one. Takes the same time without a hash: then never."""
+    """Return whether the password is the hashed one.
+
+    Without a hash it never is, and that takes the same time.
+    """
     try:
         _hasher.verify(password_hash or _NOBODYS_HASH, password)
     except VerifyMismatchError:

@@ -76,7 +76,7 @@ class TextRedisCache(RedisCache):
 
 
 def redis_backend() -> TextRedisCache | None:
-    """The app's backend; None without a Redis in its settings."""
+    """Return the app's backend, or None without a Redis in its settings."""
     backend: Any = cache.cache
     return backend if isinstance(backend, TextRedisCache) else None
 

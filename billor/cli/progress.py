@@ -12,10 +12,10 @@ import click
 
 @contextmanager
 def progress_bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that fills by as much as the block tells, if there is a person to
-    see it and something to do.
+    """Show a progress bar on standard error, if that is a terminal and there is something to do.
 
-    Ctrl-C ends the block when it tells the next time; pressed again, it does so at once.
+    The block calls what it gets with each number of steps done. Ctrl-C ends it at the next call;
+    pressed again, at once.
     """
     # Not at once, as Python drops a KeyboardInterrupt that comes while it deletes an object.
     pressed = False
@@ -46,7 +46,7 @@ def progress_bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def reading(file: IO[bytes], label: str) -> Iterator["WatchedFile"]:
-    """A bar that fills as the file is read, by the lines, inside the block."""
+    """Show a progress bar that fills as lines of the file are read in the block."""
     size = os.fstat(file.fileno()).st_size  # 0 for a pipe, whose end nobody knows
     with progress_bar(label, size) as tell:
         yield WatchedFile(file, tell)

@@ -17,13 +17,13 @@ blueprint = Blueprint("docs", __name__, url_prefix="/docs")
 
 @blueprint.get("")
 def page() -> Response:
-    """The page that shows /openapi.json and tries the operations out."""
+    """Serve the page that shows /openapi.json and tries the operations out."""
     return _file(HERE, "page.html")
 
 
 @blueprint.get("/<name>")
 def asset(name: str) -> Response:
-    """A script or style sheet of the page."""
+    """Serve a script or style sheet of the page."""
     return _file(HERE if name.startswith("page.") else SWAGGER_UI, name)
 
 

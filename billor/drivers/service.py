@@ -27,7 +27,7 @@ def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
 
 
 def get_driver(driver_id: int) -> Driver:
-    """Raises `NotFound`."""
+    """Return a driver. Raises `NotFound`."""
     return get_or_not_found(Driver, driver_id)
 
 
@@ -54,7 +54,7 @@ def list_drivers(
     status: Collection[str] = (),
     available: bool | None = None,
 ) -> Page:
-    """Drivers, newest first; `available` ones are active and have no active load."""
+    """Return drivers, newest first; `available` ones are active and have no active load."""
     queries = one_for_each(select(Driver), Driver.status, status)
     if available is not None:
         choose = _available if available else _unavailable

@@ -25,7 +25,7 @@ COLUMNS = [field.data_key or name for name, field in _schema.dump_fields.items()
 
 
 def export_loads(**filters) -> Iterator[str]:
-    """The loads that `list_loads` finds with these filters, newest first, as pieces of CSV text.
+    """Yield the loads that `list_loads` finds, newest first, as pieces of CSV text.
 
     Raises `Unavailable` `exports_busy` past `MAX_EXPORTS` in this process, and whatever else can go
     wrong, before the first piece. No database connection is held between the pieces, and each

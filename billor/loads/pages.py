@@ -37,5 +37,5 @@ def cached_page(schema: Schema) -> Callable:
 
 
 def _normalised_query() -> str:
-    """The query string in one order of parameters; of one given twice the first still counts."""
+    """Return the query string with its parameters sorted; of one given twice the first counts."""
     return urlencode(sorted(request.args.items(multi=True), key=lambda item: item[0]))

@@ -37,7 +37,7 @@ def create_loads(rows: Iterable[Mapping[str, Any]]) -> list[Load]:
 
 
 def get_load(load_id: int) -> Load:
-    """Raises `NotFound`."""
+    """Return a load. Raises `NotFound`."""
     return get_or_not_found(Load, load_id)
 
 
@@ -95,7 +95,7 @@ def list_loads(
 
 
 def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> Page:
-    """The load's events, oldest first. Raises `NotFound`."""
+    """Return a page of the load's events, oldest first. Raises `NotFound`."""
     get_or_not_found(Load, load_id)
     query = select(LoadEvent).where(LoadEvent.load_id == load_id)
     order = [LoadEvent.created_at, LoadEvent.id]

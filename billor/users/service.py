@@ -19,15 +19,15 @@ def create_user(name: str, email: str, password: str | None = None) -> User:
 
 
 def get_user(user_id: int) -> User:
-    """Raises `NotFound`."""
+    """Return a user. Raises `NotFound`."""
     return get_or_not_found(User, user_id)
 
 
 def find_user(email: str) -> User | None:
-    """The user with this email address, in upper or lower case alike."""
+    """Return the user with this email address, in upper or lower case alike."""
     return db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
 
 
 def list_users(limit: int, cursor: Position | None = None) -> Page:
-    """Users, newest first."""
+    """Return a page of users, newest first."""
     return paginate([select(User)], [User.id], cursor, limit)
