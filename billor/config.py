@@ -1,22 +1,23 @@
-"""The one place that reads the environment: every setting, typed, with its default beside it."""
+"""The settings, each declared once, and the one place that reads the environment."""
 
+import dataclasses
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, validate
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+# In BILLOR_HOME while the launcher runs: the URLs of the services that it has started.
 SERVICES_FILE = "services.env"
-"""Written into BILLOR_HOME by the local launcher while it runs: the URLs of what it started."""
-
 HINTS = {
     "DATABASE_URL": "start everything with `make run`, or set it (see .env.example)",
     "JWT_SECRET_KEY": "set it to at least 32 random characters, or start with `make run`",
@@ -25,44 +26,6 @@ HINTS = {
 
 class ConfigError(Exception):
     """A setting is missing or wrong. The message is one line that names it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Everything Billor can be told from outside. Secrets and URLs stay out of `repr`."""
-
-    environment: str
-    home: Path
-    host: str
-    port: int
-    web_workers: int
-    database_pool_size: int
-    log_level: str
-    trusted_proxies: int
-    trusted_hosts: tuple[str, ...]
-    """By what names clients may ask for the API; none stands for any."""
-    cors_origins: tuple[str, ...]
-    database_url: str = field(repr=False)
-    redis_url: str | None = field(repr=False)
-    pubsub_project_id: str | None
-    pubsub_emulator_host: str | None
-    pubsub_topic: str
-    pubsub_subscription: str
-    couchdb_url: str | None = field(repr=False)
-    couchdb_database: str
-    jwt_secret_key: str = field(repr=False)
-    access_token_seconds: int
-    demo_email: str
-    demo_password: str = field(repr=False)
-
-    @property
-    def is_production(self) -> bool:
-        return self.environment == "production"
-
-    @property
-    def audit_file(self) -> Path:
-        """Where the audit store lives while COUCHDB_URL is unset."""
-        return self.home / "audit.sqlite3"
 
 
 class PostgresUrl(fields.String):
@@ -94,7 +57,7 @@ class Names(fields.Field):
         return names
 
 
-def _url(setting: str, *schemes: str) -> fields.String:
+def _url(*schemes: str) -> fields.String:
     def check(url: str) -> None:
         if not re.match(rf"({'|'.join(schemes)})://.", url):
             starts = " or ".join(f"{scheme}://" for scheme in schemes)
@@ -104,18 +67,18 @@ def _url(setting: str, *schemes: str) -> fields.String:
         except ValueError as error:
             raise ValidationError("is not a URL with a valid host and port.") from error
 
-    return fields.String(data_key=setting, load_default=None, validate=check)
+    return fields.String(validate=check)
 
 
-def _text(setting: str, default: str | None, *checks: validate.Validator) -> fields.String:
-    return fields.String(data_key=setting, load_default=default, validate=list(checks))
+def _text(*checks: validate.Validator) -> fields.String:
+    return fields.String(validate=list(checks))
 
 
-def _whole_number(setting: str, default: int, minimum: int, maximum: int) -> fields.Integer:
+def _whole_number(minimum: int, maximum: int) -> fields.Integer:
     limits = validate.Range(
         minimum, maximum, error=f"must be a whole number from {minimum} to {maximum}."
     )
-    return fields.Integer(data_key=setting, load_default=default, validate=limits)
+    return fields.Integer(validate=limits)
 
 
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
@@ -124,52 +87,163 @@ PUBSUB_NAME = validate.Regexp(
 )
 
 
-class EnvironmentSchema(Schema):
-    """The environment's variables, their defaults and the checks they must pass."""
+def setting(
+    field: fields.Field,
+    default: Any = missing,
+    *,
+    help: str,  # noqa: A002 - what it is called everywhere
+    name: str | None = None,
+    default_help: str | None = None,
+    secret: bool = False,
+) -> Any:
+    """Declare a setting of `Config`, required unless it has a default.
 
-    class Meta:
-        unknown = EXCLUDE
+    `name` is the environment variable, else the attribute's name in upper case. `default_help`
+    says what happens without it. A `secret` stays out of `repr`.
+    """
+    field.data_key = name
+    field.load_default = default
+    field.required = default is missing
+    metadata = {"field": field, "help": help, "default_help": default_help}
+    return dataclasses.field(repr=not secret, metadata=metadata)
 
-    environment = _text("BILLOR_ENV", "development", validate.OneOf(["development", "production"]))
-    home = _text("BILLOR_HOME", ".billor")
-    host = _text("HOST", "127.0.0.1")
-    port = _whole_number("PORT", 8000, 1, 65535)
-    web_workers = _whole_number("WEB_WORKERS", 2, 1, 64)
-    database_pool_size = _whole_number("DATABASE_POOL_SIZE", 8, 4, 64)
-    log_level = _text("LOG_LEVEL", "INFO", validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
-    trusted_proxies = _whole_number("TRUSTED_PROXIES", 0, 0, 10)
-    trusted_hosts = Names(
-        r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]",
-        "must be names like api.example.com, without ports, or .example.com, with commas.",
-        data_key="TRUSTED_HOSTS",
-        load_default=None,
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings. The environment has texts; here they are checked and typed."""
+
+    database_url: str = setting(
+        PostgresUrl(),
+        help="`postgresql://user:password@host:5432/name`",
+        default_help="embedded PostgreSQL",
+        secret=True,
     )
-    cors_origins = Names(  # RFC 6454; `*` stands for any
-        r"\*|https?://[A-Za-z0-9.-]+(:[0-9]+)?",
-        "must be origins like https://example.com, with commas.",
-        data_key="CORS_ORIGINS",
-        load_default=(),
+    redis_url: str | None = setting(
+        _url("redis", "rediss", "unix"),
+        None,
+        help="`redis://`, `rediss://` or `unix://`",
+        default_help="embedded Redis or Valkey",
+        secret=True,
     )
-    database_url = PostgresUrl(data_key="DATABASE_URL", required=True)
-    redis_url = _url("REDIS_URL", "redis", "rediss", "unix")
-    pubsub_project_id = _text("PUBSUB_PROJECT_ID", None)
-    pubsub_emulator_host = _text("PUBSUB_EMULATOR_HOST", None)
-    pubsub_topic = _text("PUBSUB_TOPIC", "load-events", PUBSUB_NAME)
-    pubsub_subscription = _text("PUBSUB_SUBSCRIPTION", None, PUBSUB_NAME)
-    couchdb_url = _url("COUCHDB_URL", "http", "https")
-    couchdb_database = _text(
-        "COUCHDB_DATABASE",
+    pubsub_project_id: str | None = setting(
+        _text(),
+        None,
+        help="a Google Cloud project",
+        default_help="the emulator if installed, else in process",
+    )
+    pubsub_emulator_host: str | None = setting(
+        _text(), None, help="`host:port` of an emulator instead of Google Cloud"
+    )
+    pubsub_topic: str = setting(_text(PUBSUB_NAME), "load-events", help="made if it is not there")
+    pubsub_subscription: str = setting(
+        _text(PUBSUB_NAME),
+        None,
+        help="made if it is not there; refused if it is to another topic",
+        default_help="the topic's name and `-audit`",
+    )
+    couchdb_url: str | None = setting(
+        _url("http", "https"),
+        None,
+        help="`http://user:password@host:5984/`",
+        default_help="SQLite file in `BILLOR_HOME`",
+        secret=True,
+    )
+    couchdb_database: str = setting(
+        _text(validate.Regexp(r"[a-z][a-z0-9_$()+/-]*\Z", error="is not a CouchDB database name.")),
         "billor-audit",
-        validate.Regexp(r"[a-z][a-z0-9_$()+/-]*\Z", error="is not a CouchDB database name."),
+        help="made if it is not there, with `…-dead-letters` beside it",
     )
-    jwt_secret_key = fields.String(
-        data_key="JWT_SECRET_KEY",
-        required=True,
-        validate=validate.Length(min=32, error="must be at least 32 characters long."),
+    jwt_secret_key: str = setting(
+        _text(validate.Length(min=32, error="must be at least 32 characters long.")),
+        help="at least 32 characters; signs tokens and cursors",
+        default_help="made by `make run`",
+        secret=True,
     )
-    access_token_seconds = _whole_number("ACCESS_TOKEN_SECONDS", 3600, 60, 604_800)
-    demo_email = _text("DEMO_EMAIL", "demo@billor.example", validate.Email())
-    demo_password = _text("DEMO_PASSWORD", DEFAULT_DEMO_PASSWORD, validate.Length(min=8))
+    access_token_seconds: int = setting(
+        _whole_number(60, 604_800), 3600, help="how long a login lasts"
+    )
+    demo_email: str = setting(
+        _text(validate.Email()), "demo@billor.example", help="the user that `flask seed` makes"
+    )
+    demo_password: str = setting(
+        _text(validate.Length(min=8)),
+        DEFAULT_DEMO_PASSWORD,
+        help="refused as it stands in production",
+        secret=True,
+    )
+    environment: str = setting(
+        _text(validate.OneOf(["development", "production"])),
+        "development",
+        name="BILLOR_ENV",
+        help="or `production`",
+    )
+    home: Path = setting(  # noqa: RUF009 - a declaration
+        _text(), ".billor", name="BILLOR_HOME", help="embedded data"
+    )
+    host: str = setting(_text(), "127.0.0.1", help="where the API listens")
+    port: int = setting(_whole_number(1, 65535), 8000, help="the port of the API")
+    web_workers: int = setting(_whole_number(1, 64), 2, help="API processes")
+    database_pool_size: int = setting(
+        _whole_number(4, 64), 8, help="database connections of each process, the worker too"
+    )
+    trusted_proxies: int = setting(
+        _whole_number(0, 10), 0, help="how many proxies' `X-Forwarded-*` headers to believe"
+    )
+    trusted_hosts: tuple[str, ...] = setting(
+        Names(
+            r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]",
+            "must be names like api.example.com, without ports, or .example.com, with commas.",
+        ),
+        None,
+        help="names of the API, e.g. `api.example.com`, or `.example.com` with subdomains; commas "
+        "between",
+        default_help="loopback names if `HOST` is one, without proxies, and in compose; else any",
+    )
+    cors_origins: tuple[str, ...] = setting(  # RFC 6454; `*` stands for any
+        Names(
+            r"\*|https?://[A-Za-z0-9.-]+(:[0-9]+)?",
+            "must be origins like https://example.com, with commas.",
+        ),
+        (),
+        help="web pages that may call the API, e.g. `https://dispatch.example.com`; commas between",
+    )
+    log_level: str = setting(
+        _text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
+        "INFO",
+        help="`DEBUG`, `INFO`, `WARNING` or `ERROR`",
+    )
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def audit_file(self) -> Path:
+        """Where the audit store lives while COUCHDB_URL is unset."""
+        return self.home / "audit.sqlite3"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting, by the environment variable `name`."""
+
+    name: str
+    field: fields.Field
+    help: str
+    default_help: str | None
+
+
+def _settings() -> Iterator[Setting]:
+    for attribute in dataclasses.fields(Config):
+        field = attribute.metadata["field"]
+        field.data_key = field.data_key or attribute.name.upper()
+        yield Setting(name=field.data_key, **attribute.metadata)
+
+
+SETTINGS = list(_settings())
+_Schema = Schema.from_dict(
+    {field.name: field.metadata["field"] for field in dataclasses.fields(Config)}
+)
 
 
 def read_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -199,7 +273,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     """
     variables = read_environment() if environ is None else _without_empty(environ)
     try:
-        values = EnvironmentSchema().load(variables)
+        values = _Schema(unknown=EXCLUDE).load(variables)
     except ValidationError as error:
         raise ConfigError(_one_line(error.normalized_messages(), variables)) from error
     values["home"] = Path(values["home"]).absolute()

@@ -17,14 +17,14 @@ import psutil
 from flask import Flask
 from sqlalchemy import text
 
-from billor.config import EnvironmentSchema
+from billor.config import SETTINGS
 from billor.embedded.launcher import PROJECT
 from billor.events.worker import Worker
 from billor.extensions import db
 
 WAIT_SECONDS = 30
 STOP_SECONDS = 10
-OUR_SETTINGS = {field.data_key for field in EnvironmentSchema().fields.values()}
+OUR_SETTINGS = {setting.name for setting in SETTINGS}
 
 Answer = TypeVar("Answer")
 
