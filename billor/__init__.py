@@ -1,6 +1,9 @@
 """Billor: drivers, loads and assignments for a trucking company."""
 
+from typing import cast
+
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 
 from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, users
 from billor.api import IdConverter, make_api
@@ -37,7 +40,7 @@ def create_app(config: Config | None = None) -> Flask:
         OPENAPI_URL_PREFIX="/",
         **cache_config(config.redis_url),
     )
-    app.json.sort_keys = False
+    cast(DefaultJSONProvider, app.json).sort_keys = False
     app.url_map.converters["id"] = IdConverter
 
     init_middleware(app, config)

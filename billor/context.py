@@ -1,17 +1,16 @@
-"""What belongs to the work in hand, wherever in the code it is looked at from."""
+"""The request id and the current user, for code that is not told them."""
 
 from contextvars import ContextVar
 from typing import NamedTuple
 
 
-class Actor(NamedTuple):
-    """A user in whose name something is done."""
+class CurrentUser(NamedTuple):
+    """The user whose token a request came with."""
 
     id: int
     name: str
 
 
+# Both are None outside of a request; so is the current user where no token is needed.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The id of the HTTP request being served; None outside of one."""
-actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
-"""Whose token came with it; None outside of one, and where no token is asked for."""
+current_user: ContextVar[CurrentUser | None] = ContextVar("current_user", default=None)

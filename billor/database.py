@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
+from sqlalchemy import CursorResult, Delete, Update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
@@ -209,6 +210,14 @@ def insert_new(model: type[Row], rows: Sequence[Mapping[str, Any]], code: str) -
     return inserted
 
 
+def execute_bulk(statement: Update | Delete) -> int:
+    """Run an UPDATE or DELETE; return how many rows it concerned. Objects in the session do not
+    notice."""
+    options = {"synchronize_session": False}
+    result = db.session.execute(statement, execution_options=options)
+    return cast(CursorResult, result).rowcount
+
+
 def from_database_error(error: SQLAlchemyError) -> BillorError | None:
     """The refusal that a database error means to a caller, or None if it is our own mistake."""
     if isinstance(error, PoolTimeout):
@@ -216,7 +225,8 @@ def from_database_error(error: SQLAlchemyError) -> BillorError | None:
     if not isinstance(error, DBAPIError):
         return None
     if isinstance(error, IntegrityError):
-        code = CONSTRAINT_CONFLICTS.get(error.orig.diag.constraint_name)
+        diagnosis = getattr(error.orig, "diag", None)
+        code = CONSTRAINT_CONFLICTS.get(diagnosis.constraint_name) if diagnosis else None
         return Conflict(code) if code else None
     if isinstance(error.orig, TRY_AGAIN):
         return Unavailable("database_busy")

@@ -16,9 +16,14 @@ from flask import Response, current_app, g, request
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from billor import context
 from billor.cache.pages import invalidate_pages
-from billor.database import after_commit, long_waits_refused_as, transaction
+from billor.context import current_user
+from billor.database import (
+    after_commit,
+    execute_bulk,
+    long_waits_refused_as,
+    transaction,
+)
 from billor.errors import InProgress, Invalid, Refused
 from billor.extensions import db
 from billor.models import IdempotencyKey
@@ -46,7 +51,9 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
         if key is None:
             return view(*args, **kwargs)
         with transaction():
-            kept, is_new = _claim(context.actor.get().id, key, _fingerprint())
+            user = current_user.get()
+            assert user is not None, "only users send keys"  # noqa: S101
+            kept, is_new = _claim(user.id, key, _fingerprint())
             if not is_new:
                 # The first process may have died between its commit and this.
                 after_commit(invalidate_pages)
@@ -73,13 +80,11 @@ def forget_expired_keys() -> int:
         .cte("expired")
     )
     with transaction():
-        forgotten = db.session.execute(
+        return execute_bulk(
             delete(IdempotencyKey).where(
                 IdempotencyKey.user_id == expired.c.user_id, IdempotencyKey.key == expired.c.key
-            ),
-            execution_options={"synchronize_session": False},
+            )
         )
-    return forgotten.rowcount
 
 
 def _given_key() -> str | None:
@@ -114,14 +119,15 @@ def _claim(user_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bo
         ours = db.session.scalar(claim)
     if ours is not None:
         return ours, True
-    kept = db.session.get(IdempotencyKey, (user_id, key))
+    kept = db.session.get_one(IdempotencyKey, (user_id, key))
     if kept.fingerprint != fingerprint:
         raise Refused("idempotency_key_reused")
     return kept, False
 
 
 def _replay(kept: IdempotencyKey) -> Response:
-    return Response(kept.body, kept.status, {**kept.headers, "Idempotency-Replayed": "true"})
+    headers = {**(kept.headers or {}), "Idempotency-Replayed": "true"}
+    return Response(kept.body, kept.status, headers)
 
 
 def _expiry():

@@ -14,7 +14,7 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from billor.config import Config
-from billor.context import actor, request_id
+from billor.context import current_user, request_id
 from billor.errors import UntrustedHost
 
 logger = logging.getLogger(__name__)
@@ -42,10 +42,11 @@ EXPOSED_HEADERS = [
 
 def init_middleware(app: Flask, config: Config) -> None:
     """Install what surrounds every request. Only as many proxies as configured are believed."""
+    wsgi_app: WSGIApplication = app.wsgi_app
     if config.trusted_proxies:
         hops = config.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
-    app.wsgi_app = _whole_bodies_only(app.wsgi_app)
+        wsgi_app = ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+    app.wsgi_app = _whole_bodies_only(wsgi_app)  # type: ignore[assignment, method-assign]
     if config.cors_origins:
         CORS(app, origins=config.cors_origins, expose_headers=EXPOSED_HEADERS)
     app.before_request(_begin)
@@ -118,4 +119,4 @@ def _end(response: Response) -> Response:
 
 def _forget(_error) -> None:
     request_id.set(None)
-    actor.set(None)
+    current_user.set(None)

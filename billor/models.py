@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import reduce
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
@@ -27,7 +28,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from billor.extensions import db
+from billor.extensions import Base, db
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model
 
 
 class DriverStatus(StrEnum):
@@ -87,7 +93,7 @@ def _one_for_each_combination(
     ]
 
 
-class User(db.Model):
+class User(Model):
     __tablename__ = "users"
 
     id: Mapped[int] = _primary_key()
@@ -99,7 +105,7 @@ class User(db.Model):
     __table_args__ = (Index("uq_users_email", func.lower(email), unique=True),)
 
 
-class Driver(db.Model):
+class Driver(Model):
     __tablename__ = "drivers"
 
     id: Mapped[int] = _primary_key()
@@ -115,7 +121,7 @@ class Driver(db.Model):
     )
 
 
-class Load(db.Model):
+class Load(Model):
     __tablename__ = "loads"
 
     id: Mapped[int] = _primary_key()
@@ -146,7 +152,7 @@ class Load(db.Model):
     __mapper_args__ = {"eager_defaults": True}
 
 
-class Assignment(db.Model):
+class Assignment(Model):
     __tablename__ = "driver_load_assignments"
 
     id: Mapped[int] = _primary_key()
@@ -185,7 +191,7 @@ class Assignment(db.Model):
     __mapper_args__ = {"eager_defaults": True}
 
 
-class LoadEvent(db.Model):
+class LoadEvent(Model):
     """One step of a load's life, and at the same time the outbox: unpublished while
     `published_at` is null."""
 
@@ -218,7 +224,7 @@ class LoadEvent(db.Model):
     )
 
 
-class Notification(db.Model):
+class Notification(Model):
     """A mark that a driver was told of the assignment in an event, which need not be ours."""
 
     __tablename__ = "notifications"
@@ -227,7 +233,7 @@ class Notification(db.Model):
     sent_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT, index=True)
 
 
-class IdempotencyKey(db.Model):
+class IdempotencyKey(Model):
     """A key that a request to create something came with, and the answer it got. Both are
     committed with what was created; while `status` is null it is being created."""
 
@@ -245,7 +251,7 @@ class IdempotencyKey(db.Model):
     created_at: Mapped[datetime] = _timestamp(server_default=func.now(), index=True)
 
 
-class LoginAttempts(db.Model):
+class LoginAttempts(Model):
     """How often logins have failed within the current window: from an address, at an account, or
     for both together, where they have succeeded before."""
 

@@ -12,7 +12,7 @@ from billor.auth.passwords import hash_password, password_matches
 from billor.config import DEFAULT_DEMO_PASSWORD, Config, ConfigError
 from billor.database import transaction
 from billor.drivers.service import create_drivers
-from billor.extensions import Base, db
+from billor.extensions import db
 from billor.loads.service import create_loads
 from billor.models import Driver, Load
 from billor.users.service import create_user, find_user
@@ -113,14 +113,14 @@ def _seed_user(email: str, password: str) -> int:
     return 0
 
 
-def _missing(model: type[Base], wanted: int | None, first: int) -> int:
+def _missing(model: type[Driver] | type[Load], wanted: int | None, first: int) -> int:
     if wanted is None:
         return 0 if db.session.scalar(select(model.id).limit(1)) else first
-    return max(0, wanted - db.session.scalar(select(func.count()).select_from(model)))
+    return max(0, wanted - db.session.scalars(select(func.count()).select_from(model)).one())
 
 
 def _seed_table(
-    model: type[Base],
+    model: type[Driver] | type[Load],
     create: Callable[[Sequence[Row]], object],
     make_row: Callable[[int], Row],
     count: int,

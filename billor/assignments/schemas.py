@@ -27,7 +27,7 @@ class AssignmentSchema(WireSchema):
 
 class AssignmentDetailSchema(AssignmentSchema):
     driver = fields.Nested(DriverSchema, dump_only=True, required=True)
-    load = fields.Nested(LoadSchema, dump_only=True, required=True)
+    load = fields.Nested(LoadSchema, dump_only=True, required=True)  # type: ignore[assignment]
 
 
 class AssignmentStatusSchema(WireSchema):

@@ -16,7 +16,7 @@ from flask import current_app
 from sqlalchemy import case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from billor.database import transaction
+from billor.database import execute_bulk, transaction
 from billor.errors import AuthenticationFailed, TooManyAttempts
 from billor.extensions import db
 from billor.models import LoginAttempts
@@ -42,7 +42,7 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
     """
     network = client_network(address)
     with transaction():
-        account = db.session.scalar(select(func.lower(email)))  # as users are found
+        account = db.session.scalars(select(func.lower(email))).one()  # as users are found
         both = _private_key("known", account, network)
         if _is_known(both):
             keys = {both: WINDOW}
@@ -88,9 +88,8 @@ def _private_key(kind: str, *values: str) -> str:
 
 
 def _is_known(key: str) -> bool:
-    return db.session.scalar(
-        select(select(LoginAttempts).filter_by(key=key).where(~_is_forgotten()).exists())
-    )
+    known = select(LoginAttempts).filter_by(key=key).where(~_is_forgotten())
+    return db.session.scalars(select(known.exists())).one()
 
 
 def _is_forgotten():
@@ -156,7 +155,7 @@ def _take_back(keys: Collection[str], known: str | None = None) -> None:
                 "window_ends_at": func.now(),
                 "forgotten_at": func.now() + (KNOWN_FOR if key == known else timedelta()),
             }
-            for key in sorted({*keys, known} - {None})
+            for key in sorted({*keys, known} if known else keys)
         ]
     )
     with transaction():
@@ -182,8 +181,4 @@ def _forget_some() -> None:
         .limit(FORGOTTEN_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    db.session.execute(
-        delete(LoginAttempts)
-        .where(LoginAttempts.key.in_(forgotten.scalar_subquery()))
-        .execution_options(synchronize_session=False)
-    )
+    execute_bulk(delete(LoginAttempts).where(LoginAttempts.key.in_(forgotten.scalar_subquery())))

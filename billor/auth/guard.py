@@ -9,8 +9,8 @@ from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
 from jwt import ExpiredSignatureError, MissingRequiredClaimError, PyJWTError
 
-from billor.auth.service import find_actor
-from billor.context import actor
+from billor.auth.service import find_current_user
+from billor.context import current_user
 from billor.deadlines import extend_deadline
 from billor.errors import AuthenticationFailed
 
@@ -68,13 +68,13 @@ def _demand_token() -> None:
 
 
 def _knows(user_id: int) -> bool:
-    """Whether the user is still there; they are the request's actor then."""
+    """Return whether the user is still there; they become the current user then."""
     seen: dict[int, float] = current_app.extensions["users_seen"]
     now = time.monotonic()
     if request.endpoint in CACHED_ENDPOINTS and now < seen.get(user_id, 0) + REMEMBERED_SECONDS:
         return True
-    user = find_actor(user_id)
-    actor.set(user)
+    user = find_current_user(user_id)
+    current_user.set(user)
     if user is None:
         seen.pop(user_id, None)
         return False

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from billor.auth.attempts import counted_attempt
 from billor.auth.passwords import password_matches
-from billor.context import Actor
+from billor.context import CurrentUser
 from billor.database import roll_back
 from billor.errors import AuthenticationFailed
 from billor.extensions import db
@@ -21,7 +21,8 @@ def log_in(email: str, password: str, address: str) -> str:
     """
     with counted_attempt(email, address):
         user = find_user(email)
-        if not password_matches(user and user.password_hash, password):
+        matches = password_matches(user.password_hash if user else None, password)
+        if user is None or not matches:
             raise AuthenticationFailed("invalid_credentials")
     return issue_token(user)
 
@@ -31,8 +32,8 @@ def issue_token(user: User) -> str:
     return create_access_token(identity=str(user.id))
 
 
-def find_actor(user_id: int) -> Actor | None:
+def find_current_user(user_id: int) -> CurrentUser | None:
     """The user of a token, if they are still there."""
     name = db.session.scalar(select(User.name).where(User.id == user_id))
     roll_back()  # what the request is about begins a transaction of its own
-    return None if name is None else Actor(user_id, name)
+    return None if name is None else CurrentUser(user_id, name)

@@ -287,7 +287,7 @@ def _make_private(home: Path) -> None:
 def _secrets_of(path: Path) -> dict[str, str]:
     """The secrets of this data folder, each made at first use."""
     made = {name: secrets.token_urlsafe(32) for name in SECRETS}
-    kept = made | dotenv_values(path)
+    kept = made | {name: value or "" for name, value in dotenv_values(path).items()}
     _write_private(path, _as_env_file(kept))
     return kept
 

@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from logging import makeLogRecord
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from threading import Thread
-from typing import Any, TextIO
+from typing import IO, Any, cast
 
 LOG_BYTES = 10_000_000
 
@@ -52,13 +53,9 @@ class _Log(RotatingFileHandler):
         file.unlink(missing_ok=True)
         super().__init__(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
 
-    def _open(self) -> TextIO:
-        return open(
-            self.baseFilename,
-            self.mode,
-            encoding=self.encoding,
-            opener=lambda path, flags: os.open(path, flags, 0o600),
-        )
+    def _open(self) -> TextIOWrapper:
+        os.close(os.open(self.baseFilename, os.O_CREAT, 0o600))
+        return super()._open()
 
 
 class Child:
@@ -71,7 +68,7 @@ class Child:
         program.prepare()
         self._log = _Log(self.log_file)
         # A session of its own, so that Ctrl-C reaches the launcher only, which stops all in order.
-        self.process = subprocess.Popen(
+        self.process: subprocess.Popen[str] = subprocess.Popen(
             program.argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -83,8 +80,9 @@ class Child:
             start_new_session=True,
             **program.identity,
         )
-        self.process.stdin.write(program.stdin)
-        self.process.stdin.close()
+        self._output = cast(IO[str], self.process.stdout)
+        with cast(IO[str], self.process.stdin) as stdin:
+            stdin.write(program.stdin)
         self.loud = False
         self._copying = Thread(target=self._copy_output, daemon=True)
         self._copying.start()
@@ -116,11 +114,11 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self._copying.join()
-        self.process.stdout.close()
+        self._output.close()
         self._log.close()
 
     def _copy_output(self) -> None:
-        for line in self.process.stdout:
+        for line in self._output:
             self._log.emit(makeLogRecord({"msg": line}))
             if self.loud:
                 sys.stdout.write(f"{self.program.name:>6} | {line}")

@@ -6,14 +6,14 @@ reasons finds the mark.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.database import transaction
+from billor.database import execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.events.received import Received
 from billor.events.stage import Stage, give_back
@@ -71,11 +71,11 @@ class Notifier(Stage):
                 except Exception as error:
                     failures[event_id] = error
             if failures:
-                _delete_marks(Notification.event_id.in_(failures))
+                execute_bulk(delete(Notification).where(Notification.event_id.in_(failures)))
         return failures
 
 
-def _mark(event_ids: Sequence[str]) -> list[str]:
+def _mark(event_ids: Iterable[str]) -> list[str]:
     """Those of the events that were not marked before; another's mark that is not yet committed is
     waited for. In one order for all, so that no two consumers wait for each other."""
     rows = [{"event_id": event_id} for event_id in sorted(event_ids)]
@@ -100,9 +100,4 @@ def forget_notifications() -> int:
         .limit(FORGOTTEN_AT_ONCE)
     )
     with transaction():
-        return _delete_marks(Notification.event_id.in_(old))
-
-
-def _delete_marks(condition: ColumnElement[bool]) -> int:
-    deletion = delete(Notification).where(condition)
-    return db.session.execute(deletion, execution_options={"synchronize_session": False}).rowcount
+        return execute_bulk(delete(Notification).where(Notification.event_id.in_(old)))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from billor.cache.pages import invalidate_pages
-from billor.context import actor, request_id
+from billor.context import current_user, request_id
 from billor.database import after_commit
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
@@ -33,7 +33,7 @@ def record(
         payload["before"] = _load_schema.dump(before)
     if driver is not None:
         payload["driver"] = _driver_schema.dump(driver)
-    if (user := actor.get()) is not None:
+    if (user := current_user.get()) is not None:
         payload["user"] = user._asdict()
     db.session.add(
         LoadEvent(

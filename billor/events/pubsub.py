@@ -72,7 +72,7 @@ class PubSubBus:
 
     def __init__(self, config: Config):
         self._emulated = config.pubsub_emulator_host is not None
-        if self._emulated:
+        if config.pubsub_emulator_host is not None:
             # Google's clients look for it only here; it may have come from a file.
             os.environ["PUBSUB_EMULATOR_HOST"] = config.pubsub_emulator_host
         try:
@@ -152,7 +152,7 @@ class PubSubBus:
     def subscribe(
         self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
     ) -> None:
-        self._pull = self._subscriber.subscribe(
+        stream = self._subscriber.subscribe(
             self._subscription,
             callback=lambda received: on_delivery(_Delivery(received)),
             flow_control=pubsub_v1.types.FlowControl(
@@ -163,11 +163,12 @@ class PubSubBus:
             await_callbacks_on_shutdown=True,
         )
 
-        def tell_failure(pull: StreamingPullFuture) -> None:
-            if self._pull is pull and (error := pull.exception()):
+        def tell_failure(ended: StreamingPullFuture) -> None:
+            if self._pull is ended and (error := ended.exception()):
                 on_failure(error)
 
-        self._pull.add_done_callback(tell_failure)
+        self._pull = stream
+        stream.add_done_callback(tell_failure)
 
     def unsubscribe(self) -> None:
         pull, self._pull = self._pull, None

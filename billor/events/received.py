@@ -1,7 +1,7 @@
 """What a message from the bus says, read once, before anything is done about it."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from billor.events.bus import Delivery
 from billor.events.event import (
@@ -17,13 +17,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Received:
-    """A delivery, and either the `document` that its message is to become or the `flaw` because of
-    which it can be none. `notification` is what a driver is to be told, if one is."""
+    """A delivery and what its message says; what it does not say is empty.
+
+    Either there is the `document` that it becomes, with the `notification` for a driver if there is
+    one, or the `flaw` because of which it becomes none.
+    """
 
     delivery: Delivery
-    document: AuditDocument | None = None
-    notification: str | None = None
-    flaw: str | None = None
+    document: AuditDocument = field(default_factory=dict)
+    notification: str = ""
+    flaw: str = ""
 
 
 def read(delivery: Delivery) -> Received:
@@ -38,10 +41,10 @@ def read(delivery: Delivery) -> Received:
         return Received(delivery, flaw=f"could not be read: {type(error).__name__}")
 
 
-def _notification(document: AuditDocument) -> str | None:
-    """Raises `MalformedEvent` for an assignment of which nobody can be told."""
+def _notification(document: AuditDocument) -> str:
+    """Return what to tell a driver. Raises `MalformedEvent` for an assignment without that."""
     if document["type"] != AUDIT_TYPES[EventType.LOAD_ASSIGNED]:
-        return None
+        return ""
     match document["payload"]:
         case {
             "driver": {"name": str(name)},

@@ -15,7 +15,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.store import AuditStore, StoreUnavailable
-from billor.database import transaction
+from billor.database import execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus
 from billor.extensions import db
@@ -106,7 +106,7 @@ def settled_now() -> datetime:
 
 def _now() -> datetime:
     with transaction():
-        return db.session.scalar(select(func.clock_timestamp()))
+        return db.session.scalars(select(func.clock_timestamp())).one()
 
 
 def _unconfirmed(lost_before: datetime, skipped: int) -> Sequence[Row]:
@@ -128,9 +128,4 @@ def _unconfirmed(lost_before: datetime, skipped: int) -> Sequence[Row]:
 
 def _update(ids: Collection[UUID], **values) -> None:
     if ids:
-        db.session.execute(
-            update(LoadEvent)
-            .where(LoadEvent.id.in_(ids))
-            .values(values)
-            .execution_options(synchronize_session=False)
-        )
+        execute_bulk(update(LoadEvent).where(LoadEvent.id.in_(ids)).values(values))

@@ -15,7 +15,7 @@ from threading import Event
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.database import transaction
+from billor.database import execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus
 from billor.events.event import to_message
@@ -90,12 +90,8 @@ class Relay:
             _wait_until_settled(publications, stop)
             taken = [id_ for future, id_ in publications.items() if _succeeded(future)]
             if taken:
-                db.session.execute(
-                    update(LoadEvent)
-                    .where(LoadEvent.id.in_(taken))
-                    .values(published_at=func.clock_timestamp())
-                    .execution_options(synchronize_session=False)
-                )
+                marks = update(LoadEvent).where(LoadEvent.id.in_(taken))
+                execute_bulk(marks.values(published_at=func.clock_timestamp()))
         db.session.remove()
         if len(taken) < len(publications):
             raise PublishFailed(_first_error(publications))
@@ -115,7 +111,7 @@ def _succeeded(publication: Future) -> bool:
     return publication.done() and publication.exception() is None
 
 
-def _first_error(publications: dict[Future, object]) -> str:
+def _first_error(publications: Iterable[Future]) -> str:
     for publication in publications:
         if publication.done() and (error := publication.exception()):
             return f"{type(error).__name__}: {error}"

@@ -100,8 +100,8 @@ def test_what_a_driver_is_told():
 )
 def test_drivers_are_told_of_assignments_alone(type_):
     (received,) = receive(event_message(type=type_, payload=PAYLOAD))
-    assert received.document is not None
-    assert received.notification is None
+    assert received.document
+    assert not received.notification
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,8 @@ def test_drivers_are_told_of_assignments_alone(type_):
 def test_an_assignment_that_cannot_be_told_is_no_event(payload):
     (received,) = receive(event_message(type="load.assigned", payload=payload))
     assert "to tell of" in received.flaw
-    assert received.document is received.notification is None
+    assert not received.document
+    assert not received.notification
 
 
 @pytest.mark.usefixtures("context")
