@@ -144,7 +144,8 @@ class Config:
     couchdb_url: str | None = setting(
         _url("http", "https"),
         None,
-        help="`http://user:password@host:5984/`",
+        help="`http://user:password@host:5984/`; a server admin, or a member of both databases once "
+        "the worker has made them as one",
         default_help="SQLite file in `BILLOR_HOME`",
         secret=True,
     )
@@ -178,7 +179,10 @@ class Config:
         help="or `production`",
     )
     home: Path = setting(  # noqa: RUF009 - a declaration
-        _text(), ".billor", name="BILLOR_HOME", help="embedded data"
+        _text(),
+        ".billor",
+        name="BILLOR_HOME",
+        help="embedded data, and what all parts print, in `logs/`; yours alone",
     )
     host: str = setting(_text(), "127.0.0.1", help="where the API listens")
     port: int = setting(_whole_number(1, 65535), 8000, help="the port of the API")

@@ -74,7 +74,7 @@ OUR_DESIGNS = re.compile(r"_design/audit(-[0-9a-f]{8})?")
 """Those of all versions; the first had no hash."""
 DESIGNS_KEPT = timedelta(days=7)
 """How long two versions may run side by side."""
-AFTER_ALL_TEXTS = {}  # in CouchDB's order of keys an object comes after every text
+AFTER_ALL_TEXTS: dict = {}  # in CouchDB's order of keys an object comes after every text
 
 
 class CouchStore:

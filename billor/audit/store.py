@@ -74,8 +74,11 @@ Position = tuple[str, str]
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which documents to find; None matches all. Of the range of time `since` is part and `until`
-    is not; both have the form of the documents' timestamps."""
+    """Which documents to find; None matches all.
+
+    The range of time begins at `since` and ends before `until`, both in the form of the documents'
+    timestamps.
+    """
 
     load_id: int | None = None
     driver_id: int | None = None
@@ -84,9 +87,11 @@ class AuditFilter:
     until: str | None = None
 
     def start(self, after: Position | None) -> Position | None:
-        """The position after which documents match, if they must come `after` that one, too."""
-        before_until = self.until and (self.until, "")  # no id is less than the empty text
-        return min(filter(None, (after, before_until)), default=None)
+        """Return the position after which documents match, if they must come `after` that, too."""
+        positions = [after] if after else []
+        if self.until:
+            positions.append((self.until, ""))  # no id is less than the empty text
+        return min(positions, default=None)
 
 
 class AuditStore(Protocol):

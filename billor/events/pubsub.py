@@ -164,7 +164,7 @@ class PubSubBus:
         )
 
         def tell_failure(ended: StreamingPullFuture) -> None:
-            if self._pull is ended and (error := ended.exception()):
+            if (error := ended.exception()) and self._pull is ended:
                 on_failure(error)
 
         self._pull = stream
