@@ -35,8 +35,9 @@ lint: ## Check style, and that the pinned requirements are in step
 	@$(PYTHON_BIN) -m ruff format --check .
 	@scripts/lock.sh --check
 
-openapi: ## Write openapi.json, after a change of the API
+openapi: ## Write openapi.json and the table of errors, after a change of the API
 	@scripts/venv.sh requirements-dev.txt
+	@$(PYTHON_BIN) -m scripts.write_error_table
 	@DATABASE_URL=postgresql://nobody@localhost/none JWT_SECRET_KEY=only-to-write-a-document-0123456789 \
 		$(PYTHON_BIN) -m flask openapi write openapi.json
 

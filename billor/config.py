@@ -144,8 +144,8 @@ class Config:
     couchdb_url: str | None = setting(
         _url("http", "https"),
         None,
-        help="`http://user:password@host:5984/`; a server admin, or a member of both databases once "
-        "the worker has made them as one",
+        help="`http://user:password@host:5984/`; a server admin, or a member of both databases "
+        "once the worker has made them as one",
         default_help="SQLite file in `BILLOR_HOME`",
         secret=True,
     )

@@ -25,16 +25,15 @@ class NotFound(BillorError):
     """The thing a request names does not exist."""
 
     CODES = {
-        "user_not_found": "There is no user with this id. GET /users lists all there are.",
-        "driver_not_found": "There is no driver with this id. GET /drivers lists all there are.",
-        "load_not_found": "There is no load with this id. GET /loads lists all there are.",
-        "assignment_not_found": "There is no assignment with this id. GET /assignments lists all "
-        "there are.",
+        f"{thing}_not_found": f"No {thing} has this id. GET /{thing}s lists all there are."
+        for thing in ("user", "driver", "load", "assignment")
     }
 
     def __init__(self, thing: str, id_: int):
-        code = f"{thing.lower()}_not_found"
-        super().__init__(code, self.CODES[code].replace("this id", f"the id {id_}"))
+        """`thing` is the model's name; one that is not in `CODES` is refused in the same way."""
+        thing = thing.lower()
+        detail = f"No {thing} has the id {id_}. GET /{thing}s lists all there are."
+        super().__init__(f"{thing}_not_found", detail)
 
 
 class Conflict(BillorError):

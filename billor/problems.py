@@ -162,7 +162,8 @@ def _render_refusal(error: BillorError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return _problem(CATALOGUE[error.code].status, error.code, error.detail, headers, **error.extra)
+    status = next(status for kind, status in STATUS_OF.items() if isinstance(error, kind))
+    return _problem(status, error.code, error.detail, headers, **error.extra)
 
 
 def _render_http_error(error: HTTPException) -> Response:

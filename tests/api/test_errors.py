@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from billor.audit.sqlite import SqliteStore
 from billor.auth.attempts import MAX_FAILURES
 from billor.deadlines import DeadlineExceeded
+from billor.errors import NotFound
 from billor.events import outbox
 from billor.extensions import db
 from billor.loads import service
@@ -426,6 +427,19 @@ def test_no_code_is_forgotten():
     }
     for code, entry in CATALOGUE.items():
         assert WHAT_TO_DO.search(entry.detail), (code, entry.detail)
+
+
+def test_what_a_new_resource_lacks_is_not_found_too(scene):
+    """Whatever its author forgot to put into the catalogue."""
+
+    def raise_truck_not_found(*_, **__):
+        raise NotFound("Truck", 7)
+
+    scene.patch.setattr("billor.drivers.service.get_driver", raise_truck_not_found)
+    headers = {"Authorization": f"Bearer {scene.client.token}"}
+    answer = scene.app.test_client().get("/drivers/1", headers=headers)
+    problem = assert_problem(answer, 404, "truck_not_found")
+    assert problem["detail"] == "No truck has the id 7. GET /trucks lists all there are."
 
 
 @pytest.mark.parametrize(
