@@ -16,7 +16,7 @@ except ConfigError as error:
     sys.exit(f"billor: {error}")
 
 bind = f"{settings.host}:{settings.port}"
-worker_class = "billor.gunicorn_worker.BillorWorker"
+worker_class = "billor.server.gunicorn_worker.BillorWorker"
 workers = settings.web_workers
 worker_connections = 10_000  # of each worker; more clients wait to be accepted
 preload_app = False  # connections made before a fork would be shared

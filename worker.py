@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from billor.events.worker import main
+from billor.worker.main import main
 
 if __name__ == "__main__":
     status = main()

@@ -6,17 +6,17 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, users
-from billor.api import IdConverter, make_api
 from billor.audit.store import connect_store
 from billor.auth.guard import init_guard
 from billor.cache.backend import cache_config
-from billor.conditional import init_conditional
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
 from billor.extensions import cache, jwt, migrate
 from billor.health.checks import init_health
-from billor.middleware import init_middleware
-from billor.problems import init_problems
+from billor.http.api import IdConverter, make_api
+from billor.http.conditional import init_conditional
+from billor.http.middleware import init_middleware
+from billor.http.problems import init_problems
 
 MAX_BODY_BYTES = 1024 * 1024
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from billor.problems import CATALOGUE
+from billor.http.problems import CATALOGUE
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 HEAD = "| status | code | what to do |\n|---|---|---|\n"

@@ -16,10 +16,10 @@ from flask import Flask
 from sqlalchemy import Connection, event, inspect, text
 
 from billor import create_app
+from billor.cli.seed import seed_database
 from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
-from billor.seed import seed_database
 from tests.support.databases import own_database
 from tests.support.worker import python_environment, wait_until
 

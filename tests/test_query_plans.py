@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
-from billor.pagination import encode_cursor
+from billor.http.pagination import encode_cursor
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.contract import operations

@@ -16,9 +16,9 @@ from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.events.bus import Bus, connect_bus
 from billor.events.inprocess import InProcessBus
-from billor.events.worker import Worker
 from billor.extensions import db
 from billor.models import LoadEvent
+from billor.worker.main import Worker
 from tests.support.bus import own_topic
 from tests.support.worker import (
     WAIT_SECONDS,
@@ -291,5 +291,5 @@ def test_the_api_never_imports_what_talks_to_pubsub(settings, pytestconfig, tmp_
         check=True,
     )
     imported = json.loads(done.stdout)
-    assert "billor.events.outbox" in imported
+    assert "billor.loads.outbox" in imported
     assert [name for name in imported if name.startswith(FORBIDDEN_IN_THE_API)] == []

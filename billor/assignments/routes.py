@@ -1,6 +1,5 @@
 """/assignments."""
 
-from billor.api import Blueprint
 from billor.assignments import service
 from billor.assignments.schemas import (
     AssignmentDetailSchema,
@@ -8,9 +7,10 @@ from billor.assignments.schemas import (
     AssignmentSchema,
     AssignmentStatusSchema,
 )
-from billor.conditional import if_match
-from billor.openapi import PAGE_HEADERS
-from billor.pagination import page_headers
+from billor.http.api import Blueprint
+from billor.http.conditional import if_match
+from billor.http.openapi import PAGE_HEADERS
+from billor.http.pagination import page_headers
 
 blueprint = Blueprint(
     "assignments",

@@ -3,10 +3,10 @@
 from marshmallow import fields, validate
 
 from billor.drivers.schemas import DriverSchema
+from billor.http.fields import Id, QueryInteger, Several, Timestamp, WireSchema, one_of
+from billor.http.pagination import PageQuery
 from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
-from billor.pagination import PageQuery
-from billor.schemas import Id, QueryInteger, Several, Timestamp, WireSchema, one_of
 
 CLOSED = [AssignmentStatus.COMPLETED.value, AssignmentStatus.CANCELLED.value]
 

@@ -14,9 +14,10 @@ from sqlalchemy.orm import contains_eager
 
 from billor.database import FOR_CHANGE, get_or_not_found, transaction
 from billor.errors import Conflict, NotFound
-from billor.events import outbox
 from billor.events.event import EventType
 from billor.extensions import db
+from billor.http.pagination import Page, Position, one_for_each_status, paginate
+from billor.loads import outbox
 from billor.models import (
     WRITTEN_AT,
     Assignment,
@@ -26,7 +27,6 @@ from billor.models import (
     Load,
     LoadStatus,
 )
-from billor.pagination import Page, Position, one_for_each_status, paginate
 
 # What closing an assignment does to its load, and the event that tells of it.
 CLOSING = {

@@ -2,11 +2,11 @@
 
 from flask import Response, json
 
-from billor.api import Blueprint
 from billor.audit import service
 from billor.audit.schemas import AuditDocumentSchema, AuditQuery
-from billor.openapi import AUDIT_HEADERS, PAGE_HEADERS
-from billor.pagination import page_headers
+from billor.http.api import Blueprint
+from billor.http.openapi import AUDIT_HEADERS, PAGE_HEADERS
+from billor.http.pagination import page_headers
 
 blueprint = Blueprint("audit", __name__, url_prefix="/audit", description="What happened to loads.")
 

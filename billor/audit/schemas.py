@@ -3,8 +3,8 @@
 from marshmallow import fields, validate, validates_schema
 
 from billor.events.event import AUDIT_TYPES, PAYLOAD
-from billor.pagination import Cursor, PageQuery
-from billor.schemas import Id, QueryInteger, Timestamp, WireSchema, check_range, wire_time
+from billor.http.fields import Id, QueryInteger, Timestamp, WireSchema, check_range, wire_time
+from billor.http.pagination import Cursor, PageQuery
 
 TYPES = list(AUDIT_TYPES.values())
 

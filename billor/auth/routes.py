@@ -2,9 +2,9 @@
 
 from flask import current_app, request
 
-from billor.api import Blueprint
 from billor.auth import service
 from billor.auth.schemas import LoginSchema, TokenSchema
+from billor.http.api import Blueprint
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging in.")
 

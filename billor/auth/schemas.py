@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from billor.schemas import Password, Text, WireSchema
+from billor.http.fields import Password, Text, WireSchema
 
 
 class LoginSchema(WireSchema):

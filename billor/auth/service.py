@@ -4,12 +4,12 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import select
 
 from billor.auth.attempts import counted_attempt
-from billor.auth.passwords import password_matches
 from billor.context import CurrentUser
 from billor.database import roll_back
 from billor.errors import AuthenticationFailed
 from billor.extensions import db
 from billor.models import User
+from billor.users.passwords import password_matches
 from billor.users.service import find_user
 
 

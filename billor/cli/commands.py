@@ -11,13 +11,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.auth.service import issue_token
 from billor.cli.progress import progress_bar, reading
+from billor.cli.seed import seed_database
 from billor.config import ConfigError
 from billor.database import from_database_error
 from billor.errors import BillorError
+from billor.http.rows import MEDIA_TYPES
 from billor.loads.importing import import_loads
 from billor.logs import printable
-from billor.rows import MEDIA_TYPES
-from billor.seed import seed_database
 from billor.users.schemas import UserSchema
 from billor.users.service import create_user, find_user
 

@@ -1,11 +1,11 @@
 """/drivers."""
 
-from billor.api import Blueprint
-from billor.conditional import if_match
 from billor.drivers import service
 from billor.drivers.schemas import DriverQuery, DriverSchema, DriverUpdateSchema
-from billor.openapi import PAGE_HEADERS
-from billor.pagination import page_headers
+from billor.http.api import Blueprint
+from billor.http.conditional import if_match
+from billor.http.openapi import PAGE_HEADERS
+from billor.http.pagination import page_headers
 
 blueprint = Blueprint(
     "drivers", __name__, url_prefix="/drivers", description="The people who move loads."

@@ -2,9 +2,9 @@
 
 from marshmallow import fields, validate
 
+from billor.http.fields import Id, Several, Text, Timestamp, WireSchema, one_of
+from billor.http.pagination import PageQuery
 from billor.models import DriverStatus
-from billor.pagination import PageQuery
-from billor.schemas import Id, Several, Text, Timestamp, WireSchema, one_of
 
 
 class DriverSchema(WireSchema):

@@ -22,14 +22,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import billor
 from billor import create_app
+from billor.cli.seed import SeedRefused, seed_database
 from billor.config import SERVICES_FILE, Config, load_config, read_environment
 from billor.database import check_connection_limit
 from billor.embedded import services
 from billor.embedded.processes import Child, Program, StartFailed
 from billor.errors import BillorError
-from billor.events.worker import HEARTBEAT_FILE
 from billor.extensions import db
-from billor.seed import SeedRefused, seed_database
+from billor.worker.main import HEARTBEAT_FILE
 
 PROJECT = Path(billor.__file__).parent.parent
 POLL_SECONDS = 0.2

@@ -8,8 +8,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from billor.http.fields import Id, Timestamp, WireSchema
 from billor.models import LoadEvent
-from billor.schemas import Id, Timestamp, WireSchema
 
 
 class EventType(StrEnum):

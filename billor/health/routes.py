@@ -2,9 +2,9 @@
 
 from marshmallow import fields
 
-from billor.api import Blueprint
 from billor.health.checks import DEPENDENCIES, State, check_dependencies
-from billor.schemas import WireSchema, one_of
+from billor.http.api import Blueprint
+from billor.http.fields import WireSchema, one_of
 
 blueprint = Blueprint(
     "health",

@@ -11,9 +11,9 @@ from flask import Flask, current_app
 from billor import deadlines
 from billor.database import roll_back
 from billor.errors import Unavailable
+from billor.http.pagination import Position
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import list_loads
-from billor.pagination import Position
 
 PAGE_ROWS = 200
 # In each process. Fewer than its database connections, so that exports cannot take all of them.

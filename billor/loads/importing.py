@@ -5,9 +5,9 @@ from itertools import islice
 
 from billor.database import transaction
 from billor.deadlines import extend_deadline
+from billor.http.rows import Readable, read_rows
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
-from billor.rows import Readable, read_rows
 
 CHUNK_ROWS = 500
 # How long the rows of a file may take. So long after it was created the first one may be unseen.

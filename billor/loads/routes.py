@@ -2,8 +2,12 @@
 
 from flask import Response, request
 
-from billor.api import Blueprint
-from billor.conditional import if_match
+from billor.http.api import Blueprint
+from billor.http.conditional import if_match
+from billor.http.openapi import CACHE_HEADERS, PAGE_HEADERS
+from billor.http.pagination import page_headers
+from billor.http.rows import MEDIA_TYPES
+from billor.http.uploads import takes_file
 from billor.loads import exporting, importing, service
 from billor.loads.pages import cached_page
 from billor.loads.schemas import (
@@ -15,10 +19,6 @@ from billor.loads.schemas import (
     TimelineEntrySchema,
     TimelineQuery,
 )
-from billor.openapi import CACHE_HEADERS, PAGE_HEADERS
-from billor.pagination import page_headers
-from billor.rows import MEDIA_TYPES
-from billor.uploads import takes_file
 
 blueprint = Blueprint("loads", __name__, description="What is to be moved.")
 

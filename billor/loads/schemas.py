@@ -3,9 +3,9 @@
 from marshmallow import fields, validate, validates_schema
 
 from billor.events.event import AUDIT_TYPES, PAYLOAD
+from billor.http.fields import Id, Several, Text, Timestamp, WireSchema, check_range, one_of
+from billor.http.pagination import Cursor, PageQuery
 from billor.models import Load, LoadStatus
-from billor.pagination import Cursor, PageQuery
-from billor.schemas import Id, Several, Text, Timestamp, WireSchema, check_range, one_of
 
 
 class LoadSchema(WireSchema):

@@ -8,11 +8,11 @@ from sqlalchemy import func, select
 
 from billor.database import get_or_not_found, transaction
 from billor.errors import Conflict
-from billor.events import outbox
 from billor.events.event import EventType
 from billor.extensions import db
+from billor.http.pagination import Page, Position, one_for_each_status, paginate
+from billor.loads import outbox
 from billor.models import Load, LoadEvent, LoadStatus
-from billor.pagination import Page, Position, one_for_each_status, paginate
 
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 

@@ -1,8 +1,8 @@
 """/users."""
 
-from billor.api import Blueprint
-from billor.openapi import PAGE_HEADERS
-from billor.pagination import PageQuery, page_headers
+from billor.http.api import Blueprint
+from billor.http.openapi import PAGE_HEADERS
+from billor.http.pagination import PageQuery, page_headers
 from billor.users import service
 from billor.users.schemas import UserSchema
 

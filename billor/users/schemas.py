@@ -1,6 +1,6 @@
 """Wire schemas of users."""
 
-from billor.schemas import EmailAddress, Id, Password, Text, Timestamp, WireSchema
+from billor.http.fields import EmailAddress, Id, Password, Text, Timestamp, WireSchema
 
 
 class UserSchema(WireSchema):

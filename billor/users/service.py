@@ -2,11 +2,11 @@
 
 from sqlalchemy import func, select
 
-from billor.auth.passwords import hash_password
 from billor.database import get_or_not_found, insert_new, transaction
 from billor.extensions import db
+from billor.http.pagination import Page, Position, paginate
 from billor.models import User
-from billor.pagination import Page, Position, paginate
+from billor.users.passwords import hash_password
 
 
 def create_user(name: str, email: str, password: str | None = None) -> User:

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from billor.auth import passwords
+from billor.users import passwords
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 

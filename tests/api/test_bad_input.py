@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from billor.auth.guard import MAX_PUBLIC_BODY_BYTES
 from billor.extensions import db
-from billor.schemas import MAX_UNKNOWN_TOLD
-from billor.strict_json import MAX_NAME_TOLD
+from billor.http.fields import MAX_UNKNOWN_TOLD
+from billor.http.strict_json import MAX_NAME_TOLD
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token
 from tests.support.client import ApiClient

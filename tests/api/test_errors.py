@@ -20,12 +20,11 @@ from billor.audit.sqlite import SqliteStore
 from billor.auth.attempts import MAX_FAILURES
 from billor.deadlines import DeadlineExceeded
 from billor.errors import NotFound
-from billor.events import outbox
 from billor.extensions import db
-from billor.loads import service
+from billor.http.middleware import SECURITY_HEADERS
+from billor.http.problems import CATALOGUE
+from billor.loads import outbox, service
 from billor.loads.exporting import MAX_EXPORTS
-from billor.middleware import SECURITY_HEADERS
-from billor.problems import CATALOGUE
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient

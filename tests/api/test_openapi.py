@@ -9,7 +9,7 @@ import pytest
 
 from billor.auth.guard import PUBLIC_ENDPOINTS
 from billor.embedded.launcher import PROJECT
-from billor.problems import CATALOGUE
+from billor.http.problems import CATALOGUE
 
 CODES_OF_NO_OPERATION = {
     "expectation_failed",

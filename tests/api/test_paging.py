@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from sqlalchemy import update
 
-from billor import pagination
 from billor.extensions import db
+from billor.http import pagination
 from billor.models import Load, LoadEvent
 from tests.support.answers import assert_invalid, next_page, pages
 from tests.support.apps import another_app, client_with_token

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from billor.embedded.launcher import PROJECT
-from billor.middleware import SECURITY_HEADERS
+from billor.http.middleware import SECURITY_HEADERS
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token
 from tests.support.client import ApiClient

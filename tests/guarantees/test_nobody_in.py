@@ -33,9 +33,9 @@ from billor.auth.guard import PUBLIC_ENDPOINTS, REMEMBERED_SECONDS
 from billor.embedded import launcher
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
-from billor.middleware import SECURITY_HEADERS
+from billor.http.middleware import SECURITY_HEADERS
+from billor.http.problems import CATALOGUE
 from billor.models import User
-from billor.problems import CATALOGUE
 from tests.conftest import DEMO_EMAIL
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app

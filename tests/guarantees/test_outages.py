@@ -11,10 +11,10 @@ import pytest
 from google.cloud import pubsub_v1
 
 from billor.audit import couchdb as couchdb_store
-from billor.events import reconciliation
 from billor.events.bus import connect_bus
-from billor.events.worker import Worker
 from billor.extensions import cache
+from billor.worker import reconciliation
+from billor.worker.main import Worker
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.system import Dispatcher, Process, Service, System

@@ -13,7 +13,7 @@ from google.cloud import pubsub_v1
 from billor.audit.store import AuditFilter, DeadLetter, connect_store
 from billor.config import load_config
 from billor.events.event import Message, to_audit_document
-from billor.events.worker import main
+from billor.worker.main import main
 from tests.support.apps import dead_address
 from tests.support.bus import event_body, event_message
 from tests.support.couchdb_server import Fault

@@ -20,7 +20,8 @@ from tests.support.worker import WAIT_SECONDS, wait_until
 
 POST = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 IMPATIENT = """
-from billor import deadlines, gunicorn_worker
+from billor import deadlines
+from billor.server import gunicorn_worker
 deadlines.REQUEST_SECONDS = deadlines.PIECE_SECONDS = deadlines.UNAUTHORISED_SECONDS = 1
 Worker = gunicorn_worker.BillorWorker
 """

@@ -26,7 +26,8 @@ REQUESTS = {
 }
 # As tests of slow clients, but with patience enough for the import itself.
 IMPATIENT = """
-from billor import deadlines, gunicorn_worker
+from billor import deadlines
+from billor.server import gunicorn_worker
 deadlines.REQUEST_SECONDS = 1
 Worker = gunicorn_worker.BillorWorker
 """
@@ -86,12 +87,12 @@ def beginning(body: str) -> bytes:
 
 def send_part(api: Api, request: bytes, end: Callable[[socket.socket], None]) -> Reply | None:
     """Send this and no more; return the answer, if the connection is still there for one."""
-    answered = api.output.count("billor.middleware: POST")
+    answered = api.output.count("billor.http.middleware: POST")
     with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
         connection.sendall(request)
         time.sleep(0.1)  # so that it has begun to read, which a reset would otherwise forestall
         end(connection)
-        wait_until(lambda: api.output.count("billor.middleware: POST") > answered)
+        wait_until(lambda: api.output.count("billor.http.middleware: POST") > answered)
         return read_reply(connection) if connection.fileno() >= 0 else None
 
 

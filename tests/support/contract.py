@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from werkzeug.test import TestResponse
 
 from billor.embedded.launcher import PROJECT
-from billor.problems import CONTENT_TYPE as PROBLEM
+from billor.http.problems import CONTENT_TYPE as PROBLEM
 
 OF_NO_OPERATION = ("not_found", "method_not_allowed")
 """The codes where none is: `/loads/0` looks like an operation's address, but can be nobody's."""

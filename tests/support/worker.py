@@ -19,8 +19,8 @@ from sqlalchemy import text
 
 from billor.config import SETTINGS
 from billor.embedded.launcher import PROJECT
-from billor.events.worker import Worker
 from billor.extensions import db
+from billor.worker.main import Worker
 
 WAIT_SECONDS = 30
 STOP_SECONDS = 10

@@ -9,10 +9,10 @@ import pytest
 
 from billor.audit.store import ID_TAKEN, Refusal, Saved, StoreUnavailable
 from billor.events import consumer as consumer_module
-from billor.events import outage, received
-from billor.events.consumer import LEAST_FAILURES, Consumer
 from billor.events.event import Message, to_audit_document
-from billor.events.received import read
+from billor.worker import outage, received
+from billor.worker.consumer import LEAST_FAILURES, Consumer
+from billor.worker.received import read
 from tests.support.bus import FakeDelivery, event_message
 from tests.support.worker import wait_until
 

@@ -6,15 +6,15 @@ from threading import Event
 import pytest
 from sqlalchemy import select, text
 
-from billor import housekeeping
 from billor.database import transaction
 from billor.events.inprocess import InProcessBus
-from billor.events.worker import Worker
 from billor.extensions import db
-from billor.housekeeping import keep_house
-from billor.idempotency import FORGOTTEN_AT_ONCE, forget_expired_keys
+from billor.http.idempotency import FORGOTTEN_AT_ONCE, forget_expired_keys
 from billor.models import IdempotencyKey
 from billor.users.service import create_user
+from billor.worker import housekeeping
+from billor.worker.housekeeping import keep_house
+from billor.worker.main import Worker
 from tests.support.apps import another_app, dead_address
 from tests.support.rival import rival
 from tests.support.worker import running, wait_until

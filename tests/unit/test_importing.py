@@ -13,12 +13,12 @@ from sqlalchemy import func, select
 from billor.database import transaction
 from billor.errors import Refused
 from billor.extensions import db
+from billor.http.fields import MAX_UNKNOWN_TOLD, Text, WireSchema
+from billor.http.rows import MAX_ROW_BYTES, MAX_ROWS, read_rows
+from billor.http.strict_json import MAX_NAME_TOLD
 from billor.loads import importing
 from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent
-from billor.rows import MAX_ROW_BYTES, MAX_ROWS, read_rows
-from billor.schemas import MAX_UNKNOWN_TOLD, Text, WireSchema
-from billor.strict_json import MAX_NAME_TOLD
 from tests.support.apps import client_with_token
 
 NDJSON = "application/x-ndjson"

@@ -11,17 +11,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.database import transaction
 from billor.errors import Unavailable
-from billor.events import outage
-from billor.events.notifications import (
+from billor.extensions import db
+from billor.http.idempotency import FORGOTTEN_AT_ONCE
+from billor.models import Load, LoadEvent, Notification
+from billor.worker import outage
+from billor.worker.notifications import (
     KEPT_DAYS,
     Notifier,
     NotSent,
     forget_notifications,
 )
-from billor.events.received import read
-from billor.extensions import db
-from billor.idempotency import FORGOTTEN_AT_ONCE
-from billor.models import Load, LoadEvent, Notification
+from billor.worker.received import read
 from tests.support.apps import another_app, dead_address
 from tests.support.bus import FakeDelivery, event_message
 from tests.support.rival import rival
@@ -38,7 +38,7 @@ PAYLOAD = {
     },
     "user": None,
 }
-STAGE = "billor.events.stage"
+STAGE = "billor.worker.stage"
 TEXT = "To Alex Carter: you have load 7, Dry van, from Dallas, TX to Austin, TX."
 
 

@@ -11,13 +11,13 @@ from sqlalchemy import func, select, text, update
 from billor.audit.sqlite import SqliteStore
 from billor.audit.store import StoreUnavailable
 from billor.database import transaction
-from billor.events import reconciliation
 from billor.events.event import to_audit_document, to_message
 from billor.events.inprocess import InProcessBus
-from billor.events.reconciliation import Reconciler, return_unrecorded, settled_now
 from billor.extensions import db
 from billor.loads.service import create_load
 from billor.models import LoadEvent
+from billor.worker import reconciliation
+from billor.worker.reconciliation import Reconciler, return_unrecorded, settled_now
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
 

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from billor.events import outage, relay
-from billor.events.relay import PublishFailed, Relay
 from billor.extensions import db
 from billor.models import Load, LoadEvent
+from billor.worker import outage, relay
+from billor.worker.relay import PublishFailed, Relay
 from tests.support.bus import FakeBus
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

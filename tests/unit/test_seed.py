@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete, func, select
 
-from billor import seed
+from billor.cli import seed
+from billor.cli.seed import CITIES, DRIVERS, LOADS, SeedRefused, seed_database
 from billor.extensions import db
 from billor.models import Driver, Load, LoadEvent
-from billor.seed import CITIES, DRIVERS, LOADS, SeedRefused, seed_database
 
 
 def log_in(anonymous, email: str, password: str) -> int:

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
-from billor.events.received import Received
-from billor.events.stage import POLL_SECONDS, Stage, give_back
+from billor.worker.received import Received
+from billor.worker.stage import POLL_SECONDS, Stage, give_back
 
 logger = logging.getLogger(__name__)
 

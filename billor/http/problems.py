@@ -26,7 +26,7 @@ from billor.errors import (
     Unavailable,
     UntrustedHost,
 )
-from billor.schemas import WireSchema
+from billor.http.fields import WireSchema
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import Schema
 
-from billor.problems import CATALOGUE, CONTENT_TYPE, problem_document, title_of
+from billor.http.problems import CATALOGUE, CONTENT_TYPE, problem_document, title_of
 
 Document = dict[str, Any]
 

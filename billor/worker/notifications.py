@@ -15,11 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.database import execute_bulk, transaction
 from billor.errors import Unavailable
-from billor.events.received import Received
-from billor.events.stage import Stage, give_back
 from billor.extensions import db
-from billor.idempotency import FORGOTTEN_AT_ONCE
+from billor.http.idempotency import FORGOTTEN_AT_ONCE
 from billor.models import LoadEvent, Notification
+from billor.worker.received import Received
+from billor.worker.stage import Stage, give_back
 
 logger = logging.getLogger(__name__)
 

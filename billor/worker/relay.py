@@ -19,9 +19,9 @@ from billor.database import execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus
 from billor.events.event import to_message
-from billor.events.outage import Outage
 from billor.extensions import db
 from billor.models import LoadEvent
+from billor.worker.outage import Outage
 
 logger = logging.getLogger(__name__)
 

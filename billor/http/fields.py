@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 from sqlalchemy.orm import InstrumentedAttribute
 
-from billor.strict_json import MAX_NAME_TOLD
+from billor.http.strict_json import MAX_NAME_TOLD
 
 MAX_ID = 2**63 - 1
 # C0, DEL and C1; and those of text direction, with which a name can be made to look like another.

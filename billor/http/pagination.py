@@ -15,8 +15,8 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from werkzeug.datastructures import MultiDict
 
 from billor.extensions import db
+from billor.http.fields import DEFAULT_LIMIT, MAX_LIMIT, Id, QueryInteger, WireSchema, wire_time
 from billor.models import joined
-from billor.schemas import DEFAULT_LIMIT, MAX_LIMIT, Id, QueryInteger, WireSchema, wire_time
 
 Position = tuple[Any, ...]
 """A row's place in the order of its list: its values in the columns that make the order."""

@@ -15,18 +15,18 @@ from threading import Event, Thread
 from flask import Flask
 
 from billor import create_app
-from billor.audit.indexing import keep_indexed
 from billor.audit.store import AuditStore, StoreUnavailable, connect_store
 from billor.config import ConfigError, load_config
-from billor.events import dead_letters
 from billor.events.bus import Bus, Delivery, connect_bus
-from billor.events.consumer import Consumer
-from billor.events.notifications import Notifier, send
-from billor.events.outage import Outage
-from billor.events.received import read
-from billor.events.reconciliation import Reconciler, settled_now
-from billor.events.relay import Relay
-from billor.housekeeping import keep_house
+from billor.worker import dead_letters
+from billor.worker.consumer import Consumer
+from billor.worker.housekeeping import keep_house
+from billor.worker.indexing import keep_indexed
+from billor.worker.notifications import Notifier, send
+from billor.worker.outage import Outage
+from billor.worker.received import read
+from billor.worker.reconciliation import Reconciler, settled_now
+from billor.worker.relay import Relay
 
 logger = logging.getLogger(__name__)
 

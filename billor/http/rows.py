@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from marshmallow import Schema, ValidationError, fields
 
 from billor.errors import Refused
+from billor.http.strict_json import MAX_NAME_TOLD, DoubledField, read_json
 from billor.logs import printable
-from billor.strict_json import MAX_NAME_TOLD, DoubledField, read_json
 
 MEDIA_TYPES = {
     "csv": "text/csv",

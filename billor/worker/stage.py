@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from threading import Event
 
-from billor.events.outage import Outage
-from billor.events.received import Received
+from billor.worker.outage import Outage
+from billor.worker.received import Received
 
 logger = logging.getLogger(__name__)
 

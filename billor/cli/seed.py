@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from billor.auth.passwords import hash_password, password_matches
 from billor.config import DEFAULT_DEMO_PASSWORD, Config, ConfigError
 from billor.database import transaction
 from billor.drivers.service import create_drivers
 from billor.extensions import db
 from billor.loads.service import create_loads
 from billor.models import Driver, Load
+from billor.users.passwords import hash_password, password_matches
 from billor.users.service import create_user, find_user
 
 CHUNK_ROWS = 1000

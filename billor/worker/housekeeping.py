@@ -6,8 +6,8 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.errors import Unavailable
-from billor.events.notifications import forget_notifications
-from billor.idempotency import FORGOTTEN_AT_ONCE, forget_expired_keys
+from billor.http.idempotency import FORGOTTEN_AT_ONCE, forget_expired_keys
+from billor.worker.notifications import forget_notifications
 
 logger = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
-from billor import idempotency, openapi
 from billor.errors import Invalid
-from billor.problems import ProblemSchema
-from billor.schemas import wire_name
-from billor.strict_json import DoubledField, read_json
+from billor.http import idempotency, openapi
+from billor.http.fields import wire_name
+from billor.http.problems import ProblemSchema
+from billor.http.strict_json import DoubledField, read_json
 
 API_VERSION = "1.0.0"
 

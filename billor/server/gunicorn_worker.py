@@ -31,8 +31,8 @@ from psycopg2 import extensions
 
 from billor.database import CONNECT_SECONDS
 from billor.deadlines import DeadlineExceeded, request_deadline
-from billor.middleware import SECURITY_HEADERS
-from billor.problems import http_problem
+from billor.http.middleware import SECURITY_HEADERS
+from billor.http.problems import http_problem
 
 logger = logging.getLogger(__name__)
 

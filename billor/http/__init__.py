@@ -1,0 +1,1 @@
+"""What all resources share: the OpenAPI layer, fields, errors, pages, conditional requests."""

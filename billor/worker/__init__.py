@@ -1,0 +1,1 @@
+"""The background worker: relay, consumer, notifications and maintenance."""
