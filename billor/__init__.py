@@ -6,7 +6,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, users
-from billor.audit.store import connect_store
+from billor.audit.connect import connect_store
 from billor.auth.guard import init_guard
 from billor.cache.backend import cache_config
 from billor.config import Config, load_config

@@ -25,6 +25,7 @@ from couchdb.http import ResourceNotFound
 
 from billor.audit import couchdb as couchdb_store
 from billor.audit import sqlite as sqlite_store
+from billor.audit.connect import connect_store
 from billor.audit.couchdb import DESIGN
 from billor.audit.sqlite import SCHEMA, SqliteStore
 from billor.audit.store import (
@@ -35,7 +36,6 @@ from billor.audit.store import (
     Found,
     Saved,
     StoreUnavailable,
-    connect_store,
 )
 from billor.config import load_config
 from tests.support.couchdb_server import KNOWN_MAP, FakeCouchDB, Fault

@@ -6,7 +6,8 @@ import pytest
 from google.cloud import pubsub_v1
 
 from billor.config import Config, ConfigError, load_config
-from billor.events.bus import Bus, connect_bus
+from billor.events.bus import Bus
+from billor.events.connect import connect_bus
 from billor.events.event import Message
 from billor.events.inprocess import InProcessBus, NotTaken
 from billor.events.pubsub import PubSubBus

@@ -10,11 +10,12 @@ from threading import Event
 import pytest
 from sqlalchemy import select
 
+from billor.audit.connect import connect_store
 from billor.audit.couchdb import DESIGN
-from billor.audit.store import connect_store
 from billor.config import load_config
 from billor.embedded.launcher import PROJECT
-from billor.events.bus import Bus, connect_bus
+from billor.events.bus import Bus
+from billor.events.connect import connect_bus
 from billor.events.inprocess import InProcessBus
 from billor.extensions import db
 from billor.models import LoadEvent

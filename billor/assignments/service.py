@@ -16,7 +16,7 @@ from billor.database import FOR_CHANGE, get_or_not_found, transaction
 from billor.errors import Conflict, NotFound
 from billor.events.event import EventType
 from billor.extensions import db
-from billor.http.pagination import Page, Position, one_for_each_status, paginate
+from billor.keyset import Page, Position, one_for_each_status, paginate
 from billor.loads import outbox
 from billor.models import (
     WRITTEN_AT,

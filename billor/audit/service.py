@@ -6,7 +6,7 @@ from flask import current_app
 
 from billor.audit.store import AuditFilter, AuditStore, Position, StoreUnavailable
 from billor.errors import Unavailable
-from billor.http.pagination import Page, page_of
+from billor.keyset import Page, page_of
 
 
 def audit_store() -> AuditStore:

@@ -1,4 +1,4 @@
-"""The audit store: what it must do, and which one it is."""
+"""The audit store: what each must do."""
 
 import hashlib
 import json
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from billor.config import Config
 from billor.events.event import AuditDocument
 
 
@@ -130,14 +129,3 @@ class AuditStore(Protocol):
 
     def close(self) -> None:
         """Let go of all connections."""
-
-
-def connect_store(config: Config) -> AuditStore:
-    """CouchDB if its URL is set, else a SQLite file. Nothing is opened before the first use."""
-    if config.couchdb_url is None:
-        from billor.audit.sqlite import SqliteStore
-
-        return SqliteStore(config.audit_file)
-    from billor.audit.couchdb import CouchStore
-
-    return CouchStore(config.couchdb_url, config.couchdb_database)

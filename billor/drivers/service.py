@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from sqlalchemy import Select, exists, select, tuple_
 
 from billor.database import get_or_not_found, insert_new, transaction
-from billor.http.pagination import Page, Position, one_for_each, paginate
+from billor.keyset import Page, Position, one_for_each, paginate
 from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus
 
 HAS_LOAD = Assignment.status == AssignmentStatus.ASSIGNED.value

@@ -1,10 +1,9 @@
-"""The bus that carries events from the relay to the consumer: what it must do, and which it is."""
+"""The bus that carries events from the relay to the consumer: what each must do."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
-from billor.config import Config
 from billor.events.event import Message
 
 
@@ -45,15 +44,3 @@ class Bus(Protocol):
 
     def close(self) -> None:
         """Let go of all connections, after sending what was published."""
-
-
-def connect_bus(config: Config) -> Bus:
-    """Google Cloud Pub/Sub or its emulator if a project is set, else the bus in this process."""
-    if config.pubsub_project_id is None:
-        from billor.events.inprocess import InProcessBus
-
-        return InProcessBus()
-    # Imported here, since only a worker that uses it should pay for gRPC.
-    from billor.events.pubsub import PubSubBus
-
-    return PubSubBus(config)

@@ -1,7 +1,5 @@
-"""Keyset paging: the next page is behind a cursor in a `Link` header (RFC 8288)."""
+"""Pages over HTTP: the next one is behind a cursor in a `Link` header (RFC 8288)."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -10,24 +8,10 @@ from uuid import UUID
 from flask import current_app, request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import ValidationError, fields
-from sqlalchemy import ColumnElement, Select, select, tuple_, union_all
-from sqlalchemy.orm import InstrumentedAttribute, aliased
 from werkzeug.datastructures import MultiDict
 
-from billor.extensions import db
 from billor.http.fields import DEFAULT_LIMIT, MAX_LIMIT, Id, QueryInteger, WireSchema, wire_time
-from billor.models import joined
-
-Position = tuple[Any, ...]
-"""A row's place in the order of its list: its values in the columns that make the order."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some items, and the position after which the next page starts; None on the last one."""
-
-    items: Sequence[Any]
-    next_position: Position | None = None
+from billor.keyset import Page, Position
 
 
 class Cursor(fields.String):
@@ -59,83 +43,6 @@ class PageQuery(WireSchema):
         metadata={"description": "How many items at most."},
     )
     cursor = Cursor(Id())
-
-
-def paginate(
-    queries: Sequence[Select],
-    order: Sequence[InstrumentedAttribute],
-    cursor: Position | None,
-    limit: int,
-    *,
-    newest_first: bool = True,
-) -> Page:
-    """Return `limit` rows after the `cursor` of all that the `queries` find, in the `order`.
-
-    No two queries may find the same row. Each should be one range of an index in that order: then a
-    page takes the same time however many rows there are. A search for one of several values is not
-    one range, but several.
-    """
-    if cursor is not None:
-        place = tuple_(*order)
-        is_after = place < cursor if newest_first else place > cursor
-        queries = [query.where(is_after) for query in queries]
-    query = _first_rows(queries, order, limit + 1, newest_first)
-    return page_of(
-        db.session.scalars(query).all(),
-        limit,
-        lambda row: tuple(getattr(row, column.key) for column in order),
-    )
-
-
-def _first_rows(
-    queries: Sequence[Select],
-    order: Sequence[InstrumentedAttribute],
-    count: int,
-    newest_first: bool,
-) -> Select:
-    """One query, and so one snapshot, for the first rows of all."""
-
-    def first(query: Select, columns: Sequence[InstrumentedAttribute]) -> Select:
-        in_order = [column.desc() for column in columns] if newest_first else columns
-        return query.order_by(*in_order).limit(count)
-
-    parts = [first(query, order) for query in queries]
-    if len(parts) == 1:
-        return parts[0]
-    together = union_all(*(select(part.subquery()) for part in parts)).subquery()
-    row = aliased(order[0].class_, together)
-    return first(select(row), [getattr(row, column.key) for column in order])
-
-
-def one_for_each(query: Select, column: InstrumentedAttribute, values: Collection) -> list[Select]:
-    """Return the query, or one for each of several values."""
-    return [query.where(column == value) for value in dict.fromkeys(values)] or [query]
-
-
-def one_for_each_status(
-    query: Select,
-    statuses: Collection[str],
-    column: InstrumentedAttribute,
-    filters: Mapping[InstrumentedAttribute, Any],
-    as_text: Callable[[Any], ColumnElement[str]],
-) -> list[Select]:
-    """One query for each status in the `column`, in which other columns have the values of the
-    `filters`, where these are not None, compared as texts. Each is a range of the index of just
-    these columns."""
-    given = [name for name, value in filters.items() if value is not None]
-    columns = [as_text(name) for name in given]
-    values = [as_text(filters[name]) for name in given]
-    return [
-        query.where(joined([*columns, column]) == joined([*values, status]))
-        for status in dict.fromkeys(statuses)
-    ]
-
-
-def page_of(rows: Sequence[Any], limit: int, position: Callable[[Any], Position]) -> Page:
-    """Make a page of at most `limit + 1` rows; the one too many only tells that there are more."""
-    if len(rows) <= limit:
-        return Page(rows)
-    return Page(rows[:limit], position(rows[limit - 1]))
 
 
 def encode_cursor(position: Position) -> str:

@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from billor import deadlines
 from billor.database import roll_back
 from billor.errors import Unavailable
-from billor.http.pagination import Position
+from billor.keyset import Position
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import list_loads
 

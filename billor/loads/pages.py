@@ -8,7 +8,8 @@ from flask import Response, json, request
 from marshmallow import Schema
 
 from billor.cache.pages import load_pages
-from billor.http.pagination import Page, encode_cursor, link_header
+from billor.http.pagination import encode_cursor, link_header
+from billor.keyset import Page
 
 
 def cached_page(schema: Schema) -> Callable:

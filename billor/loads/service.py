@@ -10,7 +10,7 @@ from billor.database import get_or_not_found, transaction
 from billor.errors import Conflict
 from billor.events.event import EventType
 from billor.extensions import db
-from billor.http.pagination import Page, Position, one_for_each_status, paginate
+from billor.keyset import Page, Position, one_for_each_status, paginate
 from billor.loads import outbox
 from billor.models import Load, LoadEvent, LoadStatus
 

@@ -4,7 +4,7 @@ from sqlalchemy import func, select
 
 from billor.database import get_or_not_found, insert_new, transaction
 from billor.extensions import db
-from billor.http.pagination import Page, Position, paginate
+from billor.keyset import Page, Position, paginate
 from billor.models import User
 from billor.users.passwords import hash_password
 

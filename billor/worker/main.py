@@ -15,9 +15,11 @@ from threading import Event, Thread
 from flask import Flask
 
 from billor import create_app
-from billor.audit.store import AuditStore, StoreUnavailable, connect_store
+from billor.audit.connect import connect_store
+from billor.audit.store import AuditStore, StoreUnavailable
 from billor.config import ConfigError, load_config
-from billor.events.bus import Bus, Delivery, connect_bus
+from billor.events.bus import Bus, Delivery
+from billor.events.connect import connect_bus
 from billor.worker import dead_letters
 from billor.worker.consumer import Consumer
 from billor.worker.housekeeping import keep_house

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from billor.audit.connect import connect_store
 from billor.audit.sqlite import SqliteStore
-from billor.audit.store import connect_store
 from billor.config import load_config
 from billor.http.pagination import encode_cursor
 from tests.support.answers import assert_problem, pages

@@ -11,7 +11,7 @@ import pytest
 from google.cloud import pubsub_v1
 
 from billor.audit import couchdb as couchdb_store
-from billor.events.bus import connect_bus
+from billor.events.connect import connect_bus
 from billor.extensions import cache
 from billor.worker import reconciliation
 from billor.worker.main import Worker

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from google.cloud import pubsub_v1
 
-from billor.audit.store import AuditFilter, DeadLetter, connect_store
+from billor.audit.connect import connect_store
+from billor.audit.store import AuditFilter, DeadLetter
 from billor.config import load_config
 from billor.events.event import Message, to_audit_document
 from billor.worker.main import main

@@ -1,0 +1,13 @@
+"""Which audit store it is, by the settings."""
+
+from billor.audit.couchdb import CouchStore
+from billor.audit.sqlite import SqliteStore
+from billor.audit.store import AuditStore
+from billor.config import Config
+
+
+def connect_store(config: Config) -> AuditStore:
+    """CouchDB if its URL is set, else a SQLite file. Nothing is opened before the first use."""
+    if config.couchdb_url is None:
+        return SqliteStore(config.audit_file)
+    return CouchStore(config.couchdb_url, config.couchdb_database)
