@@ -1,6 +1,6 @@
 # `make` alone tells what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test soak fuzz lint openapi audit format lock clean
+.PHONY: help run demo check test soak fuzz lint openapi audit format lock clean
 
 PYTHON_BIN := .venv/bin/python
 MINUTES ?= 10
@@ -16,6 +16,10 @@ demo: ## Start everything, walk through the API, show the audit trail, stop
 	@scripts/venv.sh requirements-embedded.txt
 	@exec $(PYTHON_BIN) -m billor.embedded demo
 
+check: lint ## Check style, types and imports; run unit and API tests
+	@$(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
+		--no-loadscope-reorder tests/unit tests/api
+
 test: ## Run all tests, with coverage
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
@@ -27,12 +31,14 @@ soak: ## Run everything with faults at random for MINUTES=10, then count what wa
 
 fuzz: ## Send the API what its document promises to take, and worse, for MINUTES=10
 	@scripts/venv.sh requirements-dev.txt
-	@FUZZ_MINUTES=$(MINUTES) $(PYTHON_BIN) -m pytest --capture=no -o faulthandler_timeout=0 tests/test_fuzz.py
+	@FUZZ_MINUTES=$(MINUTES) $(PYTHON_BIN) -m pytest --capture=no -o faulthandler_timeout=0 tests/system/test_fuzz.py
 
-lint: ## Check style, and that the pinned requirements are in step
+lint: ## Check style, types, the direction of imports, and that the pins are in step
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
+	@$(PYTHON_BIN) -m mypy
+	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
 	@scripts/lock.sh --check
 
 openapi: ## Write openapi.json and the table of errors, after a change of the API

@@ -10,7 +10,9 @@ from zipfile import ZipFile
 
 import pytest
 
-VENV_SCRIPT = Path(__file__).parent.parent / "scripts" / "venv.sh"
+from billor.embedded.launcher import PROJECT
+
+VENV_SCRIPT = PROJECT / "scripts" / "venv.sh"
 
 
 def make_wheel(folder: Path, name: str, version: str, *metadata: str) -> Path:
