@@ -3,7 +3,7 @@
 See https://use-the-index-luke.com/no-offset.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ def one_for_each(query: Select, column: InstrumentedAttribute, values: Collectio
 
 def one_for_each_status(
     query: Select,
-    statuses: Collection[str],
+    statuses: Iterable[str],
     column: InstrumentedAttribute,
     filters: Mapping[InstrumentedAttribute, Any],
     as_text: Callable[[Any], ColumnElement[str]],

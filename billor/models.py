@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import reduce
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -72,7 +72,7 @@ def _status_check(statuses: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"status IN ({allowed})", name="status")
 
 
-def joined(parts: Iterable[ColumnElement[str]]) -> ColumnElement[str]:
+def joined(parts: Iterable[Any]) -> ColumnElement[str]:
     """The parts as one text. Where it is an index's first column, PostgreSQL knows how often they
     meet, and has no other index to use; for several conditions it guesses, and may choose an index
     in which it reads past all rows that do not match."""
@@ -87,7 +87,11 @@ def _one_for_each_combination(
 ) -> list[Index]:
     """Indexes for the `status` together with one, two … or all of the `filters`, in an `order`."""
     return [
-        Index(name.format("_".join(chosen)), joined([*map(filters.get, chosen), status]), *order)
+        Index(
+            name.format("_".join(chosen)),
+            joined([*(filters[each] for each in chosen), status]),
+            *order,
+        )
         for count in range(1, len(filters) + 1)
         for chosen in combinations(filters, count)
     ]

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS audit (
 FILTERS = {"load": "load_id", "driver": "driver_id", "type": "type"}
 INDEXES = "".join(
     f"CREATE INDEX IF NOT EXISTS audit_by_{'_'.join(chosen) or 'time'} ON audit"
-    f" ({', '.join((*map(FILTERS.get, chosen), 'timestamp', 'id'))});\n"
+    f" ({', '.join((*(FILTERS[each] for each in chosen), 'timestamp', 'id'))});\n"
     for count in range(len(FILTERS) + 1)
     for chosen in combinations(FILTERS, count)
 )
