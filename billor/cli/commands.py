@@ -9,6 +9,8 @@ from flask.cli import with_appcontext
 from marshmallow import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from billor.audit.service import audit_store
+from billor.audit.store import StoreUnavailable
 from billor.auth.service import issue_token
 from billor.cli.progress import progress_bar, reading
 from billor.cli.seed import seed_database
@@ -20,11 +22,12 @@ from billor.loads.importing import import_loads
 from billor.logs import printable
 from billor.users.schemas import UserSchema
 from billor.users.service import create_user, find_user
+from billor.worker import dead_letters
 
 
 def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (seed, import_loads_command, users, token):
+    for command in (seed, import_loads_command, users, token, dead_letters_command):
         app.cli.add_command(command)
 
 
@@ -142,3 +145,19 @@ def token(email: str) -> None:
     if user is None:
         raise click.ClickException(f"No user has the email address {printable(email)}.")
     click.echo(issue_token(user))
+
+
+@click.command("dead-letters", cls=Command)
+@click.option("--replay", metavar="ID", help="Record this one now, after a fix.")
+@with_appcontext
+def dead_letters_command(replay: str | None) -> None:
+    """List the messages that could not be recorded, or record one of them."""
+    store = audit_store()
+    try:
+        if replay is None:
+            click.echo(dead_letters.describe(store.dead_letters()))
+        else:
+            event_id = dead_letters.replay(store, replay)
+            click.echo(f"Event {event_id} is in the audit trail now.")
+    except (dead_letters.NotReplayed, StoreUnavailable) as error:
+        raise click.ClickException(str(error)) from error

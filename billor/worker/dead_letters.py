@@ -1,4 +1,4 @@
-"""`python worker.py dead-letters`: what could not be recorded, and recording it after a fix."""
+"""Dead letters: messages that could not be recorded, and recording them after a fix."""
 
 import json
 

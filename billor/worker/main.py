@@ -15,12 +15,10 @@ from threading import Event, Thread
 from flask import Flask
 
 from billor import create_app
-from billor.audit.connect import connect_store
-from billor.audit.store import AuditStore, StoreUnavailable
-from billor.config import ConfigError, load_config
+from billor.audit.store import AuditStore
+from billor.config import ConfigError
 from billor.events.bus import Bus, Delivery
 from billor.events.connect import connect_bus
-from billor.worker import dead_letters
 from billor.worker.consumer import Consumer
 from billor.worker.housekeeping import keep_house
 from billor.worker.indexing import keep_indexed
@@ -172,12 +170,10 @@ class Worker:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
+    """Run the worker as the command line says; return the exit status."""
     arguments = _parser().parse_args(argv)
     try:
-        if arguments.command == "dead-letters":
-            return _dead_letters(arguments.replay)
-        return _run(_connect_worker(arguments.command))
+        return _run(_connect_worker(arguments.role))
     except ConfigError as error:
         print(f"billor: {error}", file=sys.stderr)
         return 1
@@ -199,18 +195,14 @@ def _run(worker: Worker) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="worker.py",
-        usage="%(prog)s [-h] [COMMAND]",
-        description="Publish events and write the audit trail, until told to stop. A COMMAND does "
-        "something else, or only half of it.",
+        description="Publish events and write the audit trail, until told to stop.",
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog=parser.prog)
-    commands.add_parser("relay", help="only publish events")
-    commands.add_parser("consumer", help="only write the audit trail")
-    letters = commands.add_parser(
-        "dead-letters",
-        help="list the messages that could not be recorded, or record one of them now",
+    parser.add_argument(
+        "role",
+        nargs="?",
+        choices=ROLES,
+        help="do only half of it: publish events, or write the audit trail",
     )
-    letters.add_argument("--replay", metavar="ID", help="record this one now, after a fix")
     return parser
 
 
@@ -225,18 +217,3 @@ def _connect_worker(role: str | None) -> Worker:
         )
     roles = (role,) if role else ROLES
     return Worker(app, connect_bus(config), app.extensions["audit_store"], roles)
-
-
-def _dead_letters(replayed: str | None) -> int:
-    store = connect_store(load_config())
-    try:
-        if replayed is None:
-            print(dead_letters.describe(store.dead_letters()))
-        else:
-            event_id = dead_letters.replay(store, replayed)
-            print(f"Event {event_id} is in the audit trail now.")
-    except (dead_letters.NotReplayed, StoreUnavailable) as error:
-        print(f"billor: {error}", file=sys.stderr)
-        return 1
-    else:
-        return 0

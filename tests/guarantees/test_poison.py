@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from google.cloud import pubsub_v1
 
+from billor import create_app
 from billor.audit.connect import connect_store
 from billor.audit.store import AuditFilter, DeadLetter
 from billor.config import load_config
 from billor.events.event import Message, to_audit_document
-from billor.worker.main import main
 from tests.support.apps import dead_address
 from tests.support.bus import event_body, event_message
 from tests.support.couchdb_server import Fault
 from tests.support.system import CONVERGE_SECONDS, System
-from tests.support.worker import OUR_SETTINGS, WAIT_SECONDS, wait_until
+from tests.support.worker import WAIT_SECONDS, wait_until
 
 LARGEST_DOCUMENT = 500_000
 HUGE = b'{"id": "' + b"\xff" * 9_900_000
@@ -160,8 +160,8 @@ def test_poison_of_every_kind_is_buried_while_the_events_around_it_flow(system, 
     ]
     event_id = json.loads(forbidden.data)["id"]
     system.couch.allow(event_id)
-    script = system.start_worker("dead-letters", "--replay", replayed)
-    assert (script.wait(WAIT_SECONDS), script.output) == (
+    command = system.app.test_cli_runner().invoke(args=["dead-letters", "--replay", replayed])
+    assert (command.exit_code, command.output) == (
         0,
         f"Event {event_id} is in the audit trail now.\n",
     )
@@ -173,17 +173,15 @@ def test_poison_of_every_kind_is_buried_while_the_events_around_it_flow(system, 
 class DeadLetters:
     """The command over one audit store; besides that nothing is there."""
 
-    def __init__(self, settings: dict[str, str], folder: Path, monkeypatch, capsys):
+    def __init__(self, settings: dict[str, str], folder: Path):
         environment = settings | {
             "DATABASE_URL": f"postgresql://nobody@{dead_address()}/nothing",
             "JWT_SECRET_KEY": "a-key-for-tests-only-0123456789abcdef",
             "BILLOR_HOME": str(folder / "home"),
         }
-        monkeypatch.chdir(folder)
-        for name in OUR_SETTINGS:
-            monkeypatch.setenv(name, environment.get(name, ""))
-        self._capsys = capsys
-        self.store = connect_store(load_config(environment))
+        config = load_config(environment)
+        self._runner = create_app(config).test_cli_runner()
+        self.store = connect_store(config)
 
     def bury(self, data: bytes, reason: str = "not JSON", **attributes: str) -> str:
         letter = DeadLetter(data, attributes, reason)
@@ -192,26 +190,26 @@ class DeadLetters:
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """The exit status, and what was printed as output and as error."""
-        status = main(["dead-letters", *arguments])
-        return status, *self._capsys.readouterr()
+        done = self._runner.invoke(args=["dead-letters", *arguments])
+        return done.exit_code, done.stdout, done.stderr
 
     def why_not(self, *arguments: str) -> str:
         """The one line in which the command says why it did nothing."""
         status, output, errors = self.run(*arguments)
         assert (status, output) == (1, ""), (output, errors)
         (line,) = errors.splitlines()
-        assert line.startswith("billor: ")
+        assert line.startswith("Error: ")
         return line
 
 
 @pytest.fixture
-def over_couchdb(couch, tmp_path, monkeypatch, capsys) -> DeadLetters:
-    return DeadLetters({"COUCHDB_URL": couch.url}, tmp_path, monkeypatch, capsys)
+def over_couchdb(couch, tmp_path) -> DeadLetters:
+    return DeadLetters({"COUCHDB_URL": couch.url}, tmp_path)
 
 
 @pytest.fixture
-def over_sqlite(tmp_path, monkeypatch, capsys) -> DeadLetters:
-    return DeadLetters({}, tmp_path, monkeypatch, capsys)
+def over_sqlite(tmp_path) -> DeadLetters:
+    return DeadLetters({}, tmp_path)
 
 
 @pytest.fixture(params=["over_couchdb", "over_sqlite"])
