@@ -251,11 +251,11 @@ _Schema = Schema.from_dict(
 
 
 def read_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Merge what the settings come from, first wins: the process's environment, `.env` in the
-    working folder, and the services file of a running local launcher.
+    """Return the variables that settings are read from.
 
-    `JWT_SECRET_KEY_FILE` names a file to take the key from, as container secrets are mounted.
-    Variables that are set but empty count as unset.
+    The first wins: the process's environment, `.env` in the working folder, and the services
+    file of a running launcher. `JWT_SECRET_KEY_FILE` names a file with the key, as container
+    secrets are mounted. Variables that are set but empty count as unset.
     """
     merged = _without_empty(environ)
     merged = _env_file(Path(".env")) | merged
@@ -298,7 +298,7 @@ def _without_empty(variables: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _env_file(path: Path) -> dict[str, str]:
-    """The variables of a file like `.env`; none if it is not there."""
+    """Return the variables of a file like `.env`; none if it is not there."""
     try:
         return _without_empty(dotenv_values(path))
     except (OSError, ValueError) as error:

@@ -49,8 +49,11 @@ Row = TypeVar("Row", bound=Base)
 
 
 def engine_options(config: Config) -> dict:
-    """SQLAlchemy engine options: connections are checked before use, so that a restarted
-    PostgreSQL costs nobody an error; no statement or lock waits without end."""
+    """Return SQLAlchemy's engine options.
+
+    Connections are checked before use, so that a restarted PostgreSQL costs nobody an error. No
+    statement or lock waits without end.
+    """
     return {
         "pool_size": config.database_pool_size,
         "max_overflow": 0,
@@ -71,8 +74,10 @@ def engine_options(config: Config) -> dict:
 
 
 def check_connection_limit(config: Config) -> None:
-    """Raise `ConfigError` if the API may open more connections than PostgreSQL allows. One that is
-    away is not waited for: the API starts without it, too."""
+    """Raise `ConfigError` if the API may open more connections than PostgreSQL allows.
+
+    A PostgreSQL that is unavailable is not waited for: the API starts without it, too.
+    """
     url = make_url(config.database_url).set(drivername="postgresql")
     try:
         connection = psycopg2.connect(
@@ -98,8 +103,10 @@ def init_database(app: Flask) -> None:
 
 
 def _close_session(_error: BaseException | None) -> None:
-    """What Flask-SQLAlchemy does next, unless the connection is lost: then it would fail, and take
-    with it an answer that was made before."""
+    """Close the session before Flask-SQLAlchemy does.
+
+    Its own way fails on a lost connection, and takes an answer with it that was made before.
+    """
     try:
         db.session.close()
     except SQLAlchemyError:
@@ -108,11 +115,13 @@ def _close_session(_error: BaseException | None) -> None:
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """Run the block's changes as one transaction: commit at its end, roll back if it raises. One
-    inside another is part of that: it leaves the commit to it, and rolls back all of it, so that
-    what it raises must not be caught and forgotten in between.
+    """Run the block as one transaction: commit at its end, roll back if it raises.
 
-    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is away.
+    A transaction inside another is part of that one, which commits, and is rolled back with all
+    of it: what it raises must not be caught in between.
+
+    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is
+    unavailable.
     """
     info = db.session.info
     if AFTER_COMMIT in info:
@@ -153,8 +162,10 @@ def _undone_by_errors() -> Iterator[None]:
 
 
 def roll_back() -> None:
-    """End the session's transaction, if it is in one. What a lost connection has not committed is
-    rolled back already."""
+    """Roll the session's transaction back, if it is in one.
+
+    What a lost connection has not committed is rolled back already.
+    """
     try:
         db.session.rollback()
     except SQLAlchemyError:
@@ -162,8 +173,7 @@ def roll_back() -> None:
 
 
 def after_commit(callback: Callable[[], None]) -> None:
-    """Have `callback` called once after the transaction around the caller has committed, or may
-    have."""
+    """Have `callback` called once after the caller's transaction has, or may have, committed."""
     db.session.info[AFTER_COMMIT][callback] = None
 
 
@@ -184,10 +194,9 @@ def long_waits_refused_as(refusal: BillorError) -> Iterator[None]:
 
 
 def get_or_not_found(model: type[Row], id_: int, *, lock: bool = False) -> Row:
-    """The row with this id as last committed; with `lock` nobody else changes it until the
-    transaction's end.
+    """Return the row with this id as last committed.
 
-    Raises `NotFound`.
+    With `lock` nobody else changes it until the transaction's end. Raises `NotFound`.
     """
     row = db.session.get(
         model, id_, with_for_update=FOR_CHANGE if lock else None, populate_existing=lock
@@ -211,15 +220,14 @@ def insert_new(model: type[Row], rows: Sequence[Mapping[str, Any]], code: str) -
 
 
 def execute_bulk(statement: Update | Delete) -> int:
-    """Run an UPDATE or DELETE; return how many rows it concerned. Objects in the session do not
-    notice."""
+    """Run an UPDATE or DELETE; return the number of rows. Objects in the session do not notice."""
     options = {"synchronize_session": False}
     result = db.session.execute(statement, execution_options=options)
     return cast(CursorResult, result).rowcount
 
 
 def from_database_error(error: SQLAlchemyError) -> BillorError | None:
-    """The refusal that a database error means to a caller, or None if it is our own mistake."""
+    """Return the refusal that a database error means to a caller, or None for our own mistake."""
     if isinstance(error, PoolTimeout):
         return Unavailable("database_busy")
     if not isinstance(error, DBAPIError):
@@ -236,8 +244,10 @@ def from_database_error(error: SQLAlchemyError) -> BillorError | None:
 
 
 def without_values(error: SQLAlchemyError) -> Exception:
-    """What to log of our own mistake: what and where, but not the values of rows, which both
-    SQLAlchemy and PostgreSQL tell in full and which may be secrets."""
+    """Return what to log of an error that is our own mistake, without the values of rows.
+
+    Both SQLAlchemy and PostgreSQL tell these in full, and they may be secrets.
+    """
     cause = getattr(error, "orig", None) or error
     diagnosis = getattr(cause, "diag", None)
     what = diagnosis and (diagnosis.sqlstate, diagnosis.table_name, diagnosis.constraint_name)

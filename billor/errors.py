@@ -5,8 +5,11 @@ from typing import ClassVar
 
 
 class BillorError(Exception):
-    """Base of all refusals. `code` is stable and machine-readable, `detail` tells a person what
-    to do, `extra` holds more facts for the answer, by their wire names."""
+    """Base of all refusals.
+
+    `code` is stable and machine-readable, `detail` tells a person what to do, `extra` holds
+    more facts for the answer, by their names in JSON.
+    """
 
     CODES: ClassVar[Mapping[str, str]]
     """Each code that this kind of refusal may have, with its detail."""

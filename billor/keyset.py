@@ -83,9 +83,10 @@ def one_for_each_status(
     filters: Mapping[InstrumentedAttribute, Any],
     as_text: Callable[[Any], ColumnElement[str]],
 ) -> list[Select]:
-    """One query for each status in the `column`, in which other columns have the values of the
-    `filters`, where these are not None, compared as texts. Each is a range of the index of just
-    these columns."""
+    """Return one query for each status, each a range of the index of just these columns.
+
+    `filters` are values of other columns, compared as text; None matches all.
+    """
     given = [name for name, value in filters.items() if value is not None]
     columns = [as_text(name) for name in given]
     values = [as_text(filters[name]) for name in given]

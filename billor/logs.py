@@ -9,7 +9,7 @@ FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def printable(text: str) -> str:
-    """What others wrote, unable to steer a terminal or to look like more than one line."""
+    """Escape what is not printable: text must not steer a terminal or look like several lines."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

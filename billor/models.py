@@ -73,9 +73,11 @@ def _status_check(statuses: type[StrEnum]) -> CheckConstraint:
 
 
 def joined(parts: Iterable[Any]) -> ColumnElement[str]:
-    """The parts as one text. Where it is an index's first column, PostgreSQL knows how often they
-    meet, and has no other index to use; for several conditions it guesses, and may choose an index
-    in which it reads past all rows that do not match."""
+    """Join the parts to one text, for an index whose first column it is.
+
+    PostgreSQL knows how often such texts occur. For several columns it takes their values for
+    independent, and may choose an index in which it reads past all rows that do not match.
+    """
     return reduce(lambda text, part: text.op("||")(literal_column("chr(31)")).op("||")(part), parts)
 
 
@@ -196,8 +198,7 @@ class Assignment(Model):
 
 
 class LoadEvent(Model):
-    """One step of a load's life, and at the same time the outbox: unpublished while
-    `published_at` is null."""
+    """An event of a load, and the outbox: `published_at` is null until it is published."""
 
     __tablename__ = "load_events"
 
@@ -238,8 +239,10 @@ class Notification(Model):
 
 
 class IdempotencyKey(Model):
-    """A key that a request to create something came with, and the answer it got. Both are
-    committed with what was created; while `status` is null it is being created."""
+    """An Idempotency-Key, and the answer that its request got.
+
+    Both are committed with what was created; while `status` is null it is being created.
+    """
 
     __tablename__ = "idempotency_keys"
 
@@ -256,8 +259,10 @@ class IdempotencyKey(Model):
 
 
 class LoginAttempts(Model):
-    """How often logins have failed within the current window: from an address, at an account, or
-    for both together, where they have succeeded before."""
+    """How many logins have failed within the current window.
+
+    From an address, at an account, or for both together, where they have succeeded before.
+    """
 
     __tablename__ = "login_attempts"
 

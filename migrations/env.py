@@ -1,5 +1,7 @@
-"""How migrations run: each in a transaction of its own, one migrator at a time, and none of them
-in the way of a live system for longer than a moment."""
+"""How migrations run: one migrator at a time, each migration in a transaction of its own.
+
+None is in the way of a live system for longer than a moment.
+"""
 
 import time
 

@@ -70,11 +70,13 @@ def get_assignment(assignment_id: int) -> Assignment:
 def close_assignment(
     assignment_id: int, status: str, check: Callable[[Assignment], None] | None = None
 ) -> Assignment:
-    """Make an active assignment COMPLETED (and its load too) or CANCELLED (its load OPEN again).
-    `check` may refuse, seeing the assignment as it is before.
+    """Complete or cancel an active assignment.
 
-    Raises `NotFound`, what `check` raises, and `Conflict` `assignment_not_active` if it was closed
-    before.
+    Its load becomes COMPLETED with it, or OPEN again. `check` may refuse, seeing the assignment
+    as it is before.
+
+    Raises `NotFound`, what `check` raises, and `Conflict` `assignment_not_active` if it was
+    closed before.
     """
     load_status, event_type = CLOSING[AssignmentStatus(status)]
     with transaction():

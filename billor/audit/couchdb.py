@@ -212,8 +212,11 @@ class CouchStore:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        """Whatever the client raises, and it raises all kinds when a server misbehaves, means that
-        the store is away. A server that refused our password is not asked again for a while."""
+        """Translate all errors of the client: the store is unavailable.
+
+        It raises all kinds when a server misbehaves. A server that refused our password is
+        not asked again for a while.
+        """
         if monotonic() < self._refused_until:
             raise StoreUnavailable(self._refusal)
         try:
@@ -246,8 +249,11 @@ class CouchStore:
                 )
 
     def _remove_old_designs(self) -> None:
-        """Those of versions that run no more, with their indexes. After a rollback ours is the
-        old one, and the other in use: both must have been there for a while."""
+        """Remove the designs of versions that run no more, with their indexes.
+
+        After a rollback ours is the old one and the other in use: both must have been there
+        for a while.
+        """
         audit, ours = self._database(self._name), f"_design/{DESIGN}"
         designs = audit.view(
             "_all_docs", startkey="_design/audit", endkey="_design/audit-g", include_docs=True

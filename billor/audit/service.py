@@ -15,10 +15,11 @@ def audit_store() -> AuditStore:
 
 
 def find_documents(limit: int, cursor: Position | None = None, **filters: Any) -> tuple[Page, bool]:
-    """Audit documents, newest first, and whether all that are stored were searched; if not, new
-    ones may be missing. `filters` are the fields of an `AuditFilter`.
+    """Return a page of audit documents, newest first, and whether all stored ones were searched.
 
-    Raises `Unavailable` while the audit store is away.
+    If not, new ones may be missing. `filters` are the fields of an `AuditFilter`.
+
+    Raises `Unavailable` while the audit store is unavailable.
     """
     wanted = AuditFilter(**filters)
     try:

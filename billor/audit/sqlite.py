@@ -195,7 +195,7 @@ class SqliteStore:
 
 
 def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, str, list]:
-    """The index to read, what a document must fulfil to be found, and the values in it."""
+    """Return the index to read, what a document must fulfil to be found, and the values in it."""
     filters = {"load": wanted.load_id, "driver": wanted.driver_id, "type": wanted.type}
     given = {name: value for name, value in filters.items() if value is not None}
     index = f"audit_by_{'_'.join(given) or 'time'}"

@@ -23,8 +23,10 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class Saved:
-    """What became of documents: `new` were stored now, those in `refused` were not. All others
-    were there before, the same."""
+    """What became of documents that were to be saved.
+
+    `new` were stored now, those in `refused` were not. All others were there before, the same.
+    """
 
     new: Sequence[AuditDocument]
     refused: Sequence[Refusal]
@@ -106,8 +108,7 @@ class AuditStore(Protocol):
         """Store documents durably. Storing one again is harmless."""
 
     def index(self) -> None:
-        """Have what was saved indexed, so that nobody who reads it must wait for that. May take a
-        minute."""
+        """Index what was saved, so that readers need not wait for that. May take a minute."""
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that no document has."""
@@ -122,7 +123,7 @@ class AuditStore(Protocol):
         """All dead letters, oldest first."""
 
     def dead_letter_data(self, id_: str) -> bytes:
-        """The data of a dead letter that is there."""
+        """Return the data of a dead letter that is there."""
 
     def remove_dead_letter(self, id_: str) -> None:
         """Forget a dead letter, if it is there."""

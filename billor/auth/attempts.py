@@ -1,7 +1,8 @@
-"""Failed logins: counted in PostgreSQL, by all processes together, for each address and for each
-account, known or not. https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html
+"""Rate limits of failed logins, for each address and each account.
 
-Not in Redis, since the limit must hold while Redis is away, and nobody logs in without PostgreSQL.
+They are counted in PostgreSQL, for all processes together, and for accounts that do not exist as
+well (https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html). Not in Redis:
+the limit must hold while Redis is unavailable, and nobody logs in without PostgreSQL.
 """
 
 import hmac
@@ -66,9 +67,11 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
 
 
 def client_network(address: str) -> str:
-    """What counts as one address: an IPv4 address or the /64 network of an IPv6 address, since
-    whoever has one has at least all of that (RFC 6177). A port after it never counts, and what is
-    no address at all is `unknown`."""
+    """Return what counts as one address: an IPv4 address, or the /64 network of an IPv6 address.
+
+    Whoever has one IPv6 address has at least that network (RFC 6177). A port never counts. What
+    is no address at all is `unknown`.
+    """
     match = HOST_AND_PORT.fullmatch(address)
     try:
         parsed = ip_address((match[1] or match[2]) if match else address)
@@ -80,8 +83,7 @@ def client_network(address: str) -> str:
 
 
 def _private_key(kind: str, *values: str) -> str:
-    """A key that tells nobody the values: whose attempts are counted is not for readers of the
-    table."""
+    """Return a key that does not tell the values to readers of the table."""
     secret = current_app.config["JWT_SECRET_KEY"].encode()
     digest = hmac.digest(secret, "\0".join((kind, *values)).encode(), "sha256")
     return f"{kind} {digest.hex()}"
@@ -97,11 +99,11 @@ def _is_forgotten():
 
 
 def _count(keys: dict[str, timedelta]) -> float | None:
-    """Count a failure for each of these, whose windows are at most so long; returns the seconds
-    until none of them is past the limit, or None if none is.
+    """Count a failure for each of these keys, with the longest window of each.
 
-    A window is twice as long as the last one, if that saw failures and is not forgotten yet: else
-    19 of them a minute would go on for ever.
+    Return the seconds until none of them is over the limit, or None if none is. A window is
+    twice as long as the last one, if that had failures and is not forgotten yet: else 19 of
+    them a minute would go on for ever.
     """
     first = insert(LoginAttempts).values(
         [

@@ -84,8 +84,11 @@ def _knows(user_id: int) -> bool:
 
 @lru_cache(maxsize=10_000)
 def _verified_claims(token: str, _secret_key: str) -> dict[str, Any]:
-    """The claims of an access token that we signed. Verifying one costs more than all else that
-    a cached page needs, so its outcome is remembered; only the clock is asked each time."""
+    """Return the claims of an access token that we signed.
+
+    Verifying one costs more than all else that a cached page needs, so its outcome is
+    remembered; only the clock is asked each time.
+    """
     claims = decode_token(token)
     if claims.get("type") != "access":
         raise WrongTokenError("Only access tokens open the API.")

@@ -28,12 +28,12 @@ def log_in(email: str, password: str, address: str) -> str:
 
 
 def issue_token(user: User) -> str:
-    """An access token: a JWT whose subject is the user's id."""
+    """Make an access token: a JWT whose subject is the user's id."""
     return create_access_token(identity=str(user.id))
 
 
 def find_current_user(user_id: int) -> CurrentUser | None:
-    """The user of a token, if they are still there."""
+    """Return the user of a token, if they are still there."""
     name = db.session.scalar(select(User.name).where(User.id == user_id))
     roll_back()  # what the request is about begins a transaction of its own
     return None if name is None else CurrentUser(user_id, name)

@@ -49,8 +49,11 @@ class TextSerializer(RedisSerializer):
 
 
 class TextRedisCache(RedisCache):
-    """Redis behind a circuit breaker. All cached text belongs to the current generation; the
-    circuit closes with a new one, since changes were missed while it was open."""
+    """Redis behind a circuit breaker.
+
+    All cached text belongs to the current generation. The circuit closes with a new generation,
+    since changes were missed while it was open.
+    """
 
     serializer = TextSerializer()
 

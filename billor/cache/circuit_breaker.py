@@ -24,8 +24,11 @@ class CircuitBreaker:
     """
 
     def __init__(self, service: str, recover: Callable[[], None], error: type[Exception]):
-        """`recover` makes the service usable again; while it raises `error`, the circuit stays
-        open. `service` is its name in the log."""
+        """Make a breaker with a closed circuit.
+
+        `recover` makes the service usable again; while it raises `error`, the circuit stays
+        open. `service` is its name in the log.
+        """
         self._service = service
         self._recover = recover
         self._error = error
@@ -45,8 +48,10 @@ class CircuitBreaker:
             raise CircuitOpen from error
 
     def require_recovery(self) -> bool:
-        """Have `recover` start after this call and before the circuit closes. Return False if the
-        circuit is closed already."""
+        """Have `recover` run once more before the circuit closes.
+
+        Return False if the circuit is closed already.
+        """
         with self._lock:
             self._recover_again = self.is_open
             return self.is_open

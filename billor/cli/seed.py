@@ -1,5 +1,4 @@
-"""Demo data: a user to log in as, and drivers and loads, by the thousand if asked to. May be made
-again and again."""
+"""Demo data: a user to log in as, drivers and loads. It may be made again and again."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -83,8 +82,10 @@ def seed_database(
     loads: int | None = None,
     progress: Progress = _untold,
 ) -> dict[str, int]:
-    """Make the demo user, with the password that is set, and as many drivers and loads as are
-    missing to these numbers, or a few where there are none; tell how many of each.
+    """Make the demo user, drivers and loads; return how many of each.
+
+    `drivers` and `loads` are how many there are to be afterwards; without them a few are made
+    where there are none.
 
     Raises `SeedRefused` for the default password in production.
     """

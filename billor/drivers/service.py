@@ -34,8 +34,10 @@ def get_driver(driver_id: int) -> Driver:
 def update_driver(
     driver_id: int, check: Callable[[Driver], None] | None = None, **changes: str
 ) -> Driver:
-    """Change `name`, `license_number` or `status`. A driver who becomes INACTIVE keeps an active
-    load until it is completed or cancelled. `check` may refuse, seeing the driver as it is before.
+    """Change `name`, `license_number` or `status`.
+
+    A driver who becomes INACTIVE keeps an active load until it is completed or cancelled.
+    `check` may refuse, seeing the driver as it is before.
 
     Raises `NotFound`, `Conflict` `license_number_taken`, and what `check` raises.
     """

@@ -9,7 +9,7 @@ from billor.embedded.processes import StartFailed
 
 
 def main() -> int:
-    """The command line; returns the exit status."""
+    """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m billor.embedded", description=__doc__)
     parser.add_argument("command", choices=["run", "demo"])
     command = parser.parse_args().command

@@ -145,7 +145,7 @@ class Launcher:
         _stop_leftovers(home / "children.json")
 
     def _choose_services(self, home: Path, variables: Mapping[str, str]) -> list[Program]:
-        """The services without a URL. Their settings, and secrets of this home, become ours."""
+        """Choose the services without a URL; take their settings and this home's secrets."""
         kept = _secrets_of(home / "secrets.env")
         self._settings = {"BILLOR_HOME": str(home)}
         if "JWT_SECRET_KEY" not in variables:
@@ -241,7 +241,7 @@ class Launcher:
 
 
 def _migrate_and_seed(config: Config) -> None:
-    """What `flask db upgrade` and `flask seed` do, without starting Python twice more."""
+    """Do what `flask db upgrade` and `flask seed` do, without starting Python twice more."""
     app = create_app(config)
     with app.app_context():
         try:
@@ -285,7 +285,7 @@ def _make_private(home: Path) -> None:
 
 
 def _secrets_of(path: Path) -> dict[str, str]:
-    """The secrets of this data folder, each made at first use."""
+    """Return the secrets of this data folder, each made at first use."""
     made = {name: secrets.token_urlsafe(32) for name in SECRETS}
     kept = made | {name: value or "" for name, value in dotenv_values(path).items()}
     _write_private(path, _as_env_file(kept))

@@ -44,8 +44,10 @@ class Program:
 
 
 class _Log(RotatingFileHandler):
-    """A file of lines that only its owner may read; begun anew, and again when it is full. The
-    full one before it is kept."""
+    """A log file for its owner alone; started anew, and again when it is full.
+
+    The full one before it is kept.
+    """
 
     terminator = ""  # lines have theirs
 
@@ -88,7 +90,7 @@ class Child:
         self._copying.start()
 
     def wait_until_ready(self) -> None:
-        """Raises `StartFailed` if the program ends or is not ready in time."""
+        """Wait. Raises `StartFailed` if the program ends or is not ready in time."""
         deadline = time.monotonic() + self.program.ready_seconds
         while not self.program.is_ready():
             if self.process.poll() is not None:
@@ -126,7 +128,7 @@ class Child:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

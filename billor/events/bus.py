@@ -26,9 +26,11 @@ class Bus(Protocol):
         """Make sure that there is a topic. Raises if it cannot be reached."""
 
     def prepare(self) -> bool:
-        """Make sure that there is a topic with its subscription; tell whether it had to be made,
-        so that what was published before cannot come any more. Raises `ConfigError` if the
-        subscription is somebody else's, and anything else if the bus cannot be reached."""
+        """Make topic and subscription if needed; return whether the subscription is new.
+
+        What was published before a new one does not come any more. Raises `ConfigError` if
+        the subscription is to another topic, and anything else if the bus is unavailable.
+        """
 
     def publish(self, message: Message) -> Future:
         """Send a message. The future is done when it cannot be lost any more, or has the error."""
@@ -36,8 +38,10 @@ class Bus(Protocol):
     def subscribe(
         self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
     ) -> None:
-        """Have every message handed to `on_delivery`, from threads of the bus, which must not
-        raise. `on_failure` is called once if no more messages will come."""
+        """Have every message handed to `on_delivery`, from threads of the bus.
+
+        It must not raise. `on_failure` is called once if no more messages will come.
+        """
 
     def unsubscribe(self) -> None:
         """Stop deliveries; those not settled are delivered again, to whoever subscribes next."""

@@ -83,7 +83,7 @@ class Message:
 
 
 def to_message(row: LoadEvent) -> Message:
-    """The message that tells of an outbox row."""
+    """Make the message of an outbox row."""
     body = _schema.dump(
         {
             "id": row.id,
@@ -100,8 +100,9 @@ def to_message(row: LoadEvent) -> Message:
 
 
 def to_audit_document(data: bytes) -> AuditDocument:
-    """Turn a message's data into the document to store, its `_id` the event's id. Whoever sent
-    it, id and timestamp are in the form that we give them, so that they compare as texts.
+    """Turn a message's data into the audit document, whose `_id` is the event's id.
+
+    Id and timestamp are in one form, whoever sent them, so that they compare as text.
 
     Raises `MalformedEvent`.
     """

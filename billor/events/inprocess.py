@@ -34,8 +34,10 @@ class _Delivery:
 
 
 class InProcessBus:
-    """Keeps nothing: an event that was not recorded stays in the outbox, and that is its
-    redelivery."""
+    """A bus that keeps nothing.
+
+    An event that was not recorded stays in the outbox, and that is its redelivery.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -58,8 +58,11 @@ def _end_stream(pull: StreamingPullFuture) -> None:
 
 
 def _subscriber_options(config: Config) -> dict[str, SubscriberGrpcTransport]:
-    """Left to itself, the client can receive any message from Google Cloud, but none over 4 MB
-    from an emulator: the stream breaks then, and with it the delivery of all others."""
+    """Return options that let the client receive any message from an emulator.
+
+    By itself it receives none over 4 MB: the stream breaks, and with it the delivery of all
+    others. From Google Cloud it receives any.
+    """
     if config.pubsub_emulator_host is None:
         return {}
     unlimited = [("grpc.max_receive_message_length", -1)]

@@ -47,9 +47,12 @@ class _Findings:
 
 
 def check_dependencies() -> dict[str, State]:
-    """The state of each, asked of them by one request at a time and not more than twice a second,
-    since anybody may ask us. Pub/Sub and the worker are judged by what became of the events in the
-    outbox, since this process does not talk to them."""
+    """Return the state of each dependency.
+
+    They are asked by one request at a time and at most twice a second, since anybody may ask
+    us. This process does not talk to Pub/Sub and the worker: they are judged by what became of
+    the events in the outbox.
+    """
     findings: _Findings = current_app.extensions["health"]
     if not findings.lock.acquire(blocking=False):
         is_known = time.monotonic() < findings.until + BELIEVED_SECONDS

@@ -29,8 +29,10 @@ def wire_name(name: str) -> str:
 
 
 class WireSchema(Schema):
-    """Base schema: attributes are snake_case here and camelCase outside; a field that is unknown
-    or read-only in a request is refused by name."""
+    """Base of all schemas: attributes in snake_case, JSON in camelCase.
+
+    A field that is unknown or read-only in a request is refused by name.
+    """
 
     class Meta:
         unknown = RAISE
@@ -43,8 +45,11 @@ class WireSchema(Schema):
 
     @pre_load
     def _bound_unknown_fields(self, data, **_):
-        """Keep the first unknown fields, for marshmallow to refuse: its time grows with the square
-        of their number, and the answer with the length of their names."""
+        """Keep only the first unknown fields, for marshmallow to refuse.
+
+        Its time grows with the square of their number, and the answer with the length of
+        their names.
+        """
         if not isinstance(data, dict):
             return data
         known = {field.data_key for field in self.load_fields.values()}
@@ -114,8 +119,10 @@ def _trimmed(text: str) -> str:
 
 
 class Timestamp(fields.DateTime):
-    """RFC 3339 in UTC with `Z` and always six digits of a second, so that texts sort as times.
-    Read with any offset, but not without one."""
+    """A time of RFC 3339, written in UTC with `Z` and microseconds, so that text sorts as time.
+
+    Read with any offset, but not without one.
+    """
 
     EXAMPLE = "2026-01-31T12:00:00.000000Z"
 
@@ -148,8 +155,10 @@ class Timestamp(fields.DateTime):
 
 
 def check_range(schema: Schema, data: Mapping[str, Any], start: str, end: str) -> None:
-    """Refuse a range of time that ends before it starts; `start` and `end` are attributes of
-    `schema`, and either may be missing."""
+    """Refuse a range of time that ends before it starts.
+
+    `start` and `end` are attributes of `schema`, and either may be missing.
+    """
     if start in data and end in data and data[end] <= data[start]:
         first, last = (schema.fields[name].data_key or name for name in (start, end))
         raise ValidationError(f"Must be later than `{first}`.", last)

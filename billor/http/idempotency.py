@@ -1,8 +1,8 @@
-"""Idempotency-Key (IETF draft-ietf-httpapi-idempotency-key-header): a request that creates
-something may be sent again, and is answered as it was the first time.
+"""Idempotency-Key: a request that creates something may be retried, and gets the first answer.
 
-Key and answer are committed with what was created. Whatever was refused has changed nothing, and
-so leaves no key: sent again, it is judged anew. Keys are the caller's own, and expire.
+IETF draft-ietf-httpapi-idempotency-key-header. Key and answer are committed with what was created.
+A refusal has changed nothing and leaves no key: a retry is judged anew. Keys are the user's own,
+and expire.
 """
 
 import hashlib
@@ -107,7 +107,7 @@ def _fingerprint() -> str:
 
 
 def _claim(user_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bool]:
-    """The key's row, and whether it is ours to fill. Waits for a twin that is filling it."""
+    """Return the key's row, and whether it is new. Waits for a twin that is being answered."""
     row = insert(IdempotencyKey).values(user_id=user_id, key=key, fingerprint=fingerprint)
     fresh = {"fingerprint": fingerprint, "created_at": func.now()}
     claim = row.on_conflict_do_update(

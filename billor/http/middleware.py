@@ -57,8 +57,11 @@ def init_middleware(app: Flask, config: Config) -> None:
 
 
 def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Have a body that ends before its Content-Length raise `ClientDisconnected`. Werkzeug checks
-    that only where the server does not claim to mark the end of bodies, as gunicorn does."""
+    """Have a body that ends before its Content-Length raise `ClientDisconnected`.
+
+    Werkzeug checks that only where the server does not claim to mark the end of bodies, as
+    gunicorn does.
+    """
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("CONTENT_LENGTH"):
@@ -93,8 +96,10 @@ def _begin() -> None:
 
 
 def _is_one_of(host: str, names: Iterable[str]) -> bool:
-    """As Werkzeug's `host_is_trusted`, which knows no IPv6 addresses: a name with a dot before it
-    stands for all its subdomains, too."""
+    """Return whether a host is one of these names; one that begins with a dot has subdomains, too.
+
+    As Werkzeug's `host_is_trusted`, which knows no IPv6 addresses.
+    """
     asked = f".{re.sub(':[0-9]*$', '', host)}".lower()
     return any(
         asked.endswith(name) if name[0] == "." else asked == f".{name}"

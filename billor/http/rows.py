@@ -102,7 +102,9 @@ class _TooLong(Exception):
 
 class _Lines:
     """The lines of a file as text, at most `MAX_ROW_BYTES` from one `end_record` to the next.
-    Raises `_TooLong` and `UnicodeDecodeError`."""
+
+    Raises `_TooLong` and `UnicodeDecodeError`.
+    """
 
     def __init__(self, stream: Readable):
         self._stream = stream

@@ -1,5 +1,7 @@
-"""Files as request bodies: received whole before anything is done with them, so that a slow client
-holds no transaction open, and kept on disk if they are large."""
+"""Files as request bodies: received whole before anything is done with them.
+
+So a slow client holds no transaction open. Large files are kept on disk.
+"""
 
 import hashlib
 from collections.abc import Callable, Collection

@@ -23,10 +23,11 @@ def record(
     assignment: Assignment | None = None,
     before: dict[str, Any] | None = None,
 ) -> None:
-    """Add an event of `load` to the transaction. Its payload is the load, the driver if there is
-    one, the values `before` an update, by attribute, and the user who did it, if one did.
+    """Add an event of `load` to the transaction.
 
-    No change of a load goes without its event, so this is also where cached pages become old.
+    Its payload is the load, the driver if there is one, the values `before` an update by
+    attribute, and the current user. No change of a load goes without its event, so cached pages
+    are invalidated here, too.
     """
     payload = {"load": _load_schema.dump(load)}
     if before is not None:

@@ -42,11 +42,11 @@ def get_load(load_id: int) -> Load:
 
 
 def update_load(load_id: int, check: Callable[[Load], None] | None = None, **changes: Any) -> Load:
-    """Change fields of an OPEN or CANCELLED load, or make it the other of the two. `check` may
-    refuse, seeing the load as it is before.
+    """Change fields of an OPEN or CANCELLED load, or make it the other of the two.
 
-    Raises `NotFound`, what `check` raises, and `Conflict` `load_not_editable` while it is ASSIGNED
-    and ever after it was COMPLETED.
+    `check` may refuse, seeing the load as it is before.
+
+    Raises `NotFound`, what `check` raises, and `Conflict` `load_not_editable` for other loads.
     """
     with transaction():
         load = get_or_not_found(Load, load_id, lock=True)
@@ -82,8 +82,10 @@ def list_loads(
     created_from: datetime | None = None,
     created_to: datetime | None = None,
 ) -> Page:
-    """Loads, newest first; places and cargo types match in upper or lower case alike, and
-    `created_to` itself is not in the range."""
+    """Return a page of loads, newest first.
+
+    Places and cargo types match in upper or lower case alike; `created_to` is not in the range.
+    """
     query = select(Load)
     if created_from is not None:
         query = query.where(Load.created_at >= created_from)

@@ -133,8 +133,10 @@ class BillorWorker(GeventWorker):
             _linger(client)
 
     def _end_idle_connections(self) -> None:
-        """End them at this very moment, called by the loop: a greenlet that were to be killed later
-        might have begun with a request by then."""
+        """End idle connections at once; called by the event loop.
+
+        A greenlet that is to be killed later may have begun with a request by then.
+        """
         for greenlet in list(self._idle):
             if not _has_data(self._clients[greenlet]):
                 greenlet.throw(NoMoreData)
@@ -158,10 +160,10 @@ def _has_data(client: socket.socket) -> bool:
 
 
 def _wait_for_postgresql(connection: extensions.connection) -> None:
-    """Let other greenlets run until PostgreSQL answers
-    (https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries).
+    """Let other greenlets run until PostgreSQL answers: psycopg2's wait callback.
 
-    Connecting has its limit here: libpq leaves that to whoever waits in its place.
+    See https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries. Connecting
+    has its limit here: libpq leaves that to the callback.
     """
     connecting = connection.status == extensions.STATUS_SETUP
     try:
@@ -186,8 +188,11 @@ def _drain(req) -> None:
 
 
 def _linger(sock: socket.socket) -> None:
-    """Let the client read its answer and leave: closing first would reset a connection that has
-    unread data, and with it the answer (RFC 9112, section 9.6)."""
+    """Let the client read its answer and close its side.
+
+    Closing first would reset a connection that has unread data, and with it the answer (RFC
+    9112, section 9.6).
+    """
     with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(DRAIN_BYTES):

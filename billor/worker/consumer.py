@@ -74,8 +74,10 @@ class Consumer(Stage):
     def _save(
         self, events: Sequence[Received]
     ) -> tuple[dict[Received, str], dict[Received, StoreUnavailable]]:
-        """Store what can be stored. Return what the store refuses, and why; and what fails alone,
-        and how, while the store answers a ping. Raises `StoreUnavailable` if it does not."""
+        """Store what can be stored. Return what is refused and what fails alone, and why.
+
+        Raises `StoreUnavailable` if the store does not answer a ping.
+        """
         suspected = [r for r in events if r.document["_id"] in self._suspects]
         others = [r for r in events if r not in suspected]
         pieces = deque(filter(None, [others, *([r] for r in suspected)]))
@@ -118,8 +120,10 @@ class Consumer(Stage):
         return self._stored_at > self._suspects[suspected.document["_id"]].since
 
     def _bury(self, dead: Mapping[Received, str]) -> dict[Received, StoreUnavailable]:
-        """Make dead letters of these. Return what cannot be one, and why, while the store answers a
-        ping. Raises `StoreUnavailable` if it does not."""
+        """Make dead letters of these. Return what cannot be one, and why.
+
+        Raises `StoreUnavailable` if the store does not answer a ping.
+        """
         unburied: dict[Received, StoreUnavailable] = {}
         for received, reason in dead.items():
             message = received.delivery.message

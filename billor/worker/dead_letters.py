@@ -15,7 +15,7 @@ class NotReplayed(Exception):
 
 
 def describe(letters: list[BuriedLetter]) -> str:
-    """A table of dead letters, for a person."""
+    """Return a table of dead letters, for a person."""
     lines = [f"{'ID':<{SHOWN_ID}}  {'RECEIVED':<20}  {'BYTES':>9}  REASON"]
     for letter in letters:
         lines += [

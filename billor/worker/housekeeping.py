@@ -15,8 +15,10 @@ EVERY_SECONDS = 60
 
 
 def keep_house(stop: Event) -> None:
-    """Forget expired idempotency keys and old marks of notifications until `stop` is set. Needs an
-    application context."""
+    """Delete expired idempotency keys and old marks of notifications until `stop` is set.
+
+    Needs an application context.
+    """
     while not stop.is_set():
         try:
             for forget in (forget_expired_keys, forget_notifications):

@@ -1,5 +1,8 @@
-"""Keeping the audit store's index warm: CouchDB indexes what was stored only when somebody reads,
-and whoever reads first after many writes would wait for all of it."""
+"""Keeping the audit store's index up to date.
+
+CouchDB indexes only when somebody reads, and the first reader after many writes would wait for all
+of it.
+"""
 
 import logging
 from threading import Event

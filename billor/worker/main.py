@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _connect_worker(role: str | None) -> Worker:
-    """A worker for one role or for all. Raises `ConfigError`."""
+    """Make a worker for one role or for both. Raises `ConfigError`."""
     app = create_app()
     config = app.config["BILLOR"]
     if role and config.pubsub_project_id is None:

@@ -33,13 +33,15 @@ class NotSent(Exception):
 
 
 def send(text: str) -> None:
-    """Simulated: what would be sent is one line in the log."""
+    """Send a notification. Simulated: it is a line in the log."""
     logger.info("%s", text)
 
 
 class Notifier(Stage):
-    """Takes messages that drivers are to be told of, and passes them on once they were. Needs an
-    application context around every call but `deliver`."""
+    """Sends the notifications of messages, and passes the messages on.
+
+    Needs an application context around every call but `deliver`.
+    """
 
     def __init__(self, send: Callable[[str], None], pass_on: Callable[[Received], None]):
         """`send` may raise anything if it fails."""
@@ -76,16 +78,21 @@ class Notifier(Stage):
 
 
 def _mark(event_ids: Iterable[str]) -> list[str]:
-    """Those of the events that were not marked before; another's mark that is not yet committed is
-    waited for. In one order for all, so that no two consumers wait for each other."""
+    """Mark events as told; return those that were not marked before.
+
+    Another consumer's mark that is not yet committed is waited for. Marks are made in one
+    order, so that no two consumers wait for each other.
+    """
     rows = [{"event_id": event_id} for event_id in sorted(event_ids)]
     marks = insert(Notification).values(rows).on_conflict_do_nothing()
     return [str(id_) for id_ in db.session.scalars(marks.returning(Notification.event_id))]
 
 
 def forget_notifications() -> int:
-    """Forget marks that no message can ask for any more, `FORGOTTEN_AT_ONCE` at most; return how
-    many. An event that was never seen to be recorded may be published again at any time.
+    """Delete old marks, `FORGOTTEN_AT_ONCE` at most; return how many.
+
+    Marks are kept while their message may come again: an event that was never recorded may be
+    published again at any time.
 
     Raises `Unavailable`.
     """

@@ -29,7 +29,7 @@ class Outage:
         stop.wait(self._wait)
 
     def end(self) -> None:
-        """The service answered."""
+        """End the outage: the service answered."""
         if self.is_on:
             self._logger.info("%s is back", self._service)
             self._wait = 0.0

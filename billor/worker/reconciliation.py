@@ -37,7 +37,7 @@ class Reconciler:
     """Needs an application context around every call."""
 
     def __init__(self, store: AuditStore, bus: Bus, subscribed_at: datetime | None):
-        """What was published before we subscribed anew cannot be on its way any more."""
+        """Make a reconciler. What was published before `subscribed_at` does not come any more."""
         self._store = store
         self._bus = bus
         self._subscribed_at = subscribed_at
@@ -66,10 +66,11 @@ class Reconciler:
 
 
 def return_unrecorded(store: AuditStore, lost_before: datetime, stop: Event) -> int:
-    """Confirm the published events that have their document, and put those that have none back into
-    the outbox if they were published before `lost_before`; return how many these are. Ends early
-    once `stop` is set, or when nothing of a batch is there yet, nor given up: what was published
-    later will not be there either.
+    """Confirm published events that have their document; put lost ones back into the outbox.
+
+    Lost is what has no document and was published before `lost_before`; return how many that
+    are. Ends early once `stop` is set, or when nothing of a batch is there yet: what was
+    published later will not be there either.
 
     Raises `StoreUnavailable`, `Unavailable`. What was done before that stays done.
     """
@@ -90,8 +91,10 @@ def return_unrecorded(store: AuditStore, lost_before: datetime, stop: Event) -> 
 
 
 def settled_now() -> datetime:
-    """The time on PostgreSQL's clock, once relays have marked what they were just publishing: they
-    hold its rows' locks, and take the oldest rows first. Raises `Unavailable`."""
+    """Return the time on PostgreSQL's clock once relays have marked what they are publishing.
+
+    Relays hold the locks of these rows, and take the oldest rows first. Raises `Unavailable`.
+    """
     oldest = (
         select(LoadEvent.id)
         .where(LoadEvent.published_at.is_(None))
@@ -110,7 +113,7 @@ def _now() -> datetime:
 
 
 def _unconfirmed(lost_before: datetime, skipped: int) -> Sequence[Row]:
-    """The oldest publications that may be looked for, without the first ones."""
+    """Return the oldest publications that may be looked for, without the first ones."""
     soon = func.now() - timedelta(seconds=SOON_SECONDS)
     query = (
         select(LoadEvent.id, LoadEvent.published_at)

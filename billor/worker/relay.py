@@ -71,8 +71,9 @@ class Relay:
             logger.debug("The topic cannot be prepared: %s", error)
 
     def publish_batch(self, stop: Event | None = None) -> int:
-        """Publish the oldest unpublished events; return how many, 0 if there are none. Once
-        `stop` is set, what the bus has not taken yet is left for the next relay.
+        """Publish the oldest unpublished events; return how many, 0 if there are none.
+
+        Once `stop` is set, what the bus has not taken yet is left for the next relay.
 
         Raises `PublishFailed` when the bus refused some, after marking those it took.
         """

@@ -18,8 +18,11 @@ class Stage:
     """Give it messages by `deliver`, from any thread, and `run` it in one of its own."""
 
     def __init__(self, service: str, *away: type[Exception]):
-        """`service` is the name of what it cannot do without, and `away` what `handle` raises when
-        that is away."""
+        """Make a stage.
+
+        `service` is the name of what it needs, and `away` what `handle` raises when that is
+        unavailable.
+        """
         self._service = service
         self._away = away
         self._queue: SimpleQueue[Received] = SimpleQueue()
@@ -27,8 +30,11 @@ class Stage:
         self._closed = Event()
 
     def handle(self, batch: Sequence[Received]) -> None:
-        """Do the stage's work. Settles or passes on every message, also if it raises: then what
-        was not done was given back, and what comes next should wait a little."""
+        """Do the stage's work: settle every message or pass it on, also if this raises.
+
+        If it raises, what was not done was given back, and the next batch should wait a
+        little.
+        """
         raise NotImplementedError
 
     def deliver(self, received: Received) -> None:

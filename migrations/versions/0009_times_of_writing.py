@@ -1,5 +1,7 @@
-"""Times are those of writing, not of the transaction's start: they follow each other as changes do
-that wait for the same row's lock. Rows keep the times they have.
+"""Times are those of writing, not of the transaction's start.
+
+They follow each other as changes do that wait for the same row's lock. Rows keep the times they
+have.
 """
 
 from alembic import op
