@@ -271,7 +271,7 @@ class LoginAttempts(Model):
     failures: Mapped[int] = mapped_column(Integer)
     window_length: Mapped[timedelta] = mapped_column(Interval)
     window_ends_at: Mapped[datetime] = _timestamp()
-    forgotten_at: Mapped[datetime] = _timestamp(index=True)
+    expires_at: Mapped[datetime] = _timestamp(index=True)
 
     # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures, and known
     # addresses are strange ones until the next login.

@@ -26,7 +26,7 @@ MAX_FAILURES = 20
 WINDOW = timedelta(minutes=1)
 LONGEST_ACCOUNT_WINDOW = timedelta(hours=1)
 KNOWN_FOR = timedelta(days=90)
-FORGOTTEN_AT_ONCE = 100
+DELETE_BATCH_SIZE = 100
 HOST_AND_PORT = re.compile(r"(?:\[(.+)\]|([\d.]+))(?::\d+)?")
 """As some proxies forward addresses; the host is in one of the two groups."""
 
@@ -90,12 +90,12 @@ def _private_key(kind: str, *values: str) -> str:
 
 
 def _is_known(key: str) -> bool:
-    known = select(LoginAttempts).filter_by(key=key).where(~_is_forgotten())
+    known = select(LoginAttempts).filter_by(key=key).where(~_is_expired())
     return db.session.scalars(select(known.exists())).one()
 
 
-def _is_forgotten():
-    return LoginAttempts.forgotten_at <= func.now()
+def _is_expired():
+    return LoginAttempts.expires_at <= func.now()
 
 
 def _count(keys: dict[str, timedelta]) -> float | None:
@@ -112,15 +112,15 @@ def _count(keys: dict[str, timedelta]) -> float | None:
                 "failures": 1,
                 "window_length": WINDOW,
                 "window_ends_at": func.now() + WINDOW,
-                "forgotten_at": func.now() + WINDOW + longest,
+                "expires_at": func.now() + WINDOW + longest,
             }
             for key, longest in sorted(keys.items())  # so that no two wait for each other
         ]
     )
     is_over = LoginAttempts.window_ends_at <= func.now()
-    longest = first.excluded.forgotten_at - first.excluded.window_ends_at
+    longest = first.excluded.expires_at - first.excluded.window_ends_at
     length = case(
-        (_is_forgotten() | (LoginAttempts.failures == 0), first.excluded.window_length),
+        (_is_expired() | (LoginAttempts.failures == 0), first.excluded.window_length),
         else_=func.least(LoginAttempts.window_length + LoginAttempts.window_length, longest),
     )
     end = func.now() + length
@@ -128,7 +128,7 @@ def _count(keys: dict[str, timedelta]) -> float | None:
         "failures": 1,
         "window_length": length,
         "window_ends_at": end,
-        "forgotten_at": func.greatest(LoginAttempts.forgotten_at, end + longest),
+        "expires_at": func.greatest(LoginAttempts.expires_at, end + longest),
     }
     same = {name: getattr(LoginAttempts, name) for name in anew} | {
         "failures": LoginAttempts.failures + 1
@@ -142,7 +142,7 @@ def _count(keys: dict[str, timedelta]) -> float | None:
     )
     rows = db.session.execute(counted).all()
     if any(failures == 1 for failures, _ in rows):
-        _forget_some()
+        _delete_expired()
     return max((float(left) for failures, left in rows if failures > MAX_FAILURES), default=None)
 
 
@@ -155,7 +155,7 @@ def _take_back(keys: Collection[str], known: str | None = None) -> None:
                 "failures": 0,
                 "window_length": WINDOW,
                 "window_ends_at": func.now(),
-                "forgotten_at": func.now() + (KNOWN_FOR if key == known else timedelta()),
+                "expires_at": func.now() + (KNOWN_FOR if key == known else timedelta()),
             }
             for key in sorted({*keys, known} if known else keys)
         ]
@@ -166,21 +166,19 @@ def _take_back(keys: Collection[str], known: str | None = None) -> None:
                 index_elements=[LoginAttempts.key],
                 set_={
                     "failures": func.greatest(LoginAttempts.failures - 1, 0),
-                    "forgotten_at": func.greatest(
-                        LoginAttempts.forgotten_at, rows.excluded.forgotten_at
-                    ),
+                    "expires_at": func.greatest(LoginAttempts.expires_at, rows.excluded.expires_at),
                 },
             )
         )
 
 
-def _forget_some() -> None:
+def _delete_expired() -> None:
     """Forget more than begin anew, so that they do not pile up."""
     forgotten = (
         select(LoginAttempts.key)
-        .where(_is_forgotten())
-        .order_by(LoginAttempts.forgotten_at)
-        .limit(FORGOTTEN_AT_ONCE)
+        .where(_is_expired())
+        .order_by(LoginAttempts.expires_at)
+        .limit(DELETE_BATCH_SIZE)
         .with_for_update(skip_locked=True)
     )
     execute_bulk(delete(LoginAttempts).where(LoginAttempts.key.in_(forgotten.scalar_subquery())))

@@ -29,7 +29,7 @@ from billor.extensions import db
 from billor.models import IdempotencyKey
 
 KEPT_HOURS = 24
-FORGOTTEN_AT_ONCE = 1000
+DELETE_BATCH_SIZE = 1000
 KEY = re.compile(
     r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,255})'
 )
@@ -67,15 +67,15 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
     return run
 
 
-def forget_expired_keys() -> int:
-    """Forget keys that have expired, `FORGOTTEN_AT_ONCE` at most; return how many.
+def delete_expired_keys() -> int:
+    """Forget keys that have expired, `DELETE_BATCH_SIZE` at most; return how many.
 
     Raises `Unavailable`.
     """
     expired = (
         select(IdempotencyKey.user_id, IdempotencyKey.key)
         .where(IdempotencyKey.created_at < _expiry())
-        .limit(FORGOTTEN_AT_ONCE)
+        .limit(DELETE_BATCH_SIZE)
         .with_for_update(skip_locked=True)
         .cte("expired")
     )

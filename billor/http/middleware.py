@@ -53,7 +53,7 @@ def init_middleware(app: Flask, config: Config) -> None:
     if not config.trusted_proxies:
         app.before_request(_notice_proxies)
     app.after_request(_end)
-    app.teardown_request(_forget)
+    app.teardown_request(_reset_context)
 
 
 def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:
@@ -122,6 +122,6 @@ def _end(response: Response) -> Response:
     return response
 
 
-def _forget(_error) -> None:
+def _reset_context(_error) -> None:
     request_id.set(None)
     current_user.set(None)

@@ -20,8 +20,8 @@ from billor.config import ConfigError
 from billor.events.bus import Bus, Delivery
 from billor.events.connect import connect_bus
 from billor.worker.consumer import Consumer
-from billor.worker.housekeeping import keep_house
 from billor.worker.indexing import keep_indexed
+from billor.worker.maintenance import run_maintenance
 from billor.worker.notifications import Notifier, send
 from billor.worker.outage import Outage
 from billor.worker.received import read
@@ -31,7 +31,7 @@ from billor.worker.relay import Relay
 logger = logging.getLogger(__name__)
 
 ROLES = ("relay", "consumer")
-ABANDONED = ("reconciler", "indexer", "housekeeper")
+ABANDONED = ("reconciler", "indexer", "maintenance")
 """Threads that may be left at any moment, whatever they are at."""
 HEARTBEAT_FILE = "worker.alive"
 """In BILLOR_HOME; touched every `BEAT_SECONDS`."""
@@ -84,7 +84,7 @@ class Worker:
             threads |= self._start("indexer", partial(keep_indexed, self._store))
         if "relay" in self._roles:
             threads |= self._start("relay", Relay(self._bus).run)
-            threads |= self._start("housekeeper", keep_house)
+            threads |= self._start("maintenance", run_maintenance)
         self._beat()
         logger.info("Worker started: %s", " and ".join(self._roles))
         while not self._done.wait(BEAT_SECONDS):

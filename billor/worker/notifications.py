@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from billor.database import execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.extensions import db
-from billor.http.idempotency import FORGOTTEN_AT_ONCE
+from billor.http.idempotency import DELETE_BATCH_SIZE
 from billor.models import LoadEvent, Notification
 from billor.worker.received import Received
 from billor.worker.stage import Stage, give_back
@@ -88,8 +88,8 @@ def _mark(event_ids: Iterable[str]) -> list[str]:
     return [str(id_) for id_ in db.session.scalars(marks.returning(Notification.event_id))]
 
 
-def forget_notifications() -> int:
-    """Delete old marks, `FORGOTTEN_AT_ONCE` at most; return how many.
+def delete_old_marks() -> int:
+    """Delete old marks, `DELETE_BATCH_SIZE` at most; return how many.
 
     Marks are kept while their message may come again: an event that was never recorded may be
     published again at any time.
@@ -104,7 +104,7 @@ def forget_notifications() -> int:
     old = (
         select(Notification.event_id)
         .where(Notification.sent_at < func.now() - timedelta(days=KEPT_DAYS), ~may_come_again)
-        .limit(FORGOTTEN_AT_ONCE)
+        .limit(DELETE_BATCH_SIZE)
     )
     with transaction():
         return execute_bulk(delete(Notification).where(Notification.event_id.in_(old)))

@@ -18,11 +18,11 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer, nullable=False),
         sa.Column("window_length", postgresql.INTERVAL, nullable=False),
         sa.Column("window_ends_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("forgotten_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("expires_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_login_attempts"),
         prefixes=["UNLOGGED"],
     )
-    op.create_index("ix_login_attempts_forgotten_at", "login_attempts", ["forgotten_at"])
+    op.create_index("ix_login_attempts_expires_at", "login_attempts", ["expires_at"])
 
 
 def downgrade() -> None:

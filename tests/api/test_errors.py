@@ -419,7 +419,7 @@ def test_every_error_has_one_shape_and_tells_what_to_do(scene, status, code, cau
     assert scene.client.get("/drivers").status_code == 200
 
 
-def test_no_code_is_forgotten():
+def test_no_code_is_expired():
     tested = {(code, status) for status, by_code in CAUSES.items() for code in by_code}
     assert tested == {
         (code, entry.status) for code, entry in CATALOGUE.items() if code not in OF_THE_SERVER

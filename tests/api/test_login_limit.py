@@ -65,7 +65,7 @@ def pass_time(app) -> Callable[[str], None]:
             db.session.execute(
                 text(
                     "UPDATE login_attempts SET window_ends_at = window_ends_at - interval :time,"
-                    " forgotten_at = forgotten_at - interval :time".replace(":time", f"'{time}'")
+                    " expires_at = expires_at - interval :time".replace(":time", f"'{time}'")
                 )
             )
             db.session.commit()
@@ -292,7 +292,7 @@ def test_an_addresss_windows_are_all_a_minute_long(client, few, pass_time):
         pass_time("60 seconds")
 
 
-def test_what_is_over_is_forgotten_in_time(app, anonymous, known):
+def test_what_is_over_is_expired_in_time(app, anonymous, known):
     with app.app_context():
         db.session.execute(
             text(

@@ -195,7 +195,7 @@ def go_on(client, path, cursor):
     return client.get(path, query_string={"cursor": cursor})
 
 
-def test_no_list_is_forgotten():
+def test_no_list_is_expired():
     assert set(POSITIONS) == {
         operation.path.format(load_id=1)
         for operation in operations()

@@ -285,7 +285,7 @@ def test_common_filters_that_never_meet_read_next_to_nothing(history: History, a
     assert_little_is_read(history.plans_of_pages(address, empty=True))
 
 
-def test_no_list_and_no_filter_is_forgotten():
+def test_no_list_and_no_filter_is_expired():
     lists = [operation for operation in operations() if "cursor" in operation.parameters]
     of_no_filter = {"cursor", "limit", "If-None-Match"}
     assert {path: set(parse_qs("&".join(queries))) for path, queries in QUERIES.items()} == {

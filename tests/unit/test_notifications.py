@@ -12,14 +12,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from billor.database import transaction
 from billor.errors import Unavailable
 from billor.extensions import db
-from billor.http.idempotency import FORGOTTEN_AT_ONCE
+from billor.http.idempotency import DELETE_BATCH_SIZE
 from billor.models import Load, LoadEvent, Notification
 from billor.worker import outage
 from billor.worker.notifications import (
     KEPT_DAYS,
     Notifier,
     NotSent,
-    forget_notifications,
+    delete_old_marks,
 )
 from billor.worker.received import read
 from tests.support.apps import another_app, dead_address
@@ -297,11 +297,11 @@ def test_marks_are_forgotten_when_no_message_can_ask_for_them():
     make_mark("0 days")
     make_mark(f"{KEPT_DAYS} days -1 minute")
     make_mark(f"{KEPT_DAYS} days 1 minute", count=3)
-    assert forget_notifications() == 3
-    assert forget_notifications() == 0
+    assert delete_old_marks() == 3
+    assert delete_old_marks() == 0
     assert len(marked()) == 2
-    make_mark("1 year", count=FORGOTTEN_AT_ONCE + 1)
-    assert [forget_notifications() for _ in range(3)] == [FORGOTTEN_AT_ONCE, 1, 0]
+    make_mark("1 year", count=DELETE_BATCH_SIZE + 1)
+    assert [delete_old_marks() for _ in range(3)] == [DELETE_BATCH_SIZE, 1, 0]
 
 
 @pytest.mark.usefixtures("context")
@@ -315,7 +315,7 @@ def test_the_mark_of_an_event_that_may_be_published_again_stays():
         db.session.flush()
         event_id = event.id
     make_mark("1 year", event_id=event_id)
-    assert forget_notifications() == 0
+    assert delete_old_marks() == 0
     with transaction():
         db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
-    assert forget_notifications() == 1
+    assert delete_old_marks() == 1

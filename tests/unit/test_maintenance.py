@@ -9,12 +9,12 @@ from sqlalchemy import select, text
 from billor.database import transaction
 from billor.events.inprocess import InProcessBus
 from billor.extensions import db
-from billor.http.idempotency import FORGOTTEN_AT_ONCE, forget_expired_keys
+from billor.http.idempotency import DELETE_BATCH_SIZE, delete_expired_keys
 from billor.models import IdempotencyKey
 from billor.users.service import create_user
-from billor.worker import housekeeping
-from billor.worker.housekeeping import keep_house
+from billor.worker import maintenance
 from billor.worker.main import Worker
+from billor.worker.maintenance import run_maintenance
 from tests.support.apps import another_app, dead_address
 from tests.support.rival import rival
 from tests.support.worker import running, wait_until
@@ -75,21 +75,21 @@ def test_only_expired_keys_are_forgotten(app, keep, kept):
     keep("expired", "24 hours 1 second", count=3)
     keep("old", "1 year")
     with app.app_context():
-        assert forget_expired_keys() == 4
-        assert forget_expired_keys() == 0
+        assert delete_expired_keys() == 4
+        assert delete_expired_keys() == 0
     assert kept() == {"new 1", "valid 1"}
 
 
 def test_so_many_are_forgotten_at_once_and_a_round_goes_on_until_none_is_left(app, keep, kept):
-    keep("expired", "25 hours", count=2 * FORGOTTEN_AT_ONCE + 1)
+    keep("expired", "25 hours", count=2 * DELETE_BATCH_SIZE + 1)
     keep("valid", "1 hour")
     with app.app_context():
-        assert forget_expired_keys() == FORGOTTEN_AT_ONCE
-        assert len(kept()) == FORGOTTEN_AT_ONCE + 2
+        assert delete_expired_keys() == DELETE_BATCH_SIZE
+        assert len(kept()) == DELETE_BATCH_SIZE + 2
         stop = Rounds(1)
-        keep_house(stop)
+        run_maintenance(stop)
     assert kept() == {"valid 1"}
-    assert stop.waits == [housekeeping.EVERY_SECONDS]
+    assert stop.waits == [maintenance.EVERY_SECONDS]
 
 
 def test_keys_in_somebodys_hands_are_left_for_the_next_round(app, keep, kept):
@@ -98,24 +98,24 @@ def test_keys_in_somebodys_hands_are_left_for_the_next_round(app, keep, kept):
     with rival(app) as somebody:
         somebody.execute("SELECT FROM idempotency_keys WHERE key = 'expired 2' FOR UPDATE")
         with app.app_context():
-            assert forget_expired_keys() == 2
+            assert delete_expired_keys() == 2
         assert kept() == {"expired 2"}
     with app.app_context():
-        assert forget_expired_keys() == 1
+        assert delete_expired_keys() == 1
 
 
 def test_who_is_told_to_stop_does_so_after_the_batch_in_hand(app, keep, kept, monkeypatch):
-    keep("expired", "25 hours", count=FORGOTTEN_AT_ONCE + 1)
+    keep("expired", "25 hours", count=DELETE_BATCH_SIZE + 1)
     stop = Event()
 
-    def forget_and_stop() -> int:
+    def delete_and_stop() -> int:
         stop.set()
-        return forget_expired_keys()
+        return delete_expired_keys()
 
-    monkeypatch.setattr(housekeeping, "forget_expired_keys", forget_and_stop)
+    monkeypatch.setattr(maintenance, "delete_expired_keys", delete_and_stop)
     with app.app_context():
-        keep_house(stop)
-        keep_house(stop)
+        run_maintenance(stop)
+        run_maintenance(stop)
     assert len(kept()) == 1
 
 
@@ -124,12 +124,12 @@ def test_an_outage_is_outlived(app, settings, keep, kept, monkeypatch):
     url = f"postgresql://nobody@{dead_address()}/none"
     with another_app(settings, DATABASE_URL=url) as cut_off, cut_off.app_context():
         stop = Rounds(2)
-        keep_house(stop)
+        run_maintenance(stop)
     assert len(stop.waits) == 2
     assert kept() == {"expired 1"}
 
     with app.app_context():
-        keep_house(Rounds(1))
+        run_maintenance(Rounds(1))
     assert kept() == set()
 
 
@@ -140,8 +140,8 @@ def test_old_marks_of_notifications_are_forgotten_too():
         " SELECT gen_random_uuid(), now() - interval '1 year' FROM generate_series(1, :count)"
     )
     with transaction():
-        db.session.execute(mark, {"count": FORGOTTEN_AT_ONCE + 1})
-    keep_house(Rounds(1))
+        db.session.execute(mark, {"count": DELETE_BATCH_SIZE + 1})
+    run_maintenance(Rounds(1))
     assert db.session.scalar(text("SELECT count(*) FROM notifications")) == 0
 
 
