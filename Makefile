@@ -38,7 +38,7 @@ lint: ## Check style, types, the direction of imports, and that the pins are in 
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
 	@$(PYTHON_BIN) -m mypy
-	@.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 	@scripts/lock.sh --check
 
 openapi: ## Write openapi.json and the table of errors, after a change of the API

@@ -35,7 +35,7 @@ KEEPING, OPENING = 1, 2
 def make_events(system: System, count: int) -> None:
     with system.app.app_context():
         for _ in range(count):
-            create_load("Dallas, TX", "Atlanta, GA", "Dry van")
+            create_load(origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van")
         db.session.remove()
 
 
@@ -131,7 +131,9 @@ def test_a_consumer_finishes_its_batch(system):
     worker = system.start_worker()
     with system.app.app_context():
         driver_id = create_driver("Alex Carter", "TX-1").id
-        load_id = create_load("Dallas, TX", "Atlanta, GA", "Dry van").id
+        load_id = create_load(
+            origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van"
+        ).id
         db.session.remove()
     wait_until(system.recorded)
 

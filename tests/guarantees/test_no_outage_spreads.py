@@ -18,6 +18,7 @@ from sqlalchemy import text
 from billor.cache.backend import TIMEOUT_SECONDS
 from billor.extensions import db
 from billor.health.checks import OUTBOX_LATE_SECONDS
+from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_load
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
@@ -215,7 +216,7 @@ def told_once_by(worker: Process, service: str) -> Iterator[None]:
 
 def make_load(system: System) -> None:
     with system.app.app_context():
-        create_load(*LOAD.values())
+        create_load(**LoadSchema().load(LOAD))
         db.session.remove()
 
 

@@ -30,7 +30,12 @@ def make(app):
         with app.app_context():
             return (
                 [create_driver("Alex Carter", f"TX-{number}").id for number in range(drivers)],
-                [create_load("Dallas, TX", "Atlanta, GA", "Dry van").id for _ in range(loads)],
+                [
+                    create_load(
+                        origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van"
+                    ).id
+                    for _ in range(loads)
+                ],
             )
 
     return make_both

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from billor.audit.store import ID_TAKEN, Refusal, Saved, StoreUnavailable
-from billor.events import consumer as consumer_module
 from billor.events.event import Message, to_audit_document
+from billor.worker import consumer as consumer_module
 from billor.worker import outage, received
 from billor.worker.consumer import LEAST_FAILURES, Consumer
 from billor.worker.received import read

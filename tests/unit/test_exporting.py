@@ -40,7 +40,7 @@ def read(pieces) -> list[dict[str, str]]:
 
 
 def test_it_is_csv_as_in_rfc_4180():
-    load = create_load("Dallas, TX", 'the "Hub", GA', "Łódź 🚚")
+    load = create_load(origin="Dallas, TX", destination='the "Hub", GA', cargo_type="Łódź 🚚")
     times = LoadSchema(only=("created_at", "updated_at")).dump(load)
     assert "".join(export_loads()) == (
         f'{HEADER}{load.id},"Dallas, TX","the ""Hub"", GA",Łódź 🚚,OPEN,'

@@ -33,7 +33,7 @@ def store(tmp_path):
 def events():
     """Seven events, all published."""
     for number in range(7):
-        create_load(f"Origin {number}", "Destination", "Cargo")
+        create_load(origin=f"Origin {number}", destination="Destination", cargo_type="Cargo")
     with transaction():
         db.session.execute(update(LoadEvent).values(published_at=func.now()))
     return db.session.scalars(select(LoadEvent).order_by(LoadEvent.created_at)).all()
@@ -243,7 +243,7 @@ def test_with_a_new_subscription_nothing_is_waited_for_until_it_has_worked_once(
         def wait(self, timeout=None):
             waits.append(timeout)
             if len(waits) == 1:
-                create_load("Origin", "Destination", "Cargo")
+                create_load(origin="Origin", destination="Destination", cargo_type="Cargo")
             if len(waits) == 2:
                 returned.append(unpublished())
             if len(waits) == 3:

@@ -24,7 +24,7 @@ LOADS, DISPATCHERS = 60, 4
 
 
 def new_load() -> Load:
-    return create_load("Dallas, TX", "Atlanta, GA", "Dry van")
+    return create_load(origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van")
 
 
 @pytest.mark.usefixtures("context")
