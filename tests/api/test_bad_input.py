@@ -133,10 +133,13 @@ def bad_texts(schema: Mapping) -> list[str]:
 
 def bad_json(schema: Mapping) -> list[str]:
     """What a field with this schema must not be, as JSON."""
-    if schema["type"] == "integer":
-        return NO_IDS
-    assert schema["type"] == "string", "a new kind of field needs its bad values"
-    return [*NO_TEXTS, *map(json.dumps, [*bad_texts(schema), *LONE_SURROGATES])]
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    assert {*kinds} <= {"integer", "string", "null"}, "a new kind of field needs its bad values"
+    if "integer" in kinds:
+        bad = NO_IDS
+    else:
+        bad = [*NO_TEXTS, *map(json.dumps, [*bad_texts(schema), *LONE_SURROGATES])]
+    return [text for text in bad if text != "null" or "null" not in kinds]
 
 
 def bad_parameters(schema: Mapping) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from billor.extensions import db
 from billor.loads import exporting
 from billor.models import LoadEvent
-from tests.support.answers import assert_problem
+from tests.support.answers import as_cells, assert_problem
 from tests.support.apps import client_with_token
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
@@ -139,7 +139,7 @@ def test_an_export_has_every_load_newest_first(client, monkeypatch):
     send(client, as_ndjson(LOADS))
     rows = exported(client)
     shown = client.get("/loads").json
-    assert rows == [{name: str(value) for name, value in load.items()} for load in shown]
+    assert rows == [as_cells(load) for load in shown]
     assert [row["id"] for row in rows] == ["3", "2", "1"]
 
 

@@ -19,13 +19,7 @@ def test_a_load_is_created_shown_and_listed(client):
     answer = client.post("/loads", LOAD | {"origin": "\t Dallas, TX \u3000"})
     load = answer.json
     assert answer.status_code == 201
-    assert load == {
-        **LOAD,
-        "id": load["id"],
-        "status": "OPEN",
-        "createdAt": load["createdAt"],
-        "updatedAt": load["createdAt"],
-    }
+    assert load | LOAD | {"status": "OPEN", "updatedAt": load["createdAt"]} == load
     assert client.get(f"/loads/{load['id']}").json == load
     assert client.get("/loads").json == [load]
 

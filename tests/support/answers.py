@@ -1,8 +1,9 @@
 """Looking at answers: problem documents, and the pages of lists."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from werkzeug.test import TestResponse
 
@@ -54,3 +55,8 @@ def pages(client: ApiClient, address: str | None) -> Iterator[list[dict]]:
         assert answer.status_code == 200, answer.text
         yield answer.json
         address = next_page(answer)
+
+
+def as_cells(thing: Mapping[str, Any]) -> dict[str, str]:
+    """A thing in JSON as a row of CSV has it."""
+    return {name: "" if value is None else str(value) for name, value in thing.items()}
