@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import pytest
 
 from billor.auth.guard import PUBLIC_ENDPOINTS
 from billor.embedded.launcher import PROJECT
+from billor.http.api import API_VERSION
 from billor.http.problems import CATALOGUE
 
 CODES_OF_NO_OPERATION = {
@@ -112,6 +114,11 @@ def test_every_error_is_documented_as_a_problem_with_its_codes(document, operati
     assert documented == set(CATALOGUE) - CODES_OF_NO_OPERATION
     schema = resolve(document, problem)
     assert set(schema["required"]) == {"type", "title", "status", "detail", "code"}
+
+
+def test_its_version_is_the_projects():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == API_VERSION
 
 
 def test_the_committed_document_is_this_one(document):
