@@ -1,4 +1,4 @@
-"""How long a request may take. A client that is too slow loses its connection; nothing else waits.
+"""Deadlines of requests: a client that is too slow loses its connection.
 
 Only gunicorn's worker sets a deadline. Elsewhere (in tests, in commands) there is none.
 """

@@ -230,7 +230,7 @@ class LoadEvent(Model):
 
 
 class Notification(Model):
-    """A mark that a driver was told of the assignment in an event, which need not be ours."""
+    """A mark that the notification of an event was sent to its driver."""
 
     __tablename__ = "notifications"
 

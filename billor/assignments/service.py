@@ -1,7 +1,7 @@
 """The iron rule: a driver has at most one active load, and a load at most one driver.
 
-PostgreSQL keeps it, with two partial unique indexes. What is checked here before only finds the
-kinder answer; two requests at the same moment are told apart by the index alone.
+PostgreSQL enforces it, with two partial unique indexes. The checks here come first and give a more
+precise refusal; of two requests at the same moment the index refuses one.
 
 Rows are always locked in the order driver, load, assignment; a driver's assignments, so, one after
 the other, and each begins after the one before has ended.

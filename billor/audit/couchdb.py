@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 4
 PING_SECONDS = 1
-"""How long an answer may take to count as one for whoever only asks whether we are well."""
+"""The timeout of a health check."""
 INDEX_SECONDS = 60
 """How long one request may wait for the index. CouchDB goes on indexing after that."""
 UNAUTHORIZED_SECONDS = 60

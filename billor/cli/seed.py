@@ -64,7 +64,7 @@ CARGO_TYPES = [
 
 Row = dict[str, str]
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
-"""Around the making of so many things of this name; is told of each chunk how many it were."""
+"""Shows progress: takes a name and a total, and gives a function that takes each chunk's size."""
 
 
 class SeedRefused(ConfigError):

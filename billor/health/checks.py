@@ -24,7 +24,7 @@ UNRECORDED_LATE_SECONDS = 60
 consumer is away or behind, or that the store refuses it. It is looked for every ten seconds."""
 REMEMBERED_SECONDS = 0.5
 BELIEVED_SECONDS = 10
-"""How long what was found is told to those who come while it is being found out again. A
+"""How long an old result is used while a new one is being found out. A
 PostgreSQL that hangs may keep the one who asks for longer."""
 
 

@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): entity tags, 304, and 412 for who was too slow."""
+"""Conditional requests (RFC 9110, section 13): entity tags, 304, and 412 after a lost update."""
 
 import hashlib
 from collections.abc import Callable

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 MAX_NAME_TOLD = 100
-"""Characters of a field's name that an error repeats: whoever made it up may have made it long."""
+"""Characters of a field's name that an error repeats. Clients choose unknown names."""
 
 
 class DoubledField(ValueError):
