@@ -45,7 +45,10 @@ class Stage:
             self._queue.put(received)
 
     def run(self, stop: Event) -> None:
-        """Handle what is delivered until `stop` is set; then finish what was taken before."""
+        """Handle what is delivered until `stop` is set; then give back what waits.
+
+        So a stop takes no longer than one batch, however many messages wait.
+        """
         self._stop = stop
         outage = Outage(self._service, logger)
         while not stop.is_set():
@@ -57,7 +60,8 @@ class Stage:
                 else:
                     outage.end()
         self._closed.set()
-        self._finish(is_away=outage.is_on)
+        while batch := self._take_batch():
+            give_back(batch)
 
     def _take_batch(self) -> list[Received]:
         """Up to `BATCH_SIZE` messages; waits a moment for the first, and for no other."""
@@ -69,18 +73,6 @@ class Stage:
         except Empty:
             pass
         return batch
-
-    def _finish(self, is_away: bool) -> None:
-        """Handle what was taken before, or give it back to a bus that will bring it again."""
-        while batch := self._take_batch():
-            try:
-                if is_away:  # trying each batch would take too long
-                    give_back(batch)
-                else:
-                    self.handle(batch)
-            except self._away:
-                is_away = True
-                logger.warning("%s is away; unfinished messages were given back", self._service)
 
 
 def give_back(batch: Sequence[Received]) -> None:

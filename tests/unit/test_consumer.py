@@ -324,13 +324,18 @@ def test_a_store_that_fails_at_random_has_nothing_buried(consumer, store, clock,
     assert store.letters == []
 
 
-def test_who_is_told_to_stop_divides_nothing_any_more(consumer, store, deliveries):
+def test_who_is_told_to_stop_divides_nothing_any_more(consumer, store, deliveries, monkeypatch):
     store.fatal = {(bad := event_message()).attributes["id"]}
     taken = deliveries(*(event_message() for _ in range(9)), bad)
     for delivery in taken:
         consumer.deliver(read(delivery))
-    stop = Event()
-    stop.set()
+    stop, save = Event(), store.save
+
+    def stop_and_save(documents):
+        stop.set()
+        return save(documents)
+
+    monkeypatch.setattr(store, "save", stop_and_save)
     consumer.run(stop)
     assert settled(taken) == [["nack"]] * 10
     assert store.saves == 1
@@ -345,16 +350,21 @@ def test_only_so_many_are_remembered(consumer, store, deliveries, clock, monkeyp
     assert len(consumer._suspects) <= 20
 
 
-@pytest.mark.parametrize("away", [False, True])
-def test_stopping_settles_what_was_taken_and_refuses_the_rest(consumer, store, deliveries, away):
-    store.away = away
-    taken = deliveries(*(event_message() for _ in range(250)), BAD)
+def test_a_stop_finishes_the_batch_in_hand_and_gives_back_the_rest(
+    consumer, store, deliveries, monkeypatch
+):
+    taken = deliveries(*(event_message() for _ in range(250)))
     for delivery in taken:
         consumer.deliver(read(delivery))
-    stop = Event()
-    stop.set()
+    stop, save = Event(), store.save
+
+    def stop_and_save(documents):
+        stop.set()
+        return save(documents)
+
+    monkeypatch.setattr(store, "save", stop_and_save)
     consumer.run(stop)
-    assert settled(taken) == [["nack" if away else "ack"]] * 251
+    assert settled(taken) == [["ack"]] * 100 + [["nack"]] * 150
 
     (late,) = deliveries(event_message())
     consumer.deliver(read(late))
