@@ -74,7 +74,7 @@ class CircuitBreaker:
             if self.is_open:
                 return
             self.is_open = True
-        logger.warning("%s is unavailable, going on without it: %s", self._service, error)
+        logger.warning("%s is away, going on without it: %s", self._service, error)
         Thread(target=_probe, args=[weakref.ref(self)], name="circuit-breaker", daemon=True).start()
 
 

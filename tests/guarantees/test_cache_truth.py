@@ -29,7 +29,7 @@ STAGES = [("Milk", "OPEN"), ("Beer", "OPEN"), ("Beer", "ASSIGNED"), ("Beer", "CO
 PAGES = {"": {0, 1, 2, 3}, "&status=OPEN": {0, 1}, "&status=ASSIGNED": {2}}
 """What is read, and in which stages a load is listed there."""
 
-GENERATION = "billor:loads:generation"
+GENERATION = "billor:generation"
 SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads:cargoType=%s\r\n.*"
 """On the wire."""
 
