@@ -104,7 +104,7 @@ def log(process: Process, start: int = 0) -> list[str]:
     return [
         re.sub(r"^\S+ \S+ +(\w+) +billor\S*: ", r"\1 ", line)
         for line in lines
-        if not re.search(r" billor\.(events\.notifications|middleware): ", line)
+        if not re.search(r" billor\.(worker\.notifications|http\.middleware): ", line)
     ]
 
 
