@@ -102,7 +102,7 @@ def _count(keys: dict[str, timedelta]) -> float | None:
     """Count a failure for each of these keys, with the longest window of each.
 
     Return the seconds until none of them is over the limit, or None if none is. A window is
-    twice as long as the last one, if that had failures and is not forgotten yet: else 19 of
+    twice as long as the last one, if that had failures and has not expired yet: else 19 of
     them a minute would go on for ever.
     """
     first = insert(LoginAttempts).values(
@@ -173,12 +173,12 @@ def _take_back(keys: Collection[str], known: str | None = None) -> None:
 
 
 def _delete_expired() -> None:
-    """Forget more than begin anew, so that they do not pile up."""
-    forgotten = (
+    """Delete more expired rows than new ones begin, so that they do not pile up."""
+    expired = (
         select(LoginAttempts.key)
         .where(_is_expired())
         .order_by(LoginAttempts.expires_at)
         .limit(DELETE_BATCH_SIZE)
         .with_for_update(skip_locked=True)
     )
-    execute_bulk(delete(LoginAttempts).where(LoginAttempts.key.in_(forgotten.scalar_subquery())))
+    execute_bulk(delete(LoginAttempts).where(LoginAttempts.key.in_(expired.scalar_subquery())))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -52,11 +53,15 @@ class WireSchema(Schema):
         """
         if not isinstance(data, dict):
             return data
-        known = {field.data_key for field in self.load_fields.values()}
-        unknown = islice((name for name in data if name not in known), MAX_UNKNOWN_TOLD)
-        return {name: data[name] for name in known if name in data} | {
+        unknown = islice((name for name in data if name not in self._known), MAX_UNKNOWN_TOLD)
+        return {name: data[name] for name in self._known if name in data} | {
             name[:MAX_NAME_TOLD]: data[name] for name in unknown
         }
+
+    @cached_property
+    def _known(self) -> set[str | None]:
+        """The names that a body may have. A file is checked row by row, with one schema."""
+        return {field.data_key for field in self.load_fields.values()}
 
 
 class Text(fields.String):

@@ -68,7 +68,7 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
 
 
 def delete_expired_keys() -> int:
-    """Forget keys that have expired, `DELETE_BATCH_SIZE` at most; return how many.
+    """Delete keys that have expired, `DELETE_BATCH_SIZE` at most; return how many.
 
     Raises `Unavailable`.
     """

@@ -73,18 +73,19 @@ def test_an_audit_file_that_cannot_be_opened_is_away(app, anonymous, monkeypatch
     assert answer == {"status": "degraded", "dependencies": ALL_OK | {"audit": "away"}}
 
 
+def update_events(app, times: str, **parameters: int) -> None:
+    with app.app_context():
+        db.session.execute(text(f"UPDATE load_events SET {times}"), parameters)  # noqa: S608
+        db.session.commit()
+
+
 @pytest.mark.parametrize(("seconds", "state"), [(5, "ok"), (15, "late")])
 def test_events_that_nobody_publishes_are_late(client, app, seconds, state):
     client.make_load()
-    with app.app_context():
-        age = text("UPDATE load_events SET created_at = now() - make_interval(secs => :seconds)")
-        db.session.execute(age, {"seconds": seconds})
-        db.session.commit()
+    update_events(app, "created_at = now() - make_interval(secs => :seconds)", seconds=seconds)
     assert client.get("/readyz").json["dependencies"] == ALL_OK | {"events": state}
 
-    with app.app_context():
-        db.session.execute(text("UPDATE load_events SET published_at = now()"))
-        db.session.commit()
+    update_events(app, "published_at = now()")
     assert client.get("/readyz").json["dependencies"] == ALL_OK
 
 
@@ -92,18 +93,11 @@ def test_events_that_nobody_publishes_are_late(client, app, seconds, state):
 def test_events_that_nobody_records_are_late(client, app, seconds, state):
     """However lately they were published again."""
     client.make_load()
-    published = text(
-        "UPDATE load_events SET created_at = now() - make_interval(secs => :seconds),"
-        " published_at = now()"
-    )
-    with app.app_context():
-        db.session.execute(published, {"seconds": seconds})
-        db.session.commit()
+    times = "created_at = now() - make_interval(secs => :seconds), published_at = now()"
+    update_events(app, times, seconds=seconds)
     assert client.get("/readyz").json["dependencies"] == ALL_OK | {"events": state}
 
-    with app.app_context():
-        db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
-        db.session.commit()
+    update_events(app, "recorded_at = now()")
     assert client.get("/readyz").json["dependencies"] == ALL_OK
 
 

@@ -324,11 +324,8 @@ def test_a_store_that_fails_at_random_has_nothing_buried(consumer, store, clock,
     assert store.letters == []
 
 
-def test_who_is_told_to_stop_divides_nothing_any_more(consumer, store, deliveries, monkeypatch):
-    store.fatal = {(bad := event_message()).attributes["id"]}
-    taken = deliveries(*(event_message() for _ in range(9)), bad)
-    for delivery in taken:
-        consumer.deliver(read(delivery))
+def run_and_stop_while_saving(consumer, store, monkeypatch) -> None:
+    """The consumer is told to stop while the store saves its first batch."""
     stop, save = Event(), store.save
 
     def stop_and_save(documents):
@@ -337,6 +334,14 @@ def test_who_is_told_to_stop_divides_nothing_any_more(consumer, store, deliverie
 
     monkeypatch.setattr(store, "save", stop_and_save)
     consumer.run(stop)
+
+
+def test_who_is_told_to_stop_divides_nothing_any_more(consumer, store, deliveries, monkeypatch):
+    store.fatal = {(bad := event_message()).attributes["id"]}
+    taken = deliveries(*(event_message() for _ in range(9)), bad)
+    for delivery in taken:
+        consumer.deliver(read(delivery))
+    run_and_stop_while_saving(consumer, store, monkeypatch)
     assert settled(taken) == [["nack"]] * 10
     assert store.saves == 1
 
@@ -356,14 +361,7 @@ def test_a_stop_finishes_the_batch_in_hand_and_gives_back_the_rest(
     taken = deliveries(*(event_message() for _ in range(250)))
     for delivery in taken:
         consumer.deliver(read(delivery))
-    stop, save = Event(), store.save
-
-    def stop_and_save(documents):
-        stop.set()
-        return save(documents)
-
-    monkeypatch.setattr(store, "save", stop_and_save)
-    consumer.run(stop)
+    run_and_stop_while_saving(consumer, store, monkeypatch)
     assert settled(taken) == [["ack"]] * 100 + [["nack"]] * 150
 
     (late,) = deliveries(event_message())
