@@ -9,6 +9,7 @@ import sys  # noqa: E402
 
 from billor.config import ConfigError, load_config  # noqa: E402
 from billor.database import check_connection_limit  # noqa: E402
+from billor.server.gunicorn_worker import forget_process  # noqa: E402
 
 try:
     settings = load_config()
@@ -29,6 +30,11 @@ control_socket_disable = True  # nobody uses it, and it makes stopping slow
 # Every client is an open file.
 _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+
+
+def child_exit(_arbiter, worker) -> None:
+    """Let the other processes know that this one takes no more connections."""
+    forget_process(worker.age)
 
 
 def on_starting(_arbiter) -> None:

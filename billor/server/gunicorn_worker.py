@@ -4,11 +4,12 @@ A connection costs a greenlet and no thread, so that idle and slow clients keep 
 """
 
 import logging
+import mmap
 import select
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 LINGER_SECONDS = 1
 # How long idle connections are kept at a stop, for requests that are on their way.
 FAREWELL_SECONDS = 1
+# How long a process leaves a new connection to those that have fewer, which may have to wake up.
+YIELD_SECONDS = 0.01
 POLL_SECONDS = 0.5
 DRAIN_BYTES = 64 * 1024
 STATUSES: dict[type[ParseException], int] = {
@@ -48,6 +51,14 @@ STATUSES: dict[type[ParseException], int] = {
     LimitRequestHeaders: 431,
     UnsupportedTransferCoding: 501,
 }
+# One more than the connections of each process, or 0. The master makes it before it forks, so all
+# processes share it.
+_connections = memoryview(mmap.mmap(-1, 1024)).cast("i")
+
+
+def forget_process(age: int) -> None:
+    """Note that the process of this age has ended; called by the master."""
+    _connections[age % len(_connections)] = 0
 
 
 class BillorWorker(GeventWorker):
@@ -55,6 +66,7 @@ class BillorWorker(GeventWorker):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self._slot = self.age % len(_connections)
         self._clients: dict[gevent.Greenlet, socket.socket] = {}
         self._idle: set[gevent.Greenlet] = set()
 
@@ -69,19 +81,23 @@ class BillorWorker(GeventWorker):
         """
         pool = Pool(self.worker_connections)
         servers = [
-            StreamServer(listener, partial(self.handle, _Address(listener)), spawn=pool)
+            _Server(
+                listener,
+                partial(self.handle, _Address(listener)),
+                spawn=pool,
+                others_have_fewer=self._others_have_fewer_connections,
+            )
             for listener in self.sockets
         ]
+        self._count_connections()
         for server in servers:
-            server.max_accept = 1  # the other processes take the next
             server.start()
         while self.alive:
             self.notify()
             gevent.sleep(POLL_SECONDS)
+        self._count_connections()
         for server in servers:
-            server.stop_accepting()
-            while (waiting := server.do_read()) is not None:
-                server.do_handle(*waiting)
+            server.accept_rest()
             server.close()
         loop = gevent.get_hub().loop
         gevent.spawn_later(FAREWELL_SECONDS, loop.run_callback, self._end_idle_connections)
@@ -93,10 +109,12 @@ class BillorWorker(GeventWorker):
     def handle(self, listener, client, addr) -> None:
         greenlet = gevent.getcurrent()
         self._clients[greenlet] = client
+        self._count_connections()
         try:
             super().handle(listener, client, addr)
         finally:
             del self._clients[greenlet]
+            self._count_connections()
 
     @contextmanager
     def timeout_ctx(self) -> Iterator[None]:
@@ -132,6 +150,12 @@ class BillorWorker(GeventWorker):
             client.sendall(_problem_response(status))
             _linger(client)
 
+    def _count_connections(self) -> None:
+        _connections[self._slot] = len(self._clients) + 1 if self.alive else 0
+
+    def _others_have_fewer_connections(self) -> bool:
+        return any(0 < count <= len(self._clients) for count in _connections)
+
     def _end_idle_connections(self) -> None:
         """End idle connections at once; called by the event loop.
 
@@ -140,6 +164,39 @@ class BillorWorker(GeventWorker):
         for greenlet in list(self._idle):
             if not _has_data(self._clients[greenlet]):
                 greenlet.throw(NoMoreData)
+
+
+class _Server(StreamServer):
+    """Accepts connections in turn with the other processes, which wait at the same socket.
+
+    Without turns the process that is awake already takes most of them.
+    """
+
+    max_accept = 1
+
+    def __init__(self, *args, others_have_fewer: Callable[[], bool], **kwargs):
+        super().__init__(*args, **kwargs)
+        self._others_have_fewer = others_have_fewer
+        self._has_yielded = False
+
+    def do_read(self):
+        if not self._has_yielded and self._others_have_fewer():
+            self.stop_accepting()
+            self._has_yielded = True  # they may be busy: next time it is ours
+            gevent.spawn_later(YIELD_SECONDS, self._accept_again)
+            return None
+        self._has_yielded = False
+        return super().do_read()
+
+    def _accept_again(self) -> None:
+        if self.started:
+            self.start_accepting()
+
+    def accept_rest(self) -> None:
+        """Accept the connections that wait, and no more after that."""
+        self.stop_accepting()
+        while (waiting := super().do_read()) is not None:
+            self.do_handle(*waiting)
 
 
 class _Address:

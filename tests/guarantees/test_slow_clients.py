@@ -119,6 +119,32 @@ def test_a_thousand_silent_clients_and_slow_readers_cost_the_others_nothing(syst
     assert "Traceback" not in api.output
 
 
+def test_a_new_connection_goes_to_the_process_with_the_fewest(system_without_bus):
+    api = system_without_bus.start_whole_api(workers=2)
+    with ExitStack() as stack:
+
+        def connect_one() -> bool:
+            client = HttpClient(api.client.port)
+            stack.callback(client.close)
+            return client.get("/healthz").status == 200
+
+        def difference() -> int:
+            fewest, most = sorted(api.clients())
+            return most - fewest
+
+        for _ in range(difference() + 16):
+            assert connect_one()
+        assert difference() <= 4
+
+        killed = api.children()[0]
+        killed.kill()
+        wait_until(lambda: killed not in api.children() and len(api.children()) == 2)
+        wait_until(lambda: connect_one() and min(api.clients()) > 0)
+        for _ in range(difference() + 16):
+            assert connect_one()
+        assert difference() <= 4
+
+
 def test_slow_clients_are_cut_off(system_without_bus):
     system = system_without_bus
     (system.folder / "impatient.py").write_text(IMPATIENT)
