@@ -159,10 +159,7 @@ def _report(soak: Soak, dispatchers: list[Dispatcher]) -> bool:
     committed = system.committed()
     settled = True
     try:
-        wait_until(
-            lambda: set(committed) <= set(system.recorded()) and system.unpublished() == 0,
-            CONVERGE_SECONDS,
-        )
+        wait_until(lambda: system.is_settled(committed), CONVERGE_SECONDS)
     except AssertionError:
         settled = False
     recorded = system.recorded()
