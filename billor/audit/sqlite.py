@@ -24,7 +24,7 @@ from billor.blocking import in_thread
 
 BUSY_SECONDS = 5
 """How long to wait for another process's write."""
-SCHEMA = """
+DOCUMENTS = """
 CREATE TABLE IF NOT EXISTS audit (
     id TEXT PRIMARY KEY,
     load_id INTEGER NOT NULL,
@@ -51,21 +51,9 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     data BLOB NOT NULL
 );
 """
+SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
 VERSION = 3
-UPGRADES = {
-    0: SCHEMA + INDEXES + DEAD_LETTERS,
-    1: f"""
-{INDEXES}
-ALTER TABLE dead_letters RENAME TO numbered_dead_letters;
-{DEAD_LETTERS}
-INSERT INTO dead_letters
-    SELECT lower(hex(randomblob(32))), attributes, reason, received_at, data
-    FROM numbered_dead_letters;
-DROP TABLE numbered_dead_letters;
-""",  # noqa: S608 - put together from constants
-    2: INDEXES,
-}
-"""What makes a file of each older version one of ours."""
+"""Of the schema; kept in the file."""
 
 
 class SqliteStore:
@@ -188,8 +176,7 @@ class SqliteStore:
             return
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            # Another process may have done it while we waited for our turn.
-            for statement in UPGRADES.get(_version(connection), "").split(";"):
+            for statement in SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 

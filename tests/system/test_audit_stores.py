@@ -24,10 +24,9 @@ import pytest
 from couchdb.http import ResourceNotFound
 
 from billor.audit import couchdb as couchdb_store
-from billor.audit import sqlite as sqlite_store
 from billor.audit.connect import connect_store
 from billor.audit.couchdb import DESIGN
-from billor.audit.sqlite import SCHEMA, SqliteStore
+from billor.audit.sqlite import SqliteStore
 from billor.audit.store import (
     AuditDocument,
     AuditFilter,
@@ -999,19 +998,6 @@ def test_what_another_process_locks_can_be_read_and_is_written_later(
     assert len(found(store, EVERYTHING, MANY) + store.dead_letters()) == 2
 
 
-def test_two_processes_may_upgrade_a_file_at_once(tmp_path, monkeypatch):
-    """The second finds the first one's work done when it gets its turn."""
-    store, letter = SqliteStore(tmp_path / "audit.sqlite3"), make_letter()
-    store.bury(letter)
-    versions = [1]  # what the second one saw before its turn
-    read = sqlite_store._version
-    monkeypatch.setattr(
-        sqlite_store, "_version", lambda file: versions.pop() if versions else read(file)
-    )
-    assert [buried.id for buried in store.dead_letters()] == [letter.id]
-    assert versions == []
-
-
 def test_a_file_of_a_later_version_is_not_taken_back(tmp_path):
     SqliteStore(tmp_path / "audit.sqlite3").prepare()
     with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
@@ -1028,23 +1014,3 @@ def test_a_file_of_an_earlier_version_gets_the_indexes_it_lacks(tmp_path):
         file.execute("PRAGMA user_version = 2")
     wanted = AuditFilter(driver_id=10**9, type="LOAD_CREATED")
     assert store.find(wanted, MANY).documents == []
-
-
-def test_a_file_of_an_earlier_version_keeps_its_dead_letters(tmp_path):
-    with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
-        file.executescript(SCHEMA)
-        file.executescript("""
-            CREATE TABLE dead_letters (
-                number INTEGER PRIMARY KEY, data BLOB NOT NULL, attributes TEXT NOT NULL,
-                reason TEXT NOT NULL, received_at TEXT NOT NULL
-            );
-            INSERT INTO dead_letters VALUES
-                (1, x'FF00', '{"id": "1"}', 'not JSON', '2026-01-31T12:00:00+00:00');
-            PRAGMA user_version = 1;
-        """)
-    store = SqliteStore(tmp_path / "audit.sqlite3")
-    (letter,) = store.dead_letters()
-    assert (letter.size, letter.attributes, letter.reason) == (2, {"id": "1"}, "not JSON")
-    assert store.dead_letter_data(letter.id) == b"\xff\x00"
-    store.remove_dead_letter(letter.id)
-    assert store.dead_letters() == []
