@@ -42,6 +42,9 @@ ALLOWED_CONNECTIONS = """
     WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')
 """
 
+DELETE_BATCH_SIZE = 1000
+"""How many expired rows one statement deletes, so that locks are short."""
+
 FOR_CHANGE = {"key_share": True}
 """SQLAlchemy's `with_for_update` for a row lock that does not stand in the way of foreign keys."""
 

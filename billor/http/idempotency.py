@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from billor.cache.pages import invalidate_pages
 from billor.context import current_user
 from billor.database import (
+    DELETE_BATCH_SIZE,
     after_commit,
     execute_bulk,
     long_waits_refused_as,
@@ -29,7 +30,6 @@ from billor.extensions import db
 from billor.models import IdempotencyKey
 
 KEPT_HOURS = 24
-DELETE_BATCH_SIZE = 1000
 KEY = re.compile(
     r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,255})'
 )

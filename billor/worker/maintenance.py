@@ -5,8 +5,9 @@ from threading import Event
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from billor.database import DELETE_BATCH_SIZE
 from billor.errors import Unavailable
-from billor.http.idempotency import DELETE_BATCH_SIZE, delete_expired_keys
+from billor.http.idempotency import delete_expired_keys
 from billor.worker.notifications import delete_old_marks
 
 logger = logging.getLogger(__name__)

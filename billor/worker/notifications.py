@@ -13,10 +13,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.database import execute_bulk, transaction
+from billor.database import DELETE_BATCH_SIZE, execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.extensions import db
-from billor.http.idempotency import DELETE_BATCH_SIZE
 from billor.models import LoadEvent, Notification
 from billor.worker.received import Received
 from billor.worker.stage import Stage, give_back

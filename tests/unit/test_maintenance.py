@@ -6,10 +6,10 @@ from threading import Event
 import pytest
 from sqlalchemy import select, text
 
-from billor.database import transaction
+from billor.database import DELETE_BATCH_SIZE, transaction
 from billor.events.inprocess import InProcessBus
 from billor.extensions import db
-from billor.http.idempotency import DELETE_BATCH_SIZE, delete_expired_keys
+from billor.http.idempotency import delete_expired_keys
 from billor.models import IdempotencyKey
 from billor.users.service import create_user
 from billor.worker import maintenance

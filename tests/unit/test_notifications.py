@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.database import transaction
+from billor.database import DELETE_BATCH_SIZE, transaction
 from billor.errors import Unavailable
 from billor.extensions import db
-from billor.http.idempotency import DELETE_BATCH_SIZE
 from billor.models import Load, LoadEvent, Notification
 from billor.worker import outage
 from billor.worker.notifications import (
