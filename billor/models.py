@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ColumnElement,
+    Enum,
     ForeignKey,
     Identity,
     Index,
@@ -67,9 +68,9 @@ def _timestamp(**options) -> Mapped[datetime]:
     return mapped_column(TIMESTAMP(timezone=True), **options)
 
 
-def _status_check(statuses: type[StrEnum]) -> CheckConstraint:
-    allowed = ", ".join(f"'{status}'" for status in statuses)
-    return CheckConstraint(f"status IN ({allowed})", name="status")
+def _status(statuses: type[StrEnum], default: StrEnum) -> Mapped[Any]:
+    kind = Enum(statuses, name="status", native_enum=False, create_constraint=True, length=16)
+    return mapped_column(kind, default=default)
 
 
 def joined(parts: Iterable[Any]) -> ColumnElement[str]:
@@ -84,7 +85,7 @@ def joined(parts: Iterable[Any]) -> ColumnElement[str]:
 def _one_for_each_combination(
     name: str,
     filters: dict[str, ColumnElement[str]],
-    status: Mapped[str],
+    status: Mapped[Any],
     order: Sequence[Mapped],
 ) -> list[Index]:
     """Indexes for the `status` together with one, two … or all of the `filters`, in an `order`."""
@@ -117,11 +118,10 @@ class Driver(Model):
     id: Mapped[int] = _primary_key()
     name: Mapped[str] = mapped_column(String(200))
     license_number: Mapped[str] = mapped_column(String(64))
-    status: Mapped[str] = mapped_column(String(16), default=DriverStatus.ACTIVE)
+    status: Mapped[DriverStatus] = _status(DriverStatus, DriverStatus.ACTIVE)
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
     __table_args__ = (
-        _status_check(DriverStatus),
         Index("uq_drivers_license_number", license_number, unique=True),
         Index("ix_drivers_status_id", status, id),
     )
@@ -134,12 +134,11 @@ class Load(Model):
     origin: Mapped[str] = mapped_column(String(200))
     destination: Mapped[str] = mapped_column(String(200))
     cargo_type: Mapped[str] = mapped_column(String(100))
-    status: Mapped[str] = mapped_column(String(16), default=LoadStatus.OPEN)
+    status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT, onupdate=WRITTEN_AT)
 
     __table_args__ = (
-        _status_check(LoadStatus),
         # Whatever they are filtered by, loads are listed in the order they were created in: each
         # combination of filters is a range of one of these for each status.
         Index("ix_loads_status_created", status, created_at, id),
@@ -166,13 +165,12 @@ class Assignment(Model):
     load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
     assigned_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     closed_at: Mapped[datetime | None] = _timestamp()
-    status: Mapped[str] = mapped_column(String(16), default=AssignmentStatus.ASSIGNED)
+    status: Mapped[AssignmentStatus] = _status(AssignmentStatus, AssignmentStatus.ASSIGNED)
 
     driver: Mapped[Driver] = relationship(lazy="raise")
     load: Mapped[Load] = relationship(lazy="raise")
 
     __table_args__ = (
-        _status_check(AssignmentStatus),
         CheckConstraint("(status = 'ASSIGNED') = (closed_at IS NULL)", name="closed_at"),
         Index(
             "uq_assignments_active_driver",

@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from billor.drivers.schemas import DriverSchema
-from billor.http.fields import Id, QueryInteger, Several, Timestamp, WireSchema, one_of
+from billor.http.fields import Id, QueryInteger, Several, Timestamp, WireSchema
 from billor.http.pagination import PageQuery
 from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
@@ -15,11 +15,8 @@ class AssignmentSchema(WireSchema):
     id = Id(dump_only=True, required=True)
     driver_id = Id(required=True, metadata={"example": 1})
     load_id = Id(required=True, metadata={"example": 1})
-    status = fields.String(
-        dump_only=True,
-        required=True,
-        validate=one_of(AssignmentStatus),
-        metadata={"example": "ASSIGNED"},
+    status = fields.Enum(
+        AssignmentStatus, dump_only=True, required=True, metadata={"example": "ASSIGNED"}
     )
     assigned_at = Timestamp(dump_only=True, required=True)
     closed_at = Timestamp(dump_only=True, required=True, allow_none=True)
@@ -37,4 +34,4 @@ class AssignmentStatusSchema(WireSchema):
 class AssignmentQuery(PageQuery):
     driver_id = QueryInteger()
     load_id = QueryInteger()
-    status = Several(fields.String(validate=one_of(AssignmentStatus)))
+    status = Several(fields.Enum(AssignmentStatus))

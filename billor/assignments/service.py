@@ -78,7 +78,8 @@ def close_assignment(
     Raises `NotFound`, what `check` raises, and `Conflict` `assignment_not_active` if it was
     closed before.
     """
-    load_status, event_type = CLOSING[AssignmentStatus(status)]
+    closed_as = AssignmentStatus(status)
+    load_status, event_type = CLOSING[closed_as]
     with transaction():
         assignment = db.session.scalar(
             _with_driver_and_load(assignment_id)
@@ -91,7 +92,7 @@ def close_assignment(
             check(assignment)
         if assignment.status != AssignmentStatus.ASSIGNED:
             raise Conflict("assignment_not_active")
-        assignment.status = status
+        assignment.status = closed_as
         assignment.closed_at = WRITTEN_AT
         assignment.load.status = load_status
         db.session.flush()

@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from billor.http.fields import Id, Several, Text, Timestamp, WireSchema, one_of
+from billor.http.fields import Id, Several, Text, Timestamp, WireSchema
 from billor.http.pagination import PageQuery
 from billor.models import DriverStatus
 
@@ -11,8 +11,8 @@ class DriverSchema(WireSchema):
     id = Id(dump_only=True, required=True)
     name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
     license_number = Text(max_length=64, required=True, metadata={"example": "TX-1234567"})
-    status = fields.String(
-        validate=one_of(DriverStatus),
+    status = fields.Enum(
+        DriverStatus,
         metadata={"description": "Only ACTIVE drivers get loads; new ones are unless told."},
     )
     created_at = Timestamp(dump_only=True, required=True)
@@ -26,7 +26,7 @@ class DriverUpdateSchema(DriverSchema):
 
 
 class DriverQuery(PageQuery):
-    status = Several(fields.String(validate=one_of(DriverStatus)))
+    status = Several(fields.Enum(DriverStatus))
     available = fields.Boolean(
         truthy={"true"},
         falsy={"false"},

@@ -4,7 +4,7 @@ from marshmallow import fields
 
 from billor.health.checks import DEPENDENCIES, State, check_dependencies
 from billor.http.api import Blueprint
-from billor.http.fields import WireSchema, one_of
+from billor.http.fields import WireSchema
 
 blueprint = Blueprint(
     "health",
@@ -31,7 +31,7 @@ class ReadinessSchema(WireSchema):
     dependencies = fields.Dict(
         required=True,
         keys=fields.String(),
-        values=fields.String(validate=one_of(State)),
+        values=fields.Enum(State, by_value=fields.String),
         metadata={
             "description": "`away`: does not answer. `late`, of `events` alone: some wait too long "
             "to be published, or to be seen in the audit trail.",

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -207,8 +206,3 @@ class Several(fields.List):
 
     def __init__(self, inner: fields.Field, *, description: str = "May be given several times."):
         super().__init__(inner, metadata={"description": description})
-
-
-def one_of(values: type[StrEnum]) -> validate.OneOf:
-    """Make a check that a text is one of an enumeration's values."""
-    return validate.OneOf([value.value for value in values], error="Must be one of: {choices}.")

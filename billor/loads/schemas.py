@@ -3,7 +3,7 @@
 from marshmallow import fields, validate, validates_schema
 
 from billor.events.event import AUDIT_TYPES, PAYLOAD
-from billor.http.fields import Id, Several, Text, Timestamp, WireSchema, check_range, one_of
+from billor.http.fields import Id, Several, Text, Timestamp, WireSchema, check_range
 from billor.http.pagination import Cursor, PageQuery
 from billor.models import Load, LoadStatus
 
@@ -13,9 +13,7 @@ class LoadSchema(WireSchema):
     origin = Text.of(Load.origin, required=True, metadata={"example": "Dallas, TX"})
     destination = Text.of(Load.destination, required=True, metadata={"example": "Atlanta, GA"})
     cargo_type = Text.of(Load.cargo_type, required=True, metadata={"example": "Refrigerated"})
-    status = fields.String(
-        dump_only=True, required=True, validate=one_of(LoadStatus), metadata={"example": "OPEN"}
-    )
+    status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     created_at = Timestamp(dump_only=True, required=True)
     updated_at = Timestamp(dump_only=True, required=True)
 
@@ -23,7 +21,7 @@ class LoadSchema(WireSchema):
 class LoadUpdateSchema(LoadSchema):
     """Any of the fields, none of them required."""
 
-    status = fields.String(
+    status = fields.String(  # type: ignore[assignment]
         validate=validate.OneOf(
             [LoadStatus.OPEN.value, LoadStatus.CANCELLED.value],
             error="Must be one of: {choices}. The other statuses follow the assignment.",
@@ -40,7 +38,7 @@ CASE = {"description": "Upper or lower case alike."}
 class LoadFilter(WireSchema):
     """Which loads to list."""
 
-    status = Several(fields.String(validate=one_of(LoadStatus)))
+    status = Several(fields.Enum(LoadStatus))
     origin = Text.of(Load.origin, metadata=CASE)
     destination = Text.of(Load.destination, metadata=CASE)
     cargo_type = Text.of(Load.cargo_type, metadata=CASE)

@@ -48,6 +48,8 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
 
     Raises `NotFound`, what `check` raises, and `Conflict` `load_not_editable` for other loads.
     """
+    if "status" in changes:
+        changes["status"] = LoadStatus(changes["status"])
     with transaction():
         load = get_or_not_found(Load, load_id, lock=True)
         if check is not None:
