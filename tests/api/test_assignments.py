@@ -44,7 +44,7 @@ def refused(client, driver_id, load_id):
     return answer.status_code, answer.json["code"], answer.json.get("assignmentId")
 
 
-def test_a_driver_with_an_active_load_is_refused_another_and_told_which_is_in_the_way(client):
+def test_a_busy_driver_is_refused_and_the_blocking_assignment_is_named(client):
     driver, load, other = client.make_driver(), client.make_load(), client.make_load()
     assignment = client.assign(driver, load)
     expected = (409, "driver_already_assigned", assignment["id"])
@@ -53,7 +53,7 @@ def test_a_driver_with_an_active_load_is_refused_another_and_told_which_is_in_th
     assert client.get(f"/loads/{other['id']}").json["status"] == "OPEN"
 
 
-def test_a_load_that_has_a_driver_is_refused_to_another(client):
+def test_an_assigned_load_is_refused_to_another_driver(client):
     load, other = client.make_load(), client.make_driver("TX-2")
     assignment = client.assign(client.make_driver(), load)
     assert refused(client, other["id"], load["id"]) == (

@@ -74,7 +74,7 @@ def test_documents_are_filtered_by_load_driver_and_type(client, put):
         assert client.get(f"/audit?{query}").json == expected, query
 
 
-def test_a_range_of_time_holds_its_first_moment_and_not_its_last(client, put):
+def test_a_time_range_includes_its_start_and_excludes_its_end(client, put):
     first, second, third = stored = [
         document(timestamp=f"2026-01-02T03:04:05.00000{number}Z") for number in (1, 2, 3)
     ]
@@ -92,7 +92,7 @@ def test_a_range_of_time_holds_its_first_moment_and_not_its_last(client, put):
         assert client.get("/audit", query_string=range_).json == expected, range_
 
 
-def test_ranges_that_meet_share_nothing_and_miss_nothing(client, put):
+def test_adjacent_time_ranges_neither_overlap_nor_leave_gaps(client, put):
     put(*(document(second=number // 2) for number in range(12)))
     moments = [f"2026-01-02T05:04:0{second}+02:00" for second in (0, 2, 3, 5, 6)]
     parts = [
@@ -123,7 +123,7 @@ def test_ranges_that_meet_share_nothing_and_miss_nothing(client, put):
         "2" * 100_000,
     ],
 )
-def test_what_is_no_time_is_refused(client, name, value):
+def test_an_invalid_time_is_refused(client, name, value):
     answer = client.get("/audit", query_string={name: value})
     problem = assert_problem(answer, 422, "validation_failed")
     assert list(problem["errors"]) == [name]
@@ -146,7 +146,7 @@ def test_a_range_that_ends_before_it_starts_is_refused(client, end):
         ("driverId", ("0", "null")),
     ],
 )
-def test_filters_that_can_match_nothing_are_refused(client, name, values):
+def test_invalid_filter_values_are_refused(client, name, values):
     for value in values:
         answer = client.get("/audit", query_string={name: value})
         problem = assert_problem(answer, 422, "validation_failed")
@@ -154,7 +154,9 @@ def test_filters_that_can_match_nothing_are_refused(client, name, values):
 
 
 @pytest.mark.parametrize("query", ["", "loadId=1&"])
-def test_pages_hold_everything_once_though_times_are_equal_and_more_comes_in(client, put, query):
+def test_pagination_shows_each_document_once_despite_equal_times_and_new_documents(
+    client, put, query
+):
     put(*(document(second=number // 3) for number in range(7)))
     put(document(load_id=2))
     everything = client.get(f"/audit?{query}limit=200").json
@@ -171,7 +173,7 @@ def test_pages_hold_everything_once_though_times_are_equal_and_more_comes_in(cli
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_pages_keep_to_the_range_of_time_while_more_comes_in(client, put, limit):
+def test_pagination_keeps_to_the_time_range_while_new_documents_arrive(client, put, limit):
     put(*(document(second=number // 3, load_id=number % 2 + 1) for number in range(24)))
     range_ = {"from": "2026-01-02T04:04:02+01:00", "to": "2026-01-02T03:04:06Z", "loadId": 1}
     everything = client.get("/audit", query_string=range_).json
@@ -194,7 +196,7 @@ def test_pages_keep_to_the_range_of_time_while_more_comes_in(client, put, limit)
         ["2026-01-02T03:04:05.000000Z", str(uuid.UUID(int=5)), "more"],
     ],
 )
-def test_a_signed_cursor_of_another_form_is_refused(app, client, position):
+def test_a_signed_cursor_with_malformed_content_is_refused(app, client, position):
     with app.test_request_context("/audit"):
         cursor = encode_cursor(position)
     answer = client.get("/audit", query_string={"cursor": cursor})
@@ -202,7 +204,7 @@ def test_a_signed_cursor_of_another_form_is_refused(app, client, position):
     assert list(problem["errors"]) == ["cursor"]
 
 
-def test_only_the_token_is_checked_in_postgresql(client, put, statements):
+def test_reading_the_trail_queries_postgresql_only_for_the_token(client, put, statements):
     put(document())
     with statements:
         assert len(client.get("/audit").json) == 1
@@ -210,9 +212,7 @@ def test_only_the_token_is_checked_in_postgresql(client, put, statements):
     assert "FROM users" in statement
 
 
-def test_what_is_not_indexed_in_time_is_left_out_and_the_answer_says_so(
-    client, app, couch, settings, monkeypatch
-):
+def test_a_slow_index_yields_an_answer_marked_as_stale(client, app, couch, settings, monkeypatch):
     monkeypatch.setattr("billor.audit.couchdb.TIMEOUT_SECONDS", 0.4)
     store = connect_store(load_config(settings | {"COUCHDB_URL": couch.url}))
     monkeypatch.setitem(app.extensions, "audit_store", store)
@@ -231,7 +231,7 @@ def test_what_is_not_indexed_in_time_is_left_out_and_the_answer_says_so(
     assert look() == (200, "current", [new, old])
 
 
-def test_while_the_store_is_away_only_the_trail_is(client, app, monkeypatch, tmp_path):
+def test_an_unavailable_audit_store_fails_only_the_audit_trail(client, app, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     store = SqliteStore(tmp_path / "file" / "secret-name.sqlite3")
     monkeypatch.setitem(app.extensions, "audit_store", store)

@@ -19,7 +19,7 @@ def log_in(api, email=DEMO_EMAIL, password=DEMO_PASSWORD):
     return api.post("/auth/login", {"email": email, "password": password})
 
 
-def test_a_right_password_gives_a_token_that_opens_the_rest(client, anonymous, config):
+def test_a_correct_password_returns_a_token_that_authorizes_requests(client, anonymous, config):
     answer = log_in(anonymous)
     assert answer.status_code == 200
     assert answer.json == {
@@ -37,7 +37,7 @@ def test_a_right_password_gives_a_token_that_opens_the_rest(client, anonymous, c
 
 
 @pytest.mark.parametrize("email", [DEMO_EMAIL.upper(), f"  {DEMO_EMAIL.title()} "])
-def test_an_email_address_is_known_in_any_case(client, email):
+def test_login_ignores_the_case_of_the_email_address(client, email):
     assert log_in(client, email).status_code == 200
 
 
@@ -64,7 +64,7 @@ class CountingHasher(PasswordHasher):
         pytest.param("silent@billor.example", "nobody", id="user without a password"),
     ],
 )
-def test_every_wrong_login_gets_the_same_answer_for_the_same_work(
+def test_every_failed_login_gets_the_same_answer_after_one_hash_check(
     client, monkeypatch, email, password
 ):
     client.post("/users", {"name": "Silent", "email": "silent@billor.example"})
@@ -102,7 +102,7 @@ def tampered(token):
     return f"{head}.{body}.{signature}"
 
 
-def test_a_token_made_as_ours_are_is_taken(client, config):
+def test_a_well_formed_token_is_accepted(client, config):
     # Or else the refusals below would prove nothing.
     client.token = forged(config.jwt_secret_key)
     assert client.get("/loads").status_code == 200
@@ -144,14 +144,14 @@ def test_a_token_made_as_ours_are_is_taken(client, config):
         ),
     ],
 )
-def test_a_wrong_token_opens_nothing(anonymous, config, code, make_header):
+def test_an_invalid_token_is_refused(anonymous, config, code, make_header):
     header = make_header(config.jwt_secret_key)
     answer = anonymous.get("/loads", headers={"Authorization": header})
     assert_problem(answer, 401, code)
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_token_counts_in_its_header_only(anonymous, config):
+def test_a_token_is_accepted_only_in_the_authorization_header(anonymous, config):
     token = forged(config.jwt_secret_key)
     for options in (
         {"query_string": {"access_token": token, "jwt": token}},

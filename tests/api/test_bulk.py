@@ -57,7 +57,7 @@ def exported(client, query: str = "") -> list[dict[str, str]]:
 
 
 @FORMATS
-def test_a_file_becomes_loads_and_the_answer_tells_their_ids_in_order(client, media_type, write):
+def test_an_import_creates_loads_and_lists_their_ids_in_order(client, media_type, write):
     answer = send(client, write(LOADS), f"{media_type}; charset=utf-8")
     assert answer.status_code == 200
     assert answer.json == {
@@ -73,7 +73,7 @@ def test_a_file_becomes_loads_and_the_answer_tells_their_ids_in_order(client, me
 
 
 @FORMATS
-def test_rows_that_are_not_acceptable_are_told_and_the_others_created(client, media_type, write):
+def test_an_import_reports_invalid_rows_and_creates_the_others(client, media_type, write):
     bad = {"origin": "x" * 201, "destination": "Reno, NV", "cargoType": "x" * 101}
     answer = send(client, write([LOADS[0], bad, LOADS[2]]), media_type)
     rows = answer.json["rows"]
@@ -84,7 +84,7 @@ def test_rows_that_are_not_acceptable_are_told_and_the_others_created(client, me
     assert [load["origin"] for load in client.get("/loads").json] == ["Houston, TX", "Dallas, TX"]
 
 
-def test_a_file_that_is_refused_leaves_nothing(client):
+def test_a_refused_file_creates_nothing(client):
     too_many = as_ndjson(LOADS[:1] * 10_001)
     for data in (too_many, b"", as_ndjson(LOADS) + b"\xff\n"):
         problem = assert_problem(send(client, data), 422, "import_refused")
@@ -92,14 +92,14 @@ def test_a_file_that_is_refused_leaves_nothing(client):
     assert client.get("/loads").json == []
 
 
-def test_what_is_no_file_of_ours_is_refused(client):
+def test_an_import_of_another_media_type_is_refused(client):
     for media_type in ("application/json", "text/plain", ""):
         answer = send(client, as_ndjson(LOADS), media_type)
         assert_problem(answer, 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("tells_length", [True, False])
-def test_a_file_may_be_large_but_not_larger_than_16_mib(client, tells_length):
+def test_a_file_larger_than_16_mib_is_refused(client, tells_length):
     limit = 16 * 1024 * 1024
     blank = b" " * 50_000 + b"\n"
     for size, status in ((limit - 1, 200), (limit + 1, 413)):
@@ -117,13 +117,13 @@ def test_a_file_may_be_large_but_not_larger_than_16_mib(client, tells_length):
     assert len(client.get("/loads").json) == 1
 
 
-def test_an_import_is_in_the_next_page_of_loads(client):
+def test_an_import_invalidates_cached_pages_of_loads(client):
     assert client.get("/loads").json == []
     send(client, as_ndjson(LOADS))
     assert len(client.get("/loads").json) == 3
 
 
-def test_the_same_import_with_the_same_key_is_done_once(app, client):
+def test_a_repeated_import_with_the_same_idempotency_key_is_done_once(app, client):
     first = send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"})
     again = send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"})
     assert again.headers["Idempotency-Replayed"] == "true"
@@ -143,7 +143,7 @@ def test_an_export_has_every_load_newest_first(client, monkeypatch):
     assert [row["id"] for row in rows] == ["3", "2", "1"]
 
 
-def test_an_export_keeps_to_the_filter(client):
+def test_an_export_applies_the_filters(client):
     send(client, as_ndjson(LOADS))
     client.patch("/loads/2", {"status": "CANCELLED"})
     driver = client.make_driver()
@@ -156,13 +156,13 @@ def test_an_export_keeps_to_the_filter(client):
     assert exported(client, "?createdTo=2026-01-01T00:00:00Z") == []
 
 
-def test_an_export_knows_no_pages(client):
+def test_an_export_refuses_pagination_parameters(client):
     for query in ("limit=1", "cursor=x", "nonsense=1"):
         problem = assert_problem(client.get(f"/loads.csv?{query}"), 422, "validation_failed")
         assert list(problem["errors"]) == [query.partition("=")[0]]
 
 
-def test_what_was_exported_can_be_imported(client):
+def test_an_export_can_be_imported_again(client):
     send(client, as_ndjson(LOADS))
     rows = [{name: row[name] for name in FIELDS} for row in exported(client)]
     assert rows == LOADS[::-1]

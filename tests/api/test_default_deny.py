@@ -24,7 +24,7 @@ def address_of(rule: Rule) -> str:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_rule_but_the_public_ones_demands_a_token(app, anonymous, method):
+def test_every_route_but_the_public_ones_requires_a_token(app, anonymous, method):
     rules = [rule for rule in app.url_map.iter_rules() if method in rule.methods]
     answered = set()
     for rule in rules:
@@ -34,14 +34,14 @@ def test_every_rule_but_the_public_ones_demands_a_token(app, anonymous, method):
     assert answered == PUBLIC & {rule.rule for rule in rules}
 
 
-def test_no_rule_has_a_method_that_was_not_tried(app):
+def test_the_tested_methods_cover_every_route(app):
     rules = list(app.url_map.iter_rules())
     assert len(rules) > len(PUBLIC)
     assert set().union(*(rule.methods for rule in rules)) <= set(METHODS)
 
 
 @pytest.mark.usefixtures("app")
-def test_a_route_that_was_forgotten_is_closed_too(config):
+def test_a_new_route_requires_a_token_by_default(config):
     fresh = create_app(config)
     fresh.add_url_rule("/forgotten", view_func=lambda: "open")
     assert_problem(fresh.test_client().get("/forgotten"), 401, "token_missing")

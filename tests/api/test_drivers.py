@@ -71,7 +71,7 @@ def test_a_driver_is_active_or_inactive(client, status):
         assert list(problem["errors"]) == ["status"]
 
 
-def test_a_driver_who_becomes_inactive_finishes_the_load_at_hand(client):
+def test_a_driver_made_inactive_can_complete_the_active_load(client):
     driver = client.make_driver()
     assignment = client.assign(driver, client.make_load())
     assert client.patch(f"/drivers/{driver['id']}", {"status": "INACTIVE"}).status_code == 200

@@ -404,7 +404,7 @@ INSIDES = re.compile(
         for name, cause in by_name.items()
     ],
 )
-def test_every_error_has_one_shape_and_tells_what_to_do(scene, status, code, cause):
+def test_every_error_is_a_problem_document_that_says_what_to_do(scene, status, code, cause):
     answer = cause(scene)
     problem = assert_problem(answer, status, code)
     assert WHAT_TO_DO.search(problem["detail"]), problem["detail"]
@@ -419,7 +419,7 @@ def test_every_error_has_one_shape_and_tells_what_to_do(scene, status, code, cau
     assert scene.client.get("/drivers").status_code == 200
 
 
-def test_no_code_is_expired():
+def test_every_error_code_is_tested():
     tested = {(code, status) for status, by_code in CAUSES.items() for code in by_code}
     assert tested == {
         (code, entry.status) for code, entry in CATALOGUE.items() if code not in OF_THE_SERVER
@@ -428,7 +428,7 @@ def test_no_code_is_expired():
         assert WHAT_TO_DO.search(entry.detail), (code, entry.detail)
 
 
-def test_what_a_new_resource_lacks_is_not_found_too(scene):
+def test_a_new_resource_gets_a_not_found_problem_by_default(scene):
     """Whatever its author forgot to put into the catalogue."""
 
     def raise_truck_not_found(*_, **__):
@@ -450,14 +450,14 @@ def test_what_a_new_resource_lacks_is_not_found_too(scene):
         ("MADE-UP", "/audit", {"GET", "HEAD"}),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(anonymous, method, path, allowed):
+def test_a_wrong_method_is_answered_with_the_allowed_ones(anonymous, method, path, allowed):
     answer = anonymous.request(method, path)
     assert_problem(answer, 405, "method_not_allowed")
     assert set(answer.headers["Allow"].split(", ")) - {"OPTIONS"} == allowed
 
 
 @pytest.mark.parametrize("send_body", [send, send_chunked])
-def test_a_body_of_1_mib_is_not_too_large(client, send_body):
+def test_a_body_of_1_mib_is_accepted(client, send_body):
     assert send_body(client, TOO_MUCH[:-1]).status_code == 201
 
 
@@ -472,13 +472,13 @@ def close_connections(url):
     connection.close()
 
 
-def test_connections_that_postgresql_closed_cost_nobody_an_error(client, postgresql_url):
+def test_a_request_reconnects_after_postgresql_closed_its_connections(client, postgresql_url):
     load = client.make_load()
     close_connections(postgresql_url)
     assert client.get(f"/loads/{load['id']}").json == load
 
 
-def test_a_connection_that_is_lost_once_the_answer_is_known_is_no_error(
+def test_a_connection_lost_after_the_query_does_not_fail_the_request(
     client, postgresql_url, monkeypatch
 ):
     load = client.make_load()
@@ -494,7 +494,7 @@ def test_a_connection_that_is_lost_once_the_answer_is_known_is_no_error(
     assert (answer.status_code, answer.json) == (200, load)
 
 
-def test_a_connection_that_is_lost_within_a_transaction_is_an_outage(
+def test_a_connection_lost_within_a_transaction_is_answered_with_503(
     client, postgresql_url, monkeypatch
 ):
     load = client.make_load()

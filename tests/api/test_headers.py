@@ -51,32 +51,32 @@ def test_every_answer_has_the_security_headers_and_a_request_id(
         assert answer.headers.getlist("X-Request-ID") == ["mine"]
 
 
-def test_who_has_no_token_gets_them_too(anonymous):
+def test_an_unauthorized_answer_has_the_security_headers_too(anonymous):
     answer = anonymous.get("/loads", headers={"X-Request-ID": "mine"})
     assert answer.status_code == 401
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Request-ID"] == "mine"
 
 
-def test_a_sane_request_id_is_echoed(anonymous):
+def test_a_valid_request_id_is_echoed(anonymous):
     for given in ("1", "a" * 128, str(uuid.uuid4()), "a.b_c:d/e+f=g-h"):
         answer = anonymous.get("/healthz", headers={"X-Request-ID": given})
         assert answer.headers["X-Request-ID"] == given
 
 
-def test_any_other_is_replaced(anonymous):
+def test_an_invalid_request_id_is_replaced(anonymous):
     strange = ("a b", "<script>", 'a"b', "a\\b", "a;b", "a%0d%0ab", "a\tb", "\xe9")
     for given in ("", " ", "a" * 129, *strange):
         answer = anonymous.get("/healthz", headers={"X-Request-ID": given})
         assert uuid.UUID(answer.headers["X-Request-ID"]).version == 4, given
 
 
-def test_requests_without_an_id_get_one_each(anonymous):
+def test_each_request_without_an_id_gets_a_new_one(anonymous):
     ids = {anonymous.get("/healthz").headers["X-Request-ID"] for _ in range(3)}
     assert len(ids) == 3
 
 
-def test_an_address_cannot_forge_a_line_of_the_log(anonymous, caplog):
+def test_a_path_with_a_line_break_cannot_forge_a_log_line(anonymous, caplog):
     caplog.set_level("INFO", logger="billor")
     anonymous.get("/nowhere%0A2026-01-01%20INFO%20forged")
     assert [record for record in caplog.records if "forged" in record.getMessage()]

@@ -21,7 +21,7 @@ def _ask_each_time(monkeypatch):
     monkeypatch.setattr(checks, "REMEMBERED_SECONDS", 0)
 
 
-def test_with_everything_there_it_is_ready(anonymous):
+def test_readiness_is_ok_when_every_dependency_is(anonymous):
     answer = anonymous.get("/readyz")
     assert (answer.status_code, answer.json) == (200, {"status": "ok", "dependencies": ALL_OK})
 
@@ -56,7 +56,9 @@ def test_with_everything_there_it_is_ready(anonymous):
     ids=["Redis away", "no Redis", "CouchDB away", "PostgreSQL away"],
 )
 @pytest.mark.usefixtures("app")
-def test_what_is_away_is_named_and_nothing_more_is_told(settings, setting, value, status, expected):
+def test_readiness_names_the_unavailable_dependency_and_reveals_nothing_else(
+    settings, setting, value, status, expected
+):
     with another_app(settings, **{setting: value.format(dead=dead_address())}) as broken:
         client = broken.test_client()
         answer = client.get("/readyz")
@@ -65,7 +67,7 @@ def test_what_is_away_is_named_and_nothing_more_is_told(settings, setting, value
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
-def test_an_audit_file_that_cannot_be_opened_is_away(app, anonymous, monkeypatch, tmp_path):
+def test_an_unreadable_audit_file_is_reported_as_away(app, anonymous, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     store = SqliteStore(tmp_path / "file" / "audit.sqlite3")
     monkeypatch.setitem(app.extensions, "audit_store", store)
@@ -80,7 +82,7 @@ def update_events(app, times: str, **parameters: int) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(5, "ok"), (15, "late")])
-def test_events_that_nobody_publishes_are_late(client, app, seconds, state):
+def test_unpublished_events_are_reported_as_late(client, app, seconds, state):
     client.make_load()
     update_events(app, "created_at = now() - make_interval(secs => :seconds)", seconds=seconds)
     assert client.get("/readyz").json["dependencies"] == ALL_OK | {"events": state}
@@ -90,7 +92,7 @@ def test_events_that_nobody_publishes_are_late(client, app, seconds, state):
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(50, "ok"), (70, "late")])
-def test_events_that_nobody_records_are_late(client, app, seconds, state):
+def test_unrecorded_events_are_reported_as_late(client, app, seconds, state):
     """However lately they were published again."""
     client.make_load()
     times = "created_at = now() - make_interval(secs => :seconds), published_at = now()"
@@ -101,14 +103,14 @@ def test_events_that_nobody_records_are_late(client, app, seconds, state):
     assert client.get("/readyz").json["dependencies"] == ALL_OK
 
 
-def test_being_up_needs_nothing(anonymous, statements):
+def test_liveness_needs_no_dependency(anonymous, statements):
     with statements:
         answer = anonymous.get("/healthz")
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
     assert statements.sent == []
 
 
-def test_whoever_asks_often_is_told_what_was_found_just_now(anonymous, statements, monkeypatch):
+def test_repeated_readiness_checks_reuse_the_last_result(anonymous, statements, monkeypatch):
     monkeypatch.setattr(checks, "REMEMBERED_SECONDS", 600)
     anonymous.get("/readyz")
     with statements:
@@ -117,7 +119,7 @@ def test_whoever_asks_often_is_told_what_was_found_just_now(anonymous, statement
     assert statements.sent == []
 
 
-def test_one_asks_for_all_and_none_waits_for_ever(app, anonymous, monkeypatch):
+def test_concurrent_readiness_checks_share_one_probe_with_a_timeout(app, anonymous, monkeypatch):
     """A dependency that hangs must not take a thread from every request that asks for it."""
     asked, answer = Event(), Event()
 

@@ -70,7 +70,7 @@ def test_loads_are_filtered_by_place_cargo_and_status(client):
         ("東京 🚚", ["東京 🚚"]),
     ],
 )
-def test_loads_are_found_in_upper_and_lower_case_of_any_script(client, field, stored, wanted):
+def test_load_filters_ignore_case_in_any_script(client, field, stored, wanted):
     load = client.make_load(**{field: stored})["id"]
     client.make_load()
     for value in wanted:
@@ -92,7 +92,7 @@ def loads_of(app, client):
     return make
 
 
-def test_a_range_of_creation_holds_its_first_moment_and_not_its_last(client, loads_of):
+def test_a_creation_range_includes_its_start_and_excludes_its_end(client, loads_of):
     first, second, third = loads_of(*(f"{SECOND}.00000{n}Z" for n in (1, 2, 3)))
     for range_, expected in (
         ({"createdFrom": f"{SECOND}.000002Z"}, [third, second]),
@@ -110,7 +110,7 @@ def test_a_range_of_creation_holds_its_first_moment_and_not_its_last(client, loa
         assert found(client, "/loads", range_) == expected, range_
 
 
-def test_ranges_of_creation_that_meet_share_nothing_and_miss_nothing(client, loads_of):
+def test_adjacent_creation_ranges_neither_overlap_nor_leave_gaps(client, loads_of):
     loads = loads_of(*(f"2026-01-02T03:04:0{n // 2}.500000Z" for n in range(12)))
     moments = [f"2026-01-02T05:04:0{n}.5+02:00" for n in (0, 2, 3, 5, 6)]
     parts = [
@@ -123,12 +123,12 @@ def test_ranges_of_creation_that_meet_share_nothing_and_miss_nothing(client, loa
 @pytest.mark.parametrize(
     "end", [f"{SECOND}Z", "2026-01-02T03:04:04.999999Z", "2026-01-02T04:03:00+01:00"]
 )
-def test_a_range_of_creation_that_ends_before_it_starts_is_refused(client, end):
+def test_a_creation_range_that_ends_before_it_starts_is_refused(client, end):
     range_ = {"createdFrom": f"{SECOND}Z", "createdTo": end}
     assert_invalid(client.get("/loads", query_string=range_), "createdTo")
 
 
-def test_drivers_are_filtered_by_status_and_by_whether_they_are_available(client):
+def test_drivers_are_filtered_by_status_and_availability(client):
     free = client.make_driver("free")["id"]
     inactive = client.make_driver("inactive", status="INACTIVE")["id"]
     busy = client.make_driver("busy")
@@ -163,7 +163,7 @@ def test_drivers_are_filtered_by_status_and_by_whether_they_are_available(client
 
 
 @pytest.mark.parametrize("value", ["yes", "1", "True", "TRUE", "null", "", "true,false"])
-def test_available_is_true_or_false(client, value):
+def test_availability_other_than_true_or_false_is_refused(client, value):
     assert_invalid(client.get("/drivers", query_string={"available": value}), "available")
 
 
@@ -219,7 +219,7 @@ def test_the_timeline_shows_who_did_each_step(app, client):
     ]
 
 
-def test_what_a_command_did_nobody_did(app, client):
+def test_an_event_of_a_command_has_no_user(app, client):
     client.make_load()  # whose doing it was must not stick
     seeded = app.test_cli_runner().invoke(args=["seed", "--loads", "2"])
     assert seeded.exit_code == 0, seeded.output

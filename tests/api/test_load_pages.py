@@ -36,9 +36,7 @@ def listed(client, address="/loads"):
     return answer.headers["X-Cache"], answer.json
 
 
-def test_the_second_reader_gets_the_same_page_without_sql_in_one_round_trip(
-    client, statements, wire
-):
+def test_a_cache_hit_takes_one_redis_round_trip_and_no_sql(client, statements, wire):
     for _ in range(3):
         client.make_load()
     first = client.get("/loads?limit=2")
@@ -54,7 +52,7 @@ def test_the_second_reader_gets_the_same_page_without_sql_in_one_round_trip(
     assert wire.sent == ["MGET"]
 
 
-def test_each_query_has_its_own_page_whatever_the_order_of_its_parameters(client):
+def test_each_query_has_its_own_cache_entry_whatever_its_parameter_order(client):
     client.make_load()
     queries = ["", "?status=OPEN", "?status=CANCELLED", "?limit=1", "?limit=1&status=OPEN"]
     assert [listed(client, f"/loads{query}")[0] for query in queries] == ["MISS"] * 5
@@ -63,7 +61,7 @@ def test_each_query_has_its_own_page_whatever_the_order_of_its_parameters(client
     assert listed(client, "/loads?status=CANCELLED") == ("HIT", [])
 
 
-def test_bad_queries_are_refused_the_second_time_too(client):
+def test_a_repeated_bad_query_is_refused_again(client):
     for _ in range(2):
         assert client.get("/loads?limit=0").status_code == 422
         assert client.get("/loads?unknown=1").status_code == 422
@@ -94,7 +92,7 @@ def things(client):
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_every_write_makes_all_pages_old_in_one_round_trip(client, things, wire, write):
+def test_every_write_invalidates_all_pages_in_one_round_trip(client, things, wire, write):
     queries = ("/loads", "/loads?status=ASSIGNED")
     before = [listed(client, query)[1] for query in queries]
     assert [listed(client, query)[0] for query in queries] == ["HIT", "HIT"]
@@ -111,7 +109,7 @@ def test_every_write_makes_all_pages_old_in_one_round_trip(client, things, wire,
     assert loads == [client.get(f"/loads/{load['id']}").json for load in loads]
 
 
-def test_pages_become_old_after_the_commit_and_before_the_answer(client, app, monkeypatch):
+def test_pages_are_invalidated_after_the_commit_and_before_the_answer(client, app, monkeypatch):
     """Before the commit a reader could still store the old page, as one of the new generation."""
     seen = []
     start_generation = TextRedisCache.start_generation
@@ -127,7 +125,7 @@ def test_pages_become_old_after_the_commit_and_before_the_answer(client, app, mo
     assert seen == [200]
 
 
-def test_a_commit_whose_answer_was_lost_makes_pages_old_too(client, monkeypatch):
+def test_a_commit_whose_answer_was_lost_invalidates_pages_too(client, monkeypatch):
     listed(client)
     with lost_answers(monkeypatch):
         answer = client.post("/loads", {"origin": "A", "destination": "B", "cargoType": "C"})
@@ -136,7 +134,7 @@ def test_a_commit_whose_answer_was_lost_makes_pages_old_too(client, monkeypatch)
     assert (status, len(loads)) == ("MISS", 1)
 
 
-def test_what_changes_no_load_leaves_the_pages(client, things, wire):
+def test_a_request_that_changes_no_load_invalidates_no_pages(client, things, wire):
     listed(client)
     wire.sent.clear()
     load, assignment = things["load"], things["assignment"]
@@ -164,7 +162,7 @@ def test_without_redis_everything_is_answered_from_postgresql(settings, client, 
         assert listed(api)[1][0]["status"] == "COMPLETED"
 
 
-def test_an_invalidation_that_failed_is_made_up_before_the_next_page(client, app, wire):
+def test_a_failed_invalidation_is_repeated_before_the_cache_is_used_again(client, app, wire):
     wire.probe_after(0.01)
     client.make_load()
     listed(client)
@@ -210,7 +208,7 @@ def test_a_page_computed_before_a_write_is_never_served_after_it(client, app, mo
     assert listed(client) == ("HIT", [new, old])
 
 
-def test_an_evicted_generation_does_not_revive_old_pages(client, app):
+def test_an_evicted_cache_generation_does_not_revive_old_pages(client, app):
     old = client.make_load()
     listed(client)
     new = client.make_load()
@@ -219,7 +217,7 @@ def test_an_evicted_generation_does_not_revive_old_pages(client, app):
     assert listed(client) == ("MISS", [new, old])
 
 
-def test_redis_holds_texts_for_a_minute(client, app):
+def test_a_cached_page_is_text_that_expires_within_a_minute(client, app):
     load = client.make_load()
     listed(client, "/loads?status=OPEN")
     with app.app_context():

@@ -24,7 +24,7 @@ def test_a_load_is_created_shown_and_listed(client):
     assert client.get("/loads").json == [load]
 
 
-def test_what_is_as_long_as_can_be_fits_into_the_index_of_all_filters(client):
+def test_the_longest_values_fit_into_the_index_of_all_filters(client):
     letters = Random(1)  # noqa: S311 - not compressible is all it has to be
     of_four_bytes = [chr(letters.randrange(0x20000, 0x2A000)) for _ in range(200)]
     longest = "".join(of_four_bytes)
@@ -37,7 +37,7 @@ def timeline(client, load):
     return client.get(f"/loads/{load['id']}/timeline").json
 
 
-def test_a_load_is_changed_cancelled_and_opened_again_each_with_its_event(client):
+def test_a_load_is_changed_cancelled_and_reopened_each_with_its_event(client):
     load = client.make_load()
     for changes, event_type in (
         ({"origin": "Austin, TX"}, "LOAD_UPDATED"),
@@ -57,7 +57,7 @@ def test_a_load_is_changed_cancelled_and_opened_again_each_with_its_event(client
         assert (event["type"], event["payload"]["load"]) == (event_type, load)
 
 
-def test_an_update_tells_what_was_before_by_its_wire_names(client):
+def test_an_update_event_holds_the_previous_values_by_their_json_names(client):
     load = client.make_load()
     changes = {"origin": "Austin, TX", "destination": LOAD["destination"], "cargoType": "Reefer"}
     client.patch(f"/loads/{load['id']}", changes)
@@ -98,7 +98,7 @@ def test_a_load_whose_assignment_was_cancelled_is_editable_again(client):
 
 
 @pytest.mark.parametrize("status", ["ASSIGNED", "COMPLETED", "open", "", None, 1])
-def test_a_patch_can_only_open_or_cancel(client, status):
+def test_a_patch_can_only_set_the_status_open_or_cancelled(client, status):
     load = client.make_load()
     answer = client.patch(f"/loads/{load['id']}", {"status": status})
     problem = assert_problem(answer, 422, "validation_failed")
@@ -115,7 +115,7 @@ def test_unknown_loads_are_404(client):
         assert_problem(answer, 404, "load_not_found")
 
 
-def test_the_timeline_tells_of_a_whole_life_oldest_first(client):
+def test_the_timeline_lists_all_events_of_a_load_oldest_first(client):
     load, driver = client.make_load(), client.make_driver()
     another = client.make_load()
     client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})

@@ -81,9 +81,7 @@ def without_redis(settings, client):
 
 
 @pytest.mark.parametrize("api", ["client", "without_redis"])
-def test_the_21st_failed_login_from_an_address_is_refused_and_successes_never_count(
-    request, client, known, api
-):
+def test_the_rate_limit_counts_only_failed_logins_and_refuses_the_21st(request, client, known, api):
     api = request.getfixturevalue(api)
     for attempt in range(FAILURES_A_MINUTE):
         if attempt % 5 == 0:
@@ -124,11 +122,11 @@ def test_the_21st_failed_login_from_an_address_is_refused_and_successes_never_co
         ("x" * 10_000, "unknown"),
     ],
 )
-def test_what_counts_as_one_address(address, network):
+def test_the_rate_limit_normalizes_addresses(address, network):
     assert client_network(address) == network
 
 
-def test_all_addresses_of_an_ipv6_network_have_one_limit(client):
+def test_all_addresses_of_an_ipv6_network_share_one_rate_limit(client):
     answers = [
         fail(client, f"{number}@billor.example", f"2001:db8:0:1:{number}::{number}")
         for number in range(60)
@@ -138,7 +136,7 @@ def test_all_addresses_of_an_ipv6_network_have_one_limit(client):
 
 
 @pytest.mark.parametrize("address", ["192.0.2.9", "[2001:db8::9]"])
-def test_a_port_makes_no_new_address(settings, client, address):
+def test_the_rate_limit_ignores_the_port_of_an_address(settings, client, address):
     with another_app(settings, TRUSTED_PROXIES="1") as proxied:
         api = ApiClient(proxied.test_client())
         answers = [
@@ -153,14 +151,14 @@ def fail_often(api, address):
         assert fail(api, f"{number}@billor.example", address).status_code == 401
 
 
-def test_nobody_escapes_the_limit_by_claiming_another_address(client):
+def test_a_forged_forwarded_address_does_not_evade_the_rate_limit(client):
     fail_often(client, "192.0.2.4")
     headers = {"X-Forwarded-For": "192.0.2.5", "Forwarded": "for=192.0.2.5"}
     refused = log_in(client, address="192.0.2.4", **headers)
     assert_problem(refused, 429, "too_many_attempts")
 
 
-def test_behind_a_trusted_proxy_each_client_has_a_limit_of_its_own(settings, client):
+def test_each_client_behind_a_trusted_proxy_has_its_own_rate_limit(settings, client):
     fail_often(client, "192.0.2.6")
     with another_app(settings, TRUSTED_PROXIES="1") as proxied:
         api = ApiClient(proxied.test_client())
@@ -173,9 +171,7 @@ def test_behind_a_trusted_proxy_each_client_has_a_limit_of_its_own(settings, cli
 # Accounts
 
 
-def test_an_account_is_limited_for_all_strange_addresses_together_whether_anybody_has_it(
-    client, known
-):
+def test_an_accounts_rate_limit_spans_unknown_addresses_whether_it_exists_or_not(client, known):
     before = len(known())
     told = {}
     for email in (DEMO_EMAIL, NOBODY):
@@ -197,7 +193,7 @@ def test_an_account_is_limited_for_all_strange_addresses_together_whether_anybod
     assert before + 2 * (1 + 60) >= len(known())
 
 
-def test_what_is_kept_tells_no_email_address(client, known, config):
+def test_stored_login_attempts_reveal_no_email_address(client, known, config):
     for email in (DEMO_EMAIL, NOBODY):
         fail(client, email)
     log_in(client)
@@ -208,7 +204,7 @@ def test_what_is_kept_tells_no_email_address(client, known, config):
         assert secret not in kept
 
 
-def test_a_stranger_locks_nobody_out_of_where_they_have_logged_in_before(client):
+def test_a_stranger_cannot_lock_users_out_of_their_known_addresses(client):
     """Everybody has one address behind a proxy that is not trusted."""
     assert log_in(client).status_code == 200
     elsewhere = [fail(client, address=address) for address in STRANGE_ADDRESSES]
@@ -251,9 +247,7 @@ def seconds_locked(api, few: int, email=NOBODY) -> int:
     return int(refused.headers["Retry-After"])
 
 
-def test_an_accounts_windows_double_up_to_an_hour_and_fall_back_after_a_quiet_one(
-    anonymous, few, pass_time
-):
+def test_an_accounts_lockout_doubles_up_to_an_hour_and_resets_when_quiet(anonymous, few, pass_time):
     for seconds in (60, 120, 240, 480, 960, 1920, 3600, 3600):
         assert seconds - 5 <= seconds_locked(anonymous, few) <= seconds
         pass_time(f"{seconds - 10} seconds")
@@ -265,7 +259,7 @@ def test_an_accounts_windows_double_up_to_an_hour_and_fall_back_after_a_quiet_on
     assert 55 <= seconds_locked(anonymous, few) <= 60
 
 
-def test_fewer_failures_than_allowed_are_slowed_down_too_if_they_go_on(
+def test_persistent_failures_below_the_limit_lengthen_the_window_too(
     anonymous, few, known, pass_time
 ):
     for _ in range(4):
@@ -275,14 +269,14 @@ def test_fewer_failures_than_allowed_are_slowed_down_too_if_they_go_on(
     assert account["window_length"].total_seconds() == 480
 
 
-def test_logging_in_from_many_places_makes_no_window_longer(client, known, pass_time):
+def test_successful_logins_from_many_addresses_lengthen_no_window(client, known, pass_time):
     for address in STRANGE_ADDRESSES[:3]:
         assert log_in(client, address=address).status_code == 200
         pass_time("2 minutes")
     assert {row["window_length"].total_seconds() for row in known()} == {60}
 
 
-def test_an_addresss_windows_are_all_a_minute_long(client, few, pass_time):
+def test_every_window_of_an_address_is_a_minute_long(client, few, pass_time):
     for _ in range(3):
         for number in range(few):
             assert fail(client, f"{number}@billor.example").status_code == 401
@@ -292,7 +286,7 @@ def test_an_addresss_windows_are_all_a_minute_long(client, few, pass_time):
         pass_time("60 seconds")
 
 
-def test_what_is_over_is_expired_in_time(app, anonymous, known):
+def test_expired_login_attempts_are_deleted(app, anonymous, known):
     with app.app_context():
         db.session.execute(
             text(
@@ -310,7 +304,7 @@ def test_what_is_over_is_expired_in_time(app, anonymous, known):
 # Many at once
 
 
-def test_a_login_that_postgresql_could_not_answer_is_no_failed_one(settings, client):
+def test_a_login_during_a_postgresql_outage_is_not_counted_as_failed(settings, client):
     dead = f"postgresql://user@{dead_address()}/name"
     with another_app(settings, DATABASE_URL=dead) as app:
         api = ApiClient(app.test_client())
@@ -322,7 +316,7 @@ class GivenUpError(Exception):
     """Neither a right password nor a wrong one."""
 
 
-def test_crossing_logins_never_wait_for_each_other_and_are_all_taken_back(app, known):
+def test_concurrent_abandoned_logins_neither_deadlock_nor_count_as_failed(app, known):
     crossing = 2 * [(email, address) for email in "ab" for address in STRANGE_ADDRESSES[:2]]
     barrier = Barrier(len(crossing))
 

@@ -70,7 +70,7 @@ def test_the_document_is_openapi_3(document):
         assert resolve(document, reference)
 
 
-def test_every_route_is_in_it_and_nothing_else(app, operations):
+def test_the_document_holds_every_route_and_nothing_else(app, operations):
     routes = {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -80,7 +80,7 @@ def test_every_route_is_in_it_and_nothing_else(app, operations):
     assert set(operations) == routes
 
 
-def test_every_operation_has_an_id_of_its_own_a_summary_and_a_tag(document, operations):
+def test_every_operation_has_a_unique_id_a_summary_and_a_tag(document, operations):
     ids = [operation["operationId"] for operation in operations.values()]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-z][A-Za-z]+", id_) for id_ in ids)
@@ -116,17 +116,17 @@ def test_every_error_is_documented_as_a_problem_with_its_codes(document, operati
     assert set(schema["required"]) == {"type", "title", "status", "detail", "code"}
 
 
-def test_its_version_is_the_projects():
+def test_the_documents_version_is_the_projects():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     assert project["version"] == API_VERSION
 
 
-def test_the_committed_document_is_this_one(document):
+def test_the_committed_document_is_up_to_date(document):
     committed = json.loads((PROJECT / "openapi.json").read_text())
     assert committed == document, "run `make openapi`"
 
 
-def test_only_public_operations_are_documented_as_open(app, document, operations):
+def test_only_public_operations_are_documented_as_public(app, document, operations):
     public = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in PUBLIC_ENDPOINTS}
     for (_, path), operation in operations.items():
         assert operation.get("security") == ([] if path in public else None)
@@ -174,7 +174,7 @@ def test_lists_document_their_parameters_and_headers(document, operations):
     assert "X-Cache" in operations["get", "/loads"]["responses"]["200"]["headers"]
 
 
-def test_what_only_goes_in_or_out_is_marked(document):
+def test_read_only_and_write_only_fields_are_marked(document):
     schemas = document["components"]["schemas"]
     assert schemas["User"]["properties"]["password"]["writeOnly"] is True
     for name in ("User", "Driver", "Load", "Assignment"):
@@ -198,7 +198,7 @@ class References(HTMLParser):
             self.inline.append(tag)
 
 
-def test_the_docs_page_and_all_it_asks_for_come_from_here(anonymous):
+def test_the_docs_page_loads_nothing_from_other_origins(anonymous):
     with anonymous.get("/docs") as answer:
         assert (answer.status_code, answer.mimetype) == (200, "text/html")
         page = References(answer.text)

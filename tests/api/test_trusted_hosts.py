@@ -37,12 +37,12 @@ def client(app):
 
 
 @pytest.mark.parametrize("name", LOCAL)
-def test_on_loopback_the_api_answers_to_its_own_names(client, name):
+def test_an_api_on_loopback_trusts_loopback_host_names(client, name):
     assert client.get("/loads", headers=host(name)).status_code == 200
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_on_loopback_it_answers_to_no_others(client, name):
+def test_an_api_on_loopback_refuses_other_host_names(client, name):
     for path in PATHS:
         answer = client.get(path, headers=host(name))
         assert_problem(answer, 400, "untrusted_host")
@@ -52,12 +52,12 @@ def test_on_loopback_it_answers_to_no_others(client, name):
     assert_problem(client.post("/auth/login", login, headers=host(name)), 400, "untrusted_host")
 
 
-def test_health_is_told_by_whatever_name(anonymous):
+def test_health_checks_are_answered_under_any_host_name(anonymous):
     for path in ("/healthz", "/readyz"):
         assert anonymous.get(path, headers=host("10.0.0.7:8000")).status_code == 200
 
 
-def test_names_that_are_set_are_those_it_answers_to(client, settings):
+def test_only_the_configured_host_names_are_trusted(client, settings):
     names = {
         "api.example.com": 200,
         "API.example.com:443": 200,
@@ -73,7 +73,7 @@ def test_names_that_are_set_are_those_it_answers_to(client, settings):
     assert answers == names
 
 
-def test_behind_a_proxy_the_name_is_the_one_that_it_was_asked_by(client, settings):
+def test_the_host_forwarded_by_a_trusted_proxy_is_checked(client, settings):
     with another_app(settings, TRUSTED_PROXIES="1", TRUSTED_HOSTS="api.example.com") as app:
         api = ApiClient(app.test_client(), client.token)
         for asked, status in (("api.example.com", 200), ("evil.example", 400)):
@@ -81,13 +81,13 @@ def test_behind_a_proxy_the_name_is_the_one_that_it_was_asked_by(client, setting
             assert api.get("/loads", headers=headers).status_code == status
 
 
-def test_where_it_listens_everywhere_any_name_will_do(client, settings):
+def test_an_api_on_another_address_trusts_any_host_name(client, settings):
     with another_app(settings, HOST="192.0.2.1") as app:
         api = ApiClient(app.test_client(), client.token)
         assert api.get("/loads", headers=host("evil.example")).status_code == 200
 
 
-def test_compose_publishes_it_on_loopback_and_trusts_those_names():
+def test_compose_publishes_the_api_on_loopback_and_trusts_loopback_names():
     compose = (PROJECT / "docker-compose.yml").read_text()
     assert re.findall(r"- (\S+):8000$", compose, re.MULTILINE) == ["127.0.0.1:${PORT:-8000}"]
     assert "    TRUSTED_HOSTS: ${TRUSTED_HOSTS:-localhost,127.0.0.1,[::1]}\n" in compose

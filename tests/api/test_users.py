@@ -46,7 +46,7 @@ def test_a_password_is_stored_as_a_salted_argon2id_hash(client, app):
     assert client.post("/auth/login", credentials).status_code == 200
 
 
-def test_without_a_password_there_is_no_hash(client, app):
+def test_a_user_without_a_password_has_no_hash(client, app):
     assert stored_hash(app, client.post("/users", DANA).json) is None
 
 
@@ -75,7 +75,7 @@ def test_an_email_address_belongs_to_one_user_in_any_case(client, email):
         pytest.param("dana@\ud800.example", id="lone surrogate in the domain"),
     ],
 )
-def test_what_is_no_email_address_is_refused(client, email):
+def test_an_invalid_email_address_is_refused(client, email):
     problem = assert_problem(
         client.post("/users", DANA | {"email": email}), 422, "validation_failed"
     )

@@ -166,9 +166,7 @@ def reader(shared_system, proxy) -> HttpClient:
 
 
 @pytest.mark.parametrize("cargo", ["Ice", "Ice-while-the-generation-is-evicted"])
-def test_a_page_that_a_frozen_reader_stores_after_a_write_is_never_served(
-    api, stored, proxy, reader, cargo
-):
+def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, proxy, reader, cargo):
     """What the reader says to Redis is held on its way, and arrives when all is over."""
     address = f"/loads?cargoType={cargo}"
     old = api.client.make_load(cargoType=cargo)

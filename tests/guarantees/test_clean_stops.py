@@ -99,7 +99,7 @@ def hanging_couch(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("connections", [IN_FLIGHT, 4], ids=["at once", "waiting for the pool"])
-def test_gunicorn_finishes_requests_in_flight(system_without_bus, connections):
+def test_gunicorn_finishes_requests_in_flight_at_shutdown(system_without_bus, connections):
     system = system_without_bus
     api = system.start_api(workers=1, DATABASE_POOL_SIZE=str(connections))
     drivers = [api.client.make_driver(f"IN-FLIGHT-{number}") for number in range(IN_FLIGHT)]
@@ -116,7 +116,7 @@ def test_gunicorn_finishes_requests_in_flight(system_without_bus, connections):
     assert api.wait() == 0
 
 
-def test_a_relay_finishes_its_batch(system):
+def test_a_relay_finishes_its_batch_at_shutdown(system):
     make_events(system, EVENTS)
     with nobody_marks(system.app):
         worker = system.start_worker()
@@ -127,7 +127,7 @@ def test_a_relay_finishes_its_batch(system):
     system.assert_converges()
 
 
-def test_a_consumer_finishes_its_batch(system):
+def test_a_consumer_finishes_its_batch_at_shutdown(system):
     worker = system.start_worker()
     with system.app.app_context():
         driver_id = create_driver("Alex Carter", "TX-1").id
@@ -158,7 +158,7 @@ def test_a_consumer_finishes_its_batch(system):
 
 
 @pytest.mark.parametrize("hanging", ["CouchDB", "Pub/Sub", "both"])
-def test_a_worker_whose_services_hang_stops_in_time(system, pubsub, hanging_couch, hanging):
+def test_a_worker_with_hanging_services_shuts_down_in_time(system, pubsub, hanging_couch, hanging):
     """They hang while it has batches in hand."""
     worker = system.start_worker()
     make_events(system, 1)
@@ -176,7 +176,7 @@ def test_a_worker_whose_services_hang_stops_in_time(system, pubsub, hanging_couc
         assert worker.terminate() == 0, worker.output
 
 
-def test_a_worker_that_waits_for_hanging_services_stops_in_time(system, pubsub, hanging_couch):
+def test_a_worker_starting_with_hanging_services_shuts_down_in_time(system, pubsub, hanging_couch):
     system.couch.fail(Fault.HANG)
     with pubsub.hung():
         whole, relay = system.start_worker(), system.start_worker("relay")
@@ -185,7 +185,7 @@ def test_a_worker_that_waits_for_hanging_services_stops_in_time(system, pubsub, 
         assert stopped_together([whole, relay]) == [0, 0]
 
 
-def test_gunicorn_stops_in_time_while_services_hang(system_without_bus, redis, hanging_couch):
+def test_gunicorn_shuts_down_in_time_while_services_hang(system_without_bus, redis, hanging_couch):
     system = system_without_bus
     api = system.start_api()
     system.couch.fail(Fault.HANG)
@@ -219,7 +219,7 @@ class TwoDoorsClient(HttpClient):
             door.close()
 
 
-def test_nobody_notices_a_rolling_restart(system):
+def test_a_rolling_restart_fails_no_request(system):
     apis = [system.start_api() for _ in range(2)]
     workers = [system.start_worker() for _ in range(2)]
     ports = [api.client.port for api in apis]

@@ -53,9 +53,7 @@ def wait_until_started(worker: Process) -> None:
     wait_until(lambda: STARTED in worker.output)
 
 
-def test_an_api_killed_while_it_commits_leaves_all_or_nothing_and_a_repetition_is_told(
-    system, database, through
-):
+def test_a_retry_after_sigkill_during_the_commit_finds_all_or_nothing(system, database, through):
     system.supervise_worker()
     api = system.start_api(workers=1, **through)
     client = system.connect(api.client.port)
@@ -97,7 +95,7 @@ def test_an_api_killed_while_it_commits_leaves_all_or_nothing_and_a_repetition_i
     assert system.told() == system.assigned()
 
 
-def test_a_relay_killed_while_it_marks_what_it_published_stops_nobody_and_loses_nothing(
+def test_sigkill_of_a_relay_while_marking_loses_nothing_and_blocks_no_other(
     system, database, through
 ):
     api = system.start_api()
@@ -127,9 +125,7 @@ def test_a_relay_killed_while_it_marks_what_it_published_stops_nobody_and_loses_
     assert system.told() == system.assigned()
 
 
-def test_a_consumer_killed_while_it_records_loses_nothing_and_nothing_is_recorded_twice(
-    system, bus
-):
+def test_sigkill_of_a_consumer_while_recording_loses_and_duplicates_nothing(system, bus):
     api = system.start_api()
     batches = system.couch.batches
     held: set[str] = set()
@@ -158,7 +154,7 @@ def test_a_consumer_killed_while_it_records_loses_nothing_and_nothing_is_recorde
     assert set(system.told()) == set(system.assigned())
 
 
-def test_a_consumer_killed_between_telling_a_driver_and_marking_it_tells_again(
+def test_sigkill_between_sending_and_marking_a_notification_sends_it_again(
     system, bus, database, through
 ):
     api = system.start_api()
@@ -189,7 +185,7 @@ def test_a_consumer_killed_between_telling_a_driver_and_marking_it_tells_again(
 @pytest.mark.parametrize(
     ("bus_is_remote", "assignments"), [(True, 480), (False, 150)], ids=["Pub/Sub", "in process"]
 )
-def test_drivers_are_told_once_each_while_the_audit_store_hangs(
+def test_drivers_are_notified_once_while_the_audit_store_hangs(
     system, monkeypatch, bus_is_remote, assignments
 ):
     monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
@@ -225,7 +221,7 @@ def make_assignments(system: System, count: int, driver: dict, load: dict) -> No
         connection.execute(events, values | {"count": count})
 
 
-def test_relays_and_consumers_killed_at_random_lose_nothing(system, bus):
+def test_sigkill_of_random_relays_and_consumers_loses_nothing(system, bus):
     seed = random.randrange(1_000_000)  # noqa: S311 - not for secrets
     print(f"seed {seed}")  # shown if the test fails
     roles = ["relay"] * 2 + ["consumer"] * 3

@@ -118,7 +118,9 @@ def told_once(lines: Sequence[str], service: str) -> bool:
     )
 
 
-def test_what_hangs_slows_down_nobody_and_is_told_of_once(system, apis, redis, pubsub, monkeypatch):
+def test_a_hanging_service_slows_no_request_and_is_logged_once(
+    system, apis, redis, pubsub, monkeypatch
+):
     monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
     system.start_worker()
     clients = [api.client for api in apis for _ in range(2)]
@@ -174,7 +176,7 @@ def test_what_hangs_slows_down_nobody_and_is_told_of_once(system, apis, redis, p
         wait_until(lambda: api.client.get("/readyz").body["status"] == "ok", SOON_SECONDS)  # noqa: B023
 
 
-def test_a_load_made_while_redis_was_away_is_soon_in_every_list(system, apis, redis):
+def test_a_load_created_during_a_redis_outage_is_soon_in_lists(system, apis, redis):
     writer, reader = (api.client for api in apis)
     writer.make_load()
     wait_until(lambda: look(reader).reply.headers["X-Cache"] == "HIT")
@@ -187,7 +189,7 @@ def test_a_load_made_while_redis_was_away_is_soon_in_every_list(system, apis, re
     wait_until(lambda: look(reader).reply.body[0] == load, SOON_SECONDS)
 
 
-def test_the_worker_tells_once_of_each_outage_and_recovers(system, postgresql, pubsub):
+def test_the_worker_logs_each_outage_once_and_recovers(system, postgresql, pubsub):
     worker = system.start_worker()
     wait_until(lambda: log(worker))
     assert log(worker) == ["INFO Worker started: relay and consumer"]

@@ -70,7 +70,7 @@ def signed(key: str, **head: str) -> str:
     return f"{signing}.{'' if head['alg'].lower() == 'none' else encoded(signature)}"
 
 
-def test_a_token_signed_by_hand_is_taken(client, config):
+def test_a_token_signed_by_hand_is_accepted(client, config):
     # Or else the refusals below would prove nothing.
     client.token = signed(config.jwt_secret_key)
     assert client.get("/loads").status_code == 200
@@ -80,7 +80,7 @@ def test_a_token_signed_by_hand_is_taken(client, config):
     "algorithm",
     ["HS384", "HS512", "RS256", "ES256", "PS256", "EdDSA", "none", "None", "nOnE", "hs256", ""],
 )
-def test_a_token_of_another_algorithm_opens_nothing(client, config, algorithm):
+def test_a_token_with_another_algorithm_is_refused(client, config, algorithm):
     client.token = signed(config.jwt_secret_key, alg=algorithm)
     assert_problem(client.get("/loads"), 401, "token_invalid")
 
@@ -100,7 +100,7 @@ def delete_user(app) -> None:
         db.session.commit()
 
 
-def test_the_token_of_a_deleted_user_opens_nothing_at_once(app, client):
+def test_the_token_of_a_deleted_user_is_refused_at_once(app, client):
     driver, load = client.make_driver(), client.make_load()
     client.assign(driver, load)
     closed = [
@@ -116,7 +116,7 @@ def test_the_token_of_a_deleted_user_opens_nothing_at_once(app, client):
         assert_problem(client.request(method, address), 401, "token_invalid")
 
 
-def test_a_cached_page_is_closed_to_a_deleted_user_within_a_second(app, client, clock):
+def test_a_deleted_user_loses_access_to_cached_pages_within_a_second(app, client, clock):
     client.get("/loads")
     clock.now += REMEMBERED_SECONDS
     assert client.get("/loads").headers["X-Cache"] == "HIT"
@@ -140,7 +140,7 @@ def fail(api, email: str, address: str):
     )
 
 
-def test_nobody_learns_from_the_time_of_an_answer_who_is_known(client, anonymous):
+def test_the_timing_of_a_failed_login_does_not_reveal_known_users(client, anonymous):
     client.post("/users", {"name": "Silent", "email": "silent@billor.example"})
     emails = (DEMO_EMAIL, "nobody@billor.example", "silent@billor.example")
     seconds = {email: [] for email in emails}
@@ -156,7 +156,7 @@ def test_nobody_learns_from_the_time_of_an_answer_who_is_known(client, anonymous
         assert 0.75 < other / known < 1.33, (known, others)
 
 
-def test_passwords_are_kept_as_hashes_that_need_memory(app, client):
+def test_passwords_are_stored_as_memory_hard_hashes(app, client):
     for name in ("a", "b"):
         answer = client.post(
             "/users",
@@ -175,9 +175,7 @@ def test_passwords_are_kept_as_hashes_that_need_memory(app, client):
         assert min(parameters.salt_len, parameters.hash_len) >= 16
 
 
-def test_failed_logins_are_limited_by_all_processes_together_without_redis(
-    system_without_bus, redis
-):
+def test_the_login_rate_limit_spans_all_processes_without_redis(system_without_bus, redis):
     system = system_without_bus
     api = system.start_whole_api(workers=2)
 
@@ -221,7 +219,7 @@ def test_failed_logins_are_limited_by_all_processes_together_without_redis(
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
-def test_forwarded_addresses_that_are_not_believed_are_told_of_once(system_without_bus, header):
+def test_untrusted_forwarded_addresses_are_logged_once(system_without_bus, header):
     for trusted, warnings in (("1", 0), ("0", 1)):
         api = system_without_bus.start_api(workers=1, TRUSTED_PROXIES=trusted)
         for path in ("/healthz", "/loads", "/loads"):
@@ -244,7 +242,7 @@ def suspended(process: psutil.Process):
 
 @pytest.mark.parametrize("environment", ["production", "development"])
 @pytest.mark.parametrize("key", ["", "short-secret"], ids=["missing", "short"])
-def test_no_process_starts_without_a_key(tmp_path, compiled, environment, key):
+def test_no_process_starts_without_a_secret_key(tmp_path, compiled, environment, key):
     settings = {
         "BILLOR_ENV": environment,
         "BILLOR_HOME": str(tmp_path),
@@ -297,7 +295,7 @@ def broken_table(system: System):
         alter("DROP CONSTRAINT unheard_of")
 
 
-def test_whatever_fails_no_secret_is_told(system_without_bus):
+def test_no_failure_reveals_a_secret(system_without_bus):
     system = system_without_bus
     told: list[str] = []
 
@@ -378,7 +376,7 @@ def test_whatever_fails_no_secret_is_told(system_without_bus):
         assert [name for name, secret in secrets.items() if secret in output] == [], where
 
 
-def test_the_launchers_secrets_are_for_its_owner_only(tmp_path):
+def test_the_launchers_secrets_are_readable_by_their_owner_only(tmp_path):
     before = os.umask(0)
     try:
         made = launcher._secrets_of(tmp_path / "secrets.env")
@@ -429,7 +427,7 @@ REFUSED = {
 }
 
 
-def test_what_the_server_itself_refuses_is_answered_as_all_errors_are(system_without_bus):
+def test_errors_of_the_server_itself_are_problem_documents_too(system_without_bus):
     api = system_without_bus.start_api(workers=1)
     for kind, (status, request) in REFUSED.items():
         reply = exchange(api.client.port, request)
@@ -445,7 +443,7 @@ def test_what_the_server_itself_refuses_is_answered_as_all_errors_are(system_wit
     assert api.client.get("/loads").status == 200
 
 
-def test_a_body_that_nobody_reads_is_not_quoted_and_answered_once(system_without_bus):
+def test_an_unread_body_is_not_logged_and_gets_one_answer(system_without_bus):
     api = system_without_bus.start_api(workers=1)
     request = (
         b"POST /users HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -474,7 +472,7 @@ def cors_headers(answer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("origin", [OURS, "null", "http://localhost"])
-def test_no_other_origin_may_call_us_unless_it_was_named(client, anonymous, origin):
+def test_cors_allows_no_origin_by_default(client, anonymous, origin):
     for api, status in ((client, 200), (anonymous, 401)):
         answer = api.get("/loads", headers={"Origin": origin})
         assert (answer.status_code, cors_headers(answer)) == (status, {})
@@ -482,7 +480,7 @@ def test_no_other_origin_may_call_us_unless_it_was_named(client, anonymous, orig
     assert (asked.status_code, cors_headers(asked)) == (401, {})
 
 
-def test_an_origin_that_was_named_may_and_others_may_not(settings, client):
+def test_cors_allows_only_the_configured_origins(settings, client):
     with another_app(settings, CORS_ORIGINS=OURS) as app:
         api = ApiClient(app.test_client())
         asked = api.request("OPTIONS", "/loads", headers=PREFLIGHT | {"Origin": OURS})
@@ -517,7 +515,7 @@ def test_the_image_does_not_run_as_root():
     assert not re.search(r"\bSECRET|PASSWORD", dockerfile), "no image holds a secret"
 
 
-def test_our_containers_may_do_no_more_than_they_need():
+def test_our_containers_run_with_least_privilege():
     composition = (PROJECT / "docker-compose.yml").read_text()
     shared, _, rest = composition.partition("\nservices:\n")
     services, _, _ = rest.partition("\nvolumes:\n")

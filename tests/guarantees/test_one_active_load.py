@@ -30,7 +30,7 @@ def assert_one_won(replies: list[Reply], code: str) -> None:
     assert set(blockers) == {winner["id"]}
 
 
-def test_a_driver_gets_one_of_fifty_loads(api):
+def test_a_driver_gets_one_of_fifty_concurrent_loads(api):
     driver = api.client.make_driver("COVETED")
     loads = [api.client.make_load() for _ in range(RIVALS)]
     replies = at_once(api, [partial(api.client.assign, driver, load) for load in loads])
@@ -41,14 +41,14 @@ def test_a_driver_gets_one_of_fifty_loads(api):
     assert {id_ for id_, status in statuses.items() if status != "OPEN"} == {taken["id"]}
 
 
-def test_a_load_gets_one_of_fifty_drivers(api):
+def test_a_load_gets_one_of_fifty_concurrent_drivers(api):
     load = api.client.make_load()
     drivers = [api.client.make_driver(f"RIVAL-{number}") for number in range(RIVALS)]
     replies = at_once(api, [partial(api.client.assign, driver, load) for driver in drivers])
     assert_one_won(replies, "load_already_assigned")
 
 
-def test_an_assignment_is_closed_once(api):
+def test_concurrent_requests_close_an_assignment_once(api):
     driver, load = api.client.make_driver("CLOSED-ONCE"), api.client.make_load()
     id_ = api.client.assign(driver, load).body["id"]
     asked = ["COMPLETED", "CANCELLED"] * (CLOSERS // 2)
@@ -66,7 +66,7 @@ def test_an_assignment_is_closed_once(api):
     assert len(timeline) == 3, "made, assigned, closed"
 
 
-def test_crossing_pairs_end_in_no_deadlock_and_never_break_the_rule(shared_system, api):
+def test_concurrent_crossing_assignments_neither_deadlock_nor_break_the_rule(shared_system, api):
     drivers = [api.client.make_driver(f"CROSSING-{number}") for number in range(CROSSING)]
     loads = [api.client.make_load() for _ in range(CROSSING)]
 

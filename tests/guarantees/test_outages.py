@@ -51,7 +51,7 @@ def published(system: System) -> int:
     return len(system.committed()) - system.unpublished()
 
 
-def test_what_the_emulator_forgot_is_published_again(system, pubsub):
+def test_messages_lost_by_the_emulator_are_published_again(system, pubsub):
     api = system.start_api()
     relay, consumer = system.supervise_worker("relay"), system.supervise_worker("consumer")
     with Dispatcher(api.client) as dispatcher:
@@ -74,7 +74,7 @@ def test_what_the_emulator_forgot_is_published_again(system, pubsub):
         assert relay.process.output.count(f"The event bus is {state}") == 1
 
 
-def test_a_deleted_subscription_is_made_again(system, emulator):
+def test_a_deleted_subscription_is_recreated(system, emulator):
     api = system.start_api()
     system.supervise_worker()
     with Dispatcher(api.client) as dispatcher:
@@ -84,7 +84,7 @@ def test_a_deleted_subscription_is_made_again(system, emulator):
     assert_unnoticed(system, dispatcher)
 
 
-def test_a_deleted_topic_is_made_again_and_subscribed_to(system, emulator, monkeypatch):
+def test_a_deleted_topic_is_recreated_with_its_subscription(system, emulator, monkeypatch):
     """Its subscription stays and gets nothing any more, and nobody is told."""
     monkeypatch.setattr(reconciliation, "GRACE_SECONDS", 1)
     monkeypatch.setattr(reconciliation, "EVERY_SECONDS", 0.1)
@@ -155,7 +155,7 @@ def supervised_here(system: System) -> Iterator[None]:
     assert not thread.is_alive()
 
 
-def test_whatever_couchdb_does_loses_and_doubles_nothing(system, monkeypatch):
+def test_no_couchdb_fault_loses_or_duplicates_anything(system, monkeypatch):
     # Longer than the worker waits for an answer: what hangs is carried out when nobody listens.
     monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
     api = system.start_api()
@@ -188,7 +188,7 @@ def test_whatever_couchdb_does_loses_and_doubles_nothing(system, monkeypatch):
         assert_unnoticed(system, dispatcher)
 
 
-def test_a_password_that_couchdb_refuses_for_a_while_loses_and_doubles_nothing(system, monkeypatch):
+def test_a_temporarily_refused_couchdb_password_loses_and_duplicates_nothing(system, monkeypatch):
     monkeypatch.setattr(couchdb_store, "UNAUTHORIZED_SECONDS", 1)
     api = system.start_api()
     with supervised_here(system):
@@ -222,7 +222,7 @@ def wait_until_told(worker: Process, line: str, times: int, fault: str) -> None:
 
 
 @pytest.mark.parametrize("end", [Service.stop, Service.kill], ids=["stopped", "killed"])
-def test_a_restarted_postgresql_costs_only_patience(system, postgresql, end):
+def test_a_postgresql_restart_loses_nothing_and_ends_no_process(system, postgresql, end):
     api = system.start_api()
     worker = system.start_worker()
     with Dispatcher(api.client) as dispatcher:
@@ -252,7 +252,7 @@ def test_a_restarted_postgresql_costs_only_patience(system, postgresql, end):
     assert not api.has_ended
 
 
-def test_nobody_notices_that_redis_is_flushed_hung_or_gone(system, redis):
+def test_a_flushed_hung_or_killed_redis_fails_no_request(system, redis):
     api = system.start_api()
     system.start_worker()
     with Dispatcher(api.client) as dispatcher:

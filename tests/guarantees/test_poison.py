@@ -98,7 +98,7 @@ def key(message: Message) -> tuple:
     return message.data, tuple(sorted(message.attributes.items()))
 
 
-def test_poison_of_every_kind_is_buried_while_the_events_around_it_flow(system, publish):
+def test_poison_messages_become_dead_letters_while_other_events_flow(system, publish):
     api = system.start_api()
     worker = system.start_worker()
 
@@ -217,7 +217,7 @@ def dead_letters(request) -> DeadLetters:
     return request.getfixturevalue(request.param)
 
 
-def test_dead_letters_are_listed_for_a_person_and_replayed_after_a_fix(dead_letters):
+def test_dead_letters_are_listed_and_replayed_after_a_fix(dead_letters):
     assert dead_letters.run() == (0, "No dead letters.\n", "")
 
     bad = dead_letters.bury(b"\xff" * 1234, "not JSON: at byte 0", origin="elsewhere")
@@ -248,7 +248,7 @@ def test_dead_letters_are_listed_for_a_person_and_replayed_after_a_fix(dead_lett
     assert [letter.id for letter in dead_letters.store.dead_letters()] == [bad]
 
 
-def test_of_two_letters_that_are_meant_none_is_replayed(dead_letters):
+def test_an_ambiguous_dead_letter_id_replays_nothing(dead_letters):
     seen: dict[str, bytes] = {}
     for number in range(17):  # of sixteen hexadecimal digits, one has to come twice
         data = event_message(loadId=number + 1).data
@@ -264,7 +264,9 @@ def test_of_two_letters_that_are_meant_none_is_replayed(dead_letters):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--replay", "0"]], ids=["list", "replay"])
-def test_a_store_that_is_away_is_told_in_one_line(arguments, over_sqlite, tmp_path, monkeypatch):
+def test_an_unavailable_store_is_reported_in_one_line(
+    arguments, over_sqlite, tmp_path, monkeypatch
+):
     (tmp_path / "home" / "audit.sqlite3").mkdir(parents=True)
     over_sqlite.why_not(*arguments)
     monkeypatch.setenv("COUCHDB_URL", f"http://user:secret@{dead_address()}")
@@ -274,7 +276,7 @@ def test_a_store_that_is_away_is_told_in_one_line(arguments, over_sqlite, tmp_pa
 @pytest.mark.parametrize(
     "fault", [Fault.UNAUTHORIZED, Fault.HTML_ERROR, Fault.GARBAGE, Fault.TRUNCATED]
 )
-def test_so_is_one_that_answers_nonsense(fault, couch, over_couchdb):
+def test_a_faulty_store_is_reported_in_one_line(fault, couch, over_couchdb):
     replayed = over_couchdb.bury(event_message().data)
     couch.fail(fault)
     line = over_couchdb.why_not("--replay", replayed)
@@ -287,7 +289,7 @@ def test_so_is_one_that_answers_nonsense(fault, couch, over_couchdb):
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\n\x00\x7f\x9b31m\u202e\u2028"
 
 
-def test_what_others_wrote_cannot_steer_the_terminal_through_the_log(system, publish):
+def test_control_characters_in_messages_are_escaped_in_the_log(system, publish):
     worker = system.start_worker()
     system.start_api(workers=1).client.make_load()
     wait_until(system.recorded)  # topic and subscription are there
@@ -303,7 +305,7 @@ def test_what_others_wrote_cannot_steer_the_terminal_through_the_log(system, pub
     assert [line for line in worker.output.split("\n") if not line.isprintable()] == []
 
 
-def test_what_others_wrote_cannot_steer_the_terminal(couch, over_couchdb):
+def test_control_characters_in_dead_letters_are_escaped_in_the_terminal(couch, over_couchdb):
     event = event_message()
     event_id = json.loads(event.data)["id"]
     couch.forbid(event_id, EVIL)

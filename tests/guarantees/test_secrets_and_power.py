@@ -50,7 +50,7 @@ def log(postgresql: Service) -> Log:
     return Log(postgresql)
 
 
-def test_what_is_there_already_is_refused_without_a_word_in_postgresqls_log(
+def test_a_unique_constraint_conflict_leaves_nothing_in_postgresqls_log(
     system_without_bus: System, log: Log
 ):
     client = system_without_bus.start_api(workers=1).client
@@ -71,7 +71,7 @@ def test_what_is_there_already_is_refused_without_a_word_in_postgresqls_log(
     assert log.news() == ""
 
 
-def test_no_other_refusal_puts_a_secret_into_postgresqls_log(system_without_bus: System, log: Log):
+def test_no_refused_write_puts_a_secret_into_postgresqls_log(system_without_bus: System, log: Log):
     system = system_without_bus
     client = system.start_api(workers=1).client
     driver = client.make_driver("TX-1")
@@ -149,7 +149,7 @@ def start_own(tmp_path) -> Iterator[Callable[[], Service]]:
         service.stop()
 
 
-def test_data_of_when_the_admin_owned_all_is_handed_over_with_its_rows(start_own):
+def test_tables_owned_by_the_admin_are_handed_over_with_their_rows(start_own):
     service = start_own()
     url = service.settings["DATABASE_URL"]
     with as_admin(url) as cursor:
@@ -168,9 +168,7 @@ def test_data_of_when_the_admin_owned_all_is_handed_over_with_its_rows(start_own
     ask(url, "ALTER TABLE drivers ADD COLUMN extra int; SELECT 1")
 
 
-def test_the_role_that_compose_makes_owns_its_database_and_may_do_nothing_else(
-    start_own, monkeypatch
-):
+def test_composes_role_owns_its_database_and_may_do_nothing_else(start_own, monkeypatch):
     for module in (services, databases):
         monkeypatch.setattr(module, "ADMIN", "postgres")
     monkeypatch.setattr(services, "DATABASE", "unused")
@@ -202,7 +200,7 @@ only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has power
 
 
 @only_as_root
-def test_as_root_postgresql_is_another_user_without_capabilities(postgresql: Service):
+def test_postgresql_started_as_root_runs_as_another_user_without_capabilities(postgresql: Service):
     server = psutil.Process(postgresql.pid)
     for process in (server, *server.children()):
         status = dict(
@@ -217,7 +215,9 @@ def test_as_root_postgresql_is_another_user_without_capabilities(postgresql: Ser
 
 
 @only_as_root
-def test_as_root_postgresql_runs_where_only_root_may_enter(tmp_path, monkeypatch, start_own):
+def test_postgresql_started_as_root_runs_where_only_root_may_enter(
+    tmp_path, monkeypatch, start_own
+):
     bundled = services._bundled_postgresql()
     installation, package, site = bundled.parents[:3]
     for part in (installation, site / f"{package.name}.libs"):

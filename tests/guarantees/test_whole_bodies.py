@@ -98,7 +98,7 @@ def send_part(api: Api, request: bytes, end: Callable[[socket.socket], None]) ->
 
 @pytest.mark.parametrize("kind", REQUESTS)
 @pytest.mark.parametrize("end", [end_by_closing, end_by_half_closing, end_by_reset, end_by_silence])
-def test_a_body_that_ends_early_is_refused_and_leaves_nothing(system_without_bus, api, kind, end):
+def test_a_truncated_body_is_refused_and_leaves_nothing(system_without_bus, api, kind, end):
     path, content_type, body = REQUESTS[kind]
     length = f"Content-Length: {len(body)}"
     before = stored(system_without_bus)
@@ -119,7 +119,7 @@ def test_a_body_that_ends_early_is_refused_and_leaves_nothing(system_without_bus
 
 
 @pytest.mark.parametrize("end", [end_by_closing, end_by_half_closing, end_by_reset])
-def test_so_is_one_in_chunks_that_lacks_the_last(system_without_bus, api, end):
+def test_a_truncated_body_in_chunks_is_refused_and_leaves_nothing(system_without_bus, api, end):
     path, content_type, body = REQUESTS["an NDJSON file"]
     chunk = f"{len(body):x}\r\n{body}\r\n".encode()
     before = stored(system_without_bus)

@@ -51,11 +51,11 @@ def subscribe(bus) -> Callable[[], Inbox]:
     return subscribe
 
 
-def test_the_configuration_tells_which_bus_it_is(request, bus):
+def test_the_settings_choose_the_bus(request, bus):
     assert type(bus) is BUSES[request.node.callspec.params["bus_config"]]
 
 
-def test_what_is_published_is_delivered_as_it_was(bus, subscribe):
+def test_a_message_is_delivered_unchanged(bus, subscribe):
     inbox = subscribe()
     message = Message(b'\x00\xff {"city": "\xc5\x81\xc3\xb3d\xc5\xba"}', {"id": "7", "type": "ł"})
     with publishing(bus, message):
@@ -70,7 +70,7 @@ def test_many_messages_all_arrive(bus, subscribe):
         inbox.take_all_of(*messages)
 
 
-def test_a_message_given_back_comes_again(bus, subscribe):
+def test_a_nacked_message_is_redelivered(bus, subscribe):
     inbox, message = subscribe(), event_message()
     with publishing(bus, message):
         for _ in range(2):
@@ -80,7 +80,7 @@ def test_a_message_given_back_comes_again(bus, subscribe):
         inbox.take_all_of(message)
 
 
-def test_preparing_tells_whether_the_subscription_is_new(bus_config):
+def test_preparing_returns_whether_the_subscription_is_new(bus_config):
     buses = [connect_bus(bus_config) for _ in range(2)]
     for bus in buses:
         bus.prepare_topic()
@@ -91,9 +91,7 @@ def test_preparing_tells_whether_the_subscription_is_new(bus_config):
         bus.close()
 
 
-def test_a_topic_that_was_deleted_and_made_again_gets_its_subscription_back(
-    emulator_settings, monkeypatch
-):
+def test_a_recreated_topic_gets_its_subscription_back(emulator_settings, monkeypatch):
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator_settings["PUBSUB_EMULATOR_HOST"])
     bus = connect_bus(load_config(NEEDED | emulator_settings | own_topic()))
     bus.prepare()
@@ -137,9 +135,7 @@ def test_preparing_again_is_harmless(bus_config, bus, subscribe):
         inbox.take_all_of(after)
 
 
-def test_who_leaves_gets_no_more_and_the_next_gets_what_was_not_settled(
-    bus, subscribe, monkeypatch
-):
+def test_messages_unsettled_at_unsubscribing_go_to_the_next_subscriber(bus, subscribe, monkeypatch):
     # Google's client asks for ten seconds with a message, which nobody else gets meanwhile.
     # Without this the test only takes longer, hence no error if the name changes.
     monkeypatch.setattr(LEASE, 1, raising=False)
@@ -156,7 +152,7 @@ def test_who_leaves_gets_no_more_and_the_next_gets_what_was_not_settled(
     assert done.data not in taken
 
 
-def test_a_new_subscriber_gets_everything_whoever_came_and_left_before(bus, subscribe):
+def test_a_new_subscriber_gets_every_message_after_others_have_left(bus, subscribe):
     for _ in range(3):
         left, message = subscribe(), event_message()
         with publishing(bus, message):
@@ -177,7 +173,7 @@ def test_unsubscribing_without_a_subscription_is_harmless(bus, subscribe):
     bus.unsubscribe()
 
 
-def test_closing_settles_what_was_published_and_ends_deliveries(bus_config):
+def test_closing_settles_pending_messages_and_ends_deliveries(bus_config):
     bus, inbox, failures = connect_bus(bus_config), Inbox(), []
     bus.prepare()
     bus.subscribe(inbox.deliver, failures.append)
@@ -188,7 +184,7 @@ def test_closing_settles_what_was_published_and_ends_deliveries(bus_config):
     assert failures == []
 
 
-def test_in_process_nothing_is_taken_without_a_subscriber():
+def test_the_in_process_bus_refuses_messages_without_a_subscriber():
     bus = InProcessBus()
     with pytest.raises(NotTaken):
         bus.publish(event_message()).result(timeout=0)
@@ -199,7 +195,7 @@ def test_in_process_nothing_is_taken_without_a_subscriber():
         bus.publish(event_message()).result(timeout=0)
 
 
-def test_in_process_publishing_is_done_when_the_subscriber_says_so():
+def test_in_process_publishing_completes_when_the_subscriber_acks():
     bus, inbox = InProcessBus(), Inbox()
     bus.subscribe(inbox.deliver, pytest.fail)
     published = bus.publish(event_message())

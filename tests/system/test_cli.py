@@ -61,7 +61,7 @@ def count(app: Flask, model) -> int:
         return db.session.scalar(select(func.count()).select_from(model))
 
 
-def test_seed_tells_what_it_made(flask):
+def test_seed_reports_what_it_created(flask):
     assert flask("seed").stdout == (
         "Log in as demo@billor.example.\n1 users, 3 drivers, 4 loads created.\n"
     )
@@ -72,7 +72,9 @@ def test_seed_tells_what_it_made(flask):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_a_seed_that_is_stopped_leaves_whole_chunks(app, process_environment, tmp_path, end):
+def test_a_seed_stopped_by_sigint_or_sigkill_leaves_whole_chunks(
+    app, process_environment, tmp_path, end
+):
     with subprocess.Popen(
         [*FLASK, "seed", "--loads", "50000"],
         env=process_environment,
@@ -178,7 +180,7 @@ def test_refused_rows_are_listed_and_the_others_created(app, flask, tmp_path):
     assert count(app, Load) == 1
 
 
-def test_what_a_file_says_cannot_steer_the_terminal(flask, tmp_path):
+def test_control_characters_in_a_file_are_escaped_in_the_terminal(flask, tmp_path):
     file = tmp_path / "loads.ndjson"
     file.write_text('{"\\u001b[31m\\nrow 9: \\ud800": 0}\n')
     done = flask("import-loads", str(file))
@@ -186,7 +188,7 @@ def test_what_a_file_says_cannot_steer_the_terminal(flask, tmp_path):
     assert "\\x1b[31m\\nrow 9: \\ud800: Unknown or read-only field." in line
 
 
-def test_a_file_that_cannot_be_read_to_its_end_is_refused_in_one_line(app, flask, tmp_path):
+def test_a_file_that_is_not_utf_8_is_refused_in_one_line(app, flask, tmp_path):
     file = tmp_path / "loads.csv"
     file.write_bytes(GOOD_CSV.encode() + b"M\xfcnchen,Reno,Steel\n")
     refused = flask("import-loads", str(file))
@@ -203,7 +205,9 @@ def test_a_file_that_cannot_be_read_to_its_end_is_refused_in_one_line(app, flask
         ("-", "What is -? Say --format csv or ndjson or jsonl."),
     ],
 )
-def test_a_file_that_cannot_be_opened_or_told_is_named(flask, tmp_path, monkeypatch, path, told):
+def test_a_file_that_cannot_be_opened_or_recognized_is_named(
+    flask, tmp_path, monkeypatch, path, told
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.csv").mkdir()
     assert error_line(flask("import-loads", path)) == told
@@ -218,7 +222,7 @@ def test_a_file_that_cannot_be_opened_or_told_is_named(flask, tmp_path, monkeypa
     ids=["seed", "import-loads"],
 )
 @pytest.mark.usefixtures("app")
-def test_a_person_sees_a_bar_that_fills(process_environment, tmp_path, command, labels):
+def test_a_terminal_shows_a_progress_bar_that_fills(process_environment, tmp_path, command, labels):
     (tmp_path / "loads.csv").write_text(GOOD_CSV + "Austin,Reno,Steel\n" * 2000)
     screen, terminal = pty.openpty()
     with running(
@@ -256,7 +260,7 @@ def test_a_user_is_created_and_can_log_in(flask, anonymous):
     assert anonymous.post("/auth/login", credentials).status_code == 200
 
 
-def test_what_is_not_given_is_asked_for_and_a_password_twice_and_unseen(flask, anonymous):
+def test_missing_options_are_prompted_for_and_the_password_twice_without_echo(flask, anonymous):
     answers = ["Dana Dispatcher", "dana@billor.example"]
     passwords = ["long-enough", "mistyped", "long-enough", "long-enough"]
     made = flask("users", "create", input="\n".join([*answers, *passwords, ""]))
@@ -268,7 +272,7 @@ def test_what_is_not_given_is_asked_for_and_a_password_twice_and_unseen(flask, a
     assert anonymous.post("/auth/login", credentials).status_code == 200
 
 
-def test_a_user_that_is_not_acceptable_is_refused_in_one_line(flask):
+def test_an_invalid_user_is_refused_in_one_line(flask):
     fields = ("--name", " ", "--email", "dana", "--password", "short")
     assert error_line(flask("users", "create", *fields)) == (
         "name: Length must be between 1 and 200.; email: Not a valid email address.; "
@@ -297,7 +301,7 @@ def test_token_prints_a_token_and_nothing_else(app, process_environment, tmp_pat
     assert ApiClient(app.test_client(), token).get("/drivers").status_code == 200
 
 
-def test_a_token_for_nobody_is_refused_in_one_line(flask):
+def test_a_token_for_an_unknown_user_is_refused_in_one_line(flask):
     nobody = flask("token", "nobody@billor.example\n")
     assert error_line(nobody) == "No user has the email address nobody@billor.example\\n."
 
@@ -317,7 +321,7 @@ def run_in(app: Flask, folder: Path, command: list[str], monkeypatch) -> Result:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_database_that_is_away_is_told_in_one_line(settings, tmp_path, command, monkeypatch):
+def test_an_unavailable_database_is_reported_in_one_line(settings, tmp_path, command, monkeypatch):
     away = f"postgresql://billor@{dead_address()}/billor"
     with another_app(settings, DATABASE_URL=away) as app:
         told = error_line(run_in(app, tmp_path, command, monkeypatch))
@@ -325,7 +329,9 @@ def test_a_database_that_is_away_is_told_in_one_line(settings, tmp_path, command
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_database_without_tables_is_told_in_one_line(settings, tmp_path, command, monkeypatch):
+def test_a_database_without_tables_is_reported_in_one_line(
+    settings, tmp_path, command, monkeypatch
+):
     server, _, _ = settings["DATABASE_URL"].rpartition("/")
     with another_app(settings, DATABASE_URL=f"{server}/postgres") as app:
         told = error_line(run_in(app, tmp_path, command, monkeypatch))
@@ -349,7 +355,7 @@ def test_the_default_password_is_refused_in_production_in_one_line(settings):
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is not a PostgreSQL URL"),
     ],
 )
-def test_a_wrong_setting_is_told_in_one_line(process_environment, tmp_path, changes, told):
+def test_a_wrong_setting_is_reported_in_one_line(process_environment, tmp_path, changes, told):
     done = subprocess.run(
         [*FLASK, "token", "dana@billor.example"],
         env=process_environment | changes,
@@ -381,9 +387,7 @@ def test_every_command_and_option_has_its_help(app):
             assert isinstance(parameter, click.Argument) or parameter.help, parameter
 
 
-def test_the_setup_of_the_containers_may_run_again_and_again(
-    app, couch, process_environment, tmp_path
-):
+def test_the_setup_of_the_containers_is_idempotent(app, couch, process_environment, tmp_path):
     environment = process_environment | {
         "COUCHDB_URL": couch.url,
         "FLASK_APP": str(PROJECT / "wsgi.py"),

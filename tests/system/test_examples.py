@@ -73,7 +73,7 @@ def api(seeded_system) -> Api:
     return seeded_system.start_api(workers=1)
 
 
-def test_every_example_succeeds_again_and_again_and_is_answered_as_shown(api, tmp_path):
+def test_every_example_succeeds_repeatedly_and_is_answered_as_shown(api, tmp_path):
     for page in (*PAGES, *PAGES):
         examples = read_examples(page)
         for example, output in zip(examples, run(examples, api, tmp_path), strict=True):

@@ -26,7 +26,7 @@ def api(seeded_system) -> Api:
     return seeded_system.start_api()
 
 
-def test_every_operation_keeps_what_its_document_promises(api: Api, tmp_path):
+def test_every_operation_answers_as_its_document_promises(api: Api, tmp_path):
     paths = api.client.get("/openapi.json").body["paths"]
     operations = {
         f"{method.upper()} {path}" for path, item in paths.items() for method in METHODS & set(item)
@@ -42,7 +42,7 @@ def test_every_operation_keeps_what_its_document_promises(api: Api, tmp_path):
     assert accepted == operations
 
 
-def test_so_do_operations_on_what_others_have_answered(api: Api, tmp_path):
+def test_chained_operations_answer_as_their_document_promises(api: Api, tmp_path):
     report = run_schemathesis(api, tmp_path, "stateful")
     assert report["test_cases"]["generated"] >= 50
 

@@ -98,7 +98,7 @@ def test_pins_that_lack_a_package_are_refused(install, index):
     assert "the packages could not be installed" in done.stderr
 
 
-def test_a_package_that_was_changed_since_it_was_pinned_is_refused(install, index, tmp_path):
+def test_a_package_changed_since_it_was_pinned_is_refused(install, index, tmp_path):
     pins = pin(index["parser"])
     make_wheel(tmp_path / "index", "parser", "1.0", "Summary: another one")
     done = install(pins)

@@ -44,7 +44,7 @@ def stranger(tmp_path: Path) -> Iterator[Stranger]:
     stranger.kill_all()
 
 
-def test_everything_runs_and_stops_and_runs_again_with_its_data(stranger: Stranger):
+def test_make_run_starts_stops_and_restarts_with_its_data(stranger: Stranger):
     running = stranger.make_run()
     assert stranger.url in running.output
     for _ in range(2):
@@ -77,7 +77,7 @@ def test_the_demo_needs_neither_java_nor_redis_and_shows_the_audit_trail(bare_st
     assert not bare_stranger.processes()
 
 
-def test_a_taken_port_is_told_in_one_line(bare_stranger: Stranger):
+def test_a_taken_port_is_reported_in_one_line(bare_stranger: Stranger):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", bare_stranger.port))
         listener.listen()
@@ -87,14 +87,14 @@ def test_a_taken_port_is_told_in_one_line(bare_stranger: Stranger):
     assert not bare_stranger.processes()
 
 
-def test_a_data_folder_that_cannot_be_written_is_told_in_one_line(bare_stranger: Stranger):
+def test_an_unwritable_data_folder_is_reported_in_one_line(bare_stranger: Stranger):
     (bare_stranger.folder / "file").touch()
     status, output = bare_stranger.run("make", "run", BILLOR_HOME="file/home")
     assert status != 0
     assert "file/home" in only_line(output)
 
 
-def test_a_data_folder_that_others_can_look_into_is_closed(bare_stranger: Stranger):
+def test_a_data_folder_readable_by_others_is_made_private(bare_stranger: Stranger):
     home = bare_stranger.folder / "home"
     home.mkdir()
     home.chmod(0o755)
@@ -106,7 +106,7 @@ def test_a_data_folder_that_others_can_look_into_is_closed(bare_stranger: Strang
         assert (home / "secrets.env").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_data_folder_of_somebody_else_is_refused_in_one_line(bare_stranger: Stranger):
+def test_another_users_data_folder_is_refused_in_one_line(bare_stranger: Stranger):
     home = Path("/")
     if os.geteuid() == 0:
         home = bare_stranger.folder / "home"
@@ -119,13 +119,13 @@ def test_a_data_folder_of_somebody_else_is_refused_in_one_line(bare_stranger: St
     assert list(home.iterdir()) == [] or home == Path("/")
 
 
-def test_a_bad_setting_is_told_in_one_line(bare_stranger: Stranger):
+def test_a_bad_setting_is_reported_in_one_line(bare_stranger: Stranger):
     status, output = bare_stranger.run("make", "run", DATABASE_POOL_SIZE="many")
     assert status != 0
     assert "DATABASE_POOL_SIZE" in only_line(output)
 
 
-def test_more_connections_than_postgresql_allows_are_told_in_one_line(bare_stranger: Stranger):
+def test_too_many_database_connections_are_reported_in_one_line(bare_stranger: Stranger):
     status, output = bare_stranger.run("make", "run", WEB_WORKERS="12")
     assert status != 0
     assert "WEB_WORKERS" in only_line(output)
@@ -133,7 +133,7 @@ def test_more_connections_than_postgresql_allows_are_told_in_one_line(bare_stran
     assert not bare_stranger.processes()
 
 
-def test_gunicorn_tells_of_too_many_connections_in_one_line_too(
+def test_gunicorn_reports_too_many_database_connections_in_one_line(
     bare_stranger: Stranger, postgresql_url: str
 ):
     status, output = bare_stranger.run(
@@ -153,7 +153,7 @@ def test_production_with_the_demo_password_is_refused(bare_stranger: Stranger):
     assert not bare_stranger.processes()
 
 
-def test_only_what_has_no_url_is_started_and_when_a_part_dies_all_of_it_stops(
+def test_services_without_a_url_are_started_and_one_death_stops_all(
     bare_stranger: Stranger, redis_url: str
 ):
     running = bare_stranger.make_run(REDIS_URL=redis_url)
@@ -168,7 +168,7 @@ def test_only_what_has_no_url_is_started_and_when_a_part_dies_all_of_it_stops(
     assert not bare_stranger.processes()
 
 
-def test_what_a_killed_launcher_left_behind_is_stopped_by_the_next(bare_stranger: Stranger):
+def test_processes_left_by_a_killed_launcher_are_stopped_by_the_next(bare_stranger: Stranger):
     running = bare_stranger.make_run()
     launcher = running.child("worker").parent()
     left = [process for process in bare_stranger.processes() if process.parent() == launcher]

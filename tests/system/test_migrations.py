@@ -108,7 +108,7 @@ def tables() -> set[str]:
     return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
 
 
-def test_upgrading_makes_just_what_the_models_say(empty_app: Flask):
+def test_migrations_create_exactly_what_the_models_declare(empty_app: Flask):
     flask_migrate.upgrade(directory=MIGRATIONS)
     assert tables() == TABLES
     with db.engine.connect() as connection:
@@ -148,7 +148,7 @@ def test_a_filled_database_is_upgraded_again_and_downgraded(empty_app: Flask):
     assert tables() == TABLES
 
 
-def test_two_migrators_at_once_do_not_break_each_other(empty_settings: dict[str, str]):
+def test_concurrent_migrations_do_not_break_each_other(empty_settings: dict[str, str]):
     command = [sys.executable, "-m", "flask", "db", "upgrade"]
     migrators = [
         subprocess.Popen(
@@ -166,7 +166,7 @@ def test_two_migrators_at_once_do_not_break_each_other(empty_settings: dict[str,
     connection.close()
 
 
-def test_a_migration_does_not_wait_long_for_a_table_in_use(empty_app: Flask):
+def test_a_migration_times_out_on_a_table_in_use(empty_app: Flask):
     flask_migrate.upgrade(directory=MIGRATIONS, revision="0003")
     before = tables()
     with db.engine.connect() as reader:
@@ -202,7 +202,7 @@ def revisions() -> list[str]:
     return [revision.revision for revision in reversed(list(script.walk_revisions()))]
 
 
-def test_every_step_up_and_down_keeps_all_rows(empty_app: Flask):
+def test_every_migration_up_and_down_keeps_all_rows(empty_app: Flask):
     first, *later = revisions()
     flask_migrate.upgrade(directory=MIGRATIONS, revision=first)
     live_a_life()
@@ -229,9 +229,7 @@ def another_migration(tmp_path) -> str:
     return str(folder)
 
 
-def test_whatever_a_migration_does_waits_for_no_lock_longer_than_a_moment(
-    empty_app: Flask, another_migration: str
-):
+def test_every_migration_statement_has_a_lock_timeout(empty_app: Flask, another_migration: str):
     asked: dict[str, tuple[str, str]] = {}
 
     def patient(connection, _record) -> None:
@@ -328,7 +326,7 @@ def test_readers_and_writers_go_on_while_an_index_is_built(migrate):
 
 
 @pytest.mark.parametrize("postgresql_notices", [True, False])
-def test_what_a_killed_migrator_left_behind_is_made_good_by_the_next(migrate, postgresql_notices):
+def test_the_next_migration_repairs_an_index_left_invalid_by_sigkill(migrate, postgresql_notices):
     with written_to():
         killed = migrate()
         backend = wait_until_it_builds()

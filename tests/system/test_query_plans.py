@@ -281,11 +281,11 @@ def test_a_list_reads_little_more_than_it_shows(history: History, address: str):
 
 
 @each(NEVER_MET)
-def test_common_filters_that_never_meet_read_next_to_nothing(history: History, address: str):
+def test_common_filters_without_shared_rows_read_next_to_nothing(history: History, address: str):
     assert_little_is_read(history.plans_of_pages(address, empty=True))
 
 
-def test_no_list_and_no_filter_is_expired():
+def test_every_list_and_every_filter_is_tested():
     lists = [operation for operation in operations() if "cursor" in operation.parameters]
     of_no_filter = {"cursor", "limit", "If-None-Match"}
     assert {path: set(parse_qs("&".join(queries))) for path, queries in QUERIES.items()} == {

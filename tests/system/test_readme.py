@@ -66,7 +66,7 @@ def test_flasks_commands_work_from_a_second_terminal(stranger: Stranger):
     assert "assignments.assign_load" in output
 
 
-def test_every_flask_command_it_names_exists(app):
+def test_every_flask_command_in_the_readme_exists(app):
     named = re.findall(r"\bflask ([a-z-]+)(?: ([a-z]+)\b)?", README)
     assert len(named) > 6
     flask = FlaskGroup()
@@ -78,7 +78,7 @@ def test_every_flask_command_it_names_exists(app):
                 assert command.get_command(context, subcommand), subcommand
 
 
-def test_every_operation_is_in_its_table():
+def test_every_operation_is_in_the_readmes_table():
     paths = json.loads((PROJECT / "openapi.json").read_text())["paths"]
     operations = {
         f"{method.upper()} {re.sub('{[a-z_]+}', '{id}', path)}"
@@ -91,7 +91,7 @@ def test_every_operation_is_in_its_table():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_it_links_to_is_there(page):
+def test_every_linked_file_exists(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert "://" in target or (page.parent / target).exists(), target
 
@@ -104,7 +104,7 @@ def test_every_test_that_a_guarantee_names_exists():
         assert f"\ndef {test}(" in (page.parent / file).read_text(), test
 
 
-def test_every_make_target_it_names_exists():
+def test_every_make_target_in_the_readme_exists():
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
 

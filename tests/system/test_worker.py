@@ -104,7 +104,7 @@ def live_a_load(client) -> list[str]:
     ]
 
 
-def test_every_event_is_soon_published_and_in_the_audit_trail_once(
+def test_every_event_is_published_and_recorded_once_in_the_audit_trail(
     app, client, bus, recorded, unpublished
 ):
     with running(Worker(app, bus, app.extensions["audit_store"])):
@@ -120,7 +120,7 @@ def test_every_event_is_soon_published_and_in_the_audit_trail_once(
     assert assigned["assignmentId"] == 2
 
 
-def test_what_was_published_before_there_was_a_subscription_is_published_again(
+def test_events_published_before_the_subscription_existed_are_published_again(
     app, client, settings, pubsub_settings, recorded, unpublished
 ):
     types = live_a_load(client)
@@ -132,7 +132,7 @@ def test_what_was_published_before_there_was_a_subscription_is_published_again(
         wait_until(lambda: len(recorded()) == len(types) and not unpublished())
 
 
-def test_what_is_recorded_is_soon_indexed_though_nobody_reads_it(app, client, couch, settings):
+def test_recorded_documents_are_indexed_without_any_read(app, client, couch, settings):
     store = connect_store(load_config(settings | {"COUCHDB_URL": couch.url}))
 
     def indexed() -> int:
@@ -146,7 +146,7 @@ def test_what_is_recorded_is_soon_indexed_though_nobody_reads_it(app, client, co
         wait_until(lambda: indexed() == events + 1)
 
 
-def test_a_right_that_the_worker_lacks_is_told_once_and_waited_for(couch, start, settings):
+def test_a_missing_couchdb_permission_is_logged_once_and_waited_for(couch, start, settings):
     with start(COUCHDB_URL=couch.member_url) as worker:
         wait_until(lambda: "may not create" in worker.output)
         asked = len(couch.requests)
@@ -175,14 +175,14 @@ class BrokenBus(InProcessBus):
         on_failure(PermissionError("not yours any more"))
 
 
-def test_a_worker_waits_for_its_bus_and_fails_when_the_stream_breaks(app):
+def test_a_worker_retries_its_bus_and_exits_when_the_stream_breaks(app):
     bus = BrokenBus()
     with running(Worker(app, bus, app.extensions["audit_store"]), status=1) as thread:
         thread.join(WAIT_SECONDS)
     assert bus.attempts == 3
 
 
-def test_a_worker_that_waits_for_its_bus_can_be_stopped(app):
+def test_a_worker_waiting_for_its_bus_can_be_shut_down(app):
     asked = Event()
 
     class AbsentBus(InProcessBus):
@@ -194,7 +194,7 @@ def test_a_worker_that_waits_for_its_bus_can_be_stopped(app):
         assert asked.wait(WAIT_SECONDS)
 
 
-def test_a_script_told_to_stop_finishes_the_work_in_hand(app, client, start, recorded, unpublished):
+def test_a_worker_finishes_its_batch_after_sigterm(app, client, start, recorded, unpublished):
     types = live_a_load(client)
     with start() as worker:
         with nobody_marks(app):
@@ -208,7 +208,7 @@ def test_a_script_told_to_stop_finishes_the_work_in_hand(app, client, start, rec
     assert len(recorded()) == len(types)
 
 
-def test_a_killed_worker_loses_nothing_and_nothing_is_recorded_twice(
+def test_sigkill_of_a_worker_loses_and_duplicates_nothing(
     app, client, start, recorded, unpublished
 ):
     types = live_a_load(client)
@@ -227,7 +227,7 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_recorded_twice(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there can a signal be sent to a thread")
-def test_a_signal_that_reaches_another_thread_stops_it_too(client, start, unpublished):
+def test_a_sigterm_delivered_to_another_thread_stops_the_worker(client, start, unpublished):
     """The kernel chooses the thread; Python's handlers run in the first one alone."""
     client.make_load()
     with start() as worker:
@@ -257,7 +257,7 @@ def test_relay_and_consumer_may_be_two_processes(
     ("arguments", "more_settings", "named"),
     [(["relay"], {}, "PUBSUB_PROJECT_ID"), ([], {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL")],
 )
-def test_a_script_that_cannot_run_says_why_in_one_line(start, arguments, more_settings, named):
+def test_a_worker_that_cannot_start_says_why_in_one_line(start, arguments, more_settings, named):
     with start(*arguments, **more_settings) as worker:
         assert worker.wait(WAIT_SECONDS) == 1
     (line,) = worker.output.splitlines()
@@ -265,7 +265,7 @@ def test_a_script_that_cannot_run_says_why_in_one_line(start, arguments, more_se
     assert named in line
 
 
-def test_a_worker_whose_subscription_is_another_s_says_so_in_one_line(start, pubsub_settings):
+def test_a_subscription_to_another_topic_is_reported_in_one_line(start, pubsub_settings):
     with start(**pubsub_settings) as owner:
         wait_until(lambda: "Worker started" in owner.output)
         with start(**pubsub_settings | {"PUBSUB_TOPIC": "another-topic"}) as worker:
@@ -276,7 +276,7 @@ def test_a_worker_whose_subscription_is_another_s_says_so_in_one_line(start, pub
     assert line.startswith("billor: PUBSUB_SUBSCRIPTION ")
 
 
-def test_the_api_never_imports_what_talks_to_pubsub(settings, pytestconfig, tmp_path):
+def test_the_api_never_imports_the_pubsub_client(settings, pytestconfig, tmp_path):
     code = (
         "import json, sys, wsgi; "
         "wsgi.app.test_client().get('/readyz'); "

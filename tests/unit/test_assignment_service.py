@@ -88,7 +88,9 @@ def count(model, *conditions):
     [(1, THREADS, "driver_already_assigned"), (THREADS, 1, "load_already_assigned")],
     ids=["one driver", "one load"],
 )
-def test_of_ten_at_once_one_wins_and_the_others_are_told_who(app, make, race, drivers, loads, code):
+def test_one_of_ten_concurrent_assignments_wins_and_the_refusals_name_it(
+    app, make, race, drivers, loads, code
+):
     driver_ids, load_ids = make(drivers, loads)
     pairs = [(driver_id, load_id) for driver_id in driver_ids for load_id in load_ids]
     winners, refusals = split(race([assigning(*pair) for pair in pairs]))
@@ -101,7 +103,7 @@ def test_of_ten_at_once_one_wins_and_the_others_are_told_who(app, make, race, dr
         assert count(LoadEvent, LoadEvent.type == "load.assigned") == 1
 
 
-def test_of_ten_who_close_an_assignment_at_once_one_does(app, make, race):
+def test_one_of_ten_concurrent_closings_of_an_assignment_wins(app, make, race):
     (driver_id,), (load_id,) = make(1, 1)
     with app.app_context():
         assignment_id = assign(driver_id, load_id).id
@@ -116,7 +118,7 @@ def test_of_ten_who_close_an_assignment_at_once_one_does(app, make, race):
         assert count(LoadEvent, closed) == 1
 
 
-def test_crossing_pairs_meet_no_error_but_conflict(app, make, race):
+def test_concurrent_crossing_assignments_raise_only_conflicts(app, make, race):
     """Every driver with every load, while what is active is closed: a deadlock or an unmapped
     error would be raised here, and a broken rule would be counted."""
     driver_ids, load_ids = make(3, 3)
@@ -183,7 +185,7 @@ def test_a_driver_who_is_being_made_inactive_gets_no_load(app, make):
     ],
 )
 @pytest.mark.usefixtures("context")
-def test_of_several_reasons_the_first_in_the_order_of_precedence_is_told(
+def test_the_conflict_with_the_highest_precedence_is_reported(
     make, driver_is_busy, load_is_taken, driver_is_inactive, code
 ):
     (driver_id, other_driver_id), (load_id, other_load_id) = make(2, 2)
@@ -213,7 +215,7 @@ def test_a_refused_assignment_leaves_nothing_behind(make):
     assert db.session.get(Load, other_load_id).status == "OPEN"
 
 
-def test_no_code_that_goes_around_the_service_can_break_the_rule(app, make):
+def test_a_unique_constraint_keeps_the_rule_when_code_bypasses_the_service(app, make):
     driver_ids, load_ids = make(2, 2)
     with app.app_context():
         assign(driver_ids[0], load_ids[0])

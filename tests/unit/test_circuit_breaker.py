@@ -54,7 +54,7 @@ def test_a_closed_circuit_lets_calls_through(breaker, service):
     assert (service.calls, breaker.is_open) == (1, False)
 
 
-def test_an_open_circuit_calls_nobody(breaker, service):
+def test_an_open_circuit_makes_no_calls(breaker, service):
     open_circuit(breaker, service)
     service.is_down = False
     with pytest.raises(CircuitOpen):
@@ -62,7 +62,7 @@ def test_an_open_circuit_calls_nobody(breaker, service):
     assert service.calls == 1
 
 
-def test_another_error_opens_nothing(breaker):
+def test_an_unrelated_error_does_not_open_the_circuit(breaker):
     with pytest.raises(KeyError), breaker.call():
         raise KeyError
     assert not breaker.is_open
@@ -78,7 +78,7 @@ def test_the_circuit_closes_when_the_service_recovers(breaker, service):
     assert service.recoveries == 1
 
 
-def test_a_recovery_required_meanwhile_is_another_one(breaker, service):
+def test_a_recovery_required_during_recovery_is_done_again(breaker, service):
     open_circuit(breaker, service)
     service.is_down = False
     breaker._recover = lambda: (service.recover(), breaker.require_recovery())
@@ -88,12 +88,12 @@ def test_a_recovery_required_meanwhile_is_another_one(breaker, service):
     assert service.recoveries == 2
 
 
-def test_a_closed_circuit_recovers_no_more(breaker):
+def test_a_closed_circuit_needs_no_recovery(breaker):
     assert breaker.require_recovery() is False
     assert breaker.try_to_close()
 
 
-def test_it_closes_by_itself_and_tells_once_of_each_change(service, monkeypatch, caplog):
+def test_the_circuit_closes_by_itself_and_logs_each_change_once(service, monkeypatch, caplog):
     caplog.set_level("INFO", "billor")
     monkeypatch.setattr(circuit_breaker, "PROBE_SECONDS", 0.01)
     breaker = CircuitBreaker("The service", service.recover, ConnectionError)

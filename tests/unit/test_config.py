@@ -85,12 +85,12 @@ def test_settings_are_typed():
         ({"HOST": "192.0.2.1", "TRUSTED_HOSTS": "a.example"}, ("a.example",)),
     ],
 )
-def test_names_are_trusted_as_set_or_as_listened_on(given, hosts):
+def test_trusted_hosts_are_set_or_follow_from_the_listening_address(given, hosts):
     assert load_config(MINIMAL | given).trusted_hosts == hosts
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
-def test_any_postgresql_url_is_made_sqlalchemys(scheme):
+def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme):
     config = load_config(MINIMAL | {"DATABASE_URL": f"{scheme}://user:p%40ss@host:5432/name"})
     assert config.database_url == "postgresql+psycopg2://user:p%40ss@host:5432/name"
 
@@ -135,7 +135,7 @@ def test_any_postgresql_url_is_made_sqlalchemys(scheme):
         ("DEMO_PASSWORD", "hidden"),
     ],
 )
-def test_a_bad_setting_is_named_in_one_line_that_tells_no_secret(setting, value):
+def test_a_bad_setting_is_named_in_one_line_without_secrets(setting, value):
     with pytest.raises(ConfigError, match=rf"\A{setting} [^\n]+\.\Z") as refusal:
         load_config(MINIMAL | {setting: value})
     assert "hidden" not in str(refusal.value)
@@ -171,7 +171,7 @@ def test_empty_counts_as_unset(folder):
     assert config.redis_url is None
 
 
-def test_the_environment_wins_over_the_env_file_and_that_over_the_launchers(folder):
+def test_the_environment_overrides_the_env_file_which_overrides_the_launchers_file(folder):
     home = folder / "home"
     home.mkdir()
     (folder / ".env").write_text("BILLOR_HOME=home\nPORT=2\nHOST=env-file\n")
@@ -187,7 +187,7 @@ def test_the_services_file_is_looked_for_in_the_default_home_too(folder):
     assert read().port == 3
 
 
-def test_a_given_mapping_is_taken_for_all_there_is(folder):
+def test_a_given_mapping_is_the_only_source_of_settings(folder):
     (folder / ".env").write_text("PORT=9000\n")
     assert load_config(MINIMAL).port == 8000
 

@@ -96,14 +96,16 @@ def test_messages_are_acked_once_the_store_has_answered(consumer, store, deliver
     assert list(store.documents.values()) == [to_audit_document(d.message.data) for d in batch]
 
 
-def test_everything_is_given_back_while_the_store_is_away(consumer, store, deliveries, journal):
+def test_every_message_is_nacked_while_the_store_is_unavailable(
+    consumer, store, deliveries, journal
+):
     store.away = True
     with pytest.raises(StoreUnavailable):
         handle(consumer, deliveries(event_message(), BAD, event_message()))
     assert journal == ["nack", "nack", "nack"]
 
 
-def test_what_is_no_event_becomes_a_dead_letter_and_its_neighbours_are_stored(
+def test_a_malformed_message_becomes_a_dead_letter_and_others_are_stored(
     consumer, store, deliveries, journal
 ):
     good, other = event_message(), event_message()
@@ -115,14 +117,12 @@ def test_what_is_no_event_becomes_a_dead_letter_and_its_neighbours_are_stored(
     assert letter.reason.startswith("not JSON")
 
 
-def test_a_batch_of_nothing_but_rubbish_is_buried(consumer, deliveries, journal):
+def test_a_batch_of_only_malformed_messages_becomes_dead_letters(consumer, deliveries, journal):
     handle(consumer, deliveries(BAD, BAD))
     assert journal == ["buried", "buried", "ack", "ack"]
 
 
-def test_what_cannot_be_buried_comes_again_and_holds_up_nobody(
-    consumer, store, deliveries, journal
-):
+def test_a_dead_letter_that_cannot_be_stored_is_nacked_alone(consumer, store, deliveries, journal):
     store.dead_letters_away = True
     batch = deliveries(BAD, event_message())
     with pytest.raises(StoreUnavailable):
@@ -135,7 +135,7 @@ def test_what_cannot_be_buried_comes_again_and_holds_up_nobody(
     assert journal == ["buried", "ack"]
 
 
-def test_a_message_that_finds_a_mistake_of_ours_blocks_nobody(
+def test_a_message_that_triggers_a_bug_becomes_a_dead_letter(
     consumer, store, deliveries, monkeypatch
 ):
     good, bad = event_message(), event_message()
@@ -155,7 +155,7 @@ def test_a_message_that_finds_a_mistake_of_ours_blocks_nobody(
     ]
 
 
-def test_what_is_stored_already_is_acked(consumer, store, deliveries, journal):
+def test_a_message_stored_already_is_acked(consumer, store, deliveries, journal):
     message = event_message()
     handle(consumer, deliveries(message, message))
     handle(consumer, deliveries(message))
@@ -164,9 +164,7 @@ def test_what_is_stored_already_is_acked(consumer, store, deliveries, journal):
     assert store.letters == []
 
 
-def test_another_event_with_an_id_that_is_taken_becomes_a_dead_letter(
-    consumer, store, deliveries, journal
-):
+def test_another_event_with_a_taken_id_becomes_a_dead_letter(consumer, store, deliveries, journal):
     first = event_message()
     second = event_message(id=first.attributes["id"], loadId=8)
     handle(consumer, deliveries(first, second))
@@ -214,7 +212,7 @@ def handle_again(consumer, clock, deliveries):
 
 
 @pytest.mark.parametrize("culprits", [{0}, {42}, {99}, {3, 4, 50, 97}])
-def test_what_fails_alone_while_others_are_stored_is_buried_in_the_end(
+def test_a_message_that_keeps_failing_alone_becomes_a_dead_letter(
     consumer, store, deliveries, clock, handle_again, culprits
 ):
     messages = [event_message() for _ in range(100)]
@@ -238,7 +236,7 @@ def test_what_fails_alone_while_others_are_stored_is_buried_in_the_end(
     ]
 
 
-def test_a_suspect_is_tried_apart_from_the_others(consumer, store, deliveries, clock):
+def test_a_message_that_failed_before_is_saved_separately(consumer, store, deliveries, clock):
     bad, good = event_message(), [event_message() for _ in range(50)]
     store.fatal = {bad.attributes["id"]}
     handle(consumer, deliveries(bad, good[0]))
@@ -248,7 +246,9 @@ def test_a_suspect_is_tried_apart_from_the_others(consumer, store, deliveries, c
     assert len(store.documents) == 50
 
 
-def test_it_takes_several_failures_however_long_that_lasts(consumer, store, deliveries, clock):
+def test_a_dead_letter_takes_several_failures_however_long_they_last(
+    consumer, store, deliveries, clock
+):
     bad = event_message()
     store.fatal = {bad.attributes["id"]}
     for time in range(1, LEAST_FAILURES + 1):
@@ -258,7 +258,7 @@ def test_it_takes_several_failures_however_long_that_lasts(consumer, store, deli
         assert len(store.letters) == (time == LEAST_FAILURES)
 
 
-def test_what_was_stored_after_all_is_suspected_no_more(
+def test_a_message_stored_after_failures_is_no_longer_suspected(
     consumer, store, deliveries, clock, handle_again
 ):
     unlucky = event_message()
@@ -270,7 +270,7 @@ def test_what_was_stored_after_all_is_suspected_no_more(
     assert store.letters == []
 
 
-def test_a_store_that_writes_nothing_buries_nothing_and_counts_as_away(
+def test_a_store_that_writes_nothing_is_unavailable_and_causes_no_dead_letters(
     consumer, store, deliveries, handle_again
 ):
     """Its disk may be full. It answers a ping, and dead letters could be stored."""
@@ -289,7 +289,9 @@ def test_a_store_that_writes_nothing_buries_nothing_and_counts_as_away(
     assert len(store.documents) == 10
 
 
-def test_an_outage_clears_who_failed_before_it(consumer, store, deliveries, clock, handle_again):
+def test_an_outage_resets_the_failures_counted_before_it(
+    consumer, store, deliveries, clock, handle_again
+):
     unlucky, other = event_message(), event_message()
     store.fatal = {unlucky.attributes["id"]}
     handle(consumer, deliveries(unlucky, other))
@@ -302,7 +304,7 @@ def test_an_outage_clears_who_failed_before_it(consumer, store, deliveries, cloc
     assert store.letters == []
 
 
-def test_a_store_that_fails_at_random_has_nothing_buried(consumer, store, clock, deliveries):
+def test_random_store_failures_cause_no_dead_letters(consumer, store, clock, deliveries):
     chance = random.Random(7)  # noqa: S311 - not for secrets
     save = store.save
 
@@ -336,7 +338,7 @@ def run_and_stop_while_saving(consumer, store, monkeypatch) -> None:
     consumer.run(stop)
 
 
-def test_who_is_told_to_stop_divides_nothing_any_more(consumer, store, deliveries, monkeypatch):
+def test_a_failed_batch_is_not_divided_during_shutdown(consumer, store, deliveries, monkeypatch):
     store.fatal = {(bad := event_message()).attributes["id"]}
     taken = deliveries(*(event_message() for _ in range(9)), bad)
     for delivery in taken:
@@ -346,7 +348,9 @@ def test_who_is_told_to_stop_divides_nothing_any_more(consumer, store, deliverie
     assert store.saves == 1
 
 
-def test_only_so_many_are_remembered(consumer, store, deliveries, clock, monkeypatch):
+def test_the_number_of_remembered_suspects_is_bounded(
+    consumer, store, deliveries, clock, monkeypatch
+):
     monkeypatch.setattr(consumer_module, "MOST_SUSPECTS", 10)
     store.writes_nothing = True
     for _ in range(3):
@@ -355,7 +359,7 @@ def test_only_so_many_are_remembered(consumer, store, deliveries, clock, monkeyp
     assert len(consumer._suspects) <= 20
 
 
-def test_a_stop_finishes_the_batch_in_hand_and_gives_back_the_rest(
+def test_shutdown_finishes_the_current_batch_and_nacks_the_rest(
     consumer, store, deliveries, monkeypatch
 ):
     taken = deliveries(*(event_message() for _ in range(250)))
@@ -370,7 +374,7 @@ def test_a_stop_finishes_the_batch_in_hand_and_gives_back_the_rest(
     assert late.message.attributes["id"] not in store.documents
 
 
-def test_what_was_given_back_is_stored_once_the_store_is_back(
+def test_nacked_messages_are_stored_once_the_store_recovers(
     consumer, store, deliveries, monkeypatch
 ):
     monkeypatch.setattr(outage, "LONGEST_WAIT_SECONDS", 0.2)
@@ -398,7 +402,7 @@ def test_what_was_given_back_is_stored_once_the_store_is_back(
     assert list(store.documents) == [message.attributes["id"]]
 
 
-def test_delivering_never_raises_and_never_asks_the_store(consumer, store, deliveries, journal):
+def test_delivering_never_raises_and_never_calls_the_store(consumer, store, deliveries, journal):
     store.away = True
     for delivery in deliveries(BAD, event_message()):
         consumer.deliver(read(delivery))

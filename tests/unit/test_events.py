@@ -120,7 +120,7 @@ def test_bytes_that_are_no_event_are_malformed(data):
         to_audit_document(data)
 
 
-def test_the_largest_numbers_that_can_be_kept_are_kept():
+def test_the_largest_storable_numbers_are_kept_exactly():
     largest = {"loadId": 2**53 - 1, "driverId": 2**53 - 1, "assignmentId": 2**53 - 1}
     payload = {"numbers": [2**53 + 1, int(sys.float_info.max), sys.float_info.max, -(10**300)]}
     document = to_audit_document(event_message(**largest, payload=payload).data)
@@ -128,7 +128,7 @@ def test_the_largest_numbers_that_can_be_kept_are_kept():
     assert document["payload"] == payload
 
 
-def test_a_reason_is_short_whatever_others_send():
+def test_the_reason_for_a_malformed_event_is_short():
     body = event_body() | {f"made up {number}": number for number in range(1000)}
     with pytest.raises(MalformedEvent) as error:
         to_audit_document(json.dumps(body).encode())
@@ -144,14 +144,14 @@ def test_a_reason_is_short_whatever_others_send():
         ("timestamp", "2026-03-01T12:00:00Z", "2026-03-01T12:00:00.000000Z"),
     ],
 )
-def test_ids_and_times_of_other_publishers_are_stored_in_our_own_form(field, given, stored):
+def test_ids_and_times_of_other_publishers_are_normalized(field, given, stored):
     document = to_audit_document(event_message(**{field: given}).data)
     stored = stored or "f47ac10b-58cc-4372-a567-0e02b2c3d479"
     assert document["_id" if field == "id" else field] == stored
 
 
 @pytest.mark.parametrize("field", event_body())
-def test_an_event_without_one_of_its_fields_is_malformed_and_the_field_is_named(field):
+def test_a_missing_field_makes_an_event_malformed_and_is_named(field):
     body = event_body()
     del body[field]
     with pytest.raises(MalformedEvent, match=field):
@@ -209,7 +209,7 @@ def test_an_assigned_event_carries_the_whole_driver_and_load(client, written):
     }
 
 
-def test_a_change_tells_what_was_there_before_and_no_change_tells_nothing(client, written):
+def test_an_update_event_holds_previous_values_and_no_change_writes_none(client, written):
     load = client.make_load()
     changed = client.patch(
         f"/loads/{load['id']}", {"origin": "Austin, TX", "destination": load["destination"]}
@@ -231,7 +231,7 @@ def test_an_event_has_the_id_of_its_request(client, written, given):
     assert written()[-1].request_id == expected
 
 
-def test_what_is_refused_writes_no_event(client, written):
+def test_a_refused_request_writes_no_event(client, written):
     driver, load = client.make_driver(), client.make_load()
     assignment = client.assign(driver, load)
     client.close(assignment, "COMPLETED")
@@ -247,7 +247,7 @@ def test_what_is_refused_writes_no_event(client, written):
     assert len(written()) == before
 
 
-def test_a_load_and_its_event_are_stored_together_or_not_at_all(client, written):
+def test_an_error_rolls_back_a_load_together_with_its_event(client, written):
     def fail(*_):
         raise RuntimeError("after both rows were sent to the database")
 

@@ -40,7 +40,7 @@ def read(pieces) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines(keepends=True), strict=True))
 
 
-def test_it_is_csv_as_in_rfc_4180():
+def test_an_export_is_csv_as_in_rfc_4180():
     create_load(origin="Dallas, TX", destination='the "Hub", GA', cargo_type="Łódź 🚚")
     text = "".join(export_loads())
     assert ',"Dallas, TX","the ""Hub"", GA",Łódź 🚚,' in text
@@ -50,7 +50,7 @@ def test_it_is_csv_as_in_rfc_4180():
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
 @pytest.mark.usefixtures("two_a_page")
-def test_all_loads_are_in_it_newest_first(count):
+def test_an_export_holds_all_loads_newest_first(count):
     make_loads(count)
     rows = read(export_loads())
     assert rows == listed()
@@ -58,7 +58,7 @@ def test_all_loads_are_in_it_newest_first(count):
 
 
 @pytest.mark.usefixtures("two_a_page")
-def test_a_filter_holds_on_every_page():
+def test_a_filter_applies_to_every_page_of_an_export():
     for _ in range(3):
         make_loads(2, origin="Reno, NV")
         make_loads(1)
@@ -70,7 +70,7 @@ def test_a_filter_holds_on_every_page():
 
 
 @pytest.mark.usefixtures("two_a_page")
-def test_loads_made_meanwhile_change_nothing_of_the_rest():
+def test_loads_created_during_an_export_do_not_change_it():
     make_loads(5)
     before = listed()
     pieces = export_loads()
@@ -80,7 +80,7 @@ def test_loads_made_meanwhile_change_nothing_of_the_rest():
 
 
 @pytest.mark.usefixtures("two_a_page")
-def test_one_page_at_a_time_is_read_and_no_connection_held_in_between(statements):
+def test_an_export_reads_page_by_page_and_holds_no_connection_between(statements):
     make_loads(5)
     pieces = export_loads()
     db.session.remove()  # and with it what made the loads
@@ -94,7 +94,7 @@ def test_one_page_at_a_time_is_read_and_no_connection_held_in_between(statements
     assert next(pieces, None) is None
 
 
-def test_what_fails_at_once_fails_before_the_first_piece(settings):
+def test_an_unavailable_database_fails_an_export_before_its_first_piece(settings):
     away = f"postgresql://billor@{dead_address()}/billor"
     with (
         another_app(settings, DATABASE_URL=away) as app,

@@ -87,7 +87,7 @@ def test_every_good_row_becomes_a_load_with_its_event_in_order(make, media_type,
         assert events[load.id].payload["load"]["origin"] == load.origin
 
 
-def test_bad_rows_do_not_keep_good_ones_out():
+def test_invalid_rows_do_not_prevent_valid_ones():
     outcomes = ndjson(GOOD, '{"origin": ""}', GOOD)
     assert [outcome.row for outcome in outcomes] == [1, 2, 3]
     assert [outcome.load_id is None for outcome in outcomes] == [False, True, False]
@@ -124,7 +124,7 @@ def test_bad_rows_do_not_keep_good_ones_out():
     ],
     ids=range(19),
 )
-def test_a_row_is_refused_as_the_same_load_alone_would_be(client, row):
+def test_an_imported_row_is_refused_like_a_single_load(client, row):
     alone = client.post("/loads", data=row, content_type="application/json")
     assert alone.status_code == 422
     (outcome,) = ndjson(row)
@@ -134,7 +134,7 @@ def test_a_row_is_refused_as_the_same_load_alone_would_be(client, row):
 
 
 @pytest.mark.parametrize("value", ["🚚 Łódź", "مرحبا", '\\"quoted\\"', "x" * 100, "  trimmed  "])
-def test_a_row_is_taken_as_the_same_load_alone_would_be(client, value):
+def test_an_imported_row_is_accepted_like_a_single_load(client, value):
     row = GOOD.replace("Dry van", value)
     alone = client.post("/loads", data=row, content_type="application/json")
     assert alone.status_code == 201, alone.text
@@ -157,18 +157,18 @@ def test_a_row_is_taken_as_the_same_load_alone_would_be(client, value):
     ],
     ids=range(8),
 )
-def test_a_row_that_is_not_clear_json_is_refused_alone(row, message):
+def test_a_row_of_invalid_json_is_refused_alone(row, message):
     bad, good = ndjson(row, GOOD)
     assert bad.errors == {"_schema": [message]}
     assert good.load_id is not None
 
 
-def test_a_row_with_a_field_twice_is_refused_by_its_name():
+def test_a_row_with_a_duplicate_field_is_refused_by_name():
     (bad,) = ndjson(GOOD.replace("{", '{"origin": "Reno, NV", ', 1))
     assert bad.errors == {"origin": ["Is there twice."]}
 
 
-def test_what_is_kept_of_a_refused_row_is_short():
+def test_the_errors_of_a_refused_row_are_bounded():
     fields = ", ".join(f'"{n}{"x" * 200}": 0' for n in range(100))
     (outcome,) = ndjson(f"{{{fields}}}")
     assert len(outcome.errors) == MAX_UNKNOWN_TOLD + len(json.loads(GOOD))
@@ -189,7 +189,7 @@ def test_what_is_kept_of_a_refused_row_is_short():
     ],
     ids=["LF", "CRLF", "no end", "BOM", "BOM, quotes", "order", "spaces", "blank lines"],
 )
-def test_csv_is_read_however_it_was_written(text):
+def test_csv_is_read_in_every_usual_form(text):
     assert [outcome.row for outcome in import_text(text, CSV)] == [1, 2]
     assert stored() == [("a", "b", "c"), ("d", "e", "f")]
 
@@ -215,7 +215,7 @@ class ParcelSchema(WireSchema):
     is_fragile = fields.Boolean(truthy={True}, falsy={False})
 
 
-def test_optional_columns_may_be_left_out_and_cells_have_their_fields_types():
+def test_optional_columns_may_be_missing_and_cells_are_converted_by_type():
     def loaded(text: str) -> list[dict]:
         rows = read_rows(io.BytesIO(text.encode()), CSV, ParcelSchema())
         return [row.attributes or row.errors for row in rows]
@@ -267,18 +267,18 @@ def test_blank_lines_do_not_count():
     ],
     ids=range(21),
 )
-def test_a_file_that_is_wrong_is_refused_as_a_whole(text, media_type, why, monkeypatch):
+def test_a_malformed_file_is_refused_as_a_whole(text, media_type, why, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)  # so that the rows before were created
     assert re.search(why, refused(text, media_type))
 
 
 @pytest.mark.parametrize(("start", "media_type"), [("", NDJSON), (HEADER, CSV)])
-def test_only_a_row_has_a_longest_length_not_a_file(start, media_type):
+def test_the_length_limit_applies_to_a_row_not_the_file(start, media_type):
     outcomes = import_text(start + f"{'x' * 60_000}\n" * 3, media_type)
     assert [outcome.row for outcome in outcomes] == [1, 2, 3]
 
 
-def test_ten_thousand_rows_are_the_most():
+def test_a_file_may_have_at_most_ten_thousand_rows():
     outcomes = import_text("1\n" * MAX_ROWS, NDJSON)
     assert len(outcomes) == MAX_ROWS == 10_000
     why = refused(f"{GOOD}\n" + "1\n" * MAX_ROWS, NDJSON)
@@ -286,7 +286,7 @@ def test_ten_thousand_rows_are_the_most():
 
 
 @pytest.mark.parametrize(("start", "media_type"), [(f"{GOOD}\n", NDJSON), (HEADER, CSV)])
-def test_so_are_ten_thousand_blank_lines(start, media_type):
+def test_a_file_may_have_at_most_ten_thousand_blank_lines(start, media_type):
     assert "blank lines" in refused(start + "\n" * (MAX_ROWS + 1) + GOOD, media_type)
     assert len(import_text(start + "\n" * MAX_ROWS + GOOD, media_type)) in (1, 2)
 
@@ -314,7 +314,7 @@ class Endless:
     ],
     ids=["NDJSON", "CSV", "open quote"],
 )
-def test_no_more_is_read_of_a_row_than_it_may_have(start, piece, media_type):
+def test_an_overlong_row_is_not_read_past_its_limit(start, piece, media_type):
     file = Endless(start, piece)
     with pytest.raises(Refused, match="longer than 64 KiB"):
         import_loads(file, media_type)
@@ -351,7 +351,7 @@ def test_a_chunk_costs_two_statements(statements):
     ]
 
 
-def test_an_import_is_undone_with_the_transaction_it_is_part_of(monkeypatch):
+def test_an_import_is_rolled_back_with_its_outer_transaction(monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
 
     class Later(Exception):
@@ -368,7 +368,7 @@ def test_an_import_is_undone_with_the_transaction_it_is_part_of(monkeypatch):
     assert db.session.scalar(select(func.count()).select_from(LoadEvent)) == 0
 
 
-def test_cached_pages_are_old_after_an_import(client):
+def test_an_import_invalidates_cached_pages(client):
     assert client.get("/loads").json == []
     ndjson(GOOD)
     assert len(client.get("/loads").json) == 1

@@ -29,7 +29,7 @@ def log(monkeypatch):
     return log
 
 
-def test_a_record_is_one_line_with_the_request_it_belongs_to(log):
+def test_a_log_record_is_one_line_with_its_request_id(log):
     token = request_id.set("a-request")
     try:
         line, end = log("To %s.", EVIL)
@@ -39,7 +39,7 @@ def test_a_record_is_one_line_with_the_request_it_belongs_to(log):
     assert end == ""
 
 
-def test_a_traceback_keeps_its_lines_and_nothing_else(log):
+def test_a_traceback_keeps_its_line_breaks_and_escapes_control_characters(log):
     try:
         raise ValueError(EVIL)
     except ValueError:

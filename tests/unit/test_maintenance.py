@@ -69,7 +69,7 @@ class Rounds(Event):
         return self.is_set()
 
 
-def test_only_expired_keys_are_forgotten(app, keep, kept):
+def test_only_expired_idempotency_keys_are_deleted(app, keep, kept):
     keep("new", "0 hours")
     keep("valid", "23 hours 59 minutes")
     keep("expired", "24 hours 1 second", count=3)
@@ -80,7 +80,7 @@ def test_only_expired_keys_are_forgotten(app, keep, kept):
     assert kept() == {"new 1", "valid 1"}
 
 
-def test_so_many_are_forgotten_at_once_and_a_round_goes_on_until_none_is_left(app, keep, kept):
+def test_expired_keys_are_deleted_in_batches_until_none_is_left(app, keep, kept):
     keep("expired", "25 hours", count=2 * DELETE_BATCH_SIZE + 1)
     keep("valid", "1 hour")
     with app.app_context():
@@ -92,7 +92,7 @@ def test_so_many_are_forgotten_at_once_and_a_round_goes_on_until_none_is_left(ap
     assert stop.waits == [maintenance.EVERY_SECONDS]
 
 
-def test_keys_in_somebodys_hands_are_left_for_the_next_round(app, keep, kept):
+def test_locked_keys_are_left_for_the_next_round(app, keep, kept):
     """Such as one that has expired, and comes with a request right now."""
     keep("expired", "25 hours", count=3)
     with rival(app) as somebody:
@@ -104,7 +104,7 @@ def test_keys_in_somebodys_hands_are_left_for_the_next_round(app, keep, kept):
         assert delete_expired_keys() == 1
 
 
-def test_who_is_told_to_stop_does_so_after_the_batch_in_hand(app, keep, kept, monkeypatch):
+def test_maintenance_stops_after_the_current_batch_at_shutdown(app, keep, kept, monkeypatch):
     keep("expired", "25 hours", count=DELETE_BATCH_SIZE + 1)
     stop = Event()
 
@@ -119,7 +119,7 @@ def test_who_is_told_to_stop_does_so_after_the_batch_in_hand(app, keep, kept, mo
     assert len(kept()) == 1
 
 
-def test_an_outage_is_outlived(app, settings, keep, kept, monkeypatch):
+def test_maintenance_survives_an_outage(app, settings, keep, kept, monkeypatch):
     keep("expired", "25 hours")
     url = f"postgresql://nobody@{dead_address()}/none"
     with another_app(settings, DATABASE_URL=url) as cut_off, cut_off.app_context():
@@ -134,7 +134,7 @@ def test_an_outage_is_outlived(app, settings, keep, kept, monkeypatch):
 
 
 @pytest.mark.usefixtures("context")
-def test_old_marks_of_notifications_are_forgotten_too():
+def test_old_notification_marks_are_deleted_too():
     mark = text(
         "INSERT INTO notifications (event_id, sent_at)"
         " SELECT gen_random_uuid(), now() - interval '1 year' FROM generate_series(1, :count)"
@@ -145,7 +145,7 @@ def test_old_marks_of_notifications_are_forgotten_too():
     assert db.session.scalar(text("SELECT count(*) FROM notifications")) == 0
 
 
-def test_the_worker_does_it(app, keep, kept):
+def test_the_worker_deletes_expired_keys(app, keep, kept):
     keep("expired", "25 hours")
     with running(Worker(app, InProcessBus(), app.extensions["audit_store"])):
         wait_until(lambda: not kept())

@@ -89,7 +89,7 @@ def ids(*messages) -> set[str]:
     return {message.attributes["id"] for message in messages}
 
 
-def test_what_a_driver_is_told():
+def test_an_assignment_becomes_a_notification_text():
     (received,) = receive(assigned())
     assert received.notification == TEXT
 
@@ -97,7 +97,7 @@ def test_what_a_driver_is_told():
 @pytest.mark.parametrize(
     "type_", ["load.created", "load.completed", "assignment.cancelled", "load.updated"]
 )
-def test_drivers_are_told_of_assignments_alone(type_):
+def test_drivers_are_notified_of_assignments_only(type_):
     (received,) = receive(event_message(type=type_, payload=PAYLOAD))
     assert received.document
     assert not received.notification
@@ -117,7 +117,7 @@ def test_drivers_are_told_of_assignments_alone(type_):
         PAYLOAD | {"load": PAYLOAD["load"] | {"origin": {"city": "Dallas"}}},
     ],
 )
-def test_an_assignment_that_cannot_be_told_is_no_event(payload):
+def test_an_assignment_without_notification_data_is_malformed(payload):
     (received,) = receive(event_message(type="load.assigned", payload=payload))
     assert "to tell of" in received.flaw
     assert not received.document
@@ -125,7 +125,9 @@ def test_an_assignment_that_cannot_be_told_is_no_event(payload):
 
 
 @pytest.mark.usefixtures("context")
-def test_each_is_told_once_and_passed_on_each_time(notifier, sender, passed_on):
+def test_a_redelivered_message_notifies_once_and_is_passed_on_each_time(
+    notifier, sender, passed_on
+):
     messages = [assigned(number) for number in range(3)]
     batch = receive(*messages)
     notifier.handle(batch)
@@ -141,7 +143,7 @@ def test_each_is_told_once_and_passed_on_each_time(notifier, sender, passed_on):
 
 
 @pytest.mark.usefixtures("context")
-def test_it_takes_few_statements(notifier, statements):
+def test_a_batch_of_notifications_takes_one_statement(notifier, statements):
     batch = receive(*(assigned(number) for number in range(100)))
     with statements:
         notifier.handle(batch)
@@ -149,7 +151,7 @@ def test_it_takes_few_statements(notifier, statements):
 
 
 @pytest.mark.usefixtures("context")
-def test_what_could_not_be_sent_comes_again_and_nothing_else_does(notifier, sender, passed_on):
+def test_only_a_failed_notification_is_nacked_and_retried(notifier, sender, passed_on):
     sender.unreachable = {1}
     messages = [assigned(number) for number in range(3)]
     batch = receive(*messages)
@@ -167,7 +169,7 @@ def test_what_could_not_be_sent_comes_again_and_nothing_else_does(notifier, send
 
 
 @pytest.mark.usefixtures("context")
-def test_what_was_sent_and_not_marked_is_sent_again(sender, passed_on):
+def test_a_notification_sent_but_not_marked_is_sent_again(sender, passed_on):
     """Whoever is killed before the commit leaves no mark."""
     message = assigned()
 
@@ -186,7 +188,7 @@ def test_what_was_sent_and_not_marked_is_sent_again(sender, passed_on):
     assert len(passed_on) == 1
 
 
-def test_twins_in_two_consumers_are_told_once(app, sender, passed_on):
+def test_duplicate_messages_in_two_consumers_notify_once(app, sender, passed_on):
     messages = [assigned(number) for number in range(20)]
     sending, go_on = Event(), Event()
 
@@ -212,7 +214,7 @@ def test_twins_in_two_consumers_are_told_once(app, sender, passed_on):
     assert len(passed_on) == 40
 
 
-def test_no_two_consumers_wait_for_each_other(app, sender, passed_on):
+def test_two_consumers_of_the_same_messages_do_not_deadlock(app, sender, passed_on):
     messages = sorted(
         (assigned(number) for number in range(20)), key=lambda message: message.attributes["id"]
     )
@@ -232,7 +234,9 @@ def test_no_two_consumers_wait_for_each_other(app, sender, passed_on):
     assert sorted(sender.told) == list(range(20))
 
 
-def test_without_postgresql_all_is_given_back(app, settings, notifier, sender, passed_on):
+def test_every_message_is_nacked_while_postgresql_is_unavailable(
+    app, settings, notifier, sender, passed_on
+):
     url = f"postgresql://nobody@{dead_address()}/none"
     batch = receive(assigned(1), assigned(2))
     with (
@@ -246,7 +250,7 @@ def test_without_postgresql_all_is_given_back(app, settings, notifier, sender, p
 
 
 @pytest.mark.usefixtures("app")
-def test_an_outage_of_postgresql_is_told_once_and_outlived(
+def test_a_postgresql_outage_is_logged_once_and_survived(
     settings, notifier, sender, passed_on, monkeypatch, caplog
 ):
     monkeypatch.setattr(outage, "LONGEST_WAIT_SECONDS", 0.2)
@@ -292,7 +296,7 @@ def make_mark(ago: str, count: int = 1, event_id: uuid.UUID | None = None) -> No
 
 
 @pytest.mark.usefixtures("context")
-def test_marks_are_forgotten_when_no_message_can_ask_for_them():
+def test_notification_marks_are_deleted_after_their_retention_period():
     make_mark("0 days")
     make_mark(f"{KEPT_DAYS} days -1 minute")
     make_mark(f"{KEPT_DAYS} days 1 minute", count=3)
@@ -304,7 +308,7 @@ def test_marks_are_forgotten_when_no_message_can_ask_for_them():
 
 
 @pytest.mark.usefixtures("context")
-def test_the_mark_of_an_event_that_may_be_published_again_stays():
+def test_the_mark_of_an_unrecorded_event_is_kept():
     with transaction():
         load = Load(origin="Dallas, TX", destination="Austin, TX", cargo_type="Dry van")
         db.session.add(load)

@@ -34,7 +34,7 @@ def status(pages, key="key"):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "two\nlines\n", "Łódź 🚚", "x" * 100_000])
-def test_a_text_comes_back_as_it_was(pages, text):
+def test_a_cached_text_is_returned_unchanged(pages, text):
     assert status(pages) is CacheStatus.MISS
     keep(pages, "key", text)
     lookup = pages.read("key")
@@ -42,7 +42,7 @@ def test_a_text_comes_back_as_it_was(pages, text):
     assert status(pages, "another key") is CacheStatus.MISS
 
 
-def test_invalidation_makes_every_text_old(pages):
+def test_invalidation_makes_every_text_a_miss(pages):
     keep(pages, "a", "1")
     keep(pages, "b", "2")
     invalidate_pages()
@@ -50,14 +50,14 @@ def test_invalidation_makes_every_text_old(pages):
     assert status(pages, "b") is CacheStatus.MISS
 
 
-def test_a_slow_reader_cannot_put_an_old_text_back(pages):
+def test_a_slow_reader_cannot_store_a_stale_text(pages):
     slow = pages.read("key")
     invalidate_pages()
     pages.store(slow, "old")
     assert status(pages) is CacheStatus.MISS
 
 
-def test_a_lost_generation_revives_nothing(pages):
+def test_a_lost_cache_generation_revives_nothing(pages):
     keep(pages, "key", "old")
     slow = pages.read("another key")
     redis().delete("billor:generation")
@@ -66,21 +66,21 @@ def test_a_lost_generation_revives_nothing(pages):
     assert status(pages, "another key") is CacheStatus.MISS
 
 
-def test_two_that_find_no_generation_agree_on_one(pages):
+def test_two_readers_without_a_cache_generation_agree_on_one(pages):
     first, second = pages.read("a"), pages.read("b")
     pages.store(first, "1")
     pages.store(second, "2")
     assert (status(pages, "a"), status(pages, "b")) == (CacheStatus.HIT, CacheStatus.HIT)
 
 
-def test_a_hit_is_one_round_trip(pages, wire):
+def test_a_cache_hit_is_one_round_trip(pages, wire):
     keep(pages, "key", "text")
     wire.sent.clear()
     assert status(pages) is CacheStatus.HIT
     assert wire.sent == ["MGET"]
 
 
-def test_texts_expire_and_generations_do_not(pages):
+def test_cached_texts_expire_and_cache_generations_do_not(pages):
     keep(pages, "key", "text")
     assert 0 < redis().ttl("billor:pages:key") <= 60
     assert redis().ttl("billor:generation") == -1
@@ -104,7 +104,7 @@ class Trap:
         pytest.param(pickle.dumps(Trap()), id="a pickle"),
     ],
 )
-def test_what_others_left_in_redis_is_never_run_and_counts_as_missing(pages, value):
+def test_a_foreign_value_in_redis_is_never_unpickled_and_is_a_miss(pages, value):
     pages.read("key")
     redis().set("billor:pages:key", value)
     assert status(pages) is CacheStatus.MISS
@@ -123,7 +123,7 @@ def close_circuit() -> bool:
 
 @pytest.mark.usefixtures("no_probe")
 @pytest.mark.parametrize("is_open_before", [True, False])
-def test_an_invalidation_without_redis_is_done_before_redis_is_used_again(
+def test_an_invalidation_during_an_outage_is_done_before_redis_is_reused(
     pages, wire, is_open_before
 ):
     keep(pages, "key", "old")
@@ -140,7 +140,7 @@ def test_an_invalidation_without_redis_is_done_before_redis_is_used_again(
 
 
 @pytest.mark.usefixtures("no_probe")
-def test_an_invalidation_while_the_circuit_is_closing_is_not_forgotten(pages, wire, monkeypatch):
+def test_an_invalidation_while_the_circuit_is_closing_is_not_lost(pages, wire, monkeypatch):
     wire.cut = True
     assert status(pages) is CacheStatus.BYPASS
     wire.cut = False
@@ -172,7 +172,7 @@ def test_a_recovery_that_fails_leaves_the_circuit_open(pages, wire):
 
 
 @pytest.mark.usefixtures("no_probe")
-def test_after_a_failure_redis_is_left_alone(pages, wire):
+def test_an_open_circuit_sends_nothing_to_redis(pages, wire):
     keep(pages, "key", "text")
     wire.cut = True
     assert status(pages) is CacheStatus.BYPASS
@@ -193,7 +193,7 @@ def test_a_bypassed_text_is_not_stored(pages, wire):
     assert redis().keys("billor:pages:*") == []
 
 
-def test_a_text_that_cannot_be_stored_is_no_error(pages, wire):
+def test_a_text_that_cannot_be_stored_raises_no_error(pages, wire):
     lookup = pages.read("key")
     wire.cut = True
     wire.sent.clear()

@@ -27,7 +27,7 @@ def run(folder: Path, code: str) -> None:
     child.stop()
 
 
-def test_a_log_is_private_and_the_last_two_files_of_it_are_kept(logs, monkeypatch):
+def test_a_log_is_private_and_rotated_between_two_files(logs, monkeypatch):
     monkeypatch.setattr(processes, "LOG_BYTES", 2000)
     run(logs, f"for number in range({LINES}): print('line', number)")
     assert logs.stat().st_mode & 0o777 == 0o700
@@ -48,6 +48,6 @@ def test_each_start_begins_a_new_private_log(logs):
     assert (logs / "child.log").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_is_no_text_stops_no_log(logs):
+def test_output_that_is_not_utf_8_is_logged_escaped(logs):
     run(logs, r"import os; os.write(1, b'a\xffb\n'); os.write(2, b'c\n')")
     assert (logs / "child.log").read_text() == "a\\xffb\nc\n"

@@ -88,7 +88,7 @@ def stream(subscriber) -> Stream:
     return made
 
 
-def test_topic_and_subscription_are_made_under_the_project(bus, publisher, subscriber):
+def test_topic_and_subscription_are_created_in_the_project(bus, publisher, subscriber):
     assert bus.prepare() is True, "it is new"
     assert publisher.create_topic.call_args.kwargs["name"] == TOPIC
     assert publisher.create_topic.call_args.kwargs["timeout"] == RPC_SECONDS
@@ -107,7 +107,9 @@ def test_settings_name_another_topic_and_subscription(publisher, subscriber):
 
 
 @pytest.mark.parametrize("error", [AlreadyExists("it is there"), PermissionDenied("not yours")])
-def test_what_exists_or_may_not_be_made_is_taken_as_it_is(bus, publisher, subscriber, error):
+def test_an_existing_or_forbidden_topic_or_subscription_is_used_as_is(
+    bus, publisher, subscriber, error
+):
     publisher.create_topic.side_effect = error
     subscriber.create_subscription.side_effect = error
     subscriber.get_subscription.return_value = Subscription(topic=TOPIC)
@@ -115,7 +117,7 @@ def test_what_exists_or_may_not_be_made_is_taken_as_it_is(bus, publisher, subscr
     subscriber.create_subscription.assert_called_once()
 
 
-def test_a_subscription_to_another_topic_is_left_alone_and_both_settings_are_named(bus, subscriber):
+def test_a_subscription_to_another_topic_is_refused_naming_both_settings(bus, subscriber):
     subscriber.create_subscription.side_effect = AlreadyExists("it is there")
     subscriber.get_subscription.return_value = Subscription(topic="projects/a-project/topics/other")
     with pytest.raises(ConfigError, match=r"PUBSUB_SUBSCRIPTION.*other.*PUBSUB_TOPIC[^\n]*\Z"):
@@ -123,28 +125,28 @@ def test_a_subscription_to_another_topic_is_left_alone_and_both_settings_are_nam
     subscriber.delete_subscription.assert_not_called()
 
 
-def test_a_subscription_that_one_may_not_look_at_is_taken_as_it_is(bus, subscriber):
+def test_a_subscription_that_may_not_be_read_is_used_as_is(bus, subscriber):
     subscriber.create_subscription.side_effect = AlreadyExists("it is there")
     subscriber.get_subscription.side_effect = PermissionDenied("not yours")
     assert bus.prepare() is False
     subscriber.delete_subscription.assert_not_called()
 
 
-def test_who_only_publishes_makes_no_subscription(bus, publisher, subscriber):
+def test_preparing_only_the_topic_creates_no_subscription(bus, publisher, subscriber):
     bus.prepare_topic()
     publisher.create_topic.assert_called_once()
     subscriber.create_subscription.assert_not_called()
 
 
 @pytest.mark.parametrize("what", ["topic", "subscription"])
-def test_any_other_refusal_is_raised(bus, publisher, subscriber, what):
+def test_any_other_error_is_raised(bus, publisher, subscriber, what):
     call = {"topic": publisher.create_topic, "subscription": subscriber.create_subscription}[what]
     call.side_effect = ServiceUnavailable("away")
     with pytest.raises(ServiceUnavailable):
         bus.prepare()
 
 
-def test_a_message_is_published_with_its_attributes_and_a_limit_of_time(bus, publisher):
+def test_a_message_is_published_with_its_attributes_and_a_timeout(bus, publisher):
     publisher.publish.return_value = Future()
     message = event_message()
     assert bus.publish(message) is publisher.publish.return_value
@@ -156,7 +158,7 @@ def test_a_message_is_published_with_its_attributes_and_a_limit_of_time(bus, pub
     assert options == message.attributes
 
 
-def test_what_is_received_is_delivered_and_settled_by_the_subscriber(bus, subscriber, stream):
+def test_a_received_message_is_settled_only_by_the_subscriber(bus, subscriber, stream):
     delivered = []
     bus.subscribe(delivered.append, pytest.fail)
     (subscription,), options = subscriber.subscribe.call_args
@@ -182,7 +184,7 @@ def test_what_is_received_is_delivered_and_settled_by_the_subscriber(bus, subscr
     received[1].ack.assert_not_called()
 
 
-def test_a_stream_that_fails_is_told_once(bus, stream):
+def test_a_failed_stream_is_reported_once(bus, stream):
     failures = []
     bus.subscribe(pytest.fail, failures.append)
     error = PermissionDenied("not yours any more")
@@ -193,7 +195,7 @@ def test_a_stream_that_fails_is_told_once(bus, stream):
 
 
 @pytest.mark.parametrize("error", [None, ServiceUnavailable("while leaving")])
-def test_leaving_is_no_failure_however_it_ends(bus, stream, error):
+def test_closing_is_no_failure_however_the_stream_ends(bus, stream, error):
     failures = []
     bus.subscribe(pytest.fail, failures.append)
     stream.manager.close.side_effect = lambda: stream.end(error)
@@ -202,7 +204,7 @@ def test_leaving_is_no_failure_however_it_ends(bus, stream, error):
     assert failures == []
 
 
-def test_a_stream_that_does_not_end_is_left_behind(bus, subscriber, stream, monkeypatch):
+def test_closing_times_out_on_a_stream_that_does_not_end(bus, subscriber, stream, monkeypatch):
     monkeypatch.setattr(pubsub, "END_SECONDS", 0.01)
     bus.subscribe(pytest.fail, pytest.fail)
     stream.manager.close.side_effect = None
@@ -210,7 +212,7 @@ def test_a_stream_that_does_not_end_is_left_behind(bus, subscriber, stream, monk
     subscriber.close.assert_called_once_with()
 
 
-def test_a_bus_closes_first_its_stream_then_its_publisher_and_then_the_connections(
+def test_closing_ends_the_stream_then_the_publisher_then_the_connections(
     bus, publisher, subscriber, stream
 ):
     calls = []
@@ -232,6 +234,6 @@ def test_a_bus_closes_first_its_stream_then_its_publisher_and_then_the_connectio
 
 
 @pytest.mark.parametrize("address", ["emulator:8085", ""])
-def test_googles_clients_are_told_where_the_emulator_is(publisher, subscriber, address):
+def test_googles_clients_get_the_emulators_address(publisher, subscriber, address):
     PubSubBus(make_config(PUBSUB_EMULATOR_HOST=address))
     assert os.environ["PUBSUB_EMULATOR_HOST"] == address

@@ -48,7 +48,9 @@ def unpublished():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
-def test_only_published_events_without_a_document_go_back(store, events, monkeypatch, batch_size):
+def test_only_published_events_without_a_document_return_to_the_outbox(
+    store, events, monkeypatch, batch_size
+):
     monkeypatch.setattr(reconciliation, "BATCH_SIZE", batch_size)
     record(store, events[:2] + events[5:6])
     assert return_unrecorded(store, settled_now(), Event()) == 4
@@ -56,7 +58,7 @@ def test_only_published_events_without_a_document_go_back(store, events, monkeyp
     assert return_unrecorded(store, settled_now(), Event()) == 0
 
 
-def test_nothing_goes_back_when_everything_is_recorded(store, events):
+def test_no_event_returns_to_the_outbox_when_everything_is_recorded(store, events):
     record(store, events)
     assert return_unrecorded(store, settled_now(), Event()) == 0
     assert unpublished() == set()
@@ -71,7 +73,7 @@ def published_ago(event, **ago):
         )
 
 
-def test_what_may_still_be_on_its_way_is_left_alone(store, events):
+def test_events_within_the_grace_period_are_left_alone(store, events):
     published_ago(events[3], minutes=6)
     published_ago(events[4], minutes=4)
     assert return_unrecorded(store, settled_now() - timedelta(minutes=5), Event()) == 1
@@ -98,7 +100,7 @@ class WatchedStore(SqliteStore):
         return super().missing(ids)
 
 
-def test_what_was_seen_to_be_recorded_is_not_asked_for_again(store, events):
+def test_confirmed_events_are_not_looked_up_again(store, events):
     watched = WatchedStore(store)
     record(watched, events[:5])
     return_unrecorded(watched, settled_now(), Event())
@@ -109,7 +111,7 @@ def test_what_was_seen_to_be_recorded_is_not_asked_for_again(store, events):
     assert watched.asked == [[str(events[6].id)]]
 
 
-def test_what_was_recorded_is_known_to_be_some_seconds_later(store, events):
+def test_recorded_events_are_confirmed_some_seconds_later(store, events):
     record(store, events)
     for event in events[:3]:
         published_ago(event, seconds=reconciliation.SOON_SECONDS + 1)
@@ -119,7 +121,9 @@ def test_what_was_recorded_is_known_to_be_some_seconds_later(store, events):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 1000])
-def test_what_is_not_there_yet_holds_up_nobody(store, events, monkeypatch, batch_size):
+def test_a_missing_document_does_not_delay_confirming_others(
+    store, events, monkeypatch, batch_size
+):
     monkeypatch.setattr(reconciliation, "BATCH_SIZE", batch_size)
     for number, event in enumerate(events):
         published_ago(event, minutes=1, seconds=-number)
@@ -131,9 +135,7 @@ def test_what_is_not_there_yet_holds_up_nobody(store, events, monkeypatch, batch
     assert unpublished() == set()
 
 
-def test_a_store_that_has_none_of_many_events_is_not_asked_for_all_of_them(
-    store, events, monkeypatch
-):
+def test_the_lookup_ends_at_a_batch_without_any_document(store, events, monkeypatch):
     monkeypatch.setattr(reconciliation, "BATCH_SIZE", 2)
     watched = WatchedStore(store)
     for number, event in enumerate(events):
@@ -148,7 +150,7 @@ def test_a_store_that_has_none_of_many_events_is_not_asked_for_all_of_them(
     assert unpublished() == {events[1].id}
 
 
-def test_a_reconciler_looks_at_once_and_has_the_bus_prepared_when_something_was_lost(store, events):
+def test_a_reconciler_starts_at_once_and_prepares_the_bus_after_losses(store, events):
     class WatchedBus(InProcessBus):
         prepared = 0
 
@@ -186,14 +188,14 @@ def test_a_reconciler_survives_outages(store, events, tmp_path):
     assert unpublished() == set()
 
 
-def test_a_store_that_is_away_is_not_taken_for_an_empty_one(events, tmp_path):
+def test_an_unavailable_store_is_not_taken_for_an_empty_one(events, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable):
         return_unrecorded(SqliteStore(tmp_path / "file" / "audit.sqlite3"), settled_now(), Event())
     assert unpublished() == set()
 
 
-def test_what_a_relay_is_publishing_meanwhile_is_waited_for(app, store, events):
+def test_reconciliation_waits_for_events_that_a_relay_is_publishing(app, store, events):
     """A relay that published into the void holds its rows until it marks them."""
     record(store, events[1:])
     locked, mark = Event(), Event()
@@ -227,7 +229,7 @@ def test_what_a_relay_is_publishing_meanwhile_is_waited_for(app, store, events):
     assert unpublished() == {events[0].id}
 
 
-def test_with_a_new_subscription_nothing_is_waited_for_until_it_has_worked_once(
+def test_a_new_subscription_skips_the_grace_period_until_one_round_succeeds(
     store, events, tmp_path
 ):
     class FailingStore(SqliteStore):
@@ -264,7 +266,7 @@ def test_with_a_new_subscription_nothing_is_waited_for_until_it_has_worked_once(
     assert unpublished() == set()
 
 
-def test_a_reconciliation_that_is_told_to_stop_ends(store, events):
+def test_a_reconciliation_ends_at_shutdown(store, events):
     stop = Event()
     stop.set()
     assert return_unrecorded(store, settled_now(), stop) == 0

@@ -74,14 +74,14 @@ def test_events_are_published_oldest_first_and_marked(add_events):
     assert bus.taken == ids
 
 
-def test_a_batch_has_an_end(add_events, monkeypatch):
+def test_a_batch_is_limited_in_size(add_events, monkeypatch):
     monkeypatch.setattr(relay, "BATCH_SIZE", 2)
     ids, bus = add_events(3), FakeBus()
     assert [Relay(bus).publish_batch() for _ in range(3)] == [2, 1, 0]
     assert bus.taken == ids
 
 
-def test_an_event_that_the_bus_refuses_stays_and_the_others_are_marked(add_events):
+def test_an_event_refused_by_the_bus_stays_unpublished_and_others_are_marked(add_events):
     first, refused, last = add_events(3)
     bus = FakeBus()
     bus.refused = {refused}
@@ -95,7 +95,7 @@ def test_an_event_that_the_bus_refuses_stays_and_the_others_are_marked(add_event
     assert marked() == {first, refused, last}
 
 
-def test_an_event_that_the_bus_does_not_answer_for_stays(add_events, monkeypatch):
+def test_an_event_whose_publishing_times_out_stays_unpublished(add_events, monkeypatch):
     class SilentBus(FakeBus):
         def publish(self, message):
             published = super().publish(message)
@@ -108,7 +108,7 @@ def test_an_event_that_the_bus_does_not_answer_for_stays(add_events, monkeypatch
     assert marked() == {answered}
 
 
-def test_two_relays_at_once_never_publish_the_same_event(app, add_events, monkeypatch):
+def test_concurrent_relays_never_publish_the_same_event(app, add_events, monkeypatch):
     monkeypatch.setattr(relay, "BATCH_SIZE", 3)
     ids = add_events(6)
     both_have_claimed = Barrier(2)
@@ -131,7 +131,7 @@ def test_two_relays_at_once_never_publish_the_same_event(app, add_events, monkey
     assert marked() == set(ids)
 
 
-def test_an_event_that_commits_late_is_not_passed_over(load_id, add_events):
+def test_an_event_committed_late_is_not_skipped(load_id, add_events):
     bus = FakeBus()
     with Session(db.engine, expire_on_commit=False) as late:
         slow = make_event(load_id, minute=-60)
@@ -157,7 +157,7 @@ class WatchedStop(Event):
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["idle", "in an outage"])
-def test_a_relay_that_waits_stops_at_once_when_told(app, add_events, monkeypatch, away):
+def test_a_waiting_relay_shuts_down_at_once(app, add_events, monkeypatch, away):
     monkeypatch.setattr(relay, "IDLE_SECONDS", 600)
     monkeypatch.setattr(outage, "FIRST_WAIT_SECONDS", 600)
     monkeypatch.setattr(outage, "LONGEST_WAIT_SECONDS", 600)
@@ -177,7 +177,7 @@ def test_a_relay_that_waits_stops_at_once_when_told(app, add_events, monkeypatch
     assert not thread.is_alive()
 
 
-def test_a_busy_relay_stops_after_the_batch_in_hand(add_events, monkeypatch):
+def test_a_busy_relay_shuts_down_after_the_current_batch(add_events, monkeypatch):
     stop = Event()
 
     class StoppingBus(FakeBus):
@@ -224,7 +224,7 @@ def log(caplog, monkeypatch):
     return lambda: [(record.levelname, record.getMessage()) for record in caplog.records]
 
 
-def test_an_outage_of_the_bus_is_told_once_and_waited_out_ever_longer(add_events, log):
+def test_a_bus_outage_is_logged_once_and_retried_with_backoff(add_events, log):
     ids, bus = add_events(2), FakeBus()
     bus.away = True
 
@@ -245,7 +245,7 @@ def test_an_outage_of_the_bus_is_told_once_and_waited_out_ever_longer(add_events
     assert rest == [("INFO", "The event bus is back")]
 
 
-def test_a_lost_connection_to_postgresql_costs_a_second_try_and_no_event(add_events, log):
+def test_a_lost_postgresql_connection_costs_a_retry_and_no_event(add_events, log):
     class CuttingBus(FakeBus):
         def publish(self, message):
             if not self.taken:
@@ -266,7 +266,7 @@ def test_a_lost_connection_to_postgresql_costs_a_second_try_and_no_event(add_eve
     assert rest == [("INFO", "PostgreSQL is back")]
 
 
-def test_a_relay_told_to_stop_does_not_wait_for_a_bus_that_does_not_answer(add_events):
+def test_a_relay_shutting_down_does_not_wait_for_a_silent_bus(add_events):
     class SilentBus(FakeBus):
         def publish(self, message):
             stop.set()

@@ -30,7 +30,7 @@ def test_seeding_again_changes_nothing(config):
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_what_is_missing_to_a_number_is_made_with_an_event_for_each_load(config):
+def test_seeding_tops_up_to_a_number_with_an_event_per_load(config):
     seed_database(config)
     assert seed_database(config, drivers=10, loads=20) == {"users": 0, "drivers": 7, "loads": 16}
     assert seed_database(config, drivers=10, loads=20) == {"users": 0, "drivers": 0, "loads": 0}
@@ -43,7 +43,7 @@ def test_what_is_missing_to_a_number_is_made_with_an_event_for_each_load(config)
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_what_is_made_is_varied_and_fit_to_be_sent(config):
+def test_seeded_rows_are_varied_and_valid(config):
     seed_database(config, drivers=100, loads=100)
     loads = db.session.scalars(select(Load)).all()
     assert {load.origin for load in loads} <= set(CITIES)
@@ -65,7 +65,7 @@ def rows(model, *names: str) -> list[tuple]:
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_a_run_that_was_interrupted_keeps_whole_chunks_and_the_next_goes_on(config):
+def test_an_interrupted_seed_keeps_whole_chunks_and_the_next_one_continues(config):
     told: list[tuple[str, int, int]] = []
 
     @contextmanager
@@ -86,7 +86,7 @@ def test_a_run_that_was_interrupted_keeps_whole_chunks_and_the_next_goes_on(conf
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_the_same_number_makes_the_same_row_in_however_many_runs(config, app):
+def test_seeded_rows_depend_only_on_their_number(config, app):
     seed_database(config, drivers=9, loads=9)
     seed_database(config, drivers=12, loads=12)
     drivers = rows(Driver, "id", "name", "license_number")
@@ -113,7 +113,7 @@ def test_a_thousand_loads_cost_a_few_statements(config, statements):
 
 
 @pytest.mark.usefixtures("context")
-def test_a_better_password_replaces_the_one_that_everybody_knows(config, anonymous):
+def test_seeding_again_replaces_the_default_password(config, anonymous):
     seed_database(config)
     better = replace(config, environment="production", demo_password="something-better")
     seed_database(better)

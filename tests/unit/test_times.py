@@ -37,7 +37,7 @@ def new_load() -> Load:
     ],
     ids=["load", "driver", "user"],
 )
-def test_what_is_created_late_in_a_transaction_has_that_time(create):
+def test_the_time_of_creation_is_that_of_the_write(create):
     with transaction():
         earlier = db.session.scalar(select(func.clock_timestamp()))
         assert create().created_at > earlier
@@ -52,7 +52,7 @@ def test_what_is_created_late_in_a_transaction_has_that_time(create):
     ],
     ids=["change", "cancel", "complete"],
 )
-def test_a_change_that_had_to_wait_has_a_later_time_than_the_one_before(
+def test_a_change_that_waited_for_a_lock_has_a_later_time(
     app: Flask, change: Callable[[], datetime], is_assigned: bool
 ):
     def change_in_its_turn() -> datetime:
@@ -73,7 +73,7 @@ def test_a_change_that_had_to_wait_has_a_later_time_than_the_one_before(
         assert second.result(WAIT_SECONDS) > earlier
 
 
-def test_a_drivers_assignments_follow_one_after_the_other(app: Flask):
+def test_a_drivers_assignments_do_not_overlap_in_time(app: Flask):
     stop = Event()
 
     def keep_closing() -> None:

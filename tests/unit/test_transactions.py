@@ -45,7 +45,7 @@ def test_a_transaction_is_committed_at_its_end():
     assert committed() == ["A"]
 
 
-def test_one_inside_another_is_committed_with_it():
+def test_a_nested_transaction_is_committed_with_the_outer_one():
     with transaction():
         add("A")
         with transaction():
@@ -66,7 +66,7 @@ ERRORS = [RuntimeError(), Conflict("email_taken"), KeyboardInterrupt()]
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_an_error_undoes_all_however_deep_it_comes_from(error, depth):
+def test_an_error_at_any_depth_rolls_back_everything(error, depth):
     """At once: who waits for a lock need not wait for the outer ones to end."""
 
     def run(depth: int) -> None:
@@ -85,7 +85,7 @@ def test_an_error_undoes_all_however_deep_it_comes_from(error, depth):
     assert committed() == []
 
 
-def test_an_error_after_an_inner_one_has_ended_undoes_that_too():
+def test_an_outer_error_rolls_back_a_finished_inner_transaction():
     def run() -> None:
         with transaction():
             with transaction():
@@ -97,7 +97,7 @@ def test_an_error_after_an_inner_one_has_ended_undoes_that_too():
     assert committed() == []
 
 
-def test_what_a_constraint_refuses_is_told_at_the_end_of_the_one_it_is_in():
+def test_a_constraint_violation_is_raised_at_the_end_of_its_transaction():
     told_by = []
 
     def run() -> None:
@@ -130,7 +130,7 @@ def test_callbacks_are_called_once_each_after_the_outermost_commit(tell, called)
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_callbacks_of_what_was_undone_are_never_called(tell, called, depth):
+def test_callbacks_of_a_rolled_back_transaction_are_never_called(tell, called, depth):
     def run(depth: int) -> None:
         with transaction():
             after_commit(tell)
@@ -145,9 +145,7 @@ def test_callbacks_of_what_was_undone_are_never_called(tell, called, depth):
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_a_commit_whose_answer_is_lost_may_have_been_done_so_callbacks_are_called(
-    monkeypatch, tell, called, depth
-):
+def test_a_lost_commit_answer_still_calls_the_callbacks(monkeypatch, tell, called, depth):
     def run(depth: int) -> None:
         with transaction():
             after_commit(tell)
