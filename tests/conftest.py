@@ -1,4 +1,4 @@
-"""What tests share: a migrated PostgreSQL and a Redis, both real; the app over them; clients.
+"""Shared fixtures: a real, migrated PostgreSQL and a real Redis, the app over them, clients.
 
 Services are embedded ones, started once a session, unless TEST_DATABASE_URL or TEST_REDIS_URL
 names others. Code under test commits for real; tables and Redis are emptied after each test.
@@ -42,7 +42,7 @@ EMPTY_TABLES = "".join(
 
 @pytest.hookimpl(trylast=True)  # after the tests were shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the quick files last: with a long one at the end, all processes would wait for one."""
+    """Put the quick files last: with a long one at the end, all processes would wait for it."""
     items.sort(key=lambda item: item.path.parent.name in QUICK_FOLDERS)
 
 
@@ -165,8 +165,11 @@ def client(app: Flask, anonymous: ApiClient) -> ApiClient:
 
 @pytest.fixture
 def couch() -> Iterator[FakeCouchDB]:
-    """A CouchDB in this process. The client leaves the connections of failed requests to the
-    garbage collector, which would warn of them in some later test; so they are closed here."""
+    """A CouchDB in this process.
+
+    The client leaves the connections of failed requests to the garbage collector, which would
+    warn of them in a later test; so they are closed here.
+    """
     opened: list[HTTPConnection] = []
 
     def connect(*args, **options) -> HTTPConnection:
@@ -183,8 +186,10 @@ def couch() -> Iterator[FakeCouchDB]:
 
 @pytest.fixture
 def seeded_system(app: Flask, settings: dict[str, str], tmp_path: Path, pytestconfig):
-    """Billor in processes of its own over what `flask seed` makes; `app` empties the tables
-    afterwards. Its token outlives the longest test."""
+    """Billor in processes of its own, on the rows of `flask seed`.
+
+    `app` empties the tables afterwards. Its token outlives the longest test.
+    """
     settings = settings | {"ACCESS_TOKEN_SECONDS": "604800"}
     with System(settings, tmp_path, pytestconfig.cache.mkdir("compiled")) as system:
         seeded = system.app.test_cli_runner().invoke(args=["seed"])

@@ -1,8 +1,8 @@
-"""`make soak`: everything at work for a while, with faults at random, and then the count.
+"""`make soak`: the whole system under load and random faults, and then a count.
 
-Nothing may be lost, nothing doubled, no rule broken, and no request answered with 500. 503 is right
-while PostgreSQL is away, and no answer at all when the process that had the request was killed:
-these are counted, and for the reader to judge.
+Nothing may be lost or duplicated, no rule broken, and no request answered with 500. 503 is right
+while PostgreSQL is away, and no answer when the process of the request was killed: these are only
+counted.
 """
 
 import argparse
@@ -25,11 +25,11 @@ DISPATCHERS = 4
 LONGEST_FAULT_SECONDS = 6
 LONGEST_PEACE_SECONDS = 3
 CONVERGE_SECONDS = 480
-"""More than reconciliation's grace, which is the longest that anything waits to be put right."""
+"""More than reconciliation's grace period, the longest delay of a repair."""
 
 
 class Soak:
-    """A system under load, and the faults that may befall it."""
+    """A system under load, and its faults."""
 
     def __init__(self, folder: Path, chance: random.Random):
         self._chance = chance
@@ -49,7 +49,7 @@ class Soak:
         self.workers = [self.system.supervise_worker() for _ in range(2)]
         self.injected: Counter[str] = Counter()
         self.stop_statuses: Counter[int] = Counter()
-        """Of workers that were told to stop; -15 is one that had only just begun to start."""
+        """Exit statuses of terminated workers; -15 is of one that was still starting."""
 
     def run(self, seconds: float) -> list[Dispatcher]:
         """Inject one fault after the other while dispatchers work; return the dispatchers."""
@@ -80,7 +80,7 @@ class Soak:
         return {
             "API process killed": self._kill_api_process,
             "worker killed": lambda: self._any_worker().kill(),
-            "worker told to stop": self._stop_worker,
+            "worker terminated": self._stop_worker,
             "PostgreSQL restarted": self.postgresql.restart,
             "PostgreSQL killed": lambda: self._kill(self.postgresql),
             "Redis flushed": self._flush,
@@ -143,7 +143,7 @@ def main() -> int:
     arguments = parser.parse_args()
     print(f"Seed {arguments.seed}.", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        # Repeatable with its seed, which is all that is asked of this chance.
+        # Repeatable with its seed; not for secrets.
         soak = Soak(Path(folder), random.Random(arguments.seed))  # noqa: S311
         try:
             dispatchers = soak.run(arguments.minutes * 60)
@@ -153,7 +153,7 @@ def main() -> int:
 
 
 def _report(soak: Soak, dispatchers: list[Dispatcher]) -> bool:
-    """Wait for everything to settle, print the count; tell whether it is as it should be."""
+    """Wait until the system converges, and print the count; return whether it passed."""
     system = soak.system
     started = time.monotonic()
     committed = system.committed()
@@ -165,7 +165,8 @@ def _report(soak: Soak, dispatchers: list[Dispatcher]) -> bool:
     recorded = system.recorded()
     lost = set(committed) - set(recorded)
     surplus = {id_ for id_, document in recorded.items() if committed.get(id_) != document}
-    untold = system.assigned() - system.told()
+    unnotified = system.assigned() - system.notified()
+    repeated = system.notified() - system.assigned()
     statuses = Counter(status for each in dispatchers for status in each.statuses)
     unanswered = Counter(type(error).__name__ for each in dispatchers for error in each.failures)
     errors = {status: count for status, count in statuses.items() if status >= 500}
@@ -178,13 +179,13 @@ events committed  {len(committed)}
 documents found   {len(recorded)}, {"all" if settled else "NOT all"} within \
 {time.monotonic() - started:.0f} s after the last fault
 lost              {len(lost)}
-doubled or wrong  {len(surplus)}
-drivers not told  {untold.total()}, told twice {(system.told() - system.assigned()).total()}
+surplus or wrong  {len(surplus)}
+not notified      {unnotified.total()}, notified twice {repeated.total()}
 dead letters      {len(system.dead_letters())}
 stopped workers   {dict(soak.stop_statuses)} (exit status: how many)""")
     good = (
         settled
-        and not (lost or surplus or untold or system.dead_letters())
+        and not (lost or surplus or unnotified or system.dead_letters())
         and set(errors) <= {503}
         and set(soak.stop_statuses) <= {0, -15}
     )

@@ -1,4 +1,4 @@
-"""Assignments over HTTP: one life of each, and every refusal."""
+"""Assignments over HTTP: their life cycle, and every refusal."""
 
 import pytest
 

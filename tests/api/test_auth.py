@@ -1,4 +1,4 @@
-"""Logging in, and every way in which a token can be wrong."""
+"""Login, and every kind of invalid token."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def test_login_ignores_the_case_of_the_email_address(client, email):
 
 
 class CountingHasher(PasswordHasher):
-    """Remembers which hashes passwords were checked against."""
+    """Records the hashes that passwords are checked against."""
 
     def __init__(self):
         super().__init__(memory_cost=19 * 1024, time_cost=2, parallelism=1)
@@ -72,7 +72,7 @@ def test_every_failed_login_gets_the_same_answer_after_one_hash_check(
     monkeypatch.setattr(passwords, "_hasher", hasher)
     problem = assert_problem(log_in(client, email, password), 401, "invalid_credentials")
     assert problem["detail"] == "The email address or the password is wrong. Check both."
-    # The same time for all: one check each, against a hash that is as hard as a user's.
+    # For equal timing: one check each, with the parameters of a user's hash.
     (checked,) = hasher.checked
     assert extract_parameters(checked) == extract_parameters(passwords.hash_password("any"))
 
@@ -88,7 +88,7 @@ def forged(key, algorithm="HS256", **changes):
 
 
 def endless(key):
-    """A token without an end."""
+    """A token that never expires."""
     unlimited = {name: value for name, value in claims().items() if name != "exp"}
     return jwt.encode(unlimited, key, "HS256")
 
@@ -103,7 +103,7 @@ def tampered(token):
 
 
 def test_a_well_formed_token_is_accepted(client, config):
-    # Or else the refusals below would prove nothing.
+    # A control for the refusals below.
     client.token = forged(config.jwt_secret_key)
     assert client.get("/loads").status_code == 200
 

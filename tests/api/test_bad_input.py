@@ -1,5 +1,7 @@
-"""Whatever is sent, in any field of any operation: what is bad is refused by its name, soon, and
-leaves nothing behind. What is only unusual is kept as it is."""
+"""Invalid input in any field of any operation is refused by name, quickly and without effect.
+
+Unusual but valid input is stored unchanged.
+"""
 
 import json
 import re
@@ -22,12 +24,12 @@ from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
 
 PATIENCE = 5
-"""Seconds for one answer."""
+"""The timeout of one answer, in seconds."""
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
 HUGE = "x" * 100_000
 DEEP = f"{'[' * 500}{']' * 500}"
 
-# JSON texts, since some of them are nothing that Python would write.
+# JSON texts, since Python's encoder would not write some of them.
 OTHERS = ["true", "false", "null", "[]", '["a"]', "[1]", "{}", '{"a": "b"}', DEEP]
 NO_TEXTS = ["0", "1", "-1", "1.5", "1e400", "NaN", "9" * 4000, *OTHERS]
 NO_IDS = ["0", "-1", "1.0", "1.5", "1e3", "1e400", "-1e400", "NaN", "Infinity", *OTHERS]
@@ -46,7 +48,7 @@ NO_TIMES += ["٢026-01-02T03:04:05Z", f"2026-01-02T03:04:05.{'9' * 100_000}Z\x00
 NO_INTEGERS = ["0", "-1", "+1", "01 ", " 1", "1.0", "1.5", "1e3", "1e400", "NaN", "true", "null"]
 NO_INTEGERS += ["", "\x00", "1\x00", "1\n", "٣", "1_0", "1,2", "0x1", "one", str(2**63), "9" * 5000]
 
-# Where there is no field, none can be named.
+# Bodies without fields: the error names none.
 NO_JSON = [
     *(b"", b" ", b"{", b"\x00", b"\xef\xbb\xbf", b'{"origin": ', b'{"origin": "\xff"}', b"{}{}"),
     *(b"{'a': 1}", b'{"a": 1,}', b"9" * 10_000, b"[" * 200_000, b'{"a":' * 200_000),
@@ -61,7 +63,7 @@ NO_JSON_TYPES = [
 
 @pytest.fixture
 def client(app) -> ApiClient:
-    """There is a load 1 and a driver 1; assignment 1 is of others, and active."""
+    """A client beside load 1, driver 1 and the active assignment 1 of two others."""
     client = client_with_token(app)
     client.make_load()
     client.make_driver("TX-1")
@@ -71,7 +73,7 @@ def client(app) -> ApiClient:
 
 @pytest.fixture
 def nothing_changes(app: Flask, client: ApiClient) -> Iterator[None]:
-    """By the end of the test all tables are as they were, with what `client` has made."""
+    """Check that the test changes no row after the `client` fixture has made its own."""
 
     def rows() -> dict[str, list]:
         with app.app_context():
@@ -107,18 +109,18 @@ def writable(operation: Operation) -> dict[str, Mapping]:
 
 
 def required_body(operation: Operation) -> dict[str, object]:
-    """With what a body must have."""
+    """A body of the required fields."""
     required = set(operation.body.get("required", ()))
     return {name: value for name, value in full_body(operation).items() if name in required}
 
 
 def full_body(operation: Operation) -> dict[str, object]:
-    """With all that a body may have."""
+    """A body of all writable fields."""
     return {name: good_value(schema) for name, schema in writable(operation).items()}
 
 
 def bad_texts(schema: Mapping) -> list[str]:
-    """What a field or a parameter with this schema, a text in the end, must not be."""
+    """Invalid texts for a field or a parameter with this schema."""
     if schema.get("format") == "date-time":
         return NO_TIMES
     if "enum" in schema:
@@ -132,7 +134,7 @@ def bad_texts(schema: Mapping) -> list[str]:
 
 
 def bad_json(schema: Mapping) -> list[str]:
-    """What a field with this schema must not be, as JSON."""
+    """Invalid JSON values for a field with this schema."""
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     assert {*kinds} <= {"integer", "string", "null"}, "a new kind of field needs its bad values"
     if "integer" in kinds:
@@ -143,7 +145,7 @@ def bad_json(schema: Mapping) -> list[str]:
 
 
 def bad_parameters(schema: Mapping) -> list[str]:
-    """What a query parameter with this schema must not be."""
+    """Invalid values for a query parameter with this schema."""
     if schema["type"] == "array":
         schema = schema["items"]
     if schema["type"] == "integer":
@@ -154,13 +156,13 @@ def bad_parameters(schema: Mapping) -> list[str]:
 
 
 def is_too_large(operation: Operation, data: bytes | str) -> bool:
-    """Whether nobody reads the body: of those who have no token, little is read."""
+    """Whether the body exceeds the limit of requests without a token, and is not read."""
     data = data if isinstance(data, bytes) else data.encode()
     return operation.path == "/auth/login" and len(data) > MAX_PUBLIC_BODY_BYTES
 
 
 class Refusals:
-    """Notes which answers are no 422 that names just the field, or come late."""
+    """Collects the answers that are late or no 422 naming only the field."""
 
     def __init__(self):
         self.missing: list[str] = []
@@ -296,7 +298,7 @@ def test_a_valid_body_is_accepted(client, operation):
     body = json.dumps(full_body(operation))
     for kind in ("application/json", "Application/JSON; charset=UTF-8", "application/hal+json"):
         answer = send(client, operation, body, **{"Content-Type": kind})
-        # Or else it is nobody's password, or the same for the second time.
+        # 401 for an unknown login, 409 for a repeated body.
         assert answer.status_code in (200, 201, 401, 409), answer.text
 
 
@@ -312,15 +314,38 @@ def test_a_bad_query_parameter_is_refused_by_name(client, operation):
     assert refusals.missing == []
 
 
-NOBODY = ["0", "-1", "+1", "01", "%201", "1.0", "1e3", "1e400", "NaN", "one", "null", "1,2", "٣"]
-NOBODY += ["%00", "1%00", "%ED%A0%80", "%F0%9F%9A%9A", str(10**18), str(2**63), "9" * 5000, HUGE]
+INVALID_IDS = [
+    "0",
+    "-1",
+    "+1",
+    "01",
+    "%201",
+    "1.0",
+    "1e3",
+    "1e400",
+    "NaN",
+    "one",
+    "null",
+    "1,2",
+    "٣",
+]
+INVALID_IDS += [
+    "%00",
+    "1%00",
+    "%ED%A0%80",
+    "%F0%9F%9A%9A",
+    str(10**18),
+    str(2**63),
+    "9" * 5000,
+    HUGE,
+]
 
 
 @pytest.mark.parametrize("path", sorted({each.path for each in operations() if "{" in each.path}))
 @pytest.mark.usefixtures("nothing_changes")
 def test_a_path_with_an_invalid_id_is_not_found(client, path):
     methods = [operation.method for operation in operations() if operation.path == path]
-    for id_, method in product(NOBODY, methods):
+    for id_, method in product(INVALID_IDS, methods):
         answer = client.request(method, re.sub(r"{\w+}", id_, path))
         assert_problem(answer, 404, "not_found")
 
@@ -345,7 +370,7 @@ def test_unusual_unicode_text_is_stored_unchanged_up_to_the_maximum_length(clien
     for name, schema in writable(operation).items():
         if schema["type"] != "string" or "enum" in schema or "format" in schema:
             continue
-        # Characters count, not bytes.
+        # Lengths are counted in characters, not in bytes.
         for number, text in enumerate([*UNUSUAL, "🚚" * schema["maxLength"]]):
             unique = {"email": f"{name}{number}@billor.example", "licenseNumber": f"{name}{number}"}
             body = required_body(operation)
@@ -361,7 +386,7 @@ def test_unusual_unicode_text_is_stored_unchanged_up_to_the_maximum_length(clien
 
 # Headers
 
-SILLY_HEADERS = {
+MALFORMED_HEADERS = {
     "Accept": ["", "nonsense", "application/xml", "*/*;q=0", "text/html;q=x", "\xff", HUGE],
     "Accept-Encoding": ["nonsense", "\xff"],
     "Content-Length": ["5", "-1", "ten", "9" * 30],
@@ -376,7 +401,7 @@ SILLY_HEADERS = {
     "X-HTTP-Method-Override": ["DELETE"],
     "X-Request-ID": ["", "\xff", "a b", HUGE],
 }
-"""Of which a GET takes no notice."""
+"""Headers that a GET ignores."""
 NO_CREDENTIALS = [
     *(
         "",
@@ -411,7 +436,7 @@ WRONG_LENGTHS = ["0", "5", "1000", "999999999", "-1", "+5", "ten", "", "1e3", "9
 @pytest.mark.parametrize("path", ["/loads", "/loads/1", "/drivers", "/audit"])
 def test_malformed_headers_do_not_change_the_answer(client, path):
     expected = client.get(path)
-    for name, values in SILLY_HEADERS.items():
+    for name, values in MALFORMED_HEADERS.items():
         for value in values:
             answer = client.get(path, headers={name: value})
             got = (answer.status_code, answer.text, answer.headers["ETag"])

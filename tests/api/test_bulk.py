@@ -1,4 +1,4 @@
-"""Loads by the file: in by POST /loads/import, out by GET /loads.csv."""
+"""Loads in files: imported by POST /loads/import, exported by GET /loads.csv."""
 
 import csv
 import json

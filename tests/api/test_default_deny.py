@@ -1,4 +1,4 @@
-"""Without a token everything is closed but what is listed here."""
+"""Every route requires a token except those listed here."""
 
 import pytest
 from werkzeug.routing import Rule

@@ -1,4 +1,4 @@
-"""Drivers over HTTP: their life, and their licenses."""
+"""Drivers over HTTP: their life cycle, and their license numbers."""
 
 import pytest
 

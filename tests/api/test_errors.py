@@ -1,4 +1,4 @@
-"""Whatever goes wrong is answered in one shape, with a code of its own and what to do about it."""
+"""Every error is a problem document with its own code, which says what to do."""
 
 import json
 import re
@@ -33,7 +33,7 @@ from tests.support.rival import rival
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
 USER = {"name": "Dana Dispatcher", "email": "dana@billor.example"}
 DRIVER = {"name": "Alex Carter", "licenseNumber": "TX-1"}
-# Nothing but its length is wrong with it.
+# Invalid only by its length.
 TOO_MUCH = json.dumps(LOAD).encode().ljust(1024 * 1024 + 1)
 KEY = {"Idempotency-Key": "monday"}
 
@@ -45,7 +45,7 @@ def client(app):
 
 @dataclass(frozen=True)
 class Scene:
-    """What an error may need to be brought about."""
+    """What the causes of errors need."""
 
     client: ApiClient
     app: Flask
@@ -65,14 +65,14 @@ def send(client, data, content_type="application/json", path="/loads"):
 
 
 def send_chunked(client, data):
-    """A body whose length nobody tells beforehand."""
+    """Send a chunked body, without Content-Length."""
     environ = {"wsgi.input": BytesIO(data), "wsgi.input_terminated": True}
     headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     return client.post("/loads", headers=headers, environ_overrides=environ)
 
 
 def send_half(client, path, content_type):
-    """A body that ends before it is as long as its sender said."""
+    """Send a body shorter than its Content-Length."""
     data = json.dumps(LOAD).encode()
     environ = {"wsgi.input": BytesIO(data), "CONTENT_LENGTH": str(2 * len(data))}
     headers = {"Content-Type": content_type}
@@ -145,10 +145,10 @@ def closed_twice(scene):
 
 
 def key_in_use(scene):
-    def have_no_patience(_session, _transaction, connection) -> None:
+    def shorten_lock_timeout(_session, _transaction, connection) -> None:
         connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
 
-    event.listen(db.session, "after_begin", have_no_patience)
+    event.listen(db.session, "after_begin", shorten_lock_timeout)
     try:
         with rival(scene.app) as twin:
             twin.execute(
@@ -156,7 +156,7 @@ def key_in_use(scene):
             )
             return scene.client.post("/loads", LOAD, headers=KEY)
     finally:
-        event.remove(db.session, "after_begin", have_no_patience)
+        event.remove(db.session, "after_begin", shorten_lock_timeout)
 
 
 def key_reused(scene):
@@ -210,7 +210,7 @@ def reading(failure):
 
 
 def writing(failure):
-    """It happens within a transaction."""
+    """Fail within a transaction."""
 
     def cause(scene):
         scene.patch.setattr("billor.drivers.service.get_or_not_found", failure)
@@ -377,7 +377,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
     },
 }
 OF_THE_SERVER = {"uri_too_long", "expectation_failed", "headers_too_large", "not_implemented"}
-"""What gunicorn refuses never comes to the app; `test_nobody_in` tests it."""
+"""The codes of gunicorn's refusals, which `test_nobody_in` tests."""
 HEADER_OF = {
     401: ("WWW-Authenticate", r"Bearer"),
     405: ("Allow", r"[A-Z]+(, [A-Z]+)*"),
@@ -414,7 +414,7 @@ def test_every_error_is_a_problem_document_that_says_what_to_do(scene, status, c
     assert uuid.UUID(answer.headers["X-Request-ID"])
     header, pattern = HEADER_OF.get(status, ("Content-Type", ".+"))
     assert re.fullmatch(pattern, answer.headers[header])
-    # Nothing of it sticks.
+    # The next request is not affected.
     scene.patch.undo()
     assert scene.client.get("/drivers").status_code == 200
 
@@ -429,7 +429,7 @@ def test_every_error_code_is_tested():
 
 
 def test_a_new_resource_gets_a_not_found_problem_by_default(scene):
-    """Whatever its author forgot to put into the catalogue."""
+    """A resource without an entry in the catalogue."""
 
     def raise_truck_not_found(*_, **__):
         raise NotFound("Truck", 7)
@@ -462,7 +462,7 @@ def test_a_body_of_1_mib_is_accepted(client, send_body):
 
 
 def close_connections(url):
-    """As a PostgreSQL that stops does, all of the app's."""
+    """Close all of the app's connections, as PostgreSQL does when it stops."""
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

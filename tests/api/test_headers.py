@@ -1,4 +1,4 @@
-"""The headers that every answer has, errors included."""
+"""The headers of every answer, errors included."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""/healthz and /readyz: what they say when everything is there, and when something is not."""
+"""/healthz and /readyz, with every dependency available and with one unavailable."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -26,7 +26,7 @@ def test_readiness_is_ok_when_every_dependency_is(anonymous):
     assert (answer.status_code, answer.json) == (200, {"status": "ok", "dependencies": ALL_OK})
 
 
-# Strict equality also shows that nothing else is told: no address, no password, no error text.
+# Strict equality also proves that no address, password or error text is revealed.
 @pytest.mark.parametrize(
     ("setting", "value", "status", "expected"),
     [
@@ -93,7 +93,7 @@ def test_unpublished_events_are_reported_as_late(client, app, seconds, state):
 
 @pytest.mark.parametrize(("seconds", "state"), [(50, "ok"), (70, "late")])
 def test_unrecorded_events_are_reported_as_late(client, app, seconds, state):
-    """However lately they were published again."""
+    """Republishing them does not reset their age."""
     client.make_load()
     times = "created_at = now() - make_interval(secs => :seconds), published_at = now()"
     update_events(app, times, seconds=seconds)
@@ -120,7 +120,7 @@ def test_repeated_readiness_checks_reuse_the_last_result(anonymous, statements, 
 
 
 def test_concurrent_readiness_checks_share_one_probe_with_a_timeout(app, anonymous, monkeypatch):
-    """A dependency that hangs must not take a thread from every request that asks for it."""
+    """A hanging dependency must not block a thread for each readiness check."""
     asked, answer = Event(), Event()
 
     def hang():

@@ -1,4 +1,4 @@
-"""What the filters of lists find, and who the timeline says did what."""
+"""The filters of lists, and the users in the timeline."""
 
 from itertools import chain, pairwise
 
@@ -19,7 +19,7 @@ def client(app):
 
 
 def found(client, path, query):
-    """The ids of all that a list finds."""
+    """The ids in a list."""
     answer = client.get(path, query_string=query)
     assert answer.status_code == 200, answer.text
     return [item["id"] for item in answer.json]
@@ -45,7 +45,7 @@ def test_loads_are_filtered_by_place_cargo_and_status(client):
         ({"cargoType": "Reefer", "status": "ASSIGNED"}, [reefer]),
         ({"cargoType": "Reefer", "status": ["OPEN", "CANCELLED"]}, []),
         ({"origin": "Dallas, TX", "destination": "Atlanta, GA"}, [reefer, dry]),
-        # Whole values, no patterns.
+        # Exact values, no patterns.
         ({"origin": "100% _ & \\ 'o''"}, [odd]),
         ({"origin": "Dallas"}, []),
         ({"origin": "%"}, []),
@@ -63,7 +63,7 @@ def test_loads_are_filtered_by_place_cargo_and_status(client):
         ("Ærøskøbing", ["ÆRØSKØBING", "ærøskøbing"]),
         ("ΑΘΗΝΑ", ["αθηνα"]),
         ("ЯЩЖ", ["ящж"]),
-        # Their other case has other characters; with their own they must be found at least.
+        # Their case mapping is not one to one; an exact match must find them at least.
         ("İSTANBUL I\u0131i", ["İSTANBUL I\u0131i"]),
         ("Straße ẞ ß", ["Straße ẞ ß"]),
         ("ǅ ﬁ ŉ", ["ǅ ﬁ ŉ"]),
@@ -79,7 +79,7 @@ def test_load_filters_ignore_case_in_any_script(client, field, stored, wanted):
 
 @pytest.fixture
 def loads_of(app, client):
-    """Make loads that were created at these times; give their ids."""
+    """Make loads with these creation times; return their ids."""
 
     def make(*times):
         ids = [client.make_load()["id"] for _ in times]
@@ -220,7 +220,7 @@ def test_the_timeline_shows_who_did_each_step(app, client):
 
 
 def test_an_event_of_a_command_has_no_user(app, client):
-    client.make_load()  # whose doing it was must not stick
+    client.make_load()  # its user must not leak into the command's event
     seeded = app.test_cli_runner().invoke(args=["seed", "--loads", "2"])
     assert seeded.exit_code == 0, seeded.output
     (event,) = client.get("/loads/2/timeline").json

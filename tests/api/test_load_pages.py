@@ -1,4 +1,4 @@
-"""GET /loads from Redis: what is a hit, what makes pages old, and what happens without Redis."""
+"""GET /loads through Redis: hits, invalidation, and outages of Redis."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from tests.support.redis_wire import RedisWire
 from tests.support.worker import wait_until
 
 PATIENCE = 10
-"""Seconds after which something that should come soon will not come."""
+"""The timeout of a wait, in seconds."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def wire(monkeypatch) -> RedisWire:
 
 
 def listed(client, address="/loads"):
-    """How the list was answered, and the list."""
+    """The `X-Cache` header and the list."""
     answer = client.get(address)
     assert answer.status_code == 200, answer.text
     return answer.headers["X-Cache"], answer.json
@@ -105,12 +105,12 @@ def test_every_write_invalidates_all_pages_in_one_round_trip(client, things, wir
         assert listed(client, query)[0] == "MISS"
     status, loads = listed(client)
     assert (status, loads != before[0]) == ("HIT", True)
-    # This one is not cached.
+    # GET /loads/{id} is not cached.
     assert loads == [client.get(f"/loads/{load['id']}").json for load in loads]
 
 
 def test_pages_are_invalidated_after_the_commit_and_before_the_answer(client, app, monkeypatch):
-    """Before the commit a reader could still store the old page, as one of the new generation."""
+    """Before the commit a reader could store a stale page under the new generation."""
     seen = []
     start_generation = TextRedisCache.start_generation
     reader = ApiClient(app.test_client(), client.token)

@@ -1,4 +1,4 @@
-"""Loads over HTTP: their life and their timeline."""
+"""Loads over HTTP: their life cycle and their timeline."""
 
 from random import Random
 

@@ -1,5 +1,4 @@
-"""Failed logins are limited for each address and each account, and locked out are only those who
-guess."""
+"""The rate limit of failed logins, by address and by account."""
 
 import json
 from collections.abc import Callable
@@ -43,7 +42,7 @@ def statuses(answers) -> list[int]:
 
 @pytest.fixture
 def known(app) -> Callable[[], list[dict]]:
-    """All that is kept of logins."""
+    """Read all stored login attempts."""
 
     def read() -> list[dict]:
         with app.app_context():
@@ -58,7 +57,7 @@ def known(app) -> Callable[[], list[dict]]:
 
 @pytest.fixture
 def pass_time(app) -> Callable[[str], None]:
-    """Make what is kept of logins so much older."""
+    """Make the stored login attempts older by this interval."""
 
     def pass_(time: str) -> None:
         with app.app_context():
@@ -94,7 +93,7 @@ def test_the_rate_limit_counts_only_failed_logins_and_refuses_the_21st(request, 
         assert 1 < int(refused.headers["Retry-After"]) <= 60
     assert log_in(api, address="192.0.2.3").status_code == 200
     assert max(row["failures"] for row in known()) == FAILURES_A_MINUTE, (
-        "what was refused is no failed login"
+        "a refused login is not counted"
     )
 
 
@@ -162,7 +161,7 @@ def test_each_client_behind_a_trusted_proxy_has_its_own_rate_limit(settings, cli
     fail_often(client, "192.0.2.6")
     with another_app(settings, TRUSTED_PROXIES="1") as proxied:
         api = ApiClient(proxied.test_client())
-        # What stands left of the last address was put there by the client.
+        # The client controls the header left of the last address.
         refused = log_in(api, **{"X-Forwarded-For": "192.0.2.7, 192.0.2.6"})
         assert_problem(refused, 429, "too_many_attempts")
         assert log_in(api, **{"X-Forwarded-For": "192.0.2.6, 192.0.2.7"}).status_code == 200
@@ -205,16 +204,16 @@ def test_stored_login_attempts_reveal_no_email_address(client, known, config):
 
 
 def test_a_stranger_cannot_lock_users_out_of_their_known_addresses(client):
-    """Everybody has one address behind a proxy that is not trusted."""
+    """Behind an untrusted proxy all users share one address."""
     assert log_in(client).status_code == 200
     elsewhere = [fail(client, address=address) for address in STRANGE_ADDRESSES]
-    assert elsewhere[-1].status_code == 429, "or else nobody hammers"
+    assert elsewhere[-1].status_code == 429, "the limit must have been reached"
     beside = [fail(client, f"{number}@billor.example") for number in range(60)]
     assert beside[-1].status_code == 429
 
     assert log_in(client).status_code == 200
     assert_problem(log_in(client, address="203.0.113.1"), 429, "too_many_attempts")
-    # Which opens no other door.
+    # The known address has a limit, too.
     assert statuses(fail(client) for _ in range(60)) == LIMITED
 
 
@@ -233,13 +232,13 @@ def test_an_address_is_known_for_90_days_after_the_last_login(client, pass_time)
 
 @pytest.fixture
 def few(monkeypatch) -> int:
-    """So few failures are allowed."""
+    """Lower the limit to this number of failures."""
     monkeypatch.setattr(attempts, "MAX_FAILURES", 2)
     return 2
 
 
 def seconds_locked(api, few: int, email=NOBODY) -> int:
-    """Fail as often as allowed, and be told how long that is too often."""
+    """Fail up to the limit; return the Retry-After of the refusal."""
     for number in range(few):
         assert fail(api, email, STRANGE_ADDRESSES[number]).status_code == 401
     refused = fail(api, email, STRANGE_ADDRESSES[few])
@@ -301,7 +300,7 @@ def test_expired_login_attempts_are_deleted(app, anonymous, known):
     assert len(known()) == 3
 
 
-# Many at once
+# Outages and concurrency
 
 
 def test_a_login_during_a_postgresql_outage_is_not_counted_as_failed(settings, client):
@@ -313,7 +312,7 @@ def test_a_login_during_a_postgresql_outage_is_not_counted_as_failed(settings, c
 
 
 class GivenUpError(Exception):
-    """Neither a right password nor a wrong one."""
+    """Ends an attempt without a result."""
 
 
 def test_concurrent_abandoned_logins_neither_deadlock_nor_count_as_failed(app, known):

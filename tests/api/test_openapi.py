@@ -1,4 +1,4 @@
-"""The OpenAPI document holds together and tells the truth; the docs page needs nobody else."""
+"""The OpenAPI document is valid and complete; the docs page needs no other origin."""
 
 import json
 import re
@@ -102,7 +102,7 @@ def test_every_error_is_documented_as_a_problem_with_its_codes(document, operati
         assert "500" in errors, (method, path)
         assert any(status.startswith("2") for status in operation["responses"])
         if path == "/readyz":
-            del errors["503"]  # tells the state of everything, as its 200 does
+            del errors["503"]  # has the same body as its 200
         for status, error in errors.items():
             content = error["content"]["application/problem+json"]
             assert content["schema"] == problem
@@ -203,7 +203,7 @@ def test_the_docs_page_loads_nothing_from_other_origins(anonymous):
         assert (answer.status_code, answer.mimetype) == (200, "text/html")
         page = References(answer.text)
         policy = answer.headers["Content-Security-Policy"]
-    # Not even a changed page could load anything from elsewhere.
+    # The policy would block other origins even if the page named them.
     for source in re.findall(r"(?:script|style|img|connect)-src ([^;]+)", policy):
         assert set(source.split()) <= {"'self'", "'unsafe-inline'", "data:"}
     assert "script-src 'self';" in policy
@@ -218,7 +218,7 @@ def test_the_docs_page_loads_nothing_from_other_origins(anonymous):
         assert re.match(r"/[^/]", address), address
         with anonymous.get(address) as answer:
             assert answer.status_code == 200, address
-            # Browsers obey nosniff and take nothing of another type.
+            # With nosniff, browsers refuse another type.
             assert answer.mimetype == types[address[address.rindex(".") :]]
             assert answer.data
             if answer.mimetype == "text/css":

@@ -1,4 +1,4 @@
-"""Lists come in pages, and go on behind cursors that nobody but us can make."""
+"""Pagination of lists by signed cursors."""
 
 import re
 from itertools import chain
@@ -42,7 +42,7 @@ every_list = pytest.mark.parametrize("path", MAKERS)
 
 @pytest.fixture
 def make(client, path):
-    """Make things for the list at `path`, with these numbers."""
+    """Make rows of the list at `path`, with these numbers."""
     if "timeline" in path:
         client.make_load()
 
@@ -89,7 +89,7 @@ def test_rows_created_during_pagination_neither_repeat_nor_hide_others(client, p
         got += page
         if number < 8:
             make(number)
-    # What is new comes before the first page, or else after the last one.
+    # New rows come before the first page, or after the last one of the timeline.
     assert got[: len(items)] == items
     assert len(got) == len(items) + 3 * ("timeline" in path)
 
@@ -99,7 +99,7 @@ def test_rows_leaving_the_filter_during_pagination_hide_no_others(client):
     got = []
     for page in pages(client, "/loads?status=OPEN&limit=2"):
         got += [load["id"] for load in page]
-        client.patch(f"/loads/{got[-1]}", {"status": "CANCELLED"})  # where the cursor points
+        client.patch(f"/loads/{got[-1]}", {"status": "CANCELLED"})  # the row of the cursor
     assert got == [load["id"] for load in reversed(loads)]
 
 
@@ -176,7 +176,7 @@ every_cursor = pytest.mark.parametrize("path", POSITIONS)
 
 @pytest.fixture
 def signed(app):
-    """A cursor of the list at this path that holds whatever is given, signed by us."""
+    """Sign a cursor with any content for the list at this path."""
 
     def sign(path, content):
         with app.test_request_context(path):

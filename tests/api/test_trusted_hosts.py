@@ -1,5 +1,7 @@
-"""Which names the API answers to: a page of another site must not reach it by one of its own that
-leads to a local address (DNS rebinding)."""
+"""Trusted host names, against DNS rebinding.
+
+A page of another site must not reach the API by a name that resolves to a local address.
+"""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Users over HTTP: their life, their passwords, and who may have which email address."""
+"""Users over HTTP: their life cycle, passwords and email addresses."""
 
 import pytest
 from argon2 import extract_parameters
@@ -28,7 +28,7 @@ def stored_hash(app, user):
 
 
 def test_a_password_is_stored_as_a_salted_argon2id_hash(client, app):
-    # Characters that other hashes would cut or refuse.
+    # Characters that other hash functions truncate or refuse.
     password = " pässwörd\x00🚚 "
     users = [
         client.post("/users", {"name": "N", "email": f"{n}@billor.example", "password": password})
@@ -39,7 +39,7 @@ def test_a_password_is_stored_as_a_salted_argon2id_hash(client, app):
     for password_hash in hashes:
         parameters = extract_parameters(password_hash)
         assert parameters.type is Type.ID
-        # OWASP's least.
+        # OWASP's minimum.
         assert parameters.memory_cost >= 19 * 1024
         assert parameters.time_cost >= 2
     credentials = {"email": "0@billor.example", "password": password}
@@ -55,7 +55,7 @@ def test_an_email_address_belongs_to_one_user_in_any_case(client, email):
     client.post("/users", DANA)
     refused = client.post("/users", {"name": "Another", "email": email})
     assert_problem(refused, 409, "email_taken")
-    assert len(client.get("/users").json) == 2  # who is logged in, and Dana
+    assert len(client.get("/users").json) == 2  # the client's user, and Dana
 
 
 @pytest.mark.parametrize(

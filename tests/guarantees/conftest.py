@@ -1,4 +1,4 @@
-"""Services of these tests' own, since faults are done to them, and the system over them."""
+"""Services for fault injection, and the system over them."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ API_PROCESSES = 3
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory) -> Iterator[Service]:
-    """Migrated."""
+    """A migrated PostgreSQL."""
     service = start_postgresql(tmp_path_factory.mktemp("postgresql"))
     yield service
     service.stop()
@@ -43,7 +43,7 @@ def compiled(pytestconfig):
 
 @pytest.fixture
 def system(postgresql, redis, pubsub, tmp_path, compiled) -> Iterator[System]:
-    """With a topic and a CouchDB of the test's own; nothing of it runs yet."""
+    """A system with its own topic and CouchDB, none of its processes started."""
     settings = postgresql.settings | redis.settings | pubsub.settings
     with System(settings, tmp_path, compiled) as system:
         yield system
@@ -51,7 +51,7 @@ def system(postgresql, redis, pubsub, tmp_path, compiled) -> Iterator[System]:
 
 @pytest.fixture
 def system_without_bus(postgresql, redis, tmp_path, compiled) -> Iterator[System]:
-    """The same for tests of the API alone: needs no emulator."""
+    """The same without the emulator, for tests of the API alone."""
     with System(postgresql.settings | redis.settings, tmp_path, compiled) as system:
         yield system
 
@@ -67,5 +67,5 @@ def shared_system(postgresql, redis, tmp_path_factory, pytestconfig) -> Iterator
 
 @pytest.fixture(scope="module")
 def api(shared_system) -> Api:
-    """Of the shared system, with all its processes at work."""
+    """The shared system's API, with all its processes serving."""
     return shared_system.start_whole_api(API_PROCESSES)

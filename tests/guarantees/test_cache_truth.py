@@ -1,5 +1,7 @@
-"""Guarantee 6: whoever asks for loads after a write was answered sees that write, whichever
-process wrote, whichever answers, and whatever became of Redis meanwhile."""
+"""Guarantee 6: a read of loads contains every write answered before it.
+
+This holds across processes, and whatever happens to Redis meanwhile.
+"""
 
 import re
 from collections import Counter
@@ -18,30 +20,30 @@ from tests.support.worker import WAIT_SECONDS, wait_until
 WRITERS = 3
 READERS = 6
 LOADS = 8
-"""So many each writer takes through all stages. All that are made fit on one page."""
+"""The loads that each writer takes through all stages. All of them fit on one page."""
 HITS_BETWEEN = 2
-"""So many pages come from Redis between two writes of a writer: only those can be wrong."""
+"""The minimum of cache hits between two writes of a writer: only hits can be stale."""
 FAULT_EVERY = 7
-"""Writes, by whomever."""
+"""The number of writes between faults."""
 
 STAGES = [("Milk", "OPEN"), ("Beer", "OPEN"), ("Beer", "ASSIGNED"), ("Beer", "COMPLETED")]
-"""What a load goes through, each once: its cargo type and its status."""
+"""The stages of a load: its cargo type and its status."""
 PAGES = {"": {0, 1, 2, 3}, "&status=OPEN": {0, 1}, "&status=ASSIGNED": {2}}
-"""What is read, and in which stages a load is listed there."""
+"""The queries that are read, with the stages of the loads they list."""
 
 GENERATION = "billor:generation"
 SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads:cargoType=%s\r\n.*"
-"""On the wire."""
+"""The command on the wire that stores a page."""
 
 
 @pytest.fixture
 def stored(redis) -> Iterator[Redis]:
-    """What the API keeps in Redis."""
+    """A client of the Redis that the API uses."""
     with Redis.from_url(redis.settings["REDIS_URL"]) as client:
         yield client
 
 
-def live(client: HttpClient, driver: dict, origin: str) -> Iterator[int]:
+def advance(client: HttpClient, driver: dict, origin: str) -> Iterator[int]:
     """Take a load to its next stage with each step; yield its id."""
     load = client.make_load(origin=origin, cargoType=STAGES[0][0])
     yield load["id"]
@@ -55,8 +57,10 @@ def live(client: HttpClient, driver: dict, origin: str) -> Iterator[int]:
 
 
 class Ledger:
-    """The stage that each load must have reached, as its write was answered, and the one it may
-    have reached, as its write was sent. Each load has one writer."""
+    """The stages of loads: reached when the write was answered, possible once it was sent.
+
+    Each load has one writer.
+    """
 
     def __init__(self, fault: Callable[[], object] | None):
         self.caches: Counter[str] = Counter()
@@ -67,13 +71,13 @@ class Ledger:
         self._writes = 0
         self._read = Condition()
 
-    def write(self, life: Iterator[int]) -> None:
-        id_ = next(life)
+    def write(self, stages: Iterator[int]) -> None:
+        id_ = next(stages)
         self._sent[id_] = 0
         self._note_answer(id_)
         for stage in range(1, len(STAGES)):
             self._sent[id_] = stage
-            next(life)
+            next(stages)
             self._note_answer(id_)
 
     def read(self, send: Callable[[], Reply], shown: set[int]) -> None:
@@ -90,9 +94,9 @@ class Ledger:
             possible = set(range(stage, sent[id_] + 1))
             cache = reply.headers["X-Cache"]
             if id_ in listed:
-                assert listed[id_] in possible, f"{cache}: load {id_} as it was before a write"
+                assert listed[id_] in possible, f"{cache}: load {id_} is stale"
             else:
-                assert possible - shown, f"{cache}: load {id_} is not where a write put it"
+                assert possible - shown, f"{cache}: load {id_} is missing after a write"
         with self._read:
             self.caches[reply.headers["X-Cache"]] += 1
             self._read.notify_all()
@@ -138,7 +142,7 @@ def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
 
     def write(driver: dict) -> None:
         for _ in range(LOADS):
-            ledger.write(live(client, driver, origin))
+            ledger.write(advance(client, driver, origin))
 
     with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(WRITERS) as writers:
         reading = [readers.submit(read, page) for page in list(PAGES) * (READERS // len(PAGES))]
@@ -153,21 +157,21 @@ def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
 
 @pytest.fixture(scope="module")
 def proxy(redis) -> Iterator[TcpProxy]:
-    """Before Redis."""
+    """A proxy in front of Redis."""
     with TcpProxy.before(redis.settings["REDIS_URL"]) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
 def reader(shared_system, proxy) -> HttpClient:
-    """Of an API that reaches Redis through the proxy."""
+    """A client of an API that reaches Redis through the proxy."""
     url = proxy.replaced_in(shared_system.settings["REDIS_URL"])
     return shared_system.start_api(workers=1, REDIS_URL=url).client
 
 
 @pytest.mark.parametrize("cargo", ["Ice", "Ice-while-the-generation-is-evicted"])
 def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, proxy, reader, cargo):
-    """What the reader says to Redis is held on its way, and arrives when all is over."""
+    """The reader's command to Redis is held back and delivered after the write."""
     address = f"/loads?cargoType={cargo}"
     old = api.client.make_load(cargoType=cargo)
     said: list[bytes] = []
@@ -179,7 +183,7 @@ def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, pro
 
     wait_until(lambda: reader.get("/loads").headers["X-Cache"] != "BYPASS")
     evict = "evicted" in cargo
-    if evict:  # before too: what replaces it must never be what was there already
+    if evict:  # before too: its replacement must be a new one
         stored.delete(GENERATION)
     held = proxy.hold(Direction.REQUESTS, sets_the_page)
     reply = reader.get(address)

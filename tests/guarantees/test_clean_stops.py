@@ -1,4 +1,4 @@
-"""Guarantee 5: who is told to stop finishes what is in hand, soon, and nobody notices."""
+"""Guarantee 5: at shutdown, work in progress is finished in time and no request fails."""
 
 import signal
 import socket
@@ -21,15 +21,15 @@ from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.http import HttpClient, Reply
 from tests.support.system import LOAD, Dispatcher, Process, Service, System
-from tests.support.worker import WAIT_SECONDS, nobody_marks, wait_until
+from tests.support.worker import WAIT_SECONDS, marking_blocked, wait_until
 
 IN_FLIGHT = 8
 EVENTS = 20
 RESTARTS = 1
 PACE_SECONDS = 0.01
-"""Between a client's requests, to leave something of the machine to those who start."""
+"""The pause between a client's requests, so that starting processes get some CPU."""
 KEEPING, OPENING = 1, 2
-"""Clients that keep their connection, and those that open one for each request."""
+"""Clients that keep their connection, and clients that open one per request."""
 
 
 def make_events(system: System, count: int) -> None:
@@ -46,7 +46,7 @@ def ask(system: System, query: str):
 
 @contextmanager
 def drivers_locked(system: System) -> Iterator[None]:
-    """Nobody is given a load meanwhile, but everybody waits for it."""
+    """Assignments wait for a lock meanwhile."""
     with system.app.app_context(), db.engine.begin() as connection:
         connection.execute(text("SELECT id FROM drivers FOR UPDATE"))
         yield
@@ -64,13 +64,13 @@ def refuses(port: int) -> bool:
     return False
 
 
-def tell_to_stop(worker: Process) -> None:
+def start_shutdown(worker: Process) -> None:
     worker.send(signal.SIGTERM)
     wait_until(lambda: "Worker stopping" in worker.output)
 
 
 def unclaimed(system: System) -> int:
-    """How many events wait for a relay that takes them."""
+    """The number of unpublished events that no relay has locked."""
     return ask(
         system,
         "SELECT count(*) FROM (SELECT FROM load_events WHERE published_at IS NULL"
@@ -79,7 +79,7 @@ def unclaimed(system: System) -> int:
 
 
 def stopped_together(processes: list[Process]) -> list[int]:
-    """Their exit statuses, having been told to stop at once."""
+    """Terminate the processes at the same time; return their exit statuses."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(Process.terminate, processes))
 
@@ -94,7 +94,7 @@ def is_connected_to(process: Process, service: Service) -> bool:
 
 @pytest.fixture
 def hanging_couch(monkeypatch) -> None:
-    """What hangs there does so until it is mended."""
+    """Let CouchDB hang until it is mended."""
     monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
 
 
@@ -118,11 +118,11 @@ def test_gunicorn_finishes_requests_in_flight_at_shutdown(system_without_bus, co
 
 def test_a_relay_finishes_its_batch_at_shutdown(system):
     make_events(system, EVENTS)
-    with nobody_marks(system.app):
+    with marking_blocked(system.app):
         worker = system.start_worker()
         wait_until(lambda: len(system.recorded()) == EVENTS)
-        tell_to_stop(worker)
-        assert system.unpublished() == EVENTS, "the batch is still in hand"
+        start_shutdown(worker)
+        assert system.unpublished() == EVENTS, "the batch is still in progress"
     assert worker.wait() == 0
     system.assert_converges()
 
@@ -149,8 +149,8 @@ def test_a_consumer_finishes_its_batch_at_shutdown(system):
         db.session.remove()
     assert arrived.wait(WAIT_SECONDS)
     wait_until(lambda: system.unpublished() == 0)
-    tell_to_stop(worker)
-    assert len(system.recorded()) == 1, "the batch is still in hand"
+    start_shutdown(worker)
+    assert len(system.recorded()) == 1, "the batch is still in progress"
     released.set()
     assert worker.wait() == 0
     system.assert_converges()
@@ -159,7 +159,7 @@ def test_a_consumer_finishes_its_batch_at_shutdown(system):
 
 @pytest.mark.parametrize("hanging", ["CouchDB", "Pub/Sub", "both"])
 def test_a_worker_with_hanging_services_shuts_down_in_time(system, pubsub, hanging_couch, hanging):
-    """They hang while it has batches in hand."""
+    """They hang while the worker processes batches."""
     worker = system.start_worker()
     make_events(system, 1)
     wait_until(lambda: system.recorded() and system.unpublished() == 0)
@@ -197,26 +197,26 @@ def test_gunicorn_shuts_down_in_time_while_services_hang(system_without_bus, red
         assert audit.result().status == 503
 
 
-class TwoDoorsClient(HttpClient):
-    """Of two APIs; goes to the other one when, and only when, a connection is refused."""
+class FailoverClient(HttpClient):
+    """A client of two APIs that fails over only when a connection is refused."""
 
     def __init__(self, ports: list[int], token: str, *, keeps_connection: bool):
         super().__init__(ports[0], token)
-        self._doors = [HttpClient(port, token) for port in ports]
+        self._clients = [HttpClient(port, token) for port in ports]
         self._headers = {} if keeps_connection else {"Connection": "close"}
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         arguments = (method, path, body)
         time.sleep(PACE_SECONDS)
         try:
-            return self._doors[0].request(*arguments, **self._headers, **headers)
+            return self._clients[0].request(*arguments, **self._headers, **headers)
         except ConnectionRefusedError:
-            self._doors.reverse()
-            return self._doors[0].request(*arguments, **self._headers, **headers)
+            self._clients.reverse()
+            return self._clients[0].request(*arguments, **self._headers, **headers)
 
     def close(self) -> None:
-        for door in self._doors:
-            door.close()
+        for client in self._clients:
+            client.close()
 
 
 def test_a_rolling_restart_fails_no_request(system):
@@ -226,7 +226,7 @@ def test_a_rolling_restart_fails_no_request(system):
     with ExitStack() as stack:
         clients = [
             stack.enter_context(
-                closing(TwoDoorsClient(ports, system.token, keeps_connection=number < KEEPING))
+                closing(FailoverClient(ports, system.token, keeps_connection=number < KEEPING))
             )
             for number in range(KEEPING + OPENING)
         ]

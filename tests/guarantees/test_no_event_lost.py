@@ -1,7 +1,7 @@
-"""Guarantee 2, where processes are killed: no event is lost and no document doubled.
+"""Guarantee 2 under SIGKILL: no event is lost and no document duplicated.
 
-Each is killed at its worst moment while dispatchers keep assigning and completing over HTTP; at
-the end every committed event has exactly one audit document, and nothing else is there.
+Processes are killed at the worst moment while dispatchers assign and complete loads over HTTP; at
+the end every committed event has exactly one audit document, and there are no others.
 """
 
 import json
@@ -22,17 +22,17 @@ from tests.support.tcp_proxy import Direction, Http2Farewell, TcpProxy
 from tests.support.worker import wait_until
 
 STARTED = "Worker started"
-TOLD = b"INSERT INTO notifications"
+NOTIFIED = b"INSERT INTO notifications"
 MARKED = b"UPDATE load_events SET published_at=clock_timestamp()"
 BACKLOG_ROUNDS = 10
 KILLS = 10
 LEASE_SECONDS = 60
-"""For how long Pub/Sub may wait before it sends again what a killed consumer had in hand."""
+"""How long Pub/Sub may wait before it redelivers the messages of a killed consumer."""
 
 
 @pytest.fixture
 def database(system: System) -> Iterator[TcpProxy]:
-    """A proxy before PostgreSQL, for those processes that are told `through` it."""
+    """A proxy in front of PostgreSQL, for processes with the settings of `through`."""
     with TcpProxy.before(system.settings["DATABASE_URL"]) as proxy:
         yield proxy
 
@@ -44,7 +44,7 @@ def through(system: System, database: TcpProxy) -> dict[str, str]:
 
 @pytest.fixture
 def bus(system: System) -> Iterator[dict[str, str]]:
-    """The setting by which consumers that are killed are forgotten, as by Pub/Sub itself."""
+    """The setting of a proxy that ends the streams of killed consumers, as Pub/Sub does."""
     with TcpProxy(system.settings["PUBSUB_EMULATOR_HOST"], Http2Farewell) as proxy:
         yield {"PUBSUB_EMULATOR_HOST": proxy.address}
 
@@ -70,7 +70,7 @@ def test_a_retry_after_sigkill_during_the_commit_finds_all_or_nothing(system, da
         lose_answer(api, client, hold, lambda: client.assign(driver, load))
         assert client.get(f"/assignments?driverId={driver['id']}").body == []
 
-        # Killed after it: all happened, once, and whoever asks again is told.
+        # Killed after it: all happened once, and a retry gets a 409 with the assignment.
         hold = database.hold(Direction.ANSWERS, commit_assignment)
         lose_answer(api, client, hold, lambda: client.assign(driver, load))
         repeated = client.assign(driver, load)
@@ -92,7 +92,7 @@ def test_a_retry_after_sigkill_during_the_commit_finds_all_or_nothing(system, da
         "LOAD_COMPLETED",
     ]
     system.assert_converges()
-    assert system.told() == system.assigned()
+    assert system.notified() == system.assigned()
 
 
 def test_sigkill_of_a_relay_while_marking_loses_nothing_and_blocks_no_other(
@@ -103,7 +103,7 @@ def test_sigkill_of_a_relay_while_marking_loses_nothing_and_blocks_no_other(
     with Dispatcher(api.client) as dispatcher:
         dispatcher.wait_for_rounds(BACKLOG_ROUNDS)
 
-        # Pub/Sub took them, and it is never marked.
+        # Killed after publishing, before marking.
         hold = database.hold(Direction.REQUESTS, committing(MARKED))
         marking = system.start_worker("relay", **through)
         hold.wait()
@@ -115,14 +115,14 @@ def test_sigkill_of_a_relay_while_marking_loses_nothing_and_blocks_no_other(
         marking.kill()
         wait_until(lambda: system.unpublished() == 0)
 
-        # It is marked, and the relay never knows.
+        # Killed after marking, before the commit's answer.
         hold = database.hold(Direction.ANSWERS, committing(MARKED))
         hold.wait()
         other.kill()
         dispatcher.wait_for_rounds(1)
         system.start_worker("relay")
     system.assert_converges()
-    assert system.told() == system.assigned()
+    assert system.notified() == system.assigned()
 
 
 def test_sigkill_of_a_consumer_while_recording_loses_and_duplicates_nothing(system, bus):
@@ -151,7 +151,7 @@ def test_sigkill_of_a_consumer_while_recording_loses_and_duplicates_nothing(syst
 
     wait_until(all_came_again, LEASE_SECONDS)
     system.assert_converges()
-    assert set(system.told()) == set(system.assigned())
+    assert set(system.notified()) == set(system.assigned())
 
 
 def test_sigkill_between_sending_and_marking_a_notification_sends_it_again(
@@ -160,26 +160,26 @@ def test_sigkill_between_sending_and_marking_a_notification_sends_it_again(
     api = system.start_api()
     driver, load = api.client.make_driver("TX-1"), api.client.make_load()
     system.start_worker("relay")
-    hold = database.hold(Direction.REQUESTS, committing(TOLD))
+    hold = database.hold(Direction.REQUESTS, committing(NOTIFIED))
     consumer = system.start_worker("consumer", **bus, **through)
     assert api.client.assign(driver, load).status == 201
     hold.wait()
-    assert system.told() == {load["id"]: 1}
+    assert system.notified() == {load["id"]: 1}
     consumer.kill()
 
     system.start_worker("consumer", **bus)
-    wait_until(lambda: system.told() == {load["id"]: 2}, LEASE_SECONDS)
+    wait_until(lambda: system.notified() == {load["id"]: 2}, LEASE_SECONDS)
     committed = system.assert_converges()
 
-    # The mark is there now. What comes again for other reasons is not told again.
+    # The mark is committed now: a redelivery sends no second notification.
     with system.app.app_context(), db.engine.begin() as connection:
         connection.execute(text("UPDATE load_events SET published_at = NULL"))
     other = api.client.make_load()
     api.client.close_assignment(1)
     assert api.client.assign(driver, other).status == 201
-    wait_until(lambda: system.told()[other["id"]])
+    wait_until(lambda: system.notified()[other["id"]])
     assert len(system.assert_converges()) == len(committed) + 3
-    assert system.told() == {load["id"]: 2, other["id"]: 1}
+    assert system.notified() == {load["id"]: 2, other["id"]: 1}
 
 
 @pytest.mark.parametrize(
@@ -197,18 +197,18 @@ def test_drivers_are_notified_once_while_the_audit_store_hangs(
     wait_until(system.recorded)
     system.couch.fail(Fault.HANG)
     make_assignments(system, assignments, driver, load)
-    wait_until(lambda: len(system.told()) == assignments)
+    wait_until(lambda: len(system.notified()) == assignments)
     assert len(system.recorded()) == 1
     wait_until(lambda: "The audit store is away" in worker.output)
-    assert set(system.told().values()) == {1}
+    assert set(system.notified().values()) == {1}
 
     system.couch.mend()
     system.assert_converges()
-    assert system.told() == dict.fromkeys(range(1, assignments + 1), 1)
+    assert system.notified() == dict.fromkeys(range(1, assignments + 1), 1)
 
 
 def make_assignments(system: System, count: int, driver: dict, load: dict) -> None:
-    """Events of the assignment of loads 1, 2, …, as far as anybody can tell who takes them."""
+    """Insert events as if loads 1, 2, … had been assigned."""
     events = text(
         "INSERT INTO load_events (id, load_id, type, payload)"
         " SELECT gen_random_uuid(), :load_id, 'load.assigned',"
@@ -249,4 +249,4 @@ def test_sigkill_of_random_relays_and_consumers_loses_nothing(system, bus):
     system.assert_converges(LEASE_SECONDS)
     assert sum(worker.statuses.count(-signal.SIGKILL) for worker in workers) == KILLS
     assert dispatchers[0].failures == dispatchers[1].failures == []
-    assert set(system.told()) == set(system.assigned())
+    assert set(system.notified()) == set(system.assigned())

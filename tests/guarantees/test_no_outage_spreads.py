@@ -1,5 +1,4 @@
-"""Guarantee 3: what hangs or is away slows down nobody else, is told of once, and is used again
-by itself."""
+"""Guarantee 3: an outage slows down no other part, is logged once, and ends by reconnecting."""
 
 import re
 import socket
@@ -27,10 +26,10 @@ from tests.support.system import LOAD, Api, Process, System
 from tests.support.worker import wait_until
 
 SLOWER_SECONDS = 0.25
-"""How much longer an answer may take because something hangs."""
+"""How much longer an answer may take while a service hangs."""
 READY_SECONDS = 2
 SOON_SECONDS = 5
-"""How long after an outage everything is to be as before, without anybody's doing."""
+"""How long the recovery after an outage may take."""
 ROUNDS, PAUSE_SECONDS = 8, 0.3
 
 
@@ -60,7 +59,7 @@ def look(client: HttpClient) -> Timed:
 
 
 def work(client: HttpClient, driver: dict) -> tuple[list[Timed], list[Timed]]:
-    """Make loads, assign them, and look at the list, now and then."""
+    """Make loads, assign them and read the list, with pauses."""
     assigned, looked = [], []
     for _ in range(ROUNDS):
         assigned.append(assign(client, driver, client.make_load()))
@@ -71,13 +70,13 @@ def work(client: HttpClient, driver: dict) -> tuple[list[Timed], list[Timed]]:
 
 @pytest.fixture
 def apis(system) -> list[Api]:
-    """Two processes, each at an address of its own, so that either can be asked."""
+    """Two API processes, each with its own port."""
     return [system.start_api(workers=1) for _ in range(2)]
 
 
 @contextmanager
 def everything_hung(system: System, *services) -> Iterator[None]:
-    """All but PostgreSQL: connections are accepted, and nothing is ever answered."""
+    """Let every service but PostgreSQL accept connections and never answer."""
     with ExitStack() as outages:
         for service in services:
             outages.enter_context(service.hung())
@@ -87,7 +86,7 @@ def everything_hung(system: System, *services) -> Iterator[None]:
 
 
 def make_event_of_long_ago(system: System) -> None:
-    """In one statement, so that the relay finds it as it is to stay."""
+    """Insert an overdue event, in one statement so that the relay never sees it otherwise."""
     copy = text(
         "INSERT INTO load_events (id, load_id, type, payload, created_at)"
         " SELECT gen_random_uuid(), load_id, type, payload, now() - :age * interval '1 second'"
@@ -98,8 +97,7 @@ def make_event_of_long_ago(system: System) -> None:
 
 
 def log(process: Process, start: int = 0) -> list[str]:
-    """What a process has printed since, without times and what is said in good times:
-    of requests, and to drivers."""
+    """The log lines of a process since `start`, without times, requests and notifications."""
     lines = process.output[start:].splitlines()
     return [
         re.sub(r"^\S+ \S+ +(\w+) +billor\S*: ", r"\1 ", line)
@@ -108,8 +106,8 @@ def log(process: Process, start: int = 0) -> list[str]:
     ]
 
 
-def told_once(lines: Sequence[str], service: str) -> bool:
-    """Whether the lines are that the service was away, that it is back, and nothing else."""
+def is_one_outage(lines: Sequence[str], service: str) -> bool:
+    """Whether the lines are exactly the start and the end of the service's outage."""
     if len(lines) != 2:
         return False
     away, back = lines
@@ -135,7 +133,7 @@ def test_a_hanging_service_slows_no_request_and_is_logged_once(
 
     healthy = everybody_works()
     with everything_hung(system, redis, pubsub):
-        # The first failure of either process, one for each kind of request.
+        # The first failure of each process, one per kind of request.
         first = [assign(apis[0].client, drivers[0], waiting_load)], [look(apis[1].client)]
         assert first[1][0].reply.headers["X-Cache"] == "BYPASS"
         hung = everybody_works()
@@ -145,12 +143,12 @@ def test_a_hanging_service_slows_no_request_and_is_logged_once(
 
     for before, discovering, after in zip(healthy, first, hung, strict=True):
         seconds = [answer.seconds for answer in before]
-        # Whatever this machine does to the slowest request of a healthy system is not our doing.
+        # The noise of this machine, as seen in the healthy system.
         noise = max(seconds) - median(seconds)
         for answer in discovering + after:
             assert answer.seconds <= median(seconds) + SLOWER_SECONDS + noise
-        # Whoever meets what hangs waits for all of the timeout. One may have been as late for
-        # other reasons; if it were not avoided there would be some in every second.
+        # Without a circuit breaker several requests would wait for the whole timeout; one may be
+        # late for other reasons.
         late = sum(answer.seconds >= TIMEOUT_SECONDS for answer in after)
         assert late <= sum(answer >= TIMEOUT_SECONDS for answer in seconds) + 1
     assert {answer.reply.headers["X-Cache"] for answer in hung[1]} == {"BYPASS"}
@@ -170,7 +168,7 @@ def test_a_hanging_service_slows_no_request_and_is_logged_once(
     for api in apis:
         wait_until(lambda: look(api.client).reply.headers["X-Cache"] == "HIT", SOON_SECONDS)  # noqa: B023
         assert look(api.client).reply.body[0] == load
-        assert told_once(log(api), "Redis"), log(api)
+        assert is_one_outage(log(api), "Redis"), log(api)
     system.assert_converges()
     for api in apis:
         wait_until(lambda: api.client.get("/readyz").body["status"] == "ok", SOON_SECONDS)  # noqa: B023
@@ -181,11 +179,11 @@ def test_a_load_created_during_a_redis_outage_is_soon_in_lists(system, apis, red
     writer.make_load()
     wait_until(lambda: look(reader).reply.headers["X-Cache"] == "HIT")
     with redis.hung():
-        # The first that the writer says to Redis is heard after all, when it goes on. A load that
-        # is made from then on is not told of.
+        # Redis still handles the writer's first command when it goes on. No invalidation is sent
+        # for a load made after it.
         assert look(writer).reply.headers["X-Cache"] == "BYPASS"
         load = writer.make_load()
-    # The reader has noticed nothing, and the writer is asked for nothing more.
+    # The reader saw no failure, and the writer gets no further request.
     wait_until(lambda: look(reader).reply.body[0] == load, SOON_SECONDS)
 
 
@@ -194,13 +192,13 @@ def test_the_worker_logs_each_outage_once_and_recovers(system, postgresql, pubsu
     wait_until(lambda: log(worker))
     assert log(worker) == ["INFO Worker started: relay and consumer"]
 
-    with told_once_by(worker, "The audit store"):
+    with logging_one_outage(worker, "The audit store"):
         system.couch.fail(Fault.SERVER_ERROR, times=4)
         make_load(system)
-    with told_once_by(worker, "PostgreSQL"), nobody_home(postgresql) as door:
+    with logging_one_outage(worker, "PostgreSQL"), in_place_of(postgresql) as door:
         for _ in range(4):
             door.accept()[0].close()
-    with told_once_by(worker, "The event bus"), pubsub.hung():
+    with logging_one_outage(worker, "The event bus"), pubsub.hung():
         make_load(system)
         wait_until(lambda: "The event bus is away" in worker.output)
     system.assert_converges()
@@ -208,12 +206,12 @@ def test_the_worker_logs_each_outage_once_and_recovers(system, postgresql, pubsu
 
 
 @contextmanager
-def told_once_by(worker: Process, service: str) -> Iterator[None]:
-    """An outage that ends with the block is all that the worker tells of."""
+def logging_one_outage(worker: Process, service: str) -> Iterator[None]:
+    """Check that the worker logs one outage in the block, and nothing else."""
     mark = len(worker.output)
     yield
     wait_until(lambda: "is back" in worker.output[mark:])
-    assert told_once(log(worker, mark), service), log(worker, mark)
+    assert is_one_outage(log(worker, mark), service), log(worker, mark)
 
 
 def make_load(system: System) -> None:
@@ -223,8 +221,8 @@ def make_load(system: System) -> None:
 
 
 @contextmanager
-def nobody_home(postgresql) -> Iterator[socket.socket]:
-    """PostgreSQL is stopped, and we get its visitors, until it is started again."""
+def in_place_of(postgresql) -> Iterator[socket.socket]:
+    """Stop PostgreSQL and listen on its port until it is started again."""
     address = urlsplit(postgresql.settings["DATABASE_URL"])
     postgresql.stop()
     try:

@@ -1,6 +1,8 @@
-"""Guarantee 7: nobody gets in without a password, and nobody learns one. What the API answers to
-one request at a time is proven in tests/api/test_auth.py, test_default_deny.py, test_headers.py
-and test_errors.py, and what settings are refused in tests/unit/test_config.py."""
+"""Guarantee 7: no access without credentials, and no leak of secrets.
+
+Single requests are tested in tests/api/test_auth.py, test_default_deny.py, test_headers.py and
+test_errors.py, refused settings in tests/unit/test_config.py.
+"""
 
 import base64
 import hashlib
@@ -59,8 +61,10 @@ def encoded(content: bytes) -> str:
 
 
 def signed(key: str, **head: str) -> str:
-    """A token as ours are, but with this head; signed with our key as the head's algorithm would
-    be, were it one of those with a shared key."""
+    """A token like ours but with this head, signed with our key.
+
+    The signature is an HMAC, as the head's algorithm would make it with a shared key.
+    """
     now = int(time.time())
     claims = {"sub": "1", "iat": now, "nbf": now, "exp": now + 60, "jti": "1", "type": "access"}
     head = {"alg": "HS256", "typ": "JWT"} | head
@@ -71,7 +75,7 @@ def signed(key: str, **head: str) -> str:
 
 
 def test_a_token_signed_by_hand_is_accepted(client, config):
-    # Or else the refusals below would prove nothing.
+    # A control for the refusals below.
     client.token = signed(config.jwt_secret_key)
     assert client.get("/loads").status_code == 200
 
@@ -87,7 +91,7 @@ def test_a_token_with_another_algorithm_is_refused(client, config, algorithm):
 
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
-    """The guard's clock, which goes when told to."""
+    """The guard's clock, which stands still unless moved."""
     clock = SimpleNamespace(time=time.time, now=1000.0)
     clock.monotonic = lambda: clock.now
     monkeypatch.setattr(guard, "time", clock)
@@ -122,7 +126,7 @@ def test_a_deleted_user_loses_access_to_cached_pages_within_a_second(app, client
     assert client.get("/loads").headers["X-Cache"] == "HIT"
     delete_user(app)
     clock.now += 0.9
-    client.get("/loads")  # whether it is answered or not, it must not keep the door open
+    client.get("/loads")  # must not prolong the access, whatever its answer
     clock.now += 0.1
     assert_problem(client.get("/loads"), 401, "token_invalid")
     assert REMEMBERED_SECONDS <= 1
@@ -282,7 +286,7 @@ def test_no_process_starts_without_a_secret_key(tmp_path, compiled, environment,
 
 @contextmanager
 def broken_table(system: System):
-    """PostgreSQL refuses to store a user, for a reason that the API knows nothing of."""
+    """A constraint on users that the API does not know."""
 
     def alter(change: str) -> None:
         with system.app.app_context(), db.engine.begin() as connection:
@@ -347,7 +351,7 @@ def test_no_failure_reveals_a_secret(system_without_bus):
     ):
         refused = exchange(api.client.port, f"GET /loads HTTP/1.1\r\n{line}\r\n\r\n")
         told += [str(refused.headers), str(refused.body)]
-    # The second last: for a minute after it CouchDB is left alone.
+    # UNAUTHORIZED last: for a minute after it CouchDB gets no requests.
     for times, fault in enumerate((Fault.SERVER_ERROR, Fault.UNAUTHORIZED), 1):
         wait_until(lambda n=times: workers[0].output.count("The audit store is back") == n - 1)
         system.couch.fail(fault)
@@ -367,7 +371,7 @@ def test_no_failure_reveals_a_secret(system_without_bus):
         assert ask(api, method, path, body).status == 503, path
     wait_until(lambda: "is away" in workers[1].output)
 
-    assert "unheard_of" in system.logs, "the 500's cause is told to us"
+    assert "unheard_of" in system.logs, "the cause of the 500 is logged"
     for where, output in (
         ("logs", system.logs),
         ("answers", "\n".join(told)),
@@ -391,10 +395,10 @@ def test_the_launchers_secrets_are_readable_by_their_owner_only(tmp_path):
 
 
 def exchange(port: int, request: str | bytes) -> Reply:
-    """What the server answers to these very bytes."""
+    """Send these bytes and return the server's answer."""
     content = request.encode("latin-1") if isinstance(request, str) else request
     with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as connection:
-        with suppress(ConnectionError):  # it may refuse before it has heard all
+        with suppress(ConnectionError):  # it may refuse before it has read all
             connection.sendall(content)
         return read_reply(connection)
 

@@ -1,5 +1,7 @@
-"""Guarantee 1: a driver has at most one active load and a load at most one driver, whoever asks at
-the same moment, and of whichever process."""
+"""Guarantee 1: at most one active load a driver and one driver a load, under concurrency.
+
+The requests are simultaneous and go to several processes.
+"""
 
 from collections import Counter
 from functools import partial
@@ -16,7 +18,7 @@ from tests.support.races import at_once
 RIVALS = 50
 CLOSERS = 20
 CROSSING = 5
-"""So many drivers try for so many loads, every one for every one."""
+"""The number of drivers and of loads in the crossing assignments."""
 ROUNDS = 6
 
 
@@ -71,7 +73,7 @@ def test_concurrent_crossing_assignments_neither_deadlock_nor_break_the_rule(sha
     loads = [api.client.make_load() for _ in range(CROSSING)]
 
     def cross(driver: dict, load: dict) -> Counter:
-        """Assign, and take apart what came about or was in the way; but not in the end."""
+        """Assign, then cancel the new or the blocking assignment, except in the last round."""
         statuses = Counter()
         for round_ in range(ROUNDS):
             reply = api.client.assign(driver, load)
@@ -94,7 +96,7 @@ def test_concurrent_crossing_assignments_neither_deadlock_nor_break_the_rule(sha
 
 
 def assert_rule_holds() -> None:
-    """In the database, for all drivers and loads there are."""
+    """Check the current rows of all drivers and loads."""
     is_active = Assignment.status == AssignmentStatus.ASSIGNED
     active = db.session.execute(select(Assignment.driver_id, Assignment.load_id).where(is_active))
     driver_ids, load_ids = zip(*active, strict=True)
@@ -105,8 +107,10 @@ def assert_rule_holds() -> None:
 
 
 def assert_rule_held_at_all_times(driver_ids: set[int]) -> None:
-    """Each driver's and each load's events must take turns: each is written under the locks that
-    keep the rule, and so in the order in which it happened."""
+    """Check that assigning and cancelling alternate in the events of each driver and load.
+
+    Events are written under the locks that keep the rule, and so in order.
+    """
     turns = (EventType.LOAD_ASSIGNED, EventType.ASSIGNMENT_CANCELLED)
     events = db.session.scalars(
         select(LoadEvent)

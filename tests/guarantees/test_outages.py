@@ -1,4 +1,4 @@
-"""Guarantee 2: no event is lost and no document doubled, whichever service is away meanwhile."""
+"""Guarantee 2 in outages: no event is lost and no document duplicated."""
 
 import os
 import re
@@ -24,7 +24,7 @@ from tests.support.worker import WAIT_SECONDS, wait_until
 
 @contextmanager
 def gone(service: Service) -> Iterator[None]:
-    """Killed, and started again after the block."""
+    """Kill the service, and start it again after the block."""
     service.kill()
     try:
         yield
@@ -32,17 +32,17 @@ def gone(service: Service) -> Iterator[None]:
         service.start()
 
 
-def assert_unnoticed(system: System, dispatcher: Dispatcher) -> None:
-    """What the client asked for was done, at once and exactly once, and is in the audit trail."""
+def assert_nothing_failed(system: System, dispatcher: Dispatcher) -> None:
+    """Check that every request succeeded exactly once and is in the audit trail."""
     committed = system.assert_converges()
     assert dispatcher.failures == []
     assert set(dispatcher.statuses) == {200, 201}
     assert len(committed) == len(dispatcher.statuses)
-    assert_only_we_speak(system)
+    assert_only_our_log_lines(system)
 
 
-def assert_only_we_speak(system: System) -> None:
-    """All that was printed are our own log lines: no library's, no traces."""
+def assert_only_our_log_lines(system: System) -> None:
+    """Check that no library's lines and no tracebacks were printed."""
     ours = re.compile(r"\S+ \S+ [A-Z]+ +billor\.\S+: ")
     assert [line for line in system.logs.splitlines() if not ours.match(line)] == []
 
@@ -56,17 +56,17 @@ def test_messages_lost_by_the_emulator_are_published_again(system, pubsub):
     relay, consumer = system.supervise_worker("relay"), system.supervise_worker("consumer")
     with Dispatcher(api.client) as dispatcher:
         wait_until(system.recorded)
-        # From here on what is published is only handed back, until the emulator takes it along.
+        # From here on messages are nacked, until the emulator loses them.
         system.couch.fail(Fault.SERVER_ERROR)
         recorded = len(system.recorded())
         wait_until(lambda: published(system) > recorded + 20)
         with gone(pubsub):
             dispatcher.wait_for_rounds(5)
-        # The consumer ends with its stream, and so nobody holds a copy of what was lost.
+        # The consumer exits with its stream, and with it the last copy of the lost messages.
         wait_until(lambda: consumer.statuses)
         system.couch.mend()
         dispatcher.wait_for_rounds(5)
-    assert_unnoticed(system, dispatcher)
+    assert_nothing_failed(system, dispatcher)
     assert "were never recorded; publishing them again" in system.logs
     assert consumer.statuses == [1]
     assert relay.statuses == []
@@ -81,11 +81,11 @@ def test_a_deleted_subscription_is_recreated(system, emulator):
         wait_until(system.recorded)
         emulator.delete_subscription()
         dispatcher.wait_for_rounds(5)
-    assert_unnoticed(system, dispatcher)
+    assert_nothing_failed(system, dispatcher)
 
 
 def test_a_deleted_topic_is_recreated_with_its_subscription(system, emulator, monkeypatch):
-    """Its subscription stays and gets nothing any more, and nobody is told."""
+    """Its subscription stays but gets no messages, without any error."""
     monkeypatch.setattr(reconciliation, "GRACE_SECONDS", 1)
     monkeypatch.setattr(reconciliation, "EVERY_SECONDS", 0.1)
     api = system.start_api()
@@ -94,11 +94,11 @@ def test_a_deleted_topic_is_recreated_with_its_subscription(system, emulator, mo
             wait_until(system.recorded)
             emulator.delete_topic()
             dispatcher.wait_for_rounds(5)
-        assert_unnoticed(system, dispatcher)
+        assert_nothing_failed(system, dispatcher)
 
 
 class Emulator:
-    """Somebody who has access to our topic and subscription."""
+    """An administrator of our topic and subscription."""
 
     def __init__(self, settings):
         self._publisher = pubsub_v1.PublisherClient()
@@ -130,7 +130,7 @@ def emulator(system, monkeypatch) -> Iterator[Emulator]:
 
 @contextmanager
 def supervised_here(system: System) -> Iterator[None]:
-    """A worker in this process, where its patience can be changed, made anew when it ends."""
+    """Run a worker in this process, with patched timeouts, and restart it when it ends."""
     stopping = Event()
     workers: list[Worker] = []
 
@@ -156,7 +156,7 @@ def supervised_here(system: System) -> Iterator[None]:
 
 
 def test_no_couchdb_fault_loses_or_duplicates_anything(system, monkeypatch):
-    # Longer than the worker waits for an answer: what hangs is carried out when nobody listens.
+    # Longer than the worker's timeout: a hanging request is carried out after the timeout.
     monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
     api = system.start_api()
     credentials, _, address = system.couch.url.rpartition("@")
@@ -170,7 +170,7 @@ def test_no_couchdb_fault_loses_or_duplicates_anything(system, monkeypatch):
         faults = {
             fault.name: (partial(system.couch.fail, fault), system.couch.mend)
             for fault in Fault
-            if fault is not Fault.UNAUTHORIZED  # after which it is left alone for a minute
+            if fault is not Fault.UNAUTHORIZED  # after it CouchDB gets no requests for a minute
         }
         faults["disk full"] = (system.couch.fill_disk, system.couch.mend)
         faults["connections refused"] = (refuse_connections, proxy.accept)
@@ -182,10 +182,10 @@ def test_no_couchdb_fault_loses_or_duplicates_anything(system, monkeypatch):
             wait_until(system.recorded)
             for number, (name, (begin, end)) in enumerate(faults.items(), 1):
                 begin()
-                wait_until_told(worker, "The audit store is away", number, name)
+                wait_until_logged(worker, "The audit store is away", number, name)
                 end()
-                wait_until_told(worker, "The audit store is back", number, name)
-        assert_unnoticed(system, dispatcher)
+                wait_until_logged(worker, "The audit store is back", number, name)
+        assert_nothing_failed(system, dispatcher)
 
 
 def test_a_temporarily_refused_couchdb_password_loses_and_duplicates_nothing(system, monkeypatch):
@@ -198,26 +198,26 @@ def test_a_temporarily_refused_couchdb_password_loses_and_duplicates_nothing(sys
             wait_until(lambda: published(system) > len(system.recorded()) + 20)
             system.couch.mend()
             dispatcher.wait_for_rounds(5)
-        assert_unnoticed(system, dispatcher)
+        assert_nothing_failed(system, dispatcher)
 
 
 def conflict(system: System) -> None:
-    """Have CouchDB answer again, but first with 409 to documents that are not there."""
+    """End the outage with 409 answers to documents that are not stored."""
     refused, asked = set(system.committed()) - set(system.recorded()), Event()
     for id_ in refused:
         system.couch.refuse(id_)
     system.couch.before_next("POST", "/_all_docs", asked.set)
     system.couch.fail(Fault.SERVER_ERROR, times=0)
-    assert asked.wait(WAIT_SECONDS), "nobody looked what is in conflict"
+    assert asked.wait(WAIT_SECONDS), "the conflicts were not looked up"
     assert refused.isdisjoint(system.recorded())
     system.couch.mend()
 
 
-def wait_until_told(worker: Process, line: str, times: int, fault: str) -> None:
+def wait_until_logged(worker: Process, line: str, times: int, fault: str) -> None:
     try:
         wait_until(lambda: worker.output.count(line) == times)
     except AssertionError as error:
-        error.add_note(f"{fault}: {line!r} was not told. The log:\n{worker.output}")
+        error.add_note(f"{fault}: {line!r} was not logged. The log:\n{worker.output}")
         raise
 
 
@@ -237,17 +237,17 @@ def test_a_postgresql_restart_loses_nothing_and_ends_no_process(system, postgres
         dispatcher.wait_for_rounds(3)
     committed = system.assert_converges()
     assert dispatcher.failures == []
-    # 409: the one before was carried out, and its answer was a 503.
+    # 409: the request before was committed although its answer was a 503.
     assert set(dispatcher.statuses) <= {200, 201, 409, 503}
     assert {problem["code"] for problem in dispatcher.problems} <= {
         "database_unavailable",
         "database_busy",
         "driver_already_assigned",
     }
-    # What was answered with success is there; what was not may be there too.
+    # Every success is stored; a failed request may be stored too.
     done = len([status for status in dispatcher.statuses if status < 300])
     assert done <= len(committed) <= len(dispatcher.statuses)
-    assert_only_we_speak(system)
+    assert_only_our_log_lines(system)
     assert not worker.has_ended
     assert not api.has_ended
 
@@ -265,7 +265,7 @@ def test_a_flushed_hung_or_killed_redis_fails_no_request(system, redis):
         with gone(redis):
             dispatcher.wait_for_rounds(10)
         dispatcher.wait_for_rounds(3)
-    assert_unnoticed(system, dispatcher)
+    assert_nothing_failed(system, dispatcher)
     newest = list(system.committed().values())
     (load,) = api.client.get("/loads?limit=1").body
     assert load["id"] == max(document["loadId"] for document in newest)

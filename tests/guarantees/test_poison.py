@@ -1,6 +1,8 @@
-"""Guarantee 4: poison never blocks. What is no event, or cannot be stored, becomes a dead letter
-with its bytes, its attributes and the reason; the events around it flow; and after a fix a dead
-letter is recorded after all."""
+"""Guarantee 4: poison messages never block.
+
+A malformed event, or one that cannot be stored, becomes a dead letter with its bytes, its
+attributes and the reason. Other events flow, and after a fix a dead letter is replayed.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -66,7 +68,7 @@ MALFORMED = {
 
 @pytest.fixture
 def publish(system: System, monkeypatch) -> Iterator[Callable[[Message], None]]:
-    """Publish whatever it is, as somebody else who may write to our topic."""
+    """Publish any message to our topic, as another publisher."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", system.settings["PUBSUB_EMULATOR_HOST"])
     publisher = pubsub_v1.PublisherClient()
     topic = publisher.topic_path(
@@ -103,7 +105,7 @@ def test_poison_messages_become_dead_letters_while_other_events_flow(system, pub
     worker = system.start_worker()
 
     def settle() -> None:
-        """Wait until what the API committed is in the audit trail; nothing else may be there."""
+        """Wait until the audit trail holds exactly what the API committed."""
         committed = system.committed()
         wait_until(lambda: set(committed) <= set(system.recorded()))
         assert system.recorded() == committed
@@ -111,8 +113,8 @@ def test_poison_messages_become_dead_letters_while_other_events_flow(system, pub
     first = api.client.make_load()
     settle()
 
-    # Events in form, but not in the store: another one's id, forbidden, too large for it, and what
-    # is the end of every batch that it is in.
+    # Well-formed events that the store refuses: a taken id, forbidden, too large, and one that
+    # fails every batch it is in.
     taken = with_fields(id=next(iter(system.recorded())))
     forbidden, too_large = event_message(), with_fields(payload={"text": "x" * LARGEST_DOCUMENT})
     system.couch.forbid(json.loads(forbidden.data)["id"])
@@ -137,7 +139,7 @@ def test_poison_messages_become_dead_letters_while_other_events_flow(system, pub
     for kind, (message, reason) in poison.items():
         assert reason in found[key(message)], kind
 
-    # Each was counted, and acked: none comes again, unless it is published again.
+    # Each was counted and acked: none is redelivered unless it is published again.
     def buried() -> int:
         return worker.output.count(BURIED)
 
@@ -154,7 +156,7 @@ def test_poison_messages_become_dead_letters_while_other_events_flow(system, pub
     assert letters(system) == found
     assert not worker.has_ended
 
-    # After a fix what was refused is recorded.
+    # A replay after a fix records the event.
     (replayed,) = [
         id_ for id_, letter in system.dead_letters().items() if "forbidden" in letter["reason"]
     ]
@@ -171,7 +173,7 @@ def test_poison_messages_become_dead_letters_while_other_events_flow(system, pub
 
 
 class DeadLetters:
-    """The command over one audit store; besides that nothing is there."""
+    """The command over one audit store, without any other service."""
 
     def __init__(self, settings: dict[str, str], folder: Path):
         environment = settings | {
@@ -194,7 +196,7 @@ class DeadLetters:
         return done.exit_code, done.stdout, done.stderr
 
     def why_not(self, *arguments: str) -> str:
-        """The one line in which the command says why it did nothing."""
+        """The one line of a failed command's error."""
         status, output, errors = self.run(*arguments)
         assert (status, output) == (1, ""), (output, errors)
         (line,) = errors.splitlines()
@@ -239,7 +241,7 @@ def test_dead_letters_are_listed_and_replayed_after_a_fix(dead_letters):
     assert last == "3 in all."
 
     assert "still" in dead_letters.why_not("--replay", bad)
-    # As many characters as are shown are enough. An event may have been recorded since.
+    # The shown prefix of an id is enough. The event may have been recorded meanwhile.
     for id_ in (fixed, again):
         told = (0, f"Event {event_id} is in the audit trail now.\n", "")
         assert dead_letters.run("--replay", id_[:12]) == told
@@ -250,7 +252,7 @@ def test_dead_letters_are_listed_and_replayed_after_a_fix(dead_letters):
 
 def test_an_ambiguous_dead_letter_id_replays_nothing(dead_letters):
     seen: dict[str, bytes] = {}
-    for number in range(17):  # of sixteen hexadecimal digits, one has to come twice
+    for number in range(17):  # two of 17 ids share their first hexadecimal digit
         data = event_message(loadId=number + 1).data
         start = DeadLetter(data, {}, "").id[0]
         if start in seen:

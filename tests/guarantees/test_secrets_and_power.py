@@ -1,4 +1,4 @@
-"""Guarantee 7: what PostgreSQL logs holds no secret, and nothing has more power than it needs."""
+"""Guarantee 7: PostgreSQL logs no secret, and every role has the least privilege."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ SECRETS = ("secret", "argon2", "the-password")
 
 
 class Log:
-    """What PostgreSQL has logged since it was last asked."""
+    """PostgreSQL's log since the last call of `news`."""
 
     def __init__(self, service: Service):
         self._file = service.log_file
@@ -194,9 +194,9 @@ def test_composes_role_owns_its_database_and_may_do_nothing_else(start_own, monk
     assert "POSTGRES_USER" not in compose, "postgres, unless it is set"
 
 
-# Root's powers
+# Root's privileges
 
-only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has powers to give up")
+only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
 
 
 @only_as_root

@@ -1,4 +1,4 @@
-"""Clients that say nothing, or send or take their part slowly, keep nobody else waiting."""
+"""Clients that are silent, or send or read slowly, keep no other client waiting."""
 
 import itertools
 import resource
@@ -25,7 +25,7 @@ from billor.server import gunicorn_worker
 deadlines.REQUEST_SECONDS = deadlines.PIECE_SECONDS = deadlines.UNAUTHORISED_SECONDS = 1
 Worker = gunicorn_worker.BillorWorker
 """
-SLOW_REQUESTS = {  # how they begin, and what they go on with, a byte now and then
+SLOW_REQUESTS = {  # the first bytes, and the byte that is repeated
     "GET /healthz HTTP/1.1\r\nHost: local": b"",
     f"{POST}Content-Length: 100\r\n\r\n{{": b"",
     "GET /healthz HTTP/1.1\r\nX-Endless: ": b"a",
@@ -41,7 +41,7 @@ MANY_LOADS = f"""
 
 
 def taken(port: int, request: bytes, pauses: Iterator[float]) -> bytes:
-    """What a client gets that makes such a pause, in seconds, after each piece of it."""
+    """What a client reads that makes these pauses, in seconds, between pieces."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.settimeout(WAIT_SECONDS)
@@ -57,7 +57,7 @@ def taken(port: int, request: bytes, pauses: Iterator[float]) -> bytes:
 
 @pytest.fixture
 def many_files():
-    """Every connection is an open file."""
+    """Raise the limit of open files, of which every connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     yield
@@ -65,7 +65,7 @@ def many_files():
 
 
 def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
-    """Whoever connects sends this and no more, and takes hardly anything."""
+    """Connect, send this and no more, with a small receive buffer."""
     connection = stack.enter_context(socket.socket())
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(WAIT_SECONDS)
@@ -75,7 +75,7 @@ def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
 
 
 def usual_seconds(client: HttpClient, path: str) -> float:
-    """The median of some answers, each over a connection of its own."""
+    """The median time of an answer over a new connection."""
     taken = []
     for _ in range(50):
         client.close()
@@ -114,7 +114,7 @@ def test_a_thousand_slow_clients_do_not_slow_down_others(system_without_bus):
         if reply not in begun:
             assert reply.startswith(b"HTTP/1.1 503 ")
             assert b"Retry-After: 1\r\n" in reply
-    # Those who left are not counted any more.
+    # The exports of disconnected clients are not counted any more.
     wait_until(lambda: client.get("/loads.csv?status=CANCELLED").status == 200)
     assert "Traceback" not in api.output
 
@@ -181,7 +181,7 @@ def test_a_slow_client_that_keeps_reading_gets_the_whole_answer(system_without_b
 
 
 def test_clients_that_do_not_disconnect_keep_no_others_waiting(system_without_bus):
-    """Each would hold up the thread that serves all connections for two seconds."""
+    """Each could block the thread that serves all connections for two seconds."""
     api = system_without_bus.start_api(workers=1)
     answered = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with ExitStack() as stack:
@@ -198,7 +198,7 @@ def test_clients_that_do_not_disconnect_keep_no_others_waiting(system_without_bu
 
 
 def is_cut_off(connection: socket.socket, more: bytes) -> bool:
-    """Go on sending until the server has had enough of it; False if it never has."""
+    """Send until the server disconnects; False if it does not in time."""
     deadline = time.monotonic() + WAIT_SECONDS
     connection.settimeout(0.1)
     while time.monotonic() < deadline:

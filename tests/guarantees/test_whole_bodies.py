@@ -1,4 +1,4 @@
-"""A request whose body ends early is refused, leaves nothing behind, and can be sent again."""
+"""A request with a truncated body is refused, leaves nothing behind, and can be retried."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ REQUESTS = {
     "a CSV file": ("/loads/import", "text/csv", CSV),
     "an NDJSON file": ("/loads/import", "application/x-ndjson", NDJSON),
 }
-# As tests of slow clients, but with patience enough for the import itself.
+# A short read timeout, but time enough for the import itself.
 IMPATIENT = """
 from billor import deadlines
 from billor.server import gunicorn_worker
@@ -38,7 +38,7 @@ def end_by_closing(connection: socket.socket) -> None:
 
 
 def end_by_half_closing(connection: socket.socket) -> None:
-    """Nothing more is sent; the answer is waited for."""
+    """Send no more, and wait for the answer."""
     connection.shutdown(socket.SHUT_WR)
 
 
@@ -48,7 +48,7 @@ def end_by_reset(connection: socket.socket) -> None:
 
 
 def end_by_silence(_connection: socket.socket) -> None:
-    """The server's deadline ends it."""
+    """Leave it to the server's timeout."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def api(system_without_bus: System) -> Api:
 
 
 def stored(system: System) -> dict[str, int]:
-    """How many rows there are of all that a request may leave behind."""
+    """The number of rows in each table that a request may write."""
     with system.app.app_context(), db.session.begin():
         return {
             model.__tablename__: db.session.scalar(select(func.count()).select_from(model))
@@ -81,16 +81,16 @@ def head(api: Api, path: str, content_type: str, *lines: str) -> bytes:
 
 
 def beginning(body: str) -> bytes:
-    """All but the last characters: of a CSV file, all rows, the last one cut within a cell."""
+    """All but the last characters: a CSV file is cut within a cell of its last row."""
     return body[: len(body) - 6].encode()
 
 
 def send_part(api: Api, request: bytes, end: Callable[[socket.socket], None]) -> Reply | None:
-    """Send this and no more; return the answer, if the connection is still there for one."""
+    """Send this and no more; return the answer if the connection is still open."""
     answered = api.output.count("billor.http.middleware: POST")
     with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
         connection.sendall(request)
-        time.sleep(0.1)  # so that it has begun to read, which a reset would otherwise forestall
+        time.sleep(0.1)  # so that the server reads before a reset
         end(connection)
         wait_until(lambda: api.output.count("billor.http.middleware: POST") > answered)
         return read_reply(connection) if connection.fileno() >= 0 else None

@@ -1,1 +1,1 @@
-"""What tests are made of, besides fixtures."""
+"""Helpers of the tests, besides fixtures."""

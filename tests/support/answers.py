@@ -1,4 +1,4 @@
-"""Looking at answers: problem documents, and the pages of lists."""
+"""Checks of answers: problem documents, and the pages of lists."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,15 +10,15 @@ from werkzeug.test import TestResponse
 from tests.support.client import ApiClient
 
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
-"""Of RFC 9110; Python before 3.13 has those of its forerunners."""
+"""Titles of RFC 9110; Python before 3.13 has older ones."""
 
 
 def assert_problem(answer: TestResponse, status: int, code: str) -> dict:
-    """Check that an answer has the one shape of all errors; return the document."""
+    """Check that an answer is a problem document; return it."""
     assert answer.status_code == status, answer.text
     assert answer.content_type == "application/problem+json"
     problem = answer.json
-    # Other members, like `errors`, are only there where they say something.
+    # Other members, like `errors`, are optional.
     common = {name: problem[name] for name in ("type", "title", "status", "detail", "code")}
     assert common == {
         "type": "about:blank",
@@ -49,7 +49,7 @@ def next_page(answer: TestResponse) -> str | None:
 
 
 def pages(client: ApiClient, address: str | None) -> Iterator[list[dict]]:
-    """The page at this address and all after it, each asked for when it is wanted."""
+    """The page at this address and all after it, requested lazily."""
     while address:
         answer = client.get(address)
         assert answer.status_code == 200, answer.text
@@ -58,5 +58,5 @@ def pages(client: ApiClient, address: str | None) -> Iterator[list[dict]]:
 
 
 def as_cells(thing: Mapping[str, Any]) -> dict[str, str]:
-    """A thing in JSON as a row of CSV has it."""
+    """A JSON object as a row of CSV."""
     return {name: "" if value is None else str(value) for name, value in thing.items()}

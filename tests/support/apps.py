@@ -1,4 +1,4 @@
-"""Apps with other settings than the session's, and a quicker way into any."""
+"""Apps with other settings than the session's, and clients without a login."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,15 +24,17 @@ def another_app(settings: Mapping[str, str], **changes: str) -> Iterator[Flask]:
 
 
 def dead_address() -> str:
-    """A host and port at which nobody answers."""
+    """A host and port without a listener."""
     return f"127.0.0.1:{free_port()}"
 
 
 def client_with_token(
     app: Flask, name: str = "Somebody", email: str = "somebody@billor.example"
 ) -> ApiClient:
-    """A client with the token of a user without a password. Without the two hashes that making and
-    logging in another one take, many small tests are twice as fast."""
+    """A client with the token of a user without a password.
+
+    Without hashing a password twice, many small tests are twice as fast.
+    """
     with app.app_context():
         user = create_user(name, email)
         return ApiClient(app.test_client(), create_access_token(str(user.id)))

@@ -1,4 +1,4 @@
-"""Messages, and what stands on either side of a bus: who publishes, who takes delivery."""
+"""Messages, and test doubles of publishers, buses and subscribers."""
 
 import json
 import uuid
@@ -36,14 +36,16 @@ def event_message(**changes) -> Message:
 
 
 def own_topic() -> dict[str, str]:
-    """Settings that name a topic and a subscription which nobody else uses."""
+    """Settings with a topic and a subscription of their own."""
     name = f"test-{uuid.uuid4()}"
     return {"PUBSUB_TOPIC": name, "PUBSUB_SUBSCRIPTION": f"{name}-audit"}
 
 
 class FakeBus:
-    """A bus for the relay: takes every message at once, except while it is away and those whose
-    ids are in `refused`."""
+    """A bus for the relay that accepts messages at once.
+
+    It refuses all while it is `away`, and those whose ids are in `refused`.
+    """
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -61,7 +63,7 @@ class FakeBus:
 
 
 class FakeDelivery:
-    """A message for the consumer. Writes into a journal, maybe shared, how it was settled."""
+    """A message for the consumer that records in a journal how it was settled."""
 
     def __init__(self, message: Message, journal: list[str] | None = None):
         self.message = message
@@ -80,7 +82,7 @@ class FakeDelivery:
 
 
 class Inbox:
-    """A subscriber: give `deliver` to a bus, then take what was delivered, and settle it."""
+    """A subscriber: pass `deliver` to a bus, then take and settle the deliveries."""
 
     def __init__(self) -> None:
         self._deliveries: SimpleQueue[Delivery] = SimpleQueue()
@@ -93,7 +95,7 @@ class Inbox:
             raise AssertionError(f"nothing was delivered within {TAKE_SECONDS} s") from None
 
     def take_all_of(self, *messages: Message) -> list[bytes]:
-        """Take and ack until each of these was delivered; return the data of all that came."""
+        """Take and ack until each of these was delivered; return the data of all deliveries."""
         taken: list[bytes] = []
         missing = {message.data for message in messages}
         while missing:
@@ -110,8 +112,10 @@ class Inbox:
 
 @contextmanager
 def publishing(bus, *messages: Message) -> Iterator[None]:
-    """Publish as the relay does, in a thread: what fails is published again, until all is taken.
-    By the end of the block it must be."""
+    """Publish in a thread with retries, as the relay does.
+
+    All messages must be published by the end of the block.
+    """
     stop = Event()
     pending = list(messages)
 

@@ -11,8 +11,10 @@ from tests.support.contract import assert_documented
 
 
 class ApiClient:
-    """Flask's test client, with a bearer token if given and shorthands for making things. What it
-    is answered must be documented."""
+    """Flask's test client, with an optional bearer token and shorthands.
+
+    Every answer must be documented.
+    """
 
     def __init__(self, client: FlaskClient, token: str | None = None):
         self._client = client

@@ -1,4 +1,4 @@
-"""Commits that succeed though nobody hears of it."""
+"""Commits that succeed though their answer is lost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from billor.extensions import db
 
 @contextmanager
 def lost_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """In the block every commit is done, and then the connection is lost."""
+    """Commit in the block, and then lose the connection before the answer."""
     commit = db.session.commit
 
     def commit_and_lose_the_answer() -> None:

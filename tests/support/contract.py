@@ -1,4 +1,4 @@
-"""The committed OpenAPI document, and whether an answer is one that it tells of."""
+"""The committed OpenAPI document, and whether it documents an answer."""
 
 import json
 import re
@@ -12,11 +12,11 @@ from billor.embedded.launcher import PROJECT
 from billor.http.problems import CONTENT_TYPE as PROBLEM
 
 OF_NO_OPERATION = ("not_found", "method_not_allowed")
-"""The codes where none is: `/loads/0` looks like an operation's address, but can be nobody's."""
+"""The codes of paths without an operation: `/loads/0` looks like one, but has no valid id."""
 
 
 class Operation(NamedTuple):
-    """A method of a path, and what the document says of it."""
+    """A method of a path, as documented."""
 
     method: str
     path: str
@@ -53,7 +53,7 @@ class Operation(NamedTuple):
         response = self.said["responses"].get(str(status))
         return None if response is None else _resolved(response).get("content", {})
 
-    def tells_of(self, status: int, media_type: str, code: str | None) -> bool:
+    def documents(self, status: int, media_type: str, code: str | None) -> bool:
         content = self.content(status)
         if not content:
             return content is not None
@@ -62,7 +62,7 @@ class Operation(NamedTuple):
 
 @cache
 def operations() -> list[Operation]:
-    """All that there are."""
+    """All documented operations."""
     return [
         Operation(method.upper(), path, _pattern(path), said)
         for path, item in _document()["paths"].items()
@@ -72,14 +72,14 @@ def operations() -> list[Operation]:
 
 
 def assert_documented(answer: TestResponse) -> None:
-    """Check that the operation that was asked for, if there is one, may answer so."""
+    """Check that the requested operation, if there is one, documents the answer."""
     method, path = answer.request.method, answer.request.path
     for operation in operations():
         if operation.method == method and operation.pattern.fullmatch(path):
             code = answer.json["code"] if answer.mimetype == PROBLEM else None
-            told = (answer.status_code, answer.mimetype, code)
-            is_documented = code in OF_NO_OPERATION or operation.tells_of(*told)
-            assert is_documented, f"openapi.json has no {told} at {method} {operation.path}"
+            got = (answer.status_code, answer.mimetype, code)
+            is_documented = code in OF_NO_OPERATION or operation.documents(*got)
+            assert is_documented, f"openapi.json has no {got} at {method} {operation.path}"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Databases of a test's own, and what only their admin may do."""
+"""Databases of a test's own, and connections of their admin."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,10 @@ ADMIN_PASSWORD = "test-admin-password"
 
 @contextmanager
 def own_database(settings: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """The settings with a new database, without any tables, which is dropped after the block.
-    Nobody may be connected to it then."""
+    """The settings with a new, empty database.
+
+    It is dropped after the block, without open connections.
+    """
     server, _, _ = settings["DATABASE_URL"].rpartition("/")
     name = f"test_{uuid.uuid4().hex}"
     with closing(psycopg2.connect(f"{server}/postgres")) as connection:
@@ -37,7 +39,7 @@ def admins(url: str) -> str:
 
 @contextmanager
 def as_admin(url: str) -> Iterator[extensions.cursor]:
-    """The admin at a database of an embedded server; each statement is a transaction."""
+    """A cursor of an embedded server's admin; each statement is a transaction."""
     with closing(psycopg2.connect(admins(url))) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:

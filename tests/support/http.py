@@ -21,15 +21,17 @@ class Reply:
 
 
 def read_reply(connection: socket.socket) -> Reply:
-    """The answer to what was sent over a connection, a JSON one."""
+    """Read a JSON answer from a connection."""
     answer = http.client.HTTPResponse(connection)
     answer.begin()
     return Reply(answer.status, answer.headers, json.loads(answer.read()))
 
 
 class HttpClient:
-    """Keeps one connection a thread, and tries nothing twice: what fails raises `OSError` or
-    `http.client.HTTPException`."""
+    """A client with one connection per thread, and without retries.
+
+    Failures raise `OSError` or `http.client.HTTPException`.
+    """
 
     def __init__(self, port: int, token: str | None = None):
         self.port = port
@@ -38,7 +40,7 @@ class HttpClient:
         self._connections: list[http.client.HTTPConnection] = []
 
     def close(self) -> None:
-        """Close the connections of all threads; each would be opened anew."""
+        """Close the connections of all threads; they reconnect on use."""
         for connection in self._connections:
             connection.close()
 

@@ -1,4 +1,4 @@
-"""Requests that all come at one moment, and those whose answer is lost at the worst one."""
+"""Simultaneous requests, and requests whose answer is lost."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ COMMIT = b"COMMIT\0"
 
 
 def at_once(api: Api, calls: Sequence[Callable]) -> list:
-    """What the calls return, each made by a thread with an open connection, all at one moment."""
+    """Make the calls simultaneously, each in a thread with an open connection."""
     clients: list[int] = []
     barrier = Barrier(len(calls), action=lambda: clients.extend(api.clients()))
 
@@ -32,7 +32,7 @@ def at_once(api: Api, calls: Sequence[Callable]) -> list:
 
 
 def committing(*statements: bytes) -> Callable[[bytes], bool]:
-    """The moment when somebody asks to commit a transaction with all of these in it."""
+    """A predicate for the COMMIT of a transaction with all of these statements."""
 
     def has_come(said: bytes) -> bool:
         transaction = said.rpartition(b"BEGIN")[2]
@@ -42,7 +42,7 @@ def committing(*statements: bytes) -> Callable[[bytes], bool]:
 
 
 def lose_answer(api: Api, client: HttpClient, hold: Hold, send: Callable[[], Reply]) -> None:
-    """Send a request and, when it has come to what is held, kill the process that works on it."""
+    """Send a request and, once the hold has caught it, kill the process that handles it."""
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(send)
         hold.wait()

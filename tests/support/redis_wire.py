@@ -1,4 +1,4 @@
-"""The wire to Redis: watched, and cut at will."""
+"""The connection to Redis, recorded and cut at will."""
 
 import pytest
 from redis.connection import AbstractConnection
@@ -8,8 +8,10 @@ from billor.cache import circuit_breaker
 
 
 class RedisWire:
-    """From its making on, `sent` collects the commands sent to Redis, one entry a round trip.
-    While `cut`, they fail instead as if Redis were away."""
+    """Records the commands sent to Redis in `sent`, one entry per round trip.
+
+    While `cut`, they fail as if Redis were unavailable.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.sent: list[str] = []
@@ -33,7 +35,7 @@ class RedisWire:
         self._last = name
 
     def probe_after(self, seconds: float) -> None:
-        """How long after a failure the app asks whether Redis is back, from now on."""
+        """Set how long after a failure the circuit breaker probes Redis."""
         self._monkeypatch.setattr(circuit_breaker, "PROBE_SECONDS", seconds)
 
 

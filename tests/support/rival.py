@@ -1,4 +1,4 @@
-"""Somebody else at the database, in whose way requests come."""
+"""A concurrent transaction whose locks block requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tests.support.worker import wait_until
 
 
 class Rival:
-    """In one transaction; it ends with the block, or when told to give way."""
+    """One transaction; it ends with the block, `give_way` or `insist`."""
 
     def __init__(self, own: Connection, onlooker: Connection):
         self._own = own
@@ -25,16 +25,15 @@ class Rival:
         return self._own.scalar(text(query))
 
     def give_way(self) -> None:
-        """Undo all, and let those who wait go on."""
+        """Roll back, and release the locks."""
         self._own.rollback()
 
     def insist(self) -> None:
-        """Commit all, and let those who wait go on."""
+        """Commit, and release the locks."""
         self._own.commit()
 
     def wait_until_waited_for(self, count: int = 1) -> list[int]:
-        """Return once so many wait for a lock, of ours or of each other's: PostgreSQL's numbers
-        for their connections."""
+        """Wait until so many connections wait for a lock; return their backend pids."""
         query = text(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
             " AND application_name = 'billor' AND cardinality(pg_blocking_pids(pid)) > 0"
@@ -47,13 +46,13 @@ class Rival:
         return wait_until(waiting)
 
     def disconnect(self, pid: int) -> None:
-        """Break somebody's connection."""
+        """Terminate the connection of a backend."""
         self._onlooker.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
 
 
 @contextmanager
 def rival(app: Flask) -> Iterator[Rival]:
-    """At the app's database."""
+    """Start a transaction at the app's database."""
     with app.app_context():
         engine = db.engine
     onlooking = engine.execution_options(isolation_level="AUTOCOMMIT")

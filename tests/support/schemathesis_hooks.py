@@ -1,6 +1,8 @@
-"""Tells Schemathesis what no document can: that some values are good only once, or only from us,
-or not with some others. What is well-formed and yet refused is replaced, so that requests get any
-further; what is malformed is sent as it is."""
+"""Schemathesis hooks for rules that the OpenAPI document cannot express.
+
+Some values must be unique, or made by the API, or fit others. Well-formed values that would be
+refused are replaced; malformed ones are sent unchanged.
+"""
 
 import json
 from itertools import count
@@ -12,7 +14,7 @@ from schemathesis.core.parameters import ParameterLocation
 END_OF_TIME = "9999-12-31T23:59:59Z"
 END_OF = {"from": "to", "createdFrom": "createdTo"}
 UNIQUE = {"licenseNumber": 64, "email": 254}
-"""Fields, with the length they may have, whose values nobody else may have."""
+"""Fields with a unique constraint, and their maximum length."""
 CSV_HEADER = "origin,destination,cargoType\n"
 
 numbers = count(1)

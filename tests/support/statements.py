@@ -1,4 +1,4 @@
-"""Counting SQL statements."""
+"""Recording of SQL statements."""
 
 from flask import Flask
 from sqlalchemy import event
@@ -7,8 +7,10 @@ from billor.extensions import db
 
 
 class StatementRecorder:
-    """`with recorder: …` collects the statements sent meanwhile in `recorder.sent`; what begins
-    and ends transactions is not among them."""
+    """Collects in `sent` the statements of a `with recorder:` block.
+
+    Those that begin and end transactions are not among them.
+    """
 
     def __init__(self, app: Flask):
         with app.app_context():

@@ -1,4 +1,4 @@
-"""Billor as somebody who just cloned it has it: a copy of it, run with its own commands."""
+"""A fresh copy of the project, run with its own commands, as after a clone."""
 
 import os
 import re
@@ -62,14 +62,14 @@ class Stranger:
         return Running(self, self.start("make", "run", **environment))
 
     def processes(self) -> list[psutil.Process]:
-        """All processes that work in this copy of the project."""
+        """All processes with a working directory in this copy of the project."""
         found = []
         for process in psutil.process_iter():
             try:
                 if Path(process.cwd()).is_relative_to(self.folder):
                     found.append(process)
             except psutil.Error:
-                continue  # ended meanwhile, or somebody else's
+                continue  # ended meanwhile, or another user's
         return found
 
     @staticmethod
@@ -103,7 +103,7 @@ class Running:
             self.output += line
 
     def press_ctrl_c(self) -> str:
-        """Signal the whole foreground group, as a terminal does; return what was printed then."""
+        """Signal the whole foreground group, as a terminal does; return the output since."""
         os.killpg(self.process.pid, signal.SIGINT)
         output, _ = self.process.communicate(timeout=30)
         return output
@@ -123,7 +123,7 @@ class Running:
 
 
 def only_line(output: str, starting_with: str = "billor: ") -> str:
-    """The one line in which Billor says what is wrong; there must not be a traceback."""
+    """The one line of Billor's error; there must be no traceback."""
     assert "Traceback" not in output, output
     (line,) = [line for line in output.splitlines() if line.startswith(starting_with)]
     return line

@@ -1,5 +1,7 @@
-"""Billor as it runs in earnest, for faults to be done to it: API and workers as processes of
-their own, over services that can be hung, killed and started again."""
+"""Billor as in production, for fault injection.
+
+API and workers are processes of their own, over services that can be hung, killed and restarted.
+"""
 
 import http.client
 import os
@@ -42,7 +44,7 @@ from tests.support.worker import STOP_SECONDS, python_environment, wait_until
 RESTART_SECONDS = 0.2
 CONVERGE_SECONDS = 60
 CLIENTS = 20
-"""So many at once are enough to keep several processes busy."""
+"""The simultaneous clients that keep several processes busy."""
 
 
 class Service:
@@ -79,7 +81,7 @@ class Service:
 
     @contextmanager
     def hung(self) -> Iterator[None]:
-        """Connections are accepted meanwhile, by the kernel, and nothing is ever answered."""
+        """Suspend it: the kernel accepts connections, and none is answered."""
         os.killpg(self._child.process.pid, signal.SIGSTOP)
         try:
             yield
@@ -88,7 +90,7 @@ class Service:
 
 
 def start_postgresql(folder: Path) -> Service:
-    """PostgreSQL with our tables."""
+    """Start a migrated PostgreSQL."""
     program = services.postgresql(folder / "data", ADMIN_PASSWORD, "test-password", durable=False)
     service = Service(program, folder)
     migrate(service.settings["DATABASE_URL"])
@@ -96,7 +98,7 @@ def start_postgresql(folder: Path) -> Service:
 
 
 def migrate(url: str) -> None:
-    """Make our tables in this database."""
+    """Migrate this database."""
     app = create_app(load_config({"DATABASE_URL": url, "JWT_SECRET_KEY": "unused" * 6}))
     with app.app_context():
         flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
@@ -136,13 +138,13 @@ class Process:
         self._process.send_signal(signal_number)
 
     def kill(self) -> None:
-        """End it and its children without a warning."""
+        """Kill it and its children with SIGKILL."""
         if not self.has_ended:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
     def wait(self, seconds: float = STOP_SECONDS) -> int:
-        """The exit status. One that takes longer is ended, and what each thread was at is told."""
+        """Return the exit status; after the timeout, fail with the stack of each thread."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -151,7 +153,7 @@ class Process:
             pytest.fail(f"Still running after {seconds} s:\n{self.output}")
 
     def terminate(self) -> int:
-        """Ask it to end; return the exit status."""
+        """Send SIGTERM; return the exit status."""
         self.send(signal.SIGTERM)
         return self.wait()
 
@@ -168,15 +170,15 @@ class Supervised:
         self._thread.start()
 
     def kill(self) -> None:
-        """Kill the process that runs now; another takes its place."""
+        """Kill the current process; another takes its place."""
         self.process.kill()
 
     def terminate(self) -> None:
-        """Tell the process that runs now to stop; another takes its place."""
+        """Send SIGTERM to the current process; another takes its place."""
         self.process.send(signal.SIGTERM)
 
     def stop(self) -> int:
-        """End it for good; return the exit status of its last process."""
+        """Stop supervising; return the exit status of the last process."""
         self._stopping.set()
         self.process.send(signal.SIGTERM)
         self._thread.join(STOP_SECONDS + 5)
@@ -219,7 +221,7 @@ class System:
         self._supervised: list[Supervised] = []
         self._clients: list[HttpClient] = []
         self.app: Flask = create_app(load_config(self.settings))
-        """For a look at the same data from this process."""
+        """Access to the same data from this process."""
 
     def __enter__(self) -> "System":
         self.couch.__enter__()
@@ -240,7 +242,7 @@ class System:
         self._kill_all()
         for supervised in self._supervised:
             supervised.join()
-        self._kill_all()  # what was being started meanwhile
+        self._kill_all()  # processes started meanwhile
         self.couch.__exit__()
         with self.app.app_context():
             db.session.remove()
@@ -252,7 +254,7 @@ class System:
             process.kill()
 
     def start_api(self, workers: int = 2, port: int | None = None, **settings: str) -> "Api":
-        """gunicorn, once it answers."""
+        """Start gunicorn, and wait until it answers."""
         port = port or free_port()
         more = {"PORT": str(port), "WEB_WORKERS": str(workers), **settings}
         configuration = f"--config={PROJECT / 'gunicorn.conf.py'}"
@@ -264,7 +266,7 @@ class System:
         return api
 
     def start_whole_api(self, workers: int) -> "Api":
-        """The same, once all its processes serve: the first may answer long before the last."""
+        """The same, and wait until all its processes serve."""
         api = self.start_api(workers)
 
         def all_serve() -> bool:
@@ -283,7 +285,7 @@ class System:
         return client
 
     def start_worker(self, *arguments: str, **settings: str) -> Process:
-        """`python worker.py`, at once."""
+        """Start `python worker.py` without waiting for it."""
         name = f"worker-{next(self._numbers)}"
         argv = [sys.executable, str(PROJECT / "worker.py"), *arguments]
         process = Process(name, argv, self._environment(settings), self.folder)
@@ -297,7 +299,7 @@ class System:
         return supervised
 
     def redis_client(self) -> Redis:
-        """Of the Redis that the API uses."""
+        """A client of the Redis that the API uses."""
         with self.app.app_context():
             return cache.cache.client
 
@@ -306,8 +308,8 @@ class System:
         """All that our processes have printed."""
         return "".join(file.read_text() for file in sorted(self.folder.glob("*.log")))
 
-    def told(self) -> Counter[int]:
-        """How often drivers were told about each load."""
+    def notified(self) -> Counter[int]:
+        """How often drivers were notified of each load."""
         return Counter(int(load) for load in re.findall(r"you have load (\d+),", self.logs))
 
     def assigned(self) -> Counter[int]:
@@ -351,8 +353,10 @@ class System:
         }
 
     def assert_converges(self, seconds: float = CONVERGE_SECONDS) -> dict[str, dict]:
-        """Wait until every committed event has its one document; check that nothing else is
-        there, that each is what was committed, and that nothing is a dead letter."""
+        """Wait until every committed event has its document.
+
+        Check that each is what was committed, that there are no others and no dead letters.
+        """
         committed = self.committed()
         wait_until(lambda: self.is_settled(committed), seconds)
         assert self.recorded() == committed
@@ -401,8 +405,10 @@ class Api(Process):
 
 
 class Dispatcher(Thread):
-    """Somebody who keeps making loads, assigning them to a driver and completing them, whatever
-    happens, and remembers what came back."""
+    """A client that creates, assigns and completes loads in a loop, and records the answers.
+
+    It goes on after errors.
+    """
 
     def __init__(self, client: HttpClient, number: int = 1):
         super().__init__(daemon=True)
@@ -437,7 +443,7 @@ class Dispatcher(Thread):
                 continue
             body = {"driverId": self._driver["id"], "loadId": load["id"]}
             answer = self._send(self._client.post, "/assignments", body) or {}
-            # An assignment whose answer was lost is in the way of the next, which names it.
+            # An assignment whose answer was lost blocks the next, whose 409 names it.
             assignment_id = answer.get("assignmentId" if "code" in answer else "id")
             if assignment_id is not None:
                 path = f"/assignments/{assignment_id}/status"

@@ -1,5 +1,4 @@
-"""A TCP proxy before a service, which can hold what one side says, cut connections and refuse
-new ones."""
+"""A TCP proxy that can hold one direction, cut connections and refuse new ones."""
 
 import selectors
 import socket
@@ -14,16 +13,16 @@ HELD_WITHIN_SECONDS = 20
 FAREWELL_SECONDS = 2
 CHUNK = 1 << 16
 REMEMBERED = 1 << 16
-"""How many bytes of what a client said last are kept, for those who choose the moment."""
+"""How many of the last bytes of a client are kept for the predicates of holds."""
 
 
 class Direction(Enum):
-    REQUESTS = auto()  # what clients say
-    ANSWERS = auto()  # what the service says
+    REQUESTS = auto()  # from clients
+    ANSWERS = auto()  # from the service
 
 
 class Hold:
-    """The end of one direction of one connection: what comes that way goes nowhere any more."""
+    """Holds back all bytes of one direction of one connection, for good."""
 
     def __init__(self, direction: Direction, when: Callable[[bytes], bool]):
         self.direction = direction
@@ -31,15 +30,15 @@ class Hold:
         self.caught = Event()
 
     def wait(self) -> None:
-        """Until something is being held."""
-        assert self.caught.wait(HELD_WITHIN_SECONDS), "nothing came to be held"
+        """Wait until bytes are held."""
+        assert self.caught.wait(HELD_WITHIN_SECONDS), "nothing was held"
 
 
 class Http2Farewell:
-    """What a client that was killed would have said: that its HTTP/2 streams end.
+    """Ends the HTTP/2 streams of a killed client.
 
-    Pub/Sub itself forgets a consumer whose connection broke. Its emulator never does, and goes on
-    sending it its share of the messages, each to wait out a lease before it goes elsewhere.
+    Pub/Sub drops a consumer whose connection broke. Its emulator does not, and goes on assigning
+    messages to it, each of which is redelivered only after its lease.
     """
 
     PREFACE = 24  # bytes before the first frame
@@ -74,10 +73,10 @@ class Http2Farewell:
 
 
 class TcpProxy:
-    """Started by `with`; `address` leads to the service's, both of the form `host:port`."""
+    """Runs in a `with` block; forwards `address` (`host:port`) to the service."""
 
     def __init__(self, service: str, farewell: Callable[[], Http2Farewell] | None = None):
-        """`farewell` makes what takes leave of the service for each client that goes away."""
+        """`farewell` makes the object that ends the streams of a disconnected client."""
         host, port = service.split(":")
         self._service = (host, int(port))
         self._farewell = farewell
@@ -90,7 +89,7 @@ class TcpProxy:
 
     @classmethod
     def before(cls, url: str) -> "TcpProxy":
-        """One that leads to the service of a URL."""
+        """A proxy to the service of a URL."""
         return cls(urlsplit(url).netloc.rpartition("@")[2])
 
     def replaced_in(self, url: str) -> str:
@@ -107,28 +106,30 @@ class TcpProxy:
         self.cut()
 
     def hold(self, direction: Direction, when: Callable[[bytes], bool]) -> Hold:
-        """Hold one direction of the first connection for which `when`, asked with what its client
-        said lately whenever it says something, is true: of requests those very bytes, of answers
-        whatever comes after them."""
+        """Hold one direction of the first connection for which `when` is true.
+
+        `when` gets the client's last bytes, whenever there are new ones. Requests are held with
+        those new bytes, answers from then on.
+        """
         hold = Hold(direction, when)
         with self._lock:
             self._holds.append(hold)
         return hold
 
     def cut(self) -> None:
-        """Close all connections there are."""
+        """Close all connections."""
         with self._lock:
             connections, self._connections = self._connections, []
         for connection in connections:
             connection.cut()
 
     def refuse(self) -> None:
-        """Let nobody connect any more."""
+        """Refuse new connections."""
         self._refusing.set()
         self._accepting.join()
 
     def accept(self) -> None:
-        """Let clients connect, at the same address as ever. To begin with, they can."""
+        """Accept connections again, at the same address."""
         listener = socket.create_server(self._address)
         listener.settimeout(ACCEPT_POLL_SECONDS)
         self._address = listener.getsockname()
@@ -156,7 +157,7 @@ class TcpProxy:
             self._connections.append(_Connection(client, service, self._chosen, farewell))
 
     def _chosen(self, said: bytes) -> Hold | None:
-        """The hold, if there is one, that begins now."""
+        """The hold, if any, that begins now."""
         with self._lock:
             for hold in self._holds:
                 if hold.when(said):
@@ -166,7 +167,7 @@ class TcpProxy:
 
 
 class _Connection:
-    """Two sockets, and the thread that carries bytes between them."""
+    """Two sockets, and the thread that copies bytes between them."""
 
     def __init__(
         self,
@@ -192,7 +193,7 @@ class _Connection:
         self._thread.join()
 
     def _carry(self) -> None:
-        """Until one side closes; then close the other."""
+        """Copy bytes until one side closes; then close the other."""
         with self._client, self._service, selectors.DefaultSelector() as selector:
             selector.register(self._client, selectors.EVENT_READ, self._from_client)
             selector.register(self._service, selectors.EVENT_READ, self._from_service)
@@ -200,14 +201,14 @@ class _Connection:
                 while all(key.data(key.fileobj.recv(CHUNK)) for key, _ in selector.select()):
                     pass
             if self._farewell:
-                with suppress(OSError):  # the service was first, or does not answer
+                with suppress(OSError):  # the service closed first, or does not answer
                     self._take_leave(self._farewell.words)
 
     def _take_leave(self, words: bytes) -> None:
         self._service.settimeout(FAREWELL_SECONDS)
         self._service.sendall(words)
         self._service.shutdown(socket.SHUT_WR)
-        while self._service.recv(CHUNK):  # else closing might take back what was sent
+        while self._service.recv(CHUNK):  # else closing might reset the connection
             pass
 
     def _from_client(self, said: bytes) -> bool:
@@ -222,9 +223,9 @@ class _Connection:
         return self._pass_on(said, Direction.ANSWERS, self._client)
 
     def _pass_on(self, said: bytes, direction: Direction, to: socket.socket) -> bool:
-        """Give it to the other side, or hold it; False at the end of the stream."""
+        """Forward the bytes, or hold them; return False at the end of the stream."""
         if self._hold is not None and self._hold.direction is direction:
-            # The end of what is held is not: whoever says it may have died, and that shows.
+            # The end of a held stream is not held: it shows that the process died.
             if said:
                 self._hold.caught.set()
         else:

@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 
 
 def wait_until(predicate: Callable[[], Answer], seconds: float = WAIT_SECONDS) -> Answer:
-    """Ask again and again until the answer is true, and return it."""
+    """Poll until the answer is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (answer := predicate()):
         assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
@@ -53,10 +53,10 @@ def running(worker: Worker, status: int = 0) -> Iterator[Thread]:
 
 
 def python_environment(settings: Mapping[str, str], compiled: Path) -> dict[str, str]:
-    """The environment of a Python process that is told these settings and no others."""
+    """The environment of a Python process with these settings and no others."""
     inherited = {name: value for name, value in os.environ.items() if name not in OUR_SETTINGS}
     if inherited.pop("PYTHONDONTWRITEBYTECODE", None):
-        # Else each process may have to compile all it imports, which takes longer than the tests.
+        # Else each process compiles all its imports, which takes longer than the tests.
         inherited["PYTHONPYCACHEPREFIX"] = str(compiled)
     return inherited | settings
 
@@ -94,8 +94,10 @@ class WorkerProcess:
 def worker_process(
     environment: Mapping[str, str], folder: Path, *arguments: str
 ) -> Iterator[WorkerProcess]:
-    """Run the script in `folder`, where no `.env` of a developer is read, and keep its output
-    there. What still runs at the end of the block is killed."""
+    """Run the script in `folder`, with its log, where no developer's `.env` is read.
+
+    It is killed if it still runs at the end of the block.
+    """
     log_file = folder / f"worker-{uuid.uuid4()}.log"
     with (
         log_file.open("w") as log,
@@ -115,8 +117,8 @@ def worker_process(
 
 
 @contextmanager
-def nobody_marks(app: Flask) -> Iterator[None]:
-    """Workers can claim, publish and record events, but hang when they mark them as published."""
+def marking_blocked(app: Flask) -> Iterator[None]:
+    """Let workers claim, publish and record events, but block when they mark them."""
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(text("LOCK TABLE load_events IN SHARE MODE"))
         yield

@@ -1,4 +1,4 @@
-"""What every bus must do, on the bus within one process and on Google's Pub/Sub emulator."""
+"""The contract of buses, tested in process and on Google's Pub/Sub emulator."""
 
 from collections.abc import Callable, Iterator
 
@@ -26,7 +26,7 @@ def bus_config(request, monkeypatch) -> Config:
     if request.param == "in-process":
         return load_config(NEEDED)
     emulator = request.getfixturevalue("emulator_settings")
-    # The bus sets the variable; set here first, it is taken away after the test.
+    # The bus sets the variable; set here first, it is removed after the test.
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator["PUBSUB_EMULATOR_HOST"])
     return load_config(NEEDED | emulator | own_topic())
 
@@ -84,7 +84,7 @@ def test_preparing_returns_whether_the_subscription_is_new(bus_config):
     buses = [connect_bus(bus_config) for _ in range(2)]
     for bus in buses:
         bus.prepare_topic()
-    # What the bus within one process has not delivered never counted as published.
+    # In process, an undelivered message never counted as published.
     is_new = isinstance(buses[0], PubSubBus)
     assert [bus.prepare() for bus in buses * 2] == [is_new, False, False, False]
     for bus in buses:
@@ -136,8 +136,8 @@ def test_preparing_again_is_harmless(bus_config, bus, subscribe):
 
 
 def test_messages_unsettled_at_unsubscribing_go_to_the_next_subscriber(bus, subscribe, monkeypatch):
-    # Google's client asks for ten seconds with a message, which nobody else gets meanwhile.
-    # Without this the test only takes longer, hence no error if the name changes.
+    # Google's client leases a message for ten seconds. Without this patch the test only takes
+    # longer, hence no error if the name changes.
     monkeypatch.setattr(LEASE, 1, raising=False)
     first, done, held, late = subscribe(), *(event_message() for _ in range(3))
     with publishing(bus, done):

@@ -1,4 +1,4 @@
-"""The `flask` commands as a person or a script uses them: what they do, print and exit with."""
+"""The `flask` commands: what they do and print, and their exit status."""
 
 import os
 import pty
@@ -89,16 +89,16 @@ def test_a_seed_stopped_by_sigint_or_sigkill_leaves_whole_chunks(
     assert output == ""
     if end == signal.SIGINT:
         assert (process.returncode, errors.strip()) == (1, "Aborted!")
-    # What the server was about to commit when the process was killed may come a moment later.
-    wait_until(lambda: not others_at_work(app))
+    # The server may finish a commit just after the process was killed.
+    wait_until(lambda: not active_connections(app))
     made = count(app, Load)
     assert 0 < made < 50_000
     assert made % 1000 == 0
     assert count(app, LoadEvent) == made
 
 
-def others_at_work(app: Flask) -> int:
-    """How many connections to the database there are besides this process's own."""
+def active_connections(app: Flask) -> int:
+    """The number of active connections to the database besides this one."""
     with app.app_context():
         return db.session.scalar(
             text(
@@ -238,7 +238,7 @@ def test_a_terminal_shows_a_progress_bar_that_fills(process_environment, tmp_pat
             try:
                 while piece := file.read(1):
                     shown += piece
-            except OSError:  # how a terminal tells that its last program has gone
+            except OSError:  # the terminal's end of file
                 pass
         assert b"\r" not in process.stdout.read()
     for label in labels:

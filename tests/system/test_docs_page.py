@@ -1,5 +1,4 @@
-"""The docs page in a real browser: whoever logs in on it can call everything, and it needs nobody
-else for that."""
+"""The docs page in a real browser: logging in and calling operations, without other origins."""
 
 import json
 import os
@@ -12,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.support.system import Api
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# Not localhost, where Swagger UI asks no validator. Any other host is out of reach.
+# Not localhost, where Swagger UI calls no validator. Other hosts cannot be resolved.
 HOST = "billor.example"
 RESOLVER = f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND"
 
@@ -22,7 +21,7 @@ def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if program is None:
         pytest.skip("Chromium is not installed: the docs page is NOT tested in a browser")
-    expect.set_options(timeout=30_000)  # as long as all else may take
+    expect.set_options(timeout=30_000)  # as for other waits
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,
@@ -40,19 +39,21 @@ def api(seeded_system) -> Api:
 
 @pytest.fixture
 def page(browser: Browser, api: Api) -> Iterator[Page]:
-    """The docs page, open. It must ask nobody else, and the console must stay empty, which is where
-    browsers tell what they refused, failed to load, or what a script did wrong."""
+    """The docs page. It must send no request to other origins and leave the console empty.
+
+    Browsers log there what they blocked or failed to load, and errors of scripts.
+    """
     origin = f"http://{HOST}:{api.client.port}"
     troubles: list[str] = []
 
-    def note_stranger(address: str) -> None:
+    def note_other_origin(address: str) -> None:
         if not address.startswith((f"{origin}/", "data:")):
-            troubles.append(f"asked for {address}")
+            troubles.append(f"requested {address}")
 
     with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
         page.on("console", lambda message: troubles.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: note_stranger(request.url))
+        page.on("request", lambda request: note_other_origin(request.url))
         page.goto(f"{origin}/docs")
         yield page
     assert not troubles, "\n".join(troubles)

@@ -1,5 +1,4 @@
-"""The examples of README and docs succeed as they stand, as often as one likes, and are answered
-as the page shows."""
+"""The examples of README and docs succeed repeatedly, and are answered as shown."""
 
 import json
 import re
@@ -19,12 +18,12 @@ MARK = "--- next example ---"
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ASKS_THE_API = re.compile(r"\b(curl|billor) ")
 VARYING = re.compile(r'[^\s",/]*[\d…][^\s",/]*')
-"""Ids, times, tags: words with a digit, and what the page leaves out."""
+"""Ids, times and ETags: words with a digit, and ellipses."""
 
 
 @dataclass
 class Answer:
-    """As `curl -i` prints it."""
+    """An answer as `curl -i` prints it."""
 
     status: int
     headers: dict[str, str]
@@ -33,14 +32,14 @@ class Answer:
 
 @dataclass
 class Example:
-    """A block of commands; the answers that the page shows are to the last of its requests."""
+    """A block of commands; the shown answers are those of its last requests."""
 
     commands: str
     shown: list[Answer] = field(default_factory=list)
 
 
 def read_examples(page: Path) -> list[Example]:
-    """Those that ask the API, in the order of the page."""
+    """The examples that call the API, in the order of the page."""
     examples: list[Example] = []
     for language, text in FENCED.findall(page.read_text()):
         if language == "sh" and ASKS_THE_API.search(text):
@@ -81,8 +80,7 @@ def test_every_example_succeeds_repeatedly_and_is_answered_as_shown(api, tmp_pat
 
 
 def run(examples: list[Example], api: Api, folder: Path) -> list[str]:
-    """Run a page's commands in one shell, to which its variables belong; return the output of each
-    example."""
+    """Run a page's commands in one shell; return the output of each example."""
     commands = "".join(f"echo '{MARK}'\n{example.commands}" for example in examples)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands.replace(":8000", f":{api.client.port}")],
@@ -97,7 +95,7 @@ def run(examples: list[Example], api: Api, folder: Path) -> list[str]:
 
 
 def assert_answered_as_shown(example: Example, answers: list[Answer]) -> None:
-    """Nothing may fail that the page does not show to fail."""
+    """Check the answers; one that is not shown must be a success."""
     shown = [None] * (len(answers) - len(example.shown)) + example.shown
     for answer, expected in zip(answers, shown, strict=True):
         if expected is None:
@@ -109,7 +107,7 @@ def assert_answered_as_shown(example: Example, answers: list[Answer]) -> None:
 
 
 def contents(answer: Answer) -> Any:
-    """Of the body: what its JSON says, or its lines."""
+    """The decoded JSON of the body, or its lines."""
     try:
         return json.loads(answer.body)
     except ValueError:
@@ -117,7 +115,7 @@ def contents(answer: Answer) -> Any:
 
 
 def is_like(actual: Any, shown: Any) -> bool:
-    """Whether it is what the page shows, but for ids and what is varying in texts."""
+    """Whether a value is as shown, except for ids and varying parts of texts."""
     if shown == "…":
         return True
     if type(actual) is not type(shown):

@@ -1,5 +1,7 @@
-"""Schemathesis reads the OpenAPI document and sends what it can think of, good and bad, also one
-request after another. Every answer must be one that the document promises."""
+"""Fuzzing with Schemathesis: every answer must be one that the OpenAPI document promises.
+
+The requests are valid and invalid, single and chained.
+"""
 
 import json
 import os
@@ -14,7 +16,7 @@ from billor.embedded.launcher import PROJECT
 from tests.support.system import Api
 
 SUPPORT = PROJECT / "tests" / "support"
-# Briefly and always the same, or in earnest and never twice the same: `make fuzz`.
+# Short and with a fixed seed, or long and random: `make fuzz`.
 MINUTES = int(os.environ.get("FUZZ_MINUTES", "0"))
 EXTENT = f"--max-time={MINUTES * 60 // 2}" if MINUTES else "--seed=1"  # for each of two tests
 METHODS = {"get", "post", "patch", "put", "delete"}
@@ -48,7 +50,7 @@ def test_chained_operations_answer_as_their_document_promises(api: Api, tmp_path
 
 
 def run_schemathesis(api: Api, folder: Path, phases: str) -> dict[str, Any]:
-    """Its report; what it finds is printed."""
+    """Run Schemathesis; return its report. Its findings are printed."""
     report_file = folder / "report.json"
     done = subprocess.run(
         [
@@ -63,7 +65,7 @@ def run_schemathesis(api: Api, folder: Path, phases: str) -> dict[str, Any]:
             "BILLOR_TOKEN": api.client.token,
             "SCHEMATHESIS_HOOKS": str(SUPPORT / "schemathesis_hooks.py"),
         },
-        cwd=folder,  # where it leaves what it has learned
+        cwd=folder,  # where it stores its examples
         check=False,
     )
     assert done.returncode == 0, "Schemathesis found something: see what it printed"

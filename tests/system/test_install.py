@@ -1,4 +1,4 @@
-"""What is pinned is installed as it is pinned, whatever was published since, without a network."""
+"""Pinned packages are installed as pinned, whatever was published since, without a network."""
 
 import hashlib
 import os
@@ -38,8 +38,10 @@ def pin(*wheels: Path) -> str:
 
 @pytest.fixture
 def index(tmp_path) -> dict[str, Path]:
-    """A measuring tool with an extra, in the version that was pinned and in a newer one; and what
-    needs that extra, in any version of it, as `pytest-cov` needs `coverage[toml]`."""
+    """A package with an extra, in the pinned and a newer version, and one that needs the extra.
+
+    `pytest-cov` needs `coverage[toml]` in the same way, in any version.
+    """
     folder = tmp_path / "index"
     folder.mkdir()
     extra = ("Provides-Extra: toml", 'Requires-Dist: parser; extra == "toml"')
@@ -53,7 +55,7 @@ def index(tmp_path) -> dict[str, Path]:
 
 @pytest.fixture
 def install(tmp_path, index):
-    """Runs scripts/venv.sh with what pins these wheels, in a project of its own."""
+    """Run scripts/venv.sh with these pins, in a project of its own."""
     project = tmp_path / "project"
     (project / "scripts").mkdir(parents=True)
     shutil.copy(VENV_SCRIPT, project / "scripts")

@@ -1,5 +1,7 @@
-"""`make run` and `make demo` as a stranger uses them: a fresh copy, no settings, a real terminal's
-signals. The copy shares this project's .venv, so that nothing needs to be installed again."""
+"""`make run` and `make demo` on a fresh copy, without settings, with a terminal's signals.
+
+The copy shares this project's .venv, so that nothing is installed again.
+"""
 
 import os
 import shutil
@@ -32,7 +34,7 @@ def bare_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def bare_stranger(stranger: Stranger, bare_path: str) -> Stranger:
-    """On a machine that has Python and little else."""
+    """A machine with Python and little else."""
     stranger.environment["PATH"] = bare_path
     return stranger
 
@@ -176,7 +178,7 @@ def test_processes_left_by_a_killed_launcher_are_stopped_by_the_next(bare_strang
     Stranger.kill(running.process)
     assert len(left) == 4
     client = HttpClient(bare_stranger.port)
-    for _ in range(3):  # what they print reaches nobody now, and that harms none of them
+    for _ in range(3):  # their output has no reader now, which must not harm them
         assert client.get("/loads").status == 401
     client.close()
     assert not [process for process in left if process.status() == psutil.STATUS_ZOMBIE]

@@ -1,4 +1,4 @@
-"""Migrations: they make what the models say, keep rows, and never run twice at once."""
+"""Migrations: they match the models, keep all rows, and never run concurrently."""
 
 import shutil
 import subprocess
@@ -44,7 +44,7 @@ TABLES = {
     "notifications",
 }
 FIRST_TABLES = sorted(TABLES - {"login_attempts", "idempotency_keys", "notifications"})
-A_LIFE = """
+SAMPLE_ROWS = """
     INSERT INTO users (name, email, password_hash) VALUES
         ('Dana', 'dana@billor.example', '$argon2id$…'), ('Silent', 'silent@billor.example', NULL);
     INSERT INTO drivers (name, license_number, status) VALUES
@@ -114,7 +114,7 @@ def test_migrations_create_exactly_what_the_models_declare(empty_app: Flask):
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, db.metadata) == []
-        # Which Alembic does not compare: checks, and the conditions of partial indexes.
+        # Alembic does not compare check constraints and the conditions of partial indexes.
         checks = connection.scalars(text(CHECKS))
         assert set(checks) == {
             constraint.name
@@ -177,7 +177,7 @@ def test_a_migration_times_out_on_a_table_in_use(empty_app: Flask):
 
 
 def rows_by_table() -> dict[str, list[dict]]:
-    """All rows of the tables that were there from the first migration on."""
+    """All rows of the tables of the first migration."""
     with db.engine.connect() as connection:
         return {
             name: [
@@ -190,14 +190,14 @@ def rows_by_table() -> dict[str, list[dict]]:
         }
 
 
-def live_a_life() -> None:
+def fill_tables() -> None:
     """Fill all tables of the first migration."""
     with db.engine.begin() as connection:
-        connection.execute(text(A_LIFE))
+        connection.execute(text(SAMPLE_ROWS))
 
 
 def revisions() -> list[str]:
-    """All there are, the first one first."""
+    """All revisions, oldest first."""
     script = ScriptDirectory(MIGRATIONS)
     return [revision.revision for revision in reversed(list(script.walk_revisions()))]
 
@@ -205,7 +205,7 @@ def revisions() -> list[str]:
 def test_every_migration_up_and_down_keeps_all_rows(empty_app: Flask):
     first, *later = revisions()
     flask_migrate.upgrade(directory=MIGRATIONS, revision=first)
-    live_a_life()
+    fill_tables()
     before = rows_by_table()
     assert all(before.values())
     for revision in later:
@@ -221,7 +221,7 @@ def test_every_migration_up_and_down_keeps_all_rows(empty_app: Flask):
 
 @pytest.fixture
 def another_migration(tmp_path) -> str:
-    """All migrations and one that somebody added, who thought of nothing; returns their folder."""
+    """A folder of all migrations and one more that sets no timeouts."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder)
     *_, head = revisions()
@@ -232,8 +232,8 @@ def another_migration(tmp_path) -> str:
 def test_every_migration_statement_has_a_lock_timeout(empty_app: Flask, another_migration: str):
     asked: dict[str, tuple[str, str]] = {}
 
-    def patient(connection, _record) -> None:
-        # The app's own timeouts are the same, and must not be what makes this test pass.
+    def disable_timeouts(connection, _record) -> None:
+        # The app's own timeouts are the same, and must not make this test pass.
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = 0; SET statement_timeout = '15s'")
         connection.commit()
@@ -246,21 +246,21 @@ def test_every_migration_statement_has_a_lock_timeout(empty_app: Flask, another_
                 )
                 asked[" ".join(statement.split())] = cursor.fetchone()
 
-    event.listen(db.engine, "connect", patient)
+    event.listen(db.engine, "connect", disable_timeouts)
     event.listen(db.engine, "before_cursor_execute", ask)
     flask_migrate.upgrade(directory=another_migration)
     flask_migrate.downgrade(directory=another_migration, revision="base")
     assert {start[:12] for start in asked} >= {"CREATE TABLE", "CREATE INDEX", "ALTER TABLE "}
     assert {"CREATE TABLE another (id int)", "DROP TABLE another"} <= set(asked)
-    # A statement may take its time; it only may not keep others waiting before it begins.
+    # A statement may run for long; only its wait for a lock is limited.
     assert {
         statement: set_ for statement, set_ in asked.items() if set_ != (LOCK_TIMEOUT, "0")
     } == {}
 
 
 @contextmanager
-def written_to() -> Iterator[Connection]:
-    """Somebody's transaction has written into `load_events` and does not end before the block."""
+def open_write() -> Iterator[Connection]:
+    """Hold a transaction open that has written into `load_events`."""
     with db.engine.connect() as connection:
         connection.execute(text(NEW_EVENT))
         yield connection
@@ -268,7 +268,7 @@ def written_to() -> Iterator[Connection]:
 
 
 def wait_until_it_builds() -> int:
-    """Until a migrator builds an index beside the writers; returns its process in PostgreSQL."""
+    """Wait until a migration builds an index concurrently; return its backend pid."""
 
     def building() -> int | None:
         with db.engine.connect() as connection:
@@ -283,7 +283,7 @@ def migrate(
 ) -> Iterator[Callable[[], subprocess.Popen]]:
     """Start `flask db upgrade` on a filled database that lacks only what 0003 does."""
     flask_migrate.upgrade(directory=MIGRATIONS, revision="0002")
-    live_a_life()
+    fill_tables()
     environment = python_environment(empty_settings, pytestconfig.cache.mkdir("compiled"))
     migrators: list[subprocess.Popen] = []
 
@@ -311,7 +311,7 @@ def assert_done(migrator: subprocess.Popen) -> None:
 
 
 def test_readers_and_writers_go_on_while_an_index_is_built(migrate):
-    with written_to():
+    with open_write():
         migrator = migrate()
         wait_until_it_builds()
         with db.engine.begin() as connection:
@@ -321,13 +321,13 @@ def test_readers_and_writers_go_on_while_an_index_is_built(migrate):
                 text("UPDATE load_events SET published_at = now() WHERE load_id = 2")
             )
             assert connection.scalar(text("SELECT count(*) FROM load_events")) == 19
-        assert wait_until_it_builds(), "or else nobody was in anybody's way"
+        assert wait_until_it_builds(), "the build must still wait for the open transaction"
     assert_done(migrator)
 
 
 @pytest.mark.parametrize("postgresql_notices", [True, False])
 def test_the_next_migration_repairs_an_index_left_invalid_by_sigkill(migrate, postgresql_notices):
-    with written_to():
+    with open_write():
         killed = migrate()
         backend = wait_until_it_builds()
         killed.kill()
@@ -336,6 +336,6 @@ def test_the_next_migration_repairs_an_index_left_invalid_by_sigkill(migrate, po
             assert not connection.scalar(text(INDEX_IS_VALID))
             if postgresql_notices:
                 connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
-        # Else the index is still being built when the next migrator comes.
+        # Else the index is still being built when the next migration starts.
         following = migrate()
     assert_done(following)

@@ -1,5 +1,7 @@
-"""Every list is as quick with a hundred thousand rows as with a few: the plans that PostgreSQL has
-for the very statements that the API sends read about as many rows as a page shows."""
+"""Query plans: with 100,000 rows, every list reads about as many rows as a page shows.
+
+The plans are PostgreSQL's own, of the statements that the API sends.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -75,7 +77,7 @@ HISTORY = f"""
         timestamptz '2024-01-01 00:00Z' + n * interval '10 minutes', now(), now()
     FROM generate_series(1, {ROWS}) AS n;
 """  # noqa: S608 - put together from constants
-# What is known of the rows then is no sample, and so always leads to the same plans.
+# The statistics then cover all rows, not a sample, and so the plans are always the same.
 ALL_STATISTICS = "SET default_statistics_target = 1000"
 MIDDLE_OF = {
     "/users": "SELECT 50000",
@@ -163,13 +165,13 @@ NEVER_MET = {
     ],
 }
 MOST_ROWS_READ = 1500
-"""As many loads are OPEN or ASSIGNED. Who wants others may have to be led past them."""
+"""As many loads are OPEN or ASSIGNED, and may have to be skipped for others."""
 MOST_BLOCKS_READ = 500
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What PostgreSQL did with one table or index for a statement."""
+    """A scan of one table or index in a plan."""
 
     kind: str
     name: str
@@ -190,7 +192,7 @@ class Plan:
 
 
 class History:
-    """A client of the API over two years of data, and the plans for what it makes the API send."""
+    """A client of the API over two years of data, and the plans of its statements."""
 
     def __init__(self, app: Flask, connection: psycopg2.extensions.connection):
         with app.app_context():
@@ -200,9 +202,9 @@ class History:
         self._cursor = connection.cursor()
 
     def plans_of_pages(self, address: str, *, empty: bool) -> list[Plan]:
-        """How the first page at this address is found, and one far from it."""
+        """The plans of the first page at this address, and of one far from it."""
         page, plans = self._get(address)
-        assert bool(page) is not empty, "or else something else is tested"
+        assert bool(page) is not empty, "the filters do not match the data as intended"
         _, plans_in_the_middle = self._get(f"{address}&cursor={self._middle(address)}")
         return plans + plans_in_the_middle
 
@@ -235,7 +237,7 @@ class History:
 
 
 def scans(node: dict) -> Iterator[Scan]:
-    """Those of a node of EXPLAIN's tree and of all below it."""
+    """The scans of a node of EXPLAIN's tree and of all its children."""
     name = node.get("Index Name") or node.get("Relation Name")
     if name is not None:
         removed = ("Rows Removed by Filter", "Rows Removed by Index Recheck")

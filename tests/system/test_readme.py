@@ -1,4 +1,4 @@
-"""What the README says is true: its commands are run, its tables compared with the code."""
+"""The README is true: its commands are run, its tables compared with the code."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def table_cells(heading: str, column: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
-    """With everything running as the README's first command leaves it."""
+    """A copy of the project in which the README's first command was run."""
     stranger = Stranger(tmp_path_factory.mktemp("readme"))
     assert SHELL_BLOCKS[0] == "make run\n"
     running = stranger.make_run()
@@ -45,7 +45,7 @@ def test_every_example_succeeds_in_the_order_of_the_readme(stranger: Stranger):
         cell.strip("`") for cell in table_cells("Use it", 1) if re.match("`(billor|curl) ", cell)
     ]
     assert len(examples) > 10
-    # The worker is given the time that a person takes to read.
+    # The audit trail is eventually consistent: wait for the worker.
     examples = [
         f"until {example} | grep _id; do sleep 0.1; done" if "/audit" in example else example
         for example in examples

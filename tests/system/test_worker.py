@@ -1,5 +1,8 @@
-"""The worker end to end, from a request to the audit trail: in this process over both buses, and
-as the real script, which is told to stop, refused, split in two and killed."""
+"""The worker end to end, from a request to the audit trail.
+
+It runs in this process over both buses, and as the real script, which is terminated, killed, split
+in two and started with wrong settings.
+"""
 
 import json
 import signal
@@ -23,7 +26,7 @@ from billor.worker.main import Worker
 from tests.support.bus import own_topic
 from tests.support.worker import (
     WAIT_SECONDS,
-    nobody_marks,
+    marking_blocked,
     python_environment,
     running,
     wait_until,
@@ -36,14 +39,14 @@ FORBIDDEN_IN_THE_API = ("grpc", "google.cloud", "google.api_core", "google.pubsu
 @pytest.fixture
 def pubsub_settings(emulator_settings, monkeypatch) -> dict[str, str]:
     """The emulator, with a topic and a subscription of the test's own."""
-    # A bus in this process sets the variable; set here first, it is taken away after the test.
+    # A bus in this process sets the variable; set here first, it is removed after the test.
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator_settings["PUBSUB_EMULATOR_HOST"])
     return emulator_settings | own_topic()
 
 
 @pytest.fixture(params=["in-process", "pubsub"])
 def bus(request, settings) -> Bus:
-    """One after the other; closed by the worker that uses it."""
+    """Each bus in turn; the worker closes it."""
     pubsub = request.getfixturevalue("pubsub_settings") if request.param == "pubsub" else {}
     return connect_bus(load_config(settings | pubsub))
 
@@ -84,8 +87,8 @@ def unpublished(app):
     return read
 
 
-def live_a_load(client) -> list[str]:
-    """All that can happen to a load; return the types of what should be in the audit trail."""
+def change_a_load(client) -> list[str]:
+    """Make every change of a load; return the expected types in the audit trail."""
     driver, load = client.make_driver(), client.make_load()
     client.patch(f"/loads/{load['id']}", {"cargoType": "Flatbed"})
     client.close(client.assign(driver, load), "CANCELLED")
@@ -108,7 +111,7 @@ def test_every_event_is_published_and_recorded_once_in_the_audit_trail(
     app, client, bus, recorded, unpublished
 ):
     with running(Worker(app, bus, app.extensions["audit_store"])):
-        types = live_a_load(client)
+        types = change_a_load(client)
         wait_until(lambda: len(recorded()) == len(types) and not unpublished())
 
     documents = client.get("/audit").json
@@ -123,7 +126,7 @@ def test_every_event_is_published_and_recorded_once_in_the_audit_trail(
 def test_events_published_before_the_subscription_existed_are_published_again(
     app, client, settings, pubsub_settings, recorded, unpublished
 ):
-    types = live_a_load(client)
+    types = change_a_load(client)
     config, store = load_config(settings | pubsub_settings), app.extensions["audit_store"]
     with running(Worker(app, connect_bus(config), store, ("relay",))):
         wait_until(lambda: not unpublished())
@@ -140,7 +143,7 @@ def test_recorded_documents_are_indexed_without_any_read(app, client, couch, set
         return sum(len(index.keys() - {f"_design/{DESIGN}"}) for index in database.indexes.values())
 
     with running(Worker(app, InProcessBus(), store)):
-        events = len(live_a_load(client))
+        events = len(change_a_load(client))
         wait_until(lambda: indexed() == events)
         client.make_load()
         wait_until(lambda: indexed() == events + 1)
@@ -158,7 +161,7 @@ def test_a_missing_couchdb_permission_is_logged_once_and_waited_for(couch, start
 
 
 class BrokenBus(InProcessBus):
-    """Cannot be reached at first, and then its stream breaks."""
+    """Is unavailable at first, and then its stream breaks."""
 
     def __init__(self):
         super().__init__()
@@ -195,11 +198,11 @@ def test_a_worker_waiting_for_its_bus_can_be_shut_down(app):
 
 
 def test_a_worker_finishes_its_batch_after_sigterm(app, client, start, recorded, unpublished):
-    types = live_a_load(client)
+    types = change_a_load(client)
     with start() as worker:
-        with nobody_marks(app):
+        with marking_blocked(app):
             wait_until(lambda: len(recorded()) == len(types))
-            assert len(unpublished()) == len(types), "the batch is still in hand"
+            assert len(unpublished()) == len(types), "the batch is still in progress"
             worker.send(signal.SIGTERM)
             wait_until(lambda: "Worker stopping" in worker.output)
         assert worker.wait() == 0
@@ -211,18 +214,18 @@ def test_a_worker_finishes_its_batch_after_sigterm(app, client, start, recorded,
 def test_sigkill_of_a_worker_loses_and_duplicates_nothing(
     app, client, start, recorded, unpublished
 ):
-    types = live_a_load(client)
-    with start() as worker, nobody_marks(app):
+    types = change_a_load(client)
+    with start() as worker, marking_blocked(app):
         wait_until(lambda: len(recorded()) == len(types))
         worker.kill()
-    assert len(unpublished()) == len(types), "the bus took them, but nobody knows"
+    assert len(unpublished()) == len(types), "published, but not marked"
 
     client.make_load()
     with start() as worker:
         wait_until(lambda: not unpublished())
         worker.send(signal.SIGINT)
         assert worker.wait() == 0
-        assert "you have load" not in worker.output, "drivers are told once"
+        assert "you have load" not in worker.output, "drivers are notified once"
     assert len(recorded()) == len(types) + 1
 
 
@@ -240,7 +243,7 @@ def test_a_sigterm_delivered_to_another_thread_stops_the_worker(client, start, u
 def test_relay_and_consumer_may_be_two_processes(
     client, start, pubsub_settings, recorded, unpublished
 ):
-    types = live_a_load(client)
+    types = change_a_load(client)
     with (
         start("relay", **pubsub_settings) as relay,
         start("consumer", **pubsub_settings) as consumer,
@@ -282,11 +285,11 @@ def test_the_api_never_imports_the_pubsub_client(settings, pytestconfig, tmp_pat
         "wsgi.app.test_client().get('/readyz'); "
         "print(json.dumps(list(sys.modules)))"
     )
-    told = settings | {"PUBSUB_PROJECT_ID": "a-project", "PYTHONPATH": str(PROJECT)}
+    environment = settings | {"PUBSUB_PROJECT_ID": "a-project", "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env=python_environment(told, pytestconfig.cache.mkdir("compiled")),
+        env=python_environment(environment, pytestconfig.cache.mkdir("compiled")),
         capture_output=True,
         text=True,
         check=True,

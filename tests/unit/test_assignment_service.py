@@ -1,5 +1,7 @@
-"""The iron rule at the service, with real races: at most one active load a driver, one driver a
-load, and whoever loses gets a refusal that says why."""
+"""The assignment service in real races.
+
+A driver has at most one active load and a load one driver; refusals name the reason.
+"""
 
 import random
 import time
@@ -24,7 +26,7 @@ PATIENCE = 30
 
 @pytest.fixture
 def make(app):
-    """Make so many drivers and loads; give the ids of each."""
+    """Make so many drivers and loads; return the ids of each."""
 
     def make_both(drivers: int, loads: int) -> tuple[list[int], list[int]]:
         with app.app_context():
@@ -43,8 +45,10 @@ def make(app):
 
 @pytest.fixture
 def race(app):
-    """Call functions at the same moment, each in a thread with a session of its own; give what
-    each returned, or the refusal that it met. Any other exception is raised."""
+    """Call functions simultaneously, each in a thread with its own session.
+
+    Return the result or the Conflict of each. Any other exception is raised.
+    """
 
     def run(calls: Sequence[Callable[[], object]]) -> list:
         start = Barrier(len(calls))
@@ -66,7 +70,7 @@ def race(app):
 
 
 def assigning(driver_id, load_id):
-    """Give the new assignment's id, which outlives its session."""
+    """Return the new assignment's id, which outlives its session."""
     return lambda: assign(driver_id, load_id).id
 
 
@@ -119,8 +123,10 @@ def test_one_of_ten_concurrent_closings_of_an_assignment_wins(app, make, race):
 
 
 def test_concurrent_crossing_assignments_raise_only_conflicts(app, make, race):
-    """Every driver with every load, while what is active is closed: a deadlock or an unmapped
-    error would be raised here, and a broken rule would be counted."""
+    """Assign every driver to every load while active assignments are closed.
+
+    A deadlock or an unmapped error would be raised here.
+    """
     driver_ids, load_ids = make(3, 3)
     pairs = [(driver_id, load_id) for driver_id in driver_ids for load_id in load_ids]
     seen = set()
@@ -144,16 +150,16 @@ def test_concurrent_crossing_assignments_raise_only_conflicts(app, make, race):
     assert seen <= {"driver_already_assigned", "load_already_assigned", "assignment_not_active"}
 
 
-def wait_until_somebody_waits_for_us():
+def wait_until_blocking():
     """Return once another connection waits for a lock of this session's transaction."""
-    # Not from pg_stat_activity, which does not change within a transaction.
+    # pg_stat_activity does not change within a transaction.
     waiting = text(
         "SELECT count(*) FROM pg_locks"
         " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     )
     deadline = time.monotonic() + PATIENCE
     while db.session.scalar(waiting) == 0:
-        assert time.monotonic() < deadline, "nobody waits"
+        assert time.monotonic() < deadline, "no connection waits"
         time.sleep(0.01)
 
 
@@ -170,7 +176,7 @@ def test_a_driver_who_is_being_made_inactive_gets_no_load(app, make):
             get_or_not_found(Driver, driver_id, lock=True).status = DriverStatus.INACTIVE
             db.session.flush()
             assigned = pool.submit(assign_in_vain)
-            wait_until_somebody_waits_for_us()
+            wait_until_blocking()
         assert assigned.result(PATIENCE) == "driver_inactive"
 
 

@@ -1,4 +1,4 @@
-"""The circuit breaker: when it opens, when it closes, and what it does in between."""
+"""The circuit breaker: opening, closing, and calls in between."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def service() -> Service:
 
 @pytest.fixture
 def breaker(service, monkeypatch) -> CircuitBreaker:
-    """One that tries to close only when told to."""
+    """A circuit breaker that closes only by `try_to_close`."""
     monkeypatch.setattr(circuit_breaker, "PROBE_SECONDS", 600)
     return CircuitBreaker("The service", service.recover, ConnectionError)
 

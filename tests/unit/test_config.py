@@ -1,4 +1,4 @@
-"""Configuration: defaults, what is refused and how, and which source wins."""
+"""Configuration: defaults, refused settings, and precedence of sources."""
 
 from pathlib import Path
 

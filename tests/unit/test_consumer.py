@@ -1,4 +1,4 @@
-"""The consumer between a bus and a store that are played here: what is acked, and when."""
+"""The consumer between a fake bus and a fake store: what is acked, and when."""
 
 import random
 from contextlib import suppress
@@ -20,8 +20,10 @@ BAD = Message(b"\xffno event", {"id": "bad", "origin": "elsewhere"})
 
 
 class FakeStore:
-    """A store in memory, which can be away, all of it or only for dead letters; and which can
-    answer a ping and fail to write: everything, or what has a document among `fatal` ids in it."""
+    """A store in memory that can be unavailable, as a whole or only for dead letters.
+
+    It can also answer a ping but fail to write: anything, or batches with a `fatal` id.
+    """
 
     def __init__(self, journal: list[str]):
         self.documents: dict[str, dict] = {}
@@ -61,7 +63,7 @@ class FakeStore:
 
 @pytest.fixture
 def journal() -> list[str]:
-    """What store and deliveries were told to do, in order."""
+    """The calls of the store and the deliveries, in order."""
     return []
 
 
@@ -177,7 +179,7 @@ def test_another_event_with_a_taken_id_becomes_a_dead_letter(consumer, store, de
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Time stands still but when the consumer waits, which is for no time, and when told to go."""
+    """A clock that hardly moves unless the test moves it, and polling without waits."""
 
     class Clock:
         now = 1.0
@@ -194,8 +196,10 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def handle_again(consumer, clock, deliveries):
-    """Have a message delivered again and again, as it is given back, a second later each time;
-    return how it was settled in the end, and how often it came."""
+    """Redeliver a message a second after each nack.
+
+    Return how it was settled in the end, and how often it was delivered.
+    """
 
     def handle_again(message: Message, times: int = 60) -> tuple[str, int]:
         for time in range(1, times + 1):
@@ -223,7 +227,7 @@ def test_a_message_that_keeps_failing_alone_becomes_a_dead_letter(
     assert [n for n, d in enumerate(batch) if d.settled != ["ack"]] == sorted(culprits)
     assert len(store.documents) == 100 - len(culprits)
     assert store.saves < 16 * len(culprits), "a batch is halved, not tried one by one"
-    assert store.letters == [], "once may be chance"
+    assert store.letters == [], "one failure may be chance"
 
     started = clock.now
     for message in bad:
@@ -273,7 +277,7 @@ def test_a_message_stored_after_failures_is_no_longer_suspected(
 def test_a_store_that_writes_nothing_is_unavailable_and_causes_no_dead_letters(
     consumer, store, deliveries, handle_again
 ):
-    """Its disk may be full. It answers a ping, and dead letters could be stored."""
+    """Its disk may be full, though it answers a ping and could store dead letters."""
     store.writes_nothing = True
     messages = [event_message() for _ in range(10)]
     batch = deliveries(*messages)
@@ -327,7 +331,7 @@ def test_random_store_failures_cause_no_dead_letters(consumer, store, clock, del
 
 
 def run_and_stop_while_saving(consumer, store, monkeypatch) -> None:
-    """The consumer is told to stop while the store saves its first batch."""
+    """Shut the consumer down while the store saves its first batch."""
     stop, save = Event(), store.save
 
     def stop_and_save(documents):
@@ -383,7 +387,7 @@ def test_nacked_messages_are_stored_once_the_store_recovers(
     thread = Thread(target=consumer.run, args=[stop], daemon=True)
     thread.start()
     try:
-        # The bus brings a message again that was given back.
+        # The bus redelivers a nacked message.
         message = event_message()
         for _ in range(2):
             (delivery,) = deliveries(message)

@@ -1,4 +1,4 @@
-"""Events: their shape on the bus and in the audit trail, and what each action writes down."""
+"""Events: their form on the bus and in the audit trail, and which change writes which."""
 
 import json
 import sys
@@ -86,7 +86,7 @@ MALFORMED = {
         ("loadId", True),
         ("loadId", None),
         ("loadId", float("nan")),
-        # Of no row of ours, and more than a view of CouchDB can tell apart.
+        # Larger than any id, and than the integers that a CouchDB view can tell apart.
         ("loadId", 2**53),
         ("driverId", "8"),
         ("driverId", 2**53),
@@ -94,10 +94,10 @@ MALFORMED = {
         ("assignmentId", 2**53),
         ("payload", None),
         ("payload", []),
-        # Python reads and writes these, but they are no JSON, and CouchDB refuses them.
+        # Python reads and writes these, but they are not JSON, and CouchDB refuses them.
         ("payload", {"weight": float("nan")}),
         ("payload", {"weight": float("-inf")}),
-        # Nor does it take what is more than a double can hold.
+        # CouchDB also refuses numbers beyond the range of a double.
         ("payload", {"weight": [10**400]}),
         ("payload", {"weight": -(2**1024)}),
         ("payload", {"name": "\ud800"}),

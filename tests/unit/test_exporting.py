@@ -1,4 +1,4 @@
-"""Loads as CSV: what is in it, and what a long or slow export costs."""
+"""Loads as CSV: the content, and the cost of a long or slow export."""
 
 import csv
 
@@ -29,7 +29,7 @@ def make_loads(count: int, **fields: str) -> None:
 
 
 def listed(**filters) -> list[dict[str, str]]:
-    """What GET /loads has, as CSV would."""
+    """The loads of GET /loads as rows of CSV."""
     items = LoadSchema(many=True).dump(list_loads(100, **filters).items)
     return [as_cells(item) for item in items]
 
@@ -83,7 +83,7 @@ def test_loads_created_during_an_export_do_not_change_it():
 def test_an_export_reads_page_by_page_and_holds_no_connection_between(statements):
     make_loads(5)
     pieces = export_loads()
-    db.session.remove()  # and with it what made the loads
+    db.session.remove()  # and the connection that made the loads
     for page in range(3):
         with statements:
             next(pieces)

@@ -1,4 +1,4 @@
-"""Importing loads from files: what is created, what is refused and why, and what it may cost."""
+"""Importing loads from files: created and refused rows, and the cost."""
 
 import gc
 import io
@@ -51,7 +51,7 @@ def stored() -> list[tuple[str, str, str]]:
 
 
 def refused(text: str | bytes, media_type: str) -> str:
-    """Why the file as a whole is refused; nothing of it may be stored."""
+    """Return why the file is refused as a whole; check that nothing of it is stored."""
     with pytest.raises(Refused) as refusal:
         import_text(text, media_type)
     assert refusal.value.code == "import_refused"
@@ -292,7 +292,7 @@ def test_a_file_may_have_at_most_ten_thousand_blank_lines(start, media_type):
 
 
 class Endless:
-    """A file that begins with `start` and goes on with the same piece for ever."""
+    """A file that begins with `start` and repeats the same piece forever."""
 
     def __init__(self, start: bytes, piece: bytes):
         self._start = io.BytesIO(start)
@@ -355,7 +355,7 @@ def test_an_import_is_rolled_back_with_its_outer_transaction(monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
 
     class Later(Exception):
-        """Something after the import."""
+        """A failure after the import."""
 
     def import_and_fail():
         with transaction():

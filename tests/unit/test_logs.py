@@ -1,4 +1,4 @@
-"""Lines of the log: what others wrote cannot forge one, nor steer a terminal."""
+"""Log lines: foreign text can neither forge one nor control a terminal."""
 
 import logging
 import re
@@ -16,7 +16,7 @@ START = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ERROR   billor\.test: "
 
 @pytest.fixture
 def log(monkeypatch):
-    """Has a logger below Billor's tell something; returns the lines that are written of it."""
+    """Log with a logger below Billor's; return the written lines."""
     init_logging("INFO")
     (handler,) = logging.getLogger("billor").handlers
 

@@ -1,5 +1,4 @@
-"""What the worker tidies up: expired idempotency keys, all of them and no others; and the marks of
-notifications that no message can ask for any more."""
+"""The worker's maintenance: it deletes expired idempotency keys and old notification marks."""
 
 from threading import Event
 
@@ -28,7 +27,7 @@ def user_id(app) -> int:
 
 @pytest.fixture
 def keep(app, user_id):
-    """Store keys named `{name} 1`, `{name} 2` … that were used so long ago."""
+    """Store keys `{name} 1`, `{name} 2` … of this age."""
 
     def store(name: str, ago: str, count: int = 1) -> None:
         statement = text(
@@ -45,7 +44,7 @@ def keep(app, user_id):
 
 @pytest.fixture
 def kept(app):
-    """The keys there are."""
+    """Read the stored keys."""
 
     def read() -> set[str]:
         with app.app_context():
@@ -55,7 +54,7 @@ def kept(app):
 
 
 class Rounds(Event):
-    """Is set after so many waits; meanwhile, nobody really waits."""
+    """A stop event that is set after so many waits, none of which takes time."""
 
     def __init__(self, count: int):
         super().__init__()
@@ -93,10 +92,10 @@ def test_expired_keys_are_deleted_in_batches_until_none_is_left(app, keep, kept)
 
 
 def test_locked_keys_are_left_for_the_next_round(app, keep, kept):
-    """Such as one that has expired, and comes with a request right now."""
+    """An expired key may be in use by a request right now."""
     keep("expired", "25 hours", count=3)
-    with rival(app) as somebody:
-        somebody.execute("SELECT FROM idempotency_keys WHERE key = 'expired 2' FOR UPDATE")
+    with rival(app) as other:
+        other.execute("SELECT FROM idempotency_keys WHERE key = 'expired 2' FOR UPDATE")
         with app.app_context():
             assert delete_expired_keys() == 2
         assert kept() == {"expired 2"}

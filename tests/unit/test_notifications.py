@@ -1,4 +1,4 @@
-"""Telling drivers, on a real PostgreSQL: each at least once, and again only if that failed."""
+"""Notifications of drivers, on a real PostgreSQL: at least once, and retried only on failure."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -42,23 +42,23 @@ TEXT = "To Alex Carter: you have load 7, Dry van, from Dallas, TX to Austin, TX.
 
 
 def assigned(number: int = 7, **changes):
-    """A message that tells of the assignment of a load with this id."""
+    """A message about the assignment of a load with this id."""
     payload = PAYLOAD | {"load": PAYLOAD["load"] | {"id": number}}
     return event_message(type="load.assigned", payload=payload, **changes)
 
 
 class Sender:
-    """Remembers the loads that drivers were told of; fails for those in `unreachable`."""
+    """Records the loads that drivers were notified of; fails for those in `unreachable`."""
 
     def __init__(self):
-        self.told: list[int] = []
+        self.notified: list[int] = []
         self.unreachable: set[int] = set()
 
     def __call__(self, text: str) -> None:
         load = int(text.split("load ")[1].split(",")[0])
         if load in self.unreachable:
             raise ConnectionError(f"load {load}")
-        self.told.append(load)
+        self.notified.append(load)
 
 
 @pytest.fixture
@@ -131,13 +131,13 @@ def test_a_redelivered_message_notifies_once_and_is_passed_on_each_time(
     messages = [assigned(number) for number in range(3)]
     batch = receive(*messages)
     notifier.handle(batch)
-    assert sorted(sender.told) == [0, 1, 2]
+    assert sorted(sender.notified) == [0, 1, 2]
     assert passed_on == batch
     assert marked() == ids(*messages)
 
     again = receive(messages[1], assigned(9), messages[1])
     notifier.handle(again)
-    assert sorted(sender.told) == [0, 1, 2, 9]
+    assert sorted(sender.notified) == [0, 1, 2, 9]
     assert passed_on == batch + again
     assert all(received.delivery.settled == [] for received in passed_on)
 
@@ -157,20 +157,20 @@ def test_only_a_failed_notification_is_nacked_and_retried(notifier, sender, pass
     batch = receive(*messages)
     with pytest.raises(NotSent, match="ConnectionError: load 1"):
         notifier.handle(batch)
-    assert sorted(sender.told) == [0, 2]
+    assert sorted(sender.notified) == [0, 2]
     assert batch[1].delivery.settled == ["nack"]
     assert passed_on == [batch[0], batch[2]]
     assert marked() == ids(messages[0], messages[2])
 
     sender.unreachable = set()
     notifier.handle(receive(*messages))
-    assert sorted(sender.told) == [0, 1, 2]
+    assert sorted(sender.notified) == [0, 1, 2]
     assert marked() == ids(*messages)
 
 
 @pytest.mark.usefixtures("context")
 def test_a_notification_sent_but_not_marked_is_sent_again(sender, passed_on):
-    """Whoever is killed before the commit leaves no mark."""
+    """A consumer killed before the commit leaves no mark."""
     message = assigned()
 
     class Killed(BaseException):
@@ -184,7 +184,7 @@ def test_a_notification_sent_but_not_marked_is_sent_again(sender, passed_on):
         Notifier(send_and_die, passed_on.append).handle(receive(message))
     assert marked() == set()
     Notifier(sender, passed_on.append).handle(receive(message))
-    assert sender.told == [7, 7]
+    assert sender.notified == [7, 7]
     assert len(passed_on) == 1
 
 
@@ -206,11 +206,11 @@ def test_duplicate_messages_in_two_consumers_notify_once(app, sender, passed_on)
         assert sending.wait(10)
         second = pool.submit(handle, sender, messages[::-1])
         onlooker.wait_until_waited_for()
-        assert sender.told == []
+        assert sender.notified == []
         go_on.set()
         first.result(10)
         second.result(10)
-    assert sorted(sender.told) == list(range(20))
+    assert sorted(sender.notified) == list(range(20))
     assert len(passed_on) == 40
 
 
@@ -223,15 +223,15 @@ def test_two_consumers_of_the_same_messages_do_not_deadlock(app, sender, passed_
         with app.app_context():
             Notifier(sender, passed_on.append).handle(receive(*batch))
 
-    with rival(app) as somebody, ThreadPoolExecutor(2) as pool:
+    with rival(app) as other, ThreadPoolExecutor(2) as pool:
         middle = messages[10].attributes["id"]
-        somebody.execute("INSERT INTO notifications (event_id) VALUES (:id)", id=middle)
+        other.execute("INSERT INTO notifications (event_id) VALUES (:id)", id=middle)
         both = [pool.submit(handle, batch) for batch in (messages, messages[::-1])]
-        somebody.wait_until_waited_for(2)
-        somebody.give_way()
+        other.wait_until_waited_for(2)
+        other.give_way()
         for handled in both:
             handled.result(10)
-    assert sorted(sender.told) == list(range(20))
+    assert sorted(sender.notified) == list(range(20))
 
 
 def test_every_message_is_nacked_while_postgresql_is_unavailable(
@@ -246,7 +246,7 @@ def test_every_message_is_nacked_while_postgresql_is_unavailable(
     ):
         notifier.handle(batch)
     assert [received.delivery.settled for received in batch] == [["nack"], ["nack"]]
-    assert sender.told == passed_on == []
+    assert sender.notified == passed_on == []
 
 
 @pytest.mark.usefixtures("app")
@@ -257,7 +257,7 @@ def test_a_postgresql_outage_is_logged_once_and_survived(
     url, stop, message = settings["DATABASE_URL"], Event(), assigned()
 
     def deliver_and_wait() -> FakeDelivery:
-        """As the bus does with what was given back."""
+        """Redeliver the message, as the bus does after a nack."""
         delivery = FakeDelivery(message)
         notifier.deliver(read(delivery))
         wait_until(lambda: delivery.settled or passed_on)
@@ -279,7 +279,7 @@ def test_a_postgresql_outage_is_logged_once_and_survived(
         finally:
             stop.set()
             running.result(10)
-    assert sender.told == [7]
+    assert sender.notified == [7]
     away, back = (record.getMessage() for record in caplog.records if record.name == STAGE)
     assert away.startswith("The notification service is away, waiting for it: Unavailable")
     assert back == "The notification service is back"

@@ -1,4 +1,4 @@
-"""Pages in a real Redis: what makes them old, and what happens while Redis is unavailable."""
+"""The page cache in a real Redis: invalidation, and outages of Redis."""
 
 import pickle
 

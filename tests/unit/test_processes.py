@@ -1,4 +1,4 @@
-"""What children print: kept in files of a bounded size that only their owner may read."""
+"""The logs of child processes: bounded in size and readable only by their owner."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ LINES = 1000
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Iterator[Path]:
-    """A folder for logs, where files are for everybody unless somebody sees to it."""
+    """A folder for logs, with a umask that lets everyone read new files."""
     before = os.umask(0)
     yield tmp_path / "logs"
     os.umask(before)

@@ -1,6 +1,6 @@
-"""The Pub/Sub bus against stand-ins of Google's clients: what it asks of them, and in what order.
+"""The Pub/Sub bus against mocks of Google's clients: its calls, and their order.
 
-How it behaves on a real server is told by test_buses.
+Its behaviour on the emulator is tested in test_buses.
 """
 
 import os
@@ -40,13 +40,13 @@ def make_config(**more: str) -> Config:
 
 @pytest.fixture(autouse=True)
 def _no_emulator(monkeypatch):
-    """The bus may set the variable; set here first, it is put back after the test."""
+    """The bus may set the variable; set here first, it is restored after the test."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "")
 
 
 @pytest.fixture
 def publisher(monkeypatch):
-    """What the bus gets for a publisher client."""
+    """The bus's publisher client."""
     made = create_autospec(pubsub_v1.PublisherClient, instance=True)
     made.topic_path = pubsub_v1.PublisherClient.topic_path
     made.transport = create_autospec(PublisherTransport, instance=True)
@@ -68,7 +68,7 @@ def bus(publisher, subscriber) -> PubSubBus:
 
 
 class Stream:
-    """A streaming pull: Google's future over a stand-in of what runs it."""
+    """A streaming pull: Google's future over a mock of its manager."""
 
     def __init__(self):
         self.manager = create_autospec(StreamingPullManager, instance=True)
@@ -82,7 +82,7 @@ class Stream:
 
 @pytest.fixture
 def stream(subscriber) -> Stream:
-    """What the bus gets when it subscribes."""
+    """The stream of the bus's subscription."""
     made = Stream()
     subscriber.subscribe.return_value = made.future
     return made

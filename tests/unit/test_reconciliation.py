@@ -1,5 +1,4 @@
-"""What was recorded is soon known to be; what a lost subscription took with it is published again:
-no more and no less than that."""
+"""Reconciliation: it confirms recorded events and republishes those that were lost."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -89,7 +88,7 @@ def five_minutes_ago():
 
 
 class WatchedStore(SqliteStore):
-    """Remembers what was asked of it, a list for each time."""
+    """Records the ids of each lookup."""
 
     def __init__(self, store):
         super().__init__(store._path)
@@ -129,7 +128,7 @@ def test_a_missing_document_does_not_delay_confirming_others(
         published_ago(event, minutes=1, seconds=-number)
     record(store, [event for event in events if event is not events[4]])
     assert return_unrecorded(store, five_minutes_ago(), Event()) == 0
-    # Only whoever takes one after the other finds a batch of which nothing is there.
+    # Only batches of one can lack every document, which ends the lookup.
     late = {1: events[4:]}.get(batch_size, events[4:5])
     assert unconfirmed() == {event.id for event in late}
     assert unpublished() == set()
@@ -144,7 +143,7 @@ def test_the_lookup_ends_at_a_batch_without_any_document(store, events, monkeypa
     assert watched.asked == [[str(event.id) for event in events[:2]]]
     assert unpublished() == set()
 
-    # What is lost among them goes back all the same.
+    # A lost event among them returns to the outbox all the same.
     published_ago(events[1], minutes=6)
     assert return_unrecorded(watched, five_minutes_ago(), Event()) == 1
     assert unpublished() == {events[1].id}
@@ -196,7 +195,7 @@ def test_an_unavailable_store_is_not_taken_for_an_empty_one(events, tmp_path):
 
 
 def test_reconciliation_waits_for_events_that_a_relay_is_publishing(app, store, events):
-    """A relay that published into the void holds its rows until it marks them."""
+    """A relay that published without a subscription locks its rows until it marks them."""
     record(store, events[1:])
     locked, mark = Event(), Event()
 
@@ -220,7 +219,7 @@ def test_reconciliation_waits_for_events_that_a_relay_is_publishing(app, store, 
                 return return_unrecorded(store, settled_now(), Event())
 
         reconciling = pool.submit(reconcile)
-        # Its first statement waits for the relay's lock: PostgreSQL says so.
+        # Wait until its first statement waits for the relay's lock.
         while db.session.scalar(text(WAITING)) == 0:
             db.session.rollback()
         mark.set()
@@ -262,7 +261,7 @@ def test_a_new_subscription_skips_the_grace_period_until_one_round_succeeds(
     failing = FailingStore(tmp_path / "audit.sqlite3")
     Reconciler(failing, InProcessBus(), settled_now()).run(ThreeRounds())
     assert waits == [reconciliation.AGAIN_SECONDS, *[reconciliation.EVERY_SECONDS] * 2]
-    assert returned == [{event.id for event in events}], "the rest may be on its way"
+    assert returned == [{event.id for event in events}], "the rest may still be delivered"
     assert unpublished() == set()
 
 

@@ -1,4 +1,4 @@
-"""The relay on a real PostgreSQL: what it publishes and marks, and how it sits out outages."""
+"""The relay on a real PostgreSQL: publishing, marking, and retries in outages."""
 
 import logging
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def marked() -> set[str]:
 def test_events_are_published_oldest_first_and_marked(add_events):
     ids, bus = add_events(5), FakeBus()
     before = db.session.scalar(select(func.clock_timestamp()))
-    # Its index would bring the rows in the right order by chance.
+    # An index scan would return the rows in the right order by chance.
     db.session.execute(text("SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off"))
 
     assert Relay(bus).publish_batch() == 5
@@ -145,7 +145,7 @@ def test_an_event_committed_late_is_not_skipped(load_id, add_events):
 
 
 class WatchedStop(Event):
-    """A stop event that tells when somebody waits for it."""
+    """A stop event that shows when a thread waits for it."""
 
     def __init__(self):
         super().__init__()
@@ -193,8 +193,7 @@ def test_a_busy_relay_shuts_down_after_the_current_batch(add_events, monkeypatch
 
 
 class ScriptedStop(Event):
-    """A stop event that does not wait; each wait runs the next step, and after the last it is
-    set."""
+    """A stop event whose waits run the next step instead; it is set after the last one."""
 
     def __init__(self, *steps: Callable[[], object]):
         super().__init__()

@@ -1,5 +1,4 @@
-"""Demo data: harmless to repeat, as much as was asked for, and nobody keeps the password that
-everybody knows."""
+"""Demo data: idempotent, in the requested amount, without the default password in production."""
 
 from collections import Counter
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Times are those of writing under the row's lock, so that they follow each other as changes do."""
+"""Times are taken under the row's lock, so that their order is that of the changes."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

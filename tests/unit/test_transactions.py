@@ -1,4 +1,4 @@
-"""`transaction()`, alone and within another: all or nothing, and callbacks once it is done."""
+"""`transaction()`, alone and nested: atomicity, and callbacks after the commit."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +21,7 @@ def add(name: str, license_number: str | None = None) -> None:
 
 
 def committed() -> list[str]:
-    """The names of the drivers that others see."""
+    """The names of the committed drivers."""
     with db.engine.connect() as connection:
         return list(connection.scalars(select(Driver.name).order_by(Driver.id)))
 
@@ -33,7 +33,7 @@ def called() -> list[str]:
 
 @pytest.fixture
 def tell(called) -> Callable[[], None]:
-    """A callback that tells who is committed when it is called."""
+    """A callback that records the committed drivers."""
     return lambda: called.append(" ".join(committed()))
 
 
@@ -67,7 +67,7 @@ ERRORS = [RuntimeError(), Conflict("email_taken"), KeyboardInterrupt()]
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_an_error_at_any_depth_rolls_back_everything(error, depth):
-    """At once: who waits for a lock need not wait for the outer ones to end."""
+    """At once, so that locks are released before the outer transactions end."""
 
     def run(depth: int) -> None:
         with transaction():
