@@ -154,7 +154,6 @@ class Database:
         startkey: Any = ...,
         endkey: Any = ...,
         descending: bool = False,
-        skip: int = 0,
         limit: int | None = None,
         include_docs: bool = False,
     ) -> Answer:
@@ -174,13 +173,13 @@ class Database:
             rows = [row for row in rows if order(row["key"]) >= order(first)]
         if last is not ...:
             rows = [row for row in rows if order(row["key"]) <= order(last)]
-        rows = (rows[::-1] if descending else rows)[skip:][:limit]
+        rows = (rows[::-1] if descending else rows)[:limit]
         if include_docs:
             rows = [
                 row if "error" in row else row | {"doc": self.documents.get(row["id"])}
                 for row in rows
             ]
-        return Answer.of(200, {"total_rows": total, "offset": skip, "rows": rows}, chunked=True)
+        return Answer.of(200, {"total_rows": total, "offset": 0, "rows": rows}, chunked=True)
 
 
 def has_huge_integer(value: Any) -> bool:
