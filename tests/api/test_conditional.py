@@ -1,5 +1,4 @@
-"""Conditional requests: nothing is sent twice (If-None-Match), and nobody's change is overwritten
-unseen (If-Match)."""
+"""Conditional requests: If-None-Match spares a body, If-Match prevents lost updates."""
 
 import re
 from collections.abc import Callable
@@ -28,7 +27,7 @@ SHOWN = {
     and operation.needs_token
     and "application/json" in operation.content(200)
 }
-"""Every GET of JSON, and an address where it shows something."""
+"""Every GET of JSON by its path, with an address that has content."""
 
 
 def audit_document(number: int) -> dict:
@@ -62,17 +61,13 @@ def client(app, record):
 
 
 @pytest.fixture
-def rename_user(app):
-    def rename() -> None:
+def change(app, client, record) -> dict[str, Callable]:
+    """By the path of a GET, a change of its content."""
+
+    def rename_user() -> None:
         with app.app_context(), transaction():
             db.session.execute(update(User).values(name="Dana Dispatcher"))
 
-    return rename
-
-
-@pytest.fixture
-def change(client, record, rename_user) -> dict[str, Callable]:
-    """By the path of a GET, something that changes what it shows."""
     user = {"name": "Dana Dispatcher", "email": "dana@billor.example"}
     return {
         "/users": lambda: client.post("/users", user),
@@ -88,110 +83,105 @@ def change(client, record, rename_user) -> dict[str, Callable]:
     }
 
 
-@pytest.fixture(params=SHOWN)
-def path(request) -> str:
-    return request.param
-
-
-@pytest.fixture
-def address(path) -> str:
-    return SHOWN[path]
-
-
-def etag_at(client, address: str, **headers: str) -> str:
-    answer = client.get(address, headers=headers)
+def etag_at(client, address: str) -> str:
+    answer = client.get(address)
     assert answer.status_code == 200, answer.text
     return answer.headers["ETag"]
 
 
-def test_every_answer_of_json_has_a_strong_etag_and_is_to_be_asked_for_anew(client, address):
-    answer = client.get(address)
-    assert answer.status_code == 200
-    assert STRONG.fullmatch(answer.headers["ETag"])
-    assert answer.headers["Cache-Control"] == "private, no-cache"
-    assert "Authorization" in answer.headers["Vary"]
-
-
-def test_a_head_is_answered_as_its_get_but_for_the_body(client, address):
-    client.get(address)  # whatever is cached, is so for both
-    answer, head = client.get(address), client.request("HEAD", address)
-    assert head.status_code == 200
-    assert head.data == b""
-    for name in ("ETag", "Cache-Control", "Vary", "Content-Type", "Content-Length"):
-        assert head.headers[name] == answer.headers[name]
-
-
-def test_the_same_content_has_the_same_etag_in_every_process(client, settings, address):
-    etag = etag_at(client, address)
-    assert etag_at(client, address) == etag
-    with another_app(settings) as another:
-        assert etag_at(ApiClient(another.test_client(), client.token), address) == etag
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_who_has_it_already_gets_no_body(client, address, method):
-    answer = client.get(address)
-    etag = answer.headers["ETag"]
-    of_the_body = {"Content-Type", "Content-Length", "X-Request-ID", "X-Cache"}
-    kept = {name: value for name, value in answer.headers if name not in of_the_body}
-    assert {"ETag", "Vary", "Cache-Control", "X-Content-Type-Options"} <= set(kept)
-    for given in (etag, f"W/{etag}", f'"other", {etag}', f'"a",W/{etag} , "b"', "*"):
-        again = client.request(method, address, headers={"If-None-Match": given})
-        assert (again.status_code, again.data) == (304, b""), given
-        assert {name: value for name, value in again.headers if name in kept} == kept
-        assert not {"Content-Type", "Content-Length"} & set(again.headers.keys())
-        assert ("X-Cache" in again.headers) == ("X-Cache" in answer.headers)
-
-
-def test_who_has_something_else_gets_it_all(client, address):
-    answer = client.get(address)
-    for given in ("", '"other"', 'W/"other"', '"other", W/"another"', '"', "'*'"):
-        again = client.get(address, headers={"If-None-Match": given})
-        assert (again.status_code, again.data) == (200, answer.data), given
-
-
-def test_what_has_changed_is_sent_with_another_etag(client, path, address, change):
-    answer = client.get(address)
-    change[path]()
-    again = client.get(address, headers={"If-None-Match": answer.headers["ETag"]})
-    assert again.status_code == 200
-    assert again.data != answer.data
-    assert again.headers["ETag"] != answer.headers["ETag"]
-
-
-def test_every_get_of_json_is_tested_here(change):
+def test_every_get_of_json_is_tested(change):
     assert set(SHOWN) == set(change)
 
 
-def test_a_page_has_the_same_etag_whether_or_not_it_comes_from_redis(client, monkeypatch):
+@pytest.mark.parametrize("path", SHOWN)
+def test_etag_is_strong_and_changes_with_the_content(client, path, change):
+    first = client.get(SHOWN[path])
+    etag = first.headers["ETag"]
+    assert first.status_code == 200
+    assert STRONG.fullmatch(etag)
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    assert "Authorization" in first.headers["Vary"]
+
+    change[path]()
+    changed = client.get(SHOWN[path], headers={"If-None-Match": etag})
+    assert changed.status_code == 200
+    assert changed.data != first.data
+    assert changed.headers["ETag"] != etag
+
+
+def test_etag_is_the_same_in_every_process(client, settings):
+    with another_app(settings) as another:
+        other_client = ApiClient(another.test_client(), client.token)
+        for address in SHOWN.values():
+            assert etag_at(client, address) == etag_at(other_client, address), address
+
+
+def test_head_has_the_headers_of_get(client):
+    for address in SHOWN.values():
+        client.get(address)  # fills the cache for both
+        answer, head = client.get(address), client.request("HEAD", address)
+        assert (head.status_code, head.data) == (200, b""), address
+        for name in ("ETag", "Cache-Control", "Vary", "Content-Type", "Content-Length"):
+            assert head.headers[name] == answer.headers[name], (address, name)
+
+
+def assert_not_modified(again, answer) -> None:
+    of_the_body = {"Content-Type", "Content-Length", "X-Request-ID", "X-Cache"}
+    kept = {name: value for name, value in answer.headers if name not in of_the_body}
+    assert {"ETag", "Vary", "Cache-Control", "X-Content-Type-Options"} <= set(kept)
+    assert (again.status_code, again.data) == (304, b"")
+    assert {name: value for name, value in again.headers if name in kept} == kept
+    assert not {"Content-Type", "Content-Length"} & set(again.headers.keys())
+    assert ("X-Cache" in again.headers) == ("X-Cache" in answer.headers)
+
+
+def test_matching_etag_is_answered_304_without_a_body(client):
+    for address in SHOWN.values():
+        answer = client.get(address)
+        headers = {"If-None-Match": answer.headers["ETag"]}
+        for method in ("GET", "HEAD"):
+            assert_not_modified(client.request(method, address, headers=headers), answer)
+
+
+def test_if_none_match_compares_weakly(client):
+    answer = client.get("/loads/1")
+    for form in ("W/{}", '"other", {}', '"a",W/{} , "b"', "*"):
+        given = form.format(answer.headers["ETag"])
+        assert_not_modified(client.get("/loads/1", headers={"If-None-Match": given}), answer)
+
+
+def test_another_etag_is_answered_with_the_body(client):
+    answer = client.get("/loads/1")
+    for given in ("", '"other"', 'W/"other"', '"other", W/"another"', '"', "'*'"):
+        again = client.get("/loads/1", headers={"If-None-Match": given})
+        assert (again.status_code, again.data) == (200, answer.data), given
+
+
+def test_etag_and_304_are_the_same_with_and_without_cache(client, monkeypatch):
     address = "/loads?limit=1"
     wire = RedisWire(monkeypatch)
-    answers = [client.get(address), client.get(address)]
+    first = client.get(address)
+    assert first.headers["X-Cache"] == "MISS"
+    assert next_page(first)
+
+    def assert_answers(*expected: str) -> None:
+        """To a request with If-None-Match, then to one without."""
+        headers = {"If-None-Match": first.headers["ETag"]}
+        unchanged, again = client.get(address, headers=headers), client.get(address)
+        assert (unchanged.status_code, again.status_code) == (304, 200)
+        assert (unchanged.headers["X-Cache"], again.headers["X-Cache"]) == expected
+        for answer in (unchanged, again):
+            assert answer.headers["ETag"] == first.headers["ETag"]
+            assert next_page(answer) == next_page(first)
+
+    assert_answers("HIT", "HIT")
+    client.patch("/loads/1", {"origin": "Waco, TX"})  # is not on this page
+    assert_answers("MISS", "HIT")
     wire.cut = True
-    answers.append(client.get(address))
-    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT", "BYPASS"]
-    (etag,) = {answer.headers["ETag"] for answer in answers}
-    assert next_page(answers[0])
-
-    unchanged = client.get(address, headers={"If-None-Match": etag})
-    assert unchanged.status_code == 304
-    assert unchanged.headers["X-Cache"] == "BYPASS"
-    assert next_page(unchanged) == next_page(answers[0])
+    assert_answers("BYPASS", "BYPASS")
 
 
-@pytest.mark.parametrize("status", ["MISS", "HIT"])
-def test_a_304_tells_of_the_cache_and_of_the_next_page_too(client, status):
-    address = "/loads?limit=1"
-    answer = client.get(address)
-    if status == "MISS":
-        client.patch("/loads/1", {"origin": "Waco, TX"})  # is not on this page
-    unchanged = client.get(address, headers={"If-None-Match": answer.headers["ETag"]})
-    assert unchanged.status_code == 304
-    assert unchanged.headers["X-Cache"] == status
-    assert next_page(unchanged) == next_page(answer)
-
-
-def test_a_page_after_which_another_one_comes_is_another(client):
+def test_etag_changes_when_a_next_page_appears(client):
     address = "/loads/1/timeline?limit=1"
     last = client.get(address)
     assert next_page(last) is None
@@ -202,15 +192,15 @@ def test_a_page_after_which_another_one_comes_is_another(client):
     assert next_page(answer)
 
 
-@pytest.mark.parametrize("address", ["/healthz", "/readyz"])
-def test_health_is_asked_for_each_time_and_kept_by_nobody(anonymous, address):
-    answer = anonymous.get(address, headers={"If-None-Match": "*"})
-    assert answer.status_code == 200
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert "ETag" not in answer.headers
+def test_health_is_not_stored_and_has_no_etag(anonymous):
+    for address in ("/healthz", "/readyz"):
+        answer = anonymous.get(address, headers={"If-None-Match": "*"})
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in answer.headers
 
 
-def test_a_problem_has_no_etag_and_is_told_each_time(client, anonymous):
+def test_problem_has_no_etag(client, anonymous):
     for answer, status in (
         (client.get("/loads/99", headers={"If-None-Match": "*"}), 404),
         (client.get("/loads?limit=0", headers={"If-None-Match": "*"}), 422),
@@ -222,67 +212,67 @@ def test_a_problem_has_no_etag_and_is_told_each_time(client, anonymous):
 
 @dataclass(frozen=True)
 class Update:
-    """A PATCH: of what, with which body, and another PATCH by somebody who was faster."""
+    """A PATCH, its body, and another PATCH that changes the same resource first."""
 
     path: str
     shown_at: str
     """The address of the GET whose ETag it takes."""
     body: dict
     faster: tuple[str, dict]
+    table: str
+    """The table of its row."""
     again: int = 200
-    """The status of the answer to the same PATCH, after it was done."""
-    locks: str = ""
-    """Its row, for a rival to hold."""
+    """The status of a repeated PATCH."""
 
 
+FASTER_LOAD = ("/loads/1", {"cargoType": "Reefer"})
+FASTER_DRIVER = ("/drivers/1", {"name": "Dana Dispatcher"})
 UPDATES = {
     "/loads/{load_id}": Update(
-        "/loads/1",
-        "/loads/1",
-        {"origin": "Waco, TX"},
-        ("/loads/1", {"cargoType": "Reefer"}),
-        locks="loads",
+        "/loads/1", "/loads/1", {"origin": "Waco, TX"}, FASTER_LOAD, "loads"
     ),
     "/drivers/{driver_id}": Update(
-        "/drivers/1",
-        "/drivers/1",
-        {"licenseNumber": "TX-7"},
-        ("/drivers/1", {"name": "Dana Dispatcher"}),
-        locks="drivers",
+        "/drivers/1", "/drivers/1", {"licenseNumber": "TX-7"}, FASTER_DRIVER, "drivers"
     ),
     "/assignments/{assignment_id}/status": Update(
         "/assignments/1/status",
         "/assignments/1",
         {"status": "CANCELLED"},
-        ("/drivers/1", {"name": "Dana Dispatcher"}),
+        FASTER_DRIVER,
+        "driver_load_assignments",
         again=409,
-        locks="driver_load_assignments",
     ),
 }
+every_patch = pytest.mark.parametrize("patch", UPDATES.values(), ids=UPDATES)
 
 
-@pytest.fixture(params=UPDATES.values(), ids=UPDATES)
-def patch(request) -> Update:
-    return request.param
+def send(client, patch: Update, if_match: str):
+    return client.patch(patch.path, patch.body, headers={"If-Match": if_match})
 
 
-def send(client, patch, if_match: str | None, body: dict | None = None, path: str | None = None):
-    headers = {} if if_match is None else {"If-Match": if_match}
-    return client.patch(path or patch.path, patch.body if body is None else body, headers=headers)
+def test_every_patch_takes_if_match_and_is_tested():
+    patches = {o.path: o.parameters for o in operations() if o.method == "PATCH"}
+    assert patches == {path: ["If-Match"] for path in UPDATES}
 
 
-@pytest.fixture
-def stale(client, patch) -> str:
-    """The ETag of what it was before somebody was faster."""
-    etag = etag_at(client, patch.shown_at)
+@every_patch
+def test_patch_answers_with_the_new_etag(client, patch):
+    old = etag_at(client, patch.shown_at)
+    answer = send(client, patch, old)
+    new = answer.headers["ETag"]
+    shown = client.get(patch.shown_at)
+    assert answer.status_code == 200, answer.text
+    assert answer.json == shown.json
+    assert {name: answer.json[name] for name in patch.body} == patch.body
+    assert new == shown.headers["ETag"] != old
+    assert send(client, patch, new).status_code == patch.again
+
+
+@every_patch
+def test_stale_etag_fails_the_precondition_and_changes_nothing(app, client, patch):
+    stale = etag_at(client, patch.shown_at)
     path, body = patch.faster
     assert client.patch(path, body).status_code == 200
-    return etag
-
-
-@pytest.fixture
-def unchanged(app, client, patch, stale):
-    """Check that nothing has changed since."""
 
     def look() -> tuple:
         with app.app_context():
@@ -290,64 +280,49 @@ def unchanged(app, client, patch, stale):
         return client.get(patch.shown_at).json, client.get("/loads").json, events
 
     before = look()
-    return lambda: look() == before
-
-
-def test_every_patch_takes_if_match_and_is_tested_here():
-    patches = {o.path: o.parameters for o in operations() if o.method == "PATCH"}
-    assert patches == {path: ["If-Match"] for path in UPDATES}
-
-
-@pytest.mark.parametrize("form", [None, "*", "{}", '"other", {}', '{} ,W/"other"'])
-def test_who_saw_the_last_version_or_does_not_care_may_change_it(client, patch, form):
-    etag = etag_at(client, patch.shown_at)
-    answer = send(client, patch, form and form.format(etag))
-    assert answer.status_code == 200, answer.text
-    assert answer.json == client.get(patch.shown_at).json
-    assert {name: answer.json[name] for name in patch.body} == patch.body
-
-
-def test_the_answer_has_the_new_version_s_etag_to_go_on_with(client, patch):
-    old = etag_at(client, patch.shown_at)
-    answer = send(client, patch, old)
-    new = answer.headers["ETag"]
-    assert new == etag_at(client, patch.shown_at) != old
-    assert_problem(send(client, patch, old), 412, "precondition_failed")
-    assert send(client, patch, new).status_code == patch.again
-
-
-def test_who_saw_an_older_version_changes_nothing(client, patch, stale, unchanged):
     assert_problem(send(client, patch, stale), 412, "precondition_failed")
-    assert unchanged()
+    assert look() == before
     assert send(client, patch, etag_at(client, patch.shown_at)).status_code == 200
+
+
+def test_if_match_takes_any_current_etag_or_star(client):
+    for number, form in enumerate(["*", '"other", {}', '{} ,W/"other"']):
+        given = form.format(etag_at(client, "/loads/1"))
+        body = {"origin": f"Waco {number}"}
+        answer = client.patch("/loads/1", body, headers={"If-Match": given})
+        assert (answer.status_code, answer.json["origin"]) == (200, body["origin"]), form
 
 
 NO_MATCHES = ["", " ", "W/{}", '"other"', 'W/{}, "other"', "garbage", '"', "'{}'", "{}x", '""']
 
 
-def test_what_names_no_version_for_sure_is_no_match(client, patch, stale, unchanged):
-    etag = etag_at(client, patch.shown_at)
-    for given in NO_MATCHES:
-        assert_problem(send(client, patch, given.format(etag)), 412, "precondition_failed")
-    assert unchanged()
+def test_if_match_without_the_strong_etag_fails_the_precondition(client):
+    etag = etag_at(client, "/loads/1")
+    for form in NO_MATCHES:
+        answer = send(client, UPDATES["/loads/{load_id}"], form.format(etag))
+        assert_problem(answer, 412, "precondition_failed")
+    assert etag_at(client, "/loads/1") == etag
 
 
-def test_an_unknown_id_is_not_found_whatever_the_version(client, patch):
-    path = patch.path.replace("1", "99")
-    for given in ("*", '"other"', ""):
-        assert send(client, patch, given, path=path).status_code == 404
+def test_unknown_id_is_not_found_before_the_precondition(client):
+    for patch in UPDATES.values():
+        for given in ("*", '"other"', ""):
+            path = patch.path.replace("1", "99")
+            answer = client.patch(path, patch.body, headers={"If-Match": given})
+            assert answer.status_code == 404, (path, given)
 
 
-def test_a_bad_body_is_told_of_first(client, patch, stale, unchanged):
-    bad = send(client, patch, stale, {"bogus": 1})
-    assert_problem(bad, 422, "validation_failed")
-    headers = {"If-Match": stale, "Content-Type": "application/json"}
-    assert_problem(client.patch(patch.path, data="{", headers=headers), 400, "malformed_request")
-    assert unchanged()
+def test_bad_body_is_refused_before_the_precondition(client):
+    headers = {"If-Match": '"other"', "Content-Type": "application/json"}
+    for patch in UPDATES.values():
+        for data, status, code in (
+            ('{"bogus": 1}', 422, "validation_failed"),
+            ("{", 400, "malformed_request"),
+        ):
+            assert_problem(client.patch(patch.path, data=data, headers=headers), status, code)
 
 
-def test_an_older_version_is_told_of_before_what_forbids_the_change(client):
-    """The conflict may be news to who asked."""
+def test_precondition_fails_before_a_conflict(client):
     seen = etag_at(client, "/loads/1")
     client.assign({"id": 2}, {"id": 1})
     for etag, status, code in (
@@ -358,11 +333,12 @@ def test_an_older_version_is_told_of_before_what_forbids_the_change(client):
         assert_problem(answer, status, code)
 
 
-def test_of_two_who_saw_the_same_version_one_changes_it(app, client, patch):
+@every_patch
+def test_one_of_two_concurrent_patches_fails_the_precondition(app, client, patch):
     etag = etag_at(client, patch.shown_at)
     clients = [ApiClient(app.test_client(), client.token) for _ in range(2)]
     with ThreadPoolExecutor(2) as threads, rival(app) as somebody:
-        somebody.execute(f"SELECT FROM {patch.locks} WHERE id = 1 FOR UPDATE")
+        somebody.execute(f"SELECT FROM {patch.table} WHERE id = 1 FOR UPDATE")
         sent = [threads.submit(send, client, patch, etag) for client in clients]
         somebody.wait_until_waited_for(2)
         somebody.give_way()
