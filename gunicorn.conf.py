@@ -1,4 +1,4 @@
-"""gunicorn: `gunicorn wsgi:app` takes everything from here."""
+"""Configuration of `gunicorn wsgi:app`."""
 
 from gevent import monkey
 
@@ -25,9 +25,9 @@ timeout = 30
 graceful_timeout = 8
 keepalive = 30
 loglevel = "warning"
-control_socket_disable = True  # nobody uses it, and it makes stopping slow
+control_socket_disable = True  # unused, and slows down shutdown
 
-# Every client is an open file.
+# Every client needs an open file.
 _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
 

@@ -1,4 +1,4 @@
-"""The background worker: `python worker.py`, or only one half: `… relay`, `… consumer`."""
+"""The background worker: `python worker.py [relay | consumer]`, both by default."""
 
 import logging
 import os
@@ -10,5 +10,5 @@ if __name__ == "__main__":
     status = main()
     logging.shutdown()
     sys.stdout.flush()
-    # Not sys.exit, which waits for the threads of Google's client, and those for a bus that hangs.
+    # Not sys.exit, which waits for threads of Google's client, and for one that closes a hung bus.
     os._exit(status)

@@ -22,9 +22,10 @@ MAX_BODY_BYTES = 1024 * 1024
 
 
 def create_app(config: Config | None = None) -> Flask:
-    """Make the API. Opens no connection and starts no thread: each is opened at its first use.
+    """Create the Flask application.
 
-    Reads the environment if no `config` is given. Raises `ConfigError` if that is wrong.
+    Opens no connection and starts no thread: both happen on first use. Reads the environment if
+    `config` is None. Raises `ConfigError` if a setting is missing or wrong.
     """
     config = config or load_config()
     logs.init_logging(config.log_level)

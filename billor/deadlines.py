@@ -1,4 +1,4 @@
-"""Deadlines of requests: a client that is too slow loses its connection.
+"""Deadlines of requests: a client that is too slow is disconnected.
 
 Only gunicorn's worker sets a deadline. Elsewhere (in tests, in commands) there is none.
 """
@@ -16,15 +16,15 @@ PIECE_SECONDS = 10
 
 
 class DeadlineExceeded(TimeoutError):
-    """The request took too long. Raised wherever it waits: for a client or a service."""
+    """The request took too long. Raised wherever it waits, for a client or a service."""
 
     def __init__(self) -> None:
-        # With this number gunicorn closes the connection of a client that does not read, silently.
+        # On EPIPE gunicorn silently closes the connection of a client that does not read.
         super().__init__(errno.EPIPE, "the request took too long")
 
 
+# The one timer of the current request.
 _running: ContextVar[list[Timeout]] = ContextVar("deadline")
-"""The one timer of the current request."""
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def request_deadline() -> Iterator[None]:
 
 
 def extend_deadline(seconds: float | None = None) -> None:
-    """Give the current request that many seconds from now on, `REQUEST_SECONDS` by default."""
+    """Set the current request's deadline to `seconds` from now, by default `REQUEST_SECONDS`."""
     if timer := _running.get(None):
         timer[0].close()
         timer[0] = _start(REQUEST_SECONDS if seconds is None else seconds)

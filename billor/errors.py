@@ -1,23 +1,23 @@
-"""What can go wrong in Billor's own terms. Knows no HTTP: `problems` gives each kind its status."""
+"""Billor's own errors, independent of HTTP: `problems` maps each class to a status."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 
 class BillorError(Exception):
-    """Base of all refusals.
+    """Base class of all refusals.
 
     `code` is stable and machine-readable, `detail` tells a person what to do, `extra` holds
-    more facts for the answer, by their names in JSON.
+    further members of the response, by their names in JSON.
     """
 
     CODES: ClassVar[Mapping[str, str]]
-    """Each code that this kind of refusal may have, with its detail."""
+    """The codes of this class, with their default details."""
     retry_after: int | None = None
-    """After how many seconds the same request may succeed, if that is known."""
+    """Seconds after which a retry may succeed, if known."""
 
     def __init__(self, code: str, detail: str | None = None, **extra):
-        """`detail` is for those that are not the same each time."""
+        """`detail` replaces the default detail of the code."""
         self.code = code
         self.detail = detail or self.CODES[code]
         self.extra = extra
@@ -25,7 +25,7 @@ class BillorError(Exception):
 
 
 class NotFound(BillorError):
-    """The thing a request names does not exist."""
+    """The resource that a request names does not exist."""
 
     CODES = {
         f"{thing}_not_found": f"No {thing} has this id. GET /{thing}s lists all there are."
@@ -33,7 +33,7 @@ class NotFound(BillorError):
     }
 
     def __init__(self, thing: str, id_: int):
-        """`thing` is the model's name; one that is not in `CODES` is refused in the same way."""
+        """`thing` is the model's name; it need not be in `CODES`."""
         thing = thing.lower()
         detail = f"No {thing} has the id {id_}. GET /{thing}s lists all there are."
         super().__init__(f"{thing}_not_found", detail)
@@ -78,7 +78,7 @@ class Invalid(BillorError):
 
 
 class Refused(BillorError):
-    """The request cannot be what its sender wanted."""
+    """The request as a whole is evidently a client's mistake."""
 
     CODES = {
         "idempotency_key_reused": "This Idempotency-Key came with another request before. Make a "
@@ -89,7 +89,7 @@ class Refused(BillorError):
 
 
 class Incomplete(BillorError):
-    """A part of the request never came."""
+    """The request body is incomplete."""
 
     CODES = {
         "body_incomplete": "The body ended before its Content-Length, or took too long. Nothing of "
@@ -98,7 +98,7 @@ class Incomplete(BillorError):
 
 
 class UntrustedHost(BillorError):
-    """The request is for a host that the API is not known as."""
+    """The request's host is not a trusted name of the API."""
 
     CODES = {
         "untrusted_host": "The API is not known by this host name. Use another one, or add it to "
@@ -107,7 +107,7 @@ class UntrustedHost(BillorError):
 
 
 class PreconditionFailed(BillorError):
-    """The thing is not as the caller last saw it."""
+    """The resource has changed since the caller read it."""
 
     CODES = {
         "precondition_failed": "Somebody else changed it meanwhile. Get it again, and send its new "
@@ -116,7 +116,7 @@ class PreconditionFailed(BillorError):
 
 
 class AuthenticationFailed(BillorError):
-    """Nobody is logged in, or the credentials are wrong."""
+    """The token or the credentials are missing or wrong."""
 
     CODES = {
         "token_missing": "Log in with POST /auth/login and send `Authorization: Bearer …`.",
@@ -127,7 +127,7 @@ class AuthenticationFailed(BillorError):
 
 
 class TooManyAttempts(BillorError):
-    """Refused for a while."""
+    """A login exceeds a rate limit."""
 
     CODES = {
         "too_many_attempts": "Too many failed logins. Try again later.",
@@ -140,7 +140,7 @@ class TooManyAttempts(BillorError):
 
 
 class Unavailable(BillorError):
-    """A backing service that this request cannot do without is away."""
+    """A backing service that the request needs is unavailable."""
 
     CODES = {
         "database_unavailable": "The database is away. Try again soon.",

@@ -1,4 +1,4 @@
-"""The Flask extensions, made here without an app; `create_app` binds them."""
+"""The Flask extensions, created without an app; `create_app` binds them."""
 
 from flask_caching import Cache
 from flask_jwt_extended import JWTManager
@@ -20,7 +20,7 @@ class Base(DeclarativeBase):
     )
 
 
-# An expired object would be read again, one by one, to be shown after its commit.
+# Expired objects would be read again, one by one, to be rendered after the commit.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 migrate = Migrate(db=db)
 jwt = JWTManager()

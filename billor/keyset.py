@@ -1,4 +1,4 @@
-"""Keyset pagination: a page goes on after the position of the last row of the page before.
+"""Keyset pagination: a page starts after the position of the previous page's last row.
 
 See https://use-the-index-luke.com/no-offset.
 """
@@ -13,13 +13,13 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from billor.extensions import db
 from billor.models import joined
 
+# A row's position in the order of its list: its values in the ordering columns.
 Position = tuple[Any, ...]
-"""A row's place in the order of its list: its values in the columns that make the order."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some items, and the position after which the next page starts; None on the last one."""
+    """Items, and the position after which the next page starts; None on the last page."""
 
     items: Sequence[Any]
     next_position: Position | None = None
@@ -33,11 +33,11 @@ def paginate(
     *,
     newest_first: bool = True,
 ) -> Page:
-    """Return `limit` rows after the `cursor` of all that the `queries` find, in the `order`.
+    """Return a page of the rows that the `queries` find, in the `order`, after the `cursor`.
 
-    No two queries may find the same row. Each should be one range of an index in that order: then a
-    page takes the same time however many rows there are. A search for one of several values is not
-    one range, but several.
+    No two queries may find the same row. Each should be one range of an index in that order: then
+    a page takes the same time for any number of rows. A search for one of several values is
+    several ranges, so one query for each.
     """
     if cursor is not None:
         place = tuple_(*order)
@@ -57,7 +57,7 @@ def _first_rows(
     count: int,
     newest_first: bool,
 ) -> Select:
-    """One query, and so one snapshot, for the first rows of all."""
+    """Return one query, and so one snapshot, for the first rows of all queries."""
 
     def first(query: Select, columns: Sequence[InstrumentedAttribute]) -> Select:
         in_order = [column.desc() for column in columns] if newest_first else columns
@@ -72,7 +72,7 @@ def _first_rows(
 
 
 def one_for_each(query: Select, column: InstrumentedAttribute, values: Collection) -> list[Select]:
-    """Return the query, or one for each of several values."""
+    """Return one query for each value, or the query itself if there are none."""
     return [query.where(column == value) for value in dict.fromkeys(values)] or [query]
 
 
@@ -83,7 +83,7 @@ def one_for_each_status(
     filters: Mapping[InstrumentedAttribute, Any],
     as_text: Callable[[Any], ColumnElement[str]],
 ) -> list[Select]:
-    """Return one query for each status, each a range of the index of just these columns.
+    """Return one query for each status, each a range of the index on just these columns.
 
     `filters` are values of other columns, compared as text; None matches all.
     """
@@ -97,7 +97,7 @@ def one_for_each_status(
 
 
 def page_of(rows: Sequence[Any], limit: int, position: Callable[[Any], Position]) -> Page:
-    """Make a page of at most `limit + 1` rows; the one too many only tells that there are more."""
+    """Return a page of at most `limit + 1` rows; the extra one only shows that there are more."""
     if len(rows) <= limit:
         return Page(rows)
     return Page(rows[:limit], position(rows[limit - 1]))

@@ -1,4 +1,4 @@
-"""Logging: one line a record, to standard error, with the id of the request it belongs to."""
+"""Logging to standard error: one line per record, with the request id."""
 
 import logging
 import sys
@@ -9,12 +9,12 @@ FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def printable(text: str) -> str:
-    """Escape what is not printable: text must not steer a terminal or look like several lines."""
+    """Escape non-printable characters: text must not control a terminal or forge lines."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class _Formatter(logging.Formatter):
-    """Whatever a record tells is made printable; only a traceback has several lines."""
+    """Makes records printable; only a traceback has several lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.message, record.asctime = record.getMessage(), self.formatTime(record)
@@ -26,7 +26,7 @@ class _Formatter(logging.Formatter):
 
 
 def init_logging(level: str) -> None:
-    """Send Billor's records of this level and above to standard error. May be called again."""
+    """Send Billor's records of this level and above to standard error. Idempotent."""
     logger = logging.getLogger("billor")
     logger.setLevel(level)
     if not logger.handlers:

@@ -1,4 +1,4 @@
-"""/assignments."""
+"""Routes of `/assignments`."""
 
 from billor.assignments import service
 from billor.assignments.schemas import (
@@ -64,7 +64,7 @@ def get_assignment(assignment_id):
 def close_assignment(closing, assignment_id):
     """Complete or cancel an assignment.
 
-    Its load becomes COMPLETED, or OPEN again; its driver is free for another.
+    Its load becomes COMPLETED, or OPEN again. Its driver can be assigned another one.
     """
     check = if_match(AssignmentDetailSchema())
     return service.close_assignment(assignment_id, check=check, **closing)

@@ -1,4 +1,4 @@
-"""The audit trail: what happened to loads, one document an event."""
+"""The audit trail: what happened to loads, one document per event."""
 
 from billor.audit.routes import blueprint
 

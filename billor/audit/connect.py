@@ -1,4 +1,4 @@
-"""Which audit store it is, by the settings."""
+"""Choice of the audit store by the settings."""
 
 from billor.audit.couchdb import CouchStore
 from billor.audit.sqlite import SqliteStore
@@ -7,7 +7,7 @@ from billor.config import Config
 
 
 def connect_store(config: Config) -> AuditStore:
-    """CouchDB if its URL is set, else a SQLite file. Nothing is opened before the first use."""
+    """Return the CouchDB store if its URL is set, else the SQLite store. Opens nothing yet."""
     if config.couchdb_url is None:
         return SqliteStore(config.audit_file)
     return CouchStore(config.couchdb_url, config.couchdb_database)

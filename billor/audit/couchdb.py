@@ -1,7 +1,7 @@
-"""The audit store on CouchDB 3, through the `couchdb` client, which stays behind this module.
+"""The audit store on CouchDB 3. Only this module uses the `couchdb` client.
 
-The client is old and wants care: a timeout, since its default waits for ever; a `Server` made
-after fork, since connections shared across one mix up answers; always an `_id`.
+The client is old and needs care. Set a timeout: the default is none. Create a `Server` after a
+fork: connections shared across one mix up responses. Always set `_id`.
 """
 
 import base64
@@ -43,21 +43,21 @@ from billor.audit.store import (
 Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 4
+# Timeout of a health check.
 PING_SECONDS = 1
-"""The timeout of a health check."""
+# How long one request may wait for the index. CouchDB continues indexing after that.
 INDEX_SECONDS = 60
-"""How long one request may wait for the index. CouchDB goes on indexing after that."""
+# How long to send no requests after CouchDB refused our password: five wrong ones within five
+# minutes lock an account (https://docs.couchdb.org/en/stable/config/auth.html).
 UNAUTHORIZED_SECONDS = 60
-"""How long CouchDB is left alone after it refused our password: five wrong ones within five minutes
-lock an account (https://docs.couchdb.org/en/stable/config/auth.html)."""
+# Permanent errors of a request, by status.
 NEVER_STORED = {400: "bad_request", 413: "too_large"}
-"""Answers to a request that will be the same each time, by status."""
+# Permanent errors of one document, those of validation functions included.
 REFUSALS = {"forbidden", "unauthorized", *NEVER_STORED.values()}
-"""What CouchDB (its validation functions, too) may say of one document that it never takes."""
 MAX_REASON = 500
 ATTACHMENT = "message"
-# One row for each combination of filters that a document can be found by, under the key
-# [which filters, their values, timestamp, id]: every search is one range of one view, in order.
+# One row per document and combination of filters, under the key
+# [bit set of filters, their values, timestamp, id]: every search is one range of one view.
 MAP_BY_FILTERS = """function (doc) {
   var values = [doc.loadId, doc.driverId, doc.type];
   for (var filters = 0; filters < 8; filters++) {
@@ -68,17 +68,17 @@ MAP_BY_FILTERS = """function (doc) {
   }
 }"""
 VIEWS = {"by_filters": {"map": MAP_BY_FILTERS}}
-# Named by its content: versions with different views leave each other's alone.
+# Named by a hash of its content, so that versions with different views do not share a name.
 DESIGN = f"audit-{hashlib.sha256(json.dumps(VIEWS).encode()).hexdigest()[:8]}"
+# The design documents of all versions; the first had no hash.
 OUR_DESIGNS = re.compile(r"_design/audit(-[0-9a-f]{8})?")
-"""Those of all versions; the first had no hash."""
+# How long two versions may run side by side.
 DESIGNS_KEPT = timedelta(days=7)
-"""How long two versions may run side by side."""
-AFTER_ALL_TEXTS: dict = {}  # in CouchDB's order of keys an object comes after every text
+AFTER_ALL_TEXTS: dict = {}  # CouchDB sorts objects after all strings
 
 
 class CouchStore:
-    """Documents in one database, dead letters in another beside it."""
+    """An audit store with one database for documents and one for dead letters."""
 
     def __init__(self, url: str, database: str):
         self._url = url
@@ -90,18 +90,18 @@ class CouchStore:
         self._is_to_index.set()
 
     def prepare(self) -> None:
-        with self._asking():
-            self._make_what_is_missing()
+        with self._store_errors():
+            self._create_missing()
             self._remove_old_designs()
 
     def ping(self) -> None:
-        with self._asking(), suppress(ResourceNotFound):  # made when it is needed
+        with self._store_errors(), suppress(ResourceNotFound):  # created on first use
             self._database(self._name, PING_SECONDS).info()["db_name"]
 
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
         try:
             return self._run(lambda: self._save(documents))
-        finally:  # a save that failed may have stored some
+        finally:  # a failed save may have stored some documents
             self._is_to_index.set()
 
     def index(self) -> None:
@@ -128,11 +128,11 @@ class CouchStore:
 
         def read(**options) -> list[AuditDocument]:
             rows = self._by_filters(
-                TIMEOUT_SECONDS / 2,  # there may be two of these
+                TIMEOUT_SECONDS / 2,  # there may be two such requests
                 startkey=[*prefix, *(start or (AFTER_ALL_TEXTS,))],
                 endkey=[*prefix, wanted.since] if wanted.since else prefix,
                 descending=True,
-                # The position's own document, if it is there and matches, is one too many.
+                # One more, as the document at `start` may match; it is left out below.
                 limit=limit + bool(start),
                 include_docs=True,
                 **options,
@@ -157,7 +157,7 @@ class CouchStore:
             "attributes": letter.attributes,
             "reason": letter.reason,
             "receivedAt": letter.received_at.isoformat(),
-            # Attached, since a document of its own may not be larger than 8 MB.
+            # An attachment, as a document may not be larger than 8 MB.
             "_attachments": {
                 ATTACHMENT: {
                     "content_type": "application/octet-stream",
@@ -202,20 +202,20 @@ class CouchStore:
         return self._database(self._dead_letters_name)
 
     def _run(self, operation: Callable[[], Result]) -> Result:
-        """Do something with the databases; if one is missing, make it and do it again."""
-        with self._asking():
+        """Run the operation; if a database is missing, create it and run the operation again."""
+        with self._store_errors():
             try:
                 return operation()
             except ResourceNotFound:
-                self._make_what_is_missing()
+                self._create_missing()
                 return operation()
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Translate all errors of the client: the store is unavailable.
+    def _store_errors(self) -> Iterator[None]:
+        """Turn any error of the client into `StoreUnavailable`.
 
-        It raises all kinds when a server misbehaves. A server that refused our password is
-        not asked again for a while.
+        The client raises arbitrary exceptions when a server misbehaves. After the server refused
+        our password, raise at once for `UNAUTHORIZED_SECONDS`.
         """
         if monotonic() < self._refused_until:
             raise StoreUnavailable(self._refusal)
@@ -224,35 +224,38 @@ class CouchStore:
         except StoreUnavailable:
             raise
         except Exception as error:
-            # Of a proxy's error page the beginning is enough.
+            # The beginning of a proxy's error page is enough.
             reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
             if isinstance(error, Unauthorized):
                 self._refusal = reason = f"{reason}; asking again in {UNAUTHORIZED_SECONDS} s"
                 self._refused_until = monotonic() + UNAUTHORIZED_SECONDS
             raise StoreUnavailable(reason) from error
 
-    def _make_what_is_missing(self) -> None:
-        """Look before: where all is there, our user needs no right to make anything."""
+    def _create_missing(self) -> None:
+        """Create missing databases and the design document.
+
+        Checks first, so that our user needs no right to create what exists.
+        """
         for name in (self._name, self._dead_letters_name):
             try:
                 self._database(name).info()
             except ResourceNotFound:
-                # Another process may be faster.
-                with _right_to_make(f"the database {name}"), suppress(PreconditionFailed):
+                # Another process may create it first.
+                with _right_to_create(f"the database {name}"), suppress(PreconditionFailed):
                     self._connect(TIMEOUT_SECONDS).create(name)
         audit, design = self._database(self._name), f"_design/{DESIGN}"
         if design not in audit:
             made_at = datetime.now(UTC).isoformat()
-            with _right_to_make(f"{design} in {self._name}"), suppress(ResourceConflict):
+            with _right_to_create(f"{design} in {self._name}"), suppress(ResourceConflict):
                 audit.save(
                     {"_id": design, "language": "javascript", "views": VIEWS, "madeAt": made_at}
                 )
 
     def _remove_old_designs(self) -> None:
-        """Remove the designs of versions that run no more, with their indexes.
+        """Remove the design documents of versions that no longer run, and their indexes.
 
-        After a rollback ours is the old one and the other in use: both must have been there
-        for a while.
+        Both ours and theirs must be older than `DESIGNS_KEPT`: after a rollback ours is old, and
+        theirs may be in use.
         """
         audit, ours = self._database(self._name), f"_design/{DESIGN}"
         designs = audit.view(
@@ -261,7 +264,7 @@ class CouchStore:
         old = {row.id: row.doc for row in designs if _is_old(row.doc)}
         if ours in old and len(old) > 1:
             del old[ours]
-            with suppress(HTTPError):  # without the right to; or another process was faster
+            with suppress(HTTPError):  # no right to delete, or another process was faster
                 for design in old.values():
                     audit.delete(design)
                 audit.cleanup()
@@ -286,14 +289,14 @@ class CouchStore:
         return Saved(new, refused)
 
     def _connect(self, timeout: float) -> couchdb.Server:
-        # One a thread: after a large error page the client's pool holds a connection twice.
+        # One per thread: after a large error page the client's pool holds a connection twice.
         servers = self._local.__dict__.setdefault("servers", {})
         if timeout not in servers:
             servers[timeout] = couchdb.Server(self._url, session=Session(timeout=timeout))
         return servers[timeout]
 
     def _database(self, name: str, timeout: float | None = None) -> couchdb.Database:
-        # Not `server[name]`, which asks the server whether it is there first.
+        # Not `server[name]`, which sends a request to check that it exists.
         return couchdb.Database(self._connect(timeout or TIMEOUT_SECONDS).resource(name), name)
 
     def _by_filters(self, timeout: float, **options) -> couchdb.client.ViewResults:
@@ -302,7 +305,7 @@ class CouchStore:
     def _different(
         self, database: couchdb.Database, documents: list[AuditDocument]
     ) -> list[AuditDocument]:
-        """Those of the documents whose id another document has."""
+        """Return the documents whose id a different stored document has."""
         if not documents:
             return []
         rows = database.view(
@@ -316,9 +319,9 @@ class CouchStore:
 
 
 def _bulk_docs(database: couchdb.Database, documents: Sequence[AuditDocument]) -> list[dict]:
-    """CouchDB's answer for each document: `{ok, …}` or `{error, reason, …}`.
+    """Save documents; return CouchDB's result for each: `{ok, …}` or `{error, reason, …}`.
 
-    Not by the client's own `update`, which keeps only the errors' reasons.
+    The client's own `update` keeps only the reasons of errors.
     """
     try:
         _, _, results = database.resource.post_json("_bulk_docs", body={"docs": list(documents)})
@@ -326,7 +329,7 @@ def _bulk_docs(database: couchdb.Database, documents: Sequence[AuditDocument]) -
         status, error = failure.args[0]
         if status not in NEVER_STORED:
             raise
-        # One bad document has all of them refused: which?
+        # One bad document makes CouchDB refuse all of them: find it.
         if len(documents) > 1:
             return [_bulk_docs(database, [document])[0] for document in documents]
         return [{"error": NEVER_STORED[status], "reason": str(error)}]
@@ -334,13 +337,13 @@ def _bulk_docs(database: couchdb.Database, documents: Sequence[AuditDocument]) -
 
 
 def _add(database: couchdb.Database, document: dict) -> None:
-    """Store a document unless there is one with its id."""
+    """Store a document unless its id is taken."""
     with suppress(ResourceConflict):
         database.save(document)
 
 
 def _size(letter: dict) -> int:
-    if "data" in letter:  # as earlier versions kept it
+    if "data" in letter:  # format of earlier versions
         return len(base64.b64decode(letter["data"]))
     return letter["_attachments"][ATTACHMENT]["length"]
 
@@ -366,13 +369,13 @@ def _without_revision(document: dict) -> AuditDocument:
 def _is_old(design: dict) -> bool:
     if not OUR_DESIGNS.fullmatch(design["_id"]):
         return False
-    made_at = design.get("madeAt")  # earlier versions did not say
+    made_at = design.get("madeAt")  # missing in earlier versions
     return not made_at or datetime.now(UTC) - datetime.fromisoformat(made_at) > DESIGNS_KEPT
 
 
 @contextmanager
-def _right_to_make(what: str) -> Iterator[None]:
-    """Name what our user may not make, and what to do."""
+def _right_to_create(what: str) -> Iterator[None]:
+    """Raise `StoreUnavailable`, with the remedy, if our user may not create `what`."""
     try:
         yield
     except (Unauthorized, Forbidden) as error:

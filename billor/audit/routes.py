@@ -1,4 +1,4 @@
-"""/audit."""
+"""Routes of `/audit`."""
 
 from flask import Response, json
 

@@ -10,7 +10,7 @@ TYPES = list(AUDIT_TYPES.values())
 
 
 class AuditDocumentSchema(WireSchema):
-    """For the OpenAPI document only: stored documents are shown as they are."""
+    """For the OpenAPI document only: stored documents are returned unchanged."""
 
     id = fields.UUID(data_key="_id", required=True, metadata={"description": "The event's id."})
     type = fields.String(
@@ -25,7 +25,7 @@ class AuditDocumentSchema(WireSchema):
 
 
 class DocumentTime(Timestamp):
-    """A time, read into the text that a document's timestamp would be."""
+    """A time, deserialized to the text format of documents' timestamps."""
 
     def _deserialize(self, value, attr, data, **kwargs):
         return wire_time(super()._deserialize(value, attr, data, **kwargs))
@@ -46,7 +46,7 @@ class AuditQuery(PageQuery):
         data_key="to",
         metadata={
             "description": "Only what happened before this time, which must be later than `from`. "
-            "Ranges of which one ends where the other begins share nothing and miss nothing."
+            "Adjacent ranges neither overlap nor leave a gap."
         },
     )
     cursor = Cursor(DocumentTime(), fields.String())

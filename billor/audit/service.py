@@ -1,4 +1,4 @@
-"""Looking the audit trail up."""
+"""Queries of the audit trail."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ def audit_store() -> AuditStore:
 
 
 def find_documents(limit: int, cursor: Position | None = None, **filters: Any) -> tuple[Page, bool]:
-    """Return a page of audit documents, newest first, and whether all stored ones were searched.
+    """Return a page of audit documents, newest first, and whether the search was complete.
 
-    If not, new ones may be missing. `filters` are the fields of an `AuditFilter`.
+    If not, new documents may be missing. `filters` are the fields of an `AuditFilter`.
 
     Raises `Unavailable` while the audit store is unavailable.
     """

@@ -1,4 +1,4 @@
-"""The audit store: what each must do."""
+"""The protocol of audit stores."""
 
 import hashlib
 import json
@@ -11,11 +11,11 @@ from billor.events.event import AuditDocument
 
 
 class StoreUnavailable(Exception):
-    """The store is away, or answers as if it were; nothing is known to be stored."""
+    """The store is unavailable or misbehaves. Whether anything was stored is unknown."""
 
 
 class Refusal(NamedTuple):
-    """A document that the store does not take, now or later, and why."""
+    """A document that the store refuses permanently, and the reason."""
 
     document: AuditDocument
     reason: str
@@ -23,9 +23,9 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class Saved:
-    """What became of documents that were to be saved.
+    """The outcome of a save.
 
-    `new` were stored now, those in `refused` were not. All others were there before, the same.
+    `new` were stored now, `refused` were not. All others were already stored, identically.
     """
 
     new: Sequence[AuditDocument]
@@ -33,7 +33,7 @@ class Saved:
 
 
 class Found(NamedTuple):
-    """Documents, and whether all that are stored were searched; if not, new ones may be missing."""
+    """Documents found. If not `is_complete`, new documents may be missing."""
 
     documents: list[AuditDocument]
     is_complete: bool = True
@@ -53,14 +53,14 @@ class DeadLetter:
 
     @property
     def id(self) -> str:
-        """The same for the same message, however often it comes."""
+        """A hash of the message, so that a redelivered one has the same id."""
         attributes = json.dumps(self.attributes, sort_keys=True).encode()
         return hashlib.sha256(attributes + b"\n" + self.data).hexdigest()
 
 
 @dataclass(frozen=True)
 class BuriedLetter:
-    """A dead letter in the store, with the size of its data in bytes instead of the data."""
+    """A stored dead letter, with the size of its data in bytes instead of the data."""
 
     id: str
     size: int
@@ -69,15 +69,15 @@ class BuriedLetter:
     received_at: datetime
 
 
+# A document's position in the sort order: its timestamp and its id.
 Position = tuple[str, str]
-"""A document's place in the order of all: its timestamp and its id."""
 
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which documents to find; None matches all.
+    """Filters of a search; None matches all.
 
-    The range of time begins at `since` and ends before `until`, both in the form of the documents'
+    The time range includes `since` and excludes `until`. Both have the format of documents'
     timestamps.
     """
 
@@ -88,45 +88,48 @@ class AuditFilter:
     until: str | None = None
 
     def start(self, after: Position | None) -> Position | None:
-        """Return the position after which documents match, if they must come `after` that, too."""
+        """Return the position that matches come after: the earlier of `after` and `until`."""
         positions = [after] if after else []
         if self.until:
-            positions.append((self.until, ""))  # no id is less than the empty text
+            positions.append((self.until, ""))  # the empty string sorts before every id
         return min(positions, default=None)
 
 
 class AuditStore(Protocol):
-    """Every method but `close` may raise `StoreUnavailable`."""
+    """Stores audit documents and dead letters.
+
+    Every method but `close` may raise `StoreUnavailable`.
+    """
 
     def prepare(self) -> None:
-        """Make what the store needs, if it is not there."""
+        """Create what the store needs, if missing."""
 
     def ping(self) -> None:
         """Return if the store answers."""
 
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
-        """Store documents durably. Storing one again is harmless."""
+        """Store documents durably. Idempotent."""
 
     def index(self) -> None:
-        """Index what was saved, so that readers need not wait for that. May take a minute."""
+        """Index saved documents, so that readers need not wait. May take a minute."""
 
     def missing(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that no document has."""
+        """Return the ids that no document has."""
 
     def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
-        """At most `limit` documents, newest first, those that come `after` a position."""
+        """Return at most `limit` matching documents `after` a position, newest first."""
 
     def bury(self, letter: DeadLetter) -> None:
-        """Store a dead letter durably. Storing one again is harmless."""
+        """Store a dead letter durably. Idempotent."""
 
     def dead_letters(self) -> list[BuriedLetter]:
-        """All dead letters, oldest first."""
+        """Return all dead letters, oldest first."""
 
     def dead_letter_data(self, id_: str) -> bytes:
-        """Return the data of a dead letter that is there."""
+        """Return the data of an existing dead letter."""
 
     def remove_dead_letter(self, id_: str) -> None:
-        """Forget a dead letter, if it is there."""
+        """Delete a dead letter if it exists."""
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""

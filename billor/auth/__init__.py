@@ -1,4 +1,4 @@
-"""Logging in, and the guard in front of everything else."""
+"""Login, and the guard in front of all other endpoints."""
 
 from billor.auth.routes import blueprint
 

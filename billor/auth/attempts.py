@@ -1,8 +1,8 @@
-"""Rate limits of failed logins, for each address and each account.
+"""Rate limits of failed logins, per address and per account.
 
-They are counted in PostgreSQL, for all processes together, and for accounts that do not exist as
-well (https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html). Not in Redis:
-the limit must hold while Redis is unavailable, and nobody logs in without PostgreSQL.
+The counters are in PostgreSQL, shared by all processes, and cover unknown accounts, too
+(https://cheatsheetseries.owasp.org/cheatsheets/Authentication_Cheat_Sheet.html). Not in Redis:
+the limits must hold while Redis is unavailable, and a login needs PostgreSQL anyway.
 """
 
 import hmac
@@ -27,19 +27,19 @@ WINDOW = timedelta(minutes=1)
 LONGEST_ACCOUNT_WINDOW = timedelta(hours=1)
 KNOWN_FOR = timedelta(days=90)
 DELETE_BATCH_SIZE = 100
+# An address as some proxies forward it; the host is in one of the two groups.
 HOST_AND_PORT = re.compile(r"(?:\[(.+)\]|([\d.]+))(?::\d+)?")
-"""As some proxies forward addresses; the host is in one of the two groups."""
 
 
 @contextmanager
 def counted_attempt(email: str, address: str) -> Iterator[None]:
     """Count the login in this block as failed if it ends in `AuthenticationFailed`.
 
-    It counts from the start, before a password is looked at, so that many at once cannot slip
-    through, and is taken back at any other end. Raises `TooManyAttempts` when failures and logins
-    in progress are past the limit: that of the address or of the account, or, where the account
-    has logged in from this address before, only the one of both together, which strangers
-    elsewhere do not reach.
+    It is counted before the password is checked, so that concurrent logins cannot bypass a limit,
+    and uncounted if the block ends in any other way. Raises `TooManyAttempts` when failures and
+    logins in progress exceed the limit of the address or of the account. If the account has logged
+    in from this address before, only the limit of the two together applies, which strangers
+    elsewhere cannot use up.
     """
     network = client_network(address)
     with transaction():
@@ -54,23 +54,23 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
             }
         remaining = _count(keys)
     if remaining is not None:
-        _take_back(keys)
+        _uncount(keys)
         raise TooManyAttempts(retry_after=max(1, math.ceil(remaining)))
     try:
         yield
     except AuthenticationFailed:
         raise
     except BaseException:
-        _take_back(keys)
+        _uncount(keys)
         raise
-    _take_back(keys, known=both)
+    _uncount(keys, known=both)
 
 
 def client_network(address: str) -> str:
     """Return what counts as one address: an IPv4 address, or the /64 network of an IPv6 address.
 
-    Whoever has one IPv6 address has at least that network (RFC 6177). A port never counts. What
-    is no address at all is `unknown`.
+    A client with an IPv6 address has at least that network (RFC 6177). Ports are ignored. An
+    invalid address is `unknown`.
     """
     match = HOST_AND_PORT.fullmatch(address)
     try:
@@ -83,7 +83,7 @@ def client_network(address: str) -> str:
 
 
 def _private_key(kind: str, *values: str) -> str:
-    """Return a key that does not tell the values to readers of the table."""
+    """Return a keyed hash, which hides the values from readers of the table."""
     secret = current_app.config["JWT_SECRET_KEY"].encode()
     digest = hmac.digest(secret, "\0".join((kind, *values)).encode(), "sha256")
     return f"{kind} {digest.hex()}"
@@ -99,11 +99,11 @@ def _is_expired():
 
 
 def _count(keys: dict[str, timedelta]) -> float | None:
-    """Count a failure for each of these keys, with the longest window of each.
+    """Count a failure for each key; `keys` maps it to its longest window.
 
-    Return the seconds until none of them is over the limit, or None if none is. A window is
-    twice as long as the last one, if that had failures and has not expired yet: else 19 of
-    them a minute would go on for ever.
+    Return the seconds until no key is over the limit, or None if none is. A window is twice as
+    long as the previous one if that had failures and has not expired. Otherwise 19 guesses per
+    minute could go on forever.
     """
     first = insert(LoginAttempts).values(
         [
@@ -114,7 +114,7 @@ def _count(keys: dict[str, timedelta]) -> float | None:
                 "window_ends_at": func.now() + WINDOW,
                 "expires_at": func.now() + WINDOW + longest,
             }
-            for key, longest in sorted(keys.items())  # so that no two wait for each other
+            for key, longest in sorted(keys.items())  # sorted, to avoid deadlocks
         ]
     )
     is_over = LoginAttempts.window_ends_at <= func.now()
@@ -146,8 +146,8 @@ def _count(keys: dict[str, timedelta]) -> float | None:
     return max((float(left) for failures, left in rows if failures > MAX_FAILURES), default=None)
 
 
-def _take_back(keys: Collection[str], known: str | None = None) -> None:
-    """Uncount a failure of each of these, and know the key `known` from now on."""
+def _uncount(keys: Collection[str], known: str | None = None) -> None:
+    """Subtract a failure from each key, and store `known` as a known key."""
     rows = insert(LoginAttempts).values(
         [
             {
@@ -173,7 +173,7 @@ def _take_back(keys: Collection[str], known: str | None = None) -> None:
 
 
 def _delete_expired() -> None:
-    """Delete more expired rows than new ones begin, so that they do not pile up."""
+    """Delete expired rows, more at once than are added, so that they do not accumulate."""
     expired = (
         select(LoginAttempts.key)
         .where(_is_expired())

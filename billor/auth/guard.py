@@ -1,4 +1,4 @@
-"""Default-deny: every address demands a bearer token, except the few listed here."""
+"""Default deny: every endpoint requires a bearer token, except those listed here."""
 
 import time
 from functools import lru_cache
@@ -25,27 +25,27 @@ PUBLIC_ENDPOINTS = frozenset(
     }
 )
 
-# What anybody may send without a token.
+# Limit of a request body without a token.
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
 
-# A page of these that is in Redis must cost no SQL. So whether the token's user is still there is
-# asked before it once in so many seconds, and not each time as everywhere else.
+# A page from Redis must cost no SQL. So these endpoints look up the token's user once in
+# `REMEMBERED_SECONDS`, all others on each request.
 CACHED_ENDPOINTS = frozenset({"loads.list_loads"})
 REMEMBERED_SECONDS = 1.0
 
 
 def init_guard(app: Flask) -> None:
-    """Put the guard in front of every view of the app."""
+    """Install the guard before every view of the app."""
     app.before_request(_demand_token)
     app.extensions["users_seen"] = {}
 
 
 def _demand_token() -> None:
-    # An unknown address or method has no rule: it is a 404 or 405 for everybody.
+    # An unknown path or method has no rule: it is a 404 or 405, with or without a token.
     if request.url_rule is None or request.endpoint in PUBLIC_ENDPOINTS:
         request.max_content_length = MAX_PUBLIC_BODY_BYTES
         return
-    # Browsers ask without a token whether they may send one.
+    # CORS preflight requests have no token.
     if request.method == "OPTIONS" and current_app.config["BILLOR"].cors_origins:
         return
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -62,13 +62,13 @@ def _demand_token() -> None:
         raise AuthenticationFailed("token_expired") from error
     except (JWTExtendedException, PyJWTError, ValueError) as error:
         raise AuthenticationFailed("token_invalid") from error
-    if not _knows(user_id):
+    if not _user_exists(user_id):
         raise AuthenticationFailed("token_invalid")
     extend_deadline()
 
 
-def _knows(user_id: int) -> bool:
-    """Return whether the user is still there; they become the current user then."""
+def _user_exists(user_id: int) -> bool:
+    """Return whether the user exists; set the current user, unless the answer is remembered."""
     seen: dict[int, float] = current_app.extensions["users_seen"]
     now = time.monotonic()
     if request.endpoint in CACHED_ENDPOINTS and now < seen.get(user_id, 0) + REMEMBERED_SECONDS:
@@ -86,8 +86,8 @@ def _knows(user_id: int) -> bool:
 def _verified_claims(token: str, _secret_key: str) -> dict[str, Any]:
     """Return the claims of an access token that we signed.
 
-    Verifying one costs more than all else that a cached page needs, so its outcome is
-    remembered; only the clock is asked each time.
+    Verification costs more than the rest of serving a cached page, so its result is cached. The
+    caller checks the expiry.
     """
     claims = decode_token(token)
     if claims.get("type") != "access":

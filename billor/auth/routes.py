@@ -1,4 +1,4 @@
-"""POST /auth/login."""
+"""Routes of `/auth`."""
 
 from flask import current_app, request
 

@@ -1,4 +1,4 @@
-"""Wire schemas of logging in."""
+"""Wire schemas of the login."""
 
 from marshmallow import fields
 
@@ -6,7 +6,7 @@ from billor.http.fields import Password, Text, WireSchema
 
 
 class LoginSchema(WireSchema):
-    # Looser than a new user's: what is no email address simply is not known.
+    # Looser than for a new user: an invalid address is just an unknown one.
     email = Text(max_length=254, required=True, metadata={"example": "demo@billor.example"})
     password = Password(required=True, metadata={"example": "demo-password"})
 

@@ -1,4 +1,4 @@
-"""Logging in: an email address and a password for a token."""
+"""Login: an email address and a password in exchange for a token."""
 
 from flask_jwt_extended import create_access_token
 from sqlalchemy import select
@@ -28,12 +28,12 @@ def log_in(email: str, password: str, address: str) -> str:
 
 
 def issue_token(user: User) -> str:
-    """Make an access token: a JWT whose subject is the user's id."""
+    """Create an access token: a JWT whose subject is the user's id."""
     return create_access_token(identity=str(user.id))
 
 
 def find_current_user(user_id: int) -> CurrentUser | None:
-    """Return the user of a token, if they are still there."""
+    """Return the user of a token, or None if it was deleted."""
     name = db.session.scalar(select(User.name).where(User.id == user_id))
-    roll_back()  # what the request is about begins a transaction of its own
+    roll_back()  # the request itself starts a new transaction
     return None if name is None else CurrentUser(user_id, name)

@@ -22,7 +22,7 @@ GENERATION_KEY = "generation"
 
 
 def cache_config(redis_url: str | None) -> dict:
-    """Flask-Caching's settings for a Redis at this URL; without one nothing is cached."""
+    """Return Flask-Caching's settings for Redis at this URL; None disables caching."""
     if redis_url is None:
         return {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}
     return {
@@ -39,7 +39,7 @@ def cache_config(redis_url: str | None) -> dict:
 
 
 class TextSerializer(RedisSerializer):
-    """UTF-8 text instead of pickles: what is read from Redis can never run as code."""
+    """UTF-8 text instead of pickles: data from Redis can never run as code."""
 
     def dumps(self, value: str, protocol: int = 0) -> bytes:
         return value.encode()
@@ -51,8 +51,8 @@ class TextSerializer(RedisSerializer):
 class TextRedisCache(RedisCache):
     """Redis behind a circuit breaker.
 
-    All cached text belongs to the current generation. The circuit closes with a new generation,
-    since changes were missed while it was open.
+    All cached text belongs to a generation. Closing the circuit starts a new one, since
+    invalidations were missed while it was open.
     """
 
     serializer = TextSerializer()
@@ -67,11 +67,11 @@ class TextRedisCache(RedisCache):
         return self._write_client
 
     def start_generation(self) -> None:
-        """Make all cached text old. A generation is a random name, so that none comes back."""
+        """Invalidate all cached text. A generation is a random name, so none is ever reused."""
         self.set(GENERATION_KEY, uuid.uuid4().hex, timeout=0)
 
     def first_generation(self) -> str:
-        """Start a generation where there is none; of several callers at once one does."""
+        """Start a generation if there is none; return the current one. Safe for concurrent use."""
         candidate = uuid.uuid4().hex
         if self.add(GENERATION_KEY, candidate, timeout=0):
             return candidate
@@ -79,7 +79,7 @@ class TextRedisCache(RedisCache):
 
 
 def redis_backend() -> TextRedisCache | None:
-    """Return the app's backend, or None without a Redis in its settings."""
+    """Return the app's backend, or None if Redis is not configured."""
     backend: Any = cache.cache
     return backend if isinstance(backend, TextRedisCache) else None
 

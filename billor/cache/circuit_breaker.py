@@ -1,4 +1,4 @@
-"""A circuit breaker: calls to a service that failed stop at once, until it is back."""
+"""A circuit breaker: while a service is unavailable, calls to it fail immediately."""
 
 import logging
 import time
@@ -9,22 +9,22 @@ from threading import Lock, Thread
 
 logger = logging.getLogger(__name__)
 
-# How long the service is left alone between two tries to recover.
+# Time between two attempts to recover.
 PROBE_SECONDS = 0.5
 
 
 class CircuitOpen(Exception):
-    """The service was not called, or failed when it was."""
+    """The service was not called, or the call failed."""
 
 
 class CircuitBreaker:
-    """Opens with the first error of a call, and closes when `recover` succeeds.
+    """Opens on the first error of a call, and closes when `recover` succeeds.
 
     `recover` runs in a background thread, so only the requests that discover an outage wait.
     """
 
     def __init__(self, service: str, recover: Callable[[], None], error: type[Exception]):
-        """Make a breaker with a closed circuit.
+        """Create a breaker with a closed circuit.
 
         `recover` makes the service usable again; while it raises `error`, the circuit stays
         open. `service` is its name in the log.
@@ -48,7 +48,7 @@ class CircuitBreaker:
             raise CircuitOpen from error
 
     def require_recovery(self) -> bool:
-        """Have `recover` run once more before the circuit closes.
+        """Require another run of `recover` before the circuit closes.
 
         Return False if the circuit is closed already.
         """
@@ -79,7 +79,7 @@ class CircuitBreaker:
 
 
 def _probe(reference: "weakref.ref[CircuitBreaker]") -> None:
-    """Try to close the circuit until it is closed, or nobody uses the breaker any more."""
+    """Try to close the circuit until it closes or the breaker is garbage-collected."""
     breaker: CircuitBreaker | None = None
     while True:
         del breaker

@@ -1,4 +1,4 @@
-"""Rendered pages in Redis, each stamped with the cache generation it was made in."""
+"""Rendered pages in Redis, each stamped with its cache generation."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class CacheStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Lookup:
-    """The answer to a read. After a MISS, give it to `store` with the page rendered since."""
+    """The result of a read. After a MISS, pass it to `store` with the rendered page."""
 
     status: CacheStatus
     key: str
@@ -29,18 +29,18 @@ class Lookup:
 class PageCache:
     """Pages stamped with the generation that was current before they were rendered.
 
-    A write replaces the generation after its commit, and a page with another stamp is a MISS. So
-    a slow reader cannot put an old page back, whatever Redis evicts. Stamp and page are one value,
-    read together with the current generation: a HIT costs one round trip.
+    A write starts a new generation after its commit, and a page with another stamp is a MISS. So a
+    slow reader cannot restore an outdated page, whatever Redis evicts. Stamp and page are one
+    value, read together with the current generation: a HIT costs one round trip.
     """
 
     def __init__(self, name: str, timeout: int):
-        """`name` is what the keys begin with, `timeout` how many seconds a page may live."""
+        """`name` is the prefix of the keys, `timeout` the lifetime of a page in seconds."""
         self._name = name
         self._timeout = timeout
 
     def read(self, key: str) -> Lookup:
-        """Look a page up. Never raises: without Redis it is a BYPASS."""
+        """Look up a page. Never raises: without Redis the status is BYPASS."""
         try:
             with redis_call() as redis:
                 generation, stamped = redis.get_many(GENERATION_KEY, self._page_key(key))
@@ -55,7 +55,7 @@ class PageCache:
         return Lookup(CacheStatus.MISS, key, generation=generation)
 
     def store(self, lookup: Lookup, text: str) -> None:
-        """Keep a page that was rendered after `lookup`. Does nothing after a BYPASS."""
+        """Store a page that was rendered after `lookup`. Does nothing after a BYPASS."""
         if lookup.generation is None:
             return
         stamped = f"{lookup.generation}\n{text}"
@@ -67,9 +67,9 @@ class PageCache:
 
 
 def invalidate_pages() -> None:
-    """Make every cached page old. Call it after the commit and before the answer.
+    """Invalidate all cached pages. Call it after the commit and before the response.
 
-    Without Redis it is done before this process uses Redis again.
+    While Redis is unavailable, this is deferred until the circuit closes.
     """
     backend = redis_backend()
     while backend is not None:
@@ -82,5 +82,5 @@ def invalidate_pages() -> None:
                 return
 
 
+# Pages of GET /loads.
 load_pages = PageCache("loads", timeout=60)
-"""Pages of GET /loads."""

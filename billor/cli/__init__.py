@@ -1,4 +1,4 @@
-"""Commands beside Flask's own."""
+"""Commands of `flask` besides Flask's own."""
 
 from billor.cli.commands import init_cli
 

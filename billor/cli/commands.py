@@ -1,4 +1,4 @@
-"""Commands beside Flask's own: demo data, bulk import, users, and tokens for scripts."""
+"""Commands of `flask`: demo data, bulk import, users, tokens for scripts, and dead letters."""
 
 from pathlib import Path
 from typing import IO
@@ -32,7 +32,7 @@ def init_cli(app: Flask) -> None:
 
 
 class Command(click.Command):
-    """A command that tells what goes wrong in one line on standard error, with status 1."""
+    """A command that reports an error in one line on standard error, with exit status 1."""
 
     def invoke(self, ctx: click.Context):
         try:
@@ -42,15 +42,15 @@ class Command(click.Command):
         except ValidationError as error:
             raise click.ClickException(_by_field(error.normalized_messages())) from error
         except SQLAlchemyError as error:
-            raise click.ClickException(_database_trouble(error)) from error
+            raise click.ClickException(_describe_database_error(error)) from error
 
 
 def _by_field(messages: dict[str, list[str]]) -> str:
-    text = "; ".join(f"{name}: {' '.join(told)}" for name, told in messages.items())
+    text = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in messages.items())
     return printable(text.replace("_schema: ", ""))
 
 
-def _database_trouble(error: SQLAlchemyError) -> str:
+def _describe_database_error(error: SQLAlchemyError) -> str:
     if refusal := from_database_error(error):
         return refusal.detail
     reason = str(getattr(error, "orig", error)).splitlines()[0]
@@ -58,14 +58,14 @@ def _database_trouble(error: SQLAlchemyError) -> str:
 
 
 @click.command(cls=Command)
-@click.option("--drivers", type=click.IntRange(min=0), help="Have at least so many drivers.")
-@click.option("--loads", type=click.IntRange(min=0), help="Have at least so many loads.")
+@click.option("--drivers", type=click.IntRange(min=0), help="Create drivers up to this number.")
+@click.option("--loads", type=click.IntRange(min=0), help="Create loads up to this number.")
 @with_appcontext
 def seed(drivers: int | None, loads: int | None) -> None:
-    """Make the demo user, and some drivers and loads.
+    """Create the demo user, and some drivers and loads.
 
-    Without options a few of each, where there are none. With them, what is missing to these
-    numbers. Harmless to repeat; one that was interrupted goes on where it was.
+    Without options, creates a few drivers and loads if there are none. Safe to repeat: the next
+    run continues an interrupted one.
     """
     config = current_app.config["BILLOR"]
     created = seed_database(config, drivers, loads, progress_bar)
@@ -79,17 +79,17 @@ def seed(drivers: int | None, loads: int | None) -> None:
     "--format",
     "format_",
     type=click.Choice(list(MEDIA_TYPES)),
-    help="What FILE is, if its name does not end in one of these.",
+    help="The format of FILE, if its name does not end in one of these.",
 )
 @with_appcontext
 def import_loads_command(file: str, format_: str | None) -> None:
     """Create a load for each row of FILE; `-` is standard input.
 
-    CSV names its columns in its first line, NDJSON has an object on each line: with the fields of
+    CSV has the column names in its first line, NDJSON an object on each line, with the fields of
     POST /loads. UTF-8, at most 10,000 rows.
 
-    Rows that are refused are listed, and all others created; the status is then 1. Of a file that
-    cannot be read to its end, nothing is.
+    Refused rows are listed, and all others created; the exit status is then 1. If the file cannot
+    be read to its end, nothing is created.
     """
     format_ = format_ or Path(file).suffix.lower().removeprefix(".")
     if format_ not in MEDIA_TYPES:
@@ -124,11 +124,11 @@ def users() -> None:
     prompt=True,
     hide_input=True,
     confirmation_prompt=True,
-    help="At least 8 characters. Others may see what is on a command line; better be asked.",
+    help="At least 8 characters. Others can see command lines; better wait for the prompt.",
 )
 @with_appcontext
 def create_user_command(**fields: str) -> None:
-    """Create a user. Asks for what is not given."""
+    """Create a user. Prompts for missing options."""
     user = create_user(**UserSchema().load(fields))
     click.echo(f"User {user.id} can log in as {user.email}.")
 

@@ -1,4 +1,4 @@
-"""What a person who waits for a command sees of its progress, and how they end it."""
+"""Progress bars of commands, and their interruption by Ctrl-C."""
 
 import os
 import signal
@@ -12,25 +12,25 @@ import click
 
 @contextmanager
 def progress_bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on standard error, if that is a terminal and there is something to do.
+    """Show a progress bar on standard error, if that is a terminal and `length` is not 0.
 
-    The block calls what it gets with each number of steps done. Ctrl-C ends it at the next call;
-    pressed again, at once.
+    Yields a function that the block calls with the number of steps just done. Ctrl-C interrupts
+    the block at its next call; a second Ctrl-C, immediately.
     """
-    # Not at once, as Python drops a KeyboardInterrupt that comes while it deletes an object.
-    pressed = False
+    # Deferred, as Python drops a KeyboardInterrupt raised while it deletes an object.
+    interrupted = False
 
-    def press(*_) -> None:
-        nonlocal pressed
-        pressed = True
+    def interrupt(*_) -> None:
+        nonlocal interrupted
+        interrupted = True
         signal.signal(signal.SIGINT, before)
 
-    def tell(steps: int) -> None:
+    def advance(steps: int) -> None:
         bar.update(steps)
-        if pressed:
+        if interrupted:
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, press)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         with click.progressbar(
             length=length,
@@ -39,7 +39,7 @@ def progress_bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
             hidden=not (length and sys.stderr.isatty()),
             update_min_steps=max(1, length // 1000),
         ) as bar:
-            yield tell
+            yield advance
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -47,19 +47,19 @@ def progress_bar(label: str, length: int) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def reading(file: IO[bytes], label: str) -> Iterator["WatchedFile"]:
     """Show a progress bar that fills as lines of the file are read in the block."""
-    size = os.fstat(file.fileno()).st_size  # 0 for a pipe, whose end nobody knows
-    with progress_bar(label, size) as tell:
-        yield WatchedFile(file, tell)
+    size = os.fstat(file.fileno()).st_size  # 0 for a pipe, whose length is unknown
+    with progress_bar(label, size) as advance:
+        yield WatchedFile(file, advance)
 
 
 class WatchedFile:
-    """A file that tells how much of it is read."""
+    """A file that reports how many bytes were read."""
 
-    def __init__(self, file: IO[bytes], tell: Callable[[int], None]):
+    def __init__(self, file: IO[bytes], report: Callable[[int], None]):
         self._file = file
-        self._tell = tell
+        self._report = report
 
     def readline(self, limit: int) -> bytes:
         line = self._file.readline(limit)
-        self._tell(len(line))
+        self._report(len(line))
         return line

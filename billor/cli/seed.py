@@ -1,4 +1,4 @@
-"""Demo data: a user to log in as, drivers and loads. It may be made again and again."""
+"""Demo data: a user to log in as, drivers and loads. Seeding again is safe."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +16,8 @@ from billor.models import Driver, Load
 from billor.users.passwords import hash_password, password_matches
 from billor.users.service import create_user, find_user
 
+# Rows per commit. A killed run leaves whole chunks, and the next run continues.
 CHUNK_ROWS = 1000
-"""So many are committed at once: a killed run leaves whole chunks, and the next one goes on."""
 
 DRIVERS = [
     ("Alex Carter", "TX-1000001"),
@@ -31,7 +31,7 @@ LOADS = [
     ("Memphis, TN", "Miami, FL", "Dry van"),
 ]
 
-# What more of them are made of.
+# Further drivers and loads are combined from these.
 FIRST_NAMES = [
     *("Aaron", "Ana", "Andre", "Angela", "Ben", "Carla", "Carlos", "Dale", "Denise", "Diego"),
     *("Elena", "Eric", "Fatima", "Gloria", "Hank", "Ines", "Jamal", "Joan", "Jorge", "Karen"),
@@ -63,16 +63,16 @@ CARGO_TYPES = [
 ]
 
 Row = dict[str, str]
+# Shows progress: takes a name and a total; gives a function that takes each chunk's size.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
-"""Shows progress: takes a name and a total, and gives a function that takes each chunk's size."""
 
 
 class SeedRefused(ConfigError):
-    """The demo user would have a password that everybody knows."""
+    """The demo user would have the publicly known default password."""
 
 
 @contextmanager
-def _untold(_name: str, _count: int) -> Iterator[Callable[[int], None]]:
+def _no_progress(_name: str, _count: int) -> Iterator[Callable[[int], None]]:
     yield lambda _made: None
 
 
@@ -80,12 +80,11 @@ def seed_database(
     config: Config,
     drivers: int | None = None,
     loads: int | None = None,
-    progress: Progress = _untold,
+    progress: Progress = _no_progress,
 ) -> dict[str, int]:
-    """Make the demo user, drivers and loads; return how many of each.
+    """Create the demo user, drivers and loads; return how many of each were created.
 
-    `drivers` and `loads` are how many there are to be afterwards; without them a few are made
-    where there are none.
+    `drivers` and `loads` are the totals to reach. None creates a few if there are none.
 
     Raises `SeedRefused` for the default password in production.
     """
@@ -107,7 +106,7 @@ def _seed_user(email: str, password: str) -> int:
     if user is None:
         create_user("Demo Dispatcher", email, password)
         return 1
-    # Whoever sets a better password must not be left with the one that everybody knows.
+    # A newly configured password must replace the publicly known one.
     if not password_matches(user.password_hash, password):
         with transaction():
             user.password_hash = hash_password(password)
@@ -127,14 +126,14 @@ def _seed_table(
     count: int,
     progress: Progress,
 ) -> int:
-    # Numbered on from the highest id, which no number given before is above: a driver's license
-    # number comes from it, and must be new.
+    # Continue after the highest id, which no number used before exceeds: license numbers derive
+    # from it and must be unique.
     start = 1 + (db.session.scalar(select(func.max(model.id))) or 0)
-    with progress(model.__tablename__, count) as tell:
+    with progress(model.__tablename__, count) as advance:
         for first in range(start, start + count, CHUNK_ROWS):
             numbers = range(first, min(first + CHUNK_ROWS, start + count))
             create([make_row(number) for number in numbers])
-            tell(len(numbers))
+            advance(len(numbers))
     return count
 
 
@@ -159,5 +158,5 @@ def _load(number: int) -> Row:
 
 
 def _chooser(number: int) -> random.Random:
-    """Chance that is the same every time: the same number makes the same row."""
+    """Return a generator seeded with the number: the same number makes the same row."""
     return random.Random(number)  # noqa: S311 - nothing secret

@@ -1,4 +1,4 @@
-"""The documentation page: Swagger UI, its files served from its package and from here, no CDN."""
+"""The documentation page: Swagger UI, served from its package and this folder, without a CDN."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +17,7 @@ blueprint = Blueprint("docs", __name__, url_prefix="/docs")
 
 @blueprint.get("")
 def page() -> Response:
-    """Serve the page that shows /openapi.json and tries the operations out."""
+    """Serve the page that shows /openapi.json and lets users try its operations."""
     return _file(HERE, "page.html")
 
 

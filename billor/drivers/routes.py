@@ -1,4 +1,4 @@
-"""/drivers."""
+"""Routes of `/drivers`."""
 
 from billor.drivers import service
 from billor.drivers.schemas import DriverQuery, DriverSchema, DriverUpdateSchema

@@ -1,4 +1,4 @@
-"""The rules of drivers."""
+"""Business rules of drivers."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -18,7 +18,7 @@ def create_driver(name: str, license_number: str, status: str = DriverStatus.ACT
 
 
 def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
-    """Create drivers from what `create_driver` takes, many with few statements; all or none.
+    """Create drivers in bulk, all or none; a row has the arguments of `create_driver`.
 
     Raises `Conflict` `license_number_taken`.
     """
@@ -37,7 +37,7 @@ def update_driver(
     """Change `name`, `license_number` or `status`.
 
     A driver who becomes INACTIVE keeps an active load until it is completed or cancelled.
-    `check` may refuse, seeing the driver as it is before.
+    `check` gets the unchanged driver and may raise.
 
     Raises `NotFound`, `Conflict` `license_number_taken`, and what `check` raises.
     """
@@ -56,7 +56,7 @@ def list_drivers(
     status: Collection[str] = (),
     available: bool | None = None,
 ) -> Page:
-    """Return drivers, newest first; `available` ones are active and have no active load."""
+    """Return a page of drivers, newest first; `available`: ACTIVE and without an active load."""
     queries = one_for_each(select(Driver), Driver.status, status)
     if available is not None:
         choose = _available if available else _unavailable
@@ -73,6 +73,6 @@ def _unavailable(query: Select, cursor: Position | None) -> list[Select]:
     busy = query.join(Assignment, Assignment.driver_id == Driver.id).where(
         Driver.status == DriverStatus.ACTIVE, HAS_LOAD
     )
-    if cursor is not None:  # which PostgreSQL would not conclude from the driver's id
+    if cursor is not None:  # PostgreSQL does not infer this from the driver's id
         busy = busy.where(tuple_(Assignment.driver_id) < cursor)
     return [query.where(Driver.status == DriverStatus.INACTIVE), busy]

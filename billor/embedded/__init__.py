@@ -1,4 +1,4 @@
-"""The whole system on one machine, by one launcher: `python -m billor.embedded`.
+"""The launcher that runs the whole system on one machine: `python -m billor.embedded`.
 
-The app itself knows nothing of this; it sees URLs like any others.
+The app does not depend on it; embedded services are URLs like any others.
 """

@@ -1,4 +1,4 @@
-"""Starts every service that has no URL, then the API and the worker; stops all it started."""
+"""Starts every service without a URL, then the API and the worker; stops all it started."""
 
 import fcntl
 import json
@@ -43,7 +43,7 @@ class Stopped(Exception):
 
 
 class Launcher:
-    """One run of everything, with its data in BILLOR_HOME."""
+    """One run of the whole system, with its data in BILLOR_HOME."""
 
     def __init__(self) -> None:
         self._children: list[Child] = []
@@ -109,8 +109,8 @@ class Launcher:
                 signal.signal(number, self._on_signal)
         variables = read_environment()
         home = Path(variables.get("BILLOR_HOME", ".billor")).absolute()
-        self._take_home(home)
-        variables = read_environment()  # without what a killed launcher left in its home
+        self._lock_home(home)
+        variables = read_environment()  # now without the services file of a killed launcher
         programs = self._choose_services(home, variables)
         config = load_config({**variables, **self._settings})
         _check_port(config)
@@ -121,8 +121,8 @@ class Launcher:
         self._start_billor(home, config)
         return config
 
-    def _take_home(self, home: Path) -> None:
-        """Make the data folder ours alone, and stop what a killed launcher left running in it."""
+    def _lock_home(self, home: Path) -> None:
+        """Lock the data folder, and stop processes that a killed launcher left running."""
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_private(home)
@@ -145,7 +145,7 @@ class Launcher:
         _stop_leftovers(home / "children.json")
 
     def _choose_services(self, home: Path, variables: Mapping[str, str]) -> list[Program]:
-        """Choose the services without a URL; take their settings and this home's secrets."""
+        """Return the services to start; collect their settings and this home's secrets."""
         kept = _secrets_of(home / "secrets.env")
         self._settings = {"BILLOR_HOME": str(home)}
         if "JWT_SECRET_KEY" not in variables:
@@ -189,7 +189,7 @@ class Launcher:
             self._step(f"Starting the {child.program.name}", child.wait_until_ready)
 
     def _spawn(self, home: Path, program: Program) -> Child:
-        self._spawning = True  # a child must not be started and then forgotten
+        self._spawning = True  # a signal must not leave a started child unrecorded
         child = Child(program, home / "logs")
         self._children.append(child)
         self._spawning = False
@@ -225,7 +225,7 @@ class Launcher:
             time.sleep(POLL_SECONDS)
 
     def _stop(self) -> None:
-        """Stop the API and the worker, then what they need, in spite of more signals."""
+        """Stop the API and the worker, then their services, ignoring further signals."""
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         rest = [child for child in self._children if child not in self._ours]
@@ -241,7 +241,7 @@ class Launcher:
 
 
 def _migrate_and_seed(config: Config) -> None:
-    """Do what `flask db upgrade` and `flask seed` do, without starting Python twice more."""
+    """Do what `flask db upgrade` and `flask seed` do, without two more Python processes."""
     app = create_app(config)
     with app.app_context():
         try:
@@ -257,7 +257,7 @@ def _migrate_and_seed(config: Config) -> None:
 
 
 def _stop_leftovers(record: Path) -> None:
-    """Stop processes that a killed launcher could not; known by pid and time of start."""
+    """Stop processes that a killed launcher left running, identified by pid and start time."""
     if not record.exists():
         return
     leftovers = []
@@ -265,7 +265,7 @@ def _stop_leftovers(record: Path) -> None:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if process.create_time() == created:
-                process.send_signal(signal.SIGINT)  # what PostgreSQL stops at without waiting
+                process.send_signal(signal.SIGINT)  # fast shutdown of PostgreSQL
                 leftovers.append(process)
     if leftovers:
         print(f"  Stopping {len(leftovers)} processes left over from a killed run …", flush=True)
@@ -275,7 +275,7 @@ def _stop_leftovers(record: Path) -> None:
 
 
 def _make_private(home: Path) -> None:
-    """Close a data folder to all others. Raises `StartFailed` if it is somebody else's."""
+    """Deny others access to a data folder. Raises `StartFailed` if another user owns it."""
     status = home.stat()
     if status.st_uid != os.geteuid():
         raise StartFailed(f"the data folder {home} is somebody else's: set BILLOR_HOME to another.")
@@ -285,7 +285,7 @@ def _make_private(home: Path) -> None:
 
 
 def _secrets_of(path: Path) -> dict[str, str]:
-    """Return the secrets of this data folder, each made at first use."""
+    """Return the secrets of this data folder, each generated on first use."""
     made = {name: secrets.token_urlsafe(32) for name in SECRETS}
     kept = made | {name: value or "" for name, value in dotenv_values(path).items()}
     _write_private(path, _as_env_file(kept))
@@ -297,7 +297,7 @@ def _as_env_file(variables: Mapping[str, str]) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, all of it or nothing."""
+    """Write a file atomically, readable by its owner only."""
     fresh = path.with_name(f"{path.name}.new")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
@@ -317,7 +317,7 @@ def _check_port(config: Config) -> None:
 
 
 def _url(config: Config) -> str:
-    """Where a browser on this machine finds the API."""
+    """Return the API's URL on this machine."""
     everywhere = config.host == "0.0.0.0"  # noqa: S104 - compared, not bound
     return f"http://{'127.0.0.1' if everywhere else config.host}:{config.port}"
 
@@ -331,7 +331,7 @@ def _is_ready(url: str) -> bool:
 
 
 def _show_audit_trail(url: str, config: Config) -> None:
-    """Print the newest audit documents, as the API tells them."""
+    """Print the newest audit documents, as the API returns them."""
     credentials = json.dumps({"email": config.demo_email, "password": config.demo_password})
     token = _request(f"{url}/auth/login", credentials.encode())["access_token"]
     print("\nThe audit trail, as the worker recorded it (GET /audit?limit=8), newest first:\n")

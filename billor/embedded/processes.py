@@ -1,4 +1,4 @@
-"""Child processes: started in sessions of their own, logged, awaited, and always stopped."""
+"""Child processes: started in their own sessions, logged, and always stopped."""
 
 import os
 import signal
@@ -36,20 +36,20 @@ class Program:
     stdin: str = ""
     environment: Mapping[str, str] | None = None
     folder: Path | None = None
-    """Where it works, if not where we do."""
+    """The working directory, if not ours."""
     identity: Mapping[str, Any] = field(default_factory=dict)
-    """The options of `Popen` that make it another user's, if it must not be ours."""
+    """Options of `Popen` to run it as another user, if it must not run as ours."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The settings by which others find it, e.g. `DATABASE_URL`."""
 
 
 class _Log(RotatingFileHandler):
-    """A log file for its owner alone; started anew, and again when it is full.
+    """A log file readable by its owner only, empty at the start.
 
-    The full one before it is kept.
+    A full one is rotated; one old file is kept.
     """
 
-    terminator = ""  # lines have theirs
+    terminator = ""  # lines end in one
 
     def __init__(self, file: Path):
         file.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ class Child:
         log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         program.prepare()
         self._log = _Log(self.log_file)
-        # A session of its own, so that Ctrl-C reaches the launcher only, which stops all in order.
+        # In its own session, so that Ctrl-C reaches only the launcher, which stops all in order.
         self.process: subprocess.Popen[str] = subprocess.Popen(
             program.argv,
             stdin=subprocess.PIPE,
@@ -90,7 +90,7 @@ class Child:
         self._copying.start()
 
     def wait_until_ready(self) -> None:
-        """Wait. Raises `StartFailed` if the program ends or is not ready in time."""
+        """Wait. Raises `StartFailed` if the program exits or is not ready in time."""
         deadline = time.monotonic() + self.program.ready_seconds
         while not self.program.is_ready():
             if self.process.poll() is not None:
@@ -103,12 +103,12 @@ class Child:
             time.sleep(0.05)
 
     def request_stop(self) -> None:
-        """Ask the program to end."""
+        """Send the program its stop signal."""
         if self.process.poll() is None:
             self.process.send_signal(self.program.stop_signal)
 
     def stop(self) -> None:
-        """Ask the program to end, wait for it, and kill it if it does not."""
+        """Stop the program: send its stop signal, wait, and kill it after `stop_seconds`."""
         self.request_stop()
         try:
             self.process.wait(self.program.stop_seconds)
@@ -128,14 +128,14 @@ class Child:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    """Return a free TCP port of 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def accepts_connections(port: int) -> bool:
-    """Whether somebody listens on the port of 127.0.0.1."""
+    """Return whether this port of 127.0.0.1 accepts connections."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True

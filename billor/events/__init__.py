@@ -1,1 +1,1 @@
-"""What happens to loads, from the outbox over the bus to the audit store."""
+"""Events of loads: their format, and the buses that carry them."""

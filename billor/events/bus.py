@@ -1,4 +1,4 @@
-"""The bus that carries events from the relay to the consumer: what each must do."""
+"""The protocol of buses, which carry events from the relay to the consumer."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -8,43 +8,43 @@ from billor.events.event import Message
 
 
 class Delivery(Protocol):
-    """One message handed to a subscriber, who must settle it once."""
+    """A message delivered to a subscriber, which must ack or nack it once."""
 
     message: Message
 
     def ack(self) -> None:
-        """Done: never deliver it again."""
+        """Acknowledge the message, so that it is not redelivered."""
 
     def nack(self) -> None:
-        """Not done: deliver it again."""
+        """Reject the message, so that it is redelivered."""
 
 
 class Bus(Protocol):
-    """Carries messages at least once, in no certain order."""
+    """Delivers messages at least once, in no guaranteed order."""
 
     def prepare_topic(self) -> None:
-        """Make sure that there is a topic. Raises if it cannot be reached."""
+        """Create the topic if missing. Raises if the bus is unavailable."""
 
     def prepare(self) -> bool:
-        """Make topic and subscription if needed; return whether the subscription is new.
+        """Create topic and subscription if missing; return whether the subscription is new.
 
-        What was published before a new one does not come any more. Raises `ConfigError` if
-        the subscription is to another topic, and anything else if the bus is unavailable.
+        A new one does not get messages published before. Raises `ConfigError` if the subscription
+        belongs to another topic, and any other exception if the bus is unavailable.
         """
 
     def publish(self, message: Message) -> Future:
-        """Send a message. The future is done when it cannot be lost any more, or has the error."""
+        """Publish a message. The future resolves when the bus has accepted it, or failed to."""
 
     def subscribe(
         self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
     ) -> None:
-        """Have every message handed to `on_delivery`, from threads of the bus.
+        """Call `on_delivery` with every message, from threads of the bus.
 
-        It must not raise. `on_failure` is called once if no more messages will come.
+        It must not raise. `on_failure` is called once if deliveries end for good.
         """
 
     def unsubscribe(self) -> None:
-        """Stop deliveries; those not settled are delivered again, to whoever subscribes next."""
+        """Stop deliveries. Unsettled messages are redelivered to the next subscriber."""
 
     def close(self) -> None:
-        """Let go of all connections, after sending what was published."""
+        """Send published messages, and close all connections."""

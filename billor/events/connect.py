@@ -1,4 +1,4 @@
-"""Which bus it is, by the settings."""
+"""Choice of the bus by the settings."""
 
 from billor.config import Config
 from billor.events.bus import Bus
@@ -6,10 +6,10 @@ from billor.events.inprocess import InProcessBus
 
 
 def connect_bus(config: Config) -> Bus:
-    """Google Cloud Pub/Sub or its emulator if a project is set, else the bus in this process."""
+    """Return the bus on Pub/Sub or its emulator if a project is set, else the in-process bus."""
     if config.pubsub_project_id is None:
         return InProcessBus()
-    # Imported here, since only a worker that uses it should pay for gRPC.
+    # Imported here, so that only a worker that uses it loads gRPC.
     from billor.events.pubsub import PubSubBus
 
     return PubSubBus(config)

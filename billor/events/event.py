@@ -1,4 +1,4 @@
-"""The event: its types, and its shape on the bus and in the audit store."""
+"""The event: its types, and its format on the bus and in the audit store."""
 
 import json
 import sys
@@ -23,6 +23,7 @@ class EventType(StrEnum):
     ASSIGNMENT_CANCELLED = "assignment.cancelled"
 
 
+# The same types as named in audit documents.
 AUDIT_TYPES = {
     EventType.LOAD_CREATED: "LOAD_CREATED",
     EventType.LOAD_UPDATED: "LOAD_UPDATED",
@@ -31,27 +32,23 @@ AUDIT_TYPES = {
     EventType.LOAD_COMPLETED: "LOAD_COMPLETED",
     EventType.ASSIGNMENT_CANCELLED: "ASSIGNMENT_CANCELLED",
 }
-"""The same types as audit documents call them."""
 
-
+# Description of an event's payload.
 PAYLOAD = (
     "The `load` as it was then, the `driver` if one had a part in it, what was there `before` a "
     "change, and the `user` who did it, if a user did."
 )
-"""What an event's payload holds."""
 
+# `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, JSON values.
 AuditDocument = dict[str, Any]
-"""`{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, JSON values."""
 
-
+# Limits of events from the bus. Ours are far below both.
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
-"""Limits of events from the bus. Ours are far below both."""
+# Up to here JavaScript, the language of CouchDB's views, represents integers exactly (RFC 7493).
 MAX_EXACT_ID = 2**53 - 1
-"""Beyond it (RFC 7493) not every integer is a number of its own in JavaScript, the language of
-CouchDB's views."""
+# Characters of a reason, which may contain field names chosen by others.
 MAX_REASON = 500
-"""Characters of a reason, which names fields that others made up."""
 
 
 class MalformedEvent(Exception):
@@ -59,7 +56,7 @@ class MalformedEvent(Exception):
 
 
 class EventSchema(WireSchema):
-    """The bus message's data."""
+    """The data of a bus message."""
 
     id = fields.UUID(required=True)
     type = fields.String(required=True, validate=validate.OneOf([t.value for t in EventType]))
@@ -76,14 +73,14 @@ _schema = EventSchema()
 
 @dataclass(frozen=True)
 class Message:
-    """What travels on the bus: JSON bytes, and the attributes by which subscribers may filter."""
+    """A bus message: JSON data, and attributes that subscribers may filter by."""
 
     data: bytes
     attributes: dict[str, str]
 
 
 def to_message(row: LoadEvent) -> Message:
-    """Make the message of an outbox row."""
+    """Return the message of an outbox row."""
     body = _schema.dump(
         {
             "id": row.id,
@@ -100,9 +97,9 @@ def to_message(row: LoadEvent) -> Message:
 
 
 def to_audit_document(data: bytes) -> AuditDocument:
-    """Turn a message's data into the audit document, whose `_id` is the event's id.
+    """Return the audit document of a message's data; its `_id` is the event's id.
 
-    Id and timestamp are in one form, whoever sent them, so that they compare as text.
+    Id and timestamp are normalised, so that they compare as text.
 
     Raises `MalformedEvent`.
     """
@@ -123,7 +120,10 @@ def to_audit_document(data: bytes) -> AuditDocument:
 
 
 def _integer(digits: str) -> int:
-    """CouchDB 3.5 fails a whole batch for one integer beyond a double's range: 500 `badarith`."""
+    """Parse an integer, at most a double's range.
+
+    For one beyond it CouchDB 3.5 fails a whole batch with 500 `badarith`.
+    """
     number = int(digits)
     if abs(number) > sys.float_info.max:
         raise MalformedEvent("an integer is beyond the range of a double")
@@ -131,7 +131,7 @@ def _integer(digits: str) -> int:
 
 
 def _depth(value: Any) -> int:
-    """How many levels of objects and arrays there are."""
+    """Return the number of nested levels of objects and arrays."""
     levels, level = 0, [value]
     while level:
         levels += 1

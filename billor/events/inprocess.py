@@ -1,4 +1,4 @@
-"""The bus within one process: publishing is done when the consumer has recorded the event."""
+"""The in-process bus: publishing completes when the consumer has recorded the event."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -10,11 +10,11 @@ from billor.events.event import Message
 
 
 class NotTaken(Exception):
-    """There is no subscriber, or the one there was left or refused the message."""
+    """There is no subscriber, or it unsubscribed or rejected the message."""
 
 
 def _settle(published: Future, error: Exception | None) -> None:
-    with suppress(InvalidStateError):  # whoever comes first counts: the consumer or `unsubscribe`
+    with suppress(InvalidStateError):  # the consumer or `unsubscribe` was first
         if error:
             published.set_exception(error)
         else:
@@ -34,9 +34,9 @@ class _Delivery:
 
 
 class InProcessBus:
-    """A bus that keeps nothing.
+    """A bus without storage.
 
-    An event that was not recorded stays in the outbox, and that is its redelivery.
+    An event that was not recorded stays in the outbox, which redelivers it.
     """
 
     def __init__(self) -> None:
@@ -45,10 +45,10 @@ class InProcessBus:
         self._unsettled: set[Future] = set()
 
     def prepare_topic(self) -> None:
-        """There is nothing to make."""
+        """Do nothing: there is no topic."""
 
     def prepare(self) -> bool:
-        """There is nothing to make, and nothing counts as published before it is recorded."""
+        """Do nothing: no event counts as published before it is recorded."""
         return False
 
     def publish(self, message: Message) -> Future:

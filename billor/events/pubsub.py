@@ -1,4 +1,4 @@
-"""Google Cloud Pub/Sub, or its emulator: the same code, told apart by PUBSUB_EMULATOR_HOST."""
+"""The bus on Google Cloud Pub/Sub, or on its emulator if PUBSUB_EMULATOR_HOST is set."""
 
 import os
 from collections.abc import Callable
@@ -18,18 +18,18 @@ from billor.config import Config, ConfigError
 from billor.events.bus import Delivery
 from billor.events.event import Message
 
+# Timeout of one call to Pub/Sub, retries included.
 RPC_SECONDS = 4
-"""How long one call to Pub/Sub may take, its retries included."""
 RETRY = Retry(timeout=RPC_SECONDS)
+# How long to wait for deliveries to end. Messages not acked by then are redelivered.
 END_SECONDS = 1
-"""How long the end of deliveries is waited for; what is not acked by then comes again."""
+# How long after a consumer's death its messages are redelivered. Live consumers extend leases.
 ACK_DEADLINE_SECONDS = 10
-"""How long after a consumer died its messages go to another; live ones are given more time."""
+# Limit of unsettled messages in one consumer.
 MAX_OUTSTANDING = 1000
-"""How many messages may be on their way in one consumer."""
+# The topic of a subscription after its own was deleted
+# (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions).
 DELETED_TOPIC = "_deleted-topic_"
-"""What a subscription is to once its topic was deleted
-(https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions)."""
 
 
 class _Delivery:
@@ -47,9 +47,9 @@ class _Delivery:
 def _end_stream(pull: StreamingPullFuture) -> None:
     """Close our half of the stream and let the emulator close its own.
 
-    The emulator never forgets a stream that was cancelled, as `cancel()` does, and goes on
-    sending it its share of the messages, which then wait out their ack deadline one by one.
-    The client has no public way to end a stream instead.
+    The emulator never forgets a stream that `cancel()` cancelled: it keeps sending it a share of
+    the messages, and each of these waits for its ack deadline. The client has no public way to
+    close a stream.
     """
     manager = pull._StreamingPullFuture__manager
     manager._rpc._request_queue.put(None)
@@ -58,10 +58,10 @@ def _end_stream(pull: StreamingPullFuture) -> None:
 
 
 def _subscriber_options(config: Config) -> dict[str, SubscriberGrpcTransport]:
-    """Return options that let the client receive any message from an emulator.
+    """Return options that let the client receive messages of any size from an emulator.
 
-    By itself it receives none over 4 MB: the stream breaks, and with it the delivery of all
-    others. From Google Cloud it receives any.
+    By default a message over 4 MB breaks the stream, and with it all other deliveries. From Google
+    Cloud the client receives any size.
     """
     if config.pubsub_emulator_host is None:
         return {}
@@ -71,12 +71,12 @@ def _subscriber_options(config: Config) -> dict[str, SubscriberGrpcTransport]:
 
 
 class PubSubBus:
-    """One topic and one subscription, both made if they are not there."""
+    """A bus on one topic and one subscription, both created if missing."""
 
     def __init__(self, config: Config):
         self._emulated = config.pubsub_emulator_host is not None
         if config.pubsub_emulator_host is not None:
-            # Google's clients look for it only here; it may have come from a file.
+            # Google's clients read it only here; ours may come from a file.
             os.environ["PUBSUB_EMULATOR_HOST"] = config.pubsub_emulator_host
         try:
             self._connect(config)
@@ -98,7 +98,7 @@ class PubSubBus:
         self._pull: StreamingPullFuture | None = None
 
     def prepare_topic(self) -> None:
-        # Whoever may only publish and subscribe is given topic and subscription ready-made.
+        # A role that may only publish and subscribe needs an existing topic and subscription.
         with suppress(AlreadyExists, PermissionDenied):
             self._publisher.create_topic(name=self._topic, retry=RETRY, timeout=RPC_SECONDS)
 
@@ -116,7 +116,7 @@ class PubSubBus:
                         f"PUBSUB_SUBSCRIPTION names {self._subscription}, which is subscribed to "
                         f"{topic} and not to PUBSUB_TOPIC, {self._topic}: name another one."
                     ) from None
-                # What is published to our topic, made again since, does not arrive there.
+                # It does not get messages of our topic, which was recreated since.
                 self._subscriber.delete_subscription(
                     subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
                 )
@@ -130,7 +130,7 @@ class PubSubBus:
                 "name": self._subscription,
                 "topic": self._topic,
                 "ack_deadline_seconds": ACK_DEADLINE_SECONDS,
-                # A worker may be off for a long time; its subscription stays.
+                # Never expire: the worker may be off for a long time.
                 "expiration_policy": {},
             },
             retry=RETRY,
@@ -160,18 +160,18 @@ class PubSubBus:
             callback=lambda received: on_delivery(_Delivery(received)),
             flow_control=pubsub_v1.types.FlowControl(
                 max_messages=MAX_OUTSTANDING,
-                # Without it the client asks for a minute, whatever the subscription says.
+                # By default the client asks for a minute, regardless of the subscription.
                 max_duration_per_lease_extension=ACK_DEADLINE_SECONDS,
             ),
             await_callbacks_on_shutdown=True,
         )
 
-        def tell_failure(ended: StreamingPullFuture) -> None:
+        def report_failure(ended: StreamingPullFuture) -> None:
             if (error := ended.exception()) and self._pull is ended:
                 on_failure(error)
 
         self._pull = stream
-        stream.add_done_callback(tell_failure)
+        stream.add_done_callback(report_failure)
 
     def unsubscribe(self) -> None:
         pull, self._pull = self._pull, None

@@ -1,4 +1,4 @@
-"""Whether the process is up, and whether what it needs is."""
+"""Health checks of the process and its dependencies."""
 
 from billor.health.routes import blueprint
 

@@ -1,4 +1,4 @@
-"""The state of each dependency. Tells no secrets, addresses or error texts."""
+"""The state of each dependency, without secrets, addresses or error texts."""
 
 import time
 from datetime import timedelta
@@ -17,15 +17,14 @@ from billor.extensions import db
 from billor.models import LoadEvent
 
 DEPENDENCIES = ("postgresql", "redis", "events", "audit")
+# An event that is unpublished for longer means that the bus or the worker is unavailable.
 OUTBOX_LATE_SECONDS = 10
-"""An event that waits longer than this to be published means that the bus or the worker is away."""
+# A published event that is older and not confirmed means that the consumer is unavailable or
+# behind, or that the audit store refuses it. The worker confirms events every ten seconds.
 UNRECORDED_LATE_SECONDS = 60
-"""One that was published and is so old without having been seen in the audit store means that the
-consumer is away or behind, or that the store refuses it. It is looked for every ten seconds."""
 REMEMBERED_SECONDS = 0.5
+# How long the last result is used while a check runs. A hung PostgreSQL may block it for longer.
 BELIEVED_SECONDS = 10
-"""How long an old result is used while a new one is being found out. A
-PostgreSQL that hangs may keep the one who asks for longer."""
 
 
 class State(StrEnum):
@@ -35,7 +34,7 @@ class State(StrEnum):
 
 
 def init_health(app: Flask) -> None:
-    """Prepare the app to remember what was found last."""
+    """Prepare the app to remember the last results."""
     app.extensions["health"] = _Findings()
 
 
@@ -49,9 +48,8 @@ class _Findings:
 def check_dependencies() -> dict[str, State]:
     """Return the state of each dependency.
 
-    They are asked by one request at a time and at most twice a second, since anybody may ask
-    us. This process does not talk to Pub/Sub and the worker: they are judged by what became of
-    the events in the outbox.
+    One request at a time checks them, at most twice a second, since the endpoint is public. This
+    process does not call Pub/Sub or the worker: the events in the outbox show their state.
     """
     findings: _Findings = current_app.extensions["health"]
     if not findings.lock.acquire(blocking=False):
@@ -59,16 +57,16 @@ def check_dependencies() -> dict[str, State]:
         return findings.states if is_known else dict.fromkeys(DEPENDENCIES, State.AWAY)
     try:
         if time.monotonic() > findings.until:
-            findings.states = _ask_all()
+            findings.states = _check_all()
             findings.until = time.monotonic() + REMEMBERED_SECONDS
         return findings.states
     finally:
         findings.lock.release()
 
 
-def _ask_all() -> dict[str, State]:
+def _check_all() -> dict[str, State]:
     states = {"postgresql": _postgresql(), "redis": _redis()}
-    # Without PostgreSQL nothing is known of the outbox, and it need not be waited for twice.
+    # Without PostgreSQL the outbox is unknown; do not wait for a second timeout.
     states["events"] = _events() if states["postgresql"] is State.OK else State.AWAY
     states["audit"] = _audit()
     return states
@@ -108,7 +106,7 @@ def _events() -> State:
 
 
 def _older(seconds: int, *conditions: ColumnElement[bool]) -> Select:
-    """One event that is older; in its index's order, so that no other way can look cheaper."""
+    """Return a query for one older event. In its index's order the planner uses that index."""
     age = timedelta(seconds=seconds)
     return select(LoadEvent.id).where(LoadEvent.created_at < func.now() - age, *conditions).limit(1)
 

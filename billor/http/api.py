@@ -1,4 +1,4 @@
-"""flask-smorest, told to speak our contract: problem+json, strict bodies, bearer by default."""
+"""flask-smorest, adapted to our contract: problem+json, strict bodies, bearer by default."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,12 +20,12 @@ API_VERSION = "1.0.0"
 
 
 class Parser(FlaskParser):
-    """Reads requests. Unknown fields are for the schemas to refuse; JSON must say that it is."""
+    """Reads requests. Schemas refuse unknown fields; a JSON body needs its Content-Type."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {}
 
     def load_json(self, req: Request, schema):
-        # A body that does not tell its length is cut off at the limit, not refused.
+        # A body without Content-Length is truncated at the limit instead of refused.
         cut_off = req.content_length is None and len(req.get_data()) == req.max_content_length
         if cut_off and req.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
@@ -42,8 +42,8 @@ class Parser(FlaskParser):
 class Blueprint(SmorestBlueprint):
     """A blueprint that documents what its operations have in common.
 
-    Their OpenAPI ids are their functions' names, and the errors that any operation of the kind may
-    answer with are added.
+    It derives OpenAPI ids from the names of views, and adds the errors common to all operations
+    of a kind.
     """
 
     ARGUMENTS_PARSER = Parser()
@@ -67,13 +67,13 @@ class Blueprint(SmorestBlueprint):
         return lambda view: _note(view, problems=codes)
 
     def idempotent(self, view):
-        """Take an Idempotency-Key."""
+        """Accept an `Idempotency-Key`."""
         return _note(idempotency.idempotent(view), is_idempotent=True)
 
     def created(self, schema, *, shown_by: str):
-        """Answer 201 with the new row that the view returns, and its address in `Location`.
+        """Respond 201 with the new row that the view returns, and its URL in `Location`.
 
-        `shown_by` names the view at that address, `get_…`, which takes the row's id.
+        `shown_by` names the view at that URL, `get_…`, which takes the row's id.
         """
         id_name = f"{shown_by.removeprefix('get_')}_id"
 
@@ -113,7 +113,7 @@ class Blueprint(SmorestBlueprint):
 
 
 def _note(view, **notes):
-    """Keep something for `_complete_doc`."""
+    """Store notes on a view for `_complete_doc`."""
     view._apidoc = getattr(view, "_apidoc", {}) | notes
     return view
 
@@ -122,7 +122,7 @@ class Api(SmorestApi):
     """The OpenAPI document and its blueprints."""
 
     ERROR_SCHEMA = ProblemSchema
-    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation tells all that it may answer
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors
 
     def _init_spec(self, **options):
         super()._init_spec(**options)
@@ -135,17 +135,17 @@ class Api(SmorestApi):
         """Leave responses to `openapi`: their names here depend on Python's version."""
 
     def _register_etag_headers(self):
-        """Leave these to `openapi` too."""
+        """Leave ETag headers to `openapi`, too."""
 
     def _register_pagination_header(self):
-        """Ours is `Link`."""
+        """Leave it out: pages have a `Link`."""
 
 
 class IdConverter(IntegerConverter):
     """An id in a path, without sign or leading zeros; anything else is a 404.
 
-    It has 18 digits at most, of the 19 that PostgreSQL's largest has, so that the pattern alone
-    decides, for all methods alike.
+    It has at most 18 digits, one less than PostgreSQL's largest bigint, so that the pattern alone
+    decides, for all methods.
     """
 
     regex = r"[1-9][0-9]{0,17}"
@@ -153,7 +153,7 @@ class IdConverter(IntegerConverter):
 
 
 def make_api() -> Api:
-    """Make the OpenAPI layer, without app or blueprints."""
+    """Create the OpenAPI layer, without app or blueprints."""
     api = Api(
         spec_kwargs={
             "title": "Billor",

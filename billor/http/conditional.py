@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13): entity tags, 304, and 412 after a lost update."""
+"""Conditional requests (RFC 9110, section 13): ETags, 304, and 412 against lost updates."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,15 +13,15 @@ JSON = "application/json"
 
 
 def init_conditional(app: Flask) -> None:
-    """Give every JSON answer to a GET a strong ETag, and let it be asked for anew for nothing."""
+    """Add a strong ETag to JSON responses, and answer 304 to a GET whose ETag still matches."""
     app.after_request(_tag_and_compare)
 
 
 def if_match(schema: Schema) -> Callable[[Any], None] | None:
-    """Return the check of a row that the request's `If-Match` asks for, or None without one.
+    """Return a check of a row against the request's `If-Match`, or None without that header.
 
-    It raises `PreconditionFailed` unless the row, shown by `schema` as its GET does, still has one
-    of the ETags.
+    The check raises `PreconditionFailed` unless the row, rendered by `schema` as its GET does, has
+    one of the ETags.
     """
     if "If-Match" not in request.headers:
         return None
@@ -35,7 +35,7 @@ def if_match(schema: Schema) -> Callable[[Any], None] | None:
 
 
 def _etag(response: Response) -> str:
-    """Hash the body, and the link: a page may stay the same while another one comes after it."""
+    """Hash the body and the `Link`: a page may stay the same when it gets a next page."""
     digest = hashlib.blake2b(response.get_data(), digest_size=16)
     digest.update(response.headers.get("Link", "").encode())
     return digest.hexdigest()
@@ -54,8 +54,8 @@ def _tag_and_compare(response: Response) -> Response:
     etag = _etag(response)
     headers["ETag"] = f'"{etag}"'
     if request.method != "PATCH":
-        headers.setdefault("Cache-Control", "private, no-cache")  # ask, then use it
+        headers.setdefault("Cache-Control", "private, no-cache")  # revalidate before use
         headers.add("Vary", "Authorization")
         if "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag):
-            response.status_code = 304  # of which no body is sent
+            response.status_code = 304  # sent without a body
     return response

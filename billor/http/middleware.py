@@ -1,4 +1,4 @@
-"""Around every request: its id, its line in the log, and the headers that every answer has."""
+"""Middleware of every request: request id, log line, trusted hosts, and security headers."""
 
 import logging
 import re
@@ -27,6 +27,7 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
+# Headers that scripts of other origins may read, if they may call us at all.
 EXPOSED_HEADERS = [
     "ETag",
     "Idempotency-Replayed",
@@ -37,11 +38,10 @@ EXPOSED_HEADERS = [
     "X-Cache",
     "X-Request-ID",
 ]
-"""What scripts of other origins may read, where they may call us at all."""
 
 
 def init_middleware(app: Flask, config: Config) -> None:
-    """Install what surrounds every request. Only as many proxies as configured are believed."""
+    """Install the middleware. Only as many proxies as configured are trusted."""
     wsgi_app: WSGIApplication = app.wsgi_app
     if config.trusted_proxies:
         hops = config.trusted_proxies
@@ -57,10 +57,9 @@ def init_middleware(app: Flask, config: Config) -> None:
 
 
 def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Have a body that ends before its Content-Length raise `ClientDisconnected`.
+    """Make a body that ends before its Content-Length raise `ClientDisconnected`.
 
-    Werkzeug checks that only where the server does not claim to mark the end of bodies, as
-    gunicorn does.
+    Werkzeug skips this check if the server claims to mark the end of bodies, as gunicorn does.
     """
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -76,7 +75,7 @@ def _notice_proxies() -> None:
         _warn_of_proxies()
 
 
-@cache  # once a process
+@cache  # once per process
 def _warn_of_proxies() -> None:
     logger.warning(
         "Forwarded addresses are not believed: all clients behind a proxy count as one. "
@@ -88,17 +87,17 @@ def _begin() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.started = time.perf_counter()
     request_id.set(given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
-    # A page of another site can have its own name lead to a local address (DNS rebinding).
-    # Supervisors and load balancers ask by whatever address they have.
+    # Against DNS rebinding: another site can resolve its own name to a local address. Health checks
+    # are exempt: supervisors and load balancers may use any address.
     trusted = current_app.config["BILLOR"].trusted_hosts
     if trusted and request.blueprint != "health" and not _is_one_of(request.host, trusted):
         raise UntrustedHost("untrusted_host")
 
 
 def _is_one_of(host: str, names: Iterable[str]) -> bool:
-    """Return whether a host is one of these names; one that begins with a dot has subdomains, too.
+    """Return whether a host is one of the names; a leading dot includes subdomains.
 
-    As Werkzeug's `host_is_trusted`, which knows no IPv6 addresses.
+    Like Werkzeug's `host_is_trusted`, which does not support IPv6 addresses.
     """
     asked = f".{re.sub(':[0-9]*$', '', host)}".lower()
     return any(
@@ -115,7 +114,7 @@ def _end(response: Response) -> Response:
     logger.info(
         "%s %s %s %.1f ms",
         request.method,
-        quote(request.path),  # which may hold spaces
+        quote(request.path),  # may contain spaces
         response.status_code,
         milliseconds,
     )

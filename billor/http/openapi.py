@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of all operations of a kind: their errors and their headers."""
+"""Parts of the OpenAPI document that operations share: errors, headers and parameters."""
 
 from collections.abc import Collection, Iterable
 from itertools import groupby
@@ -34,14 +34,14 @@ PAGE_HEADERS = {
 }
 CACHE_HEADERS = {
     "X-Cache": _header(
-        "Whether the page came from Redis; BYPASS while Redis is away.",
+        "Whether the page came from Redis; BYPASS while Redis is unavailable.",
         enum=["HIT", "MISS", "BYPASS"],
     )
 }
 AUDIT_HEADERS = {
     "X-Audit-Index": _header(
-        "Whether everything that was recorded has been searched; `stale` if it could not be within "
-        "two seconds: then the newest documents may be missing, and soon will not be.",
+        "Whether all recorded documents were searched; `stale` if the index was not up to date "
+        "within two seconds: then the newest documents may be missing for a while.",
         enum=["current", "stale"],
     )
 }
@@ -105,7 +105,7 @@ COMMON_RESPONSES = {
 
 
 def add_components(spec: APISpec, problem_schema: type[Schema]) -> None:
-    """Add what operations refer to."""
+    """Add the components that operations refer to."""
     spec.components.security_scheme(
         "bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     )
@@ -138,7 +138,7 @@ def add_idempotency(operation: Document) -> None:
 
 
 def add_etag(operation: Document) -> None:
-    """Document that the answer has an ETag and need not be sent twice."""
+    """Document that the response has an ETag, and may be a 304."""
     response = operation["responses"][200]
     if "application/json" not in response["content"]:
         return
@@ -157,7 +157,7 @@ def add_if_match(operation: Document) -> None:
 
 
 def link_to(operation_id: str, id_name: str) -> Document:
-    """Make the link from an answer to the operation that shows what it created."""
+    """Return the link from a response to the operation that shows what it created."""
     return {
         operation_id: {"operationId": operation_id, "parameters": {id_name: "$response.body#/id"}}
     }

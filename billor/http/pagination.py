@@ -1,4 +1,4 @@
-"""Pages over HTTP: the next one is behind a cursor in a `Link` header (RFC 8288)."""
+"""Pagination over HTTP: a `Link` header (RFC 8288) with a cursor leads to the next page."""
 
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,10 @@ from billor.keyset import Page, Position
 
 
 class Cursor(fields.String):
-    """A `Position` in a list, signed, so that a damaged or invented one is refused."""
+    """A `Position` in a list, signed, so that a damaged or made-up one is refused."""
 
     def __init__(self, *parts: fields.Field):
-        """`parts` are what the position consists of."""
+        """`parts` are the fields of the position."""
         description = "Where to go on, from the Link header of the page before."
         pattern = "^[A-Za-z0-9_.-]+$"
         super().__init__(metadata={"description": description, "pattern": pattern})
@@ -27,7 +27,7 @@ class Cursor(fields.String):
     def _deserialize(self, value, attr, data, **kwargs):
         try:
             return self._position.deserialize(_serializer().loads(value))
-        except (BadData, ValidationError) as error:  # the latter: of an earlier version
+        except (BadData, ValidationError) as error:  # the latter: from an earlier version
             raise ValidationError("Not a cursor from a Link header of this list.") from error
 
 
@@ -61,22 +61,22 @@ def _wire_value(part: Any) -> Any:
 
 
 def link_header(cursor: str | None) -> dict[str, str]:
-    """Return the `Link` header to the next page, or none."""
+    """Return the `Link` header to the next page; none without a cursor."""
     if cursor is None:
         return {}
     query = MultiDict(request.args)
     query["cursor"] = cursor
-    # A relative reference where the Host header is none that a URL could have.
+    # A relative reference if the Host header is not valid in a URL.
     origin = f"{request.scheme}://{request.host}" if request.host else ""
     target = f"{origin}{request.path}"
     return {"Link": f'<{target}?{urlencode(list(query.items(multi=True)))}>; rel="next"'}
 
 
 def page_headers(page: Page) -> dict[str, str]:
-    """Return the headers of a list's answer."""
+    """Return the headers of a list's response."""
     return link_header(encode_cursor(page.next_position) if page.next_position else None)
 
 
 def _serializer() -> URLSafeSerializer:
-    # A cursor of one list means nothing in another.
+    # The salt makes a cursor invalid in other lists.
     return URLSafeSerializer(current_app.config["JWT_SECRET_KEY"], salt=f"cursor:{request.path}")

@@ -1,4 +1,4 @@
-"""The one place that renders errors: RFC 9457 `application/problem+json`, whatever went wrong."""
+"""Renders all errors, as RFC 9457 `application/problem+json`. Only this module does."""
 
 import logging
 from http import HTTPStatus
@@ -44,7 +44,7 @@ STATUS_OF: dict[type[BillorError], int] = {
     TooManyAttempts: 429,
     Unavailable: 503,
 }
-# Errors that Flask and gunicorn raise themselves. A status that is not here is named by its title.
+# Errors that Flask and gunicorn raise. The code of any other status derives from its title.
 HTTP_ERRORS = {
     400: ("malformed_request", "The request cannot be read. Check that its body is valid JSON."),
     404: ("not_found", "There is nothing at this address. See /docs for all there is."),
@@ -68,17 +68,18 @@ HTTP_ERRORS = {
     ),
     501: ("not_implemented", "Send the body as it is, or in chunks: no other coding is known."),
 }
-# As RFC 9110 has them; Python's own differ from version to version.
+# Titles of RFC 9110; Python's own differ between versions.
 TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
 
 
 class CatalogueEntry(NamedTuple):
-    """What is known of a `code` beforehand."""
+    """The status and the default detail of a `code`."""
 
     status: int
     detail: str
 
 
+# All codes.
 CATALOGUE: dict[str, CatalogueEntry] = {
     code: CatalogueEntry(status, detail) for status, (code, detail) in HTTP_ERRORS.items()
 } | {
@@ -86,7 +87,6 @@ CATALOGUE: dict[str, CatalogueEntry] = {
     for kind, status in STATUS_OF.items()
     for code, detail in kind.CODES.items()
 }
-"""Every code there is."""
 
 
 def title_of(status: int) -> str:
@@ -119,10 +119,10 @@ class ProblemSchema(WireSchema):
 
 
 def init_problems(app: Flask) -> None:
-    """Have every error of the app answered as a problem document."""
+    """Render every error of the app as a problem document."""
     app.register_error_handler(BillorError, _render_refusal)
     app.register_error_handler(HTTPException, _render_http_error)
-    # Raised by the server while the app reads a body, if its chunks are wrong.
+    # Raised by gunicorn when the app reads a body with malformed chunks.
     app.register_error_handler(ParseException, lambda _error: http_problem(400))
     app.register_error_handler(
         ClientDisconnected, lambda _error: _render_refusal(Incomplete("body_incomplete"))
@@ -134,7 +134,7 @@ def init_problems(app: Flask) -> None:
 
 
 def http_problem(status: int, headers=None, **extra) -> Response:
-    """Make the problem document of an HTTP status."""
+    """Return the problem document of an HTTP status."""
     title = title_of(status)
     code, detail = HTTP_ERRORS.get(status, (title.lower().replace(" ", "_"), f"{title}."))
     return _problem(status, code, detail, headers, **extra)
@@ -186,7 +186,7 @@ def _render_database_error(error: SQLAlchemyError) -> Response:
 
 
 def _by_field(messages: dict) -> dict[str, list[str]]:
-    """Flatten webargs' `{location: {field: messages}}`; what concerns no field is `_schema`'s."""
+    """Flatten webargs' `{location: {field: messages}}`; messages of no field go to `_schema`."""
     flat: dict[str, list[str]] = {}
     for by_field in messages.values():
         if not isinstance(by_field, dict):

@@ -1,4 +1,4 @@
-"""Rows of a file, CSV (RFC 4180) or NDJSON, read one by one and checked by a schema."""
+"""Rows of a CSV (RFC 4180) or NDJSON file, read one by one and validated by a schema."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -12,24 +12,24 @@ from billor.errors import Refused
 from billor.http.strict_json import MAX_NAME_TOLD, DoubledField, read_json
 from billor.logs import printable
 
+# By the extension of a file's name.
 MEDIA_TYPES = {
     "csv": "text/csv",
     "ndjson": "application/x-ndjson",
     "jsonl": "application/x-ndjson",
 }
-"""By the ending of a file's name."""
 MAX_ROWS = 10_000
 MAX_ROW_BYTES = 64 * 1024
 
+# Returns a row's JSON value, or raises `ValidationError`.
 Record = Callable[[], Any]
-"""Gives a row's value as JSON would have it, or raises `ValidationError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row's attributes, or, by field, what is wrong with it.
+    """A row's attributes, or its errors by field.
 
-    `number` counts from 1; neither a CSV file's header nor blank lines count.
+    `number` counts from 1, without a CSV header and blank lines.
     """
 
     number: int
@@ -38,7 +38,7 @@ class Row:
 
 
 class Readable(Protocol):
-    """A file as far as rows are read from it."""
+    """The part of a file's interface that reading rows needs."""
 
     def readline(self, limit: int, /) -> bytes: ...
 
@@ -46,7 +46,7 @@ class Readable(Protocol):
 def read_rows(stream: Readable, media_type: str, schema: Schema) -> Iterator[Row]:
     """Yield the rows of a file, each loaded by the schema.
 
-    `stream` should be a buffered one; `media_type` is one of `MEDIA_TYPES`. Raises `Refused`
+    `stream` should be buffered; `media_type` is one of `MEDIA_TYPES`. Raises `Refused`
     `import_refused` if the file cannot be read to its end.
     """
     read = _csv if media_type == MEDIA_TYPES["csv"] else _ndjson
@@ -58,9 +58,9 @@ def read_rows(stream: Readable, media_type: str, schema: Schema) -> Iterator[Row
 
 
 def _numbered(records: Iterator[Record | None]) -> Iterator[tuple[int, Record]]:
-    """Yield the rows with their numbers; None is a blank line.
+    """Yield the rows with their numbers; skip blank lines, which are None.
 
-    Raises `Refused` for all that is wrong with a file.
+    Raises `Refused` for any error of the file as a whole.
     """
     row = blank_lines = 0
     try:
@@ -169,7 +169,7 @@ def _columns(names: list[str], schema: Schema) -> dict[str, fields.Field]:
 
 
 def _read_cells(columns: dict[str, fields.Field], cells: list[str]) -> dict[str, Any]:
-    """Return the row as an object; an empty cell is a field that is not given."""
+    """Return the row as an object; an empty cell is a missing field."""
     if len(cells) > len(columns):
         raise ValidationError(f"Has {len(cells)} columns, but the header has {len(columns)}.")
     given = zip(columns.items(), cells, strict=False)
@@ -177,10 +177,10 @@ def _read_cells(columns: dict[str, fields.Field], cells: list[str]) -> dict[str,
 
 
 def _read_cell(field: fields.Field, cell: str) -> Any:
-    """Return the cell as JSON would have it: text as it is, a number as a number."""
+    """Return the cell as a JSON value: text unchanged, a number parsed."""
     if isinstance(field, fields.String):
         return cell
     try:
         return read_json(cell)
     except (ValueError, RecursionError):
-        return cell  # for the schema to refuse
+        return cell  # the schema refuses it

@@ -1,14 +1,14 @@
-"""JSON as it is meant to be exchanged (RFC 8259): UTF-8, and no field twice in an object."""
+"""Strict JSON (RFC 8259): UTF-8, and no duplicate fields in an object."""
 
 import json
 from typing import Any
 
+# Characters of a field's name that an error repeats. Clients choose unknown names.
 MAX_NAME_TOLD = 100
-"""Characters of a field's name that an error repeats. Clients choose unknown names."""
 
 
 class DoubledField(ValueError):
-    """A field is there twice, so that nobody knows which one counts."""
+    """An object has a field twice, which is ambiguous."""
 
     def __init__(self, name: str):
         self.name = name[:MAX_NAME_TOLD]
@@ -16,13 +16,13 @@ class DoubledField(ValueError):
 
 
 def read_json(text: bytes | str) -> Any:
-    """Return the value. Raises `DoubledField`, other `ValueError`s, and `RecursionError`."""
+    """Parse JSON. Raises `DoubledField`, other `ValueError`s, and `RecursionError`."""
     if isinstance(text, bytes):
         text = text.decode()
-    return json.loads(text, object_pairs_hook=_without_doubles)
+    return json.loads(text, object_pairs_hook=_without_duplicates)
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:

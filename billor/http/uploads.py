@@ -1,6 +1,6 @@
-"""Files as request bodies: received whole before anything is done with them.
+"""Files as request bodies, received completely before they are processed.
 
-So a slow client holds no transaction open. Large files are kept on disk.
+So a slow client keeps no transaction open. Large files are kept on disk.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def takes_file(media_types: Collection[str], max_bytes: int) -> Callable[[Callab
 
 
 def _receive(file: SpooledTemporaryFile[bytes]) -> None:
-    """Also leaves the file's digest in `g.body_digest`, since the body can be read only once."""
+    """Read the body, and keep its digest in `g.body_digest`: it can be read only once."""
     digest = hashlib.sha256()
     while piece := request.stream.read(PIECE_BYTES):
         digest.update(piece)

@@ -1,4 +1,4 @@
-"""Loads: what is to be moved, and from where to where."""
+"""Loads: cargo to be moved from an origin to a destination."""
 
 from billor.loads.routes import blueprint
 

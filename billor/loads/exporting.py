@@ -1,4 +1,4 @@
-"""Loads as CSV (RFC 4180), page by page: memory and transactions do not grow with their number."""
+"""Export of loads as CSV (RFC 4180), page by page, in bounded memory and short transactions."""
 
 import csv
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from billor.loads.schemas import LoadSchema
 from billor.loads.service import list_loads
 
 PAGE_ROWS = 200
-# In each process. Fewer than its database connections, so that exports cannot take all of them.
+# Per process. Fewer than its database connections, so that exports cannot take all of them.
 MAX_EXPORTS = 4
 
 _running = BoundedSemaphore(MAX_EXPORTS)
@@ -25,11 +25,11 @@ COLUMNS = [field.data_key or name for name, field in _schema.dump_fields.items()
 
 
 def export_loads(**filters) -> Iterator[str]:
-    """Yield the loads that `list_loads` finds, newest first, as pieces of CSV text.
+    """Return the loads that `list_loads` finds, newest first, as pieces of CSV text.
 
-    Raises `Unavailable` `exports_busy` past `MAX_EXPORTS` in this process, and whatever else can go
-    wrong, before the first piece. No database connection is held between the pieces, and each
-    must be taken within `PIECE_SECONDS`.
+    Raises `Unavailable` `exports_busy` beyond `MAX_EXPORTS` in this process, and any error of the
+    first page. No database connection is held between pieces. The client must take each piece
+    within `PIECE_SECONDS`.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     pieces = _pieces(app, filters)
@@ -42,7 +42,7 @@ def _pieces(app: Flask, filters: dict[str, Any]) -> Iterator[str]:
         raise Unavailable("exports_busy")
     try:
         rows, position = _next_rows(filters, None)
-        yield ""  # for `export_loads`; from here on, closing the generator ends the export
+        yield ""  # taken by `export_loads`; from here on, closing the generator ends the export
         piece = ",".join(COLUMNS) + "\r\n" + rows
         while True:
             deadlines.extend_deadline(deadlines.PIECE_SECONDS)

@@ -1,4 +1,4 @@
-"""Creating loads from a file, row by row, in bounded memory and one transaction."""
+"""Import of loads from a file, row by row, in bounded memory and one transaction."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -10,13 +10,13 @@ from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
 
 CHUNK_ROWS = 500
-# How long the rows of a file may take. So long after it was created the first one may be unseen.
+# Deadline of an import, and so the longest time until its first load becomes visible.
 IMPORT_SECONDS = 60
 
 
 @dataclass(slots=True)
 class RowOutcome:
-    """What became of a row: the id of its load, or, by field, why there is none."""
+    """The outcome of a row: the id of its load, or its errors by field."""
 
     row: int
     load_id: int | None = None
@@ -24,9 +24,10 @@ class RowOutcome:
 
 
 def import_loads(stream: Readable, media_type: str) -> list[RowOutcome]:
-    """Create a load for every good row of a file, and tell what became of each row, in order.
+    """Create a load for every valid row of a file; return the outcome of each row, in order.
 
-    Takes what `read_rows` takes. Raises `Refused` `import_refused`; then nothing is stored.
+    The arguments are those of `read_rows`. Raises `Refused` `import_refused`; then nothing is
+    stored.
     """
     rows = read_rows(stream, media_type, LoadSchema())
     outcomes: list[RowOutcome] = []

@@ -1,4 +1,4 @@
-"""Writing events down, in the transaction of what they tell of."""
+"""The outbox: events are stored in the transaction of the change that they describe."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ def record(
     """Add an event of `load` to the transaction.
 
     Its payload is the load, the driver if there is one, the values `before` an update by
-    attribute, and the current user. No change of a load goes without its event, so cached pages
-    are invalidated here, too.
+    attribute, and the current user. Every change of a load has an event, so this also invalidates
+    cached pages.
     """
     payload = {"load": _load_schema.dump(load)}
     if before is not None:

@@ -1,4 +1,4 @@
-"""Pages of GET /loads, kept in Redis as rendered text and served past all serialisation."""
+"""Pages of GET /loads, cached in Redis as rendered text and served without serialisation."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +15,7 @@ from billor.keyset import Page
 def cached_page(schema: Schema) -> Callable:
     """Serve a list view, which returns a `Page`, from `load_pages`.
 
-    Goes around the checking of the query parameters: what is in the cache has passed it.
+    Wraps the validation of query parameters: cached queries have passed it.
     """
 
     def decorate(view: Callable[..., Page]) -> Callable[..., Response]:
@@ -38,5 +38,5 @@ def cached_page(schema: Schema) -> Callable:
 
 
 def _normalised_query() -> str:
-    """Return the query string with its parameters sorted; of one given twice the first counts."""
+    """Return the query string sorted by name; repeated parameters keep their order."""
     return urlencode(sorted(request.args.items(multi=True), key=lambda item: item[0]))

@@ -1,4 +1,4 @@
-"""/loads."""
+"""Routes of `/loads`."""
 
 from flask import Response, request
 
@@ -54,7 +54,7 @@ def create_load(fields):
 def list_loads(query):
     """List loads, newest first.
 
-    A page is kept in Redis for a minute, and forgotten as soon as any load changes.
+    A page is cached in Redis for a minute, and invalidated as soon as any load changes.
     """
     return service.list_loads(**query)
 
@@ -84,8 +84,8 @@ def export_loads(wanted):
 def import_loads(file):
     """Create up to 10,000 loads from a file, NDJSON or CSV.
 
-    Rows that are not acceptable are told and left out; the others are created, all of them or,
-    after an error, none.
+    Invalid rows are reported and left out. The others are created in one transaction: all of them
+    or, after an error, none.
     """
     outcomes = importing.import_loads(file, request.mimetype)
     created = sum(outcome.load_id is not None for outcome in outcomes)
@@ -107,8 +107,7 @@ def get_load(load_id):
 def update_load(changes, load_id):
     """Change, cancel or reopen a load.
 
-    While it is ASSIGNED, and once it is COMPLETED, it cannot be changed; both follow from its
-    assignment.
+    An ASSIGNED or COMPLETED load cannot be changed; these statuses follow from its assignment.
     """
     return service.update_load(load_id, if_match(LoadSchema()), **changes)
 
@@ -118,6 +117,6 @@ def update_load(changes, load_id):
 @blueprint.response(200, TimelineEntrySchema(many=True), headers=PAGE_HEADERS)
 @blueprint.problems("load_not_found")
 def get_load_timeline(query, load_id):
-    """Show what a load has been through, and who did it, oldest first."""
+    """Show what happened to a load, and who did it, oldest first."""
     page = service.load_timeline(load_id, **query)
     return page.items, page_headers(page)

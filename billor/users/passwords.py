@@ -6,7 +6,7 @@ from argon2.exceptions import VerifyMismatchError
 from billor.blocking import in_thread
 
 _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
-# What an unknown user's password is checked against, so that the answer takes as long.
+# An unknown user's password is checked against this, so that the response takes as long.
 _NOBODYS_HASH = _hasher.hash("nobody")
 
 
@@ -20,7 +20,7 @@ def hash_password(password: str) -> str:
 def password_matches(password_hash: str | None, password: str) -> bool:
     """Return whether the password is the hashed one.
 
-    Without a hash it never is, and that takes the same time.
+    Without a hash it never is, after the same time.
     """
     try:
         _hasher.verify(password_hash or _NOBODYS_HASH, password)

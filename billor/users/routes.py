@@ -1,4 +1,4 @@
-"""/users."""
+"""Routes of `/users`."""
 
 from billor.http.api import Blueprint
 from billor.http.openapi import PAGE_HEADERS

@@ -1,4 +1,4 @@
-"""The rules of users."""
+"""Business rules of users."""
 
 from sqlalchemy import func, select
 
@@ -24,7 +24,7 @@ def get_user(user_id: int) -> User:
 
 
 def find_user(email: str) -> User | None:
-    """Return the user with this email address, in upper or lower case alike."""
+    """Return the user with this email address, ignoring case."""
     return db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
 
 

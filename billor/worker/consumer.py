@@ -1,11 +1,11 @@
 """The consumer: turns messages into audit documents, and acks only what is stored.
 
-A message that is no event, or that the store refuses, goes to the dead letters, so that it blocks
-nobody. While the store is away everything is handed back, and nothing is dropped.
+A message that is not an event, or that the store refuses, becomes a dead letter, so that it does
+not block others. While the store is unavailable, all messages are nacked and none is dropped.
 
 A store that answers a ping may still fail to write, because of one document or for reasons of its
-own. The batch is divided then until the documents that fail are alone. Such a one is buried only if
-others were stored meanwhile, and it fails again and again: else it would be the store's fault.
+own. Then the batch is halved until failing documents are alone. Such a document is buried only if
+it fails repeatedly while others are stored: otherwise the store is at fault.
 """
 
 import logging
@@ -20,9 +20,9 @@ from billor.worker.stage import POLL_SECONDS, Stage, give_back
 
 logger = logging.getLogger(__name__)
 
+# A document is buried after it failed alone this often and for this long.
 LEAST_FAILURES = 5
 PATIENCE_SECONDS = 10
-"""A document is buried when it has failed alone so often, and for so long."""
 MOST_SUSPECTS = 10_000
 
 
@@ -35,7 +35,7 @@ class Suspect:
 
 
 class Consumer(Stage):
-    """The last stage: what comes to it is acked or given back."""
+    """The last stage: it acks or nacks every message."""
 
     def __init__(self, store: AuditStore):
         super().__init__("The audit store", StoreUnavailable)
@@ -45,7 +45,7 @@ class Consumer(Stage):
         self._buried = 0
 
     def handle(self, batch: Sequence[Received]) -> None:
-        """Store what can be stored, bury what never can be, and ack both; give back the rest."""
+        """Store documents, bury those that never can be stored, ack both; nack the rest."""
         started = time.monotonic()
         while len(self._suspects) > MOST_SUSPECTS:
             del self._suspects[next(iter(self._suspects))]  # the oldest
@@ -55,7 +55,7 @@ class Consumer(Stage):
             dead |= {r: str(error) for r, error in failed.items() if self._blame(r, started)}
             unburied = self._bury(dead)
         except StoreUnavailable:
-            self._suspects.clear()  # it may have been the outage's doing
+            self._suspects.clear()  # the outage may have caused their failures
             give_back(batch)
             raise
         again = (failed.keys() - dead.keys()) | unburied.keys()
@@ -64,17 +64,17 @@ class Consumer(Stage):
                 received.delivery.nack()
             else:
                 received.delivery.ack()
-        # As far as these can tell the store writes nothing, which is as good as away.
-        in_doubt = [error for r, error in failed.items() if not self._others_fare_better(r)]
+        # No document was stored since these failed: treat the store as unavailable.
+        in_doubt = [error for r, error in failed.items() if not self._others_were_stored(r)]
         for error in (*in_doubt, *unburied.values()):
             raise error
         if again and self._stored_at < started:
-            self._stop.wait(POLL_SECONDS)  # they come again at once
+            self._stop.wait(POLL_SECONDS)  # they are redelivered at once
 
     def _save(
         self, events: Sequence[Received]
     ) -> tuple[dict[Received, str], dict[Received, StoreUnavailable]]:
-        """Store what can be stored. Return what is refused and what fails alone, and why.
+        """Store documents. Return the refused ones and those that fail alone, with reasons.
 
         Raises `StoreUnavailable` if the store does not answer a ping.
         """
@@ -107,20 +107,20 @@ class Consumer(Stage):
         return refused, failed
 
     def _blame(self, received: Received, started: float) -> bool:
-        """Whether a document that failed once more, in a batch begun at `started`, is to blame."""
+        """Count a failure, in a batch begun at `started`; return whether to bury the document."""
         suspect = self._suspects.setdefault(received.document["_id"], Suspect(since=started))
         suspect.failures += 1
         return (
-            self._others_fare_better(received)
+            self._others_were_stored(received)
             and suspect.failures >= LEAST_FAILURES
             and time.monotonic() - suspect.since >= PATIENCE_SECONDS
         )
 
-    def _others_fare_better(self, suspected: Received) -> bool:
+    def _others_were_stored(self, suspected: Received) -> bool:
         return self._stored_at > self._suspects[suspected.document["_id"]].since
 
     def _bury(self, dead: Mapping[Received, str]) -> dict[Received, StoreUnavailable]:
-        """Make dead letters of these. Return what cannot be one, and why.
+        """Store messages as dead letters. Return those that fail, with their errors.
 
         Raises `StoreUnavailable` if the store does not answer a ping.
         """

@@ -1,4 +1,4 @@
-"""Dead letters: messages that could not be recorded, and recording them after a fix."""
+"""Dead letters: listing them, and replaying one after a fix."""
 
 import json
 
@@ -6,12 +6,12 @@ from billor.audit.store import AuditStore, BuriedLetter
 from billor.events.event import MalformedEvent, to_audit_document
 from billor.logs import printable
 
+# Characters of an id to show. `replay` takes any unambiguous prefix.
 SHOWN_ID = 12
-"""How many characters of an id are shown; as many as tell it from the others are taken."""
 
 
 class NotReplayed(Exception):
-    """A dead letter stays one. The message is one line that says why."""
+    """A dead letter was not replayed. The message is one line that says why."""
 
 
 def describe(letters: list[BuriedLetter]) -> str:
@@ -27,7 +27,7 @@ def describe(letters: list[BuriedLetter]) -> str:
 
 
 def replay(store: AuditStore, id_start: str) -> str:
-    """Record a dead letter after all, and forget it; return the id of its event.
+    """Record a dead letter as an audit document, and delete it; return the id of its event.
 
     Raises `NotReplayed`, `StoreUnavailable`.
     """

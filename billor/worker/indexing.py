@@ -1,7 +1,6 @@
-"""Keeping the audit store's index up to date.
+"""Keeps the audit store's index up to date.
 
-CouchDB indexes only when somebody reads, and the first reader after many writes would wait for all
-of it.
+CouchDB indexes only on reads, so the first reader after many writes would wait for all of it.
 """
 
 import logging
@@ -15,10 +14,10 @@ EVERY_SECONDS = 1
 
 
 def keep_indexed(store: AuditStore, stop: Event) -> None:
-    """Index what was stored every now and then until `stop` is set. Recording does not wait."""
+    """Update the index every second until `stop` is set. Does not delay recording."""
     while not stop.wait(EVERY_SECONDS):
         try:
             store.index()
         except StoreUnavailable as error:
-            # The consumer tells of outages; a long index is waited for again.
+            # The consumer reports outages; a slow index is waited for again.
             logger.debug("Not indexed: %s", error)

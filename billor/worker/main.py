@@ -1,4 +1,4 @@
-"""Runs relay and consumer in threads of one process until it is told to stop."""
+"""Runs relay and consumer in threads of one process until stopped."""
 
 import argparse
 import logging
@@ -31,14 +31,14 @@ from billor.worker.relay import Relay
 logger = logging.getLogger(__name__)
 
 ROLES = ("relay", "consumer")
+# Threads that can be abandoned at any point of their work.
 ABANDONED = ("reconciler", "indexer", "maintenance")
-"""Threads that may be left at any moment, whatever they are at."""
+# In BILLOR_HOME; touched every `BEAT_SECONDS`.
 HEARTBEAT_FILE = "worker.alive"
-"""In BILLOR_HOME; touched every `BEAT_SECONDS`."""
 BEAT_SECONDS = 10
 SIGNAL_SECONDS = 0.5
+# Timeout of a shutdown: to finish the current work and close the bus.
 STOP_SECONDS = 7
-"""How long the work in hand may take to finish once told to stop, and the bus to be closed."""
 LEAST_CLOSE_SECONDS = 1
 
 
@@ -56,11 +56,11 @@ class Worker:
         self._subscribed_at: datetime | None = None
 
     def stop(self) -> None:
-        """Have `run` finish what is in hand and return."""
+        """Make `run` finish the current work and return."""
         self._done.set()
 
     def run(self) -> int:
-        """Work until `stop` is called or something fails for good; return the exit status.
+        """Work until `stop` is called or a thread fails; return the exit status.
 
         Raises `ConfigError`.
         """
@@ -92,12 +92,12 @@ class Worker:
         return self._shut_down(threads)
 
     def _beat(self) -> None:
-        """Tell a supervisor, by the age of a file, that we are well; a dead thread ends us."""
+        """Touch the heartbeat file for supervisors. A thread that fails ends the worker."""
         with suppress(OSError):
             (self._app.config["BILLOR"].home / HEARTBEAT_FILE).touch()
 
     def _prepare(self) -> bool:
-        """Wait until what the roles need is there; False if told to stop before."""
+        """Wait for the services that the roles need; return False if stopped before."""
         if "consumer" not in self._roles:
             return self._wait_for("The event bus", self._bus.prepare_topic)
         return self._wait_for("The audit store", self._store.prepare) and self._wait_for(
@@ -105,21 +105,21 @@ class Worker:
         )
 
     def _prepare_bus(self) -> None:
-        # Once the subscription is there it does not count as new any more: hence the memory.
+        # Remembered, as the subscription is no longer new if this is retried.
         self._subscription_is_new |= self._bus.prepare()
         if self._subscription_is_new:
             with self._app.app_context():
                 self._subscribed_at = settled_now()
 
     def _wait_for(self, service: str, prepare: Callable[[], object]) -> bool:
-        """Try until it works; False if told to stop before. Raises `ConfigError`."""
+        """Retry until `prepare` succeeds; return False if stopped before. Raises `ConfigError`."""
         outage = Outage(service, logger)
         while not self._done.is_set():
             try:
                 prepare()
             except ConfigError:
                 raise
-            except Exception as error:  # the bus's client raises all kinds
+            except Exception as error:  # the bus's client raises arbitrary exceptions
                 outage.begin_or_go_on(error, self._done)
             else:
                 outage.end()
@@ -127,7 +127,7 @@ class Worker:
         return False
 
     def _start(self, name: str, run: Callable[[Event], None]) -> dict[Thread, Event]:
-        """Run this in a thread; return it with the event that stops it."""
+        """Start a thread; return it with the event that stops it."""
         stop = Event()
 
         def guarded() -> None:
@@ -150,7 +150,7 @@ class Worker:
         """Stop the threads one after the other; return the exit status."""
         logger.info("Worker stopping")
         deadline = time.monotonic() + STOP_SECONDS
-        # Each before the one that it waits for or passes its work on to.
+        # Each before the one that it waits for or passes its work to.
         for thread, stop in reversed(threads.items()):
             stop.set()
             if thread.name not in ABANDONED:
@@ -160,7 +160,7 @@ class Worker:
         ]
         if unfinished:
             logger.error("Not finished in time: %s", ", ".join(unfinished))
-        # In a thread, since a bus that hangs may take as long as it likes over its farewell.
+        # In a thread, since closing a hung bus may block.
         closing = Thread(target=self._bus.close, name="closing", daemon=True)
         closing.start()
         closing.join(max(LEAST_CLOSE_SECONDS, deadline - time.monotonic()))
@@ -180,11 +180,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(worker: Worker) -> int:
-    """Run it until a signal comes; return the exit status. Raises `ConfigError`."""
+    """Run the worker until a signal stops it; return the exit status. Raises `ConfigError`."""
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: worker.stop())
-    # The work is another thread's: this one has to wake up often, since the kernel may hand a
-    # signal to any thread, while Python runs its handler only here.
+    # The worker runs in another thread. This one wakes up often: the kernel may deliver a signal
+    # to any thread, but Python runs its handler only here.
     with ThreadPoolExecutor(1) as pool:
         work = pool.submit(worker.run)
         while not work.done():

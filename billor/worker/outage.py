@@ -1,4 +1,4 @@
-"""Waiting out a service that is away: back-off that doubles, one log line per change of state."""
+"""Exponential backoff while a service is unavailable, with one log line per change of state."""
 
 import logging
 from threading import Event
@@ -9,7 +9,7 @@ LONGEST_REASON = 300
 
 
 class Outage:
-    """Whether one service is away, as seen by one thread."""
+    """The availability of one service, as seen by one thread."""
 
     def __init__(self, service: str, logger: logging.Logger):
         self._service = service
@@ -21,7 +21,7 @@ class Outage:
         return self._wait > 0
 
     def begin_or_go_on(self, error: Exception, stop: Event) -> None:
-        """Say so if this is news, and wait before the next try, or until `stop` is set."""
+        """Log the start of an outage; wait before the next try, or until `stop` is set."""
         if not self.is_on:
             reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
             self._logger.warning("%s is away, waiting for it: %s", self._service, reason)

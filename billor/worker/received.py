@@ -1,4 +1,4 @@
-"""What a message from the bus says, read once, before anything is done about it."""
+"""Messages from the bus, parsed once before any stage handles them."""
 
 import logging
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Received:
-    """A delivery and what its message says; what it does not say is empty.
+    """A delivery and its parsed message; fields that do not apply are empty.
 
-    Either there is the `document` that it becomes, with the `notification` for a driver if there is
-    one, or the `flaw` because of which it becomes none.
+    A valid message has a `document`, and a `notification` if a driver is to be notified. An invalid
+    one has a `flaw`, the reason.
     """
 
     delivery: Delivery
@@ -30,19 +30,22 @@ class Received:
 
 
 def read(delivery: Delivery) -> Received:
-    """Read a message. Never raises, as the bus demands of whoever takes its deliveries."""
+    """Parse a message. Never raises, as `Bus.subscribe` requires."""
     try:
         document = to_audit_document(delivery.message.data)
         return Received(delivery, document, _notification(document))
     except MalformedEvent as error:
         return Received(delivery, flaw=str(error))
-    except Exception as error:  # a mistake of ours; the message must not come for ever
+    except Exception as error:  # a bug of ours; the message must not be redelivered forever
         logger.exception("A message could not be read")
         return Received(delivery, flaw=f"could not be read: {type(error).__name__}")
 
 
 def _notification(document: AuditDocument) -> str:
-    """Return what to tell a driver. Raises `MalformedEvent` for an assignment without that."""
+    """Return the text for the driver, empty for events that are no assignment.
+
+    Raises `MalformedEvent` for an assignment that lacks its parts.
+    """
     if document["type"] != AUDIT_TYPES[EventType.LOAD_ASSIGNED]:
         return ""
     match document["payload"]:

@@ -1,8 +1,8 @@
-"""Confirming soon that every published event was recorded, and publishing again what never was.
+"""Reconciliation: confirms that published events were recorded, and republishes lost ones.
 
-A bus may lose what it has taken: the emulator forgets everything when it restarts, and somebody
-may delete a topic or a subscription with all that it still held. The outbox says "published" then,
-and only the audit store can tell better.
+A bus may lose accepted messages: the emulator loses all of them when it restarts, and somebody may
+delete a topic or a subscription with pending messages. Then the outbox says "published", and only
+the audit store knows better.
 """
 
 import logging
@@ -24,33 +24,33 @@ from billor.models import LoadEvent
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 1000
+# Age of a publication before its document is looked for.
 SOON_SECONDS = 5
-"""How old a publication must be before its document is looked for."""
+# Age of a publication before a missing document counts as lost, not as in flight.
 GRACE_SECONDS = 300
-"""How old a publication must be before a missing document counts as lost, not as on its way."""
 EVERY_SECONDS = 10
+# Retry interval after a failure while a new subscription may have lost events.
 AGAIN_SECONDS = 1
-"""How soon to look again after a failure while a new subscription may have cost events."""
 
 
 class Reconciler:
-    """Needs an application context around every call."""
+    """Confirms and republishes events. Every call needs an application context."""
 
     def __init__(self, store: AuditStore, bus: Bus, subscribed_at: datetime | None):
-        """Make a reconciler. What was published before `subscribed_at` does not come any more."""
+        """Create a reconciler. Messages published before `subscribed_at` are not delivered."""
         self._store = store
         self._bus = bus
         self._subscribed_at = subscribed_at
 
     def run(self, stop: Event) -> None:
-        """Look for documents now and then until `stop` is set."""
+        """Reconcile every few seconds until `stop` is set."""
         while not stop.is_set():
             try:
                 lost_before = self._subscribed_at or _now() - timedelta(seconds=GRACE_SECONDS)
                 if return_unrecorded(self._store, lost_before, stop):
                     self._prepare_bus()
             except (StoreUnavailable, Unavailable, SQLAlchemyError) as error:
-                # Relay and consumer tell of outages; this can wait.
+                # Relay and consumer report outages; this can wait.
                 logger.debug("Not reconciled: %s", error)
                 stop.wait(AGAIN_SECONDS if self._subscribed_at else EVERY_SECONDS)
             else:
@@ -58,21 +58,21 @@ class Reconciler:
                 stop.wait(EVERY_SECONDS)
 
     def _prepare_bus(self) -> None:
-        """Have what is published again arrive: our subscription may be to a deleted topic."""
+        """Repair the subscription, which may be to a deleted topic, before republishing."""
         try:
             self._bus.prepare()
-        except Exception as error:  # the bus's client raises all kinds
+        except Exception as error:  # the bus's client raises arbitrary exceptions
             logger.warning("The event bus cannot be prepared: %s", error)
 
 
 def return_unrecorded(store: AuditStore, lost_before: datetime, stop: Event) -> int:
-    """Confirm published events that have their document; put lost ones back into the outbox.
+    """Confirm published events that have a document; put lost ones back into the outbox.
 
-    Lost is what has no document and was published before `lost_before`; return how many that
-    are. Ends early once `stop` is set, or when nothing of a batch is there yet: what was
-    published later will not be there either.
+    An event is lost if it has no document and was published before `lost_before`; return the number
+    of lost events. Ends early once `stop` is set, or when a whole batch is in flight: later events
+    will be, too.
 
-    Raises `StoreUnavailable`, `Unavailable`. What was done before that stays done.
+    Raises `StoreUnavailable`, `Unavailable`. Batches before that stay committed.
     """
     returned = waiting = 0
     while not stop.is_set() and (events := _unconfirmed(lost_before, waiting)):
@@ -91,9 +91,9 @@ def return_unrecorded(store: AuditStore, lost_before: datetime, stop: Event) -> 
 
 
 def settled_now() -> datetime:
-    """Return the time on PostgreSQL's clock once relays have marked what they are publishing.
+    """Wait until relays have marked the events they are publishing; return PostgreSQL's time.
 
-    Relays hold the locks of these rows, and take the oldest rows first. Raises `Unavailable`.
+    Relays lock these rows, the oldest first. Raises `Unavailable`.
     """
     oldest = (
         select(LoadEvent.id)
@@ -113,7 +113,7 @@ def _now() -> datetime:
 
 
 def _unconfirmed(lost_before: datetime, skipped: int) -> Sequence[Row]:
-    """Return the oldest publications that may be looked for, without the first ones."""
+    """Return the oldest publications to look for, after the first `skipped`."""
     soon = func.now() - timedelta(seconds=SOON_SECONDS)
     query = (
         select(LoadEvent.id, LoadEvent.published_at)

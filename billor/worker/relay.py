@@ -1,8 +1,8 @@
-"""The relay: publishes what stands in the outbox, and marks what the bus has taken.
+"""The relay: publishes the events in the outbox, and marks those that the bus accepted.
 
-Rows are chosen by their state, never by "an id above the last one seen": ids do not commit in
-order, and rows would be passed over. A row's lock is held until its publication is settled, so a
-crash gives the row back, and any number of relays may run.
+Rows are selected by state, never by "an id above the last one seen": ids do not commit in order,
+so rows would be skipped. A row stays locked until its publication is settled, so a crash releases
+it, and any number of relays may run.
 """
 
 import logging
@@ -28,22 +28,22 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 200
 IDLE_SECONDS = 0.1
 STOP_POLL_SECONDS = 0.5
+# Timeout of publishing a batch.
 PUBLISH_SECONDS = 15
-"""How long a batch may take to be published before it counts as failed."""
 
 
 class PublishFailed(Exception):
-    """The bus did not take some events; they stay in the outbox."""
+    """The bus did not accept some events; they stay in the outbox."""
 
 
 class Relay:
-    """Needs an application context around every call."""
+    """Publishes events. Every call needs an application context."""
 
     def __init__(self, bus: Bus):
         self._bus = bus
 
     def run(self, stop: Event) -> None:
-        """Publish whatever comes until `stop` is set, sitting out outages on either side."""
+        """Publish events until `stop` is set, with a backoff while PostgreSQL or the bus fails."""
         database, bus = Outage("PostgreSQL", logger), Outage("The event bus", logger)
         while not stop.is_set():
             try:
@@ -64,18 +64,18 @@ class Relay:
                     stop.wait(IDLE_SECONDS)
 
     def _prepare_topic(self) -> None:
-        """Make the topic again if it is gone, which is one reason to publish in vain."""
+        """Recreate the topic if it was deleted, one reason for failed publications."""
         try:
             self._bus.prepare_topic()
-        except Exception as error:  # the bus's client raises all kinds
+        except Exception as error:  # the bus's client raises arbitrary exceptions
             logger.debug("The topic cannot be prepared: %s", error)
 
     def publish_batch(self, stop: Event | None = None) -> int:
         """Publish the oldest unpublished events; return how many, 0 if there are none.
 
-        Once `stop` is set, what the bus has not taken yet is left for the next relay.
+        Once `stop` is set, events not yet accepted are left for the next relay.
 
-        Raises `PublishFailed` when the bus refused some, after marking those it took.
+        Raises `PublishFailed` if the bus refused some, after marking those it accepted.
         """
         with transaction():
             rows = db.session.scalars(

@@ -1,4 +1,4 @@
-"""A stage of what is done with messages: a queue, and a thread that works it off in batches."""
+"""A stage of message processing: a queue, and a thread that handles it in batches."""
 
 import logging
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ POLL_SECONDS = 0.2
 
 
 class Stage:
-    """Give it messages by `deliver`, from any thread, and `run` it in one of its own."""
+    """Base class of stages: `deliver` messages from any thread, and `run` it in its own."""
 
     def __init__(self, service: str, *away: type[Exception]):
-        """Make a stage.
+        """Create a stage.
 
-        `service` is the name of what it needs, and `away` what `handle` raises when that is
-        unavailable.
+        `service` is the name of the service it needs, `away` the exceptions of `handle` that mean
+        that the service is unavailable.
         """
         self._service = service
         self._away = away
@@ -30,10 +30,9 @@ class Stage:
         self._closed = Event()
 
     def handle(self, batch: Sequence[Received]) -> None:
-        """Do the stage's work: settle every message or pass it on, also if this raises.
+        """Settle every message or pass it on, even if this raises.
 
-        If it raises, what was not done was given back, and the next batch should wait a
-        little.
+        If it raises, unfinished messages were nacked, and the next batch should wait.
         """
         raise NotImplementedError
 
@@ -45,9 +44,9 @@ class Stage:
             self._queue.put(received)
 
     def run(self, stop: Event) -> None:
-        """Handle what is delivered until `stop` is set; then give back what waits.
+        """Handle messages until `stop` is set; then nack those in the queue.
 
-        So a stop takes no longer than one batch, however many messages wait.
+        So a shutdown takes no longer than one batch, however long the queue is.
         """
         self._stop = stop
         outage = Outage(self._service, logger)
@@ -64,7 +63,7 @@ class Stage:
             give_back(batch)
 
     def _take_batch(self) -> list[Received]:
-        """Up to `BATCH_SIZE` messages; waits a moment for the first, and for no other."""
+        """Return up to `BATCH_SIZE` messages; wait up to `POLL_SECONDS` for the first only."""
         batch: list[Received] = []
         try:
             batch.append(self._queue.get(timeout=POLL_SECONDS))
@@ -76,6 +75,6 @@ class Stage:
 
 
 def give_back(batch: Sequence[Received]) -> None:
-    """Have the messages delivered again."""
+    """Nack the messages, so that they are redelivered."""
     for received in batch:
         received.delivery.nack()
