@@ -3,12 +3,12 @@ ARG PYTHON=python:3.13-slim
 
 FROM ${PYTHON} AS build
 COPY requirements.txt .
-# The file is complete: nothing is resolved, so that what is pinned is what is installed.
+# The file is complete: --no-deps installs exactly the pinned versions.
 RUN python -m venv /venv \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
     --requirement requirements.txt \
  && /venv/bin/pip check \
- # What only installs packages is not needed to run them.
+ # pip is not needed at run time.
  && /venv/bin/pip uninstall --yes --quiet pip
 
 FROM ${PYTHON}

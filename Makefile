@@ -1,4 +1,4 @@
-# `make` alone tells what there is.
+# `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help run demo check test soak fuzz lint openapi audit format lock clean
 
@@ -25,15 +25,15 @@ test: ## Run all tests, with coverage
 	@$(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
 		--no-loadscope-reorder --cov
 
-soak: ## Run everything with faults at random for MINUTES=10, then count what was lost
+soak: ## Run everything with random faults for MINUTES=10, then count what was lost
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
 
-fuzz: ## Send the API what its document promises to take, and worse, for MINUTES=10
+fuzz: ## Fuzz the API with valid and invalid requests from openapi.json for MINUTES=10
 	@scripts/venv.sh requirements-dev.txt
 	@FUZZ_MINUTES=$(MINUTES) $(PYTHON_BIN) -m pytest --capture=no -o faulthandler_timeout=0 tests/system/test_fuzz.py
 
-lint: ## Check style, types, the direction of imports, and that the pins are in step
+lint: ## Check style, types, the direction of imports, and that pins match pyproject.toml
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
@@ -47,7 +47,7 @@ openapi: ## Write openapi.json and the table of errors, after a change of the AP
 	@DATABASE_URL=postgresql://nobody@localhost/none JWT_SECRET_KEY=only-to-write-a-document-0123456789 \
 		$(PYTHON_BIN) -m flask openapi write openapi.json
 
-audit: ## Look for known vulnerabilities in what is installed; asks PyPI
+audit: ## Look for known vulnerabilities in the dependencies; asks PyPI
 	@scripts/venv.sh requirements-dev.txt
 	@.venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
 
@@ -56,7 +56,7 @@ format: ## Format the code
 	@$(PYTHON_BIN) -m ruff check --fix .
 	@$(PYTHON_BIN) -m ruff format .
 
-lock: ## Pin the requirements anew, after a change in pyproject.toml
+lock: ## Pin the requirements again, after a change in pyproject.toml
 	@scripts/venv.sh requirements-dev.txt
 	@scripts/lock.sh
 

@@ -1,6 +1,6 @@
-"""How migrations run: one migrator at a time, each migration in a transaction of its own.
+"""How migrations run: one migrator at a time, each migration in its own transaction.
 
-None is in the way of a live system for longer than a moment.
+A lock timeout keeps them from blocking a live system.
 """
 
 import time
@@ -9,20 +9,20 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, text
 
-# Any number will do, as long as nobody else's application uses it on this database.
+# Arbitrary, but no other application on this database may use it.
 MIGRATOR_LOCK = 0x62696C6C6F72
 POLL_SECONDS = 0.2
 
 
 def _become_only_migrator(connection: Connection) -> None:
-    """Wait until no other migrator is at work, and keep others waiting until disconnected."""
-    # Asked again and again: one that waits inside PostgreSQL would hold up an index that the
-    # other builds concurrently, which waits for all older statements.
+    """Take the migrator's lock, which the connection holds until it is closed."""
+    # Polled: a statement that waits for the lock would block the other migrator's concurrent build
+    # of an index, which waits for all older statements.
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:id)"), {"id": MIGRATOR_LOCK}):
         connection.rollback()
         time.sleep(POLL_SECONDS)
-    # An index may take its time, but a table in use is not waited for, since all the queries
-    # behind a migration would wait with it.
+    # Building an index may take long. Waiting for a table's lock may not: all queries behind the
+    # migration would wait, too.
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SET lock_timeout = '5s'"))
     connection.commit()
@@ -43,7 +43,7 @@ def run_migrations() -> None:
             with context.begin_transaction():
                 context.run_migrations()
         finally:
-            connection.invalidate()  # closing it gives the lock back and forgets the settings
+            connection.invalidate()  # closing it releases the lock and resets the settings
 
 
 run_migrations()

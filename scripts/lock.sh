@@ -1,8 +1,8 @@
 #!/bin/sh
-# Pins what pyproject.toml asks for, with hashes, into the three requirements files, for all
-# Pythons and platforms, and tells which versions changed. Versions stay as they are pinned;
-# `lock.sh --upgrade` takes the newest. With --check nothing is written: it fails if a file is not
-# in step.
+# Pins the dependencies in pyproject.toml, with hashes, in the three requirements files, for all
+# Python versions and platforms, and prints which versions changed. Keeps pinned versions;
+# `lock.sh --upgrade` takes the newest. `lock.sh --check` writes nothing, and fails if a file is
+# outdated.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,7 @@ compile requirements.txt
 compile requirements-embedded.txt --extra embedded --constraint "$folder/requirements.txt"
 compile requirements-dev.txt --extra embedded --extra dev \
   --constraint "$folder/requirements-embedded.txt"
-# uv names the constraints where it found them.
+# uv writes the paths of the constraints.
 sed -i.bak "s|$folder/||" "$folder"/requirements*.txt
 
 pins() { grep -E '^[A-Za-z0-9]' "$1" | sed 's/ *\\$//'; }

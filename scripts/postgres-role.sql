@@ -1,7 +1,7 @@
--- What the postgres container does when its volume is new: makes the role that Billor connects as.
--- It owns its database and may do nothing else.
+-- Run by the postgres container for a new volume: creates the role that Billor connects as.
+-- It owns its database and has no other rights.
 \getenv password POSTGRES_PASSWORD
 CREATE ROLE billor LOGIN PASSWORD :'password';
 CREATE DATABASE billor OWNER billor;
--- The superuser cannot be reached over the network then, only by `docker compose exec`.
+-- Then the superuser cannot connect over the network, only by `docker compose exec`.
 ALTER ROLE postgres PASSWORD NULL;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Walks through the API with curl, one line a check; stops at the first surprise with exit code 1.
+# Walks through the API with curl, one line per check; exits with 1 at the first failure.
 #   BASE_URL       where the API is (default http://127.0.0.1:8000)
-#   DEMO_EMAIL, DEMO_PASSWORD   whom to log in as (default: the user that `flask seed` makes)
+#   DEMO_EMAIL, DEMO_PASSWORD   the user to log in as (default: the one that `flask seed` creates)
 set -euo pipefail
 
 base_url=${BASE_URL:-http://127.0.0.1:${PORT:-8000}}
@@ -23,7 +23,7 @@ fail() {
   exit 1
 } >&2
 
-# request METHOD PATH [BODY]: leaves $status, $headers and $body behind.
+# request METHOD PATH [BODY]: sets $status, $headers and $body.
 request() {
   local arguments=(--silent --show-error --max-time 15 --request "$1" "$base_url$2"
     --dump-header "$scratch/headers" --output "$scratch/body" --write-out '%{http_code}')
@@ -38,10 +38,10 @@ request() {
   body=$(cat "$scratch/body")
 }
 
-# expect STATUS WHAT: the last answer has this status.
+# expect STATUS WHAT: check the status of the last response.
 expect() { if [ "$status" = "$1" ]; then pass "$2"; else fail "$2: expected status $1"; fi; }
 
-# field NAME: a text or number of the last answer, an object.
+# field NAME: print a text or number of the last response, an object.
 field() {
   if command -v jq >/dev/null; then
     jq -r ".$1 // empty" <<<"$body"
@@ -59,7 +59,7 @@ expect_field() {
 
 header() { { grep -i "^$1:" <<<"$headers" || true; } | cut -d ' ' -f 2-; }
 
-# audit_has TYPE: the audit trail of the load has a document of this type; waits for the worker.
+# audit_has TYPE: wait until the audit trail of the load has a document of this type.
 audit_has() {
   local try
   for ((try = 0; try < audit_seconds * 5; try++)); do
@@ -73,7 +73,7 @@ audit_has() {
 first_audit_id() { sed -nE 's/.*"_id" *: *"([^"]*)".*/\1/p' <<<"$body" | head -n 1; }
 
 echo "Billor at $base_url"
-for ((try = 0; try < start_seconds * 2; try++)); do  # it may be starting this very moment
+for ((try = 0; try < start_seconds * 2; try++)); do  # it may still be starting
   if curl --silent --fail --max-time 5 --output /dev/null "$base_url/healthz"; then break; fi
   sleep 0.5
 done

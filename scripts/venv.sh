@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv, or brings it up to date, with what a requirements file pins: scripts/venv.sh FILE
+# Creates or updates .venv from a requirements file: scripts/venv.sh FILE
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11
 done
 [ -n "$python" ] || fail 'Python 3.11 or newer was not found: install it, or name it with PYTHON=…'
 
-# Done before, from the same file with the same Python? What the tests need includes the rest.
+# Skip if the same file is installed with the same Python; requirements-dev.txt includes the others.
 stamp() { "$python" --version; cat "$1"; }
 for installed in "$1" requirements-dev.txt; do
   if [ "$(cat ".venv/installed-$installed" 2>/dev/null)" = "$(stamp "$installed")" ] &&
@@ -27,9 +27,8 @@ if [ "$(.venv/bin/python --version 2>/dev/null)" != "$("$python" --version)" ]; 
     fail "$python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: python3-venv)."
 fi
 
-# The file is complete, so nothing is resolved: --no-deps installs what is pinned, whatever was
-# published since. A dot for every package: pip alone is either mute or a flood. Compiling only
-# what gets imported halves the time.
+# The file is complete: --no-deps installs exactly the pinned versions. Print a dot per package:
+# pip itself prints either nothing or too much. --no-compile halves the time.
 log=.venv/install.log
 failed=.venv/install-failed
 rm -f "$failed"

@@ -1,4 +1,4 @@
-"""Write the table of errors in docs/api.md, from the catalogue that answers are made of."""
+"""Write the table of errors in docs/api.md from the catalogue of errors."""
 
 import re
 from pathlib import Path

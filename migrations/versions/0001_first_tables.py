@@ -1,4 +1,4 @@
-"""The five tables, with the rule of one active load in two partial unique indexes."""
+"""Create the five tables; two partial unique indexes enforce the rule of one active load."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Events are confirmed once they were seen to be recorded, and failed logins are counted here."""
+"""Add the time when an event was confirmed as recorded, and a table of failed logins."""
 
 import sqlalchemy as sa
 from alembic import op

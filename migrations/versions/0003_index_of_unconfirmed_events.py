@@ -1,7 +1,7 @@
-"""An index of the events that were published but not yet seen to be recorded.
+"""Add an index of the events that were published but not yet confirmed.
 
-Built while the table is written to, and so outside a transaction; hence a migration of its own,
-which may be interrupted and run again.
+It is built concurrently, outside a transaction; hence a migration of its own, which may be
+interrupted and run again.
 """
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ def _drop() -> None:
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        _drop()  # an interrupted build leaves an index that is of no use
+        _drop()  # an interrupted build leaves an invalid index
         op.create_index(
             INDEX,
             "load_events",

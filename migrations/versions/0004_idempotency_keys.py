@@ -1,4 +1,4 @@
-"""Keys by which a request that is sent again is known, with the answer to give it again."""
+"""Add idempotency keys, with the responses to replay."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,6 @@
-"""Loads are listed in the order they were created in, and so are their indexes.
+"""Replace the indexes of loads: lists are now in the order of creation.
 
-Built while the table is written to, and so outside a transaction; the migration may be interrupted
-and run again.
+They are built concurrently, outside a transaction; the migration may be interrupted and run again.
 """
 
 import sqlalchemy as sa
@@ -27,7 +26,7 @@ NEW = {"ix_loads_created": ["created_at", "id"]} | {
 def _replace(old: dict[str, list[str]], new: dict[str, list[str]]) -> None:
     with op.get_context().autocommit_block():
         for name, columns in new.items():
-            _drop(name)  # an interrupted build leaves an index that is of no use
+            _drop(name)  # an interrupted build leaves an invalid index
             expressions = [sa.text(column) for column in columns]
             op.create_index(name, "loads", expressions, postgresql_concurrently=True)
         for name in old:

@@ -1,4 +1,4 @@
-"""Failed logins are counted for each account, too, and its usual addresses are known."""
+"""Count failed logins per account, too, and store the known addresses of accounts."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Marks of the events whose drivers were told, so that none is told again as a rule."""
+"""Add marks of sent notifications, so that they are normally not sent again."""
 
 import sqlalchemy as sa
 from alembic import op

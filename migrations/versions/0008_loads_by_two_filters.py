@@ -1,7 +1,6 @@
-"""Each combination of filters of loads, and of assignments, has an index, with the status in it.
+"""Add an index for each combination of filters of loads, and of assignments, with the status.
 
-Built while the table is written to, and so outside a transaction; the migration may be interrupted
-and run again.
+They are built concurrently, outside a transaction; the migration may be interrupted and run again.
 """
 
 import sqlalchemy as sa
@@ -49,7 +48,7 @@ NEW = {
 def _replace(old: dict[str, tuple[str, ...]], new: dict[str, tuple[str, ...]]) -> None:
     with op.get_context().autocommit_block():
         for name, (table, *columns) in new.items():
-            _drop(name, table)  # an interrupted build leaves an index that is of no use
+            _drop(name, table)  # an interrupted build leaves an invalid index
             expressions = [sa.text(column) for column in columns]
             op.create_index(name, table, expressions, postgresql_concurrently=True)
         for name, (table, *_) in old.items():

@@ -1,7 +1,6 @@
-"""Times are those of writing, not of the transaction's start.
+"""Default times to the time of writing, not of the transaction's start.
 
-They follow each other as changes do that wait for the same row's lock. Rows keep the times they
-have.
+So they are in the order of changes that wait for the same row's lock. Existing rows keep theirs.
 """
 
 from alembic import op
