@@ -58,6 +58,8 @@ class AssignmentStatus(StrEnum):
 # Not the transaction's start: that may lie before another transaction's change of the same row, for
 # whose lock it waited. Under the row's lock these moments are in order.
 WRITTEN_AT = func.clock_timestamp()
+# The same for all columns of a new row.
+INSERTED_AT = func.statement_timestamp()
 
 
 def _primary_key() -> Mapped[int]:
@@ -135,8 +137,8 @@ class Load(Model):
     destination: Mapped[str] = mapped_column(String(200))
     cargo_type: Mapped[str] = mapped_column(String(100))
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    updated_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT, onupdate=WRITTEN_AT)
+    created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
+    updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
 
     __table_args__ = (
         # Whatever they are filtered by, loads are listed in the order they were created in: each

@@ -24,6 +24,11 @@ def test_a_load_is_created_shown_and_listed(client):
     assert client.get("/loads").json == [load]
 
 
+def test_a_new_load_was_updated_when_it_was_created(client):
+    loads = [client.make_load() for _ in range(100)]
+    assert [load["updatedAt"] for load in loads] == [load["createdAt"] for load in loads]
+
+
 def test_the_longest_values_fit_into_the_index_of_all_filters(client):
     letters = Random(1)  # noqa: S311 - not compressible is all it has to be
     of_four_bytes = [chr(letters.randrange(0x20000, 0x2A000)) for _ in range(200)]
