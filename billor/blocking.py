@@ -1,5 +1,6 @@
 """Calls that block: password hashing and SQLite. gevent cannot switch while one runs."""
 
+import select
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -24,3 +25,10 @@ def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Re
         return gevent.get_hub().threadpool.apply(function, args, kwargs)
 
     return run
+
+
+def has_data(file: int) -> bool:
+    """Return whether something can be read from a file descriptor at once."""
+    poll = monkey.get_original("select", "poll")()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(0))

@@ -3,9 +3,9 @@
 A connection costs a greenlet and no thread, so that idle and slow clients keep nobody waiting.
 """
 
+import gc
 import logging
 import mmap
-import select
 import socket
 import time
 import uuid
@@ -15,7 +15,6 @@ from functools import partial
 
 import gevent
 import psycopg2
-from gevent import monkey
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
@@ -30,6 +29,7 @@ from gunicorn.http.errors import (
 from gunicorn.workers.ggevent import GeventWorker
 from psycopg2 import extensions
 
+from billor.blocking import has_data
 from billor.database import CONNECT_SECONDS
 from billor.deadlines import DeadlineExceeded, request_deadline
 from billor.http.middleware import SECURITY_HEADERS
@@ -43,6 +43,9 @@ LINGER_SECONDS = 1
 FAREWELL_SECONDS = 1
 # How long a process leaves a new connection to those that have fewer, which may have to wake up.
 YIELD_SECONDS = 0.01
+# Between two requests of a connection. Not 0, which would let the event loop go on without looking
+# whether others have something to read.
+PAUSE_SECONDS = 1e-6
 POLL_SECONDS = 0.5
 DRAIN_BYTES = 64 * 1024
 STATUSES: dict[type[ParseException], int] = {
@@ -79,6 +82,8 @@ class BillorWorker(GeventWorker):
 
         In place of gunicorn's own, which resets the connections that wait to be accepted at a stop.
         """
+        gc.collect()
+        gc.freeze()  # what is there now stays: looking through it would take 100 ms at a time
         pool = Pool(self.worker_connections)
         servers = [
             _Server(
@@ -136,7 +141,7 @@ class BillorWorker(GeventWorker):
             _linger(sock)
             raise
         # A client whose next request is there already must not keep others waiting.
-        gevent.sleep(0)
+        gevent.sleep(PAUSE_SECONDS)
 
     def handle_error(self, req, client, addr, exc) -> None:
         """Answer what gunicorn refuses, and the app never sees, as the app answers errors."""
@@ -162,7 +167,7 @@ class BillorWorker(GeventWorker):
         A greenlet that is to be killed later may have begun with a request by then.
         """
         for greenlet in list(self._idle):
-            if not _has_data(self._clients[greenlet]):
+            if not has_data(self._clients[greenlet].fileno()):
                 greenlet.throw(NoMoreData)
 
 
@@ -207,13 +212,6 @@ class _Address:
 
     def getsockname(self):
         return self._name
-
-
-def _has_data(client: socket.socket) -> bool:
-    """Whether something has arrived that nobody has read yet."""
-    poll = monkey.get_original("select", "poll")()
-    poll.register(client.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _wait_for_postgresql(connection: extensions.connection) -> None:
