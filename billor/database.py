@@ -2,33 +2,51 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
-from sqlalchemy import CursorResult, Delete, Update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    Executable,
+    FromClause,
+    Table,
+    Update,
+    event,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
+    InvalidatePoolError,
     OperationalError,
     SQLAlchemyError,
 )
 from sqlalchemy.exc import (
     TimeoutError as PoolTimeout,
 )
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from billor.blocking import has_data
 from billor.config import Config, ConfigError
-from billor.errors import BillorError, Conflict, NotFound, Unavailable
+from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
 
-CONSTRAINT_CONFLICTS = {
-    "uq_users_email": "email_taken",
-    "uq_drivers_license_number": "license_number_taken",
-    "uq_assignments_active_driver": "driver_already_assigned",
-    "uq_assignments_active_load": "load_already_assigned",
+REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
+    "uq_users_email": partial(Conflict, "email_taken"),
+    "uq_drivers_license_number": partial(Conflict, "license_number_taken"),
+    "uq_assignments_active_driver": partial(Conflict, "driver_already_assigned"),
+    "uq_assignments_active_load": partial(Conflict, "load_already_assigned"),
+    # The current user was deleted a moment ago.
+    "fk_idempotency_keys_user_id": partial(AuthenticationFailed, "token_invalid"),
 }
 CONNECT_SECONDS = 3
 TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.QueryCanceled)
@@ -52,16 +70,11 @@ Row = TypeVar("Row", bound=Base)
 
 
 def engine_options(config: Config) -> dict:
-    """Return SQLAlchemy's engine options.
-
-    Connections are checked before use, so that a restarted PostgreSQL costs nobody an error. No
-    statement or lock waits without end.
-    """
+    """Return SQLAlchemy's engine options. No statement or lock waits without end."""
     return {
         "pool_size": config.database_pool_size,
         "max_overflow": 0,
         "pool_timeout": 5,
-        "pool_pre_ping": True,
         "hide_parameters": True,
         "connect_args": {
             "connect_timeout": CONNECT_SECONDS,
@@ -102,7 +115,20 @@ def check_connection_limit(config: Config) -> None:
 def init_database(app: Flask) -> None:
     """Bind the app to its database."""
     db.init_app(app)
+    with app.app_context():
+        event.listen(db.engine, "checkout", _check_connection)
     app.teardown_appcontext(_close_session)
+
+
+def _check_connection(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Replace a pooled connection that the server has closed, so that it costs nobody an error.
+
+    A server that ends a connection says so at once; otherwise nothing arrives between statements.
+    So no statement has to be sent to find out.
+    """
+    if record.info.get("used") and (connection.closed or has_data(connection.fileno())):
+        raise InvalidatePoolError
+    record.info["used"] = True
 
 
 def _close_session(_error: BaseException | None) -> None:
@@ -110,6 +136,8 @@ def _close_session(_error: BaseException | None) -> None:
 
     Its own way fails on a lost connection, and takes an answer with it that was made before.
     """
+    if not db.session.registry.has():
+        return
     try:
         db.session.close()
     except SQLAlchemyError:
@@ -196,17 +224,69 @@ def long_waits_refused_as(refusal: BillorError) -> Iterator[None]:
         raise
 
 
-def get_or_not_found(model: type[Row], id_: int, *, lock: bool = False) -> Row:
-    """Return the row with this id as last committed.
-
-    With `lock` nobody else changes it until the transaction's end. Raises `NotFound`.
-    """
-    row = db.session.get(
-        model, id_, with_for_update=FOR_CHANGE if lock else None, populate_existing=lock
-    )
+def get_or_not_found(model: type[Row], id_: int) -> Row:
+    """Return the row with this id as last committed. Raises `NotFound`."""
+    row = db.session.get(model, id_)
     if row is None:
         raise NotFound(model.__name__, id_)
     return row
+
+
+def table(model: type[Base]) -> Table:
+    """Return the model's table, for `execute`."""
+    return cast(Table, model.__table__)
+
+
+def execute(statement: Executable, parameters: Any = None) -> CursorResult:
+    """Run a statement for tables within the caller's transaction, past the session.
+
+    `parameters` are those of the statement, or a list for many rows.
+    """
+    return db.session.connection().execute(statement, parameters)
+
+
+class LockingQuery:
+    """Locks one row of each of some tables until the transaction's end, with one statement.
+
+    Its objects are not the session's.
+    """
+
+    def __init__(self, models: Sequence[type[Base]], *conditions: ColumnElement[bool]):
+        """Lock the rows in the order of `models`.
+
+        In the `conditions`, `bindparam` stands for the ids that `rows` is given.
+        """
+        self._models = models
+        tables = [table(model) for model in models]
+        columns = [column for each in tables for column in each.c]
+        joined: FromClause = tables[0]
+        for other in tables[1:]:
+            joined = joined.join(other, true())
+        locked = (
+            select(*(column.label(f"c{number}") for number, column in enumerate(columns)))
+            .select_from(joined)
+            .where(*conditions)
+            .with_for_update(of=tables, **FOR_CHANGE)
+            .subquery()
+        )
+        # The clock is read outside, once the locks are held.
+        self._query = select(locked, func.clock_timestamp())
+
+    def rows(self, **ids: int) -> tuple:
+        """Return an object for each row, and the time after they were locked.
+
+        Whatever is written under these locks is written at that time, so that times are in the
+        order of changes. Raises `NotFound` for the last of the models and of the ids.
+        """
+        row = execute(self._query, ids).first()
+        if row is None:
+            raise NotFound(self._models[-1].__name__, [*ids.values()][-1])
+        cells = iter(row)
+        objects = [
+            model(**{column.key: next(cells) for column in table(model).c})
+            for model in self._models
+        ]
+        return *objects, next(cells)
 
 
 def insert_new(model: type[Row], rows: Sequence[Mapping[str, Any]], code: str) -> list[Row]:
@@ -237,8 +317,8 @@ def from_database_error(error: SQLAlchemyError) -> BillorError | None:
         return None
     if isinstance(error, IntegrityError):
         diagnosis = getattr(error.orig, "diag", None)
-        code = CONSTRAINT_CONFLICTS.get(diagnosis.constraint_name) if diagnosis else None
-        return Conflict(code) if code else None
+        refuse = REFUSED_BY_CONSTRAINTS.get(diagnosis.constraint_name) if diagnosis else None
+        return refuse() if refuse else None
     if isinstance(error.orig, TRY_AGAIN):
         return Unavailable("database_busy")
     if isinstance(error, OperationalError) or error.connection_invalidated:

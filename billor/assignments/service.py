@@ -8,18 +8,18 @@ the other, and each begins after the one before has ended.
 """
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Text, bindparam, cast, insert, select, update
 from sqlalchemy.orm import contains_eager
 
-from billor.database import FOR_CHANGE, get_or_not_found, transaction
+from billor.database import LockingQuery, execute, get_or_not_found, table, transaction
 from billor.errors import Conflict, NotFound
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.keyset import Page, Position, one_for_each_status, paginate
 from billor.loads import outbox
 from billor.models import (
-    WRITTEN_AT,
     Assignment,
     AssignmentStatus,
     Driver,
@@ -34,6 +34,40 @@ CLOSING = {
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
 
+LOCK_DRIVER_AND_LOAD = LockingQuery(
+    [Driver, Load], Driver.id == bindparam("driver_id"), Load.id == bindparam("load_id")
+)
+LOCK_ASSIGNMENT = LockingQuery(
+    [Driver, Load, Assignment],
+    Assignment.id == bindparam("assignment_id"),
+    Driver.id == Assignment.driver_id,
+    Load.id == Assignment.load_id,
+)
+# An assignment is written together with its load.
+UPDATE_LOAD = (
+    update(table(Load))
+    .where(table(Load).c.id == bindparam("load"))
+    .values(status=bindparam("load_status"), updated_at=bindparam("now"))
+    .cte("update_load")
+)
+INSERT = (
+    insert(table(Assignment))
+    .values(
+        driver_id=bindparam("driver"),
+        load_id=bindparam("load"),
+        status=AssignmentStatus.ASSIGNED,
+        assigned_at=bindparam("now"),
+    )
+    .returning(table(Assignment).c.id)
+    .add_cte(UPDATE_LOAD)
+)
+CLOSE = (
+    update(table(Assignment))
+    .where(table(Assignment).c.id == bindparam("assignment"))
+    .values(status=bindparam("closed_as"), closed_at=bindparam("now"))
+    .add_cte(UPDATE_LOAD)
+)
+
 
 def assign(driver_id: int, load_id: int) -> Assignment:
     """Give an OPEN load to an ACTIVE driver without one.
@@ -44,14 +78,19 @@ def assign(driver_id: int, load_id: int) -> Assignment:
     """
     try:
         with transaction():
-            driver = get_or_not_found(Driver, driver_id, lock=True)
-            load = get_or_not_found(Load, load_id, lock=True)
+            driver, load, now = _lock_driver_and_load(driver_id, load_id)
             if driver.status != DriverStatus.ACTIVE or load.status != LoadStatus.OPEN:
                 raise _refusal(driver, load)
-            assignment = Assignment(driver_id=driver_id, load_id=load_id)
-            load.status = LoadStatus.ASSIGNED
-            db.session.add(assignment)
-            db.session.flush()
+            load.status, load.updated_at = LoadStatus.ASSIGNED, now
+            ids = {"driver": driver_id, "load": load_id}
+            values = {"load_status": load.status, "now": now}
+            assignment = Assignment(
+                id=execute(INSERT, ids | values).scalar_one(),
+                driver_id=driver_id,
+                load_id=load_id,
+                status=AssignmentStatus.ASSIGNED,
+                assigned_at=now,
+            )
             outbox.record(EventType.LOAD_ASSIGNED, load, driver=driver, assignment=assignment)
     except Conflict as refusal:
         _name_blocker(refusal, driver_id, load_id)
@@ -61,7 +100,13 @@ def assign(driver_id: int, load_id: int) -> Assignment:
 
 def get_assignment(assignment_id: int) -> Assignment:
     """Return an assignment with its driver and its load. Raises `NotFound`."""
-    assignment = db.session.scalar(_with_driver_and_load(assignment_id))
+    assignment = db.session.scalar(
+        select(Assignment)
+        .join(Assignment.driver)
+        .join(Assignment.load)
+        .where(Assignment.id == assignment_id)
+        .options(contains_eager(Assignment.driver), contains_eager(Assignment.load))
+    )
     if assignment is None:
         raise NotFound("Assignment", assignment_id)
     return assignment
@@ -81,22 +126,18 @@ def close_assignment(
     closed_as = AssignmentStatus(status)
     load_status, event_type = CLOSING[closed_as]
     with transaction():
-        assignment = db.session.scalar(
-            _with_driver_and_load(assignment_id)
-            .with_for_update(of=[Driver, Load, Assignment], **FOR_CHANGE)
-            .execution_options(populate_existing=True)
-        )
-        if assignment is None:
-            raise NotFound("Assignment", assignment_id)
+        driver, load, assignment, now = LOCK_ASSIGNMENT.rows(assignment_id=assignment_id)
+        assignment.driver, assignment.load = driver, load
         if check is not None:
             check(assignment)
         if assignment.status != AssignmentStatus.ASSIGNED:
             raise Conflict("assignment_not_active")
-        assignment.status = closed_as
-        assignment.closed_at = WRITTEN_AT
-        assignment.load.status = load_status
-        db.session.flush()
-        outbox.record(event_type, assignment.load, driver=assignment.driver, assignment=assignment)
+        assignment.status, assignment.closed_at = closed_as, now
+        load.status, load.updated_at = load_status, now
+        ids = {"assignment": assignment_id, "load": load.id}
+        values = {"closed_as": closed_as, "load_status": load_status, "now": now}
+        execute(CLOSE, ids | values)
+        outbox.record(event_type, load, driver=driver, assignment=assignment)
     return assignment
 
 
@@ -118,14 +159,12 @@ def list_assignments(
     return paginate(queries, [Assignment.id], cursor, limit)
 
 
-def _with_driver_and_load(assignment_id: int):
-    return (
-        select(Assignment)
-        .join(Assignment.driver)
-        .join(Assignment.load)
-        .where(Assignment.id == assignment_id)
-        .options(contains_eager(Assignment.driver), contains_eager(Assignment.load))
-    )
+def _lock_driver_and_load(driver_id: int, load_id: int) -> tuple[Driver, Load, datetime]:
+    try:
+        return LOCK_DRIVER_AND_LOAD.rows(driver_id=driver_id, load_id=load_id)
+    except NotFound:
+        get_or_not_found(Driver, driver_id)  # it may be the driver
+        raise
 
 
 def _refusal(driver: Driver, load: Load) -> Conflict:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from sqlalchemy import Select, exists, select, tuple_
+from sqlalchemy import Select, bindparam, exists, select, tuple_, update
 
-from billor.database import get_or_not_found, insert_new, transaction
+from billor.database import LockingQuery, execute, get_or_not_found, insert_new, table, transaction
 from billor.keyset import Page, Position, one_for_each, paginate
 from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus
 
+LOCK_DRIVER = LockingQuery([Driver], Driver.id == bindparam("driver_id"))
 HAS_LOAD = Assignment.status == AssignmentStatus.ASSIGNED.value
 
 
@@ -42,9 +43,11 @@ def update_driver(
     Raises `NotFound`, `Conflict` `license_number_taken`, and what `check` raises.
     """
     with transaction():
-        driver = get_or_not_found(Driver, driver_id, lock=True)
+        driver, _ = LOCK_DRIVER.rows(driver_id=driver_id)
         if check is not None:
             check(driver)
+        if changes:
+            execute(update(table(Driver)).where(Driver.id == driver_id).values(changes))
         for name, value in changes.items():
             setattr(driver, name, value)
     return driver

@@ -213,7 +213,7 @@ def writing(failure):
     """Fail within a transaction."""
 
     def cause(scene):
-        scene.patch.setattr("billor.drivers.service.get_or_not_found", failure)
+        scene.patch.setattr("billor.database.LockingQuery.rows", failure)
         return scene.client.patch("/drivers/1", {})
 
     return cause

@@ -59,7 +59,7 @@ def test_a_retry_after_sigkill_during_the_commit_finds_all_or_nothing(system, da
     client = system.connect(api.client.port)
     driver, load = client.make_driver("REPEATING"), client.make_load()
     commit_assignment = committing(
-        b"drivers.id = %d FOR NO KEY UPDATE" % driver["id"], b"INSERT INTO driver_load_assignments"
+        b"drivers.id = %d AND" % driver["id"], b"INSERT INTO driver_load_assignments"
     )
 
     with Dispatcher(api.client) as dispatcher:

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import func, select, text
 
 from billor.assignments.service import assign, close_assignment
-from billor.database import get_or_not_found, transaction
-from billor.drivers.service import create_driver
+from billor.database import transaction
+from billor.drivers.service import create_driver, update_driver
 from billor.errors import Conflict
 from billor.extensions import db
 from billor.loads.service import create_load
@@ -173,8 +173,7 @@ def test_a_driver_who_is_being_made_inactive_gets_no_load(app, make):
 
     with ThreadPoolExecutor() as pool, app.app_context():
         with transaction():
-            get_or_not_found(Driver, driver_id, lock=True).status = DriverStatus.INACTIVE
-            db.session.flush()
+            update_driver(driver_id, status=DriverStatus.INACTIVE)
             assigned = pool.submit(assign_in_vain)
             wait_until_blocking()
         assert assigned.result(PATIENCE) == "driver_inactive"
