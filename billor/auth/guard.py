@@ -1,5 +1,6 @@
 """Default deny: every endpoint requires a bearer token, except those listed here."""
 
+import math
 import time
 from functools import lru_cache
 from typing import Any
@@ -10,7 +11,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
 from jwt import ExpiredSignatureError, MissingRequiredClaimError, PyJWTError
 
 from billor.auth.service import find_current_user
-from billor.context import current_user
+from billor.context import CurrentUser, current_user
 from billor.deadlines import extend_deadline
 from billor.errors import AuthenticationFailed
 
@@ -28,16 +29,15 @@ PUBLIC_ENDPOINTS = frozenset(
 # Limit of a request body without a token.
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
 
-# A page from Redis must cost no SQL. So these endpoints look up the token's user once in
-# `REMEMBERED_SECONDS`, all others on each request.
-CACHED_ENDPOINTS = frozenset({"loads.list_loads"})
+# Each process looks up a token's user once in so many seconds: a page from Redis costs no SQL, and
+# a change no transaction besides its own.
 REMEMBERED_SECONDS = 1.0
 
 
 def init_guard(app: Flask) -> None:
     """Install the guard before every view of the app."""
     app.before_request(_demand_token)
-    app.extensions["users_seen"] = {}
+    app.extensions["remembered_users"] = {}
 
 
 def _demand_token() -> None:
@@ -62,24 +62,25 @@ def _demand_token() -> None:
         raise AuthenticationFailed("token_expired") from error
     except (JWTExtendedException, PyJWTError, ValueError) as error:
         raise AuthenticationFailed("token_invalid") from error
-    if not _user_exists(user_id):
+    user = _find_user(user_id)
+    if user is None:
         raise AuthenticationFailed("token_invalid")
+    current_user.set(user)
     extend_deadline()
 
 
-def _user_exists(user_id: int) -> bool:
-    """Return whether the user exists; set the current user, unless the answer is remembered."""
-    seen: dict[int, float] = current_app.extensions["users_seen"]
+def _find_user(user_id: int) -> CurrentUser | None:
+    remembered: dict[int, tuple[float, CurrentUser]] = current_app.extensions["remembered_users"]
     now = time.monotonic()
-    if request.endpoint in CACHED_ENDPOINTS and now < seen.get(user_id, 0) + REMEMBERED_SECONDS:
-        return True
+    looked_up_at, user = remembered.get(user_id, (-math.inf, None))
+    if now < looked_up_at + REMEMBERED_SECONDS:
+        return user
     user = find_current_user(user_id)
-    current_user.set(user)
     if user is None:
-        seen.pop(user_id, None)
-        return False
-    seen[user_id] = now
-    return True
+        remembered.pop(user_id, None)
+    else:
+        remembered[user_id] = now, user
+    return user
 
 
 @lru_cache(maxsize=10_000)
