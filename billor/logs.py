@@ -10,6 +10,8 @@ FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 def printable(text: str) -> str:
     """Escape non-printable characters: text must not control a terminal or forge lines."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

@@ -82,5 +82,5 @@ def invalidate_pages() -> None:
                 return
 
 
-# Pages of GET /loads.
-load_pages = PageCache("loads", timeout=60)
+# Pages of GET /loads. The name changes with their format: two versions share Redis in a release.
+load_pages = PageCache("loads-2", timeout=60)

@@ -62,6 +62,10 @@ class Blueprint(SmorestBlueprint):
 
         return decorate
 
+    def arguments(self, schema, **options):
+        """Take what `schema` describes; it is made once and not for each request."""
+        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+
     def problems(self, *codes: str):
         """Document that the operation may answer with these errors, besides those of its kind."""
         return lambda view: _note(view, problems=codes)

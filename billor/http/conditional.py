@@ -28,17 +28,15 @@ def if_match(schema: Schema) -> Callable[[Any], None] | None:
     wanted = request.if_match
 
     def check(row: Any) -> None:
-        if not wanted.contains(_etag(jsonify(schema.dump(row)))):
+        if not wanted.contains(etag_of(jsonify(schema.dump(row)).get_data())):
             raise PreconditionFailed("precondition_failed")
 
     return check
 
 
-def _etag(response: Response) -> str:
-    """Hash the body and the `Link`: a page may stay the same when it gets a next page."""
-    digest = hashlib.blake2b(response.get_data(), digest_size=16)
-    digest.update(response.headers.get("Link", "").encode())
-    return digest.hexdigest()
+def etag_of(body: bytes, next_page: str = "") -> str:
+    """Hash a body and what leads to the next page: a page may stay the same when it gets one."""
+    return hashlib.blake2b(body + next_page.encode(), digest_size=16).hexdigest()
 
 
 def _tag_and_compare(response: Response) -> Response:
@@ -51,11 +49,12 @@ def _tag_and_compare(response: Response) -> Response:
     )
     if not is_tagged:
         return response
-    etag = _etag(response)
-    headers["ETag"] = f'"{etag}"'
+    if "ETag" not in headers:  # pages from Redis have theirs
+        response.set_etag(etag_of(response.get_data(), headers.get("Link", "")))
     if request.method != "PATCH":
         headers.setdefault("Cache-Control", "private, no-cache")  # revalidate before use
         headers.add("Vary", "Authorization")
-        if "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag):
+        etag, _ = response.get_etag()
+        if "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag or ""):
             response.status_code = 304  # sent without a body
     return response

@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -46,7 +46,8 @@ def init_middleware(app: Flask, config: Config) -> None:
     if config.trusted_proxies:
         hops = config.trusted_proxies
         wsgi_app = ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
-    app.wsgi_app = _whole_bodies_only(wsgi_app)  # type: ignore[assignment, method-assign]
+    wsgi_app = _with_security_headers(_whole_bodies_only(wsgi_app))
+    app.wsgi_app = wsgi_app  # type: ignore[assignment, method-assign]
     if config.cors_origins:
         CORS(app, origins=config.cors_origins, expose_headers=EXPOSED_HEADERS)
     app.before_request(_begin)
@@ -66,6 +67,20 @@ def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:
         if environ.get("CONTENT_LENGTH"):
             environ.pop("wsgi.input_terminated", None)
         return wsgi_app(environ, start_response)
+
+    return run
+
+
+def _with_security_headers(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Add these headers unless the app has set them, once and not one by one for each response."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *error) -> Callable:
+            given = {name for name, _ in headers}
+            more = [header for header in SECURITY_HEADERS.items() if header[0] not in given]
+            return start_response(status, headers + more, *error)
+
+        return wsgi_app(environ, start)
 
     return run
 
@@ -108,8 +123,6 @@ def _is_one_of(host: str, names: Iterable[str]) -> bool:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id.get()
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
     milliseconds = (time.perf_counter() - g.started) * 1000
     logger.info(
         "%s %s %s %.1f ms",

@@ -60,21 +60,27 @@ def _wire_value(part: Any) -> Any:
             return part
 
 
-def link_header(cursor: str | None) -> dict[str, str]:
-    """Return the `Link` header to the next page; none without a cursor."""
-    if cursor is None:
-        return {}
+def next_target(page: Page) -> str:
+    """Return the path and query of the page after this one, or nothing if it is the last."""
+    if page.next_position is None:
+        return ""
     query = MultiDict(request.args)
-    query["cursor"] = cursor
+    query["cursor"] = encode_cursor(page.next_position)
+    return f"{request.path}?{urlencode(list(query.items(multi=True)))}"
+
+
+def link_header(target: str) -> dict[str, str]:
+    """Return the `Link` header to the next page's target; none without one."""
+    if not target:
+        return {}
     # A relative reference if the Host header is not valid in a URL.
     origin = f"{request.scheme}://{request.host}" if request.host else ""
-    target = f"{origin}{request.path}"
-    return {"Link": f'<{target}?{urlencode(list(query.items(multi=True)))}>; rel="next"'}
+    return {"Link": f'<{origin}{target}>; rel="next"'}
 
 
 def page_headers(page: Page) -> dict[str, str]:
     """Return the headers of a list's response."""
-    return link_header(encode_cursor(page.next_position) if page.next_position else None)
+    return link_header(next_target(page))
 
 
 def _serializer() -> URLSafeSerializer:

@@ -1,14 +1,16 @@
 """Pages of GET /loads, cached in Redis as rendered text and served without serialisation."""
 
 from collections.abc import Callable
-from functools import wraps
-from urllib.parse import urlencode
+from functools import lru_cache, wraps
+from operator import itemgetter
+from urllib.parse import parse_qsl, urlencode
 
 from flask import Response, json, request
 from marshmallow import Schema
 
 from billor.cache.pages import load_pages
-from billor.http.pagination import encode_cursor, link_header
+from billor.http.conditional import etag_of
+from billor.http.pagination import link_header, next_target
 from billor.keyset import Page
 
 
@@ -21,22 +23,35 @@ def cached_page(schema: Schema) -> Callable:
     def decorate(view: Callable[..., Page]) -> Callable[..., Response]:
         @wraps(view)
         def serve(*args, **kwargs) -> Response:
-            lookup = load_pages.read(_normalised_query())
+            lookup = load_pages.read(_normalised(request.query_string.decode()))
             text = lookup.text
             if text is None:
-                page = view(*args, **kwargs)
-                cursor = encode_cursor(page.next_position) if page.next_position else ""
-                text = f"{cursor}\n{json.dumps(schema.dump(page.items))}"
+                text = _render(view(*args, **kwargs), schema)
                 load_pages.store(lookup, text)
-            cursor, body = text.split("\n", 1)
-            headers = {"X-Cache": lookup.status.value, **link_header(cursor or None)}
-            return Response(body, headers=headers, content_type="application/json")
+            etag, next_page, body = text.split("\n", 2)
+            response = Response(body, content_type="application/json")
+            response.set_etag(etag)
+            response.headers.update(link_header(next_page))
+            response.headers["X-Cache"] = lookup.status.value
+            return response
 
         return serve
 
     return decorate
 
 
-def _normalised_query() -> str:
-    """Return the query string sorted by name; repeated parameters keep their order."""
-    return urlencode(sorted(request.args.items(multi=True), key=lambda item: item[0]))
+def _render(page: Page, schema: Schema) -> str:
+    """Return the page's ETag, the target of the next page or nothing, and the body, on lines."""
+    next_page = next_target(page)
+    body = json.dumps(schema.dump(page.items))
+    return f"{etag_of(body.encode(), next_page)}\n{next_page}\n{body}"
+
+
+@lru_cache(maxsize=200)
+def _normalised(query: str) -> str:
+    """Return a query string, read as Werkzeug does, sorted by name.
+
+    Repeated parameters keep their order.
+    """
+    parameters = parse_qsl(query, keep_blank_values=True, errors="werkzeug.url_quote")
+    return urlencode(sorted(parameters, key=itemgetter(0)))

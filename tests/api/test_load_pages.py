@@ -222,8 +222,9 @@ def test_a_cached_page_is_text_that_expires_within_a_minute(client, app):
     listed(client, "/loads?status=OPEN")
     with app.app_context():
         redis = cache.cache.client
-        (key,) = set(redis.keys("billor:loads:*"))
-        generation, cursor, page = redis.get(key).decode().split("\n")
+        (key,) = set(redis.keys("billor:loads-2:*"))
+        generation, etag, cursor, page = redis.get(key).decode().split("\n")
         assert generation == redis.get("billor:generation").decode()
         assert (cursor, json.loads(page)) == ("", [load])
+        assert client.get("/loads?status=OPEN").headers["ETag"] == f'"{etag}"'
         assert 0 < redis.ttl(key) <= 60
