@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run demo check test soak fuzz lint openapi audit format lock clean
+.PHONY: help run demo check test soak bench fuzz lint openapi audit format lock clean
 
 PYTHON_BIN := .venv/bin/python
 MINUTES ?= 10
@@ -8,13 +8,16 @@ MINUTES ?= 10
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Without bytecode each start would compile all packages again; many images switch it off.
+RUN := env -u PYTHONDONTWRITEBYTECODE $(PYTHON_BIN) -m billor.embedded
+
 run: ## Install if needed, start everything, and stay until Ctrl-C
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(PYTHON_BIN) -m billor.embedded run
+	@exec $(RUN) run
 
 demo: ## Start everything, walk through the API, show the audit trail, stop
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(PYTHON_BIN) -m billor.embedded demo
+	@exec $(RUN) demo
 
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
@@ -28,6 +31,10 @@ test: ## Run all tests, with coverage
 soak: ## Run everything with random faults for MINUTES=10, then count what was lost
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
+
+bench: ## Compare speed with a bare server and a fast framework
+	@scripts/venv.sh requirements-bench.txt
+	@$(PYTHON_BIN) -m bench
 
 fuzz: ## Fuzz the API with valid and invalid requests from openapi.json for MINUTES=10
 	@scripts/venv.sh requirements-dev.txt

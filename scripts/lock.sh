@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pins the dependencies in pyproject.toml, with hashes, in the three requirements files, for all
+# Pins the dependencies in pyproject.toml, with hashes, in the requirements files, for all
 # Python versions and platforms, and prints which versions changed. Keeps pinned versions;
 # `lock.sh --upgrade` takes the newest. `lock.sh --check` writes nothing, and fails if a file is
 # outdated.
@@ -22,6 +22,8 @@ compile requirements.txt
 compile requirements-embedded.txt --extra embedded --constraint "$folder/requirements.txt"
 compile requirements-dev.txt --extra embedded --extra dev \
   --constraint "$folder/requirements-embedded.txt"
+compile requirements-bench.txt --extra embedded --extra bench \
+  --constraint "$folder/requirements-dev.txt"
 # uv writes the paths of the constraints.
 sed -i.bak "s|$folder/||" "$folder"/requirements*.txt
 

@@ -13,9 +13,11 @@ for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11
 done
 [ -n "$python" ] || fail 'Python 3.11 or newer was not found: install it, or name it with PYTHON=…'
 
-# Skip if the same file is installed with the same Python; requirements-dev.txt includes the others.
+# Skip if the same file is installed with the same Python, or requirements-dev.txt, which includes
+# all but those of the benchmarks.
 stamp() { "$python" --version; cat "$1"; }
 for installed in "$1" requirements-dev.txt; do
+  [ "$1" = requirements-bench.txt ] && [ "$installed" != "$1" ] && continue
   if [ "$(cat ".venv/installed-$installed" 2>/dev/null)" = "$(stamp "$installed")" ] &&
     .venv/bin/python -c '' 2>/dev/null; then exit 0; fi
 done

@@ -1,0 +1,117 @@
+"""The servers that are compared, over the same PostgreSQL and Redis, with as many processes."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import psutil
+
+from billor.embedded.launcher import PROJECT
+from billor.embedded.processes import free_port
+
+PROCESSES = 2
+STOP_SECONDS = 30
+
+
+@dataclass
+class Contender:
+    """A running server."""
+
+    name: str
+    port: int
+    process: psutil.Process
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that its processes have taken."""
+        times = [process.cpu_times() for process in self._processes()]
+        return sum(each.user + each.system for each in times)
+
+    def shares(self) -> list[float]:
+        """Return the share of the connections that each process has, the smallest first."""
+        counts = [
+            sum(
+                connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == self.port
+                for connection in process.net_connections("tcp")
+            )
+            for process in self.process.children()
+        ]
+        held = sorted(count for count in counts if count)
+        return [count / sum(held) for count in held]
+
+    def megabytes(self) -> float:
+        """Return the memory of its largest process: its proportional set size."""
+        return max(process.memory_full_info().pss for process in self._processes()) / 1e6
+
+    def _processes(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+
+@contextmanager
+def running(
+    name: str, argv: list[str], settings: Mapping[str, str], folder: Path
+) -> Iterator[Contender]:
+    """Start a server, its output in a file, and stop it after the block.
+
+    `{port}` in its arguments, and the setting PORT, are where it is to listen.
+    """
+    port = free_port()
+    with (folder / f"{name}.log").open("w") as log:
+        server = subprocess.Popen(
+            [argument.format(port=port) for argument in argv],
+            env={**os.environ, **settings, "PORT": str(port), "PYTHONPATH": str(PROJECT)},
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield Contender(name, port, psutil.Process(server.pid))
+    finally:
+        server.terminate()
+        server.wait(STOP_SECONDS)
+
+
+def billor(settings: Mapping[str, str], folder: Path):
+    """Run Billor as in production."""
+    return running("Billor", _gunicorn("wsgi:app"), settings, folder)
+
+
+def bare_wsgi(settings: Mapping[str, str], folder: Path):
+    """Run a function that answers with the same bytes, under Billor's server."""
+    return running("bare WSGI", _gunicorn("bench.yardsticks.bare_wsgi:app"), settings, folder)
+
+
+def fastapi(settings: Mapping[str, str], folder: Path):
+    """Run the FastAPI yardstick."""
+    options = ["--port={port}", f"--workers={PROCESSES}", "--no-access-log", "--log-level=warning"]
+    argv = [sys.executable, "-m", "uvicorn", "bench.yardsticks.fastapi_app:app", *options]
+    return running("FastAPI", argv, settings, folder)
+
+
+def _gunicorn(app: str) -> list[str]:
+    return [sys.executable, "-m", "gunicorn", f"--config={PROJECT / 'gunicorn.conf.py'}", app]
+
+
+def get(contender: Contender, path: str, token: str) -> bytes:
+    """Return the body of an answer, tried until there is one."""
+    request = Request(contender.url + path, headers={"Authorization": f"Bearer {token}"})
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urlopen(request, timeout=10) as answer:
+                return answer.read()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
