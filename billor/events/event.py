@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
+from sqlalchemy import Row
 
 from billor.http.fields import Id, Timestamp, WireSchema
 from billor.models import LoadEvent
@@ -79,7 +80,7 @@ class Message:
     attributes: dict[str, str]
 
 
-def to_message(row: LoadEvent) -> Message:
+def to_message(row: LoadEvent | Row) -> Message:
     """Return the message of an outbox row."""
     body = _schema.dump(
         {
