@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from bench.compare import Measurement, compare
+from bench.drain import drain
 from bench.environment import environment
 from bench.picture import draw
 from billor.embedded.launcher import PROJECT
@@ -16,10 +17,18 @@ def main() -> None:
     argparse.ArgumentParser(prog="make bench", description=__doc__).parse_args()
     with environment() as found:
         measured = compare(found)
+    with environment() as found:
+        drained = drain(found)
     for name, measurements in measured.items():
         print(f"\n{name}\n\n{_table(measurements)}")
+    print(
+        f"\nA worker recorded {drained.events_per_second:,.0f} events/s with"
+        f" {drained.cpu_microseconds:,.0f} µs of CPU each; idle, it took"
+        f" {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
+    )
     as_json = {name: [asdict(each) for each in taken] for name, taken in measured.items()}
-    (PROJECT / "docs/performance.json").write_text(json.dumps(as_json, indent=2) + "\n")
+    document = {"requests": as_json, "drain": asdict(drained)}
+    (PROJECT / "docs/performance.json").write_text(json.dumps(document, indent=2) + "\n")
     (PROJECT / "docs/performance.svg").write_text(draw(measured))
 
 

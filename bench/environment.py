@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import flask_migrate
+import psutil
 from flask import Flask
 
 from bench.contenders import PROCESSES
@@ -23,12 +24,13 @@ from billor.users.service import create_user
 
 @dataclass(frozen=True)
 class Environment:
-    """Settings for servers, an app for preparing data, and a token."""
+    """Settings for servers, an app for preparing data, a token, and PostgreSQL's process."""
 
     folder: Path
     settings: dict[str, str]
     app: Flask
     token: str
+    postgresql: psutil.Process
 
 
 @contextmanager
@@ -54,12 +56,13 @@ def environment() -> Iterator[Environment]:
                 settings |= program.settings
             for child in children:
                 child.wait_until_ready()
+            postgresql = psutil.Process(children[0].process.pid)
             app = create_app(load_config({**settings, "LOG_LEVEL": "WARNING"}))
             with app.app_context():
                 flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
                 token = issue_token(create_user("Bench", "bench@billor.example"))
                 db.session.remove()
-            yield Environment(folder, settings, app, token)
+            yield Environment(folder, settings, app, token, postgresql)
             with app.app_context():
                 db.engine.dispose()
         finally:
