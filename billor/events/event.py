@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
-from sqlalchemy import Row
 
 from billor.http.fields import Id, Timestamp, WireSchema
 from billor.models import LoadEvent
@@ -80,7 +79,7 @@ class Message:
     attributes: dict[str, str]
 
 
-def to_message(row: LoadEvent | Row) -> Message:
+def to_message(row: LoadEvent) -> Message:
     """Return the message of an outbox row."""
     body = _schema.dump(
         {

@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from threading import Event
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.database import execute, execute_bulk, table, transaction
+from billor.database import execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus
 from billor.events.event import to_message
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 200
 IDLE_SECONDS = 0.1
 STOP_POLL_SECONDS = 0.5
-UNPUBLISHED = table(LoadEvent).c.published_at.is_(None)
-ANY_UNPUBLISHED = select(exists().where(UNPUBLISHED))
 # Timeout of publishing a batch.
 PUBLISH_SECONDS = 15
 
@@ -49,7 +47,7 @@ class Relay:
         database, bus = Outage("PostgreSQL", logger), Outage("The event bus", logger)
         while not stop.is_set():
             try:
-                published = self.publish_batch(stop) if _is_any_unpublished() else 0
+                published = self.publish_batch(stop)
             except (Unavailable, SQLAlchemyError) as error:
                 database.begin_or_go_on(error, stop)
             except PublishFailed as error:
@@ -80,10 +78,10 @@ class Relay:
         Raises `PublishFailed` if the bus refused some, after marking those it accepted.
         """
         with transaction():
-            rows = execute(
-                select(table(LoadEvent))
-                .where(UNPUBLISHED)
-                .order_by(table(LoadEvent).c.created_at)
+            rows = db.session.scalars(
+                select(LoadEvent)
+                .where(LoadEvent.published_at.is_(None))
+                .order_by(LoadEvent.created_at)
                 .limit(BATCH_SIZE)
                 .with_for_update(skip_locked=True, key_share=True)
             ).all()
@@ -99,12 +97,6 @@ class Relay:
         if len(taken) < len(publications):
             raise PublishFailed(_first_error(publications))
         return len(taken)
-
-
-def _is_any_unpublished() -> bool:
-    """Ask with one statement and no transaction: an idle relay asks ten times a second."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        return bool(connection.scalar(ANY_UNPUBLISHED))
 
 
 def _wait_until_settled(publications: Iterable[Future], stop: Event | None) -> None:
