@@ -126,9 +126,13 @@ def _check_connection(connection: Any, record: ConnectionPoolEntry, _proxy: Any)
     A server that ends a connection says so at once; otherwise nothing arrives between statements.
     So no statement has to be sent to find out.
     """
-    if record.info.get("used") and (connection.closed or has_data(connection.fileno())):
+    if record.info.get("used") and _has_ended(connection):
         raise InvalidatePoolError
     record.info["used"] = True
+
+
+def _has_ended(connection: Any) -> bool:
+    return connection.closed or connection.fileno() < 0 or has_data(connection.fileno())
 
 
 def _close_session(_error: BaseException | None) -> None:
