@@ -34,8 +34,7 @@ class Contender:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that its processes have taken."""
-        times = [process.cpu_times() for process in self._processes()]
-        return sum(each.user + each.system for each in times)
+        return cpu_seconds(self.process)
 
     def shares(self) -> list[float]:
         """Return the share of the connections that each process has, the smallest first."""
@@ -51,10 +50,17 @@ class Contender:
 
     def megabytes(self) -> float:
         """Return the memory of its largest process: its proportional set size."""
-        return max(process.memory_full_info().pss for process in self._processes()) / 1e6
+        return max(each.memory_full_info().pss for each in _with_children(self.process)) / 1e6
 
-    def _processes(self) -> list[psutil.Process]:
-        return [self.process, *self.process.children(recursive=True)]
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU time that a process and its children have taken."""
+    times = [each.cpu_times() for each in _with_children(process)]
+    return sum(each.user + each.system for each in times)
+
+
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psutil
 from sqlalchemy import text
 
+from bench.contenders import cpu_seconds
 from bench.environment import Environment
 from billor.audit.service import audit_store
 from billor.embedded import services
@@ -55,7 +56,7 @@ def drain(environment: Environment) -> Drain:
         _wait_until_recorded(environment)
         seconds = time.perf_counter() - started
         process = psutil.Process(worker.pid)
-        cpu = _cpu_seconds(process)
+        cpu = cpu_seconds(process)
         idle_worker, idle_postgresql = _idle(environment, process)
         return Drain(EVENTS / seconds, cpu / EVENTS * 1e6, idle_worker, idle_postgresql)
     finally:
@@ -80,15 +81,10 @@ def _wait_until_recorded(environment: Environment) -> None:
 
 def _idle(environment: Environment, worker: psutil.Process) -> tuple[float, float]:
     time.sleep(2)
-    before = _cpu_seconds(worker), _cpu_seconds(environment.postgresql)
+    before = cpu_seconds(worker), cpu_seconds(environment.postgresql)
     time.sleep(IDLE_SECONDS)
-    after = _cpu_seconds(worker), _cpu_seconds(environment.postgresql)
+    after = cpu_seconds(worker), cpu_seconds(environment.postgresql)
     worker_cpu, postgresql_cpu = (
         (late - early) / IDLE_SECONDS for early, late in zip(before, after, strict=True)
     )
     return worker_cpu, postgresql_cpu
-
-
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
