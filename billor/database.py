@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     select,
     true,
+    update,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
@@ -291,6 +292,15 @@ class LockingQuery:
             for model in self._models
         ]
         return *objects, next(cells)
+
+
+def update_row(row: Base, changes: Mapping[str, Any]) -> None:
+    """Write changes by attribute to an object of a `LockingQuery` and to its row."""
+    its_table = table(type(row))
+    if changes:
+        execute(update(its_table).where(its_table.c.id == row.id).values(changes))  # type: ignore[attr-defined]
+    for name, value in changes.items():
+        setattr(row, name, value)
 
 
 def insert_new(model: type[Row], rows: Sequence[Mapping[str, Any]], code: str) -> list[Row]:

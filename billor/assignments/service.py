@@ -82,10 +82,9 @@ def assign(driver_id: int, load_id: int) -> Assignment:
             if driver.status != DriverStatus.ACTIVE or load.status != LoadStatus.OPEN:
                 raise _refusal(driver, load)
             load.status, load.updated_at = LoadStatus.ASSIGNED, now
-            ids = {"driver": driver_id, "load": load_id}
-            values = {"load_status": load.status, "now": now}
+            values = {"driver": driver_id, "load": load_id, "load_status": load.status, "now": now}
             assignment = Assignment(
-                id=execute(INSERT, ids | values).scalar_one(),
+                id=execute(INSERT, values).scalar_one(),
                 driver_id=driver_id,
                 load_id=load_id,
                 status=AssignmentStatus.ASSIGNED,
@@ -134,9 +133,14 @@ def close_assignment(
             raise Conflict("assignment_not_active")
         assignment.status, assignment.closed_at = closed_as, now
         load.status, load.updated_at = load_status, now
-        ids = {"assignment": assignment_id, "load": load.id}
-        values = {"closed_as": closed_as, "load_status": load_status, "now": now}
-        execute(CLOSE, ids | values)
+        values = {
+            "assignment": assignment_id,
+            "closed_as": closed_as,
+            "load": load.id,
+            "load_status": load_status,
+            "now": now,
+        }
+        execute(CLOSE, values)
         outbox.record(event_type, load, driver=driver, assignment=assignment)
     return assignment
 

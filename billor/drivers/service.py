@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from sqlalchemy import Select, bindparam, exists, select, tuple_, update
+from sqlalchemy import Select, bindparam, exists, select, tuple_
 
-from billor.database import LockingQuery, execute, get_or_not_found, insert_new, table, transaction
+from billor.database import LockingQuery, get_or_not_found, insert_new, transaction, update_row
 from billor.keyset import Page, Position, one_for_each, paginate
 from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus
 
@@ -46,10 +46,7 @@ def update_driver(
         driver, _ = LOCK_DRIVER.rows(driver_id=driver_id)
         if check is not None:
             check(driver)
-        if changes:
-            execute(update(table(Driver)).where(Driver.id == driver_id).values(changes))
-        for name, value in changes.items():
-            setattr(driver, name, value)
+        update_row(driver, changes)
     return driver
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select
 
-from billor.database import LockingQuery, execute, get_or_not_found, table, transaction
+from billor.database import LockingQuery, execute, get_or_not_found, table, transaction, update_row
 from billor.errors import Conflict
 from billor.events.event import EventType
 from billor.keyset import Page, Position, one_for_each_status, paginate
@@ -63,9 +63,7 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
         }
         if before:
             written = {name: changes[name] for name in before} | {"updated_at": now}
-            execute(update(table(Load)).where(Load.id == load_id).values(written))
-            for name, value in written.items():
-                setattr(load, name, value)
+            update_row(load, written)
             cancelled = "status" in before and load.status == LoadStatus.CANCELLED
             outbox.record(
                 EventType.LOAD_CANCELLED if cancelled else EventType.LOAD_UPDATED,
