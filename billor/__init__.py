@@ -1,5 +1,6 @@
 """Billor: drivers, loads and assignments for a trucking company."""
 
+from collections.abc import Callable
 from typing import cast
 
 from flask import Flask
@@ -21,6 +22,13 @@ from billor.http.problems import init_problems
 MAX_BODY_BYTES = 1024 * 1024
 
 
+class _Flask(Flask):
+    """Flask for functions that are not coroutines: it need not ask at each of a dozen calls."""
+
+    def ensure_sync(self, func: Callable) -> Callable:
+        return func
+
+
 def create_app(config: Config | None = None) -> Flask:
     """Create the Flask application.
 
@@ -30,7 +38,7 @@ def create_app(config: Config | None = None) -> Flask:
     config = config or load_config()
     logs.init_logging(config.log_level)
 
-    app = Flask(__name__, static_folder=None)
+    app = _Flask(__name__, static_folder=None)
     app.config.from_mapping(
         BILLOR=config,
         JWT_SECRET_KEY=config.jwt_secret_key,  # no SECRET_KEY: there are no cookie sessions
