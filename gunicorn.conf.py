@@ -27,6 +27,12 @@ keepalive = 30
 loglevel = "warning"
 control_socket_disable = True  # unused, and slows down shutdown
 
+# What a proxy tells is believed in billor.http.proxies only, and not here of any peer on loopback.
+secure_scheme_headers = {}
+forwarder_headers = ""
+header_map = "drop"  # names with underscores, which look like others to WSGI
+proxy_protocol = "off"
+
 # Every client needs an open file.
 _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))

@@ -191,7 +191,10 @@ class Config:
         _whole_number(4, 64), 8, help="database connections of each process, the worker too"
     )
     trusted_proxies: int = setting(
-        _whole_number(0, 10), 0, help="how many proxies' `X-Forwarded-*` headers to trust"
+        _whole_number(0, 10),
+        0,
+        help="how many proxies' `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix` to "
+        "trust, each of which adds a value",
     )
     trusted_hosts: tuple[str, ...] = setting(
         Names(
