@@ -28,7 +28,7 @@ loglevel = "warning"
 control_socket_disable = True  # unused, and slows down shutdown
 
 # What a proxy tells is believed in billor.http.proxies only, and not here of any peer on loopback.
-secure_scheme_headers = {}
+secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 header_map = "drop"  # names with underscores, which look like others to WSGI
 proxy_protocol = "off"

@@ -97,6 +97,15 @@ class Incomplete(BillorError):
     }
 
 
+class UnsupportedCoding(BillorError):
+    """The request body has a content coding, such as gzip."""
+
+    CODES = {
+        "unsupported_media_type": "Send JSON, with `Content-Type: application/json`; for an import "
+        "`text/csv` or `application/x-ndjson`. Send it as it is, without a `Content-Encoding`.",
+    }
+
+
 class UntrustedHost(BillorError):
     """The request's host is not a trusted name of the API."""
 
@@ -110,8 +119,8 @@ class PreconditionFailed(BillorError):
     """The resource has changed since the caller read it."""
 
     CODES = {
-        "precondition_failed": "Somebody else changed it meanwhile. Get it again, and send its new "
-        "ETag as If-Match.",
+        "precondition_failed": "If-Match has no current ETag: somebody changed it meanwhile, or "
+        "that was never its ETag. Get it again, and send its new ETag as If-Match.",
     }
 
 

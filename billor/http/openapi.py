@@ -47,6 +47,11 @@ AUDIT_HEADERS = {
 }
 HEADERS_OF_PROBLEMS = {
     401: {"WWW-Authenticate": _header("How to authenticate.")},
+    415: {
+        "Accept-Encoding": _header(
+            "The content codings that a body may have: none. Only if it had one.", enum=["identity"]
+        )
+    },
     429: {"Retry-After": _header("In how many seconds to try again.", type="integer")},
     503: {"Retry-After": _header("In how many seconds to try again.", type="integer")},
 }
