@@ -52,8 +52,8 @@ class Conflict(BillorError):
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
         "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its "
         "assignment first, if that is active.",
-        "assignment_not_active": "The assignment was completed or cancelled before. See which by "
-        "GET /assignments/{id}.",
+        "assignment_not_active": "The assignment was closed before, with the other status. See it "
+        "by GET /assignments/{id}.",
     }
 
 
@@ -82,7 +82,7 @@ class Refused(BillorError):
 
     CODES = {
         "idempotency_key_reused": "This Idempotency-Key came with another request before. Make a "
-        "new key for each thing to be created.",
+        "new key for each change.",
         "import_refused": "The file as a whole cannot be imported, and nothing of it was. Mend it, "
         "and send it again.",
     }
