@@ -16,7 +16,7 @@ try:
 except ConfigError as error:
     sys.exit(f"billor: {error}")
 
-bind = f"{settings.host}:{settings.port}"
+bind = settings.address
 worker_class = "billor.server.gunicorn_worker.BillorWorker"
 workers = settings.web_workers
 worker_connections = 10_000  # of each worker; more clients wait to be accepted
