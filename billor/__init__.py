@@ -8,7 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, users
 from billor.audit.connect import connect_store
-from billor.auth.guard import init_guard
+from billor.auth.guard import CLOCK_LEEWAY_SECONDS, init_guard
 from billor.cache.backend import cache_config
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
@@ -43,6 +43,7 @@ def create_app(config: Config | None = None) -> Flask:
         BILLOR=config,
         JWT_SECRET_KEY=config.jwt_secret_key,  # no SECRET_KEY: there are no cookie sessions
         JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
+        JWT_DECODE_LEEWAY=CLOCK_LEEWAY_SECONDS,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config),

@@ -52,8 +52,8 @@ class Conflict(BillorError):
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
         "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its "
         "assignment first, if that is active.",
-        "assignment_not_active": "The assignment was completed or cancelled before. See which by "
-        "GET /assignments/{id}.",
+        "assignment_not_active": "The assignment was closed before, with the other status. See it "
+        "by GET /assignments/{id}.",
     }
 
 
@@ -82,7 +82,7 @@ class Refused(BillorError):
 
     CODES = {
         "idempotency_key_reused": "This Idempotency-Key came with another request before. Make a "
-        "new key for each thing to be created.",
+        "new key for each change.",
         "import_refused": "The file as a whole cannot be imported, and nothing of it was. Mend it, "
         "and send it again.",
     }
@@ -94,6 +94,15 @@ class Incomplete(BillorError):
     CODES = {
         "body_incomplete": "The body ended before its Content-Length, or took too long. Nothing of "
         "it was done. Send it again.",
+    }
+
+
+class UnsupportedCoding(BillorError):
+    """The request body has a content coding, such as gzip."""
+
+    CODES = {
+        "unsupported_media_type": "Send JSON, with `Content-Type: application/json`; for an import "
+        "`text/csv` or `application/x-ndjson`. Send it as it is, without a `Content-Encoding`.",
     }
 
 
@@ -110,8 +119,8 @@ class PreconditionFailed(BillorError):
     """The resource has changed since the caller read it."""
 
     CODES = {
-        "precondition_failed": "Somebody else changed it meanwhile. Get it again, and send its new "
-        "ETag as If-Match.",
+        "precondition_failed": "If-Match has no current ETag: somebody changed it meanwhile, or "
+        "that was never its ETag. Get it again, and send its new ETag as If-Match.",
     }
 
 

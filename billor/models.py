@@ -223,6 +223,7 @@ class LoadEvent(Model):
         ),
         Index(
             "ix_load_events_unconfirmed",
+            created_at,
             published_at,
             postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
         ),

@@ -15,6 +15,7 @@ from billor.http import idempotency, openapi
 from billor.http.fields import wire_name
 from billor.http.problems import ProblemSchema
 from billor.http.strict_json import DoubledField, read_json
+from billor.http.uploads import refuse_coded_body
 
 API_VERSION = "1.0.0"
 
@@ -25,6 +26,7 @@ class Parser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {}
 
     def load_json(self, req: Request, schema):
+        refuse_coded_body()
         # A body without Content-Length is truncated at the limit instead of refused.
         cut_off = req.content_length is None and len(req.get_data()) == req.max_content_length
         if cut_off and req.environ["wsgi.input"].read(1):

@@ -131,13 +131,15 @@ class Timestamp(fields.DateTime):
     EXAMPLE = "2026-01-31T12:00:00.000000Z"
 
     default_error_messages = {
-        "invalid": "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z."
+        "invalid": "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z.",
+        "plus_lost": "The offset's + arrived as a space: in an address it is written %2B.",
     }
 
     # Python itself reads more than RFC 3339, with any character between date and time.
     FORMAT = re.compile(
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
-        r"(Z|[+-][0-9]{2}:[0-9]{2})"
+        r"(Z|[+-][0-9]{2}:[0-9]{2})",
+        re.IGNORECASE | re.ASCII,
     )
 
     def __init__(self, *, metadata: dict | None = None, required: bool = False, **kwargs):
@@ -147,12 +149,18 @@ class Timestamp(fields.DateTime):
 
     def _deserialize(self, value, attr, data, **kwargs):
         if not isinstance(value, str) or not self.FORMAT.fullmatch(value):
-            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
-        time = super()._deserialize(value, attr, data, **kwargs)
+            raise self.make_error(self._flaw(value), input=value, obj_type=self.OBJ_TYPE)
+        time = super()._deserialize(value.upper(), attr, data, **kwargs)
         try:
             return time.astimezone(UTC)
         except OverflowError as error:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
+
+    def _flaw(self, value: Any) -> str:
+        """Return the key of the message for what does not have the format."""
+        if isinstance(value, str) and self.FORMAT.fullmatch("+".join(value.rsplit(" ", 1))):
+            return "plus_lost"
+        return "invalid"
 
     def _serialize(self, value, attr, obj, **kwargs):
         return None if value is None else wire_time(value)

@@ -24,6 +24,7 @@ from billor.errors import (
     Refused,
     TooManyAttempts,
     Unavailable,
+    UnsupportedCoding,
     UntrustedHost,
 )
 from billor.http.fields import WireSchema
@@ -39,6 +40,7 @@ STATUS_OF: dict[type[BillorError], int] = {
     Conflict: 409,
     InProgress: 409,
     PreconditionFailed: 412,
+    UnsupportedCoding: 415,
     Invalid: 422,
     Refused: 422,
     TooManyAttempts: 429,
@@ -56,8 +58,7 @@ HTTP_ERRORS = {
     414: ("uri_too_long", "The address is too long. Leave out some of its parameters."),
     415: (
         "unsupported_media_type",
-        "Send JSON, with `Content-Type: application/json`; for an import `text/csv` or "
-        "`application/x-ndjson`.",
+        UnsupportedCoding.CODES["unsupported_media_type"],
     ),
     417: ("expectation_failed", "Send no Expect header other than `100-continue`."),
     422: ("validation_failed", Invalid.CODES["validation_failed"]),
@@ -160,6 +161,8 @@ def _render_refusal(error: BillorError) -> Response:
     headers = {}
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, UnsupportedCoding):
+        headers["Accept-Encoding"] = "identity"  # RFC 9110, section 15.5.16
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     status = next(status for kind, status in STATUS_OF.items() if isinstance(error, kind))

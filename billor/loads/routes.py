@@ -102,6 +102,7 @@ def get_load(load_id):
 
 @blueprint.route("/loads/<id:load_id>", methods=["PATCH"])
 @blueprint.arguments(LoadUpdateSchema)
+@blueprint.idempotent
 @blueprint.response(200, LoadSchema)
 @blueprint.problems("load_not_found", "load_not_editable")
 def update_load(changes, load_id):

@@ -3,6 +3,7 @@
 Unusual but valid input is stored unchanged.
 """
 
+import gzip
 import json
 import re
 import time
@@ -476,6 +477,54 @@ def test_a_wrong_content_length_is_refused(client):
         )
         expected = ("malformed_request", "body_incomplete", "body_too_large")
         assert answer.json["code"] in expected, length
+
+
+with_body = pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(operation, id=f"{operation.method} {operation.path}")
+        for operation in operations()
+        if "requestBody" in operation.said
+    ],
+)
+CODINGS = ["gzip", "GZIP", "br", "deflate", "zstd", "x-gzip", "identity, gzip", "aes128gcm"]
+CODINGS += ["gzip;q=1", "*", "utf-8", "\xff", HUGE]
+
+
+def body_and_type(operation: Operation) -> tuple[bytes, str]:
+    """A valid body of the operation."""
+    if operation.body:
+        return json.dumps(required_body(operation)).encode(), "application/json"
+    return json.dumps(LOAD).encode(), "application/x-ndjson"
+
+
+@with_body
+@pytest.mark.usefixtures("nothing_changes")
+def test_a_compressed_body_is_refused_by_the_name_of_its_coding(client, operation):
+    body, media_type = body_and_type(operation)
+    for coding in CODINGS:
+        headers = {"Content-Type": media_type, "Content-Encoding": coding}
+        answer = send(client, operation, gzip.compress(body), **headers)
+        problem = assert_problem(answer, 415, "unsupported_media_type")
+        name = coding.removeprefix("identity, ")[:MAX_NAME_TOLD]
+        assert f"Content-Encoding {name}." in problem["detail"], coding[:60]
+        assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@with_body
+def test_a_body_with_the_coding_identity_is_like_one_without(client, operation):
+    body, media_type = body_and_type(operation)
+    usual = send(client, operation, body, **{"Content-Type": media_type})
+    for coding in ("identity", "Identity", "", " identity , identity"):
+        headers = {"Content-Type": media_type, "Content-Encoding": coding}
+        answer = send(client, operation, body, **headers)
+        assert answer.status_code == usual.status_code or answer.status_code == 409, answer.text
+
+
+def test_other_refusals_of_a_media_type_name_no_coding(client):
+    answer = client.post("/loads", data="{}", headers={"Content-Type": "text/plain"})
+    assert_problem(answer, 415, "unsupported_media_type")
+    assert "Accept-Encoding" not in answer.headers
 
 
 def test_an_invalid_host_header_yields_relative_links_where_any_host_is_trusted(client, settings):

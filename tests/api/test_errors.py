@@ -465,7 +465,7 @@ def close_connections(url):
     """Close all of the app's connections, as PostgreSQL does when it stops."""
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"  # waits for its end
             " WHERE application_name = 'billor' AND datname = current_database()"
         )
         assert cursor.rowcount > 0

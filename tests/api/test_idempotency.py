@@ -1,4 +1,4 @@
-"""Idempotency-Key: a retry of a POST gets the first answer and creates nothing again."""
+"""Idempotency-Key: a retry of a write gets the first answer and does nothing again."""
 
 import hashlib
 import json
@@ -69,6 +69,33 @@ CREATIONS = {
 }
 
 
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A PATCH, with two bodies that do different things."""
+
+    address: str
+    shown_at: str
+    body: dict
+    other_body: dict
+
+
+CHANGES = {
+    "/loads/{load_id}": Change(
+        "/loads/1", "/loads/1", {"origin": "Waco, TX"}, {"status": "CANCELLED"}
+    ),
+    "/drivers/{driver_id}": Change(
+        "/drivers/1", "/drivers/1", {"name": "Dana Dispatcher"}, {"status": "INACTIVE"}
+    ),
+    "/assignments/{assignment_id}/status": Change(
+        "/assignments/1/status", "/assignments/1", {"status": "CANCELLED"}, {"status": "COMPLETED"}
+    ),
+}
+every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+
+
 @pytest.fixture
 def client(app):
     return client_with_token(app)
@@ -124,10 +151,12 @@ def assert_reused(answer) -> None:
     assert_problem(answer, 422, "idempotency_key_reused")
 
 
-def test_every_post_that_creates_takes_a_key_and_is_tested():
-    posts = {o.path: o.parameters for o in operations() if o.method == "POST"}
-    assert posts.pop("/auth/login") == []
-    assert posts == {creation.path: ["Idempotency-Key"] for creation in CREATIONS.values()}
+def test_every_write_takes_a_key_and_is_tested():
+    writes = {(o.method, o.path): o.parameters for o in operations() if o.method not in READING}
+    assert writes.pop(("POST", "/auth/login")) == []
+    assert {write for write, taken in writes.items() if "Idempotency-Key" in taken} == set(writes)
+    tested = {("POST", creation.path) for creation in CREATIONS.values()}
+    assert set(writes) == tested | {("PATCH", path) for path in CHANGES}
 
 
 def test_post_without_a_key_is_never_replayed(client, creation, options, made):
@@ -175,12 +204,83 @@ def test_key_with_the_same_body_at_another_address_is_refused(client, creation, 
     assert made() == [1, 1, 1]
 
 
-def test_patch_and_login_ignore_the_key(client, anonymous, app):
-    load = client.make_load()
+@pytest.fixture
+def changing(client):
+    """A client with an open load 1 and a free driver 1; driver 2 has load 2 by assignment 1."""
+    client.make_load()
+    client.make_driver("TX-1")
+    client.assign(client.make_driver("TX-2"), client.make_load())
+    return client
+
+
+@pytest.fixture
+def events(app):
+    """Count all events."""
+
+    def count() -> int:
+        with app.app_context():
+            return db.session.scalar(select(func.count()).select_from(LoadEvent))
+
+    return count
+
+
+def change_with_key(client, change, body, **headers):
+    return client.patch(change.address, body, headers={"Idempotency-Key": KEY} | headers)
+
+
+@every_change
+def test_retry_of_a_change_replays_the_first_answer(changing, change, events):
+    first = change_with_key(changing, change, change.body)
+    assert (first.status_code, first.headers.get(REPLAYED)) == (200, None)
+    told = events()
+    for _ in range(2):
+        again = change_with_key(changing, change, change.body)
+        assert_replayed(again, first)
+        assert again.headers["ETag"] == first.headers["ETag"]
+        assert_reused(change_with_key(changing, change, change.other_body))
+    assert events() == told
+    assert changing.get(change.shown_at).data == first.data
+
+
+@every_change
+def test_retry_of_a_change_replays_despite_later_changes(changing, change):
+    first = change_with_key(changing, change, change.body)
+    changing.patch("/drivers/2", {"name": "Somebody else"})
+    changing.patch(change.address, change.other_body)
+    shown = changing.get(change.shown_at).json
+    assert_replayed(change_with_key(changing, change, change.body), first)
+    assert changing.get(change.shown_at).json == shown
+
+
+@every_change
+def test_retry_of_a_change_replays_before_its_precondition(changing, change):
+    etag = changing.get(change.shown_at).headers["ETag"]
+    first = change_with_key(changing, change, change.body, **{"If-Match": etag})
+    assert first.status_code == 200
+    assert_replayed(change_with_key(changing, change, change.body, **{"If-Match": etag}), first)
+    stale = changing.patch(change.address, change.body, headers={"If-Match": etag})
+    assert_problem(stale, 412, "precondition_failed")
+
+
+@every_change
+def test_failed_precondition_keeps_no_key(changing, change):
+    for _ in range(2):
+        refusal = change_with_key(changing, change, change.body, **{"If-Match": '"stale"'})
+        assert_problem(refusal, 412, "precondition_failed")
+    answer = change_with_key(changing, change, change.body)
+    assert (answer.status_code, answer.headers.get(REPLAYED)) == (200, None)
+
+
+def test_refused_change_keeps_no_key(changing):
+    change = Change("/loads/2", "/loads/2", {"origin": "Waco, TX"}, {})
+    assert_problem(change_with_key(changing, change, change.body), 409, "load_not_editable")
+    changing.close({"id": 1}, "CANCELLED")
+    answer = change_with_key(changing, change, change.body)
+    assert (answer.status_code, answer.json["origin"]) == (200, "Waco, TX")
+
+
+def test_login_ignores_the_key(client, anonymous, app):
     headers = {"Idempotency-Key": KEY}
-    for origin in ("Austin, TX", "Waco, TX"):
-        answer = client.patch(f"/loads/{load['id']}", {"origin": origin}, headers=headers)
-        assert (answer.status_code, answer.json["origin"]) == (200, origin)
     client.post("/users", USER)
     login = {"email": USER["email"], "password": USER["password"]}
     for body, status in ((login, 200), (login | {"password": "wrong"}, 401)):

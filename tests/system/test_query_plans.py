@@ -295,3 +295,10 @@ def test_every_list_and_every_filter_is_tested():
         for operation in lists
         if operation.path != "/audit"  # which is not in PostgreSQL
     }
+
+
+def test_readiness_reads_no_more_than_the_waiting_events(history: History):
+    _, plans = history._get("/readyz")
+    assert_little_is_read(plans)
+    used = {scan.name for plan in plans for scan in plan.scans}
+    assert {"ix_load_events_unpublished", "ix_load_events_unconfirmed"} <= used

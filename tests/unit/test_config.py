@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from billor.config import ConfigError, load_config, read_environment
+from billor.embedded import launcher
 
 MINIMAL = {
     "DATABASE_URL": "postgresql://user:db-secret@host/name",
@@ -78,7 +79,13 @@ def test_settings_are_typed():
     ("given", "hosts"),
     [
         ({"HOST": "localhost"}, LOOPBACK),
+        ({"HOST": "LocalHost"}, LOOPBACK),
         ({"HOST": "[::1]"}, LOOPBACK),
+        ({"HOST": "::1"}, LOOPBACK),
+        ({"HOST": "0:0::0:1"}, LOOPBACK),
+        ({"HOST": "127.0.0.2"}, (*LOOPBACK, "127.0.0.2")),
+        ({"HOST": "::"}, ()),
+        ({"HOST": "2001:db8::1"}, ()),
         ({"HOST": "192.0.2.1"}, ()),
         ({"TRUSTED_PROXIES": "1"}, ()),
         ({"TRUSTED_HOSTS": "a.example, .b.example,[::1]"}, ("a.example", ".b.example", "[::1]")),
@@ -87,6 +94,26 @@ def test_settings_are_typed():
 )
 def test_trusted_hosts_are_set_or_follow_from_the_listening_address(given, hosts):
     assert load_config(MINIMAL | given).trusted_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    ("host", "listening", "url"),
+    [
+        ("127.0.0.1", "127.0.0.1:81", "http://127.0.0.1:81"),
+        ("0.0.0.0", "0.0.0.0:81", "http://127.0.0.1:81"),  # noqa: S104
+        ("localhost", "localhost:81", "http://localhost:81"),
+        ("::1", "[::1]:81", "http://[::1]:81"),
+        ("[::1]", "[::1]:81", "http://[::1]:81"),
+        ("::", "[::]:81", "http://[::1]:81"),
+        ("[::]", "[::]:81", "http://[::1]:81"),
+        ("0::0", "[::]:81", "http://[::1]:81"),
+        ("[2001:DB8::1]", "[2001:db8::1]:81", "http://[2001:db8::1]:81"),
+        ("my-host.example", "my-host.example:81", "http://my-host.example:81"),
+    ],
+)
+def test_ipv6_hosts_have_brackets_where_a_port_follows(host, listening, url):
+    config = load_config(MINIMAL | {"HOST": host, "PORT": "81"})
+    assert (config.address, launcher._url(config)) == (listening, url)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
@@ -106,6 +133,14 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme):
         ("JWT_SECRET_KEY", "hidden"),
         ("JWT_SECRET_KEY", "hidden".rjust(31)),
         ("BILLOR_ENV", "staging"),
+        ("HOST", "127.0.0.1:8000"),
+        ("HOST", "[::1]:8000"),
+        ("HOST", "[::1"),
+        ("HOST", "[localhost]"),
+        ("HOST", "http://localhost"),
+        ("HOST", "unix:/tmp/socket"),
+        ("HOST", "fe80::1%eth0"),
+        ("HOST", "a b"),
         ("PORT", "0"),
         ("PORT", "65536"),
         ("PORT", "80.5"),
