@@ -16,6 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
+FEWEST_WORKERS, MOST_WORKERS = 2, 8
+"""API processes without a setting. With the worker and 8 connections each, 72 at most."""
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 # In BILLOR_HOME while the launcher runs: the URLs of the services that it has started.
 SERVICES_FILE = "services.env"
@@ -219,7 +221,12 @@ class Config:
         Host(), "127.0.0.1", help="where the API listens: a name or an address, `::1` or `::`, too"
     )
     port: int = setting(_whole_number(1, 65535), 8000, help="the port of the API")
-    web_workers: int = setting(_whole_number(1, 64), 2, help="API processes")
+    web_workers: int = setting(
+        _whole_number(1, 64),
+        None,
+        help="API processes",
+        default_help=f"one for each core, {FEWEST_WORKERS} to {MOST_WORKERS}",
+    )
     database_pool_size: int = setting(
         _whole_number(4, 64), 8, help="database connections of each process, the worker too"
     )
@@ -324,6 +331,8 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     if values["pubsub_subscription"] is None:
         # Derived from the topic, so that another topic has another subscription.
         values["pubsub_subscription"] = f"{values['pubsub_topic']}-audit"
+    if values["web_workers"] is None:
+        values["web_workers"] = min(max(os.cpu_count() or 1, FEWEST_WORKERS), MOST_WORKERS)
     if values["trusted_hosts"] is None:
         is_local = _is_loopback(values["host"]) and not values["trusted_proxies"]
         names = dict.fromkeys((*LOOPBACK_HOSTS, in_url(values["host"])))

@@ -64,9 +64,6 @@ ALLOWED_CONNECTIONS = """
 DELETE_BATCH_SIZE = 1000
 """How many expired rows one statement deletes, so that locks are short."""
 
-FOR_CHANGE = {"key_share": True}
-"""SQLAlchemy's `with_for_update` for a row lock that does not stand in the way of foreign keys."""
-
 Row = TypeVar("Row", bound=Base)
 
 
@@ -271,7 +268,7 @@ class LockingQuery:
             select(*(column.label(f"c{number}") for number, column in enumerate(columns)))
             .select_from(joined)
             .where(*conditions)
-            .with_for_update(of=tables, **FOR_CHANGE)
+            .with_for_update(of=tables, key_share=True)  # does not block foreign keys
             .subquery()
         )
         # The clock is read outside, once the locks are held.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     ColumnElement,
     Enum,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     cast,
+    false,
     func,
     literal_column,
     text,
@@ -122,10 +124,20 @@ class Driver(Model):
     license_number: Mapped[str] = mapped_column(String(64))
     status: Mapped[DriverStatus] = _status(DriverStatus, DriverStatus.ACTIVE)
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether an assignment of the driver is active. Only a trigger on assignments writes it."""
 
+    # Each driver is in one of the last three. An index with the status in it would not do: for a
+    # common status PostgreSQL may prefer the primary key, and read past all other drivers.
     __table_args__ = (
         Index("uq_drivers_license_number", license_number, unique=True),
-        Index("ix_drivers_status_id", status, id),
+        Index(
+            "ix_drivers_available",
+            id,
+            postgresql_where=text("status = 'ACTIVE' AND NOT has_load"),
+        ),
+        Index("ix_drivers_busy", id, postgresql_where=text("status = 'ACTIVE' AND has_load")),
+        Index("ix_drivers_inactive", id, postgresql_where=text("status = 'INACTIVE'")),
     )
 
 
@@ -155,8 +167,6 @@ class Load(Model):
             (created_at, id),
         ),
     )
-    # An update returns the times it set, with the same statement.
-    __mapper_args__ = {"eager_defaults": True}
 
 
 class Assignment(Model):
@@ -186,15 +196,16 @@ class Assignment(Model):
             unique=True,
             postgresql_where=text("status = 'ASSIGNED'"),
         ),
-        Index("ix_assignments_status_id", status, id),
+        # Not in the order of ids: the primary key has that, too, and for a common filter PostgreSQL
+        # may prefer it, and read past all rows that do not match.
+        Index("ix_assignments_status_assigned", status, assigned_at, id),
         *_one_for_each_combination(
-            "ix_assignments_{}_status_id",
+            "ix_assignments_{}_status_assigned",
             {"driver_id": cast(driver_id, Text), "load_id": cast(load_id, Text)},
             status,
-            (id,),
+            (assigned_at, id),
         ),
     )
-    __mapper_args__ = {"eager_defaults": True}
 
 
 class LoadEvent(Model):

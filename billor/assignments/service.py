@@ -163,7 +163,7 @@ def list_assignments(
         {Assignment.driver_id: driver_id, Assignment.load_id: load_id},
         lambda id_: cast(id_, Text),
     )
-    return paginate(queries, [Assignment.id], cursor, limit)
+    return paginate(queries, [Assignment.assigned_at, Assignment.id], cursor, limit)
 
 
 def _lock_driver_and_load(driver_id: int, load_id: int) -> tuple[Driver, Load, datetime]:

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from sqlalchemy import Select, bindparam, exists, select, tuple_
+from sqlalchemy import bindparam, select
 
 from billor.database import LockingQuery, get_or_not_found, insert_new, transaction, update_row
-from billor.keyset import Page, Position, one_for_each, paginate
-from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus
+from billor.keyset import Page, Position, paginate
+from billor.models import Driver, DriverStatus
 
 LOCK_DRIVER = LockingQuery([Driver], Driver.id == bindparam("driver_id"))
-HAS_LOAD = Assignment.status == AssignmentStatus.ASSIGNED.value
+# Status and availability of drivers. Each combination is an index.
+GROUPS = {
+    (DriverStatus.ACTIVE, True): (Driver.status == DriverStatus.ACTIVE, ~Driver.has_load),
+    (DriverStatus.ACTIVE, False): (Driver.status == DriverStatus.ACTIVE, Driver.has_load),
+    (DriverStatus.INACTIVE, False): (Driver.status == DriverStatus.INACTIVE,),
+}
 
 
 def create_driver(name: str, license_number: str, status: str = DriverStatus.ACTIVE) -> Driver:
@@ -57,22 +62,11 @@ def list_drivers(
     available: bool | None = None,
 ) -> Page:
     """Return a page of drivers, newest first; `available`: ACTIVE and without an active load."""
-    queries = one_for_each(select(Driver), Driver.status, status)
-    if available is not None:
-        choose = _available if available else _unavailable
-        queries = [chosen for query in queries for chosen in choose(query, cursor)]
+    queries = [
+        select(Driver).where(*conditions)
+        for (its_status, is_available), conditions in GROUPS.items()
+        if its_status in (status or DriverStatus) and available in (None, is_available)
+    ]
+    if len(queries) == len(GROUPS):
+        queries = [select(Driver)]
     return paginate(queries, [Driver.id], cursor, limit)
-
-
-def _available(query: Select, _cursor: Position | None) -> list[Select]:
-    busy = exists().where(Assignment.driver_id == Driver.id, HAS_LOAD)
-    return [query.where(Driver.status == DriverStatus.ACTIVE, ~busy)]
-
-
-def _unavailable(query: Select, cursor: Position | None) -> list[Select]:
-    busy = query.join(Assignment, Assignment.driver_id == Driver.id).where(
-        Driver.status == DriverStatus.ACTIVE, HAS_LOAD
-    )
-    if cursor is not None:  # PostgreSQL does not infer this from the driver's id
-        busy = busy.where(tuple_(Assignment.driver_id) < cursor)
-    return [query.where(Driver.status == DriverStatus.INACTIVE), busy]

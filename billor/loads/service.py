@@ -90,8 +90,9 @@ def list_loads(
     query = select(Load)
     if created_from is not None:
         query = query.where(Load.created_at >= created_from)
-    if created_to is not None:
-        query = query.where(Load.created_at < created_to)
+    # Of two ends of a range PostgreSQL would use one, and read past all rows between them.
+    if created_to is not None and (cursor is None or created_to <= cursor[0]):
+        query, cursor = query.where(Load.created_at < created_to), None
     filters = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
     queries = one_for_each_status(query, status or LoadStatus, Load.status, filters, func.lower)
     return paginate(queries, [Load.created_at, Load.id], cursor, limit)

@@ -7,7 +7,7 @@ outside a transaction, beside the old one; the migration may be interrupted and 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
+revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None

@@ -165,7 +165,7 @@ def test_a_cached_page_has_the_same_next_link(client):
 POSITIONS = {
     "/users": [1],
     "/drivers": [1],
-    "/assignments": [1],
+    "/assignments": [TIME, 1],
     "/loads": [TIME, 1],
     "/loads/1/timeline": [TIME, UUID],
     "/audit": [TIME, UUID],

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from billor.events.event import EventType
 from billor.extensions import db
-from billor.models import Assignment, AssignmentStatus, Load, LoadEvent, LoadStatus
+from billor.models import Assignment, AssignmentStatus, Driver, Load, LoadEvent, LoadStatus
 from tests.support.http import Reply
 from tests.support.races import at_once
 
@@ -104,6 +104,8 @@ def assert_rule_holds() -> None:
     assert len(set(load_ids)) == len(load_ids)
     assigned = db.session.scalars(select(Load.id).where(Load.status == LoadStatus.ASSIGNED))
     assert sorted(assigned) == sorted(load_ids)
+    marked = db.session.scalars(select(Driver.id).where(Driver.has_load))
+    assert sorted(marked) == sorted(driver_ids)
 
 
 def assert_rule_held_at_all_times(driver_ids: set[int]) -> None:

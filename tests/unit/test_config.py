@@ -25,7 +25,8 @@ def read(**environ):
     return load_config(read_environment(MINIMAL | environ))
 
 
-def test_everything_but_the_database_and_the_key_has_a_default(folder):
+def test_everything_but_the_database_and_the_key_has_a_default(folder, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     config = load_config(MINIMAL)
     assert {
         name: value
@@ -36,7 +37,7 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
         "home": folder / ".billor",
         "host": "127.0.0.1",
         "port": 8000,
-        "web_workers": 2,
+        "web_workers": 4,
         "database_pool_size": 8,
         "log_level": "INFO",
         "trusted_proxies": 0,
@@ -55,6 +56,13 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
     }
     assert config.audit_file == folder / ".billor" / "audit.sqlite3"
     assert not config.is_production
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(None, 2), (1, 2), (3, 3), (8, 8), (64, 8)])
+def test_api_processes_follow_from_the_cores(monkeypatch, cores, processes):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert load_config(MINIMAL).web_workers == processes
+    assert load_config(MINIMAL | {"WEB_WORKERS": "5"}).web_workers == 5
 
 
 def test_settings_are_typed():
