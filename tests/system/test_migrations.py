@@ -125,6 +125,9 @@ def test_migrations_create_exactly_what_the_models_declare(empty_app: Flask):
         assert dict(connection.execute(text(PARTIAL_INDEXES)).all()) == {
             "uq_assignments_active_driver": "((status)::text = 'ASSIGNED'::text)",
             "uq_assignments_active_load": "((status)::text = 'ASSIGNED'::text)",
+            "ix_loads_reference_key_created": "(reference IS NOT NULL)",
+            "uq_loads_reference_key": "((reference IS NOT NULL) AND"
+            " ((status)::text <> 'CANCELLED'::text))",
             "ix_load_events_unpublished": "(published_at IS NULL)",
             "ix_load_events_unconfirmed": "((published_at IS NOT NULL) AND (recorded_at IS NULL))",
         }
