@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -14,6 +14,8 @@ from dotenv import dotenv_values
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, validate
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from billor.text import RefusedText, clean
 
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
 FEWEST_WORKERS, MOST_WORKERS = 2, 8
@@ -103,8 +105,15 @@ def _url(*schemes: str) -> fields.String:
     return fields.String(validate=check)
 
 
-def _text(*checks: validate.Validator) -> fields.String:
+def _text(*checks: Callable[[str], object]) -> fields.String:
     return fields.String(validate=list(checks))
+
+
+def _is_text(value: str) -> None:
+    try:
+        clean(value)
+    except RefusedText as error:
+        raise ValidationError(str(error)) from error
 
 
 def _whole_number(minimum: int, maximum: int) -> fields.Integer:
@@ -197,7 +206,9 @@ class Config:
         _whole_number(60, 604_800), 3600, help="how long a login lasts"
     )
     demo_email: str = setting(
-        _text(validate.Email()), "demo@billor.example", help="the user that `flask seed` creates"
+        _text(validate.Email(), _is_text),
+        "demo@billor.example",
+        help="the user that `flask seed` creates",
     )
     demo_password: str = setting(
         _text(validate.Length(min=8)),

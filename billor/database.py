@@ -22,7 +22,6 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DBAPIError,
@@ -44,6 +43,7 @@ from billor.extensions import Base, db
 REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
     "uq_users_email": partial(Conflict, "email_taken"),
     "uq_drivers_license_number": partial(Conflict, "license_number_taken"),
+    "uq_loads_reference_key": partial(Conflict, "reference_taken"),
     "uq_assignments_active_driver": partial(Conflict, "driver_already_assigned"),
     "uq_assignments_active_load": partial(Conflict, "load_already_assigned"),
     # The current user was deleted a moment ago.
@@ -300,19 +300,6 @@ def update_row(row: Base, changes: Mapping[str, Any]) -> None:
         setattr(row, name, value)
 
 
-def insert_new(model: type[Row], rows: Sequence[Mapping[str, Any]], code: str) -> list[Row]:
-    """Insert rows within the caller's transaction.
-
-    Raises `Conflict` with this code if a unique index refuses one of them. To PostgreSQL that is
-    no error, since it would log the statement and the key: names, email addresses and hashes.
-    """
-    statement = insert(model).on_conflict_do_nothing().returning(model)
-    inserted = list(db.session.scalars(statement, rows))
-    if len(inserted) < len(rows):
-        raise Conflict(code)
-    return inserted
-
-
 def execute_bulk(statement: Update | Delete) -> int:
     """Run an UPDATE or DELETE; return the number of rows. Objects in the session do not notice."""
     options = {"synchronize_session": False}
@@ -327,14 +314,19 @@ def from_database_error(error: SQLAlchemyError) -> BillorError | None:
     if not isinstance(error, DBAPIError):
         return None
     if isinstance(error, IntegrityError):
-        diagnosis = getattr(error.orig, "diag", None)
-        refuse = REFUSED_BY_CONSTRAINTS.get(diagnosis.constraint_name) if diagnosis else None
+        refuse = REFUSED_BY_CONSTRAINTS.get(violated_constraint(error))
         return refuse() if refuse else None
     if isinstance(error.orig, TRY_AGAIN):
         return Unavailable("database_busy")
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return Unavailable("database_unavailable")
     return None
+
+
+def violated_constraint(error: IntegrityError) -> str:
+    """Return the name of the constraint or unique index that a statement has violated."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return (diagnosis and diagnosis.constraint_name) or ""
 
 
 def without_values(error: SQLAlchemyError) -> Exception:

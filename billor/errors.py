@@ -45,6 +45,8 @@ class Conflict(BillorError):
     CODES = {
         "email_taken": "Another user has this email address. Choose another one.",
         "license_number_taken": "Another driver has this license number. Check it for a mistake.",
+        "reference_taken": "Another load has this reference. Cancel that one first, or choose "
+        "another reference.",
         "driver_already_assigned": "The driver has an active load. Complete or cancel that first.",
         "load_already_assigned": "The load has a driver. Complete or cancel that assignment first.",
         "load_not_open": "Only an OPEN load can be assigned. If this one is CANCELLED, make it "
@@ -55,6 +57,20 @@ class Conflict(BillorError):
         "assignment_not_active": "The assignment was closed before, with the other status. See it "
         "by GET /assignments/{id}.",
     }
+
+
+class Taken(Conflict):
+    """Another row has what must be unique, such as an email address."""
+
+    def __init__(self, code: str, thing: str, id_: int | None):
+        """`thing` is the model's name; `id_` is None if the other row has just been removed."""
+        thing = thing.lower()
+        self.id = id_
+        if id_ is None:
+            super().__init__(code)
+        else:
+            detail = self.CODES[code].replace(f"Another {thing}", f"{thing.capitalize()} {id_}", 1)
+            super().__init__(code, detail, **{f"{thing}Id": id_})
 
 
 class InProgress(BillorError):

@@ -104,6 +104,14 @@ def _one_for_each_combination(
     ]
 
 
+def canonical_key(text: Any) -> ColumnElement[str]:
+    """Return what a license number or a reference is unique by: letters and digits, upper case.
+
+    The function is in the database, and only there: so whoever compares has the same result.
+    """
+    return func.canonical_key(text)
+
+
 class User(Model):
     __tablename__ = "users"
 
@@ -130,7 +138,7 @@ class Driver(Model):
     # Each driver is in one of the last three. An index with the status in it would not do: for a
     # common status PostgreSQL may prefer the primary key, and read past all other drivers.
     __table_args__ = (
-        Index("uq_drivers_license_number", license_number, unique=True),
+        Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
         Index(
             "ix_drivers_available",
             id,
@@ -148,6 +156,8 @@ class Load(Model):
     origin: Mapped[str] = mapped_column(String(200))
     destination: Mapped[str] = mapped_column(String(200))
     cargo_type: Mapped[str] = mapped_column(String(100))
+    reference: Mapped[str | None] = mapped_column(String(64))
+    """The shipper's order number."""
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
@@ -156,6 +166,19 @@ class Load(Model):
         # Whatever they are filtered by, loads are listed in the order they were created in: each
         # combination of filters is a range of one of these for each status.
         Index("ix_loads_status_created", status, created_at, id),
+        Index(
+            "ix_loads_reference_key_created",
+            canonical_key(reference),
+            created_at,
+            id,
+            postgresql_where=text("reference IS NOT NULL"),
+        ),
+        Index(
+            "uq_loads_reference_key",
+            canonical_key(reference),
+            unique=True,
+            postgresql_where=text("reference IS NOT NULL AND status <> 'CANCELLED'"),
+        ),
         *_one_for_each_combination(
             "ix_loads_{}_status_created",
             {

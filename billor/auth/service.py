@@ -6,6 +6,7 @@ from sqlalchemy import select
 from billor.auth.attempts import counted_attempt
 from billor.context import CurrentUser
 from billor.database import roll_back
+from billor.emails import stored_address
 from billor.errors import AuthenticationFailed
 from billor.extensions import db
 from billor.models import User
@@ -19,6 +20,7 @@ def log_in(email: str, password: str, address: str) -> str:
     Raises `AuthenticationFailed`, after the same time for an unknown email address, and
     `TooManyAttempts` when logins from `address` or with this email address failed too often.
     """
+    email = stored_address(email)
     with counted_attempt(email, address):
         user = find_user(email)
         matches = password_matches(user.password_hash if user else None, password)

@@ -17,9 +17,11 @@ from billor.cli.seed import seed_database
 from billor.config import ConfigError
 from billor.database import from_database_error
 from billor.errors import BillorError
+from billor.extensions import db
 from billor.http.rows import MEDIA_TYPES
 from billor.loads.importing import import_loads
 from billor.logs import printable
+from billor.stored_text import Duplicates, duplicate_drivers, duplicate_users
 from billor.users.schemas import UserSchema
 from billor.users.service import create_user, find_user
 from billor.worker import dead_letters
@@ -27,7 +29,7 @@ from billor.worker import dead_letters
 
 def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (seed, import_loads_command, users, token, dead_letters_command):
+    for command in (seed, import_loads_command, users, drivers, token, dead_letters_command):
         app.cli.add_command(command)
 
 
@@ -114,6 +116,31 @@ def _open(file: str) -> IO[bytes]:
 @click.group()
 def users() -> None:
     """Manage the people who may log in."""
+
+
+@users.command("duplicates", cls=Command)
+@with_appcontext
+def duplicate_users_command() -> None:
+    """List users with one email address in several forms: with these a migration stops."""
+    _show(duplicate_users(db.session.connection()))
+
+
+@click.group()
+def drivers() -> None:
+    """Look at the people who move loads."""
+
+
+@drivers.command("duplicates", cls=Command)
+@with_appcontext
+def duplicate_drivers_command() -> None:
+    """List drivers with the same license number: with these a migration stops."""
+    _show(duplicate_drivers(db.session.connection()))
+
+
+def _show(duplicates: list[Duplicates]) -> None:
+    for each in duplicates:
+        click.echo(str(each))
+    click.echo(f"{len(duplicates):,} found", err=True)
 
 
 @users.command("create", cls=Command)

@@ -117,6 +117,9 @@ class ProblemSchema(WireSchema):
     assignment_id = fields.Integer(
         metadata={"description": "The active assignment that is in the way, where one is."}
     )
+    driver_id = fields.Integer(metadata={"description": "The driver who has the license number."})
+    user_id = fields.Integer(metadata={"description": "The user who has the email address."})
+    load_id = fields.Integer(metadata={"description": "The load that has the reference."})
 
 
 def init_problems(app: Flask) -> None:

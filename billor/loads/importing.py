@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from itertools import islice
 
+from sqlalchemy import Row as LoadRow
+
 from billor.database import transaction
 from billor.deadlines import extend_deadline
+from billor.errors import Taken
 from billor.http.rows import Readable, read_rows
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
@@ -34,11 +37,19 @@ def import_loads(stream: Readable, media_type: str) -> list[RowOutcome]:
     extend_deadline(IMPORT_SECONDS)
     with transaction():
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            loads = iter(
+            created = iter(
                 create_loads([row.attributes for row in chunk if row.attributes is not None])
             )
             outcomes += [
-                RowOutcome(row.number, None if row.errors else next(loads).id, row.errors)
+                RowOutcome(row.number, errors=row.errors)
+                if row.errors
+                else _outcome(row.number, next(created))
                 for row in chunk
             ]
     return outcomes
+
+
+def _outcome(number: int, created: LoadRow | Taken) -> RowOutcome:
+    if isinstance(created, Taken):
+        return RowOutcome(number, errors={"reference": [created.detail]})
+    return RowOutcome(number, created.id)

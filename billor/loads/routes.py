@@ -42,6 +42,7 @@ IMPORT_BODY = {
 @blueprint.arguments(LoadSchema)
 @blueprint.idempotent
 @blueprint.created(LoadSchema, shown_by="get_load")
+@blueprint.problems("reference_taken")
 def create_load(fields):
     """Create a load."""
     return service.create_load(**fields)
@@ -104,7 +105,7 @@ def get_load(load_id):
 @blueprint.arguments(LoadUpdateSchema)
 @blueprint.idempotent
 @blueprint.response(200, LoadSchema)
-@blueprint.problems("load_not_found", "load_not_editable")
+@blueprint.problems("load_not_found", "load_not_editable", "reference_taken")
 def update_load(changes, load_id):
     """Change, cancel or reopen a load.
 

@@ -3,9 +3,20 @@
 from marshmallow import fields, validate, validates_schema
 
 from billor.events.event import AUDIT_TYPES, PAYLOAD
-from billor.http.fields import Id, Several, Text, Timestamp, WireSchema, check_range
+from billor.http.fields import (
+    SAME_NUMBER,
+    Id,
+    Identifier,
+    Several,
+    Text,
+    Timestamp,
+    WireSchema,
+    check_range,
+)
 from billor.http.pagination import Cursor, PageQuery
 from billor.models import Load, LoadStatus
+
+REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {SAME_NUMBER}"
 
 
 class LoadSchema(WireSchema):
@@ -13,6 +24,11 @@ class LoadSchema(WireSchema):
     origin = Text.of(Load.origin, required=True, metadata={"example": "Dallas, TX"})
     destination = Text.of(Load.destination, required=True, metadata={"example": "Atlanta, GA"})
     cargo_type = Text.of(Load.cargo_type, required=True, metadata={"example": "Refrigerated"})
+    reference = Identifier.of(
+        Load.reference,
+        allow_none=True,
+        metadata={"description": REFERENCE, "example": "PO-1001"},
+    )
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     created_at = Timestamp(dump_only=True, required=True)
     updated_at = Timestamp(dump_only=True, required=True)
@@ -42,6 +58,7 @@ class LoadFilter(WireSchema):
     origin = Text.of(Load.origin, metadata=CASE)
     destination = Text.of(Load.destination, metadata=CASE)
     cargo_type = Text.of(Load.cargo_type, metadata=CASE)
+    reference = Text.of(Load.reference, metadata={"description": SAME_NUMBER})
     created_from = Timestamp(metadata={"description": "Created then or later."})
     created_to = Timestamp(
         metadata={"description": "Created before this time, which must be later than the other."}

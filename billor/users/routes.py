@@ -2,9 +2,9 @@
 
 from billor.http.api import Blueprint
 from billor.http.openapi import PAGE_HEADERS
-from billor.http.pagination import PageQuery, page_headers
+from billor.http.pagination import page_headers
 from billor.users import service
-from billor.users.schemas import UserSchema
+from billor.users.schemas import UserQuery, UserSchema
 
 blueprint = Blueprint(
     "users", __name__, url_prefix="/users", description="The people who may log in."
@@ -22,7 +22,7 @@ def create_user(fields):
 
 
 @blueprint.route("")
-@blueprint.arguments(PageQuery, location="query")
+@blueprint.arguments(UserQuery, location="query")
 @blueprint.response(200, UserSchema(many=True), headers=PAGE_HEADERS)
 def list_users(query):
     """List users, newest first."""

@@ -2,19 +2,24 @@
 
 from sqlalchemy import func, select
 
-from billor.database import get_or_not_found, insert_new, transaction
+from billor.database import get_or_not_found, transaction
+from billor.emails import stored_address
 from billor.extensions import db
 from billor.keyset import Page, Position, paginate
 from billor.models import User
+from billor.text import RefusedText
+from billor.uniqueness import Unique
 from billor.users.passwords import hash_password
+
+EMAIL = Unique(User.email, func.lower, "uq_users_email", "email_taken")
 
 
 def create_user(name: str, email: str, password: str | None = None) -> User:
-    """Create a user; without a password they cannot log in. Raises `Conflict` `email_taken`."""
+    """Create a user; without a password they cannot log in. Raises `Taken` `email_taken`."""
     password_hash = hash_password(password) if password is not None else None
-    row = {"name": name, "email": email, "password_hash": password_hash}
+    row = {"name": name, "email": stored_address(email), "password_hash": password_hash}
     with transaction():
-        (user,) = insert_new(User, [row], "email_taken")
+        (user,) = EMAIL.insert([row])
     return user
 
 
@@ -24,10 +29,17 @@ def get_user(user_id: int) -> User:
 
 
 def find_user(email: str) -> User | None:
-    """Return the user with this email address, ignoring case."""
-    return db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+    """Return the user with this email address, in whatever form."""
+    try:
+        is_theirs = EMAIL.equals(stored_address(email))
+    except RefusedText:
+        return None
+    return db.session.scalar(select(User).where(is_theirs))
 
 
-def list_users(limit: int, cursor: Position | None = None) -> Page:
+def list_users(limit: int, cursor: Position | None = None, email: str | None = None) -> Page:
     """Return a page of users, newest first."""
-    return paginate([select(User)], [User.id], cursor, limit)
+    query = select(User)
+    if email is not None:
+        query = query.where(EMAIL.equals(stored_address(email)))
+    return paginate([query], [User.id], cursor, limit)

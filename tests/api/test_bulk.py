@@ -15,7 +15,7 @@ from tests.support.apps import client_with_token
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 LOADS = [
     {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"},
-    {"origin": "Łódź", "destination": 'The "Yard"', "cargoType": "Tall\u00a0goods"},
+    {"origin": "Łódź", "destination": 'The "Yard"', "cargoType": "Tall goods"},
     {"origin": "Houston, TX", "destination": "Chicago, IL", "cargoType": "Flatbed"},
 ]
 FIELDS = list(LOADS[0])

@@ -107,6 +107,16 @@ def license_taken(scene):
     return scene.client.post("/drivers", DRIVER)
 
 
+def reference_taken(scene):
+    scene.client.make_load(reference="PO-1")
+    return scene.client.post("/loads", LOAD | {"reference": "po 1"})
+
+
+def reference_taken_by_a_change(scene):
+    scene.client.make_load(reference="PO-1")
+    return scene.client.patch(f"/loads/{scene.client.make_load()['id']}", {"reference": "po1"})
+
+
 def email_taken(scene):
     scene.client.post("/users", USER)
     return scene.client.post("/users", USER | {"email": "DANA@billor.example"})
@@ -304,6 +314,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
     409: {
         "email_taken": {"": email_taken},
         "license_number_taken": {"new": license_taken, "changed": license_taken_by_a_change},
+        "reference_taken": {"new": reference_taken, "changed": reference_taken_by_a_change},
         "driver_already_assigned": {"": busy_driver},
         "load_already_assigned": {"": assigned_load},
         "load_not_open": {"": cancelled_load},

@@ -14,6 +14,7 @@ from billor.extensions import db
 from billor.models import Assignment, AssignmentStatus, Driver, Load, LoadEvent, LoadStatus
 from tests.support.http import Reply
 from tests.support.races import at_once
+from tests.support.system import Api
 
 RIVALS = 50
 CLOSERS = 20
@@ -125,3 +126,39 @@ def assert_rule_held_at_all_times(driver_ids: set[int]) -> None:
             id_ = getattr(event, kind)
             assert event.type != last.get(id_, EventType.ASSIGNMENT_CANCELLED), (kind, id_)
             last[id_] = event.type
+
+
+def test_concurrent_drivers_with_one_license_number_become_one(api):
+    for number in range(ROUNDS):
+        forms = [f"ZZ-{number}", f"zz {number}", f"Zz{number}", f"\uff3a\uff3a-{number}"] * 2
+        bodies = [{"name": "Sam", "licenseNumber": form} for form in forms]
+        replies = at_once(api, [partial(api.client.post, "/drivers", body) for body in bodies])
+        assert_one_is_named(replies, "license_number_taken", "driverId")
+
+
+def test_concurrent_loads_with_one_reference_become_one(api):
+    for number in range(ROUNDS):
+        forms = [f"PO-{number}", f"po {number}", f"Po{number}"] * 2
+        replies = at_once(api, [partial(post_load, api, form) for form in forms])
+        assert_one_is_named(replies, "reference_taken", "loadId")
+
+
+def test_concurrent_users_with_one_email_address_become_one(api):
+    domains = ["m\u00fcnchen.example", "MU\u0308NCHEN.example", "xn--mnchen-3ya.example"] * 2
+    bodies = [{"name": "Dana", "email": f"dana@{domain}"} for domain in domains]
+    replies = at_once(api, [partial(api.client.post, "/users", body) for body in bodies])
+    assert_one_is_named(replies, "email_taken", "userId")
+
+
+def post_load(api: Api, reference: str) -> Reply:
+    body = {"origin": "A", "destination": "B", "cargoType": "C", "reference": reference}
+    return api.client.post("/loads", body)
+
+
+def assert_one_is_named(replies: list[Reply], code: str, member: str) -> None:
+    """One was created, and all others were refused with its id."""
+    (winner,) = (reply.body for reply in replies if reply.status == 201)
+    refused = [reply for reply in replies if reply.status != 201]
+    assert {(reply.status, reply.body["code"], reply.body[member]) for reply in refused} == {
+        (409, code, winner["id"])
+    }

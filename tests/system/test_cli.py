@@ -19,7 +19,7 @@ from sqlalchemy import func, select, text
 from billor import cli
 from billor.cli.progress import progress_bar
 from billor.embedded.launcher import PROJECT
-from billor.errors import Conflict, Unavailable
+from billor.errors import Unavailable
 from billor.extensions import db
 from billor.models import Load, LoadEvent
 from tests.support.apps import another_app, dead_address
@@ -283,7 +283,36 @@ def test_an_invalid_user_is_refused_in_one_line(flask):
 def test_a_taken_email_address_is_refused_in_one_line(flask):
     flask("users", "create", *DANA, "--password", "long-enough")
     again = flask("users", "create", *DANA, "--password", "long-enough")
-    assert error_line(again) == Conflict.CODES["email_taken"]
+    assert error_line(again) == "User 1 has this email address. Choose another one."
+
+
+def test_duplicates_are_listed_as_they_are_stored(flask, app):
+    assert flask("drivers", "duplicates").stdout == ""
+    with app.app_context():
+        db.session.execute(text("DROP INDEX uq_drivers_license_number"))
+        db.session.execute(text(DUPLICATES))
+        db.session.commit()
+    try:
+        drivers, users = flask("drivers", "duplicates"), flask("users", "duplicates")
+    finally:
+        with app.app_context():
+            db.session.execute(text("DELETE FROM drivers"))
+            db.session.execute(text(INDEX))
+            db.session.commit()
+    assert drivers.stdout == "1 'ZZ-1', 3 'zz 1\\u200b'\n"
+    assert users.stdout == "1 'dana@m\\xfcnchen.example', 2 'DANA@xn--mnchen-3ya.example'\n"
+    assert (drivers.stderr, users.stderr) == ("1 found\n", "1 found\n")
+
+
+DUPLICATES = """
+    INSERT INTO drivers (name, license_number, status) VALUES
+        ('A', 'ZZ-1', 'ACTIVE'), ('B', 'ZZ-2', 'ACTIVE'), ('C', 'zz 1\u200b', 'ACTIVE');
+    INSERT INTO users (name, email) VALUES
+        ('A', 'dana@münchen.example'), ('B', 'DANA@xn--mnchen-3ya.example'), ('C', 'c@x.example');
+"""
+INDEX = """
+    CREATE UNIQUE INDEX uq_drivers_license_number ON drivers (canonical_key(license_number))
+"""
 
 
 def test_token_prints_a_token_and_nothing_else(app, process_environment, tmp_path, flask):

@@ -62,6 +62,7 @@ def run_schemathesis(api: Api, folder: Path, phases: str) -> dict[str, Any]:
         ],
         env={
             **os.environ,
+            "PYTHONPATH": str(PROJECT),  # for the hooks
             "BILLOR_TOKEN": api.client.token,
             "SCHEMATHESIS_HOOKS": str(SUPPORT / "schemathesis_hooks.py"),
         },

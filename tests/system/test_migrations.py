@@ -130,6 +130,9 @@ def test_migrations_create_exactly_what_the_models_declare(empty_app: Flask):
             "ix_drivers_available": "(((status)::text = 'ACTIVE'::text) AND (NOT has_load))",
             "ix_drivers_busy": "(((status)::text = 'ACTIVE'::text) AND has_load)",
             "ix_drivers_inactive": "((status)::text = 'INACTIVE'::text)",
+            "ix_loads_reference_key_created": "(reference IS NOT NULL)",
+            "uq_loads_reference_key": "((reference IS NOT NULL) AND"
+            " ((status)::text <> 'CANCELLED'::text))",
             "ix_load_events_unpublished": "(published_at IS NULL)",
             "ix_load_events_unconfirmed": "((published_at IS NOT NULL) AND (recorded_at IS NULL))",
         }

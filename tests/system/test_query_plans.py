@@ -37,7 +37,7 @@ HISTORY = f"""
     SELECT 'Driver ' || n, 'TX-' || n, CASE WHEN n % 200 = 0 THEN 'INACTIVE' ELSE 'ACTIVE' END
     FROM generate_series(1, {ROWS}) AS n;
 
-    INSERT INTO loads (origin, destination, cargo_type, status, created_at)
+    INSERT INTO loads (origin, destination, cargo_type, status, created_at, reference)
     SELECT
         CASE
             WHEN n / 7 % 24 < 4 THEN 'A'
@@ -60,7 +60,8 @@ HISTORY = f"""
             WHEN n % 1000 = 1 THEN 'CANCELLED'
             ELSE 'COMPLETED'
         END,
-        timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes'
+        timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes',
+        CASE WHEN n % 2 = 1 THEN 'PO-' || n END
     FROM generate_series(1, {ROWS}) AS n;
 
     INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at)
@@ -92,7 +93,7 @@ MIDDLE_OF = {
 }
 WEEK = "createdFrom=2024-05-01T00:00:00Z&createdTo=2024-05-08T00:00:00Z"
 QUERIES = {
-    "/users": [""],
+    "/users": ["", "email=777@BILLOR.example"],
     "/drivers": [
         "",
         "status=ACTIVE",
@@ -103,6 +104,8 @@ QUERIES = {
         "available=true&status=ACTIVE",
         "available=false&status=ACTIVE",
         "available=false&status=INACTIVE",
+        "licenseNumber=tx%20777",
+        "licenseNumber=TX777&status=ACTIVE&available=true",
     ],
     "/loads": [
         "",
@@ -134,6 +137,8 @@ QUERIES = {
         "origin=A&cargoType=A&status=COMPLETED&status=CANCELLED",
         "destination=A&cargoType=A",
         "origin=City%207&destination=City%2027&cargoType=Cargo%203",
+        "reference=po%20777",
+        "reference=po%20777&status=COMPLETED&origin=city%2027",
     ],
     "/assignments": [
         "",

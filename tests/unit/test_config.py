@@ -175,6 +175,7 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme):
         ("ACCESS_TOKEN_SECONDS", "59"),
         ("ACCESS_TOKEN_SECONDS", "604801"),
         ("DEMO_EMAIL", "nobody"),
+        ("DEMO_EMAIL", "demo\u200b@billor.example"),
         ("DEMO_PASSWORD", "hidden"),
     ],
 )

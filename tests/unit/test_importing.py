@@ -3,13 +3,14 @@
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from marshmallow import fields
 from sqlalchemy import func, select
 
 from billor.database import transaction
-from billor.errors import Refused
+from billor.errors import Conflict, Refused
 from billor.extensions import db
 from billor.http.fields import MAX_UNKNOWN_TOLD, Text, WireSchema
 from billor.http.rows import MAX_ROW_BYTES, MAX_ROWS, read_rows
@@ -18,6 +19,7 @@ from billor.loads import importing
 from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent
 from tests.support.apps import client_with_token
+from tests.support.rival import rival
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -195,7 +197,7 @@ def test_csv_is_read_in_every_usual_form(text):
 def test_quotes_commas_and_line_breaks_stay_inside_their_field():
     text = HEADER + '"Dallas, TX","the ""Hub"", GA",5" pipe\n"a\r\nb",c,d\n"\n e \n",f,g\n'
     first, second, third = import_text(text, CSV)
-    assert second.errors == {"origin": ["Must not contain control characters."]}
+    assert second.errors == {"origin": ["Must not contain U+000D, a line break."]}
     assert (first.errors, third.errors) == (None, None)
     assert stored() == [("Dallas, TX", 'the "Hub", GA', '5" pipe'), ("e", "f", "g")]
 
@@ -367,3 +369,55 @@ def test_an_import_invalidates_cached_pages(client):
     assert client.get("/loads").json == []
     ndjson(GOOD)
     assert len(client.get("/loads").json) == 1
+
+
+def test_a_row_whose_reference_another_load_has_is_refused_alone():
+    first, *_ = ndjson(with_reference("PO-1"))
+    outcomes = ndjson(
+        with_reference("po 1"), GOOD, with_reference("PO-2"), with_reference("po2"), GOOD
+    )
+    assert [outcome.errors for outcome in outcomes] == [
+        {"reference": [taken_by(first.load_id)]},
+        None,
+        None,
+        {"reference": [taken_by(outcomes[2].load_id)]},
+        None,
+    ]
+    ids = [outcome.load_id for outcome in outcomes if outcome.load_id is not None]
+    assert ids == sorted(ids)
+    assert len(stored()) == 4
+
+
+def with_reference(reference: str) -> str:
+    return json.dumps(json.loads(GOOD) | {"reference": reference})
+
+
+def taken_by(load_id: int) -> str:
+    return Conflict.CODES["reference_taken"].replace("Another load", f"Load {load_id}")
+
+
+def test_csv_has_references_in_a_column_of_which_cells_may_be_empty():
+    outcomes = import_text("reference,origin,destination,cargoType\nPO-1,a,b,c\n,a,b,c\n", CSV)
+    assert [outcome.errors for outcome in outcomes] == [None, None]
+    assert db.session.scalars(select(Load.reference).order_by(Load.id)).all() == ["PO-1", None]
+
+
+def test_an_import_waits_for_another_with_the_same_reference(app):
+    with rival(app) as other, ThreadPoolExecutor(1) as threads:
+        other.execute(
+            "INSERT INTO loads (origin, destination, cargo_type, status, reference)"
+            " VALUES ('A', 'B', 'C', 'OPEN', 'PO-1')"
+        )
+        rows = "\n".join([GOOD, with_reference("po1"), with_reference("PO-2")])
+
+        def import_there() -> list[importing.RowOutcome]:
+            with app.app_context():
+                return import_text(rows, NDJSON)
+
+        outcomes = threads.submit(import_there)
+        other.wait_until_waited_for()
+        other.insist()
+        good, refused_row, another = outcomes.result(30)
+    assert (good.errors, another.errors) == (None, None)
+    assert refused_row.errors == {"reference": [taken_by(1)]}
+    assert len(stored()) == 3
