@@ -36,7 +36,7 @@ soak: ## Run everything with random faults for MINUTES=10, then count what was l
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
 
-bench: ## Compare speed with a bare server and a fast framework
+bench: ## Measure speed, beside a bare server, bare Flask and a fast framework
 	@scripts/venv.sh requirements-bench.txt
 	@$(PYTHON_BIN) -m bench
 

@@ -73,10 +73,13 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
         body = folder / "page.json"
         body.write_bytes(contenders.get(billor, PAGE, environment.token))
         with_body = {**environment.settings, "BENCH_BODY": str(body)}
-        bare = stack.enter_context(contenders.bare_wsgi(with_body, folder))
+        bare = [
+            stack.enter_context(start(with_body, folder))
+            for start in (contenders.bare_flask, contenders.bare_wsgi)
+        ]
         return {
             "GET /loads, cached": _measure(
-                [billor, fastapi, bare], lambda: [Request("GET", PAGE)], environment.token
+                [billor, fastapi, *bare], lambda: [Request("GET", PAGE)], environment.token
             ),
             "POST /assignments": _measure([billor, fastapi], next_assignments, environment.token),
         }

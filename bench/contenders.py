@@ -107,6 +107,11 @@ def bare_wsgi(settings: Mapping[str, str], folder: Path):
     return running("bare WSGI", _gunicorn("bench.yardsticks.bare_wsgi:app"), settings, folder)
 
 
+def bare_flask(settings: Mapping[str, str], folder: Path):
+    """Run a Flask view that answers with the same bytes from Redis, under Billor's server."""
+    return running("bare Flask", _gunicorn("bench.yardsticks.bare_flask:app"), settings, folder)
+
+
 def fastapi(settings: Mapping[str, str], folder: Path):
     """Run the FastAPI yardstick."""
     options = ["--port={port}", f"--workers={PROCESSES}", "--no-access-log", "--log-level=warning"]
