@@ -88,6 +88,18 @@ class Refused(BillorError):
     }
 
 
+class Unsupported(BillorError):
+    """The request body is of a kind that is not read here."""
+
+    CODES = {
+        "unsupported_media_type": "Send JSON, with `Content-Type: application/json`; for an import "
+        "a file in CSV, `text/csv`, in NDJSON, `application/x-ndjson`, or an .xlsx workbook.",
+    }
+
+    def __init__(self, detail: str | None = None):
+        super().__init__("unsupported_media_type", detail)
+
+
 class Incomplete(BillorError):
     """The request body is incomplete."""
 

@@ -1,15 +1,18 @@
 """Import of loads from a file, row by row, in bounded memory and one transaction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
+from billor.blocking import in_thread
 from billor.database import transaction
 from billor.deadlines import extend_deadline
-from billor.http.rows import Readable, read_rows
+from billor.http.rows import Row, RowReader
+from billor.http.text_lines import Readable
+from billor.loads.exporting import COLUMNS
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
 
-CHUNK_ROWS = 500
+CHUNK_ROWS = 1000
 # Deadline of an import, and so the longest time until its first load becomes visible.
 IMPORT_SECONDS = 60
 
@@ -23,22 +26,37 @@ class RowOutcome:
     errors: dict[str, list[str]] | None = None
 
 
-def import_loads(stream: Readable, media_type: str) -> list[RowOutcome]:
-    """Create a load for every valid row of a file; return the outcome of each row, in order.
+@dataclass(slots=True)
+class ImportOutcome:
+    """The outcome of each row, in order, and the columns of an export that were left out."""
 
-    The arguments are those of `read_rows`. Raises `Refused` `import_refused`; then nothing is
+    rows: list[RowOutcome] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+def import_loads(stream: Readable, media_type: str) -> ImportOutcome:
+    """Create a load for every valid row of a file.
+
+    The arguments are those of `RowReader`. Raises `Refused` `import_refused`; then nothing is
     stored.
     """
-    rows = read_rows(stream, media_type, LoadSchema())
-    outcomes: list[RowOutcome] = []
+    reader = RowReader(stream, media_type, LoadSchema(), ignorable=COLUMNS)
+    outcome = ImportOutcome()
     extend_deadline(IMPORT_SECONDS)
     with transaction():
-        while chunk := list(islice(rows, CHUNK_ROWS)):
-            loads = iter(
-                create_loads([row.attributes for row in chunk if row.attributes is not None])
-            )
-            outcomes += [
-                RowOutcome(row.number, None if row.errors else next(loads).id, row.errors)
-                for row in chunk
-            ]
-    return outcomes
+        while chunk := _next_rows(reader):
+            outcome.rows += _create(chunk)
+    outcome.ignored = reader.ignored
+    return outcome
+
+
+@in_thread
+def _next_rows(reader: RowReader) -> list[Row]:
+    return list(islice(reader, CHUNK_ROWS))
+
+
+def _create(rows: list[Row]) -> list[RowOutcome]:
+    loads = iter(create_loads([row.attributes for row in rows if row.attributes is not None]))
+    return [
+        RowOutcome(row.number, None if row.errors else next(loads).id, row.errors) for row in rows
+    ]

@@ -1,12 +1,12 @@
 """Routes of `/loads`."""
 
-from flask import Response, request
+from flask import Response
 
 from billor.http.api import Blueprint
 from billor.http.conditional import if_match
+from billor.http.media_types import CSV, NDJSON, XLSX
 from billor.http.openapi import CACHE_HEADERS, PAGE_HEADERS
 from billor.http.pagination import page_headers
-from billor.http.rows import MEDIA_TYPES
 from billor.http.uploads import takes_file
 from billor.loads import exporting, importing, service
 from billor.loads.pages import cached_page
@@ -26,14 +26,15 @@ MAX_IMPORT_BYTES = 16 * 1024 * 1024
 IMPORT_BODY = {
     "required": True,
     "content": {
-        "text/csv": {
+        CSV: {
             "schema": {"type": "string"},
             "example": 'origin,destination,cargoType\n"Dallas, TX","Reno, NV",Steel\n',
         },
-        "application/x-ndjson": {
+        NDJSON: {
             "schema": {"type": "string"},
             "example": '{"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Logs"}\n',
         },
+        XLSX: {"schema": {"type": "string", "contentMediaType": XLSX}},
     },
 }
 
@@ -76,20 +77,21 @@ def export_loads(wanted):
 
 
 @blueprint.route("/loads/import", methods=["POST"])
-@takes_file(MEDIA_TYPES.values(), MAX_IMPORT_BYTES)
+@takes_file(MAX_IMPORT_BYTES)
 @blueprint.idempotent
 @blueprint.response(200, ImportReportSchema)
 @blueprint.problems("import_refused")
 @blueprint.doc(requestBody=IMPORT_BODY)
-def import_loads(file):
-    """Create up to 10,000 loads from a file, NDJSON or CSV.
+def import_loads(file, media_type):
+    """Create up to 10,000 loads from a file: CSV, NDJSON or an .xlsx workbook.
 
     Invalid rows are reported and left out. The others are created in one transaction: all of them
     or, after an error, none.
     """
-    outcomes = importing.import_loads(file, request.mimetype)
-    created = sum(outcome.load_id is not None for outcome in outcomes)
-    return {"created": created, "refused": len(outcomes) - created, "rows": outcomes}
+    outcome = importing.import_loads(file, media_type)
+    created = sum(row.load_id is not None for row in outcome.rows)
+    report = {"created": created, "refused": len(outcome.rows) - created, "rows": outcome.rows}
+    return report | ({"ignored": outcome.ignored} if outcome.ignored else {})
 
 
 @blueprint.route("/loads/<id:load_id>")

@@ -75,6 +75,13 @@ class ImportReportSchema(WireSchema):
     created = fields.Integer(required=True, metadata={"example": 9998})
     refused = fields.Integer(required=True, metadata={"example": 2})
     rows = fields.List(fields.Nested(ImportedRowSchema), required=True)
+    ignored = fields.List(
+        fields.String(),
+        metadata={
+            "description": "Columns of an export that were left out, if the file has some.",
+            "example": ["id", "status"],
+        },
+    )
 
 
 class TimelineQuery(PageQuery):

@@ -11,8 +11,11 @@ from billor.loads import exporting
 from billor.models import LoadEvent
 from tests.support.answers import as_cells, assert_problem
 from tests.support.apps import client_with_token
+from tests.support.workbooks import workbook
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ANY = "application/octet-stream"
 LOADS = [
     {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"},
     {"origin": "Łódź", "destination": 'The "Yard"', "cargoType": "Tall\u00a0goods"},
@@ -92,10 +95,63 @@ def test_a_refused_file_creates_nothing(client):
     assert client.get("/loads").json == []
 
 
+def as_xlsx(rows) -> bytes:
+    return workbook([FIELDS, *(list(row.values()) for row in rows)])
+
+
+CSV_TYPES = [CSV, "application/csv", "application/vnd.ms-excel", "text/plain", ANY]
+
+
+@pytest.mark.parametrize(
+    ("write", "media_type"),
+    [
+        *((as_csv, media_type) for media_type in CSV_TYPES),
+        *((as_xlsx, media_type) for media_type in (XLSX, *CSV_TYPES, NDJSON)),
+    ],
+)
+def test_a_file_is_recognised_by_its_type_and_its_form(client, write, media_type):
+    answer = send(client, write(LOADS), media_type)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["rows"] == [{"row": row, "loadId": row, "errors": None} for row in (1, 2, 3)]
+    assert [load["origin"] for load in client.get("/loads").json] == [
+        load["origin"] for load in LOADS[::-1]
+    ]
+
+
 def test_an_import_of_another_media_type_is_refused(client):
-    for media_type in ("application/json", "text/plain", ""):
+    for media_type in ("application/json", "text/html", "text/plain", ANY, ""):
         answer = send(client, as_ndjson(LOADS), media_type)
         assert_problem(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"', "us-ascii", "UTF_8", "utf-8-sig"])
+def test_utf_8_may_have_any_of_its_names(client, charset):
+    data = b"\xef\xbb\xbf" + as_csv(LOADS)
+    assert send(client, data, f"{CSV}; charset={charset}").json["created"] == 3
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "utf-16", "utf-7", "nonsense"])
+@pytest.mark.parametrize("path", ["/loads/import", "/loads"])
+def test_another_charset_is_refused_by_its_name(client, charset, path):
+    media_type = CSV if path == "/loads/import" else "application/json"
+    headers = {"Content-Type": f"{media_type}; charset={charset}"}
+    answer = client.post(path, data=b"{}", headers=headers)
+    problem = assert_problem(answer, 415, "unsupported_media_type")
+    assert charset in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1000, "an old .xls workbook"),
+        (workbook([["origin", "destination"]]), "must name the columns cargoType"),
+        (b"PK\x03\x04 and no more", "damaged"),
+    ],
+)
+def test_a_workbook_that_cannot_be_read_is_refused(client, data, why):
+    for media_type in (XLSX, "application/vnd.ms-excel", ANY):
+        problem = assert_problem(send(client, data, media_type), 422, "import_refused")
+        assert why in problem["detail"]
 
 
 @pytest.mark.parametrize("tells_length", [True, False])
@@ -164,6 +220,9 @@ def test_an_export_refuses_pagination_parameters(client):
 
 def test_an_export_can_be_imported_again(client):
     send(client, as_ndjson(LOADS))
-    rows = [{name: row[name] for name in FIELDS} for row in exported(client)]
-    assert rows == LOADS[::-1]
-    assert send(client, as_csv(rows), CSV).json["created"] == 3
+    text = client.get("/loads.csv").text
+    rows = list(csv.DictReader(StringIO(text, newline="")))
+    answer = send(client, text.encode(), CSV)
+    assert (answer.json["created"], answer.json["refused"]) == (3, 0)
+    assert answer.json["ignored"] == [name for name in rows[0] if name not in FIELDS]
+    assert [{name: row[name] for name in FIELDS} for row in exported(client)][:3] == LOADS

@@ -12,8 +12,9 @@ from billor.database import transaction
 from billor.errors import Refused
 from billor.extensions import db
 from billor.http.fields import MAX_UNKNOWN_TOLD, Text, WireSchema
-from billor.http.rows import MAX_ROW_BYTES, MAX_ROWS, read_rows
+from billor.http.rows import MAX_ROWS, RowReader
 from billor.http.strict_json import MAX_NAME_TOLD
+from billor.http.text_lines import MAX_RECORD_BYTES
 from billor.loads import importing
 from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent
@@ -33,7 +34,8 @@ def client(app):
 
 
 def import_text(text: str | bytes, media_type: str) -> list[importing.RowOutcome]:
-    return import_loads(io.BytesIO(text.encode() if isinstance(text, str) else text), media_type)
+    file = io.BytesIO(text.encode() if isinstance(text, str) else text)
+    return import_loads(file, media_type).rows
 
 
 def ndjson(*rows: str) -> list[importing.RowOutcome]:
@@ -215,7 +217,7 @@ class ParcelSchema(WireSchema):
 
 def test_optional_columns_may_be_missing_and_cells_are_converted_by_type():
     def loaded(text: str) -> list[dict]:
-        rows = read_rows(io.BytesIO(text.encode()), CSV, ParcelSchema())
+        rows = RowReader(io.BytesIO(text.encode()), CSV, ParcelSchema())
         return [row.attributes or row.errors for row in rows]
 
     assert loaded("name\n1\n") == [{"name": "1"}]
@@ -249,21 +251,18 @@ def test_blank_lines_do_not_count():
         (GOOD.encode("utf-16"), NDJSON, "Row 1 is not UTF-8."),
         (HEADER.encode() + b"a,b,c\nM\xfcnchen,b,c\n", CSV, "Row 2 is not UTF-8."),
         (HEADER.encode() + b"a,\xed\xa0\x80,c\n", CSV, "Row 1 is not UTF-8."),
-        (f"{GOOD}\n{'x' * MAX_ROW_BYTES}\n", NDJSON, "Row 2 is longer than 64 KiB."),
-        (f"{HEADER}a,b,c\n{'x' * MAX_ROW_BYTES}\n", CSV, "Row 2 is longer than 64 KiB."),
+        (f"{GOOD}\n{'x' * MAX_RECORD_BYTES}\n", NDJSON, "Row 2 is longer than 64 KiB."),
+        (f"{HEADER}a,b,c\n{'x' * MAX_RECORD_BYTES}\n", CSV, "Row 2 is longer than 64 KiB."),
         (HEADER + '"a\nb",' * 20_000 + "\n", CSV, "Row 1 is longer than 64 KiB."),
         (HEADER + 'a,b,c\n"a,b,c\n', CSV, "Row 2 is not CSV."),
         (HEADER + 'a,b,c\n"a"b,b,c\n', CSV, "Row 2 is not CSV."),
-        (HEADER + "a,b,c\na\rb,b,c\n", CSV, "Row 2 is not CSV."),
         ("origin,destination\na,b\n", CSV, "must name the columns cargoType. It names origin, d"),
-        ("origin,destination,cargoType,id\na,b,c,1\n", CSV, "It names .*, id."),
+        ("origin,destination,cargoType,idle\na,b,c,1\n", CSV, "It names .*, idle."),
         ("origin,origin,destination,cargoType\na,a,b,c\n", CSV, "It names origin, origin,"),
-        ("Origin,destination,cargoType\na,b,c\n", CSV, "columns origin. It names Origin,"),
-        ("origin;destination;cargoType\na;b;c\n", CSV, "It names origin;destination;cargoType."),
         ('"a\nb"\nc\n', CSV, r"It names a\\nb."),
         (GOOD, CSV, "must name the columns origin, destination, cargoType"),
     ],
-    ids=range(21),
+    ids=range(18),
 )
 def test_a_malformed_file_is_refused_as_a_whole(text, media_type, why, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)  # so that the rows before were created
@@ -283,10 +282,12 @@ def test_a_file_may_have_at_most_ten_thousand_rows():
     assert why == "The file has more than 10,000 rows or blank lines. Split it into smaller ones."
 
 
-@pytest.mark.parametrize(("start", "media_type"), [(f"{GOOD}\n", NDJSON), (HEADER, CSV)])
-def test_a_file_may_have_at_most_ten_thousand_blank_lines(start, media_type):
-    assert "blank lines" in refused(start + "\n" * (MAX_ROWS + 1) + GOOD, media_type)
-    assert len(import_text(start + "\n" * MAX_ROWS + GOOD, media_type)) in (1, 2)
+@pytest.mark.parametrize(
+    ("start", "row", "media_type"), [("", GOOD, NDJSON), (HEADER, "a,b,c", CSV)]
+)
+def test_a_file_may_have_at_most_ten_thousand_blank_lines(start, row, media_type):
+    assert "blank lines" in refused(start + "\n" * (MAX_ROWS + 1) + row, media_type)
+    assert len(import_text(start + "\n" * MAX_ROWS + row, media_type)) == 1
 
 
 class Endless:
@@ -316,7 +317,7 @@ def test_an_overlong_row_is_not_read_past_its_limit(start, piece, media_type):
     file = Endless(start, piece)
     with pytest.raises(Refused, match="longer than 64 KiB"):
         import_loads(file, media_type)
-    assert file.given <= len(start) + MAX_ROW_BYTES + 1
+    assert file.given <= len(start) + MAX_RECORD_BYTES + 1
 
 
 def test_rows_are_read_and_forgotten_chunk_by_chunk(monkeypatch):
@@ -333,7 +334,7 @@ def test_rows_are_read_and_forgotten_chunk_by_chunk(monkeypatch):
         return create_loads(rows)
 
     monkeypatch.setattr(importing, "create_loads", watched)
-    assert len(import_loads(file, NDJSON)) == 20
+    assert len(import_loads(file, NDJSON).rows) == 20
     assert made == [3, 3, 3, 3, 3, 3, 2]
 
 
