@@ -14,15 +14,18 @@ from sqlalchemy import (
     Delete,
     Executable,
     FromClause,
+    String,
     Table,
+    Text,
     Update,
+    bindparam,
     event,
     func,
     select,
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DBAPIError,
@@ -35,9 +38,11 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeout,
 )
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.dml import ReturningInsert
 
 from billor.blocking import has_data
 from billor.config import Config, ConfigError
+from billor.deadlines import spare_commit
 from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
 
@@ -156,8 +161,8 @@ def transaction() -> Iterator[None]:
     A transaction inside another is part of that one, which commits, and is rolled back with all
     of it: what it raises must not be caught in between.
 
-    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is
-    unavailable.
+    Raises `Conflict` where a constraint refuses, `Unavailable` where PostgreSQL is unavailable,
+    and `DeadlineExceeded` if the request's deadline passes before the commit.
     """
     info = db.session.info
     if AFTER_COMMIT in info:
@@ -171,6 +176,7 @@ def transaction() -> Iterator[None]:
         with _undone_by_errors():
             yield
             db.session.flush()
+            spare_commit()
             committing = True
             db.session.commit()
     except BaseException:
@@ -248,6 +254,29 @@ def execute(statement: Executable, parameters: Any = None) -> CursorResult:
     `parameters` are those of the statement, or a list for many rows.
     """
     return db.session.connection().execute(statement, parameters)
+
+
+def insert_many(model: type[Base], names: Sequence[str]) -> ReturningInsert:
+    """Return a statement that inserts any number of rows, and returns them, unsorted.
+
+    Its parameters are a list of values for each of the columns named, see `as_lists`. Ids rise in
+    the order of the lists. So rows cost no parameters of their own; `COPY`, which would be faster
+    still, does not work with psycopg2's wait callback.
+    """
+    columns = table(model).c
+    # PostgreSQL would cut off what is too long for a length that is in the type of a parameter.
+    types = {
+        name: Text() if type(columns[name].type) is String else columns[name].type for name in names
+    }
+    lists = [bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()]
+    rows = func.unnest(*lists).table_valued(*names, with_ordinality="number").render_derived()
+    query = select(*(rows.c[name] for name in names)).order_by(rows.c.number)
+    return insert(model).from_select(list(names), query).returning(*columns)
+
+
+def as_lists(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list]:
+    """Return the values of the rows by column, None for those that a row lacks."""
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 class LockingQuery:
