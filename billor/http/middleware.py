@@ -29,11 +29,13 @@ SECURITY_HEADERS = {
 
 # Headers that scripts of other origins may read, if they may call us at all.
 EXPOSED_HEADERS = [
+    "Content-Disposition",
     "ETag",
     "Idempotency-Replayed",
     "Link",
     "Location",
     "Retry-After",
+    "WWW-Authenticate",
     "X-Audit-Index",
     "X-Cache",
     "X-Request-ID",

@@ -5,14 +5,14 @@ from flask import Response
 from billor.http.api import Blueprint
 from billor.http.conditional import if_match
 from billor.http.media_types import CSV, NDJSON, XLSX
-from billor.http.openapi import CACHE_HEADERS, PAGE_HEADERS
+from billor.http.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
 from billor.http.pagination import page_headers
 from billor.http.uploads import takes_file
 from billor.loads import exporting, importing, service
 from billor.loads.pages import cached_page
 from billor.loads.schemas import (
+    ExportQuery,
     ImportReportSchema,
-    LoadFilter,
     LoadQuery,
     LoadSchema,
     LoadUpdateSchema,
@@ -61,11 +61,13 @@ def list_loads(query):
 
 
 @blueprint.route("/loads.csv")
-@blueprint.arguments(LoadFilter, location="query")
-@blueprint.response(200, {"type": "string"}, content_type="text/csv")
+@blueprint.arguments(ExportQuery, location="query")
+@blueprint.response(
+    200, {"type": "string"}, content_type="text/csv", headers={"Content-Disposition": FILE_NAME}
+)
 @blueprint.problems("exports_busy")
 def export_loads(wanted):
-    """Get all loads that match, newest first, as CSV.
+    """Get all loads that match, newest first, as CSV, each with its last driver.
 
     The answer is streamed: one that ends early, with an error of the connection, is not complete.
     """

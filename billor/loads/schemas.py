@@ -52,6 +52,35 @@ class LoadFilter(WireSchema):
         check_range(self, data, "created_from", "created_to")
 
 
+def _switch(description: str) -> fields.Boolean:
+    return fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        validate=validate.OneOf([True, False]),
+        metadata={"description": description},
+    )
+
+
+class ExportQuery(LoadFilter):
+    """Which loads to export, and how."""
+
+    bom = _switch("Begin with a byte order mark, by which Excel knows that it is UTF-8.")
+    spreadsheet = _switch(
+        "Put a single quote before a cell that a spreadsheet would take for a formula. An import "
+        "does not remove it."
+    )
+
+
+class LastAssignmentSchema(WireSchema):
+    """What an export tells of a load's last assignment."""
+
+    driver_id = Id()
+    driver_name = fields.String()
+    driver_license_number = fields.String()
+    assigned_at = Timestamp()
+    closed_at = Timestamp()
+
+
 class LoadQuery(LoadFilter, PageQuery):
     cursor = Cursor(Timestamp(), Id())
 

@@ -195,7 +195,9 @@ def test_an_export_has_every_load_newest_first(client, monkeypatch):
     send(client, as_ndjson(LOADS))
     rows = exported(client)
     shown = client.get("/loads").json
-    assert rows == [as_cells(load) for load in shown]
+    assert [{name: row[name] for name in shown[0]} for row in rows] == [
+        as_cells(load) for load in shown
+    ]
     assert [row["id"] for row in rows] == ["3", "2", "1"]
 
 
@@ -210,6 +212,23 @@ def test_an_export_applies_the_filters(client):
     ]
     assert [row["id"] for row in exported(client, "?origin=houston, tx")] == ["3"]
     assert exported(client, "?createdTo=2026-01-01T00:00:00Z") == []
+
+
+def test_an_export_for_spreadsheets_has_a_mark_and_no_formulas(client):
+    client.make_load(origin="=1+1")
+    driver = client.make_driver()
+    client.assign(driver, {"id": 1})
+    plain, marked = (
+        client.get(f"/loads.csv?{query}")
+        for query in ("bom=false&spreadsheet=false", "bom=true&spreadsheet=true")
+    )
+    assert plain.data == client.get("/loads.csv").data
+    assert plain.data.count(b"\n1,=1+1,") == 1
+    assert marked.data == b"\xef\xbb\xbf" + plain.data.replace(b",=1", b",'=1")
+    assert driver["licenseNumber"] in plain.text
+    for query in ("bom=1", "spreadsheet=yes", "bom="):
+        problem = assert_problem(client.get(f"/loads.csv?{query}"), 422, "validation_failed")
+        assert list(problem["errors"]) == [query.partition("=")[0]]
 
 
 def test_an_export_refuses_pagination_parameters(client):
