@@ -9,6 +9,7 @@ import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CursorResult,
     Delete,
@@ -38,7 +39,6 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeout,
 )
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.sql.dml import ReturningInsert
 
 from billor.blocking import has_data
 from billor.config import Config, ConfigError
@@ -256,27 +256,47 @@ def execute(statement: Executable, parameters: Any = None) -> CursorResult:
     return db.session.connection().execute(statement, parameters)
 
 
-def insert_many(model: type[Base], names: Sequence[str]) -> ReturningInsert:
-    """Return a statement that inserts any number of rows, and returns them, unsorted.
+def without_default(model: type[Base]) -> list[str]:
+    """Return the names of the columns that a new row has to be given."""
+    return [
+        column.key
+        for column in table(model).c
+        if column.default is None and column.server_default is None
+    ]
 
-    Its parameters are a list of values for each of the columns named, see `as_lists`. Ids rise in
-    the order of the lists. So rows cost no parameters of their own; `COPY`, which would be faster
-    still, does not work with psycopg2's wait callback.
+
+class Insertion:
+    """Inserts rows with one statement, however many they are.
+
+    Many are a list for each column, so that they cost no parameters of their own. `COPY`, which
+    would be faster still, does not work with psycopg2's wait callback.
     """
-    columns = table(model).c
-    # PostgreSQL would cut off what is too long for a length that is in the type of a parameter.
-    types = {
-        name: Text() if type(columns[name].type) is String else columns[name].type for name in names
-    }
-    lists = [bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()]
-    rows = func.unnest(*lists).table_valued(*names, with_ordinality="number").render_derived()
-    query = select(*(rows.c[name] for name in names)).order_by(rows.c.number)
-    return insert(model).from_select(list(names), query).returning(*columns)
 
+    def __init__(self, model: type[Base], names: Sequence[str], returning: Sequence[Column] = ()):
+        """Insert the columns `names` of rows, and return of each what `returning` says."""
+        self._names = names
+        columns = table(model).c
+        # PostgreSQL would cut off what is too long for a length in the type of a parameter.
+        types = {
+            name: Text() if type(columns[name].type) is String else columns[name].type
+            for name in names
+        }
+        lists = [bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()]
+        rows = func.unnest(*lists).table_valued(*names, with_ordinality="number").render_derived()
+        query = select(*(rows.c[name] for name in names)).order_by(rows.c.number)
+        self._one: Executable = insert(table(model))
+        self._many: Executable = insert(table(model)).from_select(list(names), query)
+        if returning:
+            self._one, self._many = (
+                statement.returning(*returning) for statement in (self._one, self._many)
+            )
 
-def as_lists(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list]:
-    """Return the values of the rows by column, None for those that a row lacks."""
-    return {name: [row.get(name) for row in rows] for name in names}
+    def run(self, rows: Sequence[Mapping[str, Any]]) -> CursorResult:
+        """Insert rows, with rising ids; what they lack is null. The result is not in order."""
+        if len(rows) == 1:
+            return execute(self._one, {name: rows[0].get(name) for name in self._names})
+        lists = {name: [row.get(name) for row in rows] for name in self._names}
+        return execute(self._many, lists)
 
 
 class LockingQuery:

@@ -12,7 +12,7 @@ from billor.loads.exporting import COLUMNS
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
 
-CHUNK_ROWS = 1000
+CHUNK_ROWS = 500
 # Deadline of an import, and so the longest time until its first load becomes visible.
 IMPORT_SECONDS = 60
 

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 
 from billor.cache.pages import invalidate_pages
 from billor.context import current_user, request_id
-from billor.database import after_commit, as_lists, execute, insert_many
+from billor.database import Insertion, after_commit
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
 from billor.loads.schemas import LoadSchema
@@ -16,8 +16,10 @@ from billor.models import Assignment, Driver, Load, LoadEvent
 
 _load_schema = LoadSchema()
 _driver_schema = DriverSchema()
-RECORDED = ["id", "type", "load_id", "driver_id", "assignment_id", "payload", "request_id"]
-INSERT = insert_many(LoadEvent, RECORDED)
+INSERTION = Insertion(
+    LoadEvent,
+    ["id", "type", "load_id", "driver_id", "assignment_id", "payload", "request_id"],
+)
 
 
 def record(
@@ -76,5 +78,5 @@ def _event(
 def _insert(events: list[dict[str, Any]]) -> None:
     """Add events. Every change of a load has one, so this also invalidates cached pages."""
     if events:
-        execute(INSERT, as_lists(events, RECORDED))
+        INSERTION.run(events)
         after_commit(invalidate_pages)

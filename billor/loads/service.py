@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, select
 
 from billor.database import (
+    Insertion,
     LockingQuery,
-    as_lists,
-    execute,
     get_or_not_found,
-    insert_many,
+    table,
     transaction,
     update_row,
+    without_default,
 )
 from billor.errors import Conflict
 from billor.events.event import EventType
@@ -24,9 +24,7 @@ from billor.models import Load, LoadEvent, LoadStatus
 
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 LOCK_LOAD = LockingQuery([Load], Load.id == bindparam("load_id"))
-GIVEN = ["origin", "destination", "cargo_type"]
-"""What a new load is created with."""
-INSERT = insert_many(Load, GIVEN)
+INSERTION = Insertion(Load, without_default(Load), returning=[*table(Load).c])
 
 
 def create_load(**fields: Any) -> Row:
@@ -42,7 +40,7 @@ def create_loads(loads: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
     if not loads:
         return []
     with transaction():
-        rows = sorted(execute(INSERT, as_lists(loads, GIVEN)), key=attrgetter("id"))
+        rows = sorted(INSERTION.run(loads), key=attrgetter("id"))
         outbox.record_created(rows)
     return rows
 
