@@ -251,7 +251,7 @@ def test_what_is_no_workbook_of_loads_is_refused_as_a_whole(data, why):
     assert why in refusal(data)
 
 
-def test_workbooks_that_are_old_or_have_a_password_are_refused_by_that_name():
+def test_old_workbooks_and_those_with_a_password_are_refused_by_name():
     old = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 4096
     assert refusal(old, OLE) == "The file is an old .xls workbook. Save it as .xlsx or CSV."
     locked = old + "EncryptedPackage".encode("utf-16-le")
