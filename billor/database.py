@@ -9,19 +9,24 @@ import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CursorResult,
     Delete,
     Executable,
     FromClause,
+    String,
     Table,
+    Text,
     Update,
+    bindparam,
     event,
     func,
     select,
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DBAPIError,
@@ -37,6 +42,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from billor.blocking import has_data
 from billor.config import Config, ConfigError
+from billor.deadlines import spare_commit
 from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
 
@@ -153,8 +159,8 @@ def transaction() -> Iterator[None]:
     A transaction inside another is part of that one, which commits, and is rolled back with all
     of it: what it raises must not be caught in between.
 
-    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is
-    unavailable.
+    Raises `Conflict` where a constraint refuses, `Unavailable` where PostgreSQL is unavailable,
+    and `DeadlineExceeded` if the request's deadline passes before the commit.
     """
     info = db.session.info
     if AFTER_COMMIT in info:
@@ -168,6 +174,7 @@ def transaction() -> Iterator[None]:
         with _undone_by_errors():
             yield
             db.session.flush()
+            spare_commit()
             committing = True
             db.session.commit()
     except BaseException:
@@ -245,6 +252,49 @@ def execute(statement: Executable, parameters: Any = None) -> CursorResult:
     `parameters` are those of the statement, or a list for many rows.
     """
     return db.session.connection().execute(statement, parameters)
+
+
+def without_default(model: type[Base]) -> list[str]:
+    """Return the names of the columns that a new row has to be given."""
+    return [
+        column.key
+        for column in table(model).c
+        if column.default is None and column.server_default is None
+    ]
+
+
+class Insertion:
+    """Inserts rows with one statement, however many they are.
+
+    Many are a list for each column, so that they cost no parameters of their own. `COPY`, which
+    would be faster still, does not work with psycopg2's wait callback.
+    """
+
+    def __init__(self, model: type[Base], names: Sequence[str], returning: Sequence[Column] = ()):
+        """Insert the columns `names` of rows, and return of each what `returning` says."""
+        self._names = names
+        columns = table(model).c
+        # PostgreSQL would cut off what is too long for a length in the type of a parameter.
+        types = {
+            name: Text() if type(columns[name].type) is String else columns[name].type
+            for name in names
+        }
+        lists = [bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()]
+        rows = func.unnest(*lists).table_valued(*names, with_ordinality="number").render_derived()
+        query = select(*(rows.c[name] for name in names)).order_by(rows.c.number)
+        self._one: Executable = insert(table(model))
+        self._many: Executable = insert(table(model)).from_select(list(names), query)
+        if returning:
+            self._one, self._many = (
+                statement.returning(*returning) for statement in (self._one, self._many)
+            )
+
+    def run(self, rows: Sequence[Mapping[str, Any]]) -> CursorResult:
+        """Insert rows, with rising ids; what they lack is null. The result is not in order."""
+        if len(rows) == 1:
+            return execute(self._one, {name: rows[0].get(name) for name in self._names})
+        lists = {name: [row.get(name) for row in rows] for name in self._names}
+        return execute(self._many, lists)
 
 
 class LockingQuery:

@@ -14,6 +14,8 @@ from gevent import Greenlet, getcurrent
 UNAUTHORISED_SECONDS = 10
 REQUEST_SECONDS = 30
 PIECE_SECONDS = 10
+COMMIT_SECONDS = 10
+"""What is left at least when a transaction begins to commit, for that and for the answer."""
 
 
 class DeadlineExceeded(TimeoutError):
@@ -45,6 +47,19 @@ def extend_deadline(seconds: float | None = None) -> None:
     if greenlet in _overdue_at:
         seconds = REQUEST_SECONDS if seconds is None else seconds
         _overdue_at[greenlet] = time.monotonic() + seconds
+
+
+def spare_commit() -> None:
+    """Leave `COMMIT_SECONDS` at least, so that what is committed is also answered.
+
+    Raises `DeadlineExceeded` if the deadline has passed, also if that could not yet be noticed,
+    as after a long calculation: then there is still time to roll back.
+    """
+    left = _overdue_at.get(getcurrent(), math.inf) - time.monotonic()
+    if left <= 0:
+        raise DeadlineExceeded
+    if left < COMMIT_SECONDS:
+        extend_deadline(COMMIT_SECONDS)
 
 
 def end_overdue_requests() -> None:

@@ -104,21 +104,29 @@ class Refused(BillorError):
     }
 
 
+class Unsupported(BillorError):
+    """The request body is of a kind that is not read here."""
+
+    CODES = {
+        "unsupported_media_type": "Send JSON, with `Content-Type: application/json`; for an import "
+        "a file in CSV, `text/csv`, in NDJSON, `application/x-ndjson`, or an .xlsx workbook. Send "
+        "it as it is, without a `Content-Encoding`.",
+    }
+
+    def __init__(self, detail: str | None = None):
+        super().__init__("unsupported_media_type", detail)
+
+
+class UnsupportedCoding(Unsupported):
+    """The request body has a content coding, such as gzip."""
+
+
 class Incomplete(BillorError):
     """The request body is incomplete."""
 
     CODES = {
         "body_incomplete": "The body ended before its Content-Length, or took too long. Nothing of "
         "it was done. Send it again.",
-    }
-
-
-class UnsupportedCoding(BillorError):
-    """The request body has a content coding, such as gzip."""
-
-    CODES = {
-        "unsupported_media_type": "Send JSON, with `Content-Type: application/json`; for an import "
-        "`text/csv` or `application/x-ndjson`. Send it as it is, without a `Content-Encoding`.",
     }
 
 

@@ -7,12 +7,13 @@ from flask import Request, url_for
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
 
-from billor.errors import Invalid
+from billor.errors import Invalid, Unsupported
 from billor.http import idempotency, openapi
 from billor.http.fields import wire_name
+from billor.http.media_types import require_utf8
 from billor.http.problems import ProblemSchema
 from billor.http.strict_json import DoubledField, read_json
 from billor.http.uploads import refuse_coded_body
@@ -32,7 +33,8 @@ class Parser(FlaskParser):
         if cut_off and req.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
         if not req.is_json:
-            raise UnsupportedMediaType
+            raise Unsupported
+        require_utf8(req)
         try:
             return read_json(req.get_data())
         except DoubledField as error:

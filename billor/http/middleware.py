@@ -28,11 +28,14 @@ SECURITY_HEADERS = {
 
 # Headers that scripts of other origins may read, if they may call us at all.
 EXPOSED_HEADERS = [
+    "Accept-Encoding",
+    "Content-Disposition",
     "ETag",
     "Idempotency-Replayed",
     "Link",
     "Location",
     "Retry-After",
+    "WWW-Authenticate",
     "X-Audit-Index",
     "X-Cache",
     "X-Request-ID",

@@ -29,6 +29,7 @@ def _header(description: str, **schema: Any) -> Document:
 
 LOCATION = _header("Where it is.", format="uri-reference")
 ETAG = _header("Changes whenever the answer does (RFC 9110, section 8.8.3).")
+FILE_NAME = _header("The name of the file to save it in (RFC 6266).")
 PAGE_HEADERS = {
     "Link": _header('The next page, as `<url>; rel="next"` (RFC 8288); absent on the last one.')
 }

@@ -24,6 +24,7 @@ from billor.errors import (
     Refused,
     TooManyAttempts,
     Unavailable,
+    Unsupported,
     UnsupportedCoding,
     UntrustedHost,
 )
@@ -40,7 +41,7 @@ STATUS_OF: dict[type[BillorError], int] = {
     Conflict: 409,
     InProgress: 409,
     PreconditionFailed: 412,
-    UnsupportedCoding: 415,
+    Unsupported: 415,
     Invalid: 422,
     Refused: 422,
     TooManyAttempts: 429,
@@ -56,10 +57,7 @@ HTTP_ERRORS = {
         "The body is larger than 8 KiB for a login, 1 MiB, or 16 MiB for an import. Split it.",
     ),
     414: ("uri_too_long", "The address is too long. Leave out some of its parameters."),
-    415: (
-        "unsupported_media_type",
-        UnsupportedCoding.CODES["unsupported_media_type"],
-    ),
+    415: ("unsupported_media_type", Unsupported.CODES["unsupported_media_type"]),
     417: ("expectation_failed", "Send no Expect header other than `100-continue`."),
     422: ("validation_failed", Invalid.CODES["validation_failed"]),
     431: ("headers_too_large", "The headers are too large or too many. Leave out some of them."),

@@ -1,18 +1,19 @@
 """References of loads, the shippers' order numbers: one for each load that is not CANCELLED."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row, insert
+from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 
-from billor.database import execute, table
+from billor.database import Insertion, table, without_default
 from billor.errors import Taken
 from billor.extensions import db
 from billor.models import Load, LoadStatus, canonical_key
 from billor.uniqueness import Unique
 
-INSERT = insert(table(Load)).returning(*table(Load).c, sort_by_parameter_order=True)
+INSERTION = Insertion(Load, without_default(Load), returning=[*table(Load).c])
 REFERENCE = Unique(
     Load.reference,
     canonical_key,
@@ -27,9 +28,9 @@ def insert_new_loads(loads: Sequence[Mapping[str, Any]]) -> Sequence[Row | Taken
 
     Such a one's outcome is the refusal, which names the other load; that of others is the row.
     """
-    references = [load["reference"] for load in loads]
+    references = [load.get("reference") for load in loads]
     if not any(references):
-        return execute(INSERT, loads).all() if loads else []
+        return _insert(loads)
     while True:
         try:
             return _insert_those_not_there(loads, REFERENCE.keys(references))
@@ -52,9 +53,13 @@ def _insert_those_not_there(
         if holder is None and first_with.get(key or "", place) == place
     ]
     with db.session.connection().begin_nested():  # so that only this is undone
-        rows = execute(INSERT, [loads[place] for place in new]).all() if new else []
+        rows = _insert([loads[place] for place in new])
     created = dict(zip(new, rows, strict=True))
     return [
         created.get(place) or REFERENCE.taken_by(holder or created[first_with[key or ""]].id)
         for place, (key, holder) in enumerate(keys)
     ]
+
+
+def _insert(loads: Sequence[Mapping[str, Any]]) -> list[Row]:
+    return sorted(INSERTION.run(loads), key=attrgetter("id")) if loads else []

@@ -69,6 +69,35 @@ class LoadFilter(WireSchema):
         check_range(self, data, "created_from", "created_to")
 
 
+def _switch(description: str) -> fields.Boolean:
+    return fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        validate=validate.OneOf([True, False]),
+        metadata={"description": description},
+    )
+
+
+class ExportQuery(LoadFilter):
+    """Which loads to export, and how."""
+
+    bom = _switch("Begin with a byte order mark, by which Excel knows that it is UTF-8.")
+    spreadsheet = _switch(
+        "Put a single quote before a cell that a spreadsheet would take for a formula. An import "
+        "does not remove it."
+    )
+
+
+class LastAssignmentSchema(WireSchema):
+    """What an export tells of a load's last assignment."""
+
+    driver_id = Id()
+    driver_name = fields.String()
+    driver_license_number = fields.String()
+    assigned_at = Timestamp()
+    closed_at = Timestamp()
+
+
 class LoadQuery(LoadFilter, PageQuery):
     cursor = Cursor(Timestamp(), Id())
 
@@ -86,12 +115,28 @@ class ImportedRowSchema(WireSchema):
         allow_none=True,
         metadata={"description": "Why there is no load: field → messages."},
     )
+    already_there = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "The load was there before, with this reference, and is as it was.",
+            "example": False,
+        },
+    )
 
 
 class ImportReportSchema(WireSchema):
-    created = fields.Integer(required=True, metadata={"example": 9998})
+    created = fields.Integer(required=True, metadata={"example": 9997})
+    already_there = fields.Integer(required=True, metadata={"example": 1})
     refused = fields.Integer(required=True, metadata={"example": 2})
     rows = fields.List(fields.Nested(ImportedRowSchema), required=True)
+    ignored = fields.List(
+        fields.String(),
+        required=True,
+        metadata={
+            "description": "Columns of an export that were left out.",
+            "example": ["id", "status"],
+        },
+    )
 
 
 class TimelineQuery(PageQuery):

@@ -30,15 +30,15 @@ def create_load(**fields: Any) -> Row:
 
 
 def create_loads(loads: Sequence[Mapping[str, Any]]) -> Sequence[Row | Taken]:
-    """Create OPEN loads with these attributes, with rising ids; many with few statements.
+    """Create OPEN loads with these attributes, with rising ids, however many with few statements.
 
     For each, in the same order, a row with the attributes of a `Load` is returned, or the refusal
     `reference_taken`, which has no effect on the others.
     """
-    loads = [{"reference": None, **load} for load in loads]
     with transaction():
         outcomes = insert_new_loads(loads)
-        outbox.record_created(row for row in outcomes if isinstance(row, Row))
+        if created := [row for row in outcomes if isinstance(row, Row)]:
+            outbox.record_created(created)
     return outcomes
 
 

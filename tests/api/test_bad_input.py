@@ -3,6 +3,7 @@
 Unusual but valid input is stored unchanged.
 """
 
+import codecs
 import gzip
 import json
 import re
@@ -293,6 +294,14 @@ def test_a_body_without_a_json_content_type_is_refused(client, operation):
     for kind in NO_JSON_TYPES:
         answer = send(client, operation, good, **{"Content-Type": kind})
         assert_problem(answer, 415, "unsupported_media_type")
+
+
+@each_body
+def test_a_body_may_begin_with_a_byte_order_mark(client, operation):
+    marked = codecs.BOM_UTF8 + json.dumps(full_body(operation)).encode()
+    answer = send(client, operation, marked)
+    assert answer.status_code not in (400, 415, 422), answer.text
+    assert_problem(send(client, operation, codecs.BOM_UTF8 + marked), 400, "malformed_request")
 
 
 @each_body

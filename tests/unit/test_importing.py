@@ -10,11 +10,12 @@ from marshmallow import fields
 from sqlalchemy import func, select
 
 from billor.database import transaction
-from billor.errors import Conflict, Refused
+from billor.errors import Refused
 from billor.extensions import db
 from billor.http.fields import MAX_UNKNOWN_TOLD, Text, WireSchema
-from billor.http.rows import MAX_ROW_BYTES, MAX_ROWS, read_rows
+from billor.http.rows import MAX_ROWS, RowReader
 from billor.http.strict_json import MAX_NAME_TOLD
+from billor.http.text_lines import MAX_RECORD_BYTES
 from billor.loads import importing
 from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent
@@ -35,7 +36,8 @@ def client(app):
 
 
 def import_text(text: str | bytes, media_type: str) -> list[importing.RowOutcome]:
-    return import_loads(io.BytesIO(text.encode() if isinstance(text, str) else text), media_type)
+    file = io.BytesIO(text.encode() if isinstance(text, str) else text)
+    return import_loads(file, media_type).rows
 
 
 def ndjson(*rows: str) -> list[importing.RowOutcome]:
@@ -217,7 +219,7 @@ class ParcelSchema(WireSchema):
 
 def test_optional_columns_may_be_missing_and_cells_are_converted_by_type():
     def loaded(text: str) -> list[dict]:
-        rows = read_rows(io.BytesIO(text.encode()), CSV, ParcelSchema())
+        rows = RowReader(io.BytesIO(text.encode()), CSV, ParcelSchema())
         return [row.attributes or row.errors for row in rows]
 
     assert loaded("name\n1\n") == [{"name": "1"}]
@@ -251,21 +253,18 @@ def test_blank_lines_do_not_count():
         (GOOD.encode("utf-16"), NDJSON, "Row 1 is not UTF-8."),
         (HEADER.encode() + b"a,b,c\nM\xfcnchen,b,c\n", CSV, "Row 2 is not UTF-8."),
         (HEADER.encode() + b"a,\xed\xa0\x80,c\n", CSV, "Row 1 is not UTF-8."),
-        (f"{GOOD}\n{'x' * MAX_ROW_BYTES}\n", NDJSON, "Row 2 is longer than 64 KiB."),
-        (f"{HEADER}a,b,c\n{'x' * MAX_ROW_BYTES}\n", CSV, "Row 2 is longer than 64 KiB."),
+        (f"{GOOD}\n{'x' * MAX_RECORD_BYTES}\n", NDJSON, "Row 2 is longer than 64 KiB."),
+        (f"{HEADER}a,b,c\n{'x' * MAX_RECORD_BYTES}\n", CSV, "Row 2 is longer than 64 KiB."),
         (HEADER + '"a\nb",' * 20_000 + "\n", CSV, "Row 1 is longer than 64 KiB."),
         (HEADER + 'a,b,c\n"a,b,c\n', CSV, "Row 2 is not CSV."),
         (HEADER + 'a,b,c\n"a"b,b,c\n', CSV, "Row 2 is not CSV."),
-        (HEADER + "a,b,c\na\rb,b,c\n", CSV, "Row 2 is not CSV."),
         ("origin,destination\na,b\n", CSV, "must name the columns cargoType. It names origin, d"),
-        ("origin,destination,cargoType,id\na,b,c,1\n", CSV, "It names .*, id."),
+        ("origin,destination,cargoType,idle\na,b,c,1\n", CSV, "It names .*, idle."),
         ("origin,origin,destination,cargoType\na,a,b,c\n", CSV, "It names origin, origin,"),
-        ("Origin,destination,cargoType\na,b,c\n", CSV, "columns origin. It names Origin,"),
-        ("origin;destination;cargoType\na;b;c\n", CSV, "It names origin;destination;cargoType."),
         ('"a\nb"\nc\n', CSV, r"It names a\\nb."),
         (GOOD, CSV, "must name the columns origin, destination, cargoType"),
     ],
-    ids=range(21),
+    ids=range(18),
 )
 def test_a_malformed_file_is_refused_as_a_whole(text, media_type, why, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)  # so that the rows before were created
@@ -285,10 +284,12 @@ def test_a_file_may_have_at_most_ten_thousand_rows():
     assert why == "The file has more than 10,000 rows or blank lines. Split it into smaller ones."
 
 
-@pytest.mark.parametrize(("start", "media_type"), [(f"{GOOD}\n", NDJSON), (HEADER, CSV)])
-def test_a_file_may_have_at_most_ten_thousand_blank_lines(start, media_type):
-    assert "blank lines" in refused(start + "\n" * (MAX_ROWS + 1) + GOOD, media_type)
-    assert len(import_text(start + "\n" * MAX_ROWS + GOOD, media_type)) in (1, 2)
+@pytest.mark.parametrize(
+    ("start", "row", "media_type"), [("", GOOD, NDJSON), (HEADER, "a,b,c", CSV)]
+)
+def test_a_file_may_have_at_most_ten_thousand_blank_lines(start, row, media_type):
+    assert "blank lines" in refused(start + "\n" * (MAX_ROWS + 1) + row, media_type)
+    assert len(import_text(start + "\n" * MAX_ROWS + row, media_type)) == 1
 
 
 class Endless:
@@ -318,7 +319,7 @@ def test_an_overlong_row_is_not_read_past_its_limit(start, piece, media_type):
     file = Endless(start, piece)
     with pytest.raises(Refused, match="longer than 64 KiB"):
         import_loads(file, media_type)
-    assert file.given <= len(start) + MAX_ROW_BYTES + 1
+    assert file.given <= len(start) + MAX_RECORD_BYTES + 1
 
 
 def test_rows_are_read_and_forgotten_chunk_by_chunk(monkeypatch):
@@ -335,7 +336,7 @@ def test_rows_are_read_and_forgotten_chunk_by_chunk(monkeypatch):
         return create_loads(rows)
 
     monkeypatch.setattr(importing, "create_loads", watched)
-    assert len(import_loads(file, NDJSON)) == 20
+    assert len(import_loads(file, NDJSON).rows) == 20
     assert made == [3, 3, 3, 3, 3, 3, 2]
 
 
@@ -371,29 +372,33 @@ def test_an_import_invalidates_cached_pages(client):
     assert len(client.get("/loads").json) == 1
 
 
-def test_a_row_whose_reference_another_load_has_is_refused_alone():
+def test_a_row_whose_reference_a_load_has_is_already_there():
     first, *_ = ndjson(with_reference("PO-1"))
     outcomes = ndjson(
         with_reference("po 1"), GOOD, with_reference("PO-2"), with_reference("po2"), GOOD
     )
-    assert [outcome.errors for outcome in outcomes] == [
-        {"reference": [taken_by(first.load_id)]},
-        None,
-        None,
-        {"reference": [taken_by(outcomes[2].load_id)]},
-        None,
-    ]
-    ids = [outcome.load_id for outcome in outcomes if outcome.load_id is not None]
-    assert ids == sorted(ids)
+    assert [outcome.errors for outcome in outcomes] == [None] * 5
+    assert [outcome.already_there for outcome in outcomes] == [True, False, False, True, False]
+    assert outcomes[0].load_id == first.load_id
+    assert outcomes[3].load_id == outcomes[2].load_id
+    created = [outcome.load_id for outcome in outcomes if not outcome.already_there]
+    assert created == sorted(created)
     assert len(stored()) == 4
+
+
+def test_a_file_with_references_can_be_imported_again():
+    rows = [with_reference(f"PO-{number}") for number in range(3)]
+    before = ndjson(*rows[:2])
+    loads = stored()
+    again = ndjson(*rows)
+    assert [outcome.already_there for outcome in again] == [True, True, False]
+    assert [outcome.load_id for outcome in again[:2]] == [outcome.load_id for outcome in before]
+    assert stored()[:2] == loads
+    assert db.session.scalar(select(func.count()).select_from(LoadEvent)) == 3
 
 
 def with_reference(reference: str) -> str:
     return json.dumps(json.loads(GOOD) | {"reference": reference})
-
-
-def taken_by(load_id: int) -> str:
-    return Conflict.CODES["reference_taken"].replace("Another load", f"Load {load_id}")
 
 
 def test_csv_has_references_in_a_column_of_which_cells_may_be_empty():
@@ -417,7 +422,7 @@ def test_an_import_waits_for_another_with_the_same_reference(app):
         outcomes = threads.submit(import_there)
         other.wait_until_waited_for()
         other.insist()
-        good, refused_row, another = outcomes.result(30)
-    assert (good.errors, another.errors) == (None, None)
-    assert refused_row.errors == {"reference": [taken_by(1)]}
+        good, already_there, another = outcomes.result(30)
+    assert (good.already_there, another.already_there) == (False, False)
+    assert (already_there.already_there, already_there.load_id) == (True, 1)
     assert len(stored()) == 3
