@@ -6,16 +6,16 @@ the audit store knows better.
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from threading import Event
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.store import AuditStore, StoreUnavailable
-from billor.database import execute_bulk, transaction
+from billor.database import execute, table, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus
 from billor.extensions import db
@@ -31,6 +31,9 @@ GRACE_SECONDS = 300
 EVERY_SECONDS = 10
 # Retry interval after a failure while a new subscription may have lost events.
 AGAIN_SECONDS = 1
+
+_EVENTS = table(LoadEvent)
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
 
 
 class Reconciler:
@@ -116,19 +119,19 @@ def _unconfirmed(lost_before: datetime, skipped: int) -> Sequence[Row]:
     """Return the oldest publications to look for, after the first `skipped`."""
     soon = func.now() - timedelta(seconds=SOON_SECONDS)
     query = (
-        select(LoadEvent.id, LoadEvent.published_at)
+        select(_EVENTS.c.id, _EVENTS.c.published_at)
         .where(
-            LoadEvent.published_at < func.greatest(lost_before, soon),
-            LoadEvent.recorded_at.is_(None),
+            _EVENTS.c.published_at < func.greatest(lost_before, soon),
+            _EVENTS.c.recorded_at.is_(None),
         )
-        .order_by(LoadEvent.published_at, LoadEvent.id)
+        .order_by(_EVENTS.c.published_at, _EVENTS.c.id)
         .offset(skipped)
         .limit(BATCH_SIZE)
     )
     with transaction():
-        return db.session.execute(query).all()
+        return execute(query).all()
 
 
-def _update(ids: Collection[UUID], **values) -> None:
+def _update(ids: Sequence[UUID], **values) -> None:
     if ids:
-        execute_bulk(update(LoadEvent).where(LoadEvent.id.in_(ids)).values(values))
+        execute(update(_EVENTS).where(_EVENTS.c.id == any_(_IDS)).values(values), {"ids": ids})
