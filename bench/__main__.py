@@ -23,8 +23,9 @@ def main() -> None:
         print(f"\n{name}\n\n{_table(measurements)}")
     print(
         f"\nA worker recorded {drained.events_per_second:,.0f} events/s with"
-        f" {drained.cpu_microseconds:,.0f} µs of CPU each; idle, it took"
-        f" {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
+        f" {drained.cpu_microseconds:,.0f} µs of CPU each, after a start of"
+        f" {drained.start_seconds:.1f} s; two recorded {drained.by_two_workers:,.0f}. Idle, one"
+        f" took {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
     )
     as_json = {name: [asdict(each) for each in taken] for name, taken in measured.items()}
     document = {"requests": as_json, "drain": asdict(drained)}
