@@ -106,8 +106,9 @@ def _drain() -> dict[str, Any]:
         drained = drain(found)
     print(
         f"\nA worker recorded {drained.events_per_second:,.0f} events/s with"
-        f" {drained.cpu_microseconds:,.0f} µs of CPU each; idle, it took"
-        f" {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
+        f" {drained.cpu_microseconds:,.0f} µs of CPU each, after a start of"
+        f" {drained.start_seconds:.1f} s; two recorded {drained.by_two_workers:,.0f}. Idle, one"
+        f" took {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
     )
     return asdict(drained)
 

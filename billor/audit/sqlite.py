@@ -51,6 +51,8 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     data BLOB NOT NULL
 );
 """
+STORED = "SELECT id, document FROM audit WHERE id IN (SELECT value FROM json_each(?))"
+INSERT = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
 VERSION = 3
 """Of the schema; kept in the file."""
@@ -71,29 +73,20 @@ class SqliteStore:
             connection.execute("SELECT 1 FROM audit LIMIT 1")
 
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
-        new, refused = [], []
         with self._open() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")  # nobody else stores one meanwhile
+            ids = json.dumps([document["_id"] for document in documents])
+            stored = dict(connection.execute(STORED, (ids,)))
+            new, rows, refused = [], [], []
             for document in documents:
-                text = json.dumps(document, sort_keys=True)
-                inserted = connection.execute(
-                    "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (
-                        document["_id"],
-                        document["loadId"],
-                        document["driverId"],
-                        document["type"],
-                        document["timestamp"],
-                        text,
-                    ),
-                )
-                if inserted.rowcount:
+                id_, text = document["_id"], json.dumps(document, sort_keys=True)
+                if id_ not in stored:
+                    stored[id_] = text
                     new.append(document)
-                    continue
-                (stored,) = connection.execute(
-                    "SELECT document FROM audit WHERE id = ?", (document["_id"],)
-                ).fetchone()
-                if stored != text:
+                    rows.append({**document, "text": text})
+                elif stored[id_] != text:
                     refused.append(Refusal(document, ID_TAKEN))
+            connection.executemany(INSERT, rows)
         return Saved(new, refused)
 
     def index(self) -> None:

@@ -2,13 +2,15 @@
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
+from sqlalchemy import Row
 
-from billor.http.fields import Id, Timestamp, WireSchema
+from billor.http.fields import Id, Timestamp, WireSchema, wire_time
 from billor.models import LoadEvent
 
 
@@ -69,6 +71,7 @@ class EventSchema(WireSchema):
 
 
 _schema = EventSchema()
+_fields = {str(field.data_key): field for field in _schema.load_fields.values()}
 
 
 @dataclass(frozen=True)
@@ -79,21 +82,20 @@ class Message:
     attributes: dict[str, str]
 
 
-def to_message(row: LoadEvent) -> Message:
+def to_message(row: LoadEvent | Row) -> Message:
     """Return the message of an outbox row."""
-    body = _schema.dump(
-        {
-            "id": row.id,
-            "type": row.type,
-            "driver_id": row.driver_id,
-            "load_id": row.load_id,
-            "assignment_id": row.assignment_id,
-            "payload": row.payload,
-            "timestamp": row.created_at,
-            "request_id": row.request_id,
-        }
-    )
-    return Message(json.dumps(body).encode(), {"id": body["id"], "type": body["type"]})
+    id_ = str(row.id)
+    body = {
+        "id": id_,
+        "type": row.type,
+        "driverId": row.driver_id,
+        "loadId": row.load_id,
+        "assignmentId": row.assignment_id,
+        "payload": row.payload,
+        "timestamp": wire_time(row.created_at),
+        "requestId": row.request_id,
+    }
+    return Message(json.dumps(body).encode(), {"id": id_, "type": row.type})
 
 
 def to_audit_document(data: bytes) -> AuditDocument:
@@ -109,14 +111,31 @@ def to_audit_document(data: bytes) -> AuditDocument:
         body = json.loads(data, parse_int=_integer)
         # Not everything that Python reads as JSON can be stored: NaN, lone surrogates.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-        event = _schema.dump(_schema.load(body))
+        event = _checked(body)
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}") from error
     except ValidationError as error:
         raise MalformedEvent(f"not an event: {error.messages}"[:MAX_REASON]) from error
     if _depth(event["payload"]) > MAX_DEPTH:
         raise MalformedEvent(f"nested more than {MAX_DEPTH} levels deep")
-    return {"_id": event.pop("id"), **event, "type": AUDIT_TYPES[event["type"]]}
+    return {
+        "_id": str(event.pop("id")),
+        **event,
+        "type": AUDIT_TYPES[event["type"]],
+        "timestamp": wire_time(event["timestamp"]),
+    }
+
+
+def _checked(body: Any) -> dict[str, Any]:
+    """Return an event's values, read as its schema says. Raises `ValidationError`.
+
+    Its fields are asked one by one: the schema takes four times as long, and is left to tell of
+    errors.
+    """
+    if isinstance(body, dict) and body.keys() == _fields.keys():
+        with suppress(ValidationError):
+            return {name: field.deserialize(body[name]) for name, field in _fields.items()}
+    raise ValidationError(_schema.validate(body))
 
 
 def _integer(digits: str) -> int:

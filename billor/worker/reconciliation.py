@@ -18,11 +18,22 @@ from threading import Event
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Select,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.store import AuditStore, StoreUnavailable
-from billor.database import execute_bulk, transaction
+from billor.database import execute, table, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus
 from billor.extensions import db
@@ -45,6 +56,9 @@ EVERY_SECONDS = 10
 # Retry interval after a failure while a new subscription may have lost events.
 AGAIN_SECONDS = 1
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+_EVENTS = table(LoadEvent).c
+_IDS = bindparam("ids", type_=ARRAY(Uuid))
 
 
 class Reconciler:
@@ -121,7 +135,7 @@ def confirm_newest(store: AuditStore) -> Newest:
 
     Raises `StoreUnavailable`, `Unavailable`.
     """
-    newest_first = _published().order_by(LoadEvent.created_at.desc(), LoadEvent.id.desc())
+    newest_first = _published().order_by(_EVENTS.created_at.desc(), _EVENTS.id.desc())
     events = _fetch(newest_first)
     missing = store.missing([str(event.id) for event in events]) if events else set()
     recorded = [event for event in events if str(event.id) not in missing]
@@ -199,33 +213,34 @@ def _published(lost_before: datetime = NEVER) -> Select:
     """Return a query for unconfirmed events published a while ago, or before `lost_before`."""
     soon = func.now() - timedelta(seconds=SOON_SECONDS)
     return select(
-        LoadEvent.id, LoadEvent.created_at, LoadEvent.published_at, func.now().label("now")
+        _EVENTS.id, _EVENTS.created_at, _EVENTS.published_at, func.now().label("now")
     ).where(
-        LoadEvent.published_at < func.greatest(lost_before, soon),
-        LoadEvent.recorded_at.is_(None),
+        _EVENTS.published_at < func.greatest(lost_before, soon),
+        _EVENTS.recorded_at.is_(None),
     )
 
 
 def _unconfirmed(lost_before: datetime, skipped: int) -> Sequence[Row]:
     """Return the oldest events to look for, after the first `skipped`."""
-    oldest_first = _published(lost_before).order_by(LoadEvent.created_at, LoadEvent.id)
+    oldest_first = _published(lost_before).order_by(_EVENTS.created_at, _EVENTS.id)
     return _fetch(oldest_first.offset(skipped))
 
 
 def _fetch(query: Select) -> Sequence[Row]:
     with transaction():
-        return db.session.execute(query.limit(BATCH_SIZE)).all()
+        return execute(query.limit(BATCH_SIZE)).all()
 
 
 def _confirm(ids: Collection[UUID]) -> None:
-    _update(ids, LoadEvent.recorded_at.is_(None), recorded_at=func.now())
+    _update(ids, _EVENTS.recorded_at.is_(None), recorded_at=func.now())
 
 
 def _put_back(ids: Collection[UUID], published_before: datetime) -> None:
     """Put events back into the outbox, unless another process has done so meanwhile."""
-    _update(ids, LoadEvent.published_at < published_before, published_at=None)
+    _update(ids, _EVENTS.published_at < published_before, published_at=None)
 
 
 def _update(ids: Collection[UUID], condition: ColumnElement[bool], **values) -> None:
     if ids:
-        execute_bulk(update(LoadEvent).where(LoadEvent.id.in_(ids), condition).values(values))
+        statement = update(table(LoadEvent)).where(_EVENTS.id == any_(_IDS), condition)
+        execute(statement.values(values), {"ids": list(ids)})
