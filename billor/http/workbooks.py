@@ -13,6 +13,7 @@ from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils import get_column_letter
+from openpyxl.utils.escape import unescape
 
 from billor.errors import Refused
 from billor.http.tables import Cell, Unreadable
@@ -31,6 +32,8 @@ MAX_DEPTH = 50
 ROWS = ("row", "si")  # of a sheet, and of the table of texts
 MAX_TAG_BYTES = 64 * 1024
 PIECE_BYTES = 64 * 1024
+STRICT = "http://purl.oclc.org/ooxml/"
+"""Namespaces of the variant that openpyxl does not know (ISO/IEC 29500, Strict)."""
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 # They tell what of a workbook would be lost if it was saved again.
@@ -49,7 +52,10 @@ def read_workbook(file: Readable) -> Iterator[list[Cell]]:
     except (Refused, TooLong):
         raise
     except Exception as error:  # whatever openpyxl raises for what it does not expect
-        raise _refused("The .xlsx workbook is damaged. Open it, and save it again.") from error
+        raise _refused(
+            "The file is no .xlsx workbook, or damaged. Open it in a spreadsheet, and save it as "
+            ".xlsx."
+        ) from error
 
 
 def refuse_ole(file: Readable) -> NoReturn:
@@ -130,6 +136,10 @@ class _Check:
         )
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if not self._path and name.startswith(STRICT):
+            raise _refused(
+                "The workbook is of the strict variant of .xlsx. Save it as an ordinary workbook."
+            )
         tag = name.rpartition("}")[2]
         self._path.append(tag)
         self._count(tag)
@@ -217,4 +227,5 @@ def _value(cell: ReadOnlyCell | EmptyCell, uncalculated: set[str]) -> Cell:
             f"Cell {cell.coordinate} has a formula without its value. Open the workbook in a "
             "spreadsheet, and save it again."
         )
-    return cell.value
+    # Characters that XML cannot hold are written like _x000D_.
+    return unescape(cell.value) if isinstance(cell.value, str) else cell.value
