@@ -217,6 +217,7 @@ BOMBS = {
     "entities in texts": package(parts={"xl/texts.bin": f"{ENTITIES}<sst {MAIN}>&b;</sst>"}),
     "a row of many cells": package(f"<row>{'<c/>' * MAX_ELEMENTS_OF_ROW}</row>"),
     "many cells": package(f"<row>{'<c/>' * 1900}</row>" * 11),
+    "many far cells": package("".join(f'<row><c r="XFD{row}"/></row>' for row in range(1, 200))),
     "many texts": package(parts={"xl/texts.bin": f"<sst {MAIN}>{'<si/>' * 20_001}</sst>"}),
     "a text in many pieces": package(
         parts={"xl/texts.bin": f"<sst {MAIN}><si>{'<r/>' * 2000}</si></sst>"}
