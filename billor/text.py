@@ -2,7 +2,7 @@
 
 Text is in NFC (Unicode Standard Annex 15), trimmed, and white space in it is one space. Refused
 are controls and line breaks, format characters, characters that look empty, code points that are
-unassigned, private or no characters, and surrogates. Joiners and variation selectors are text
+unassigned, private or no characters, and surrogates. Joiners, variation selectors and tags are text
 where they change what is shown: in Persian, in the scripts of India, in emoji and ideographs.
 
 Which code points are assigned depends on Python: 3.11 knows Unicode 14.
@@ -33,6 +33,13 @@ OF_EMOJI = "\ufe0e\ufe0f"
 OF_IDEOGRAPHS = re.compile("[\ufe00-\ufe02\U000e0100-\U000e01ef]")
 OF_MONGOLIAN = "\u180b\u180c\u180d\u180e\u180f"
 KEYCAP = "\u20e3"
+# The flags of England, Scotland and Wales: a black flag, and tags that nobody sees alone. These are
+# all the emoji with tags (Unicode Technical Standard 51).
+FLAG = re.compile(
+    "\U0001f3f4\U000e0067\U000e0062"
+    "(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)"
+    "\U000e007f"
+)
 SMALL_PICTURES = "\u00a9\u00ae\u203c\u2049\u2122\u2139"
 VIRAMA = 9
 """The combining class of a sign that joins the consonants of a script of India."""
@@ -147,6 +154,8 @@ def _changes_what_is_seen(text: str, place: int) -> bool:
             or _prevents_a_join(text, place)
             or (char == JOINER and _joins_pictures(text[:place], after))
         )
+    if _named(char, ("TAG ", "CANCEL TAG")):
+        return any(flag.start() < place < flag.end() for flag in FLAG.finditer(text))
     if char in OF_EMOJI and _is_picture(before):
         return True
     if char in OF_EMOJI and before.isascii() and before in "0123456789#*":
@@ -201,5 +210,6 @@ def _is_picture(char: str) -> bool:
     return char in "\u3030\u303d" or unicodedata.category(char) in ("So", "Sm")
 
 
-def _named(char: str, name: str) -> bool:
+def _named(char: str, name: str | tuple[str, ...]) -> bool:
+    """Return whether Unicode's name of a character begins with a name, or one of several."""
     return bool(char) and unicodedata.name(char, "").startswith(name)

@@ -59,7 +59,7 @@ def _demand_token() -> None:
         claims = _verified_claims(token, current_app.config["JWT_SECRET_KEY"])
         if "exp" not in claims:
             raise MissingRequiredClaimError("exp")
-        if claims["exp"] <= time.time():
+        if float(claims["exp"]) <= time.time():
             raise ExpiredSignatureError
         user_id = int(claims["sub"])
     except ExpiredSignatureError as error:

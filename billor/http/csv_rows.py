@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import chain
 
 from billor.http.tables import Table
@@ -12,6 +13,7 @@ from billor.http.text_lines import Lines
 SEPARATORS = ",;\t|"
 # A first line that only tells the separator, for Excel.
 TOLD_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+BLANK_LINE = re.compile(rf'(?:[\s{SEPARATORS}]|"")*')
 
 
 def read_csv(lines: Lines, table: Table) -> Iterator[list[str]]:
@@ -23,7 +25,7 @@ def read_csv(lines: Lines, table: Table) -> Iterator[list[str]]:
     for header in lines:
         if told := TOLD_SEPARATOR.fullmatch(header):
             separator = told[1]
-        elif header.strip():
+        elif not BLANK_LINE.fullmatch(header):
             break
         lines.end_record()
         yield []
@@ -40,7 +42,8 @@ def _read(header: str, lines: Lines, separator: str) -> Iterator[list[str]]:
     lines.end_record()
     for cells in rows:
         lines.end_record()
-        yield cells
+        is_told = len(cells) <= 2 and TOLD_SEPARATOR.fullmatch(separator.join(cells))
+        yield [] if is_told else cells  # as in the second one of joined files
 
 
 def _separator(header: str, table: Table) -> str:
@@ -52,4 +55,20 @@ def _cells(line: str, separator: str) -> list[str]:
 
 
 def _reader(lines: Iterable[str], separator: str, *, strict: bool):
-    return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
+    space = _space_around_quotes(separator)
+    tidy = (space.sub(r"\1", line) if '"' in line else line for line in lines)
+    return csv.reader(tidy, delimiter=separator, skipinitialspace=True, strict=strict)
+
+
+@cache
+def _space_around_quotes(separator: str) -> re.Pattern[str]:
+    """Return a pattern of white space before and after quoted cells, which CSV does not have.
+
+    Its group is the end of such a cell. Quotes inside are doubled, so an odd number of them is at
+    one end of a cell.
+    """
+    end = re.escape(separator)
+    space = rf"(?:(?!{end})[^\S\r\n])+"
+    before = rf'(?:\A|(?<={end})){space}(?=(?:"")*"(?!"))'
+    after = rf'((?<!")"(?:"")*){space}(?={end}|[\r\n]|\Z)'
+    return re.compile(f"{before}|{after}")

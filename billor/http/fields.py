@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
 from typing import Any, Self
@@ -175,7 +175,7 @@ def _read_text(text: str, max_length: int, read: Callable[[str], str]) -> str:
 class Timestamp(fields.DateTime):
     """A time of RFC 3339, written in UTC with `Z` and microseconds, so that text sorts as time.
 
-    Read with any offset, but not without one.
+    Read with any offset, but not without one. A leap second is the moment after it.
     """
 
     EXAMPLE = "2026-01-31T12:00:00.000000Z"
@@ -188,9 +188,10 @@ class Timestamp(fields.DateTime):
     # Python itself reads more than RFC 3339, with any character between date and time.
     FORMAT = re.compile(
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
-        r"(Z|[+-][0-9]{2}:[0-9]{2})",
+        r"(Z|[+-][0-9]{2}:[0-5][0-9])",
         re.IGNORECASE | re.ASCII,
     )
+    LEAP_SECOND = re.compile(r":60(?=[.Z+-])")
 
     def __init__(self, *, metadata: dict | None = None, required: bool = False, **kwargs):
         # What is optional is for the docs page not to fill in.
@@ -200,11 +201,15 @@ class Timestamp(fields.DateTime):
     def _deserialize(self, value, attr, data, **kwargs):
         if not isinstance(value, str) or not self.FORMAT.fullmatch(value):
             raise self.make_error(self._flaw(value), input=value, obj_type=self.OBJ_TYPE)
-        time = super()._deserialize(value.upper(), attr, data, **kwargs)
+        text, leap_seconds = self.LEAP_SECOND.subn(":59", value.upper())
+        time = super()._deserialize(text, attr, data, **kwargs)
         try:
-            return time.astimezone(UTC)
+            moment = time.astimezone(UTC) + timedelta(seconds=leap_seconds)
         except OverflowError as error:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
+        if leap_seconds and (moment.hour, moment.minute) != (0, 0):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        return moment
 
     def _flaw(self, value: Any) -> str:
         """Return the key of the message for what does not have the format."""

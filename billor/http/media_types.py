@@ -14,7 +14,15 @@ OLE = "application/x-ole-storage"
 
 # By the extension of a file's name.
 BY_EXTENSION = {"csv": CSV, "ndjson": NDJSON, "jsonl": NDJSON, "xlsx": XLSX}
-SYNONYMS = {"application/csv": CSV}
+SYNONYMS = {
+    "application/csv": CSV,
+    "application/x-csv": CSV,
+    "text/x-csv": CSV,
+    "text/comma-separated-values": CSV,
+    "text/tab-separated-values": CSV,
+    "application/ndjson": NDJSON,
+    "application/jsonl": NDJSON,
+}
 # What programs call a file without looking inside. Windows takes CSV for Excel's.
 VAGUE = {"application/octet-stream", "application/vnd.ms-excel", "text/plain"}
 ACCEPTED = {*BY_EXTENSION.values(), *SYNONYMS, *VAGUE}
@@ -45,7 +53,7 @@ def recognise(head: bytes, media_type: str) -> str:
 
 def require_utf8(request: Request) -> None:
     """Raise `Unsupported` if the request's body says that it is in another encoding than UTF-8."""
-    charset = request.mimetype_params.get("charset", "utf-8")
+    charset = request.mimetype_params.get("charset") or "utf-8"
     try:
         is_utf8 = codecs.lookup(charset).name in ("ascii", "utf-8", "utf-8-sig")
     except (LookupError, ValueError):  # ValueError: a NUL in it

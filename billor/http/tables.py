@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -89,6 +90,9 @@ class Table:
         return set(self._required) <= {fold(cell) for cell in cells}
 
     def _read_header(self, cells: Sequence[Cell]) -> None:
+        for cell in cells:
+            if isinstance(cell, Unreadable):
+                raise Refused("import_refused", f"The first line cannot be read. {cell.reason}")
         names = [str(cell or "").strip() for cell in cells]
         keys = [fold(name) for name in names]
         self._check_header(names, keys)
@@ -169,18 +173,24 @@ def _read_cell(column: Column, cell: Cell) -> Any:
 
 
 def _as_text(cell: Cell) -> str:
-    """Return a cell's value as spreadsheets show it without a format, times as in ISO 8601."""
+    """Return a cell's value as spreadsheets show it without a format, times as in ISO 8601.
+
+    Numbers have 15 digits, as there, but no exponent: they may be order numbers.
+    """
     match cell:
         case str():
             return cell
         case bool():
             return str(cell).upper()
         case float():
-            return format(cell, ".15g")
+            return format(Decimal(format(cell, ".15g")), "f")
         case datetime() if cell.time() == MIDNIGHT:
             return cell.date().isoformat()
         case date() | time():
             return cell.isoformat()
+        case timedelta():
+            minutes, seconds = divmod(round(cell.total_seconds()), 60)
+            return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     return str(cell)
 
 

@@ -24,7 +24,9 @@ class NotUtf8(Exception):
 
 
 class Lines:
-    """The lines of a file as text, ended by CR LF, LF or CR, without a byte order mark.
+    """The lines of a file as text, ended by CR LF, LF or CR, without byte order marks.
+
+    Of joined files each may have a mark, so at the beginning of any line it is left out.
 
     At most `MAX_RECORD_BYTES` are read from one `end_record` to the next. Raises `TooLong` and
     `NotUtf8`.
@@ -71,7 +73,7 @@ class Lines:
         if is_first and _is_utf16(line):
             raise NotUtf8("The file is UTF-16.")
         try:
-            return line.decode("utf-8-sig" if is_first else "utf-8")
+            return line.removeprefix(codecs.BOM_UTF8).decode()
         except UnicodeDecodeError as error:
             raise NotUtf8 from error
 

@@ -17,6 +17,10 @@ from billor.logs import printable
 
 PIECE_BYTES = 64 * 1024
 IN_MEMORY_BYTES = 1024 * 1024
+PLAIN_CODINGS = {
+    "Content-Encoding": ("", "identity"),
+    "Transfer-Encoding": ("", "identity", "chunked"),
+}
 
 
 def takes_file(max_bytes: int) -> Callable[[Callable], Callable]:
@@ -46,13 +50,16 @@ def takes_file(max_bytes: int) -> Callable[[Callable], Callable]:
 
 
 def refuse_coded_body() -> None:
-    """Raise `UnsupportedCoding`, which names it, for a body with any content coding."""
-    given = request.headers.get("Content-Encoding", "")
-    for coding in given.split(","):
-        if coding.strip().lower() not in ("", "identity"):
-            name = printable(coding.strip()[:MAX_NAME_TOLD])
-            detail = f"The body has the Content-Encoding {name}. Send it as it is, without one."
-            raise UnsupportedCoding(detail)
+    """Raise `UnsupportedCoding`, which names it, for a body with any coding.
+
+    gunicorn takes the chunks of one with a transfer coding apart, and leaves it coded.
+    """
+    for header, plain in PLAIN_CODINGS.items():
+        for coding in request.headers.get(header, "").split(","):
+            if coding.strip().lower() not in plain:
+                name = printable(coding.strip()[:MAX_NAME_TOLD])
+                detail = f"The body has the {header} {name}. Send it as it is, without one."
+                raise UnsupportedCoding(detail)
 
 
 def _receive(file: SpooledTemporaryFile[bytes]) -> None:

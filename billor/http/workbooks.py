@@ -6,13 +6,15 @@ The package is checked before openpyxl reads it, since a small file can unpack t
 import warnings
 import zipfile
 from collections.abc import Iterator
+from string import digits
 from typing import IO, NoReturn, cast
 from xml.parsers import expat
 
 from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.stylesheet import apply_stylesheet
-from openpyxl.utils import get_column_letter
+from openpyxl.utils import column_index_from_string, get_column_letter
+from openpyxl.utils.escape import unescape
 
 from billor.errors import Refused
 from billor.http.tables import Cell, Unreadable
@@ -25,12 +27,16 @@ MAX_ELEMENTS = 600_000
 """In a part: rows and their cells, or texts."""
 MAX_ELEMENTS_OF_ROW = 2000
 """In a row, or in a text of the table of texts. openpyxl holds one of them in memory."""
+MAX_PLACES = 2_000_000
+"""In a sheet: for a row as many as the number of its last column. openpyxl makes a cell of each."""
 MAX_OTHER_ELEMENTS = 50_000
 """In a part, outside rows and texts: styles, for example. openpyxl holds all of them in memory."""
 MAX_DEPTH = 50
 ROWS = ("row", "si")  # of a sheet, and of the table of texts
 MAX_TAG_BYTES = 64 * 1024
 PIECE_BYTES = 64 * 1024
+STRICT = "http://purl.oclc.org/ooxml/"
+"""Namespaces of the variant that openpyxl does not know (ISO/IEC 29500, Strict)."""
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 # They tell what of a workbook would be lost if it was saved again.
@@ -49,7 +55,10 @@ def read_workbook(file: Readable) -> Iterator[list[Cell]]:
     except (Refused, TooLong):
         raise
     except Exception as error:  # whatever openpyxl raises for what it does not expect
-        raise _refused("The .xlsx workbook is damaged. Open it, and save it again.") from error
+        raise _refused(
+            "The file is no .xlsx workbook, or damaged. Open it in a spreadsheet, and save it as "
+            ".xlsx."
+        ) from error
 
 
 def refuse_ole(file: Readable) -> NoReturn:
@@ -105,7 +114,7 @@ class _Check:
         self._path: list[str] = []
         self._in_rows = self._others = 0
         self._in_row: int | None = None
-        self._row = self._column = 0
+        self._row = self._column = self._places = 0
         self._cell = ""
         self._has_formula = self._has_value = False
         self._parser = expat.ParserCreate(namespace_separator="}")
@@ -130,6 +139,10 @@ class _Check:
         )
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if not self._path and name.startswith(STRICT):
+            raise _refused(
+                "The workbook is of the strict variant of .xlsx. Save it as an ordinary workbook."
+            )
         tag = name.rpartition("}")[2]
         self._path.append(tag)
         self._count(tag)
@@ -137,6 +150,7 @@ class _Check:
             case "row":
                 self._row = int(attributes.get("r", self._row + 1))
                 self._column = 0
+                self._cell = ""
             case "c":
                 self._column += 1
                 self._cell = attributes.get("r") or f"{get_column_letter(self._column)}{self._row}"
@@ -161,6 +175,12 @@ class _Check:
         ):
             self._refuse()
 
+    def _count_places(self) -> None:
+        if self._cell:
+            self._places += column_index_from_string(self._cell.rstrip(digits))
+        if self._places > MAX_PLACES:
+            self._refuse()
+
     def _text(self, _text: str) -> None:
         if self._path[-1] == "v":
             self._has_value = True
@@ -169,6 +189,7 @@ class _Check:
         tag = self._path.pop()
         if tag in ROWS:
             self._in_row = None
+            self._count_places()
         elif tag == "c" and self._has_formula and not self._has_value:
             self.uncalculated.add(self._cell)
 
@@ -217,4 +238,5 @@ def _value(cell: ReadOnlyCell | EmptyCell, uncalculated: set[str]) -> Cell:
             f"Cell {cell.coordinate} has a formula without its value. Open the workbook in a "
             "spreadsheet, and save it again."
         )
-    return cell.value
+    # Characters that XML cannot hold are written like _x000D_.
+    return unescape(cell.value) if isinstance(cell.value, str) else cell.value

@@ -27,15 +27,24 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-# Cyrillic and Greek capitals, and the Latin ones that they look like.
-LOOK_ALIKES = "АВСЕНКМОРТХУІЈЅԚԜҮΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABCEHKMOPTXYIJSQWYABEZHIKMNOPTYX"
-# The database's locale decides only which letters have an upper case.
+# Cyrillic and Greek capitals, and the Latin ones that they look like. The last one is the capital
+# of a letter that has none for PostgreSQL.
+LOOK_ALIKES = "АВСЕНКМОРТХУІЈЅԚԜҮΑΒΕΖΗΙΚΜΝΟΡΤΥΧẞ", "ABCEHKMOPTXYIJSQWYABEZHIKMNOPTYXß"
+# The database's locale decides only which letters have an upper case. ASCII has a short way, and
+# the many digits of other scripts have a long one.
 KEY = """
     CREATE OR REPLACE FUNCTION canonical_key(value text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-        SELECT translate(
-            upper(regexp_replace(normalize(value, NFKC), '[{other}]', '', 'g')), '{like}', '{latin}'
-        )
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    BEGIN
+        IF value !~ '[^ -~]' THEN
+            RETURN upper(regexp_replace(value, '[^0-9A-Za-z]', '', 'g'));
+        END IF;
+        value = upper(regexp_replace(normalize(value, NFKC), '[{other}]', '', 'g'));
+        IF value ~ '[{digits}]' THEN
+            value = translate(value, '{digits}', '{values}');
+        END IF;
+        RETURN translate(value, '{like}', '{same}');
+    END
     $$
 """
 # The name stays, by which the version that is still running knows a refusal.
@@ -68,6 +77,20 @@ def _others() -> str:
     )
     runs = [list(run) for counts, run in groupby(assigned, is_letter_or_digit) if not counts]
     return "".join(rf"\U{ord(run[0]):08x}-\U{ord(run[-1]):08x}" for run in runs)
+
+
+def _digits() -> str:
+    """Return the decimal digits of other scripts that NFKC does not make those of ASCII."""
+    digits = filter(str.isdecimal, map(chr, range(128, sys.maxunicode + 1)))
+    return "".join(digit for digit in digits if unicodedata.is_normalized("NFKC", digit))
+
+
+def _create_function() -> None:
+    digits = _digits()
+    like, same = LOOK_ALIKES
+    values = "".join(str(int(digit)) for digit in digits)
+    key = KEY.format(other=_others(), digits=digits, like=like, same=same, values=values)
+    op.execute(sa.text(key))
 
 
 def _refuse_duplicates() -> None:
@@ -124,7 +147,7 @@ def _drop_index(name: str) -> None:
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.execute(sa.text(KEY.format(other=_others(), like=LOOK_ALIKES[0], latin=LOOK_ALIKES[1])))
+        _create_function()
         _refuse_duplicates()
         for table, columns in TEXTS.items():
             _repair(table, columns)

@@ -124,6 +124,18 @@ def test_the_leeway_does_not_prolong_a_token(client, config):
         assert_problem(client.get("/loads"), 401, "token_expired")
 
 
+def test_times_in_a_token_may_be_fractions_or_texts(client, config):
+    now = time.time()
+    for moment in (now + 60.5, str(int(now) + 60)):
+        client.token = forged(config.jwt_secret_key, exp=moment)
+        assert client.get("/loads").status_code == 200, moment
+    client.token = forged(config.jwt_secret_key, exp=str(int(now) - 1))
+    assert_problem(client.get("/loads"), 401, "token_expired")
+    for moment in ([now], {}, "soon", True):
+        client.token = forged(config.jwt_secret_key, exp=moment)
+        assert client.get("/loads").status_code == 401, moment
+
+
 @pytest.mark.parametrize(
     ("code", "make_header"),
     [

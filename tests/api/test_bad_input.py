@@ -552,6 +552,17 @@ def test_a_compressed_body_is_refused_by_the_name_of_its_coding(client, operatio
 
 
 @with_body
+@pytest.mark.usefixtures("nothing_changes")
+def test_a_body_with_a_transfer_coding_is_refused_by_its_name(client, operation):
+    body, media_type = body_and_type(operation)
+    for codings in ("gzip, chunked", "x-gzip,chunked", "Deflate, chunked", "gzip"):
+        headers = {"Content-Type": media_type, "Transfer-Encoding": codings}
+        answer = send(client, operation, gzip.compress(body), **headers)
+        problem = assert_problem(answer, 415, "unsupported_media_type")
+        assert f"Transfer-Encoding {codings.split(',')[0]}." in problem["detail"], codings
+
+
+@with_body
 def test_a_body_with_the_coding_identity_is_like_one_without(client, operation):
     body, media_type = body_and_type(operation)
     usual = send(client, operation, body, **{"Content-Type": media_type})

@@ -105,12 +105,15 @@ def as_xlsx(rows) -> bytes:
 
 
 CSV_TYPES = [CSV, "application/csv", "application/vnd.ms-excel", "text/plain", ANY]
+CSV_TYPES += ["text/x-csv", "text/comma-separated-values", "TEXT/CSV", "text/tab-separated-values"]
+NDJSON_TYPES = [NDJSON, "application/ndjson", "application/jsonl"]
 
 
 @pytest.mark.parametrize(
     ("write", "media_type"),
     [
         *((as_csv, media_type) for media_type in CSV_TYPES),
+        *((as_ndjson, media_type) for media_type in NDJSON_TYPES),
         *((as_xlsx, media_type) for media_type in (XLSX, *CSV_TYPES, NDJSON)),
     ],
 )
@@ -129,7 +132,9 @@ def test_an_import_of_another_media_type_is_refused(client):
         assert_problem(answer, 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"', "us-ascii", "UTF_8", "utf-8-sig"])
+@pytest.mark.parametrize(
+    "charset", ["utf-8", "UTF8", '"utf-8"', '""', "us-ascii", "UTF_8", "utf-8-sig"]
+)
 def test_utf_8_may_have_any_of_its_names(client, charset):
     data = b"\xef\xbb\xbf" + as_csv(LOADS)
     assert send(client, data, f"{CSV}; charset={charset}").json["created"] == 3

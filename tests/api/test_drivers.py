@@ -120,6 +120,10 @@ def test_a_license_number_in_another_form_is_the_same(client, number):
         ("京A1", "京a-1"),
         ("Ⅳ-1", "iv1"),
         ("٣", "٣-"),
+        ("A-٣", "a3"),
+        ("TX-۱۲", "TX 12"),
+        ("९", "9"),
+        ("ẞ1", "ß-1"),
     ],
 )
 def test_letters_of_any_script_count_in_a_license_number(client, one, another):

@@ -154,6 +154,28 @@ def test_lower_case_letters_of_a_time_mean_the_same(client, path, name):
         assert client.get(path, query_string={name: time}).status_code == 200, time
 
 
+def test_a_leap_second_is_a_time(client, loads_of):
+    (load,) = loads_of("2017-01-01T00:00:00Z")
+    for end, loads in (
+        ("2016-12-31T23:59:59.999999Z", []),
+        ("2016-12-31T23:59:60Z", []),
+        ("2016-12-31T23:59:60.000001z", [load]),
+        ("2017-01-01T05:29:60.5+05:30", [load]),
+        ("2016-12-31t15:59:60.5-08:00", [load]),
+    ):
+        assert found(client, "/loads", {"createdTo": end}) == loads, end
+    for time in (
+        "2016-12-31T23:58:60Z",
+        "2016-12-31T22:59:60Z",
+        "2016-12-31T23:59:60+01:00",
+        "2016-12-31T23:60:00Z",
+        "2016-12-31T23:59:61Z",
+        "9999-12-31T23:59:60Z",
+        "2016-12-31T23:00:00+00:60",
+    ):
+        assert_invalid(client.get("/loads", query_string={"createdTo": time}), "createdTo")
+
+
 def test_adjacent_creation_ranges_neither_overlap_nor_leave_gaps(client, loads_of):
     loads = loads_of(*(f"2026-01-02T03:04:0{n // 2}.500000Z" for n in range(12)))
     moments = [f"2026-01-02T05:04:0{n}.5+02:00" for n in (0, 2, 3, 5, 6)]

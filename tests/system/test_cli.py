@@ -189,7 +189,7 @@ def test_columns_of_an_export_are_left_out_and_named(flask, tmp_path):
     ("content", "why"),
     [
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "The file is an old .xls workbook."),
-        (b"no workbook", "The .xlsx workbook is damaged."),
+        (b"no workbook", "The file is no .xlsx workbook, or damaged."),
     ],
 )
 def test_a_workbook_that_cannot_be_read_is_refused_in_one_line(flask, tmp_path, content, why):

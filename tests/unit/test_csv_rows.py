@@ -98,6 +98,25 @@ def test_a_quote_after_a_space_begins_a_quoted_cell():
     ]
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("space", [" ", "   ", "\t", "\u00a0", " \u3000"])
+def test_white_space_around_a_quoted_cell_does_not_count(separator, space):
+    lines = [["name", '"weightKg"', '"cargoType"'], ["a", '"1"', f'"b{separator} ""c"""']]
+    around = [separator.join(f"{space}{cell}{space}" for cell in line) for line in lines]
+    row = {"name": "a", "weight_kg": 1, "cargo_type": f'b{separator} "c"'}
+    assert loaded("\n".join([*around, around[1]])) == [row, row]
+
+
+def test_spaces_around_a_quoted_cell_do_not_count_between_tabs():
+    assert loaded('name\t"cargoType" \t "weightKg"\n "a" \t\u00a0"b" \t1\n"c"\t"d" \n') == TWO
+
+
+def test_white_space_inside_quotes_stays():
+    assert loaded('name,cargoType\n"a ""b"" c","d,\t ""e"""\n') == [
+        {"name": 'a "b" c', "cargo_type": 'd, "e"'}
+    ]
+
+
 def test_quotes_inside_a_cell_are_data():
     assert loaded('name,cargoType\n5" x,6"\n') == [{"name": '5" x', "cargo_type": '6"'}]
 
@@ -107,6 +126,11 @@ def test_blank_rows_and_cells_at_the_end_are_skipped():
     rows = list(reader(text))
     assert [row.attributes for row in rows] == TWO
     assert [row.number for row in rows] == [1, 2]
+
+
+@pytest.mark.parametrize("blank", [";;", ";;;", " ; ;", '"";"";""', "\t\t", "||"])
+def test_blank_rows_above_the_header_do_not_tell_the_separator(blank):
+    assert loaded(f"\n{blank}\nname;cargoType;weightKg\na;b;1\nc;d;\n") == TWO
 
 
 def test_a_value_below_a_column_without_a_name_is_refused():
@@ -120,6 +144,25 @@ def test_a_value_below_a_column_without_a_name_is_refused():
 @pytest.mark.parametrize("again", ["name,cargoType,weightKg", "\ufeffName , Cargo Type,Weight Kg,"])
 def test_the_header_of_a_joined_file_is_skipped(again):
     rows = list(reader(f"name,cargoType,weightKg\na,b,1\n{again}\nc,d,\n"))
+    assert rows == [Row(number, row) for number, row in enumerate(TWO, start=1)]
+
+
+@pytest.mark.parametrize("media_type", [CSV, NDJSON])
+def test_joined_files_may_each_begin_with_a_mark(media_type):
+    first, second = "a,b,1", "c,d,"
+    if media_type == NDJSON:
+        first, second = (
+            '{"name": "a", "cargoType": "b", "weightKg": 1}',
+            '{"name": "c", "cargoType": "d"}',
+        )
+    header = "name,cargoType,weightKg\n" if media_type == CSV else ""
+    rows = reader(f"\ufeff{header}{first}\n\ufeff{second}\n", media_type)
+    assert [row.attributes for row in rows] == TWO
+
+
+def test_joined_files_may_each_tell_their_separator():
+    header = "sep=;\nname;cargoType;weightKg\n"
+    rows = list(reader(f"{header}a;b;1\n\ufeff{header}c;d;\n"))
     assert rows == [Row(number, row) for number, row in enumerate(TWO, start=1)]
 
 

@@ -24,6 +24,9 @@ FOLDED = {
     " \t\n": "",
     "\u3000\u2028": "",
 }
+FLAG_TAGS = [
+    "".join(chr(0xE0000 + ord(letter)) for letter in name) for name in ("eng", "sct", "wls")
+]
 NAMES = [
     *("O'Brien", "D\u2019Angelo", "Nguyễn", "Müller-Lüdenscheidt", "李", "Ərtoğrul", "Łódź"),
     *("ʻokina", "Ng\u0169gĩ wa Thiong'o", "María José", "Σωκράτης", "Þórður", "Владимир", "თამარ"),
@@ -34,6 +37,8 @@ NAMES = [
     # Emoji of several; ideographs in a form of their own; Mongolian.
     *("👨\u200d👩\u200d👧", "👩🏽\u200d✈\ufe0f", "❤\ufe0f", "❤\ufe0f\u200d🔥", "🏳\ufe0f\u200d🌈"),
     *("1\ufe0f\u20e3", "🇺🇸", "🙂\u200d↔\ufe0f", "™\ufe0f", "🚚", "渡邉\U000e0102", "ᠠ\u180e"),
+    # The flags of England, Scotland and Wales.
+    *(f"Flag 🏴\U000e0067\U000e0062{tags}\U000e007f" for tags in FLAG_TAGS),
 ]
 REFUSED = {
     "ZZ-1\u200b": "U+200B ZERO WIDTH SPACE",
@@ -44,6 +49,10 @@ REFUSED = {
     "a\u2063b": "U+2063 INVISIBLE SEPARATOR",
     "a\u061cb": "U+061C ARABIC LETTER MARK",
     "x\U000e0041": "U+E0041 TAG LATIN CAPITAL LETTER A",
+    "🏴\U000e0067\U000e0062\U000e007f": "U+E0067 TAG LATIN SMALL LETTER G",
+    f"🏴\U000e0067\U000e0062{FLAG_TAGS[0]}": "U+E0067 TAG LATIN SMALL LETTER G",
+    f"\U000e0067\U000e0062{FLAG_TAGS[0]}\U000e007f": "U+E0067 TAG LATIN SMALL LETTER G",
+    "🏴\U000e007f": "U+E007F CANCEL TAG",
     "\u3164": "U+3164 HANGUL FILLER",
     "a\u115fb": "U+115F HANGUL CHOSEONG FILLER",
     "a\u1160b": "U+1160 HANGUL JUNGSEONG FILLER",

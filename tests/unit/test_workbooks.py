@@ -4,7 +4,7 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 import openpyxl
 import pytest
@@ -16,10 +16,17 @@ from billor.http.fields import Text, WireSchema
 from billor.http.media_types import OLE, XLSX
 from billor.http.rows import MAX_ROWS, Row, RowReader
 from billor.http.workbooks import MAX_ELEMENTS_OF_ROW, MAX_OTHER_ELEMENTS, MAX_UNPACKED_BYTES
-from tests.support.workbooks import MAIN, PARTS, package, saved, workbook
+from tests.support.workbooks import MAIN, OFFICE, PARTS, package, saved, workbook
 
 HEADER = ["name", "weightKg", "isFragile"]
 HEADER_XML = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in HEADER)
+STRICT_PARTS = {
+    name: text.replace(
+        "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+        "http://purl.oclc.org/ooxml/spreadsheetml/main",
+    ).replace(OFFICE, "http://purl.oclc.org/ooxml/officeDocument/relationships")
+    for name, text in PARTS.items()
+}
 
 
 class ParcelSchema(WireSchema):
@@ -58,10 +65,16 @@ def sheet(*rows: str) -> str:
         (["  a  ", None, " "], {"name": "a"}),
         ([75201], {"name": "75201"}),
         ([0.1 + 0.2], {"name": "0.3"}),
+        ([1e15], {"name": "1000000000000000"}),
+        ([1.23456789012345e17], {"name": "123456789012345000"}),
+        ([12345678901234567], {"name": "12345678901234600"}),
+        ([0.0000001], {"name": "0.0000001"}),
+        ([-2.50], {"name": "-2.5"}),
         ([True], {"name": "TRUE"}),
         ([date(2026, 3, 1)], {"name": "2026-03-01"}),
         ([datetime.fromisoformat("2026-03-01T08:30")], {"name": "2026-03-01T08:30:00"}),
         ([time(8, 30)], {"name": "08:30:00"}),
+        ([timedelta(hours=30, minutes=5)], {"name": "30:05:00"}),
         (["Łódź 🚚"], {"name": "Łódź 🚚"}),
         (["a", 1.5], {"weightKg": ["Not a valid integer."]}),
         (["a", True], {"weightKg": ["Not a valid integer."]}),
@@ -126,6 +139,22 @@ def test_texts_may_be_shared_or_inline():
     ]
 
 
+def test_characters_that_xml_cannot_hold_are_read():
+    texts = f"<sst {MAIN}><si><t>Dallas_x000D_\n</t></si></sst>"
+    rows = sheet(
+        '<c t="s"><v>0</v></c>',
+        '<c t="inlineStr"><is><t>_x0041__x00e9_</t></is></c>',
+        '<c t="str"><v>a_x000D_\nb</v></c>',
+        '<c t="str"><v>_x_ _x00_</v></c>',
+    )
+    assert loaded(package(rows, {"xl/texts.bin": texts})) == [
+        {"name": "Dallas"},
+        {"name": "Aé"},
+        {"name": ["Must not contain U+000D, a line break."]},
+        {"name": "_x_ _x00_"},
+    ]
+
+
 def test_formulas_are_not_calculated_but_their_values_read():
     rows = sheet(
         '<c t="str"><f>"a"&amp;"b"</f><v>ab</v></c><c><f>1+1</f><v>3</v></c>',
@@ -151,6 +180,13 @@ def test_a_formula_without_its_value_is_refused_by_its_cell(value, cell, column)
 def test_an_error_in_a_cell_is_refused_by_its_cell():
     rows = sheet('<c r="A2" t="e"><v>#REF!</v></c>')
     assert loaded(package(rows)) == [{"name": ["Cell A2 has the error #REF!."]}]
+
+
+def test_an_error_in_the_header_is_refused_by_its_cell():
+    broken = sheet().replace("</row>", '<c r="D1" t="e"><v>#REF!</v></c></row>')
+    assert refusal(package(broken)) == (
+        "The first line cannot be read. Cell D1 has the error #REF!."
+    )
 
 
 def test_a_workbook_may_have_at_most_ten_thousand_rows():
@@ -181,6 +217,7 @@ BOMBS = {
     "entities in texts": package(parts={"xl/texts.bin": f"{ENTITIES}<sst {MAIN}>&b;</sst>"}),
     "a row of many cells": package(f"<row>{'<c/>' * MAX_ELEMENTS_OF_ROW}</row>"),
     "many cells": package(f"<row>{'<c/>' * 1900}</row>" * 11),
+    "many far cells": package("".join(f'<row><c r="XFD{row}"/></row>' for row in range(1, 200))),
     "many texts": package(parts={"xl/texts.bin": f"<sst {MAIN}>{'<si/>' * 20_001}</sst>"}),
     "a text in many pieces": package(
         parts={"xl/texts.bin": f"<sst {MAIN}><si>{'<r/>' * 2000}</si></sst>"}
@@ -235,7 +272,8 @@ def test_a_row_of_long_texts_is_refused():
         (package(sheet('<c t="s"><v>9</v></c>')), "damaged"),
         (workbook([HEADER, ["a"]])[:-100], "damaged"),
         (b"PK\x03\x04", "damaged"),
-        (b"no ZIP file", "damaged"),
+        (b"no ZIP file", "The file is no .xlsx workbook, or damaged."),
+        (package(parts=STRICT_PARTS), "is of the strict variant of .xlsx. Save it as an ordinary"),
         (b"", "damaged"),
         (workbook([]), "The file has no rows."),
         (workbook([HEADER]), "The file has no rows."),
@@ -245,7 +283,7 @@ def test_a_row_of_long_texts_is_refused():
             "no visible",
         ),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_what_is_no_workbook_of_loads_is_refused_as_a_whole(data, why):
     assert why in refusal(data)
