@@ -7,9 +7,11 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 from billor.audit.store import (
     ID_TAKEN,
+    AccountFilter,
     AuditDocument,
     AuditFilter,
     BuriedLetter,
@@ -19,6 +21,7 @@ from billor.audit.store import (
     Refusal,
     Saved,
     StoreUnavailable,
+    is_of_account,
 )
 from billor.blocking import in_thread
 
@@ -33,15 +36,46 @@ CREATE TABLE IF NOT EXISTS audit (
     timestamp TEXT NOT NULL,
     document TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS account_audit (
+    id TEXT PRIMARY KEY,
+    user_id INTEGER,
+    type TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
 """
-FILTERS = {"load": "load_id", "driver": "driver_id", "type": "type"}
+FILTERS = {
+    "audit": {"load": "load_id", "driver": "driver_id", "type": "type"},
+    "account_audit": {"user": "user_id", "type": "type"},
+}
+"""By table, the columns in the order of a filter's `values`."""
 INDEXES = "".join(
-    f"CREATE INDEX IF NOT EXISTS audit_by_{'_'.join(chosen) or 'time'} ON audit"
-    f" ({', '.join((*(FILTERS[each] for each in chosen), 'timestamp', 'id'))});\n"
-    for count in range(len(FILTERS) + 1)
-    for chosen in combinations(FILTERS, count)
+    f"CREATE INDEX IF NOT EXISTS {table}_by_{'_'.join(chosen) or 'time'} ON {table}"
+    f" ({', '.join((*(filters[each] for each in chosen), 'timestamp', 'id'))});\n"
+    for table, filters in FILTERS.items()
+    for count in range(len(filters) + 1)
+    for chosen in combinations(filters, count)
 )
 """One for each combination of filters."""
+
+
+class Statements(NamedTuple):
+    """To insert a document into its table, and to find another one with its id."""
+
+    insert: str
+    find: str
+
+
+INTO_LOADS = Statements(
+    "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :document)"
+    " ON CONFLICT DO NOTHING",
+    "SELECT document FROM audit WHERE id = :_id",
+)
+INTO_ACCOUNTS = Statements(
+    "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :document)"
+    " ON CONFLICT DO NOTHING",
+    "SELECT document FROM account_audit WHERE id = :_id",
+)
 DEAD_LETTERS = """
 CREATE TABLE IF NOT EXISTS dead_letters (
     id TEXT PRIMARY KEY,
@@ -52,7 +86,7 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 );
 """
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
-VERSION = 3
+VERSION = 4
 """Of the schema; kept in the file."""
 
 
@@ -75,23 +109,12 @@ class SqliteStore:
         with self._open() as connection, connection:
             for document in documents:
                 text = json.dumps(document, sort_keys=True)
-                inserted = connection.execute(
-                    "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (
-                        document["_id"],
-                        document["loadId"],
-                        document["driverId"],
-                        document["type"],
-                        document["timestamp"],
-                        text,
-                    ),
-                )
+                statements = INTO_ACCOUNTS if is_of_account(document) else INTO_LOADS
+                inserted = connection.execute(statements.insert, document | {"document": text})
                 if inserted.rowcount:
                     new.append(document)
                     continue
-                (stored,) = connection.execute(
-                    "SELECT document FROM audit WHERE id = ?", (document["_id"],)
-                ).fetchone()
+                (stored,) = connection.execute(statements.find, document).fetchone()
                 if stored != text:
                     refused.append(Refusal(document, ID_TAKEN))
         return Saved(new, refused)
@@ -102,17 +125,21 @@ class SqliteStore:
     def missing(self, ids: Sequence[str]) -> set[str]:
         with self._open() as connection:
             found = connection.execute(
-                "SELECT id FROM audit WHERE id IN (SELECT value FROM json_each(?))",
-                (json.dumps(ids),),
+                "SELECT id FROM audit WHERE id IN (SELECT value FROM json_each(:ids))"
+                " UNION ALL"
+                " SELECT id FROM account_audit WHERE id IN (SELECT value FROM json_each(:ids))",
+                {"ids": json.dumps(ids)},
             ).fetchall()
         return set(ids) - {id_ for (id_,) in found}
 
     @in_thread
-    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
-        index, where, values = _conditions(wanted, after)
+    def find(
+        self, wanted: AuditFilter | AccountFilter, limit: int, after: Position | None = None
+    ) -> Found:
+        table, index, where, values = _conditions(wanted, after)
         query = (
             # SQLite would have to guess which index is the one.
-            f"SELECT document FROM audit INDEXED BY {index} WHERE {where} "  # noqa: S608 - of constants
+            f"SELECT document FROM {table} INDEXED BY {index} WHERE {where} "  # noqa: S608 - of constants
             "ORDER BY timestamp DESC, id DESC LIMIT ?"
         )
         with self._open() as connection:
@@ -181,12 +208,15 @@ class SqliteStore:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, str, list]:
-    """Return the index to read, what a document must fulfil to be found, and the values in it."""
-    filters = {"load": wanted.load_id, "driver": wanted.driver_id, "type": wanted.type}
+def _conditions(
+    wanted: AuditFilter | AccountFilter, after: Position | None
+) -> tuple[str, str, str, list]:
+    """Return the table and the index to read, the condition of a match, and the values in it."""
+    table = "account_audit" if isinstance(wanted, AccountFilter) else "audit"
+    filters = dict(zip(FILTERS[table], wanted.values, strict=True))
     given = {name: value for name, value in filters.items() if value is not None}
-    index = f"audit_by_{'_'.join(given) or 'time'}"
-    conditions = [f"{FILTERS[name]} = ?" for name in given]
+    index = f"{table}_by_{'_'.join(given) or 'time'}"
+    conditions = [f"{FILTERS[table][name]} = ?" for name in given]
     values = list(given.values())
     if wanted.since:
         conditions.append("timestamp >= ?")
@@ -195,7 +225,7 @@ def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, str, 
     if start := wanted.start(after):
         conditions.append("(timestamp, id) < (?, ?)")
         values += start
-    return index, " AND ".join(conditions) or "TRUE", values
+    return table, index, " AND ".join(conditions) or "TRUE", values
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -6,22 +6,16 @@ from typing import IO
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from marshmallow import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.service import audit_store
 from billor.audit.store import StoreUnavailable
 from billor.auth.service import issue_token
+from billor.cli.command import Command, by_field
 from billor.cli.progress import progress_bar, reading
 from billor.cli.seed import seed_database
-from billor.config import ConfigError
-from billor.database import from_database_error
-from billor.errors import BillorError
+from billor.cli.users import existing_user, users
 from billor.http.rows import MEDIA_TYPES
 from billor.loads.importing import import_loads
-from billor.logs import printable
-from billor.users.schemas import UserSchema
-from billor.users.service import create_user, find_user
 from billor.worker import dead_letters
 
 
@@ -29,32 +23,6 @@ def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
     for command in (seed, import_loads_command, users, token, dead_letters_command):
         app.cli.add_command(command)
-
-
-class Command(click.Command):
-    """A command that reports an error in one line on standard error, with exit status 1."""
-
-    def invoke(self, ctx: click.Context):
-        try:
-            return super().invoke(ctx)
-        except (BillorError, ConfigError) as error:
-            raise click.ClickException(str(error)) from error
-        except ValidationError as error:
-            raise click.ClickException(_by_field(error.normalized_messages())) from error
-        except SQLAlchemyError as error:
-            raise click.ClickException(_describe_database_error(error)) from error
-
-
-def _by_field(messages: dict[str, list[str]]) -> str:
-    text = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in messages.items())
-    return printable(text.replace("_schema: ", ""))
-
-
-def _describe_database_error(error: SQLAlchemyError) -> str:
-    if refusal := from_database_error(error):
-        return refusal.detail
-    reason = str(getattr(error, "orig", error)).splitlines()[0]
-    return f"The database refuses: {reason}. Is it migrated? See `flask db upgrade`."
 
 
 @click.command(cls=Command)
@@ -99,7 +67,7 @@ def import_loads_command(file: str, format_: str | None) -> None:
     refused = {outcome.row: outcome.errors for outcome in outcomes if outcome.errors}
     click.echo(f"{len(outcomes) - len(refused):,} created, {len(refused):,} refused")
     for row, errors in refused.items():
-        click.echo(f"row {row}: {_by_field(errors)}", err=True)
+        click.echo(f"row {row}: {by_field(errors)}", err=True)
     if refused:
         raise click.exceptions.Exit(1)
 
@@ -111,28 +79,6 @@ def _open(file: str) -> IO[bytes]:
         raise click.FileError(file, error.strerror) from error
 
 
-@click.group()
-def users() -> None:
-    """Manage the people who may log in."""
-
-
-@users.command("create", cls=Command)
-@click.option("--name", prompt=True, help="A person's name.")
-@click.option("--email", prompt=True, help="What they log in with.")
-@click.option(
-    "--password",
-    prompt=True,
-    hide_input=True,
-    confirmation_prompt=True,
-    help="At least 8 characters. Others can see command lines; better wait for the prompt.",
-)
-@with_appcontext
-def create_user_command(**fields: str) -> None:
-    """Create a user. Prompts for missing options."""
-    user = create_user(**UserSchema().load(fields))
-    click.echo(f"User {user.id} can log in as {user.email}.")
-
-
 @click.command(cls=Command)
 @click.argument("email")
 @with_appcontext
@@ -141,10 +87,7 @@ def token(email: str) -> None:
 
     For scripts: TOKEN=$(flask token demo@billor.example)
     """
-    user = find_user(email)
-    if user is None:
-        raise click.ClickException(f"No user has the email address {printable(email)}.")
-    click.echo(issue_token(user))
+    click.echo(issue_token(existing_user(email)))
 
 
 @click.command("dead-letters", cls=Command)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -21,10 +22,19 @@ class EventType(StrEnum):
     LOAD_ASSIGNED = "load.assigned"
     LOAD_COMPLETED = "load.completed"
     ASSIGNMENT_CANCELLED = "assignment.cancelled"
+    USER_CREATED = "user.created"
+    USER_UPDATED = "user.updated"
+    ROLE_CHANGED = "user.role_changed"
+    PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - no password
+    USER_DEACTIVATED = "user.deactivated"
+    USER_REACTIVATED = "user.reactivated"
+    SESSIONS_ENDED = "user.sessions_ended"
+    REFRESH_TOKEN_REUSED = "user.refresh_token_reused"  # noqa: S105 - no token
+    LOGIN_BLOCKED = "user.login_blocked"
 
 
-# The same types as named in audit documents.
-AUDIT_TYPES = {
+# The types as named in audit documents: those of loads, and those of accounts.
+LOAD_TYPES = {
     EventType.LOAD_CREATED: "LOAD_CREATED",
     EventType.LOAD_UPDATED: "LOAD_UPDATED",
     EventType.LOAD_CANCELLED: "LOAD_CANCELLED",
@@ -32,14 +42,21 @@ AUDIT_TYPES = {
     EventType.LOAD_COMPLETED: "LOAD_COMPLETED",
     EventType.ASSIGNMENT_CANCELLED: "ASSIGNMENT_CANCELLED",
 }
+ACCOUNT_TYPES = {type_: type_.name for type_ in EventType if type_ not in LOAD_TYPES}
+AUDIT_TYPES = LOAD_TYPES | ACCOUNT_TYPES
 
 # Description of an event's payload.
 PAYLOAD = (
     "The `load` as it was then, the `driver` if one had a part in it, what was there `before` a "
     "change, and the `user` who did it, if a user did."
 )
+ACCOUNT_PAYLOAD = (
+    "The `account` as it was then, what was there `before` a change, and the `user` who did it, if "
+    "a user did. For a blocked login, the `address` and which `limits` were reached."
+)
 
-# `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, JSON values.
+# Of a load `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, of an
+# account `{_id, type, userId, payload, timestamp, requestId}`, JSON values.
 AuditDocument = dict[str, Any]
 
 # Limits of events from the bus. Ours are far below both.
@@ -55,11 +72,15 @@ class MalformedEvent(Exception):
     """Bytes from the bus that are not an event. The message says why."""
 
 
+def _one_of(types: Iterable[EventType]) -> fields.String:
+    return fields.String(required=True, validate=validate.OneOf([type_.value for type_ in types]))
+
+
 class EventSchema(WireSchema):
-    """The data of a bus message."""
+    """The data of a bus message about a load."""
 
     id = fields.UUID(required=True)
-    type = fields.String(required=True, validate=validate.OneOf([t.value for t in EventType]))
+    type = _one_of(LOAD_TYPES)
     driver_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
     load_id = Id(required=True, maximum=MAX_EXACT_ID)
     assignment_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
@@ -68,7 +89,24 @@ class EventSchema(WireSchema):
     request_id = fields.String(required=True, allow_none=True)
 
 
-_schema = EventSchema()
+class AccountEventSchema(WireSchema):
+    """The data of a bus message about a user's account."""
+
+    id = fields.UUID(required=True)
+    type = _one_of(ACCOUNT_TYPES)
+    user_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
+    payload = fields.Dict(required=True)
+    timestamp = Timestamp(required=True)
+    request_id = fields.String(required=True, allow_none=True)
+
+
+_load_schema = EventSchema()
+_account_schema = AccountEventSchema()
+
+
+def _schema_of(type_: Any) -> WireSchema:
+    is_of_account = isinstance(type_, str) and type_ in ACCOUNT_TYPES
+    return _account_schema if is_of_account else _load_schema
 
 
 @dataclass(frozen=True)
@@ -81,13 +119,14 @@ class Message:
 
 def to_message(row: LoadEvent) -> Message:
     """Return the message of an outbox row."""
-    body = _schema.dump(
+    body = _schema_of(row.type).dump(
         {
             "id": row.id,
             "type": row.type,
             "driver_id": row.driver_id,
             "load_id": row.load_id,
             "assignment_id": row.assignment_id,
+            "user_id": row.user_id,
             "payload": row.payload,
             "timestamp": row.created_at,
             "request_id": row.request_id,
@@ -109,7 +148,8 @@ def to_audit_document(data: bytes) -> AuditDocument:
         body = json.loads(data, parse_int=_integer)
         # Not everything that Python reads as JSON can be stored: NaN, lone surrogates.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-        event = _schema.dump(_schema.load(body))
+        schema = _schema_of(body.get("type") if isinstance(body, dict) else None)
+        event = schema.dump(schema.load(body))
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}") from error
     except ValidationError as error:

@@ -50,7 +50,7 @@ def record_created(loads: Iterable[Row]) -> None:
 def _event(event_type: EventType, load: Load | Row) -> dict[str, Any]:
     payload = {"load": _load_schema.dump(load)}
     if (user := current_user.get()) is not None:
-        payload["user"] = user._asdict()
+        payload["user"] = user.reference
     return {
         "type": event_type.value,
         "load_id": load.id,

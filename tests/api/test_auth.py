@@ -26,6 +26,8 @@ def test_a_correct_password_returns_a_token_that_authorizes_requests(client, ano
         "access_token": answer.json["access_token"],
         "token_type": "Bearer",
         "expires_in": config.access_token_seconds,
+        "refreshToken": answer.json["refreshToken"],
+        "refreshExpiresIn": config.session_seconds,
     }
     (user,) = client.get("/users").json
     claims = jwt.decode(answer.json["access_token"], config.jwt_secret_key, ["HS256"])
