@@ -103,10 +103,10 @@ def update_user(user_id: int, check: Callable[[User], None] | None = None, **cha
             changes.setdefault("driver_id", None)
         changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
         was_admin, before = _is_admin(user), {name: getattr(user, name) for name in changed}
+        _check_driver(changed.get("role", user.role), changed.get("driver_id", user.driver_id))
         if ENDS_TOKENS & changed.keys():
             changed["epoch"] = user.epoch + 1
         update_row(user, changed)
-        _check_driver(user.role, user.driver_id)
         if was_admin and not _is_admin(user) and not admins - {user_id}:
             raise Conflict("last_admin")
         _record_changes(user, before)
