@@ -6,7 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.config import ConfigError
 from billor.database import from_database_error
-from billor.errors import BillorError
+from billor.errors import BillorError, Invalid
 from billor.logs import printable
 
 
@@ -16,6 +16,8 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
+        except Invalid as error:
+            raise click.ClickException(by_field(error.extra["errors"])) from error
         except (BillorError, ConfigError) as error:
             raise click.ClickException(str(error)) from error
         except ValidationError as error:
