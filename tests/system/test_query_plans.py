@@ -36,6 +36,9 @@ HISTORY = f"""
     SELECT 'Driver ' || n, 'TX-' || n, CASE WHEN n % 200 = 0 THEN 'INACTIVE' ELSE 'ACTIVE' END
     FROM generate_series(1, {ROWS}) AS n;
 
+    UPDATE users SET role = 'ADMIN' WHERE id = 1;
+    UPDATE users SET role = 'DRIVER', driver_id = 1 WHERE id = 2;
+
     INSERT INTO loads (origin, destination, cargo_type, status, created_at)
     SELECT
         CASE
@@ -84,6 +87,7 @@ MIDDLE_OF = {
     "/drivers": "SELECT 50000",
     "/loads": "SELECT created_at, id FROM loads WHERE id = 50000",
     "/assignments": "SELECT 50000",
+    "/me/assignments": "SELECT 50000",
     "/loads/1/timeline": "SELECT created_at, id FROM load_events WHERE load_id = 1"
     " ORDER BY created_at OFFSET 500 LIMIT 1",
 }
@@ -143,6 +147,7 @@ QUERIES = {
         "driverId=1&status=CANCELLED",
         "driverId=1&status=COMPLETED&status=CANCELLED",
     ],
+    "/me/assignments": ["", "status=CANCELLED", "status=COMPLETED&status=CANCELLED"],
     "/loads/1/timeline": [""],
 }
 NEVER_MET = {
@@ -197,7 +202,8 @@ class History:
     def __init__(self, app: Flask, connection: psycopg2.extensions.connection):
         with app.app_context():
             self._engine = db.engine
-            self._client = ApiClient(app.test_client(), create_access_token("1"))
+            tokens = (create_access_token("1"), create_access_token("2"))
+            self._client = ApiClient(app.test_client(), *tokens)
         self._app = app
         self._cursor = connection.cursor()
 
@@ -293,5 +299,5 @@ def test_every_list_and_every_filter_is_tested():
     assert {path: set(parse_qs("&".join(queries))) for path, queries in QUERIES.items()} == {
         operation.path.format(load_id=1): set(operation.parameters) - of_no_filter
         for operation in lists
-        if operation.path != "/audit"  # which is not in PostgreSQL
+        if not operation.path.startswith("/audit")  # which is not in PostgreSQL
     }
