@@ -30,6 +30,8 @@ WINDOW = timedelta(minutes=1)
 LONGEST_ACCOUNT_WINDOW = timedelta(hours=1)
 KNOWN_FOR = timedelta(days=90)
 DELETE_BATCH_SIZE = 100
+LIMITS = {"account": "account", "address": "address", "known": "account_at_address"}
+"""By the kind of a key, the limit's name in the audit trail."""
 # An address as some proxies forward it; the host is in one of the two groups.
 HOST_AND_PORT = re.compile(r"(?:\[(.+)\]|([\d.]+))(?::\d+)?")
 
@@ -167,9 +169,9 @@ def _report(keys: Collection[str], email: str, network: str) -> None:
         .values(is_reported=True)
         .returning(LoginAttempts.key)
     ).scalars()
-    limits = sorted(key.partition(" ")[0] for key in reported)
+    limits = sorted(LIMITS[key.partition(" ")[0]] for key in reported)
     if limits:
-        user = None if limits == ["address"] else find_user(email)
+        user = None if limits == [LIMITS["address"]] else find_user(email)
         outbox.record(EventType.LOGIN_BLOCKED, user, address=network, limits=limits)
 
 

@@ -52,7 +52,8 @@ PAYLOAD = (
 )
 ACCOUNT_PAYLOAD = (
     "The `account` as it was then, what was there `before` a change, and the `user` who did it, if "
-    "a user did. For a blocked login, the `address` and which `limits` were reached."
+    "a user did. For a blocked login, the `address` and which `limits` were reached: "
+    "`account`, `address`, or `account_at_address` where the user had logged in before."
 )
 
 # Of a load `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, of an

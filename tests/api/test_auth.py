@@ -64,12 +64,15 @@ class CountingHasher(PasswordHasher):
         pytest.param("nobody@billor.example", "nobody", id="unknown email"),
         pytest.param("no email address at all", DEMO_PASSWORD, id="no email address"),
         pytest.param("silent@billor.example", "nobody", id="user without a password"),
+        pytest.param("gone@billor.example", DEMO_PASSWORD, id="deactivated user"),
     ],
 )
 def test_every_failed_login_gets_the_same_answer_after_one_hash_check(
     client, monkeypatch, email, password
 ):
     client.post("/users", {"name": "Silent", "email": "silent@billor.example"})
+    gone = {"name": "Gone", "email": "gone@billor.example", "password": DEMO_PASSWORD}
+    client.request("DELETE", client.post("/users", gone).headers["Location"])
     hasher = CountingHasher()
     monkeypatch.setattr(passwords, "_hasher", hasher)
     problem = assert_problem(log_in(client, email, password), 401, "invalid_credentials")

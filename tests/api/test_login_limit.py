@@ -265,6 +265,13 @@ def test_a_blocked_address_and_an_unknown_account_are_recorded_without_a_user(cl
     ]
 
 
+def test_a_blocked_account_at_a_known_address_is_recorded_as_such(client, blocked, few):
+    log_in(client)
+    for _ in range(few + 2):
+        fail(client)
+    assert blocked() == [(1, "192.0.2.1", ["account_at_address"])]
+
+
 def test_simultaneous_refused_logins_are_recorded_once(app, client, blocked, few):
     for _ in range(few):
         fail(client)

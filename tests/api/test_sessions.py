@@ -145,9 +145,7 @@ def test_reuse_of_an_old_refresh_token_ends_the_session(
     assert [event.type for event in events] == ["user.refresh_token_reused"]
 
 
-def test_a_refresh_token_older_than_the_last_one_ends_the_session_at_once(
-    anonymous, logged_in, status
-):
+def test_an_older_refresh_token_ends_the_session_at_once(anonymous, logged_in, status):
     tokens = refreshed(anonymous, refreshed(anonymous, logged_in))
     assert_problem(refresh(anonymous, logged_in["refreshToken"]), 401, "token_invalid")
     assert status(tokens) == 401

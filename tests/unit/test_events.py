@@ -73,7 +73,7 @@ def test_every_type_of_event_is_tested():
 
 
 @pytest.mark.parametrize("type_", ACCOUNT_TYPES)
-def test_a_row_of_an_account_becomes_a_message_and_a_document_without_a_load(type_):
+def test_an_accounts_row_becomes_a_message_and_a_document(type_):
     user_id = None if type_ == "user.login_blocked" else 7
     row = LoadEvent(
         id=uuid.uuid4(),
