@@ -99,13 +99,9 @@ def update_user(user_id: int, check: Callable[[User], None] | None = None, **cha
         user, _ = LOCK_USER.rows(user_id=user_id)
         if check is not None:
             check(user)
-        if changes.get("role", Role.DRIVER) != Role.DRIVER:
-            changes.setdefault("driver_id", None)
-        changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
+        changed = _effective(changes, user)
         was_admin, before = _is_admin(user), {name: getattr(user, name) for name in changed}
         _check_driver(changed.get("role", user.role), changed.get("driver_id", user.driver_id))
-        if ENDS_TOKENS & changed.keys():
-            changed["epoch"] = user.epoch + 1
         update_row(user, changed)
         if was_admin and not _is_admin(user) and not admins - {user_id}:
             raise Conflict("last_admin")
@@ -135,6 +131,16 @@ def _end_tokens(user_id: int, event_type: EventType, **changes: Any) -> None:
         update_row(user, changes | {"epoch": user.epoch + 1})
         outbox.record(event_type, user)
         after_commit(forget_remembered)
+
+
+def _effective(changes: dict[str, Any], user: User) -> dict[str, Any]:
+    """Return those of the changes that change something, and what follows from them."""
+    if changes.get("role", Role.DRIVER) != Role.DRIVER:
+        changes = {"driver_id": None} | changes
+    changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
+    if ENDS_TOKENS & changed.keys():
+        changed["epoch"] = user.epoch + 1
+    return changed
 
 
 def _check_driver(role: Role, driver_id: int | None) -> None:
