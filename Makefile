@@ -1,8 +1,10 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run demo check test soak bench fuzz lint openapi audit format lock clean
+.PHONY: help run demo check test coverage soak bench fuzz lint openapi audit format lock clean
 
 PYTHON_BIN := .venv/bin/python
+# The tests of a file run in one process, since files share services and begin with the longest.
+PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 MINUTES ?= 10
 
 help: ## Show this help
@@ -20,19 +22,21 @@ demo: ## Start everything, walk through the API, show the audit trail, stop
 	@exec $(RUN) demo
 
 check: lint ## Check style, types and imports; run unit and API tests
-	@$(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
-		--no-loadscope-reorder tests/unit tests/api
+	@$(PYTEST) tests/unit tests/api
 
-test: ## Run all tests, with coverage
+test: ## Run all tests
 	@scripts/venv.sh requirements-dev.txt
-	@$(PYTHON_BIN) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile \
-		--no-loadscope-reorder --cov
+	@$(PYTEST)
+
+coverage: ## Run all tests and show which lines they cover
+	@scripts/venv.sh requirements-dev.txt
+	@$(PYTEST) --cov
 
 soak: ## Run everything with random faults for MINUTES=10, then count what was lost
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
 
-bench: ## Compare speed with a bare server and a fast framework
+bench: ## Measure speed, beside a bare server, bare Flask and a fast framework
 	@scripts/venv.sh requirements-bench.txt
 	@$(PYTHON_BIN) -m bench
 

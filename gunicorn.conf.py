@@ -16,7 +16,7 @@ try:
 except ConfigError as error:
     sys.exit(f"billor: {error}")
 
-bind = f"{settings.host}:{settings.port}"
+bind = settings.address
 worker_class = "billor.server.gunicorn_worker.BillorWorker"
 workers = settings.web_workers
 worker_connections = 10_000  # of each worker; more clients wait to be accepted
@@ -26,6 +26,12 @@ graceful_timeout = 8
 keepalive = 30
 loglevel = "warning"
 control_socket_disable = True  # unused, and slows down shutdown
+
+# What a proxy tells is believed in billor.http.proxies only, and not here of any peer on loopback.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+header_map = "drop"  # names with underscores, which look like others to WSGI
+proxy_protocol = "off"
 
 # Every client needs an open file.
 _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,52 +1,130 @@
-"""`make bench`: compares, prints a table, and writes docs/performance.json and .svg."""
+"""`python -m bench [NAME …]`: measures, prints tables, and writes docs/performance.json and .svg.
+
+Without names it measures all, as `make bench` does; with some, the other figures stay.
+"""
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from bench.compare import Measurement, compare
 from bench.drain import drain
 from bench.environment import environment
+from bench.imports import import_files
 from bench.picture import draw
+from bench.scale import SIZES, scale
+from bench.start import start
 from billor.embedded.launcher import PROJECT
+
+FIGURES = PROJECT / "docs/performance.json"
+PICTURE = PROJECT / "docs/performance.svg"
 
 
 def main() -> None:
     """Run the command."""
-    argparse.ArgumentParser(prog="make bench", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", metavar="NAME", nargs="*", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"There is no {', '.join(unknown)}.")
+    figures = json.loads(FIGURES.read_text())
+    for name in names:
+        figures[name] = BENCHMARKS[name]()
+        FIGURES.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _requests() -> dict[str, Any]:
     with environment() as found:
         measured = compare(found)
+    for name, measurements in measured.items():
+        print(f"\n{name}\n\n{_comparison(measurements)}")
+    PICTURE.write_text(draw(measured))
+    return {name: [asdict(each) for each in taken] for name, taken in measured.items()}
+
+
+def _comparison(measurements: Sequence[Measurement]) -> str:
+    ours = measurements[0].requests_per_second
+    return _table(
+        [
+            *("", "requests/s", "Billor's", "CPU µs", "p50 ms", "p99 ms", "least share"),
+            *("PSS MB", "RSS MB", "start s", "errors"),
+        ],
+        [
+            [
+                each.contender,
+                f"{each.requests_per_second:,.0f} ({each.lowest:,.0f} to {each.highest:,.0f})",
+                f"{ours / each.requests_per_second:.2f}",
+                f"{each.cpu_microseconds:,.0f}",
+                f"{each.p50:.1f}",
+                f"{each.p99:.1f}",
+                f"{each.smallest_share:.0%}",
+                f"{each.proportional_megabytes:.0f}",
+                f"{each.resident_megabytes:.0f}",
+                f"{each.start_seconds:.1f}",
+                f"{each.errors}",
+            ]
+            for each in measurements
+        ],
+    )
+
+
+def _scale() -> list[dict[str, Any]]:
+    scaled = scale()
+    headings = ["milliseconds of", *(f"{loads:,} loads" for loads in SIZES), "ratio"]
+    rows = [
+        [f"`{each.page}`", *(f"{took:.2f}" for took in each.milliseconds), f"{each.ratio:.2f}"]
+        for each in scaled
+    ]
+    print(f"\n{_table(headings, rows)}")
+    return [asdict(each) for each in scaled]
+
+
+def _import() -> dict[str, Any]:
+    with environment() as found:
+        imported = import_files(found)
+    print(
+        f"\nA file of 10,000 rows took {imported.seconds_alone:.1f} s, with"
+        f" {imported.cpu_seconds:.1f} s of CPU; four at once took {imported.seconds_together:.1f}"
+        f" s, and {imported.answered} of {imported.sent} files were imported."
+    )
+    return asdict(imported)
+
+
+def _start() -> dict[str, Any]:
+    started = start()
+    print(
+        f"\nBillor started in {started.launcher:.1f} s; imports took {started.worker_import:.1f} s"
+        f" of CPU in the worker, and {started.api_import:.1f} s in the API."
+    )
+    return asdict(started)
+
+
+def _drain() -> dict[str, Any]:
     with environment() as found:
         drained = drain(found)
-    for name, measurements in measured.items():
-        print(f"\n{name}\n\n{_table(measurements)}")
     print(
         f"\nA worker recorded {drained.events_per_second:,.0f} events/s with"
-        f" {drained.cpu_microseconds:,.0f} µs of CPU each; idle, it took"
-        f" {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
+        f" {drained.cpu_microseconds:,.0f} µs of CPU each, after a start of"
+        f" {drained.start_seconds:.1f} s; two recorded {drained.by_two_workers:,.0f}. Idle, one"
+        f" took {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
     )
-    as_json = {name: [asdict(each) for each in taken] for name, taken in measured.items()}
-    document = {"requests": as_json, "drain": asdict(drained)}
-    (PROJECT / "docs/performance.json").write_text(json.dumps(document, indent=2) + "\n")
-    (PROJECT / "docs/performance.svg").write_text(draw(measured))
+    return asdict(drained)
 
 
-def _table(measurements: Sequence[Measurement]) -> str:
-    ours = measurements[0].requests_per_second
-    lines = [
-        "| | requests/s | Billor's | CPU µs | p50 ms | p99 ms | least share | MB | errors |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {each.contender} | {each.requests_per_second:,.0f} ({each.lowest:,.0f} to"
-        f" {each.highest:,.0f}) | {ours / each.requests_per_second:.2f}"
-        f" | {each.cpu_microseconds:,.0f} | {each.p50:.1f} | {each.p99:.1f}"
-        f" | {each.smallest_share:.0%} | {each.megabytes:.0f} | {each.errors} |"
-        for each in measurements
-    ]
-    return "\n".join(lines)
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head, *lines = (f"| {' | '.join(cells)} |" for cells in (headings, *rows))
+    return "\n".join([head, "|" + "---|" * len(headings), *lines])
 
+
+BENCHMARKS: Mapping[str, Callable[[], Any]] = {
+    "requests": _requests,
+    "scale": _scale,
+    "import": _import,
+    "start": _start,
+    "drain": _drain,
+}
 
 if __name__ == "__main__":
     main()

@@ -44,7 +44,9 @@ class Measurement:
     p50: float
     p99: float
     smallest_share: float
-    megabytes: float
+    proportional_megabytes: float
+    resident_megabytes: float
+    start_seconds: float
     errors: int
 
 
@@ -53,16 +55,11 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
     with environment.app.app_context():
         db.session.execute(text(PAIRS_SQL), {"count": PAIRS})
         db.session.commit()
-        first_driver, first_load = (
-            db.session.execute(text(f"SELECT max(id) - {PAIRS} + 1 FROM {table}")).scalar_one()  # noqa: S608
-            for table in ("drivers", "loads")
-        )
         db.session.remove()
 
     def assignments() -> Iterator[Request]:
-        for number in range(PAIRS):
-            body = {"driverId": first_driver + number, "loadId": first_load + number}
-            yield Request("POST", "/assignments", json.dumps(body))
+        for id_ in range(1, PAIRS + 1):  # the ids of a new database
+            yield Request("POST", "/assignments", json.dumps({"driverId": id_, "loadId": id_}))
 
     unused = assignments()
 
@@ -76,12 +73,13 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
         body = folder / "page.json"
         body.write_bytes(contenders.get(billor, PAGE, environment.token))
         with_body = {**environment.settings, "BENCH_BODY": str(body)}
-        bare = stack.enter_context(contenders.bare_wsgi(with_body, folder))
-        for server in (fastapi, bare):
-            contenders.get(server, PAGE, environment.token)
+        bare = [
+            stack.enter_context(start(with_body, folder))
+            for start in (contenders.bare_flask, contenders.bare_wsgi)
+        ]
         return {
             "GET /loads, cached": _measure(
-                [billor, fastapi, bare], lambda: [Request("GET", PAGE)], environment.token
+                [billor, fastapi, *bare], lambda: [Request("GET", PAGE)], environment.token
             ),
             "POST /assignments": _measure([billor, fastapi], next_assignments, environment.token),
         }
@@ -120,6 +118,8 @@ def _medians(server: Contender, rounds: list[Round]) -> Measurement:
         p50=median(outcome.p50 for outcome, _, _ in rounds),
         p99=median(outcome.p99 for outcome, _, _ in rounds),
         smallest_share=min(share for _, _, share in rounds),
-        megabytes=server.megabytes(),
+        proportional_megabytes=server.megabytes("pss"),
+        resident_megabytes=server.megabytes("rss"),
+        start_seconds=server.start_seconds,
         errors=sum(outcome.errors for outcome, _, _ in rounds),
     )

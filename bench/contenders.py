@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import psutil
@@ -16,6 +17,7 @@ from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import free_port
 
 PROCESSES = 2
+START_SECONDS = 30
 STOP_SECONDS = 30
 
 
@@ -26,6 +28,8 @@ class Contender:
     name: str
     port: int
     process: psutil.Process
+    start_seconds: float = 0
+    """From its start to its first answer."""
 
     @property
     def url(self) -> str:
@@ -48,9 +52,10 @@ class Contender:
         held = sorted(count for count in counts if count)
         return [count / sum(held) for count in held]
 
-    def megabytes(self) -> float:
-        """Return the memory of its largest process: its proportional set size."""
-        return max(each.memory_full_info().pss for each in _with_children(self.process)) / 1e6
+    def megabytes(self, measure: str) -> float:
+        """Return the memory of its largest process: `rss`, or `pss`, its share of that."""
+        processes = _with_children(self.process)
+        return max(getattr(each.memory_full_info(), measure) for each in processes) / 1e6
 
 
 def cpu_seconds(process: psutil.Process) -> float:
@@ -67,11 +72,12 @@ def _with_children(process: psutil.Process) -> list[psutil.Process]:
 def running(
     name: str, argv: list[str], settings: Mapping[str, str], folder: Path
 ) -> Iterator[Contender]:
-    """Start a server, its output in a file, and stop it after the block.
+    """Start a server, its output in a file, wait until it answers, and stop it after the block.
 
     `{port}` in its arguments, and the setting PORT, are where it is to listen.
     """
     port = free_port()
+    started = time.monotonic()
     with (folder / f"{name}.log").open("w") as log:
         server = subprocess.Popen(
             [argument.format(port=port) for argument in argv],
@@ -82,7 +88,10 @@ def running(
             start_new_session=True,
         )
     try:
-        yield Contender(name, port, psutil.Process(server.pid))
+        contender = Contender(name, port, psutil.Process(server.pid))
+        _wait_until_it_answers(contender.url)
+        contender.start_seconds = time.monotonic() - started
+        yield contender
     finally:
         server.terminate()
         server.wait(STOP_SECONDS)
@@ -98,6 +107,11 @@ def bare_wsgi(settings: Mapping[str, str], folder: Path):
     return running("bare WSGI", _gunicorn("bench.yardsticks.bare_wsgi:app"), settings, folder)
 
 
+def bare_flask(settings: Mapping[str, str], folder: Path):
+    """Run a Flask view that answers with the same bytes from Redis, under Billor's server."""
+    return running("bare Flask", _gunicorn("bench.yardsticks.bare_flask:app"), settings, folder)
+
+
 def fastapi(settings: Mapping[str, str], folder: Path):
     """Run the FastAPI yardstick."""
     options = ["--port={port}", f"--workers={PROCESSES}", "--no-access-log", "--log-level=warning"]
@@ -110,14 +124,22 @@ def _gunicorn(app: str) -> list[str]:
 
 
 def get(contender: Contender, path: str, token: str) -> bytes:
-    """Return the body of an answer, tried until there is one."""
+    """Return the body of an answer."""
     request = Request(contender.url + path, headers={"Authorization": f"Bearer {token}"})
-    deadline = time.monotonic() + 30
+    with urlopen(request, timeout=10) as answer:
+        return answer.read()
+
+
+def _wait_until_it_answers(url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            with urlopen(request, timeout=10) as answer:
-                return answer.read()
+            urlopen(url, timeout=10).close()
+        except HTTPError:
+            return  # an answer, too
         except OSError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.1)
+            time.sleep(0.05)
+        else:
+            return

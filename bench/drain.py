@@ -1,9 +1,11 @@
-"""Measures how fast a worker publishes and records waiting events, and what it takes when idle."""
+"""Measures how fast workers publish and record waiting events, and what one takes when idle."""
 
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -22,69 +24,100 @@ EVENTS = 20_000
 IDLE_SECONDS = 20
 STOP_SECONDS = 30
 LONGEST_SECONDS = 300
+POLL_SECONDS = 0.02
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
 
 
 @dataclass(frozen=True)
 class Drain:
-    """Events per second from the outbox to the audit trail, and shares of a core when idle."""
+    """From the outbox to the audit trail, by one worker and by two, and shares of a core when idle.
 
+    Rates, in events per second, and CPU time begin with the first published event;
+    `start_seconds` is the time before it.
+    """
+
+    start_seconds: float
     events_per_second: float
     cpu_microseconds: float
+    by_two_workers: float
     idle_worker: float
     idle_postgresql: float
 
 
 def drain(environment: Environment) -> Drain:
-    """Let a worker record many events, on Google's emulator if installed and on SQLite."""
-    emulator = services.pubsub_emulator()
-    bus = Child(emulator, environment.folder / "logs") if emulator else None
-    settings = environment.settings | (dict(emulator.settings) if emulator else {})
-    if bus:
-        bus.wait_until_ready()
-    with environment.app.app_context():
-        for _ in range(EVENTS // 500):
-            create_loads([LOAD] * 500)
-        db.session.remove()
+    """Let workers record many events, on Google's emulator if installed and on SQLite."""
+    with ExitStack() as stack:
+        settings = environment.settings
+        if emulator := services.pubsub_emulator():
+            bus = Child(emulator, environment.folder / "logs")
+            stack.callback(bus.stop)
+            bus.wait_until_ready()
+            settings = settings | dict(emulator.settings)
+        stack.enter_context(environment.app.app_context())
+        with _workers(2, environment, settings) as pair:
+            _, by_two, _ = _record(pair)
+        with _workers(1, environment, settings) as alone:
+            start, by_one, cpu = _record(alone)
+            idle = _idle(alone[0], environment.postgresql)
+        return Drain(start, by_one, cpu, by_two, *idle)
+
+
+@contextmanager
+def _workers(
+    count: int, environment: Environment, settings: Mapping[str, str]
+) -> Iterator[list[psutil.Process]]:
+    """Add events, start workers, and stop these after the block."""
+    for _ in range(EVENTS // 500):
+        create_loads([LOAD] * 500)
+    db.session.remove()
+    with ExitStack() as stack:
+        processes = []
+        for _ in range(count):
+            worker = subprocess.Popen(
+                [sys.executable, str(PROJECT / "worker.py")],
+                env={**os.environ, **settings, "LOG_LEVEL": "WARNING"},
+                cwd=environment.folder,
+            )
+            stack.callback(worker.wait, STOP_SECONDS)
+            stack.callback(worker.terminate)
+            processes.append(psutil.Process(worker.pid))
+        yield processes
+
+
+def _record(workers: Collection[psutil.Process]) -> tuple[float, float, float]:
+    """Wait for all events; return start time, events per second, and CPU µs of an event."""
     started = time.perf_counter()
-    worker = subprocess.Popen(
-        [sys.executable, str(PROJECT / "worker.py")],
-        env={**os.environ, **settings, "LOG_LEVEL": "WARNING"},
-        cwd=environment.folder,
-    )
-    try:
-        _wait_until_recorded(environment)
-        seconds = time.perf_counter() - started
-        process = psutil.Process(worker.pid)
-        cpu = cpu_seconds(process)
-        idle_worker, idle_postgresql = _idle(environment, process)
-        return Drain(EVENTS / seconds, cpu / EVENTS * 1e6, idle_worker, idle_postgresql)
-    finally:
-        worker.terminate()
-        worker.wait(STOP_SECONDS)
-        if bus:
-            bus.stop()
+    ids = {str(id_) for id_ in _query("SELECT id FROM load_events WHERE published_at IS NULL")}
+    while sum(_query("SELECT count(*) FROM load_events WHERE published_at IS NULL")) == EVENTS:
+        _wait(started)
+    began, cpu = time.perf_counter(), sum(map(cpu_seconds, workers))
+    while ids := audit_store().missing(list(ids)):
+        _wait(started)
+    seconds = time.perf_counter() - began
+    cpu = sum(map(cpu_seconds, workers)) - cpu
+    return began - started, EVENTS / seconds, cpu / EVENTS * 1e6
 
 
-def _wait_until_recorded(environment: Environment) -> None:
-    deadline = time.monotonic() + LONGEST_SECONDS
-    waiting = text("SELECT count(*) FROM load_events WHERE published_at IS NULL")
-    with environment.app.app_context():
-        ids = [str(id_) for id_ in db.session.scalars(text("SELECT id FROM load_events"))]
-        while db.session.scalars(waiting).one() or audit_store().missing(ids):
-            db.session.rollback()
-            if time.monotonic() > deadline:
-                raise TimeoutError("the worker did not record all events")
-            time.sleep(0.05)
-        db.session.remove()
+def _query(statement: str) -> list:
+    values = list(db.session.scalars(text(statement)))
+    db.session.remove()
+    return values
 
 
-def _idle(environment: Environment, worker: psutil.Process) -> tuple[float, float]:
-    time.sleep(2)
-    before = cpu_seconds(worker), cpu_seconds(environment.postgresql)
+def _wait(started: float) -> None:
+    if time.perf_counter() - started > LONGEST_SECONDS:
+        raise TimeoutError("the workers did not record all events")
+    time.sleep(POLL_SECONDS)
+
+
+def _idle(*processes: psutil.Process) -> list[float]:
+    """Return the share of a core that each takes, once all events are confirmed."""
+    started = time.perf_counter()
+    while sum(_query("SELECT count(*) FROM load_events WHERE recorded_at IS NULL")):
+        _wait(started)
+    before = [cpu_seconds(process) for process in processes]
     time.sleep(IDLE_SECONDS)
-    after = cpu_seconds(worker), cpu_seconds(environment.postgresql)
-    worker_cpu, postgresql_cpu = (
-        (late - early) / IDLE_SECONDS for early, late in zip(before, after, strict=True)
-    )
-    return worker_cpu, postgresql_cpu
+    return [
+        (cpu_seconds(process) - cpu) / IDLE_SECONDS
+        for process, cpu in zip(processes, before, strict=True)
+    ]

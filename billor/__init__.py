@@ -1,5 +1,6 @@
 """Billor: drivers, loads and assignments for a trucking company."""
 
+from collections.abc import Callable
 from typing import cast
 
 from flask import Flask
@@ -8,7 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, me, users
 from billor.audit.connect import connect_store
 from billor.auth.access import ROLES_ALLOWED
-from billor.auth.guard import init_guard
+from billor.auth.guard import CLOCK_LEEWAY_SECONDS, init_guard
 from billor.cache.backend import cache_config
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
@@ -22,6 +23,13 @@ from billor.http.problems import init_problems
 MAX_BODY_BYTES = 1024 * 1024
 
 
+class _Flask(Flask):
+    """Flask for functions that are not coroutines: it need not ask at each of a dozen calls."""
+
+    def ensure_sync(self, func: Callable) -> Callable:
+        return func
+
+
 def create_app(config: Config | None = None) -> Flask:
     """Create the Flask application.
 
@@ -31,11 +39,12 @@ def create_app(config: Config | None = None) -> Flask:
     config = config or load_config()
     logs.init_logging(config.log_level)
 
-    app = Flask(__name__, static_folder=None)
+    app = _Flask(__name__, static_folder=None)
     app.config.from_mapping(
         BILLOR=config,
         JWT_SECRET_KEY=config.jwt_secret_key,  # no SECRET_KEY: there are no cookie sessions
         JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
+        JWT_DECODE_LEEWAY=CLOCK_LEEWAY_SECONDS,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config),

@@ -1,9 +1,9 @@
-"""Calls that block: password hashing and SQLite. gevent cannot switch while one runs."""
+"""Calls that block: password hashing, SQLite, files. gevent cannot switch while one runs."""
 
 import select
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import gevent
 from gevent import monkey
@@ -22,7 +22,17 @@ def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Re
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         if not monkey.is_module_patched("threading"):
             return function(*args, **kwargs)
-        return gevent.get_hub().threadpool.apply(function, args, kwargs)
+        result, error = gevent.get_hub().threadpool.apply(attempt, (args, kwargs))
+        if error is not None:
+            raise error
+        return result
+
+    # gevent would also print what is raised in a thread.
+    def attempt(args: Any, kwargs: Any) -> tuple[Any, Exception | None]:
+        try:
+            return function(*args, **kwargs), None
+        except Exception as error:
+            return None, error
 
     return run
 

@@ -3,8 +3,9 @@
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,11 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, valid
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from billor.text import RefusedText, clean
+
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
+FEWEST_WORKERS, MOST_WORKERS = 2, 8
+"""API processes without a setting. With the worker and 8 connections each, 72 at most."""
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 # In BILLOR_HOME while the launcher runs: the URLs of the services that it has started.
 SERVICES_FILE = "services.env"
@@ -41,6 +46,36 @@ class PostgresUrl(fields.String):
         if url.get_backend_name() not in ("postgresql", "postgres"):
             raise self.make_error("invalid")
         return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+class Host(fields.String):
+    """A host name, or an IP address, without the brackets that IPv6 has in a URL."""
+
+    default_error_messages = {
+        "invalid": "must be a host name or an address, like 127.0.0.1 or ::1, without a port."
+    }
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        host = super()._deserialize(value, attr, data, **kwargs)
+        if address := _ip_address(re.sub(r"\A\[(.*)\]\Z", r"\1", host)):
+            return str(address)
+        if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", host):
+            raise self.make_error("invalid")
+        return host.lower()
+
+
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address, or None for a name and for an address with a zone."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return None if getattr(address, "scope_id", None) else address
+
+
+def in_url(host: str) -> str:
+    """Return the host as URLs and gunicorn write it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 class Names(fields.Field):
@@ -70,8 +105,15 @@ def _url(*schemes: str) -> fields.String:
     return fields.String(validate=check)
 
 
-def _text(*checks: validate.Validator) -> fields.String:
+def _text(*checks: Callable[[str], object]) -> fields.String:
     return fields.String(validate=list(checks))
+
+
+def _is_text(value: str) -> None:
+    try:
+        clean(value)
+    except RefusedText as error:
+        raise ValidationError(str(error)) from error
 
 
 def _whole_number(minimum: int, maximum: int) -> fields.Integer:
@@ -170,7 +212,9 @@ class Config:
         "token",
     )
     demo_email: str = setting(
-        _text(validate.Email()), "demo@billor.example", help="the user that `flask seed` creates"
+        _text(validate.Email(), _is_text),
+        "demo@billor.example",
+        help="the user that `flask seed` creates",
     )
     demo_password: str = setting(
         _text(validate.Length(min=8)),
@@ -190,14 +234,24 @@ class Config:
         name="BILLOR_HOME",
         help="embedded data, and the output of all parts in `logs/`; private to its owner",
     )
-    host: str = setting(_text(), "127.0.0.1", help="where the API listens")
+    host: str = setting(
+        Host(), "127.0.0.1", help="where the API listens: a name or an address, `::1` or `::`, too"
+    )
     port: int = setting(_whole_number(1, 65535), 8000, help="the port of the API")
-    web_workers: int = setting(_whole_number(1, 64), 2, help="API processes")
+    web_workers: int = setting(
+        _whole_number(1, 64),
+        None,
+        help="API processes",
+        default_help=f"one for each core, {FEWEST_WORKERS} to {MOST_WORKERS}",
+    )
     database_pool_size: int = setting(
         _whole_number(4, 64), 8, help="database connections of each process, the worker too"
     )
     trusted_proxies: int = setting(
-        _whole_number(0, 10), 0, help="how many proxies' `X-Forwarded-*` headers to trust"
+        _whole_number(0, 10),
+        0,
+        help="how many proxies' `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix` to "
+        "trust, each of which adds a value",
     )
     trusted_hosts: tuple[str, ...] = setting(
         Names(
@@ -226,6 +280,11 @@ class Config:
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def address(self) -> str:
+        """The host and the port where the API listens, as in a URL."""
+        return f"{in_url(self.host)}:{self.port}"
 
     @property
     def audit_file(self) -> Path:
@@ -289,13 +348,21 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     if values["pubsub_subscription"] is None:
         # Derived from the topic, so that another topic has another subscription.
         values["pubsub_subscription"] = f"{values['pubsub_topic']}-audit"
+    if values["web_workers"] is None:
+        values["web_workers"] = min(max(os.cpu_count() or 1, FEWEST_WORKERS), MOST_WORKERS)
     if values["trusted_hosts"] is None:
-        is_local = values["host"] in LOOPBACK_HOSTS and not values["trusted_proxies"]
-        values["trusted_hosts"] = LOOPBACK_HOSTS if is_local else ()
+        is_local = _is_loopback(values["host"]) and not values["trusted_proxies"]
+        names = dict.fromkeys((*LOOPBACK_HOSTS, in_url(values["host"])))
+        values["trusted_hosts"] = tuple(names) if is_local else ()
     config = Config(**values)
     if config.pubsub_emulator_host and not config.pubsub_project_id:
         raise ConfigError("PUBSUB_PROJECT_ID is not set, and PUBSUB_EMULATOR_HOST needs one.")
     return config
+
+
+def _is_loopback(host: str) -> bool:
+    address = _ip_address(host)
+    return host in LOOPBACK_HOSTS if address is None else address.is_loopback
 
 
 def _without_empty(variables: Mapping[str, str | None]) -> dict[str, str]:

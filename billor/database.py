@@ -9,20 +9,24 @@ import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
 from sqlalchemy import (
+    Column,
     ColumnElement,
     CursorResult,
     Delete,
     Executable,
     FromClause,
+    String,
     Table,
+    Text,
     Update,
+    bindparam,
     event,
     func,
     select,
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DBAPIError,
@@ -38,12 +42,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from billor.blocking import has_data
 from billor.config import Config, ConfigError
+from billor.deadlines import spare_commit
 from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
 
 REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
     "uq_users_email": partial(Conflict, "email_taken"),
     "uq_drivers_license_number": partial(Conflict, "license_number_taken"),
+    "uq_loads_reference_key": partial(Conflict, "reference_taken"),
     "uq_assignments_active_driver": partial(Conflict, "driver_already_assigned"),
     "uq_assignments_active_load": partial(Conflict, "load_already_assigned"),
     # The current user was deleted a moment ago.
@@ -63,9 +69,6 @@ ALLOWED_CONNECTIONS = """
 
 DELETE_BATCH_SIZE = 1000
 """How many expired rows one statement deletes, so that locks are short."""
-
-FOR_CHANGE = {"key_share": True}
-"""SQLAlchemy's `with_for_update` for a row lock that does not stand in the way of foreign keys."""
 
 Row = TypeVar("Row", bound=Base)
 
@@ -156,8 +159,8 @@ def transaction() -> Iterator[None]:
     A transaction inside another is part of that one, which commits, and is rolled back with all
     of it: what it raises must not be caught in between.
 
-    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is
-    unavailable.
+    Raises `Conflict` where a constraint refuses, `Unavailable` where PostgreSQL is unavailable,
+    and `DeadlineExceeded` if the request's deadline passes before the commit.
     """
     info = db.session.info
     if AFTER_COMMIT in info:
@@ -171,6 +174,7 @@ def transaction() -> Iterator[None]:
         with _undone_by_errors():
             yield
             db.session.flush()
+            spare_commit()
             committing = True
             db.session.commit()
     except BaseException:
@@ -250,6 +254,49 @@ def execute(statement: Executable, parameters: Any = None) -> CursorResult:
     return db.session.connection().execute(statement, parameters)
 
 
+def without_default(model: type[Base]) -> list[str]:
+    """Return the names of the columns that a new row has to be given."""
+    return [
+        column.key
+        for column in table(model).c
+        if column.default is None and column.server_default is None
+    ]
+
+
+class Insertion:
+    """Inserts rows with one statement, however many they are.
+
+    Many are a list for each column, so that they cost no parameters of their own. `COPY`, which
+    would be faster still, does not work with psycopg2's wait callback.
+    """
+
+    def __init__(self, model: type[Base], names: Sequence[str], returning: Sequence[Column] = ()):
+        """Insert the columns `names` of rows, and return of each what `returning` says."""
+        self._names = names
+        columns = table(model).c
+        # PostgreSQL would cut off what is too long for a length in the type of a parameter.
+        types = {
+            name: Text() if type(columns[name].type) is String else columns[name].type
+            for name in names
+        }
+        lists = [bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()]
+        rows = func.unnest(*lists).table_valued(*names, with_ordinality="number").render_derived()
+        query = select(*(rows.c[name] for name in names)).order_by(rows.c.number)
+        self._one: Executable = insert(table(model))
+        self._many: Executable = insert(table(model)).from_select(list(names), query)
+        if returning:
+            self._one, self._many = (
+                statement.returning(*returning) for statement in (self._one, self._many)
+            )
+
+    def run(self, rows: Sequence[Mapping[str, Any]]) -> CursorResult:
+        """Insert rows, with rising ids; what they lack is null. The result is not in order."""
+        if len(rows) == 1:
+            return execute(self._one, {name: rows[0].get(name) for name in self._names})
+        lists = {name: [row.get(name) for row in rows] for name in self._names}
+        return execute(self._many, lists)
+
+
 class LockingQuery:
     """Locks one row of each of some tables until the transaction's end, with one statement.
 
@@ -271,7 +318,7 @@ class LockingQuery:
             select(*(column.label(f"c{number}") for number, column in enumerate(columns)))
             .select_from(joined)
             .where(*conditions)
-            .with_for_update(of=tables, **FOR_CHANGE)
+            .with_for_update(of=tables, key_share=True)  # does not block foreign keys
             .subquery()
         )
         # The clock is read outside, once the locks are held.
@@ -303,19 +350,6 @@ def update_row(row: Base, changes: Mapping[str, Any]) -> None:
         setattr(row, name, value)
 
 
-def insert_new(model: type[Row], rows: Sequence[Mapping[str, Any]], code: str) -> list[Row]:
-    """Insert rows within the caller's transaction.
-
-    Raises `Conflict` with this code if a unique index refuses one of them. To PostgreSQL that is
-    no error, since it would log the statement and the key: names, email addresses and hashes.
-    """
-    statement = insert(model).on_conflict_do_nothing().returning(model)
-    inserted = list(db.session.scalars(statement, rows))
-    if len(inserted) < len(rows):
-        raise Conflict(code)
-    return inserted
-
-
 def execute_bulk(statement: Update | Delete) -> int:
     """Run an UPDATE or DELETE; return the number of rows. Objects in the session do not notice."""
     options = {"synchronize_session": False}
@@ -330,14 +364,19 @@ def from_database_error(error: SQLAlchemyError) -> BillorError | None:
     if not isinstance(error, DBAPIError):
         return None
     if isinstance(error, IntegrityError):
-        diagnosis = getattr(error.orig, "diag", None)
-        refuse = REFUSED_BY_CONSTRAINTS.get(diagnosis.constraint_name) if diagnosis else None
+        refuse = REFUSED_BY_CONSTRAINTS.get(violated_constraint(error))
         return refuse() if refuse else None
     if isinstance(error.orig, TRY_AGAIN):
         return Unavailable("database_busy")
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return Unavailable("database_unavailable")
     return None
+
+
+def violated_constraint(error: IntegrityError) -> str:
+    """Return the name of the constraint or unique index that a statement has violated."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return (diagnosis and diagnosis.constraint_name) or ""
 
 
 def without_values(error: SQLAlchemyError) -> Exception:

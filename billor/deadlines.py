@@ -4,15 +4,18 @@ Only gunicorn's worker sets a deadline. Elsewhere (in tests, in commands) there 
 """
 
 import errno
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
-from gevent import Timeout
+from gevent import Greenlet, getcurrent
 
 UNAUTHORISED_SECONDS = 10
 REQUEST_SECONDS = 30
 PIECE_SECONDS = 10
+COMMIT_SECONDS = 10
+"""What is left at least when a transaction begins to commit, for that and for the answer."""
 
 
 class DeadlineExceeded(TimeoutError):
@@ -23,28 +26,45 @@ class DeadlineExceeded(TimeoutError):
         super().__init__(errno.EPIPE, "the request took too long")
 
 
-# The one timer of the current request.
-_running: ContextVar[list[Timeout]] = ContextVar("deadline")
+# When the request of each greenlet is overdue.
+_overdue_at: dict[Greenlet, float] = {}
 
 
 @contextmanager
 def request_deadline() -> Iterator[None]:
-    """Raise `DeadlineExceeded` in the block after `UNAUTHORISED_SECONDS`, unless extended."""
-    timer = [_start(UNAUTHORISED_SECONDS)]
-    token = _running.set(timer)
+    """Have `DeadlineExceeded` raised in the block after `UNAUTHORISED_SECONDS`, unless extended."""
+    greenlet = getcurrent()
+    _overdue_at[greenlet] = time.monotonic() + UNAUTHORISED_SECONDS
     try:
         yield
     finally:
-        _running.reset(token)
-        timer[0].close()
+        del _overdue_at[greenlet]
 
 
 def extend_deadline(seconds: float | None = None) -> None:
     """Set the current request's deadline to `seconds` from now, by default `REQUEST_SECONDS`."""
-    if timer := _running.get(None):
-        timer[0].close()
-        timer[0] = _start(REQUEST_SECONDS if seconds is None else seconds)
+    greenlet = getcurrent()
+    if greenlet in _overdue_at:
+        seconds = REQUEST_SECONDS if seconds is None else seconds
+        _overdue_at[greenlet] = time.monotonic() + seconds
 
 
-def _start(seconds: float) -> Timeout:
-    return Timeout.start_new(seconds, DeadlineExceeded)
+def spare_commit() -> None:
+    """Leave `COMMIT_SECONDS` at least, so that what is committed is also answered.
+
+    Raises `DeadlineExceeded` if the deadline has passed, also if that could not yet be noticed,
+    as after a long calculation: then there is still time to roll back.
+    """
+    left = _overdue_at.get(getcurrent(), math.inf) - time.monotonic()
+    if left <= 0:
+        raise DeadlineExceeded
+    if left < COMMIT_SECONDS:
+        extend_deadline(COMMIT_SECONDS)
+
+
+def end_overdue_requests() -> None:
+    """Raise `DeadlineExceeded` in the greenlets of overdue requests, once; for the event loop."""
+    now = time.monotonic()
+    for greenlet in [greenlet for greenlet, at in _overdue_at.items() if at <= now]:
+        _overdue_at[greenlet] = math.inf
+        greenlet.throw(DeadlineExceeded)

@@ -51,6 +51,8 @@ class Conflict(BillorError):
     CODES = {
         "email_taken": "Another user has this email address. Choose another one.",
         "license_number_taken": "Another driver has this license number. Check it for a mistake.",
+        "reference_taken": "Another load has this reference. Cancel that one first, or choose "
+        "another reference.",
         "driver_already_assigned": "The driver has an active load. Complete or cancel that first.",
         "load_already_assigned": "The load has a driver. Complete or cancel that assignment first.",
         "load_not_open": "Only an OPEN load can be assigned. If this one is CANCELLED, make it "
@@ -60,9 +62,23 @@ class Conflict(BillorError):
         "assignment first, if that is active.",
         "last_admin": "The last active admin cannot be deactivated or get another role. Make "
         "somebody else an admin first.",
-        "assignment_not_active": "The assignment was completed or cancelled before. See which by "
-        "GET /assignments/{id}.",
+        "assignment_not_active": "The assignment was closed before, with the other status. See it "
+        "by GET /assignments/{id}.",
     }
+
+
+class Taken(Conflict):
+    """Another row has what must be unique, such as an email address."""
+
+    def __init__(self, code: str, thing: str, id_: int | None):
+        """`thing` is the model's name; `id_` is None if the other row has just been removed."""
+        thing = thing.lower()
+        self.id = id_
+        if id_ is None:
+            super().__init__(code)
+        else:
+            detail = self.CODES[code].replace(f"Another {thing}", f"{thing.capitalize()} {id_}", 1)
+            super().__init__(code, detail, **{f"{thing}Id": id_})
 
 
 class InProgress(BillorError):
@@ -90,10 +106,27 @@ class Refused(BillorError):
 
     CODES = {
         "idempotency_key_reused": "This Idempotency-Key came with another request before. Make a "
-        "new key for each thing to be created.",
+        "new key for each change.",
         "import_refused": "The file as a whole cannot be imported, and nothing of it was. Mend it, "
         "and send it again.",
     }
+
+
+class Unsupported(BillorError):
+    """The request body is of a kind that is not read here."""
+
+    CODES = {
+        "unsupported_media_type": "Send JSON, with `Content-Type: application/json`; for an import "
+        "a file in CSV, `text/csv`, in NDJSON, `application/x-ndjson`, or an .xlsx workbook. Send "
+        "it as it is, without a `Content-Encoding`.",
+    }
+
+    def __init__(self, detail: str | None = None):
+        super().__init__("unsupported_media_type", detail)
+
+
+class UnsupportedCoding(Unsupported):
+    """The request body has a content coding, such as gzip."""
 
 
 class Incomplete(BillorError):
@@ -118,8 +151,8 @@ class PreconditionFailed(BillorError):
     """The resource has changed since the caller read it."""
 
     CODES = {
-        "precondition_failed": "Somebody else changed it meanwhile. Get it again, and send its new "
-        "ETag as If-Match.",
+        "precondition_failed": "If-Match has no current ETag: somebody changed it meanwhile, or "
+        "that was never its ETag. Get it again, and send its new ETag as If-Match.",
     }
 
 

@@ -3,7 +3,7 @@
 See https://use-the-index-luke.com/no-offset.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,10 +35,12 @@ def paginate(
 ) -> Page:
     """Return a page of the rows that the `queries` find, in the `order`, after the `cursor`.
 
-    No two queries may find the same row. Each should be one range of an index in that order: then
-    a page takes the same time for any number of rows. A search for one of several values is
-    several ranges, so one query for each.
+    Without any query it is empty. No two queries may find the same row. Each should be one range of
+    an index in that order: then a page takes the same time for any number of rows. A search for one
+    of several values is several ranges, so one query for each.
     """
+    if not queries:
+        return Page([])
     if cursor is not None:
         place = tuple_(*order)
         is_after = place < cursor if newest_first else place > cursor
@@ -69,11 +71,6 @@ def _first_rows(
     together = union_all(*(select(part.subquery()) for part in parts)).subquery()
     row = aliased(order[0].class_, together)
     return first(select(row), [getattr(row, column.key) for column in order])
-
-
-def one_for_each(query: Select, column: InstrumentedAttribute, values: Collection) -> list[Select]:
-    """Return one query for each value, or the query itself if there are none."""
-    return [query.where(column == value) for value in dict.fromkeys(values)] or [query]
 
 
 def one_for_each_status(

@@ -109,6 +109,14 @@ def _one_for_each_combination(
     ]
 
 
+def canonical_key(text: Any) -> ColumnElement[str]:
+    """Return what a license number or a reference is unique by: letters and digits, upper case.
+
+    The function is in the database, and only there: so whoever compares has the same result.
+    """
+    return func.canonical_key(text)
+
+
 class User(Model):
     __tablename__ = "users"
 
@@ -155,10 +163,20 @@ class Driver(Model):
     license_number: Mapped[str] = mapped_column(String(64))
     status: Mapped[DriverStatus] = _status(DriverStatus, DriverStatus.ACTIVE)
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether an assignment of the driver is active. Only a trigger on assignments writes it."""
 
+    # Each driver is in one of the last three. An index with the status in it would not do: for a
+    # common status PostgreSQL may prefer the primary key, and read past all other drivers.
     __table_args__ = (
-        Index("uq_drivers_license_number", license_number, unique=True),
-        Index("ix_drivers_status_id", status, id),
+        Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
+        Index(
+            "ix_drivers_available",
+            id,
+            postgresql_where=text("status = 'ACTIVE' AND NOT has_load"),
+        ),
+        Index("ix_drivers_busy", id, postgresql_where=text("status = 'ACTIVE' AND has_load")),
+        Index("ix_drivers_inactive", id, postgresql_where=text("status = 'INACTIVE'")),
     )
 
 
@@ -169,6 +187,8 @@ class Load(Model):
     origin: Mapped[str] = mapped_column(String(200))
     destination: Mapped[str] = mapped_column(String(200))
     cargo_type: Mapped[str] = mapped_column(String(100))
+    reference: Mapped[str | None] = mapped_column(String(64))
+    """The shipper's order number."""
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
@@ -177,6 +197,19 @@ class Load(Model):
         # Whatever they are filtered by, loads are listed in the order they were created in: each
         # combination of filters is a range of one of these for each status.
         Index("ix_loads_status_created", status, created_at, id),
+        Index(
+            "ix_loads_reference_key_created",
+            canonical_key(reference),
+            created_at,
+            id,
+            postgresql_where=text("reference IS NOT NULL"),
+        ),
+        Index(
+            "uq_loads_reference_key",
+            canonical_key(reference),
+            unique=True,
+            postgresql_where=text("reference IS NOT NULL AND status <> 'CANCELLED'"),
+        ),
         *_one_for_each_combination(
             "ix_loads_{}_status_created",
             {
@@ -188,8 +221,6 @@ class Load(Model):
             (created_at, id),
         ),
     )
-    # An update returns the times it set, with the same statement.
-    __mapper_args__ = {"eager_defaults": True}
 
 
 class Assignment(Model):
@@ -219,15 +250,16 @@ class Assignment(Model):
             unique=True,
             postgresql_where=text("status = 'ASSIGNED'"),
         ),
-        Index("ix_assignments_status_id", status, id),
+        # Not in the order of ids: the primary key has that, too, and for a common filter PostgreSQL
+        # may prefer it, and read past all rows that do not match.
+        Index("ix_assignments_status_assigned", status, assigned_at, id),
         *_one_for_each_combination(
-            "ix_assignments_{}_status_id",
+            "ix_assignments_{}_status_assigned",
             {"driver_id": cast(driver_id, Text), "load_id": cast(load_id, Text)},
             status,
-            (id,),
+            (assigned_at, id),
         ),
     )
-    __mapper_args__ = {"eager_defaults": True}
 
 
 class LoadEvent(Model):
@@ -262,6 +294,7 @@ class LoadEvent(Model):
         ),
         Index(
             "ix_load_events_unconfirmed",
+            created_at,
             published_at,
             postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
         ),

@@ -59,12 +59,14 @@ def get_assignment(assignment_id):
 
 @blueprint.route("/<id:assignment_id>/status", methods=["PATCH"])
 @blueprint.arguments(AssignmentStatusSchema)
+@blueprint.idempotent
 @blueprint.response(200, AssignmentDetailSchema)
 @blueprint.problems("assignment_not_found", "assignment_not_active")
 def close_assignment(closing, assignment_id):
     """Complete or cancel an assignment.
 
-    Its load becomes COMPLETED, or OPEN again. Its driver can be assigned another one.
+    Its load becomes COMPLETED, or OPEN again. Its driver can be assigned another one. An assignment
+    that has the status already is shown as it is.
     """
     check = if_match(AssignmentDetailSchema())
     return service.close_assignment(assignment_id, check=check, **closing)

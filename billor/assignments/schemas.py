@@ -4,7 +4,7 @@ from marshmallow import fields, validate
 
 from billor.drivers.schemas import DriverSchema
 from billor.http.fields import Id, QueryInteger, Several, Timestamp, WireSchema
-from billor.http.pagination import PageQuery
+from billor.http.pagination import Cursor, PageQuery
 from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
 
@@ -32,6 +32,7 @@ class AssignmentStatusSchema(WireSchema):
 
 
 class AssignmentQuery(PageQuery):
+    cursor = Cursor(Timestamp(), Id())
     driver_id = QueryInteger()
     load_id = QueryInteger()
     status = Several(fields.Enum(AssignmentStatus))

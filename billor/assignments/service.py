@@ -125,10 +125,11 @@ def close_assignment(
     """Complete or cancel an active assignment.
 
     Its load becomes COMPLETED with it, or OPEN again. `check` may refuse, seeing the assignment
-    as it is before.
+    as it is before. One that has the status already is left as it is: the answer of the request
+    that closed it may be lost.
 
     Raises `NotFound`, what `check` raises, and `Conflict` `assignment_not_active` if it was
-    closed before.
+    closed before with the other status.
     """
     closed_as = AssignmentStatus(status)
     load_status, event_type = CLOSING[closed_as]
@@ -137,6 +138,8 @@ def close_assignment(
         assignment.driver, assignment.load = driver, load
         if check is not None:
             check(assignment)
+        if assignment.status == closed_as:
+            return assignment
         if assignment.status != AssignmentStatus.ASSIGNED:
             raise Conflict("assignment_not_active")
         assignment.status, assignment.closed_at = closed_as, now
@@ -183,7 +186,7 @@ def list_assignments(
         {Assignment.driver_id: driver_id, Assignment.load_id: load_id},
         lambda id_: cast(id_, Text),
     )
-    page = paginate(queries, [Assignment.id], cursor, limit)
+    page = paginate(queries, [Assignment.assigned_at, Assignment.id], cursor, limit)
     if with_loads:
         _add_loads(page.items)
     return page

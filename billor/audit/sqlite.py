@@ -2,12 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
 
 from billor.audit.store import (
     ID_TAKEN,
@@ -58,24 +57,6 @@ INDEXES = "".join(
 )
 """One for each combination of filters."""
 
-
-class Statements(NamedTuple):
-    """To insert a document into its table, and to find another one with its id."""
-
-    insert: str
-    find: str
-
-
-INTO_LOADS = Statements(
-    "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :document)"
-    " ON CONFLICT DO NOTHING",
-    "SELECT document FROM audit WHERE id = :_id",
-)
-INTO_ACCOUNTS = Statements(
-    "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :document)"
-    " ON CONFLICT DO NOTHING",
-    "SELECT document FROM account_audit WHERE id = :_id",
-)
 DEAD_LETTERS = """
 CREATE TABLE IF NOT EXISTS dead_letters (
     id TEXT PRIMARY KEY,
@@ -85,6 +66,14 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     data BLOB NOT NULL
 );
 """
+# An id belongs to one document, of whichever table.
+STORED = (
+    "SELECT id, document FROM audit WHERE id IN (SELECT value FROM json_each(:ids))"
+    " UNION ALL"
+    " SELECT id, document FROM account_audit WHERE id IN (SELECT value FROM json_each(:ids))"
+)
+INSERT_LOADS = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
+INSERT_ACCOUNTS = "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :text)"
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
 VERSION = 4
 """Of the schema; kept in the file."""
@@ -105,18 +94,23 @@ class SqliteStore:
             connection.execute("SELECT 1 FROM audit LIMIT 1")
 
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
-        new, refused = [], []
         with self._open() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")  # nobody else stores one meanwhile
+            stored = dict(_stored(connection, [document["_id"] for document in documents]))
+            new, refused = [], []
+            of_loads: list[AuditDocument] = []
+            of_accounts: list[AuditDocument] = []
             for document in documents:
-                text = json.dumps(document, sort_keys=True)
-                statements = INTO_ACCOUNTS if is_of_account(document) else INTO_LOADS
-                inserted = connection.execute(statements.insert, document | {"document": text})
-                if inserted.rowcount:
+                id_, text = document["_id"], json.dumps(document, sort_keys=True)
+                if id_ not in stored:
+                    stored[id_] = text
                     new.append(document)
-                    continue
-                (stored,) = connection.execute(statements.find, document).fetchone()
-                if stored != text:
+                    rows = of_accounts if is_of_account(document) else of_loads
+                    rows.append({**document, "text": text})
+                elif stored[id_] != text:
                     refused.append(Refusal(document, ID_TAKEN))
+            connection.executemany(INSERT_LOADS, of_loads)
+            connection.executemany(INSERT_ACCOUNTS, of_accounts)
         return Saved(new, refused)
 
     def index(self) -> None:
@@ -124,13 +118,7 @@ class SqliteStore:
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         with self._open() as connection:
-            found = connection.execute(
-                "SELECT id FROM audit WHERE id IN (SELECT value FROM json_each(:ids))"
-                " UNION ALL"
-                " SELECT id FROM account_audit WHERE id IN (SELECT value FROM json_each(:ids))",
-                {"ids": json.dumps(ids)},
-            ).fetchall()
-        return set(ids) - {id_ for (id_,) in found}
+            return set(ids) - {id_ for id_, _ in _stored(connection, ids)}
 
     @in_thread
     def find(
@@ -206,6 +194,11 @@ class SqliteStore:
             for statement in SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _stored(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Return those of the ids that are stored, with their documents."""
+    return connection.execute(STORED, {"ids": json.dumps(ids)})
 
 
 def _conditions(

@@ -15,6 +15,10 @@ from billor.errors import AuthenticationFailed, Forbidden
 # Limit of a request body without a token.
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
 
+# How far the clock of the process that made a token may be ahead of ours. A token's end has no such
+# leeway.
+CLOCK_LEEWAY_SECONDS = 10
+
 # Each process looks up a token's user and session once in so many seconds: a page from Redis costs
 # no SQL, and a change no transaction besides its own.
 REMEMBERED_SECONDS = 1.0

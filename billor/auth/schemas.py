@@ -2,12 +2,13 @@
 
 from marshmallow import fields
 
+from billor.emails import MAX_LENGTH
 from billor.http.fields import Password, Text, WireSchema
 
 
 class LoginSchema(WireSchema):
     # Looser than for a new user: an invalid address is just an unknown one.
-    email = Text(max_length=254, required=True, metadata={"example": "demo@billor.example"})
+    email = Text(max_length=MAX_LENGTH, required=True, metadata={"example": "demo@billor.example"})
     password = Password(required=True, metadata={"example": "demo-password"})
 
 

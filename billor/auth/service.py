@@ -5,6 +5,7 @@ from flask import current_app
 from billor.auth import tokens
 from billor.auth.attempts import counted_attempt
 from billor.auth.sessions import Tokens, start_session
+from billor.emails import stored_address
 from billor.errors import AuthenticationFailed
 from billor.models import User
 from billor.users.passwords import password_matches
@@ -18,6 +19,7 @@ def log_in(email: str, password: str, address: str) -> Tokens:
     user, and `TooManyAttempts` when logins from `address` or with this email address failed too
     often.
     """
+    email = stored_address(email)
     with counted_attempt(email, address):
         user = find_user(email)
         matches = password_matches(user.password_hash if user else None, password)

@@ -1,4 +1,6 @@
-"""What all commands share: how they report errors."""
+"""What commands share: how they report errors and duplicates."""
+
+from collections.abc import Sequence
 
 import click
 from marshmallow import ValidationError
@@ -8,6 +10,7 @@ from billor.config import ConfigError
 from billor.database import from_database_error
 from billor.errors import BillorError, Invalid
 from billor.logs import printable
+from billor.stored_text import Duplicates
 
 
 class Command(click.Command):
@@ -29,6 +32,12 @@ class Command(click.Command):
 def by_field(messages: dict[str, list[str]]) -> str:
     text = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in messages.items())
     return printable(text.replace("_schema: ", ""))
+
+
+def show_duplicates(duplicates: Sequence[Duplicates]) -> None:
+    for each in duplicates:
+        click.echo(str(each))
+    click.echo(f"{len(duplicates):,} found", err=True)
 
 
 def _describe_database_error(error: SQLAlchemyError) -> str:

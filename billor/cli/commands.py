@@ -1,7 +1,10 @@
 """Commands of `flask`: demo data, bulk import, users, tokens for scripts, and dead letters."""
 
+import shutil
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from tempfile import TemporaryFile
+from typing import cast
 
 import click
 from flask import Flask, current_app
@@ -11,17 +14,19 @@ from billor.audit.service import audit_store
 from billor.audit.store import StoreUnavailable
 from billor.auth.service import issue_token
 from billor.cli.command import Command, by_field
+from billor.cli.drivers import drivers
 from billor.cli.progress import progress_bar, reading
 from billor.cli.seed import seed_database
 from billor.cli.users import existing_user, users
-from billor.http.rows import MEDIA_TYPES
-from billor.loads.importing import import_loads
+from billor.http.media_types import BY_EXTENSION, HEAD_BYTES, XLSX, recognise
+from billor.loads.importing import ImportOutcome, import_loads
+from billor.logs import printable
 from billor.worker import dead_letters
 
 
 def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (seed, import_loads_command, users, token, dead_letters_command):
+    for command in (seed, import_loads_command, users, drivers, token, dead_letters_command):
         app.cli.add_command(command)
 
 
@@ -46,35 +51,54 @@ def seed(drivers: int | None, loads: int | None) -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(list(MEDIA_TYPES)),
+    type=click.Choice(list(BY_EXTENSION)),
     help="The format of FILE, if its name does not end in one of these.",
 )
 @with_appcontext
 def import_loads_command(file: str, format_: str | None) -> None:
     """Create a load for each row of FILE; `-` is standard input.
 
-    CSV has the column names in its first line, NDJSON an object on each line, with the fields of
-    POST /loads. UTF-8, at most 10,000 rows.
+    CSV, and the first visible sheet of an .xlsx workbook, have the column names in the first line,
+    NDJSON an object on each line, with the fields of POST /loads. UTF-8, at most 10,000 rows.
 
     Refused rows are listed, and all others created; the exit status is then 1. If the file cannot
     be read to its end, nothing is created.
     """
     format_ = format_ or Path(file).suffix.lower().removeprefix(".")
-    if format_ not in MEDIA_TYPES:
-        raise click.ClickException(f"What is {file}? Say --format {' or '.join(MEDIA_TYPES)}.")
-    with _open(file) as stream, reading(stream, "importing") as watched:
-        outcomes = import_loads(watched, MEDIA_TYPES[format_])
-    refused = {outcome.row: outcome.errors for outcome in outcomes if outcome.errors}
-    click.echo(f"{len(outcomes) - len(refused):,} created, {len(refused):,} refused")
-    for row, errors in refused.items():
-        click.echo(f"row {row}: {by_field(errors)}", err=True)
-    if refused:
+    if format_ not in BY_EXTENSION:
+        raise click.ClickException(f"What is {file}? Say --format {' or '.join(BY_EXTENSION)}.")
+    with _open(file) as stream:
+        outcome = _import(stream, BY_EXTENSION[format_])
+    click.echo(
+        f"{outcome.created:,} created, {outcome.already_there:,} already there,"
+        f" {outcome.refused:,} refused"
+    )
+    if outcome.ignored:
+        click.echo(f"columns left out: {printable(', '.join(outcome.ignored))}", err=True)
+    for row in outcome.rows:
+        if row.already_there:
+            click.echo(f"row {row.row}: already there: load {row.load_id}", err=True)
+        elif row.errors:
+            click.echo(f"row {row.row}: {by_field(row.errors)}", err=True)
+    if outcome.refused:
         raise click.exceptions.Exit(1)
 
 
-def _open(file: str) -> IO[bytes]:
+def _import(stream: BufferedReader, media_type: str) -> ImportOutcome:
+    media_type = recognise(stream.peek(HEAD_BYTES)[:HEAD_BYTES], media_type)
+    if media_type != XLSX:
+        with reading(stream, "importing") as watched:
+            return import_loads(watched, media_type)
+    if stream.seekable():
+        return import_loads(stream, media_type)
+    with TemporaryFile() as file:  # a workbook is not read from its beginning to its end
+        shutil.copyfileobj(stream, file)
+        return import_loads(file, media_type)
+
+
+def _open(file: str) -> BufferedReader:
     try:
-        return click.open_file(file, "rb")
+        return cast(BufferedReader, click.open_file(file, "rb"))
     except OSError as error:
         raise click.FileError(file, error.strerror) from error
 

@@ -41,6 +41,7 @@ def get_driver(driver_id):
 
 @blueprint.route("/<id:driver_id>", methods=["PATCH"])
 @blueprint.arguments(DriverUpdateSchema)
+@blueprint.idempotent
 @blueprint.response(200, DriverSchema)
 @blueprint.problems("driver_not_found", "license_number_taken")
 def update_driver(changes, driver_id):

@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from billor.http.fields import Id, Several, Text, Timestamp, WireSchema
+from billor.http.fields import SAME_NUMBER, Id, Identifier, Several, Text, Timestamp, WireSchema
 from billor.http.pagination import PageQuery
 from billor.models import DriverStatus
 
@@ -10,7 +10,7 @@ from billor.models import DriverStatus
 class DriverSchema(WireSchema):
     id = Id(dump_only=True, required=True)
     name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
-    license_number = Text(max_length=64, required=True, metadata={"example": "TX-1234567"})
+    license_number = Identifier(max_length=64, required=True, metadata={"example": "TX-1234567"})
     status = fields.Enum(
         DriverStatus,
         metadata={"description": "Only ACTIVE drivers get loads; new ones are unless told."},
@@ -26,6 +26,7 @@ class DriverUpdateSchema(DriverSchema):
 
 
 class DriverQuery(PageQuery):
+    license_number = Text(max_length=64, metadata={"description": SAME_NUMBER})
     status = Several(fields.Enum(DriverStatus))
     available = fields.Boolean(
         truthy={"true"},

@@ -2,18 +2,27 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from sqlalchemy import Select, bindparam, exists, select, tuple_
+from sqlalchemy import bindparam, select
 
-from billor.database import LockingQuery, get_or_not_found, insert_new, transaction, update_row
-from billor.keyset import Page, Position, one_for_each, paginate
-from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus
+from billor.database import LockingQuery, get_or_not_found, transaction, update_row
+from billor.keyset import Page, Position, paginate
+from billor.models import Driver, DriverStatus, canonical_key
+from billor.uniqueness import Unique
 
 LOCK_DRIVER = LockingQuery([Driver], Driver.id == bindparam("driver_id"))
-HAS_LOAD = Assignment.status == AssignmentStatus.ASSIGNED.value
+LICENSE_NUMBER = Unique(
+    Driver.license_number, canonical_key, "uq_drivers_license_number", "license_number_taken"
+)
+# Status and availability of drivers. Each combination is an index.
+GROUPS = {
+    (DriverStatus.ACTIVE, True): (Driver.status == DriverStatus.ACTIVE, ~Driver.has_load),
+    (DriverStatus.ACTIVE, False): (Driver.status == DriverStatus.ACTIVE, Driver.has_load),
+    (DriverStatus.INACTIVE, False): (Driver.status == DriverStatus.INACTIVE,),
+}
 
 
 def create_driver(name: str, license_number: str, status: str = DriverStatus.ACTIVE) -> Driver:
-    """Create a driver. Raises `Conflict` `license_number_taken`."""
+    """Create a driver. Raises `Taken` `license_number_taken`."""
     fields = {"name": name, "license_number": license_number, "status": status}
     return create_drivers([fields])[0]
 
@@ -21,10 +30,10 @@ def create_driver(name: str, license_number: str, status: str = DriverStatus.ACT
 def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
     """Create drivers in bulk, all or none; a row has the arguments of `create_driver`.
 
-    Raises `Conflict` `license_number_taken`.
+    Raises `Taken` `license_number_taken`.
     """
     with transaction():
-        return insert_new(Driver, rows, "license_number_taken")
+        return LICENSE_NUMBER.insert(rows)
 
 
 def get_driver(driver_id: int) -> Driver:
@@ -40,13 +49,14 @@ def update_driver(
     A driver who becomes INACTIVE keeps an active load until it is completed or cancelled.
     `check` gets the unchanged driver and may raise.
 
-    Raises `NotFound`, `Conflict` `license_number_taken`, and what `check` raises.
+    Raises `NotFound`, `Taken` `license_number_taken`, and what `check` raises.
     """
     with transaction():
         driver, _ = LOCK_DRIVER.rows(driver_id=driver_id)
         if check is not None:
             check(driver)
-        update_row(driver, changes)
+        with LICENSE_NUMBER.named_if_taken(changes.get("license_number")):
+            update_row(driver, changes)
     return driver
 
 
@@ -55,24 +65,17 @@ def list_drivers(
     cursor: Position | None = None,
     status: Collection[str] = (),
     available: bool | None = None,
+    license_number: str | None = None,
 ) -> Page:
     """Return a page of drivers, newest first; `available`: ACTIVE and without an active load."""
-    queries = one_for_each(select(Driver), Driver.status, status)
-    if available is not None:
-        choose = _available if available else _unavailable
-        queries = [chosen for query in queries for chosen in choose(query, cursor)]
+    query = select(Driver)
+    if license_number is not None:
+        query = query.where(LICENSE_NUMBER.equals(license_number))
+    queries = [
+        query.where(*conditions)
+        for (its_status, is_available), conditions in GROUPS.items()
+        if its_status in (status or DriverStatus) and available in (None, is_available)
+    ]
+    if len(queries) == len(GROUPS):
+        queries = [query]
     return paginate(queries, [Driver.id], cursor, limit)
-
-
-def _available(query: Select, _cursor: Position | None) -> list[Select]:
-    busy = exists().where(Assignment.driver_id == Driver.id, HAS_LOAD)
-    return [query.where(Driver.status == DriverStatus.ACTIVE, ~busy)]
-
-
-def _unavailable(query: Select, cursor: Position | None) -> list[Select]:
-    busy = query.join(Assignment, Assignment.driver_id == Driver.id).where(
-        Driver.status == DriverStatus.ACTIVE, HAS_LOAD
-    )
-    if cursor is not None:  # PostgreSQL does not infer this from the driver's id
-        busy = busy.where(tuple_(Assignment.driver_id) < cursor)
-    return [query.where(Driver.status == DriverStatus.INACTIVE), busy]

@@ -1,5 +1,6 @@
 """Starts every service without a URL, then the API and the worker; stops all it started."""
 
+import errno
 import fcntl
 import json
 import os
@@ -12,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +38,9 @@ POLL_SECONDS = 0.2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECRETS = ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
 ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
+DEFAULT_URL = "http://127.0.0.1:8000"  # of that script
+# Nothing can connect to all addresses of a machine.
+LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 class Stopped(Exception):
@@ -305,11 +310,17 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _check_port(config: Config) -> None:
-    with socket.socket() as listener:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((config.host, config.port))
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise StartFailed(
+                    f"HOST {config.host} is no address of this machine ({error.strerror}): "
+                    "set it to one, e.g. 127.0.0.1 or ::1."
+                ) from error
             raise StartFailed(
                 f"port {config.port} cannot be used ({error.strerror}): "
                 f"try another one, e.g. `PORT={config.port + 1} make run`."
@@ -318,8 +329,7 @@ def _check_port(config: Config) -> None:
 
 def _url(config: Config) -> str:
     """Return the API's URL on this machine."""
-    everywhere = config.host == "0.0.0.0"  # noqa: S104 - compared, not bound
-    return f"http://{'127.0.0.1' if everywhere else config.host}:{config.port}"
+    return f"http://{replace(config, host=LOOPBACK_OF.get(config.host, config.host)).address}"
 
 
 def _is_ready(url: str) -> bool:
@@ -356,7 +366,7 @@ def _request(url: str, body: bytes | None = None, token: str | None = None):
 
 def _banner(config: Config) -> str:
     url = _url(config)
-    port = "" if config.port == 8000 else f"BASE_URL={url} "
+    base_url = "" if url == DEFAULT_URL else f"BASE_URL={url} "
     bus = "Pub/Sub" if config.pubsub_project_id else "in-process bus"
     store = "CouchDB" if config.couchdb_url else "SQLite"
     return f"""
@@ -368,6 +378,6 @@ def _banner(config: Config) -> str:
     Events      {bus} → audit documents in {store}
     Data        {config.home}
 
-  Try, in a second terminal:   {port}scripts/test_endpoints.sh
+  Try, in a second terminal:   {base_url}scripts/test_endpoints.sh
   Stop with Ctrl-C; the data stays.
 """

@@ -1,6 +1,6 @@
 """The protocol of buses, which carry events from the relay to the consumer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -19,6 +19,10 @@ class Delivery(Protocol):
         """Reject the message, so that it is redelivered."""
 
 
+# For each message of a batch, why the bus refused it, or None if it accepted it.
+Outcome = Sequence[Exception | None]
+
+
 class Bus(Protocol):
     """Delivers messages at least once, in no guaranteed order."""
 
@@ -32,8 +36,11 @@ class Bus(Protocol):
         belongs to another topic, and any other exception if the bus is unavailable.
         """
 
-    def publish(self, message: Message) -> Future:
-        """Publish a message. The future resolves when the bus has accepted it, or failed to."""
+    def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
+        """Publish messages. The future resolves when the bus has accepted or refused each.
+
+        If it fails, none counts as accepted.
+        """
 
     def subscribe(
         self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]

@@ -1,11 +1,11 @@
 """The in-process bus: publishing completes when the consumer has recorded the event."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
 from threading import Lock
 
-from billor.events.bus import Delivery
+from billor.events.bus import Delivery, Outcome
 from billor.events.event import Message
 
 
@@ -13,24 +13,42 @@ class NotTaken(Exception):
     """There is no subscriber, or it unsubscribed or rejected the message."""
 
 
-def _settle(published: Future, error: Exception | None) -> None:
-    with suppress(InvalidStateError):  # the consumer or `unsubscribe` was first
-        if error:
-            published.set_exception(error)
-        else:
-            published.set_result(None)
+class _Batch:
+    """The messages of one publication, which resolves once all of them are settled."""
+
+    def __init__(self, size: int):
+        self.published: Future[Outcome] = Future()
+        self._lock = Lock()
+        self._outcome: list[Exception | None] = [None] * size
+        self._unsettled = set(range(size))
+
+    def settle(self, number: int, error: Exception | None) -> None:
+        """Settle a message, unless it is settled already."""
+        with self._lock:
+            if number not in self._unsettled:
+                return
+            self._unsettled.discard(number)
+            self._outcome[number] = error
+            is_complete = not self._unsettled
+        if is_complete:
+            self.published.set_result(self._outcome)
+
+    def refuse(self, error: Exception) -> None:
+        """Settle all other messages."""
+        for number in range(len(self._outcome)):
+            self.settle(number, error)
 
 
 class _Delivery:
-    def __init__(self, message: Message, published: Future):
+    def __init__(self, message: Message, settle: Callable[[Exception | None], None]):
         self.message = message
-        self._published = published
+        self._settle = settle
 
     def ack(self) -> None:
-        _settle(self._published, None)
+        self._settle(None)
 
     def nack(self) -> None:
-        _settle(self._published, NotTaken("the consumer did not take the message"))
+        self._settle(NotTaken("the consumer did not take the message"))
 
 
 class InProcessBus:
@@ -42,7 +60,7 @@ class InProcessBus:
     def __init__(self) -> None:
         self._lock = Lock()
         self._on_delivery: Callable[[Delivery], None] | None = None
-        self._unsettled: set[Future] = set()
+        self._unsettled: set[_Batch] = set()
 
     def prepare_topic(self) -> None:
         """Do nothing: there is no topic."""
@@ -51,18 +69,19 @@ class InProcessBus:
         """Do nothing: no event counts as published before it is recorded."""
         return False
 
-    def publish(self, message: Message) -> Future:
-        published: Future = Future()
+    def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
+        batch = _Batch(len(messages))
         with self._lock:
             on_delivery = self._on_delivery
             if on_delivery is not None:
-                self._unsettled.add(published)
+                self._unsettled.add(batch)
         if on_delivery is None:
-            published.set_exception(NotTaken("the consumer is not running"))
-            return published
-        published.add_done_callback(self._unsettled.discard)
-        on_delivery(_Delivery(message, published))
-        return published
+            batch.refuse(NotTaken("the consumer is not running"))
+            return batch.published
+        batch.published.add_done_callback(lambda _: self._unsettled.discard(batch))
+        for number, message in enumerate(messages):
+            on_delivery(_Delivery(message, partial(batch.settle, number)))
+        return batch.published
 
     def subscribe(
         self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
@@ -74,8 +93,8 @@ class InProcessBus:
         with self._lock:
             self._on_delivery = None
             unsettled = list(self._unsettled)
-        for published in unsettled:
-            _settle(published, NotTaken("the consumer stopped"))
+        for batch in unsettled:
+            batch.refuse(NotTaken("the consumer stopped"))
 
     def close(self) -> None:
         self.unsubscribe()

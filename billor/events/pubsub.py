@@ -1,21 +1,26 @@
 """The bus on Google Cloud Pub/Sub, or on its emulator if PUBSUB_EMULATOR_HOST is set."""
 
 import os
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from queue import Queue
+from threading import Lock
 
 import grpc
-from google.api_core.exceptions import AlreadyExists, PermissionDenied
+from google import pubsub_v1 as gapic
+from google.api_core.exceptions import AlreadyExists, InvalidArgument, PermissionDenied
 from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.subscriber.futures import StreamingPullFuture
 from google.cloud.pubsub_v1.subscriber.message import Message as PubSubMessage
+from google.cloud.pubsub_v1.subscriber.scheduler import Scheduler
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from billor.config import Config, ConfigError
-from billor.events.bus import Delivery
+from billor.events.bus import Delivery, Outcome
 from billor.events.event import Message
 
 # Timeout of one call to Pub/Sub, retries included.
@@ -25,8 +30,10 @@ RETRY = Retry(timeout=RPC_SECONDS)
 END_SECONDS = 1
 # How long after a consumer's death its messages are redelivered. Live consumers extend leases.
 ACK_DEADLINE_SECONDS = 10
-# Limit of unsettled messages in one consumer.
-MAX_OUTSTANDING = 1000
+# Streams of one consumer: the emulator sends at most 100 messages every 50 ms over each.
+STREAMS = 2
+# Limit of unsettled messages in one stream.
+MAX_OUTSTANDING = 500
 # The topic of a subscription after its own was deleted
 # (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions).
 DELETED_TOPIC = "_deleted-topic_"
@@ -44,8 +51,8 @@ class _Delivery:
         self._received.nack()
 
 
-def _end_stream(pull: StreamingPullFuture) -> None:
-    """Close our half of the stream and let the emulator close its own.
+def _close_our_half(pull: StreamingPullFuture) -> None:
+    """Close our half of the stream, so that the emulator closes its own.
 
     The emulator never forgets a stream that `cancel()` cancelled: it keeps sending it a share of
     the messages, and each of these waits for its ack deadline. The client has no public way to
@@ -53,21 +60,39 @@ def _end_stream(pull: StreamingPullFuture) -> None:
     """
     manager = pull._StreamingPullFuture__manager
     manager._rpc._request_queue.put(None)
-    with suppress(TimeoutError):
-        pull.exception(timeout=END_SECONDS)
 
 
-def _subscriber_options(config: Config) -> dict[str, SubscriberGrpcTransport]:
-    """Return options that let the client receive messages of any size from an emulator.
+class _InlineScheduler(Scheduler):
+    """Has Google's threads call the callback, which only queues, instead of a pool of threads."""
 
-    By default a message over 4 MB breaks the stream, and with it all other deliveries. From Google
-    Cloud the client receives any size.
+    def __init__(self) -> None:
+        self._requests: Queue = Queue()
+
+    @property
+    def queue(self) -> Queue:
+        """Of acks and nacks, for Google's client."""
+        return self._requests
+
+    def schedule(self, callback: Callable, *args, **kwargs) -> None:
+        callback(*args, **kwargs)
+
+    def shutdown(self, await_msg_callbacks: bool = False) -> list[PubSubMessage]:
+        return []  # no message waits for its callback
+
+
+def _transports(address: str | None) -> tuple[dict, dict]:
+    """Return options for publisher and subscriber clients: none but with an emulator.
+
+    Then the subscriber receives messages of any size. By default a message over 4 MB breaks the
+    stream, and with it all other deliveries. From Google Cloud the client receives any size.
     """
-    if config.pubsub_emulator_host is None:
-        return {}
+    if address is None:
+        return {}, {}
     unlimited = [("grpc.max_receive_message_length", -1)]
-    channel = grpc.insecure_channel(config.pubsub_emulator_host, unlimited)
-    return {"transport": SubscriberGrpcTransport(channel=channel)}
+    return (
+        {"transport": PublisherGrpcTransport(channel=grpc.insecure_channel(address))},
+        {"transport": SubscriberGrpcTransport(channel=grpc.insecure_channel(address, unlimited))},
+    )
 
 
 class PubSubBus:
@@ -87,15 +112,18 @@ class PubSubBus:
             ) from error
 
     def _connect(self, config: Config) -> None:
-        self._publisher = pubsub_v1.PublisherClient(
-            batch_settings=pubsub_v1.types.BatchSettings(max_messages=200, max_latency=0.005)
+        for_publisher, for_subscriber = _transports(config.pubsub_emulator_host)
+        # Not the client in pubsub_v1, which makes its own batches, with a future per message.
+        self._publisher = gapic.PublisherClient(**for_publisher)
+        self._publishing = ThreadPoolExecutor(1, "publishing")
+        self._subscriber = pubsub_v1.SubscriberClient(**for_subscriber)
+        self._topic = pubsub_v1.PublisherClient.topic_path(
+            config.pubsub_project_id, config.pubsub_topic
         )
-        self._subscriber = pubsub_v1.SubscriberClient(**_subscriber_options(config))
-        self._topic = self._publisher.topic_path(config.pubsub_project_id, config.pubsub_topic)
         self._subscription = self._subscriber.subscription_path(
             config.pubsub_project_id, config.pubsub_subscription
         )
-        self._pull: StreamingPullFuture | None = None
+        self._streams: list[StreamingPullFuture] = []
 
     def prepare_topic(self) -> None:
         # A role that may only publish and subscribe needs an existing topic and subscription.
@@ -143,19 +171,48 @@ class PubSubBus:
         )
         return subscription.topic
 
-    def publish(self, message: Message) -> Future:
-        return self._publisher.publish(
-            self._topic,
-            message.data,
-            retry=RETRY,
-            timeout=RPC_SECONDS,
-            **message.attributes,
-        )
+    def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
+        return self._publishing.submit(self._publish, messages)
+
+    def _publish(self, messages: Sequence[Message]) -> Outcome:
+        """Publish messages in one request, or in halves if Pub/Sub finds fault with them.
+
+        One may be invalid, or all together larger than the 10 MB of a request
+        (https://cloud.google.com/pubsub/quotas#resource_limits).
+        """
+        try:
+            self._publisher.publish(
+                {
+                    "topic": self._topic,
+                    "messages": [{"data": m.data, "attributes": m.attributes} for m in messages],
+                },
+                retry=RETRY,
+                timeout=RPC_SECONDS,
+            )
+        except InvalidArgument as error:
+            if len(messages) == 1:
+                return [error]
+            middle = len(messages) // 2
+            return [*self._publish(messages[:middle]), *self._publish(messages[middle:])]
+        return [None] * len(messages)
 
     def subscribe(
         self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
     ) -> None:
-        stream = self._subscriber.subscribe(
+        first_failure = Lock()
+
+        def report_failure(ended: StreamingPullFuture) -> None:
+            error = ended.exception()
+            if error and ended in self._streams and first_failure.acquire(blocking=False):
+                on_failure(error)
+
+        for _ in range(STREAMS):
+            stream = self._open_stream(on_delivery)
+            self._streams.append(stream)
+            stream.add_done_callback(report_failure)
+
+    def _open_stream(self, on_delivery: Callable[[Delivery], None]) -> StreamingPullFuture:
+        return self._subscriber.subscribe(
             self._subscription,
             callback=lambda received: on_delivery(_Delivery(received)),
             flow_control=pubsub_v1.types.FlowControl(
@@ -163,29 +220,23 @@ class PubSubBus:
                 # By default the client asks for a minute, regardless of the subscription.
                 max_duration_per_lease_extension=ACK_DEADLINE_SECONDS,
             ),
-            await_callbacks_on_shutdown=True,
+            scheduler=_InlineScheduler(),
         )
 
-        def report_failure(ended: StreamingPullFuture) -> None:
-            if (error := ended.exception()) and self._pull is ended:
-                on_failure(error)
-
-        self._pull = stream
-        stream.add_done_callback(report_failure)
-
     def unsubscribe(self) -> None:
-        pull, self._pull = self._pull, None
-        if pull is None or pull.done():
-            return
+        streams, self._streams = self._streams, []
         if self._emulated:
-            _end_stream(pull)
-        if not pull.done():
-            pull.cancel()
-            with suppress(TimeoutError):
-                pull.exception(timeout=END_SECONDS)
+            for stream in streams:
+                if not stream.done():
+                    _close_our_half(stream)
+            wait(streams, timeout=END_SECONDS)
+        for stream in streams:
+            if not stream.done():
+                stream.cancel()
+        wait(streams, timeout=END_SECONDS)
 
     def close(self) -> None:
         self.unsubscribe()
-        self._publisher.stop()
+        self._publishing.shutdown()
         self._publisher.transport.close()
         self._subscriber.close()

@@ -2,7 +2,14 @@
 
 from marshmallow import fields
 
-from billor.health.checks import DEPENDENCIES, State, check_dependencies
+from billor.health.checks import (
+    DEPENDENCIES,
+    MOST_COUNTED,
+    OUTBOX_LATE_SECONDS,
+    UNRECORDED_LATE_SECONDS,
+    State,
+    check_dependencies,
+)
 from billor.http.api import Blueprint
 from billor.http.fields import WireSchema
 
@@ -17,6 +24,31 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 
 class HealthSchema(WireSchema):
     status = fields.String(required=True, metadata={"enum": ["ok"], "example": "ok"})
+
+
+class WaitingSchema(WireSchema):
+    count = fields.Integer(
+        required=True,
+        metadata={
+            "description": f"How many events; {MOST_COUNTED} stands for more, too.",
+            "maximum": MOST_COUNTED,
+            "example": 0,
+        },
+    )
+    oldest_seconds = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How long ago the oldest of them happened.", "example": None},
+    )
+
+
+class LagSchema(WireSchema):
+    unpublished = fields.Nested(WaitingSchema, required=True)
+    unrecorded = fields.Nested(
+        WaitingSchema,
+        required=True,
+        metadata={"description": "Published, and not yet seen in the audit trail."},
+    )
 
 
 class ReadinessSchema(WireSchema):
@@ -38,6 +70,16 @@ class ReadinessSchema(WireSchema):
             "example": dict.fromkeys(DEPENDENCIES, "ok"),
         },
     )
+    lag = fields.Nested(
+        LagSchema,
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Events on their way to the audit trail. They are `late` when the "
+            f"oldest unpublished one is older than {OUTBOX_LATE_SECONDS} seconds, or the oldest "
+            f"unrecorded one than {UNRECORDED_LATE_SECONDS}. Null if PostgreSQL is away."
+        },
+    )
 
 
 @blueprint.route("/healthz")
@@ -53,10 +95,12 @@ def healthz():
 @blueprint.alt_response(503, schema=ReadinessSchema, description="PostgreSQL is away.")
 @blueprint.doc(security=[])
 def readyz():
-    """Tell the state of each dependency. Only without PostgreSQL can nothing be answered."""
-    dependencies = check_dependencies()
-    if dependencies["postgresql"] is not State.OK:
-        return {"status": "unavailable", "dependencies": dependencies}, 503, NOT_KEPT
-    all_ok = all(state is State.OK for state in dependencies.values())
-    status = "ok" if all_ok else "degraded"
-    return {"status": status, "dependencies": dependencies}, NOT_KEPT
+    """Tell the state of each dependency, and how far the audit trail is behind.
+
+    Only without PostgreSQL can nothing be answered.
+    """
+    found = check_dependencies()
+    if found.dependencies["postgresql"] is not State.OK:
+        return {"status": "unavailable", **found._asdict()}, 503, NOT_KEPT
+    all_ok = all(state is State.OK for state in found.dependencies.values())
+    return {"status": "ok" if all_ok else "degraded", **found._asdict()}, NOT_KEPT

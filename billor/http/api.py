@@ -7,14 +7,16 @@ from flask import Request, url_for
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
 
-from billor.errors import Invalid
+from billor.errors import Invalid, Unsupported
 from billor.http import idempotency, openapi
 from billor.http.fields import wire_name
+from billor.http.media_types import require_utf8
 from billor.http.problems import ProblemSchema
 from billor.http.strict_json import DoubledField, read_json
+from billor.http.uploads import refuse_coded_body
 from billor.roles import Role
 
 API_VERSION = "1.0.0"
@@ -26,12 +28,14 @@ class Parser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {}
 
     def load_json(self, req: Request, schema):
+        refuse_coded_body()
         # A body without Content-Length is truncated at the limit instead of refused.
         cut_off = req.content_length is None and len(req.get_data()) == req.max_content_length
         if cut_off and req.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
         if not req.is_json:
-            raise UnsupportedMediaType
+            raise Unsupported
+        require_utf8(req)
         try:
             return read_json(req.get_data())
         except DoubledField as error:

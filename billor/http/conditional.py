@@ -1,15 +1,25 @@
-"""Conditional requests (RFC 9110, section 13): ETags, 304, and 412 against lost updates."""
+"""Conditional requests (RFC 9110, section 13): ETags, 304, and 412 against lost updates.
+
+Proxies that compress answers change their ETags: nginx makes them weak, Apache and others append
+the coding. A tag of ours is a hash of the whole answer, so what is left of it says the same, and
+both kinds are taken for ours. RFC 9110 has `If-Match` compared strongly, which would refuse all
+changes behind such a proxy.
+"""
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from marshmallow import Schema
+from werkzeug.datastructures import ETags
 
 from billor.errors import PreconditionFailed
 
 JSON = "application/json"
+# As Apache's mod_deflate and mod_brotli, Jetty and others append them.
+CODING_SUFFIX = re.compile(r"(--?|;)(gzip|br|deflate|zstd)\Z")
 
 
 def init_conditional(app: Flask) -> None:
@@ -28,7 +38,7 @@ def if_match(schema: Schema) -> Callable[[Any], None] | None:
     wanted = request.if_match
 
     def check(row: Any) -> None:
-        if not wanted.contains(etag_of(jsonify(schema.dump(row)).get_data())):
+        if not _contains(wanted, etag_of(jsonify(schema.dump(row)).get_data())):
             raise PreconditionFailed("precondition_failed")
 
     return check
@@ -37,6 +47,14 @@ def if_match(schema: Schema) -> Callable[[Any], None] | None:
 def etag_of(body: bytes, next_page: str = "") -> str:
     """Hash a body and what leads to the next page: a page may stay the same when it gets one."""
     return hashlib.blake2b(body + next_page.encode(), digest_size=16).hexdigest()
+
+
+def _contains(given: ETags, etag: str) -> bool:
+    """Return whether an ETag of ours is among those given, as we sent it or changed by a proxy."""
+    return bool(given.star_tag) or any(
+        CODING_SUFFIX.sub("", tag or "") == etag  # Werkzeug has None for an empty tag
+        for tag in given.as_set(include_weak=True)
+    )
 
 
 def _tag_and_compare(response: Response) -> Response:
@@ -55,6 +73,6 @@ def _tag_and_compare(response: Response) -> Response:
         headers.setdefault("Cache-Control", "private, no-cache")  # revalidate before use
         headers.add("Vary", "Authorization")
         etag, _ = response.get_etag()
-        if "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag or ""):
+        if "If-None-Match" in request.headers and _contains(request.if_none_match, etag or ""):
             response.status_code = 304  # sent without a body
     return response

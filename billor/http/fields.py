@@ -1,21 +1,38 @@
 """What all wire schemas share: camelCase names, strict bodies, and fields with tight bounds."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 from sqlalchemy.orm import InstrumentedAttribute
 
+from billor.emails import MAX_LENGTH, read_address
 from billor.http.strict_json import MAX_NAME_TOLD
+from billor.text import (
+    MOST_PARTS,
+    RefusedText,
+    check_scripts,
+    clean,
+    compatible,
+    fold_space,
+    is_letter_or_digit,
+)
 
 MAX_ID = 2**63 - 1
-# C0, DEL and C1; and those of text direction, with which a name can be made to look like another.
-CONTROLS = r"\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069"
-NO_CHARACTERS = re.compile(rf"[{CONTROLS}\uD800-\uDFFF]")
+# For the OpenAPI document: what is refused of the Basic Multilingual Plane wherever it is. There is
+# more, in `billor.text`, and lone surrogates are no text to begin with.
+REFUSED = (
+    r"\u0000-\u0008\u000A-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u200B\u200E"
+    r"\u200F\u202A-\u202E\u2060-\u206F\u2800\u3164\uE000-\uF8FF\uFEFF\uFFA0\uFFF0-\uFFFC"
+)
+SAME_NUMBER = (
+    "Unique by its letters and digits: upper and lower case are the same, and spaces, hyphens and "
+    "other signs do not count."
+)
 MAX_UNKNOWN_TOLD = 10
 """How many unknown fields an error names."""
 DEFAULT_LIMIT = 50
@@ -43,6 +60,12 @@ class WireSchema(Schema):
         if field_obj.data_key is None:
             field_obj.data_key = wire_name(field_name)
 
+    def get_attribute(self, obj, attr, default):
+        """Take an attribute, or a dict's item. marshmallow tries others first, which is slow."""
+        if "." in attr:
+            return super().get_attribute(obj, attr, default)
+        return obj.get(attr, default) if isinstance(obj, dict) else getattr(obj, attr, default)
+
     @pre_load
     def _bound_unknown_fields(self, data, **_):
         """Keep only the first unknown fields, for marshmallow to refuse.
@@ -64,12 +87,12 @@ class WireSchema(Schema):
 
 
 class Text(fields.String):
-    """A person's text: trimmed, not empty, bounded, free of control characters and surrogates."""
+    """A person's text in its one form (`billor.text`): not empty, and bounded in that form."""
 
-    # For the OpenAPI document; lone surrogates are no text to begin with.
-    PATTERN = rf"^[^{CONTROLS}]*[^\s{CONTROLS}][^{CONTROLS}]*$"
+    PATTERN = rf"^[^{REFUSED}]*[^\s{REFUSED}][^{REFUSED}]*$"
 
     def __init__(self, *, max_length: int, metadata: dict | None = None, **kwargs):
+        self._max_length = max_length
         super().__init__(
             validate=validate.Length(1, max_length),
             metadata={"pattern": self.PATTERN} | (metadata or {}),
@@ -77,12 +100,30 @@ class Text(fields.String):
         )
 
     @classmethod
-    def of(cls, column: InstrumentedAttribute[str], **kwargs) -> "Text":
+    def of(cls, column: InstrumentedAttribute[Any], **kwargs) -> Self:
         """Make a text field as long as the column."""
         return cls(max_length=column.type.length, **kwargs)
 
     def _deserialize(self, value, attr, data, **kwargs):
-        return _trimmed(super()._deserialize(value, attr, data, **kwargs))
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return _read_text(text, self._max_length, self._read)
+
+    def _read(self, text: str) -> str:
+        return clean(text)
+
+
+class Identifier(Text):
+    """A number such as that of a license, unique by its letters and digits."""
+
+    def __init__(self, *, metadata: dict | None = None, **kwargs):
+        super().__init__(metadata={"description": SAME_NUMBER} | (metadata or {}), **kwargs)
+
+    def _read(self, text: str) -> str:
+        text, same = clean(text), compatible(text)
+        if text and not any(map(is_letter_or_digit, same)):
+            raise RefusedText("Must have a letter or a digit.")
+        check_scripts(same)
+        return text
 
 
 class Password(fields.String):
@@ -105,21 +146,30 @@ class Password(fields.String):
         return password
 
 
-class EmailAddress(fields.Email):
-    """An email address, trimmed and of a length that mail servers take (RFC 5321)."""
+class EmailAddress(fields.String):
+    """An email address in its one form (`billor.emails`)."""
 
-    def __init__(self, **kwargs):
-        super().__init__(validate=validate.Length(max=254), **kwargs)
+    def __init__(self, *, metadata: dict | None = None, **kwargs):
+        super().__init__(
+            validate=validate.Length(max=MAX_LENGTH),
+            metadata={"format": "email"} | (metadata or {}),
+            **kwargs,
+        )
 
     def _deserialize(self, value, attr, data, **kwargs):
-        return _trimmed(super()._deserialize(value, attr, data, **kwargs))
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return _read_text(text, MAX_LENGTH, read_address)
 
 
-def _trimmed(text: str) -> str:
-    text = text.strip()
-    if NO_CHARACTERS.search(text):
-        raise ValidationError("Must not contain control characters.")
-    return text
+def _read_text(text: str, max_length: int, read: Callable[[str], str]) -> str:
+    """Return what `read` makes of the text, or the text itself if that is too long in any form."""
+    text = fold_space(text)
+    if len(text) > MOST_PARTS * max_length:
+        return text
+    try:
+        return read(text)
+    except RefusedText as error:
+        raise ValidationError(str(error)) from error
 
 
 class Timestamp(fields.DateTime):
@@ -131,13 +181,15 @@ class Timestamp(fields.DateTime):
     EXAMPLE = "2026-01-31T12:00:00.000000Z"
 
     default_error_messages = {
-        "invalid": "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z."
+        "invalid": "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z.",
+        "plus_lost": "The offset's + arrived as a space: in an address it is written %2B.",
     }
 
     # Python itself reads more than RFC 3339, with any character between date and time.
     FORMAT = re.compile(
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
-        r"(Z|[+-][0-9]{2}:[0-9]{2})"
+        r"(Z|[+-][0-9]{2}:[0-9]{2})",
+        re.IGNORECASE | re.ASCII,
     )
 
     def __init__(self, *, metadata: dict | None = None, required: bool = False, **kwargs):
@@ -147,12 +199,18 @@ class Timestamp(fields.DateTime):
 
     def _deserialize(self, value, attr, data, **kwargs):
         if not isinstance(value, str) or not self.FORMAT.fullmatch(value):
-            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
-        time = super()._deserialize(value, attr, data, **kwargs)
+            raise self.make_error(self._flaw(value), input=value, obj_type=self.OBJ_TYPE)
+        time = super()._deserialize(value.upper(), attr, data, **kwargs)
         try:
             return time.astimezone(UTC)
         except OverflowError as error:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
+
+    def _flaw(self, value: Any) -> str:
+        """Return the key of the message for what does not have the format."""
+        if isinstance(value, str) and self.FORMAT.fullmatch("+".join(value.rsplit(" ", 1))):
+            return "plus_lost"
+        return "invalid"
 
     def _serialize(self, value, attr, obj, **kwargs):
         return None if value is None else wire_time(value)

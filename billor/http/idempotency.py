@@ -1,8 +1,9 @@
-"""Idempotency-Key: a request that creates something may be retried, and gets the first answer.
+"""Idempotency-Key: a request that changes something may be retried, and gets the first answer.
 
-IETF draft-ietf-httpapi-idempotency-key-header. Key and answer are committed with what was created.
-A refusal has changed nothing and leaves no key: a retry is judged anew. Keys are the user's own,
-and expire.
+IETF draft-ietf-httpapi-idempotency-key-header. Key and answer are committed with the change. A
+refusal has changed nothing and leaves no key: a retry is judged anew. The first answer comes before
+any precondition: the change itself has made its `If-Match` outdated. Keys are the user's own, and
+expire.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ KEPT_HEADERS = ("Content-Type", "Location")
 
 
 def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Let a view that creates something be sent again with the same Idempotency-Key.
+    """Let a view that changes something be called again with the same Idempotency-Key.
 
     Raises `Refused` `idempotency_key_reused` for another request with the same key, and
     `InProgress` `idempotency_key_in_use` if the first one takes too long to be waited for.

@@ -5,17 +5,16 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from functools import cache
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Response, current_app, g, request
 from flask_cors import CORS
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from billor.config import Config
 from billor.context import current_user, request_id
 from billor.errors import UntrustedHost
+from billor.http.proxies import believe_proxies, notice_proxies
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +28,14 @@ SECURITY_HEADERS = {
 
 # Headers that scripts of other origins may read, if they may call us at all.
 EXPOSED_HEADERS = [
+    "Accept-Encoding",
+    "Content-Disposition",
     "ETag",
     "Idempotency-Replayed",
     "Link",
     "Location",
     "Retry-After",
+    "WWW-Authenticate",
     "X-Audit-Index",
     "X-Cache",
     "X-Request-ID",
@@ -42,17 +44,14 @@ EXPOSED_HEADERS = [
 
 def init_middleware(app: Flask, config: Config) -> None:
     """Install the middleware. Only as many proxies as configured are trusted."""
-    wsgi_app: WSGIApplication = app.wsgi_app
-    if config.trusted_proxies:
-        hops = config.trusted_proxies
-        wsgi_app = ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+    wsgi_app = believe_proxies(app.wsgi_app, config.trusted_proxies)
     wsgi_app = _with_security_headers(_whole_bodies_only(wsgi_app))
     app.wsgi_app = wsgi_app  # type: ignore[assignment, method-assign]
     if config.cors_origins:
         CORS(app, origins=config.cors_origins, expose_headers=EXPOSED_HEADERS)
     app.before_request(_begin)
     if not config.trusted_proxies:
-        app.before_request(_notice_proxies)
+        app.before_request(notice_proxies)
     app.after_request(_end)
     app.teardown_request(_reset_context)
 
@@ -83,19 +82,6 @@ def _with_security_headers(wsgi_app: WSGIApplication) -> WSGIApplication:
         return wsgi_app(environ, start)
 
     return run
-
-
-def _notice_proxies() -> None:
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
-        _warn_of_proxies()
-
-
-@cache  # once per process
-def _warn_of_proxies() -> None:
-    logger.warning(
-        "Forwarded addresses are not believed: all clients behind a proxy count as one. "
-        "Set TRUSTED_PROXIES to the number of proxies."
-    )
 
 
 def _begin() -> None:

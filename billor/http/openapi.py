@@ -18,7 +18,7 @@ Drivers, loads, and which driver moves which load. **A driver has at most one ac
   not every role may use says which may; other users get `role_missing`.
 - Lists come in pages; the next one is in the `Link` header, `rel="next"` (RFC 8288).
 - Errors are `application/problem+json` (RFC 9457) with a stable `code`.
-- An `Idempotency-Key` makes it safe to send again what creates something, for 24 hours.
+- An `Idempotency-Key` makes it safe to send again what creates or changes something, for 24 hours.
 - `ETag`, `If-None-Match` and `If-Match` work as in RFC 9110.
 - Times are RFC 3339 in UTC. Every answer has an `X-Request-ID`, yours if you send one.
 """
@@ -30,6 +30,7 @@ def _header(description: str, **schema: Any) -> Document:
 
 LOCATION = _header("Where it is.", format="uri-reference")
 ETAG = _header("Changes whenever the answer does (RFC 9110, section 8.8.3).")
+FILE_NAME = _header("The name of the file to save it in (RFC 6266).")
 PAGE_HEADERS = {
     "Link": _header('The next page, as `<url>; rel="next"` (RFC 8288); absent on the last one.')
 }
@@ -48,14 +49,19 @@ AUDIT_HEADERS = {
 }
 HEADERS_OF_PROBLEMS = {
     401: {"WWW-Authenticate": _header("How to authenticate.")},
+    415: {
+        "Accept-Encoding": _header(
+            "The content codings that a body may have: none. Only if it had one.", enum=["identity"]
+        )
+    },
     429: {"Retry-After": _header("In how many seconds to try again.", type="integer")},
     503: {"Retry-After": _header("In how many seconds to try again.", type="integer")},
 }
 PARAMETERS = {
     "IdempotencyKey": (
         "Idempotency-Key",
-        "Makes it safe to send the request again: what it creates is created once, and the answer "
-        "is the same. Best a new UUID for each thing to be created; kept for 24 hours.",
+        "Makes it safe to send the request again: what it does is done once, and the answer is the "
+        "same, whatever If-Match says. Best a new UUID for each change; kept for 24 hours.",
         {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-+\--\[\]-~]+$"},
     ),
     "IfNoneMatch": (

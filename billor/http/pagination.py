@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from flask import current_app, request
@@ -75,7 +75,8 @@ def link_header(target: str) -> dict[str, str]:
         return {}
     # A relative reference if the Host header is not valid in a URL.
     origin = f"{request.scheme}://{request.host}" if request.host else ""
-    return {"Link": f'<{origin}{target}>; rel="next"'}
+    prefix = quote(request.root_path)  # of a proxy, which has removed it from the path
+    return {"Link": f'<{origin}{prefix}{target}>; rel="next"'}
 
 
 def page_headers(page: Page) -> dict[str, str]:

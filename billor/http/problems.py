@@ -26,6 +26,8 @@ from billor.errors import (
     Refused,
     TooManyAttempts,
     Unavailable,
+    Unsupported,
+    UnsupportedCoding,
     UntrustedHost,
 )
 from billor.http.fields import WireSchema
@@ -43,6 +45,7 @@ STATUS_OF: dict[type[BillorError], int] = {
     Conflict: 409,
     InProgress: 409,
     PreconditionFailed: 412,
+    Unsupported: 415,
     Invalid: 422,
     Refused: 422,
     TooManyAttempts: 429,
@@ -58,11 +61,7 @@ HTTP_ERRORS = {
         "The body is larger than 8 KiB for a login, 1 MiB, or 16 MiB for an import. Split it.",
     ),
     414: ("uri_too_long", "The address is too long. Leave out some of its parameters."),
-    415: (
-        "unsupported_media_type",
-        "Send JSON, with `Content-Type: application/json`; for an import `text/csv` or "
-        "`application/x-ndjson`.",
-    ),
+    415: ("unsupported_media_type", Unsupported.CODES["unsupported_media_type"]),
     417: ("expectation_failed", "Send no Expect header other than `100-continue`."),
     422: ("validation_failed", Invalid.CODES["validation_failed"]),
     431: ("headers_too_large", "The headers are too large or too many. Leave out some of them."),
@@ -120,6 +119,9 @@ class ProblemSchema(WireSchema):
     assignment_id = fields.Integer(
         metadata={"description": "The active assignment that is in the way, where one is."}
     )
+    driver_id = fields.Integer(metadata={"description": "The driver who has the license number."})
+    user_id = fields.Integer(metadata={"description": "The user who has the email address."})
+    load_id = fields.Integer(metadata={"description": "The load that has the reference."})
 
 
 def init_problems(app: Flask) -> None:
@@ -164,6 +166,8 @@ def _render_refusal(error: BillorError) -> Response:
     headers = {}
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, UnsupportedCoding):
+        headers["Accept-Encoding"] = "identity"  # RFC 9110, section 15.5.16
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     status = next(status for kind, status in STATUS_OF.items() if isinstance(error, kind))

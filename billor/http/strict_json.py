@@ -16,9 +16,12 @@ class DoubledField(ValueError):
 
 
 def read_json(text: bytes | str) -> Any:
-    """Parse JSON. Raises `DoubledField`, other `ValueError`s, and `RecursionError`."""
+    """Parse JSON; bytes may begin with a byte order mark (RFC 8259, section 8.1).
+
+    Raises `DoubledField`, other `ValueError`s, and `RecursionError`.
+    """
     if isinstance(text, bytes):
-        text = text.decode()
+        text = text.decode("utf-8-sig")
     return json.loads(text, object_pairs_hook=_without_duplicates)
 
 

@@ -4,36 +4,55 @@ So a slow client keeps no transaction open. Large files are kept on disk.
 """
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import wraps
 from tempfile import SpooledTemporaryFile
 
 from flask import g, request
-from werkzeug.exceptions import UnsupportedMediaType
+
+from billor.errors import Unsupported, UnsupportedCoding
+from billor.http.media_types import ACCEPTED, HEAD_BYTES, recognise, require_utf8
+from billor.http.strict_json import MAX_NAME_TOLD
+from billor.logs import printable
 
 PIECE_BYTES = 64 * 1024
 IN_MEMORY_BYTES = 1024 * 1024
 
 
-def takes_file(media_types: Collection[str], max_bytes: int) -> Callable[[Callable], Callable]:
-    """Call a view with the body, a file of one of the `media_types`, as its first argument.
+def takes_file(max_bytes: int) -> Callable[[Callable], Callable]:
+    """Call a view with the body, a file, and what `recognise` says it is, as its first arguments.
 
-    Raises `UnsupportedMediaType`, and `RequestEntityTooLarge` for more than `max_bytes`.
+    Raises `Unsupported` for other kinds of files, and `RequestEntityTooLarge` for more than
+    `max_bytes`.
     """
 
     def decorate(view: Callable) -> Callable:
         @wraps(view)
         def receive(*args, **kwargs):
-            if request.mimetype not in media_types:
-                raise UnsupportedMediaType
+            refuse_coded_body()
+            if request.mimetype not in ACCEPTED:
+                raise Unsupported
+            require_utf8(request)
             request.max_content_length = max_bytes
             with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
                 _receive(file)
-                return view(file, *args, **kwargs)
+                media_type = recognise(file.read(HEAD_BYTES), request.mimetype)
+                file.seek(0)
+                return view(file, media_type, *args, **kwargs)
 
         return receive
 
     return decorate
+
+
+def refuse_coded_body() -> None:
+    """Raise `UnsupportedCoding`, which names it, for a body with any content coding."""
+    given = request.headers.get("Content-Encoding", "")
+    for coding in given.split(","):
+        if coding.strip().lower() not in ("", "identity"):
+            name = printable(coding.strip()[:MAX_NAME_TOLD])
+            detail = f"The body has the Content-Encoding {name}. Send it as it is, without one."
+            raise UnsupportedCoding(detail)
 
 
 def _receive(file: SpooledTemporaryFile[bytes]) -> None:

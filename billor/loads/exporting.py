@@ -1,7 +1,12 @@
-"""Export of loads as CSV (RFC 4180), page by page, in bounded memory and short transactions."""
+"""Export of loads as CSV (RFC 4180), page by page, in bounded memory and short transactions.
+
+Each load comes with its last assignment, which is the active one if there is one.
+"""
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import StringIO
 from threading import BoundedSemaphore
 from typing import Any
@@ -12,7 +17,8 @@ from billor import deadlines
 from billor.database import roll_back
 from billor.errors import Unavailable
 from billor.keyset import Position
-from billor.loads.schemas import LoadSchema
+from billor.loads.last_assignments import last_assignments
+from billor.loads.schemas import LastAssignmentSchema, LoadSchema
 from billor.loads.service import list_loads
 
 PAGE_ROWS = 200
@@ -21,43 +27,69 @@ MAX_EXPORTS = 4
 
 _running = BoundedSemaphore(MAX_EXPORTS)
 _schema = LoadSchema(many=True)
-COLUMNS = [field.data_key or name for name, field in _schema.dump_fields.items()]
+_assignment_schema = LastAssignmentSchema()
+COLUMNS = [
+    field.data_key or name
+    for schema in (_schema, _assignment_schema)
+    for name, field in schema.dump_fields.items()
+]
+# With these a spreadsheet begins a formula:
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
-def export_loads(**filters) -> Iterator[str]:
+def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any) -> Iterator[str]:
     """Return the loads that `list_loads` finds, newest first, as pieces of CSV text.
+
+    `bom` begins with a byte order mark, by which Excel knows UTF-8. `spreadsheet` puts a single
+    quote before what would be a formula.
 
     Raises `Unavailable` `exports_busy` beyond `MAX_EXPORTS` in this process, and any error of the
     first page. No database connection is held between pieces. The client must take each piece
     within `PIECE_SECONDS`.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    pieces = _pieces(app, filters)
+    pieces = _pieces(app, partial(_next_rows, filters, spreadsheet), "\ufeff" if bom else "")
     next(pieces)
     return pieces
 
 
-def _pieces(app: Flask, filters: dict[str, Any]) -> Iterator[str]:
+def _pieces(
+    app: Flask, next_rows: Callable[[Position | None], tuple[str, Position | None]], mark: str
+) -> Iterator[str]:
     if not _running.acquire(blocking=False):
         raise Unavailable("exports_busy")
     try:
-        rows, position = _next_rows(filters, None)
+        rows, position = next_rows(None)
         yield ""  # taken by `export_loads`; from here on, closing the generator ends the export
-        piece = ",".join(COLUMNS) + "\r\n" + rows
+        piece = f"{mark}{','.join(COLUMNS)}\r\n{rows}"
         while True:
             deadlines.extend_deadline(deadlines.PIECE_SECONDS)
             yield piece
             if position is None:
                 return
             with app.app_context():
-                piece, position = _next_rows(filters, position)
+                piece, position = next_rows(position)
     finally:
         _running.release()
 
 
-def _next_rows(filters: dict[str, Any], cursor: Position | None) -> tuple[str, Position | None]:
+def _next_rows(
+    filters: dict[str, Any], spreadsheet: bool, cursor: Position | None
+) -> tuple[str, Position | None]:
     page = list_loads(PAGE_ROWS, cursor=cursor, **filters)
+    assignments = last_assignments([load.id for load in page.items])
+    rows = [
+        shown | _assignment_schema.dump(assignments.get(shown["id"], {}))
+        for shown in _schema.dump(page.items)
+    ]
+    if spreadsheet:
+        rows = [{name: _without_formula(cell) for name, cell in row.items()} for row in rows]
     text = StringIO(newline="")
-    csv.DictWriter(text, COLUMNS).writerows(_schema.dump(page.items))
+    csv.DictWriter(text, COLUMNS).writerows(rows)
     roll_back()
     return text.getvalue(), page.next_position
+
+
+def _without_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell

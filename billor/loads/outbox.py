@@ -1,13 +1,14 @@
 """The outbox: events are stored in the transaction of the change that they describe."""
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, insert
+from sqlalchemy import Row
 
 from billor.cache.pages import invalidate_pages
 from billor.context import current_user, request_id
-from billor.database import after_commit, execute, table
+from billor.database import Insertion, after_commit
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
 from billor.loads.schemas import LoadSchema
@@ -15,7 +16,10 @@ from billor.models import Assignment, Driver, Load, LoadEvent
 
 _load_schema = LoadSchema()
 _driver_schema = DriverSchema()
-INSERT = insert(table(LoadEvent))
+INSERTION = Insertion(
+    LoadEvent,
+    ["id", "type", "load_id", "driver_id", "assignment_id", "payload", "request_id"],
+)
 
 
 def record(
@@ -31,7 +35,7 @@ def record(
     Its payload is the load, the driver if there is one, the values `before` an update by
     attribute, and the current user.
     """
-    event = _event(event_type, load)
+    event = _event(event_type, load, _load_schema.dump(load), _user())
     if before is not None:
         event["payload"]["before"] = _load_schema.dump(before)
     if driver is not None:
@@ -42,21 +46,31 @@ def record(
     _insert([event])
 
 
-def record_created(loads: Iterable[Row]) -> None:
-    """Add an event for each new load to the transaction, with few statements."""
-    _insert([_event(EventType.LOAD_CREATED, load) for load in loads])
+def record_created(loads: Sequence[Row]) -> None:
+    """Add an event for each new load to the transaction, with one statement."""
+    dumped, user = _load_schema.dump(loads, many=True), _user()
+    _insert(
+        [
+            _event(EventType.LOAD_CREATED, load, shown, user)
+            for load, shown in zip(loads, dumped, strict=True)
+        ]
+    )
 
 
-def _event(event_type: EventType, load: Load | Row) -> dict[str, Any]:
-    payload = {"load": _load_schema.dump(load)}
-    if (user := current_user.get()) is not None:
-        payload["user"] = user.reference
+def _user() -> dict[str, Any]:
+    """Return the current user as part of a payload; empty if there is none."""
+    user = current_user.get()
+    return {} if user is None else {"user": user.reference}
+
+
+def _event(
+    event_type: EventType, load: Load | Row, shown: dict[str, Any], user: dict[str, Any]
+) -> dict[str, Any]:
     return {
+        "id": uuid.uuid4(),
         "type": event_type.value,
         "load_id": load.id,
-        "driver_id": None,
-        "assignment_id": None,
-        "payload": payload,
+        "payload": {"load": shown} | user,
         "request_id": request_id.get(),
     }
 
@@ -64,5 +78,5 @@ def _event(event_type: EventType, load: Load | Row) -> dict[str, Any]:
 def _insert(events: list[dict[str, Any]]) -> None:
     """Add events. Every change of a load has one, so this also invalidates cached pages."""
     if events:
-        execute(INSERT, events)
+        INSERTION.run(events)
         after_commit(invalidate_pages)

@@ -1,18 +1,18 @@
 """Routes of `/loads`."""
 
-from flask import Response, request
+from flask import Response
 
 from billor.http.api import Blueprint
 from billor.http.conditional import if_match
-from billor.http.openapi import CACHE_HEADERS, PAGE_HEADERS
+from billor.http.media_types import CSV, NDJSON, XLSX
+from billor.http.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
 from billor.http.pagination import page_headers
-from billor.http.rows import MEDIA_TYPES
 from billor.http.uploads import takes_file
 from billor.loads import exporting, importing, service
 from billor.loads.pages import cached_page
 from billor.loads.schemas import (
+    ExportQuery,
     ImportReportSchema,
-    LoadFilter,
     LoadQuery,
     LoadSchema,
     LoadUpdateSchema,
@@ -26,14 +26,15 @@ MAX_IMPORT_BYTES = 16 * 1024 * 1024
 IMPORT_BODY = {
     "required": True,
     "content": {
-        "text/csv": {
+        CSV: {
             "schema": {"type": "string"},
             "example": 'origin,destination,cargoType\n"Dallas, TX","Reno, NV",Steel\n',
         },
-        "application/x-ndjson": {
+        NDJSON: {
             "schema": {"type": "string"},
             "example": '{"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Logs"}\n',
         },
+        XLSX: {"schema": {"type": "string", "contentMediaType": XLSX}},
     },
 }
 
@@ -42,6 +43,7 @@ IMPORT_BODY = {
 @blueprint.arguments(LoadSchema)
 @blueprint.idempotent
 @blueprint.created(LoadSchema, shown_by="get_load")
+@blueprint.problems("reference_taken")
 def create_load(fields):
     """Create a load."""
     return service.create_load(**fields)
@@ -60,11 +62,13 @@ def list_loads(query):
 
 
 @blueprint.route("/loads.csv")
-@blueprint.arguments(LoadFilter, location="query")
-@blueprint.response(200, {"type": "string"}, content_type="text/csv")
+@blueprint.arguments(ExportQuery, location="query")
+@blueprint.response(
+    200, {"type": "string"}, content_type="text/csv", headers={"Content-Disposition": FILE_NAME}
+)
 @blueprint.problems("exports_busy")
 def export_loads(wanted):
-    """Get all loads that match, newest first, as CSV.
+    """Get all loads that match, newest first, as CSV, each with its last driver.
 
     The answer is streamed: one that ends early, with an error of the connection, is not complete.
     """
@@ -76,20 +80,18 @@ def export_loads(wanted):
 
 
 @blueprint.route("/loads/import", methods=["POST"])
-@takes_file(MEDIA_TYPES.values(), MAX_IMPORT_BYTES)
+@takes_file(MAX_IMPORT_BYTES)
 @blueprint.idempotent
 @blueprint.response(200, ImportReportSchema)
 @blueprint.problems("import_refused")
 @blueprint.doc(requestBody=IMPORT_BODY)
-def import_loads(file):
-    """Create up to 10,000 loads from a file, NDJSON or CSV.
+def import_loads(file, media_type):
+    """Create up to 10,000 loads from a file: CSV, NDJSON or an .xlsx workbook.
 
-    Invalid rows are reported and left out. The others are created in one transaction: all of them
-    or, after an error, none.
+    Invalid rows are reported and left out, as are rows with the reference of a load that is there.
+    The others are created in one transaction: all of them or, after an error, none.
     """
-    outcomes = importing.import_loads(file, request.mimetype)
-    created = sum(outcome.load_id is not None for outcome in outcomes)
-    return {"created": created, "refused": len(outcomes) - created, "rows": outcomes}
+    return importing.import_loads(file, media_type)
 
 
 @blueprint.route("/loads/<id:load_id>")
@@ -102,8 +104,9 @@ def get_load(load_id):
 
 @blueprint.route("/loads/<id:load_id>", methods=["PATCH"])
 @blueprint.arguments(LoadUpdateSchema)
+@blueprint.idempotent
 @blueprint.response(200, LoadSchema)
-@blueprint.problems("load_not_found", "load_not_editable")
+@blueprint.problems("load_not_found", "load_not_editable", "reference_taken")
 def update_load(changes, load_id):
     """Change, cancel or reopen a load.
 

@@ -3,9 +3,20 @@
 from marshmallow import fields, validate, validates_schema
 
 from billor.events.event import LOAD_TYPES, PAYLOAD
-from billor.http.fields import Id, Several, Text, Timestamp, WireSchema, check_range
+from billor.http.fields import (
+    SAME_NUMBER,
+    Id,
+    Identifier,
+    Several,
+    Text,
+    Timestamp,
+    WireSchema,
+    check_range,
+)
 from billor.http.pagination import Cursor, PageQuery
 from billor.models import Load, LoadStatus
+
+REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {SAME_NUMBER}"
 
 
 class LoadSchema(WireSchema):
@@ -13,6 +24,11 @@ class LoadSchema(WireSchema):
     origin = Text.of(Load.origin, required=True, metadata={"example": "Dallas, TX"})
     destination = Text.of(Load.destination, required=True, metadata={"example": "Atlanta, GA"})
     cargo_type = Text.of(Load.cargo_type, required=True, metadata={"example": "Refrigerated"})
+    reference = Identifier.of(
+        Load.reference,
+        allow_none=True,
+        metadata={"description": REFERENCE, "example": "PO-1001"},
+    )
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     created_at = Timestamp(dump_only=True, required=True)
     updated_at = Timestamp(dump_only=True, required=True)
@@ -42,6 +58,7 @@ class LoadFilter(WireSchema):
     origin = Text.of(Load.origin, metadata=CASE)
     destination = Text.of(Load.destination, metadata=CASE)
     cargo_type = Text.of(Load.cargo_type, metadata=CASE)
+    reference = Text.of(Load.reference, metadata={"description": SAME_NUMBER})
     created_from = Timestamp(metadata={"description": "Created then or later."})
     created_to = Timestamp(
         metadata={"description": "Created before this time, which must be later than the other."}
@@ -50,6 +67,35 @@ class LoadFilter(WireSchema):
     @validates_schema
     def _check_range(self, data, **_):
         check_range(self, data, "created_from", "created_to")
+
+
+def _switch(description: str) -> fields.Boolean:
+    return fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        validate=validate.OneOf([True, False]),
+        metadata={"description": description},
+    )
+
+
+class ExportQuery(LoadFilter):
+    """Which loads to export, and how."""
+
+    bom = _switch("Begin with a byte order mark, by which Excel knows that it is UTF-8.")
+    spreadsheet = _switch(
+        "Put a single quote before a cell that a spreadsheet would take for a formula. An import "
+        "does not remove it."
+    )
+
+
+class LastAssignmentSchema(WireSchema):
+    """What an export tells of a load's last assignment."""
+
+    driver_id = Id()
+    driver_name = fields.String()
+    driver_license_number = fields.String()
+    assigned_at = Timestamp()
+    closed_at = Timestamp()
 
 
 class LoadQuery(LoadFilter, PageQuery):
@@ -69,12 +115,28 @@ class ImportedRowSchema(WireSchema):
         allow_none=True,
         metadata={"description": "Why there is no load: field → messages."},
     )
+    already_there = fields.Boolean(
+        required=True,
+        metadata={
+            "description": "The load was there before, with this reference, and is as it was.",
+            "example": False,
+        },
+    )
 
 
 class ImportReportSchema(WireSchema):
-    created = fields.Integer(required=True, metadata={"example": 9998})
+    created = fields.Integer(required=True, metadata={"example": 9997})
+    already_there = fields.Integer(required=True, metadata={"example": 1})
     refused = fields.Integer(required=True, metadata={"example": 2})
     rows = fields.List(fields.Nested(ImportedRowSchema), required=True)
+    ignored = fields.List(
+        fields.String(),
+        required=True,
+        metadata={
+            "description": "Columns of an export that were left out.",
+            "example": ["id", "status"],
+        },
+    )
 
 
 class TimelineQuery(PageQuery):

@@ -4,36 +4,42 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, select
+from sqlalchemy import Row, bindparam, func, select
 
-from billor.database import LockingQuery, execute, get_or_not_found, table, transaction, update_row
-from billor.errors import Conflict
+from billor.database import LockingQuery, get_or_not_found, transaction, update_row
+from billor.errors import Conflict, Taken
 from billor.events.event import EventType
 from billor.keyset import Page, Position, one_for_each_status, paginate
 from billor.loads import outbox
+from billor.loads.references import REFERENCE, insert_new_loads
 from billor.models import Load, LoadEvent, LoadStatus
 
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 LOCK_LOAD = LockingQuery([Load], Load.id == bindparam("load_id"))
-INSERT = insert(table(Load)).returning(*table(Load).c, sort_by_parameter_order=True)
 
 
 def create_load(**fields: Any) -> Row:
-    """Create an OPEN load with these attributes. The row returned has those of a `Load`."""
-    return create_loads([fields])[0]
+    """Create an OPEN load with these attributes. The row returned has those of a `Load`.
 
-
-def create_loads(loads: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
-    """Create OPEN loads with these attributes, with rising ids; many with few statements.
-
-    The rows returned, in the same order, have the attributes of a `Load`.
+    Raises `Taken` `reference_taken`.
     """
-    if not loads:
-        return []
+    (created,) = create_loads([fields])
+    if isinstance(created, Taken):
+        raise created
+    return created
+
+
+def create_loads(loads: Sequence[Mapping[str, Any]]) -> Sequence[Row | Taken]:
+    """Create OPEN loads with these attributes, with rising ids, however many with few statements.
+
+    For each, in the same order, a row with the attributes of a `Load` is returned, or the refusal
+    `reference_taken`, which has no effect on the others.
+    """
     with transaction():
-        rows = execute(INSERT, loads).all()
-        outbox.record_created(rows)
-    return rows
+        outcomes = insert_new_loads(loads)
+        if created := [row for row in outcomes if isinstance(row, Row)]:
+            outbox.record_created(created)
+    return outcomes
 
 
 def get_load(load_id: int) -> Load:
@@ -46,7 +52,8 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
 
     `check` may refuse, seeing the load as it is before.
 
-    Raises `NotFound`, what `check` raises, and `Conflict` `load_not_editable` for other loads.
+    Raises `NotFound`, what `check` raises, `Conflict` `load_not_editable` for other loads, and
+    `Taken` `reference_taken`.
     """
     if "status" in changes:
         changes["status"] = LoadStatus(changes["status"])
@@ -63,7 +70,8 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
         }
         if before:
             written = {name: changes[name] for name in before} | {"updated_at": now}
-            update_row(load, written)
+            with REFERENCE.named_if_taken(_new_reference(load, before, changes)):
+                update_row(load, written)
             cancelled = "status" in before and load.status == LoadStatus.CANCELLED
             outbox.record(
                 EventType.LOAD_CANCELLED if cancelled else EventType.LOAD_UPDATED,
@@ -73,6 +81,11 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
     return load
 
 
+def _new_reference(load: Load, before: Collection[str], changes: Mapping[str, Any]) -> str | None:
+    """Return the reference that a changed load has from now on and had not among the others."""
+    return changes.get("reference", load.reference) if {"reference", "status"} & {*before} else None
+
+
 def list_loads(
     limit: int,
     cursor: Position | None = None,
@@ -80,6 +93,7 @@ def list_loads(
     origin: str | None = None,
     destination: str | None = None,
     cargo_type: str | None = None,
+    reference: str | None = None,
     created_from: datetime | None = None,
     created_to: datetime | None = None,
 ) -> Page:
@@ -88,10 +102,13 @@ def list_loads(
     Places and cargo types match in upper or lower case alike; `created_to` is not in the range.
     """
     query = select(Load)
+    if reference is not None:
+        query = query.where(REFERENCE.equals(reference))
     if created_from is not None:
         query = query.where(Load.created_at >= created_from)
-    if created_to is not None:
-        query = query.where(Load.created_at < created_to)
+    # Of two ends of a range PostgreSQL would use one, and read past all rows between them.
+    if created_to is not None and (cursor is None or created_to <= cursor[0]):
+        query, cursor = query.where(Load.created_at < created_to), None
     filters = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
     queries = one_for_each_status(query, status or LoadStatus, Load.status, filters, func.lower)
     return paginate(queries, [Load.created_at, Load.id], cursor, limit)

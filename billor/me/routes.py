@@ -31,6 +31,7 @@ def get_me():
 
 @blueprint.route("", methods=["PATCH"])
 @blueprint.arguments(MyNameSchema)
+@blueprint.idempotent
 @blueprint.response(200, UserSchema)
 def update_me(changes):
     """Change your name."""

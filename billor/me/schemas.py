@@ -3,8 +3,8 @@
 from marshmallow import fields, validate
 
 from billor.assignments.schemas import AssignmentSchema
-from billor.http.fields import Password, Several, Text, WireSchema
-from billor.http.pagination import PageQuery
+from billor.http.fields import Id, Password, Several, Text, Timestamp, WireSchema
+from billor.http.pagination import Cursor, PageQuery
 from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
 from billor.users.schemas import NewPassword
@@ -24,6 +24,7 @@ class MyAssignmentSchema(AssignmentSchema):
 
 
 class MyAssignmentsQuery(PageQuery):
+    cursor = Cursor(Timestamp(), Id())
     status = Several(fields.Enum(AssignmentStatus))
 
 

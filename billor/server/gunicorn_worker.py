@@ -10,7 +10,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 
 import gevent
@@ -31,7 +31,7 @@ from psycopg2 import extensions
 
 from billor.blocking import has_data
 from billor.database import CONNECT_SECONDS
-from billor.deadlines import DeadlineExceeded, request_deadline
+from billor.deadlines import DeadlineExceeded, end_overdue_requests, request_deadline
 from billor.http.middleware import SECURITY_HEADERS
 from billor.http.problems import http_problem
 
@@ -45,9 +45,11 @@ FAREWELL_SECONDS = 1
 # wake up. Less than that would delay clients for nothing where thousands are connected.
 YIELD_SECONDS = 0.01
 CLEARLY_FEWER = 0.8
-# Between two requests of a connection. Not 0, which would let the event loop go on without looking
-# whether others have something to read.
+# Before a request that has come together with the one before. Not 0, which would let the event loop
+# go on without looking whether others have something to read.
 PAUSE_SECONDS = 1e-6
+# How often to look for requests that are overdue and for connections that are idle for too long.
+# One look at all is cheaper than a timer for each.
 POLL_SECONDS = 0.5
 DRAIN_BYTES = 64 * 1024
 STATUSES: dict[type[ParseException], int] = {
@@ -73,7 +75,7 @@ class BillorWorker(GeventWorker):
         super().__init__(*args, **kwargs)
         self._slot = self.age % len(_connections)
         self._clients: dict[gevent.Greenlet, socket.socket] = {}
-        self._idle: set[gevent.Greenlet] = set()
+        self._idle_since: dict[gevent.Greenlet, float] = {}
 
     def init_process(self) -> None:
         extensions.set_wait_callback(_wait_for_postgresql)
@@ -100,17 +102,18 @@ class BillorWorker(GeventWorker):
         for server in servers:
             server.start()
         while self.alive:
-            self.notify()
+            self._look_after_connections(self.cfg.keepalive)
             gevent.sleep(POLL_SECONDS)
         self._count_connections()
         for server in servers:
             server.accept_rest()
             server.close()
-        loop = gevent.get_hub().loop
-        gevent.spawn_later(FAREWELL_SECONDS, loop.run_callback, self._end_idle_connections)
-        deadline = time.monotonic() + self.cfg.graceful_timeout
-        while time.monotonic() < deadline and not pool.join(POLL_SECONDS):
-            self.notify()
+        stopped_at = time.monotonic()
+        while time.monotonic() < stopped_at + self.cfg.graceful_timeout:
+            if pool.join(POLL_SECONDS):
+                return
+            farewell = time.monotonic() >= stopped_at + FAREWELL_SECONDS
+            self._look_after_connections(0 if farewell else self.cfg.keepalive)
         pool.kill(timeout=POLL_SECONDS)
 
     def handle(self, listener, client, addr) -> None:
@@ -127,23 +130,31 @@ class BillorWorker(GeventWorker):
     def timeout_ctx(self) -> Iterator[None]:
         """Around waiting for the next request of a connection."""
         greenlet = gevent.getcurrent()
-        self._idle.add(greenlet)
+        self._idle_since[greenlet] = time.monotonic()
         try:
-            with super().timeout_ctx():
-                yield
+            yield
         finally:
-            self._idle.discard(greenlet)
+            del self._idle_since[greenlet]
 
     def handle_request(self, listener_name, req, sock, addr) -> None:
+        response = _HeadWithBody(sock)
         try:
             with request_deadline():
-                super().handle_request(listener_name, req, sock, addr)
+                try:
+                    super().handle_request(listener_name, req, response, addr)
+                finally:
+                    response.flush()
             _drain(req)
         except StopIteration:  # the connection is closed next
             _linger(sock)
             raise
-        # A client whose next request is there already must not keep others waiting.
-        gevent.sleep(PAUSE_SECONDS)
+        # Let others go first: a client whose next request is there already must not keep them
+        # waiting.
+        with self.timeout_ctx():
+            if req.unreader.buf.getvalue():
+                gevent.sleep(PAUSE_SECONDS)
+            else:
+                wait_read(sock.fileno())
 
     def handle_error(self, req, client, addr, exc) -> None:
         """Answer what gunicorn refuses, and the app never sees, as the app answers errors."""
@@ -164,13 +175,21 @@ class BillorWorker(GeventWorker):
         clearly_fewer = CLEARLY_FEWER * len(self._clients)
         return any(count and count - 1 < clearly_fewer for count in _connections)
 
-    def _end_idle_connections(self) -> None:
-        """End idle connections at once; called by the event loop.
+    def _look_after_connections(self, keepalive: float) -> None:
+        """Tell the master that we live, and end what lasts too long.
 
-        A greenlet that is to be killed later may have begun with a request by then.
+        The event loop does that at once: a greenlet that is to be ended later may have begun with
+        another request by then.
         """
-        for greenlet in list(self._idle):
-            if not has_data(self._clients[greenlet].fileno()):
+        self.notify()
+        loop = gevent.get_hub().loop
+        loop.run_callback(end_overdue_requests)
+        loop.run_callback(self._end_idle_connections, keepalive)
+
+    def _end_idle_connections(self, seconds: float) -> None:
+        longest = time.monotonic() - seconds
+        for greenlet, since in list(self._idle_since.items()):
+            if since <= longest and not has_data(self._clients[greenlet].fileno()):
                 greenlet.throw(NoMoreData)
 
 
@@ -207,6 +226,40 @@ class _Server(StreamServer):
             self.do_handle(*waiting)
 
 
+class _HeadWithBody:
+    """A socket that sends a response's head with the first part of its body, in one system call."""
+
+    def __init__(self, sock: socket.socket):
+        self._sock = sock
+        self._head: bytes | None = b""
+
+    def sendall(self, data: bytes) -> None:
+        """Keep the first piece, which is the head, until there is another."""
+        if self._head == b"":
+            self._head = data
+        else:
+            self.flush(data)
+
+    def flush(self, data: bytes = b"") -> None:
+        """Send what was kept, and more."""
+        unsent, self._head = (self._head or b"") + data, None
+        if unsent:
+            self._sock.sendall(unsent)
+
+    def sendfile(self, *args, **kwargs) -> int:
+        """Send a file after the head."""
+        self.flush()
+        return self._sock.sendfile(*args, **kwargs)
+
+    def shutdown(self, how: int) -> None:
+        """End the connection without what was kept: the body could not be made."""
+        self._head = None
+        self._sock.shutdown(how)
+
+    def __getattr__(self, name: str):
+        return getattr(self._sock, name)
+
+
 class _Address:
     """What gunicorn wants to know of a listener, which may be closed by then."""
 
@@ -225,7 +278,7 @@ def _wait_for_postgresql(connection: extensions.connection) -> None:
     """
     connecting = connection.status == extensions.STATUS_SETUP
     try:
-        with gevent.Timeout(CONNECT_SECONDS if connecting else None, TimeoutError):
+        with gevent.Timeout(CONNECT_SECONDS, TimeoutError) if connecting else nullcontext():
             while (state := connection.poll()) != extensions.POLL_OK:
                 wait = wait_read if state == extensions.POLL_READ else wait_write
                 wait(connection.fileno())

@@ -3,9 +3,9 @@
 from billor.http.api import Blueprint
 from billor.http.conditional import if_match
 from billor.http.openapi import PAGE_HEADERS
-from billor.http.pagination import PageQuery, page_headers
+from billor.http.pagination import page_headers
 from billor.users import service
-from billor.users.schemas import UserSchema, UserUpdateSchema
+from billor.users.schemas import UserQuery, UserSchema, UserUpdateSchema
 
 blueprint = Blueprint(
     "users", __name__, url_prefix="/users", description="The people who may log in."
@@ -23,7 +23,7 @@ def create_user(fields):
 
 
 @blueprint.route("")
-@blueprint.arguments(PageQuery, location="query")
+@blueprint.arguments(UserQuery, location="query")
 @blueprint.response(200, UserSchema(many=True), headers=PAGE_HEADERS)
 def list_users(query):
     """List users, newest first."""
@@ -41,6 +41,7 @@ def get_user(user_id):
 
 @blueprint.route("/<id:user_id>", methods=["PATCH"])
 @blueprint.arguments(UserUpdateSchema)
+@blueprint.idempotent
 @blueprint.response(200, UserSchema)
 @blueprint.problems("user_not_found", "driver_not_found", "last_admin")
 def update_user(changes, user_id):
@@ -52,6 +53,7 @@ def update_user(changes, user_id):
 
 
 @blueprint.route("/<id:user_id>", methods=["DELETE"])
+@blueprint.idempotent
 @blueprint.response(204)
 @blueprint.problems("user_not_found", "last_admin")
 def deactivate_user(user_id):

@@ -2,7 +2,9 @@
 
 from marshmallow import ValidationError, fields
 
+from billor.emails import MAX_LENGTH
 from billor.http.fields import EmailAddress, Flag, Id, Password, Text, Timestamp, WireSchema
+from billor.http.pagination import PageQuery
 from billor.roles import Role
 from billor.users.passwords import MIN_LENGTH, is_common
 
@@ -66,3 +68,8 @@ class UserSchema(AccountSchema):
         metadata={"description": "Without one the user cannot log in. Never returned."}
     )
     created_at = Timestamp(dump_only=True, required=True)
+
+
+class UserQuery(PageQuery):
+    # Looser than for a new user: an invalid address is just an unknown one.
+    email = Text(max_length=MAX_LENGTH, metadata={"description": "In any form of the address."})

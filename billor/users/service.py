@@ -10,18 +10,22 @@ from billor.database import (
     LockingQuery,
     after_commit,
     get_or_not_found,
-    insert_new,
     transaction,
     update_row,
 )
+from billor.emails import stored_address
 from billor.errors import Conflict, Invalid
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.keyset import Page, Position, paginate
 from billor.models import Driver, User
 from billor.roles import Role
+from billor.text import RefusedText
+from billor.uniqueness import Unique
 from billor.users import outbox
 from billor.users.passwords import hash_password
+
+EMAIL = Unique(User.email, func.lower, "uq_users_email", "email_taken")
 
 LOCK_USER = LockingQuery([User], User.id == bindparam("user_id"))
 LOCK_ADMINS = (
@@ -43,20 +47,20 @@ def create_user(
 ) -> User:
     """Create a user; without a password they cannot log in.
 
-    Raises `Conflict` `email_taken`, `NotFound` for the driver, and `Invalid` unless the user has
+    Raises `Taken` `email_taken`, `NotFound` for the driver, and `Invalid` unless the user has
     the role DRIVER or no driver.
     """
     password_hash = hash_password(password) if password is not None else None
     row = {
         "name": name,
-        "email": email,
+        "email": stored_address(email),
         "password_hash": password_hash,
         "role": role,
         "driver_id": driver_id,
     }
     with transaction():
         _check_driver(role, driver_id)
-        (user,) = insert_new(User, [row], "email_taken")
+        (user,) = EMAIL.insert([row])
         outbox.record(EventType.USER_CREATED, user)
     return user
 
@@ -67,8 +71,12 @@ def get_user(user_id: int) -> User:
 
 
 def find_user(email: str) -> User | None:
-    """Return the user with this email address, ignoring case."""
-    return db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+    """Return the user with this email address, in whatever form."""
+    try:
+        is_theirs = EMAIL.equals(stored_address(email))
+    except RefusedText:
+        return None
+    return db.session.scalar(select(User).where(is_theirs))
 
 
 def all_users() -> Iterator[User]:
@@ -81,9 +89,12 @@ def has_admin() -> bool:
     return bool(db.session.scalar(select(exists().where(User.role == Role.ADMIN, User.is_active))))
 
 
-def list_users(limit: int, cursor: Position | None = None) -> Page:
+def list_users(limit: int, cursor: Position | None = None, email: str | None = None) -> Page:
     """Return a page of users, newest first."""
-    return paginate([select(User)], [User.id], cursor, limit)
+    query = select(User)
+    if email is not None:
+        query = query.where(EMAIL.equals(stored_address(email)))
+    return paginate([query], [User.id], cursor, limit)
 
 
 def update_user(user_id: int, check: Callable[[User], None] | None = None, **changes: Any) -> User:

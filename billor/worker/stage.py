@@ -10,7 +10,7 @@ from billor.worker.received import Received
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 100
+BATCH_SIZE = 500
 POLL_SECONDS = 0.2
 
 

@@ -27,9 +27,38 @@ def test_a_load_is_assigned_completed_and_stays_completed(client):
     assert completed["closedAt"] >= completed["assignedAt"]
     assert completed["load"]["status"] == "COMPLETED"
 
-    for status in ("COMPLETED", "CANCELLED"):
-        answer = client.patch(f"/assignments/{assignment['id']}/status", {"status": status})
-        assert (answer.status_code, answer.json["code"]) == (409, "assignment_not_active")
+    answer = client.patch(f"/assignments/{assignment['id']}/status", {"status": "CANCELLED"})
+    assert (answer.status_code, answer.json["code"]) == (409, "assignment_not_active")
+
+
+@pytest.mark.parametrize(
+    ("status", "other"), [("COMPLETED", "CANCELLED"), ("CANCELLED", "COMPLETED")]
+)
+def test_a_status_that_an_assignment_has_can_be_set_again(client, status, other):
+    """The answer of the first request may be lost."""
+    load = client.make_load()
+    assignment = client.assign(client.make_driver(), load)
+    path = f"/assignments/{assignment['id']}/status"
+    first = client.patch(path, {"status": status})
+    events = client.get(f"/loads/{load['id']}/timeline").json
+    for _ in range(2):
+        again = client.patch(path, {"status": status})
+        assert (again.status_code, again.data) == (200, first.data)
+        assert again.headers["ETag"] == first.headers["ETag"]
+    refusal = client.patch(path, {"status": other})
+    assert (refusal.status_code, refusal.json["code"]) == (409, "assignment_not_active")
+    assert client.get(f"/loads/{load['id']}/timeline").json == events
+    assert client.get(f"/assignments/{assignment['id']}").data == first.data
+
+
+def test_closing_again_does_not_touch_the_next_assignment(client):
+    driver, load = client.make_driver(), client.make_load()
+    first = client.assign(driver, load)
+    client.close(first, "CANCELLED")
+    second = client.assign(driver, load)
+    again = client.close(first, "CANCELLED")
+    assert (again["status"], again["load"]["status"]) == ("CANCELLED", "ASSIGNED")
+    assert client.get(f"/assignments/{second['id']}").json["status"] == "ASSIGNED"
 
 
 def test_a_cancelled_assignment_frees_the_driver_and_opens_the_load_again(client):

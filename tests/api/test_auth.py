@@ -8,6 +8,7 @@ import jwt
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
+from billor.auth.guard import CLOCK_LEEWAY_SECONDS
 from billor.users import passwords
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
@@ -111,6 +112,21 @@ def test_a_well_formed_token_is_accepted(client, config):
     # A control for the refusals below.
     client.token = forged(config.jwt_secret_key)
     assert client.get("/loads").status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_a_token_of_a_clock_ahead_is_accepted_within_the_leeway(client, config, claim):
+    for ahead in (0, 1, 2, CLOCK_LEEWAY_SECONDS - 1):
+        client.token = forged(config.jwt_secret_key, **{claim: time.time() + ahead})
+        assert client.get("/loads").status_code == 200, ahead
+    client.token = forged(config.jwt_secret_key, **{claim: time.time() + CLOCK_LEEWAY_SECONDS + 2})
+    assert_problem(client.get("/loads"), 401, "token_invalid")
+
+
+def test_the_leeway_does_not_prolong_a_token(client, config):
+    for ago in (0, 1, CLOCK_LEEWAY_SECONDS - 1, CLOCK_LEEWAY_SECONDS + 2):
+        client.token = forged(config.jwt_secret_key, exp=int(time.time()) - ago)
+        assert_problem(client.get("/loads"), 401, "token_expired")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 Unusual but valid input is stored unchanged.
 """
 
+import codecs
+import gzip
 import json
 import re
 import time
@@ -41,6 +43,7 @@ NO_IDS += [str(2**63), str(-(2**63)), "9" * 4000, '"1"', '""', '"one"', json.dum
 
 LONE_SURROGATES = ["\ud800", "a\udfffb", "\udc00\ud800"]
 UNPRINTABLE = ["\x00", "a\x00b", "\x1b[31m", "a\nb", "a\x7fb", "a\x85b"]
+UNPRINTABLE += ["a\u200bb", "\ufeffa", "\u3164", "\u2800", "a\u00adb", "\ue000", "\u0378", "\uffff"]
 UNPRINTABLE += ["a\u200fb", "\u200eb", "Alex \u202eretraC\u202c", "a\u2066b", "\u061cb"]
 BLANK = ["", " \t\r\n", "\u00a0\u2003\u3000\u2028"]
 NO_EMAILS = ["dana", "@billor.example", "dana@", "a b@billor.example", f"{HUGE}@billor.example"]
@@ -303,6 +306,14 @@ def test_a_body_without_a_json_content_type_is_refused(client, operation):
 
 
 @each_body
+def test_a_body_may_begin_with_a_byte_order_mark(client, operation):
+    marked = codecs.BOM_UTF8 + json.dumps(full_body(operation)).encode()
+    answer = send(client, operation, marked)
+    assert answer.status_code not in (400, 415, 422), answer.text
+    assert_problem(send(client, operation, codecs.BOM_UTF8 + marked), 400, "malformed_request")
+
+
+@each_body
 def test_a_valid_body_is_accepted(client, operation):
     body = json.dumps(full_body(operation))
     for kind in ("application/json", "Application/JSON; charset=UTF-8", "application/hal+json"):
@@ -370,8 +381,10 @@ def test_ids_may_be_large(client, number):
         assert client.get(path.format(number)).status_code == 404
 
 
-UNUSUAL = ["🚚", "👩🏽\u200d✈️", "مرحبا (بغداد)", "שָׁלוֹם", "ไทย", "中文", "e\u0301\u0323"]
-UNUSUAL += ["'; DROP TABLE loads; --", "<script>", "%00", "\\u0000", "null", "=1+1", "\U0010fffd"]
+UNUSUAL = ["🚚", "👩🏽\u200d✈️", "مرحبا (بغداد)", "שָׁלוֹם", "ไทย", "中文", "\u1eb9\u0301"]
+UNUSUAL += ["'; DROP TABLE loads; --", "<script>", "%00", "\\u0000", "null", "=1+1", "\U0002a6df"]
+IDENTIFIERS = ("licenseNumber", "reference")
+"""What needs a letter or a digit, and must be unique."""
 
 
 @each_body
@@ -381,6 +394,8 @@ def test_unusual_unicode_text_is_stored_unchanged_up_to_the_maximum_length(clien
             continue
         # Lengths are counted in characters, not in bytes.
         for number, text in enumerate([*UNUSUAL, "🚚" * schema["maxLength"]]):
+            if name in IDENTIFIERS:
+                text = f"{number} {text}"[: schema["maxLength"]]
             unique = {"email": f"{name}{number}@billor.example", "licenseNumber": f"{name}{number}"}
             body = required_body(operation)
             body |= {key: unique[key] for key in unique if key in body}
@@ -391,6 +406,32 @@ def test_unusual_unicode_text_is_stored_unchanged_up_to_the_maximum_length(clien
             assert answer.json[name] == text, answer.text
             shown = client.get(answer.headers.get("Location", answer.request.path))
             assert shown.json[name] == text
+
+
+@each_body
+def test_text_is_folded_in_every_field(client, operation):
+    for name, schema in writable(operation).items():
+        if schema["type"] in ("integer", "boolean") or "enum" in schema or "format" in schema:
+            continue
+        body = required_body(operation) | {name: "\u00a0Re\u0301my\t\u2003 7 "}
+        answer = send(client, operation, json.dumps(body))
+        if operation.path not in PUBLIC:
+            assert answer.json[name] == "R\u00e9my 7", answer.text
+
+
+@each_query
+def test_text_is_folded_in_every_filter(client, operation):
+    client.post("/users", {"name": "R\u00e9my", "email": "r\u00e9my@billor.example"})
+    client.make_driver("R\u00e9my 7")
+    places = dict.fromkeys(("origin", "destination", "cargoType", "reference"), "R\u00e9my 7")
+    client.make_load(**places)
+    for name, schema in operation.query.items():
+        if "pattern" not in schema or name == "cursor":
+            continue
+        text = "re\u0301my@billor.example" if name == "email" else "re\u0301my\u00a0 7"
+        answer = client.get(operation.path, query_string={name: f"\u2003{text}\n"})
+        rows = answer.json if answer.is_json else answer.text.splitlines()[1:]
+        assert len(rows) == 1, name
 
 
 # Headers
@@ -485,6 +526,55 @@ def test_a_wrong_content_length_is_refused(client):
         )
         expected = ("malformed_request", "body_incomplete", "body_too_large")
         assert answer.json["code"] in expected, length
+
+
+with_body = pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(operation, id=f"{operation.method} {operation.path}")
+        for operation in operations()
+        if "requestBody" in operation.said
+    ],
+)
+CODINGS = ["gzip", "GZIP", "br", "deflate", "zstd", "x-gzip", "identity, gzip", "aes128gcm"]
+CODINGS += ["gzip;q=1", "*", "utf-8", "\xff", HUGE]
+
+
+def body_and_type(operation: Operation) -> tuple[bytes, str]:
+    """A valid body of the operation."""
+    if operation.body:
+        return json.dumps(required_body(operation)).encode(), "application/json"
+    return json.dumps(LOAD).encode(), "application/x-ndjson"
+
+
+@with_body
+@pytest.mark.usefixtures("nothing_changes")
+def test_a_compressed_body_is_refused_by_the_name_of_its_coding(client, operation):
+    body, media_type = body_and_type(operation)
+    for coding in CODINGS:
+        headers = {"Content-Type": media_type, "Content-Encoding": coding}
+        answer = send(client, operation, gzip.compress(body), **headers)
+        problem = assert_problem(answer, 415, "unsupported_media_type")
+        name = coding.removeprefix("identity, ")[:MAX_NAME_TOLD]
+        assert f"Content-Encoding {name}." in problem["detail"], coding[:60]
+        assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@with_body
+def test_a_body_with_the_coding_identity_is_like_one_without(client, operation):
+    body, media_type = body_and_type(operation)
+    usual = send(client, operation, body, **{"Content-Type": media_type})
+    for coding in ("identity", "Identity", "", " identity , identity"):
+        headers = {"Content-Type": media_type, "Content-Encoding": coding}
+        answer = send(client, operation, body, **headers)
+        # What is created or completed already, is not again.
+        assert answer.status_code in (usual.status_code, 409, 404), answer.text
+
+
+def test_other_refusals_of_a_media_type_name_no_coding(client):
+    answer = client.post("/loads", data="{}", headers={"Content-Type": "text/plain"})
+    assert_problem(answer, 415, "unsupported_media_type")
+    assert "Accept-Encoding" not in answer.headers
 
 
 def test_an_invalid_host_header_yields_relative_links_where_any_host_is_trusted(client, settings):

@@ -11,14 +11,20 @@ from billor.loads import exporting
 from billor.models import LoadEvent
 from tests.support.answers import as_cells, assert_problem
 from tests.support.apps import client_with_token
+from tests.support.workbooks import workbook
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ANY = "application/octet-stream"
 LOADS = [
     {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"},
-    {"origin": "Łódź", "destination": 'The "Yard"', "cargoType": "Tall\u00a0goods"},
+    {"origin": "Łódź", "destination": 'The "Yard"', "cargoType": "Tall goods"},
     {"origin": "Houston, TX", "destination": "Chicago, IL", "cargoType": "Flatbed"},
 ]
 FIELDS = list(LOADS[0])
+ALL_CREATED = [
+    {"row": row, "loadId": row, "errors": None, "alreadyThere": False} for row in (1, 2, 3)
+]
 
 
 @pytest.fixture
@@ -62,8 +68,10 @@ def test_an_import_creates_loads_and_lists_their_ids_in_order(client, media_type
     assert answer.status_code == 200
     assert answer.json == {
         "created": 3,
+        "alreadyThere": 0,
         "refused": 0,
-        "rows": [{"row": row, "loadId": row, "errors": None} for row in (1, 2, 3)],
+        "rows": ALL_CREATED,
+        "ignored": [],
     }
     for row, load in enumerate(LOADS, start=1):
         shown = client.get(f"/loads/{row}").json
@@ -92,10 +100,63 @@ def test_a_refused_file_creates_nothing(client):
     assert client.get("/loads").json == []
 
 
+def as_xlsx(rows) -> bytes:
+    return workbook([FIELDS, *(list(row.values()) for row in rows)])
+
+
+CSV_TYPES = [CSV, "application/csv", "application/vnd.ms-excel", "text/plain", ANY]
+
+
+@pytest.mark.parametrize(
+    ("write", "media_type"),
+    [
+        *((as_csv, media_type) for media_type in CSV_TYPES),
+        *((as_xlsx, media_type) for media_type in (XLSX, *CSV_TYPES, NDJSON)),
+    ],
+)
+def test_a_file_is_recognised_by_its_type_and_its_form(client, write, media_type):
+    answer = send(client, write(LOADS), media_type)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["rows"] == ALL_CREATED
+    assert [load["origin"] for load in client.get("/loads").json] == [
+        load["origin"] for load in LOADS[::-1]
+    ]
+
+
 def test_an_import_of_another_media_type_is_refused(client):
-    for media_type in ("application/json", "text/plain", ""):
+    for media_type in ("application/json", "text/html", "text/plain", ANY, ""):
         answer = send(client, as_ndjson(LOADS), media_type)
         assert_problem(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"', "us-ascii", "UTF_8", "utf-8-sig"])
+def test_utf_8_may_have_any_of_its_names(client, charset):
+    data = b"\xef\xbb\xbf" + as_csv(LOADS)
+    assert send(client, data, f"{CSV}; charset={charset}").json["created"] == 3
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "utf-16", "utf-7", "nonsense"])
+@pytest.mark.parametrize("path", ["/loads/import", "/loads"])
+def test_another_charset_is_refused_by_its_name(client, charset, path):
+    media_type = CSV if path == "/loads/import" else "application/json"
+    headers = {"Content-Type": f"{media_type}; charset={charset}"}
+    answer = client.post(path, data=b"{}", headers=headers)
+    problem = assert_problem(answer, 415, "unsupported_media_type")
+    assert charset in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1000, "an old .xls workbook"),
+        (workbook([["origin", "destination"]]), "must name the columns cargoType"),
+        (b"PK\x03\x04 and no more", "damaged"),
+    ],
+)
+def test_a_workbook_that_cannot_be_read_is_refused(client, data, why):
+    for media_type in (XLSX, "application/vnd.ms-excel", ANY):
+        problem = assert_problem(send(client, data, media_type), 422, "import_refused")
+        assert why in problem["detail"]
 
 
 @pytest.mark.parametrize("tells_length", [True, False])
@@ -139,7 +200,9 @@ def test_an_export_has_every_load_newest_first(client, monkeypatch):
     send(client, as_ndjson(LOADS))
     rows = exported(client)
     shown = client.get("/loads").json
-    assert rows == [as_cells(load) for load in shown]
+    assert [{name: row[name] for name in shown[0]} for row in rows] == [
+        as_cells(load) for load in shown
+    ]
     assert [row["id"] for row in rows] == ["3", "2", "1"]
 
 
@@ -156,6 +219,23 @@ def test_an_export_applies_the_filters(client):
     assert exported(client, "?createdTo=2026-01-01T00:00:00Z") == []
 
 
+def test_an_export_for_spreadsheets_has_a_mark_and_no_formulas(client):
+    client.make_load(origin="=1+1")
+    driver = client.make_driver()
+    client.assign(driver, {"id": 1})
+    plain, marked = (
+        client.get(f"/loads.csv?{query}")
+        for query in ("bom=false&spreadsheet=false", "bom=true&spreadsheet=true")
+    )
+    assert plain.data == client.get("/loads.csv").data
+    assert plain.data.count(b"\n1,=1+1,") == 1
+    assert marked.data == b"\xef\xbb\xbf" + plain.data.replace(b",=1", b",'=1")
+    assert driver["licenseNumber"] in plain.text
+    for query in ("bom=1", "spreadsheet=yes", "bom="):
+        problem = assert_problem(client.get(f"/loads.csv?{query}"), 422, "validation_failed")
+        assert list(problem["errors"]) == [query.partition("=")[0]]
+
+
 def test_an_export_refuses_pagination_parameters(client):
     for query in ("limit=1", "cursor=x", "nonsense=1"):
         problem = assert_problem(client.get(f"/loads.csv?{query}"), 422, "validation_failed")
@@ -164,6 +244,10 @@ def test_an_export_refuses_pagination_parameters(client):
 
 def test_an_export_can_be_imported_again(client):
     send(client, as_ndjson(LOADS))
-    rows = [{name: row[name] for name in FIELDS} for row in exported(client)]
-    assert rows == LOADS[::-1]
-    assert send(client, as_csv(rows), CSV).json["created"] == 3
+    text = client.get("/loads.csv").text
+    rows = list(csv.DictReader(StringIO(text, newline="")))
+    answer = send(client, text.encode(), CSV)
+    assert (answer.json["created"], answer.json["refused"]) == (3, 0)
+    read = (*FIELDS, "reference")
+    assert answer.json["ignored"] == [name for name in rows[0] if name not in read]
+    assert [{name: row[name] for name in FIELDS} for row in exported(client)][:3] == LOADS

@@ -108,6 +108,16 @@ def license_taken(scene):
     return scene.client.post("/drivers", DRIVER)
 
 
+def reference_taken(scene):
+    scene.client.make_load(reference="PO-1")
+    return scene.client.post("/loads", LOAD | {"reference": "po 1"})
+
+
+def reference_taken_by_a_change(scene):
+    scene.client.make_load(reference="PO-1")
+    return scene.client.patch(f"/loads/{scene.client.make_load()['id']}", {"reference": "po1"})
+
+
 def email_taken(scene):
     scene.client.post("/users", USER)
     return scene.client.post("/users", USER | {"email": "DANA@billor.example"})
@@ -329,6 +339,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "email_taken": {"": email_taken},
         "last_admin": {"": last_admin},
         "license_number_taken": {"new": license_taken, "changed": license_taken_by_a_change},
+        "reference_taken": {"new": reference_taken, "changed": reference_taken_by_a_change},
         "driver_already_assigned": {"": busy_driver},
         "load_already_assigned": {"": assigned_load},
         "load_not_open": {"": cancelled_load},
@@ -490,7 +501,7 @@ def close_connections(url):
     """Close all of the app's connections, as PostgreSQL does when it stops."""
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"  # waits for its end
             " WHERE application_name = 'billor' AND datname = current_database()"
         )
         assert cursor.rowcount > 0

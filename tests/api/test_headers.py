@@ -4,7 +4,8 @@ import uuid
 
 import pytest
 
-from tests.support.apps import client_with_token
+from tests.support.apps import another_app, client_with_token
+from tests.support.contract import operations
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -81,3 +82,13 @@ def test_a_path_with_a_line_break_cannot_forge_a_log_line(anonymous, caplog):
     anonymous.get("/nowhere%0A2026-01-01%20INFO%20forged")
     assert [record for record in caplog.records if "forged" in record.getMessage()]
     assert not [record for record in caplog.records if "\n" in record.getMessage()]
+
+
+def test_scripts_of_other_origins_may_read_every_documented_header(settings):
+    origin = "https://dispatch.example"
+    documented = {header for operation in operations() for header in operation.response_headers}
+    with another_app(settings, CORS_ORIGINS=origin) as app:
+        answer = app.test_client().get("/healthz", headers={"Origin": origin})
+    exposed = set(answer.headers["Access-Control-Expose-Headers"].split(", "))
+    assert {"Content-Disposition", "Link", "Location", "Retry-After"} <= documented
+    assert documented | {"X-Request-ID"} <= exposed

@@ -14,6 +14,8 @@ from tests.support.apps import another_app, dead_address
 
 PATIENCE = 10
 ALL_OK = {"postgresql": "ok", "redis": "ok", "events": "ok", "audit": "ok"}
+NONE_WAIT = {"count": 0, "oldestSeconds": None}
+NO_LAG = {"unpublished": NONE_WAIT, "unrecorded": NONE_WAIT}
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +25,8 @@ def _ask_each_time(monkeypatch):
 
 def test_readiness_is_ok_when_every_dependency_is(anonymous):
     answer = anonymous.get("/readyz")
-    assert (answer.status_code, answer.json) == (200, {"status": "ok", "dependencies": ALL_OK})
+    expected = {"status": "ok", "dependencies": ALL_OK, "lag": NO_LAG}
+    assert (answer.status_code, answer.json) == (200, expected)
 
 
 # Strict equality also proves that no address, password or error text is revealed.
@@ -62,7 +65,8 @@ def test_readiness_names_the_unavailable_dependency_and_reveals_nothing_else(
     with another_app(settings, **{setting: value.format(dead=dead_address())}) as broken:
         client = broken.test_client()
         answer = client.get("/readyz")
-        assert (answer.status_code, answer.json) == (status, expected)
+        lag = None if status == 503 else NO_LAG
+        assert (answer.status_code, answer.json) == (status, expected | {"lag": lag})
         answer = client.get("/healthz")
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
@@ -72,7 +76,8 @@ def test_an_unreadable_audit_file_is_reported_as_away(app, anonymous, monkeypatc
     store = SqliteStore(tmp_path / "file" / "audit.sqlite3")
     monkeypatch.setitem(app.extensions, "audit_store", store)
     answer = anonymous.get("/readyz").json
-    assert answer == {"status": "degraded", "dependencies": ALL_OK | {"audit": "away"}}
+    expected = {"status": "degraded", "dependencies": ALL_OK | {"audit": "away"}, "lag": NO_LAG}
+    assert answer == expected
 
 
 def update_events(app, times: str, **parameters: int) -> None:
@@ -103,6 +108,51 @@ def test_unrecorded_events_are_reported_as_late(client, app, seconds, state):
     assert client.get("/readyz").json["dependencies"] == ALL_OK
 
 
+def insert_events(app, count: int, times: str) -> None:
+    """Add events; `times` are the values of created_at, published_at and recorded_at."""
+    with app.app_context():
+        statement = (
+            "INSERT INTO load_events"  # noqa: S608
+            " (id, type, load_id, payload, created_at, published_at, recorded_at)"
+            f" SELECT gen_random_uuid(), 'load.updated', 1, '{{}}', {times}"
+            f" FROM generate_series(1, {count}) AS n"
+        )
+        db.session.execute(text(statement))
+        db.session.commit()
+
+
+def test_readiness_tells_how_many_events_wait_and_since_when(client, app):
+    client.make_load()
+    update_events(app, "published_at = now(), recorded_at = now()")
+    ago = "now() - n * interval '1 second'"
+    insert_events(app, 7, f"{ago}, NULL, NULL")
+    insert_events(app, 55, f"{ago}, now(), NULL")
+    insert_events(app, 99, f"{ago}, now(), now()")
+    answer = client.get("/readyz").json
+    assert answer["dependencies"] == ALL_OK
+    for name, count in (("unpublished", 7), ("unrecorded", 55)):
+        assert answer["lag"][name]["count"] == count
+        assert count <= answer["lag"][name]["oldestSeconds"] < count + PATIENCE
+
+    insert_events(app, 1, "now() - interval '1 hour', now(), NULL")
+    answer = client.get("/readyz").json
+    assert answer["status"] == "degraded"
+    assert answer["dependencies"] == ALL_OK | {"events": "late"}
+    assert answer["lag"]["unrecorded"]["count"] == 56
+    assert answer["lag"]["unrecorded"]["oldestSeconds"] >= 3600
+
+
+@pytest.mark.parametrize("published", ["NULL", "now()"])
+def test_no_more_than_ten_thousand_waiting_events_are_counted(client, app, published):
+    client.make_load()
+    update_events(app, "published_at = now(), recorded_at = now()")
+    insert_events(app, checks.MOST_COUNTED + 1, f"now() - interval '2 minutes', {published}, NULL")
+    answer = client.get("/readyz").json
+    assert answer["dependencies"]["events"] == "late"
+    counts = [answer["lag"][name]["count"] for name in ("unpublished", "unrecorded")]
+    assert sorted(counts) == [0, checks.MOST_COUNTED]
+
+
 def test_liveness_needs_no_dependency(anonymous, statements):
     with statements:
         answer = anonymous.get("/healthz")
@@ -115,7 +165,7 @@ def test_repeated_readiness_checks_reuse_the_last_result(anonymous, statements, 
     anonymous.get("/readyz")
     with statements:
         answers = [anonymous.get("/readyz").json for _ in range(3)]
-    assert answers == [{"status": "ok", "dependencies": ALL_OK}] * 3
+    assert answers == [{"status": "ok", "dependencies": ALL_OK, "lag": NO_LAG}] * 3
     assert statements.sent == []
 
 

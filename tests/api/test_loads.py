@@ -161,3 +161,96 @@ def test_an_event_carries_the_id_of_the_request_that_made_it(client):
     headers = {"X-Request-ID": "cancelled-by-this"}
     client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"}, headers=headers)
     assert timeline(client, load)[-1]["requestId"] == "cancelled-by-this"
+
+
+PLACES = [
+    ("Montréal", "Montre\u0301al"),
+    ("Montre\u0301al", "MONTRÉAL"),
+    ("Dallas, TX", "dallas,  tx"),
+    ("Dallas,  TX", "Dallas, TX"),
+    ("Dallas,\u00a0TX", "Dallas, TX"),
+    ("Dallas, TX", "\u2003dallas,\u2009TX\n"),
+    ("São Paulo", "SA\u0303O\tpaulo"),
+    ("Łódź", "łódź"),
+    ("\u212bngstr\u00f6m", "\u00e5ngström"),
+]
+
+
+@pytest.mark.parametrize("field", ["origin", "destination", "cargoType"])
+@pytest.mark.parametrize(("typed", "searched"), PLACES, ids=[ascii(pair) for pair in PLACES])
+def test_places_and_cargo_types_are_found_as_people_type_them(client, field, typed, searched):
+    load = client.make_load(**{field: typed})
+    client.make_load()
+    assert client.get("/loads", query_string={field: searched}).json[-1] == load
+    exported = client.get("/loads.csv", query_string={field: searched}).text
+    assert f"\r\n{load['id']}," in exported
+
+
+def test_accents_distinguish_places(client):
+    load = client.make_load(origin="Montréal")
+    assert client.get("/loads?origin=Montreal").json == []
+    assert client.get("/loads", query_string={"origin": "montréal"}).json == [load]
+
+
+# References
+
+
+def test_a_load_has_a_reference_or_none(client):
+    load = client.make_load(reference=" PO\u00a01001 ")
+    assert load["reference"] == "PO 1001"
+    assert client.make_load()["reference"] is None
+    assert client.make_load(reference=None)["reference"] is None
+    assert client.get(f"/loads/{load['id']}").json == load
+    for reference in ("PO 1001", "po-1001", "PO1001"):
+        assert client.get("/loads", query_string={"reference": reference}).json == [load]
+    assert client.get("/loads?reference=PO-2").json == []
+    changed = client.patch(f"/loads/{load['id']}", {"reference": None}).json
+    assert changed["reference"] is None
+    assert timeline(client, load)[-1]["payload"]["before"] == {"reference": "PO 1001"}
+    assert timeline(client, load)[0]["payload"]["load"] == load
+
+
+def test_a_reference_belongs_to_one_load(client):
+    load, other = client.make_load(reference="PO-1"), client.make_load(reference="PO-2")
+    for refused in (
+        client.post("/loads", LOAD | {"reference": "po 1"}),
+        client.patch(f"/loads/{other['id']}", {"reference": "PO1"}),
+    ):
+        problem = assert_problem(refused, 409, "reference_taken")
+        assert problem["loadId"] == load["id"]
+        assert f"Load {load['id']} has this reference" in problem["detail"]
+    assert client.get("/loads").json == [other, load]
+    assert client.patch(f"/loads/{load['id']}", {"reference": "po 1"}).status_code == 200
+
+
+def test_a_cancelled_load_leaves_its_reference_to_another(client):
+    first = client.make_load(reference="PO-1")
+    first = client.patch(f"/loads/{first['id']}", {"status": "CANCELLED"}).json
+    second = client.make_load(reference="PO 1")
+    assert client.get("/loads?reference=po1").json == [second, first]
+    refused = client.patch(f"/loads/{first['id']}", {"status": "OPEN"})
+    assert assert_problem(refused, 409, "reference_taken")["loadId"] == second["id"]
+    assert client.get(f"/loads/{first['id']}").json == first
+    assert [event["type"] for event in timeline(client, first)] == [
+        "LOAD_CREATED",
+        "LOAD_CANCELLED",
+    ]
+    reopened = client.patch(f"/loads/{first['id']}", {"status": "OPEN", "reference": "PO-3"})
+    assert (reopened.status_code, reopened.json["reference"]) == (200, "PO-3")
+
+
+def test_an_assigned_or_completed_load_keeps_its_reference(client):
+    load = client.make_load(reference="PO-1")
+    assignment = client.assign(client.make_driver(), load)
+    for status in ("ASSIGNED", "COMPLETED"):
+        refused = client.post("/loads", LOAD | {"reference": "PO-1"})
+        assert assert_problem(refused, 409, "reference_taken")["loadId"] == load["id"]
+        if status == "ASSIGNED":
+            client.close(assignment, "COMPLETED")
+
+
+@pytest.mark.parametrize("reference", ["", " ", "--", "\u200b", "P\u041e-1", "x" * 65, 1, ["PO-1"]])
+def test_a_reference_is_a_short_text_with_a_letter_or_a_digit(client, reference):
+    answer = client.post("/loads", LOAD | {"reference": reference})
+    problem = assert_problem(answer, 422, "validation_failed")
+    assert list(problem["errors"]) == ["reference"]

@@ -165,12 +165,12 @@ def test_a_cached_page_has_the_same_next_link(client):
 POSITIONS = {
     "/users": [1],
     "/drivers": [1],
-    "/assignments": [1],
+    "/assignments": [TIME, 1],
     "/loads": [TIME, 1],
     "/loads/1/timeline": [TIME, UUID],
     "/audit": [TIME, UUID],
     "/audit/accounts": [TIME, UUID],
-    "/me/assignments": [1],
+    "/me/assignments": [TIME, 1],
 }
 """What the cursors of each list hold."""
 every_cursor = pytest.mark.parametrize("path", POSITIONS)

@@ -3,7 +3,7 @@
 import pytest
 from argon2 import extract_parameters
 from argon2.low_level import Type
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from billor.extensions import db
 from billor.models import User
@@ -63,6 +63,73 @@ def test_an_email_address_belongs_to_one_user_in_any_case(client, email):
     refused = client.post("/users", {"name": "Another", "email": email})
     assert_problem(refused, 409, "email_taken")
     assert len(client.get("/users").json) == 2  # the client's user, and Dana
+
+
+def test_a_taken_email_address_names_the_user_who_has_it(client):
+    dana = client.post("/users", DANA).json
+    refused = client.post("/users", {"name": "Another", "email": "DANA@billor.example"})
+    problem = assert_problem(refused, 409, "email_taken")
+    assert problem["userId"] == dana["id"]
+    assert f"User {dana['id']} has this email address" in problem["detail"]
+
+
+ONE_ADDRESS = {
+    "Dana@München.example": [
+        *("dana@münchen.example", "DANA@MÜNCHEN.EXAMPLE", "dana@xn--mnchen-3ya.example"),
+        *("dana@mu\u0308nchen.example", "Dana@XN--MNCHEN-3YA.example"),
+        "\u00a0dana\uff20m\u00fcnchen\u3002example ",
+    ],
+    "José@billor.example": ["jose\u0301@billor.example", "JOSÉ@BILLOR.example"],
+    "o'brien@billor.example": ["O'Brien@Billor.Example", "ｏ'brien@billor.example"],
+}
+
+
+@pytest.mark.parametrize(
+    ("email", "another"), [(one, each) for one, others in ONE_ADDRESS.items() for each in others]
+)
+def test_an_email_address_in_any_form_finds_its_user(client, anonymous, email, another):
+    body = {"name": "N", "email": email, "password": "a-good-password"}
+    user = client.post("/users", body).json
+    refused = client.post("/users", {"name": "Another", "email": another})
+    assert assert_problem(refused, 409, "email_taken")["userId"] == user["id"]
+    for form in (email, another, user["email"]):
+        assert client.get("/users", query_string={"email": form}).json == [user]
+        credentials = {"email": form, "password": "a-good-password"}
+        assert anonymous.post("/auth/login", credentials).status_code == 200
+
+
+def test_an_unknown_or_invalid_email_address_finds_nobody(client):
+    for email in ("nobody@billor.example", "dana", "@", "d\u0430na@billor.example"):
+        assert client.get("/users", query_string={"email": email}).json == []
+
+
+@pytest.mark.parametrize(
+    ("email", "message"),
+    [
+        ("d\u0430na@billor.example", "Must not mix letters of Cyrillic and Latin"),
+        ("dana@b\u0456llor.example", "Must not mix letters of Cyrillic and Latin"),
+        ("dana\u200b@billor.example", "U+200B ZERO WIDTH SPACE"),
+    ],
+)
+def test_an_email_address_that_looks_like_another_is_refused(client, email, message):
+    refused = client.post("/users", DANA | {"email": email})
+    problem = assert_problem(refused, 422, "validation_failed")
+    assert message in problem["errors"]["email"][0]
+
+
+def test_a_user_with_an_address_from_before_can_log_in(app, client, anonymous):
+    old = {name: f"{number}@old.example" for number, name in enumerate(OLD_ADDRESSES)}
+    for name, email in old.items():
+        body = {"name": "N", "email": email, "password": "a-good-password"}
+        user = client.post("/users", body).json
+        with app.app_context():
+            db.session.execute(update(User).where(User.id == user["id"]).values(email=name))
+            db.session.commit()
+        credentials = {"email": name.upper(), "password": "a-good-password"}
+        assert anonymous.post("/auth/login", credentials).status_code == 200, name
+
+
+OLD_ADDRESSES = ['"da na"@billor.example', "d\u0430na@billor.example", "dana@localhost"]
 
 
 @pytest.mark.parametrize(

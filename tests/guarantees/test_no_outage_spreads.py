@@ -154,15 +154,14 @@ def test_a_hanging_service_slows_no_request_and_is_logged_once(
     assert {answer.reply.headers["X-Cache"] for answer in hung[1]} == {"BYPASS"}
     for answer in ready:
         assert answer.reply.status == 200
-        assert answer.reply.body == {
-            "status": "degraded",
-            "dependencies": {
-                "postgresql": "ok",
-                "redis": "away",
-                "events": "late",
-                "audit": "away",
-            },
+        assert answer.reply.body["status"] == "degraded"
+        assert answer.reply.body["dependencies"] == {
+            "postgresql": "ok",
+            "redis": "away",
+            "events": "late",
+            "audit": "away",
         }
+        assert answer.reply.body["lag"]["unpublished"]["count"] > 0
         assert answer.seconds <= READY_SECONDS
 
     for api in apis:

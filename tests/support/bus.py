@@ -2,14 +2,14 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
-from billor.events.bus import Delivery
+from billor.events.bus import Delivery, Outcome
 from billor.events.event import Message
 
 TAKE_SECONDS = 30
@@ -52,14 +52,19 @@ class FakeBus:
         self.refused: set[str] = set()
         self.away = False
 
-    def publish(self, message: Message) -> Future:
-        published: Future = Future()
-        if self.away or message.attributes["id"] in self.refused:
+    def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
+        published: Future[Outcome] = Future()
+        if self.away:
             published.set_exception(ConnectionError("refused"))
         else:
-            self.taken.append(message.attributes["id"])
-            published.set_result(None)
+            published.set_result([self._accept(message.attributes["id"]) for message in messages])
         return published
+
+    def _accept(self, id_: str) -> Exception | None:
+        if id_ in self.refused:
+            return ConnectionError("refused")
+        self.taken.append(id_)
+        return None
 
 
 class FakeDelivery:
@@ -121,13 +126,11 @@ def publishing(bus, *messages: Message) -> Iterator[None]:
 
     def publish() -> None:
         while pending and not stop.is_set():
-            publications = [(message, bus.publish(message)) for message in pending]
-            wait_for([future for _, future in publications], timeout=TAKE_SECONDS)
-            pending[:] = [
-                message
-                for message, future in publications
-                if not future.done() or future.exception()
-            ]
+            published = bus.publish(pending[:])
+            wait_for([published], timeout=TAKE_SECONDS)
+            if published.done() and not published.exception():
+                outcome = zip(pending, published.result(), strict=True)
+                pending[:] = [message for message, refusal in outcome if refusal]
             if pending:
                 stop.wait(RETRY_SECONDS)
 

@@ -48,6 +48,12 @@ class Operation(NamedTuple):
             else None
         )
 
+    @property
+    def response_headers(self) -> set[str]:
+        """The names of all headers of its responses."""
+        responses = map(_resolved, self.said["responses"].values())
+        return {name for response in responses for name in response.get("headers", {})}
+
     def content(self, status: int) -> Mapping[str, Any] | None:
         """What it may answer with this status, by media type; None if it never does."""
         response = self.said["responses"].get(str(status))

@@ -45,11 +45,11 @@ class HttpClient:
             connection.close()
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
-        """Send `body` as JSON, if there is one."""
+        """Send `body` as JSON, if there is one, and bytes as they are."""
         if self.token:
             headers.setdefault("Authorization", f"Bearer {self.token}")
-        content = None
-        if body is not None:
+        content = body
+        if body is not None and not isinstance(body, bytes):
             content = json.dumps(body).encode()
             headers.setdefault("Content-Type", "application/json")
         connection = self._connection()

@@ -6,17 +6,28 @@ refused are replaced; malformed ones are sent unchanged.
 
 import json
 import os
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 import requests
 import schemathesis
+from marshmallow import ValidationError
+from marshmallow.fields import String
 from schemathesis.core.parameters import ParameterLocation
+
+from billor.http.fields import EmailAddress, Identifier, Text
 
 END_OF_TIME = "9999-12-31T23:59:59Z"
 END_OF = {"from": "to", "createdFrom": "createdTo"}
-UNIQUE = {"licenseNumber": 64, "email": 254}
-"""Fields with a unique constraint, and their maximum length."""
+IDENTIFIER = Identifier(max_length=64)
+UNIQUE = {
+    "licenseNumber": (IDENTIFIER, "{}"),
+    "reference": (IDENTIFIER, "{}"),
+    "email": (EmailAddress(), "{}@billor.example"),
+}
+"""Fields with a unique constraint: how they are read, and a value for any number."""
+TEXT = Text(max_length=10_000)
 CSV_HEADER = "origin,destination,cargoType\n"
 
 API = os.environ["BILLOR_URL"]
@@ -48,8 +59,9 @@ def before_call(context, case: schemathesis.Case, kwargs):
         _fit_headers(case.headers)
     if _is_well_formed(case, ParameterLocation.QUERY):
         _fit_query(case.query)
-    if _is_well_formed(case, ParameterLocation.BODY) and case.path != "/auth/login":
-        case.body = _fitted_body(case.body, case.media_type)
+    if _is_well_formed(case, ParameterLocation.BODY):
+        fitted = _fitted_text if case.path == "/auth/login" else _fitted_field
+        case.body = _fitted_body(case.body, case.media_type, fitted)
         if case.path == "/auth/refresh":
             case.body = {"refreshToken": _log_in_double()["refreshToken"]}
         elif case.path == "/me/password":
@@ -91,14 +103,15 @@ def _fit_headers(headers) -> None:
 
 def _fit_query(query: dict[str, Any]) -> None:
     query.pop("cursor", None)
+    query |= {name: _fitted_text(name, value) for name, value in query.items()}
     for start, end in END_OF.items():
         if start in query and end in query:
             query[end] = END_OF_TIME
 
 
-def _fitted_body(body: Any, media_type: str | None) -> Any:
+def _fitted_body(body: Any, media_type: str | None, fitted: Callable[[str, Any], Any]) -> Any:
     if isinstance(body, dict):
-        return _fitted_role({name: _fitted_field(name, value) for name, value in body.items()})
+        return _fitted_role({name: fitted(name, value) for name, value in body.items()})
     if isinstance(body, str) and media_type == "text/csv":
         return CSV_HEADER + body
     return body
@@ -117,6 +130,22 @@ def _fitted_field(name: str, value: Any) -> Any:
     if isinstance(value, float):  # JSON Schema takes 1.0 for an integer
         return int(value)
     if name in UNIQUE and isinstance(value, str):
+        field, pattern = UNIQUE[name]
         unique = f"{next(numbers)}{value}"
-        return unique if len(unique) <= UNIQUE[name] else value
+        return unique if _is_read_by(field, unique) else pattern.format(next(numbers))
+    return _fitted_text(name, value)
+
+
+def _fitted_text(_name: str, value: Any) -> Any:
+    """The value, or ASCII instead of a text with characters that no regex tells from others."""
+    if isinstance(value, str) and value.strip() and not _is_read_by(TEXT, value):
+        return "".join(filter(str.isascii, value)).strip() or "text"
     return value
+
+
+def _is_read_by(field: String, value: str) -> bool:
+    try:
+        field.deserialize(value)
+    except ValidationError:
+        return False
+    return True

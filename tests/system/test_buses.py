@@ -99,7 +99,7 @@ def test_a_recreated_topic_gets_its_subscription_back(emulator_settings, monkeyp
         publisher.delete_topic(topic=bus._topic)
     bus.prepare_topic()
     lost, message, inbox = event_message(), event_message(), Inbox()
-    bus.publish(lost).result(TAKE_SECONDS)
+    bus.publish([lost]).result(TAKE_SECONDS)
     assert [bus.prepare(), bus.prepare()] == [True, False]
     bus.subscribe(inbox.deliver, pytest.fail)
     with publishing(bus, message):
@@ -114,7 +114,7 @@ def test_a_subscription_to_another_topic_is_left_to_its_owner(emulator_settings,
     owner, intruder = (connect_bus(load_config(settings)) for settings in (theirs, ours))
     owner.prepare()
     message, inbox = event_message(), Inbox()
-    owner.publish(message).result(TAKE_SECONDS)
+    owner.publish([message]).result(TAKE_SECONDS)
     with pytest.raises(ConfigError, match="PUBSUB_SUBSCRIPTION"):
         intruder.prepare()
     owner.subscribe(inbox.deliver, pytest.fail)
@@ -177,28 +177,43 @@ def test_closing_settles_pending_messages_and_ends_deliveries(bus_config):
     bus, inbox, failures = connect_bus(bus_config), Inbox(), []
     bus.prepare()
     bus.subscribe(inbox.deliver, failures.append)
-    published = [bus.publish(event_message()) for _ in range(20)]
+    published = [bus.publish([event_message(), event_message()]) for _ in range(10)]
     bus.close()
-    errors = {type(future.exception(timeout=TAKE_SECONDS)) for future in published}
-    assert errors == {type(None) if isinstance(bus, PubSubBus) else NotTaken}
+    refusals = [refusal for future in published for refusal in future.result(TAKE_SECONDS)]
+    expected = type(None) if isinstance(bus, PubSubBus) else NotTaken
+    assert [type(refusal) for refusal in refusals] == [expected] * 20
     assert failures == []
+
+
+def test_a_batch_larger_than_a_request_may_be_is_published(emulator_settings, monkeypatch):
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator_settings["PUBSUB_EMULATOR_HOST"])
+    bus, inbox = connect_bus(load_config(NEEDED | emulator_settings | own_topic())), Inbox()
+    bus.prepare()
+    bus.subscribe(inbox.deliver, pytest.fail)
+    messages = [event_message(payload={"text": "x" * 900_000}) for _ in range(12)]
+    assert bus.publish(messages).result(TAKE_SECONDS) == [None] * 12
+    inbox.take_all_of(*messages)
+    bus.close()
 
 
 def test_the_in_process_bus_refuses_messages_without_a_subscriber():
     bus = InProcessBus()
-    with pytest.raises(NotTaken):
-        bus.publish(event_message()).result(timeout=0)
 
+    def refusals() -> list[type]:
+        published = bus.publish([event_message(), event_message()])
+        return [type(refusal) for refusal in published.result(timeout=0)]
+
+    assert refusals() == [NotTaken] * 2
     bus.subscribe(pytest.fail, pytest.fail)
     bus.unsubscribe()
-    with pytest.raises(NotTaken):
-        bus.publish(event_message()).result(timeout=0)
+    assert refusals() == [NotTaken] * 2
 
 
-def test_in_process_publishing_completes_when_the_subscriber_acks():
+def test_in_process_publishing_completes_when_the_subscriber_has_settled_all():
     bus, inbox = InProcessBus(), Inbox()
     bus.subscribe(inbox.deliver, pytest.fail)
-    published = bus.publish(event_message())
+    published = bus.publish([event_message(), event_message()])
+    inbox.take().nack()
     assert not published.done()
     inbox.take().ack()
-    assert published.result(timeout=0) is None
+    assert [type(refusal) for refusal in published.result(timeout=0)] == [NotTaken, type(None)]

@@ -25,12 +25,14 @@ from billor.extensions import db
 from billor.models import Load, LoadEvent
 from tests.support.apps import another_app, dead_address
 from tests.support.client import ApiClient
+from tests.support.workbooks import workbook
 from tests.support.worker import python_environment, wait_until
 
 FLASK = [sys.executable, "-m", "flask", "--app", str(PROJECT / "wsgi.py")]
 GOOD_CSV = 'origin,destination,cargoType\n"Dallas, TX","Atlanta, GA",Dry van\n'
 MIXED_CSV = f"{GOOD_CSV},Reno,Steel\nAustin,Reno\n"
 GOOD_JSON = '{"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}\n'
+GOOD_XLSX = workbook([["origin", "destination", "cargoType"], ["Dallas, TX", "Reno, NV", "Steel"]])
 
 
 @pytest.fixture
@@ -140,12 +142,16 @@ def test_ctrl_c_waits_for_the_end_of_a_chunk_but_only_once(presses, finished):
         ("loads.jsonl", GOOD_JSON, []),
         ("loads.txt", GOOD_JSON, ["--format", "ndjson"]),
         ("loads.csv", GOOD_JSON, ["--format", "jsonl"]),
+        ("loads.xlsx", GOOD_XLSX, []),
+        ("loads.csv", GOOD_XLSX, []),
     ],
+    ids=range(8),
 )
 def test_a_file_is_imported(app, flask, tmp_path, name, content, options):
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     done = flask("import-loads", str(tmp_path / name), *options)
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "1 created, 0 refused\n", "")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == "1 created, 0 already there, 0 refused\n"
     assert count(app, Load) == 1
 
 
@@ -156,24 +162,48 @@ def running(*command: str, environment: dict[str, str], folder: Path, **options)
     assert process.returncode == 0
 
 
-def test_standard_input_is_imported(app, process_environment, tmp_path):
+@pytest.mark.parametrize(
+    ("format_", "content"), [("csv", GOOD_CSV.encode()), ("xlsx", GOOD_XLSX)], ids=["csv", "xlsx"]
+)
+def test_standard_input_is_imported(app, process_environment, tmp_path, format_, content):
     with running(
-        *("import-loads", "--format", "csv", "-"),
+        *("import-loads", "--format", format_, "-"),
         environment=process_environment,
         folder=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
-        output, _ = process.communicate(GOOD_CSV.encode(), timeout=30)
-    assert output == b"1 created, 0 refused\n"
+        output, _ = process.communicate(content, timeout=30)
+    assert output == b"1 created, 0 already there, 0 refused\n"
     assert count(app, Load) == 1
+
+
+def test_columns_of_an_export_are_left_out_and_named(flask, tmp_path):
+    file = tmp_path / "loads.csv"
+    file.write_text("Status,origin,destination,cargoType\nOPEN,a,b,c\n")
+    done = flask("import-loads", str(file))
+    assert (done.exit_code, done.stdout) == (0, "1 created, 0 already there, 0 refused\n")
+    assert done.stderr == "columns left out: Status\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "The file is an old .xls workbook."),
+        (b"no workbook", "The .xlsx workbook is damaged."),
+    ],
+)
+def test_a_workbook_that_cannot_be_read_is_refused_in_one_line(flask, tmp_path, content, why):
+    file = tmp_path / "loads.xlsx"
+    file.write_bytes(content)
+    assert error_line(flask("import-loads", str(file))).startswith(why)
 
 
 def test_refused_rows_are_listed_and_the_others_created(app, flask, tmp_path):
     file = tmp_path / "loads.csv"
     file.write_text(MIXED_CSV)
     done = flask("import-loads", str(file))
-    assert (done.exit_code, done.stdout) == (1, "1 created, 2 refused\n")
+    assert (done.exit_code, done.stdout) == (1, "1 created, 0 already there, 2 refused\n")
     assert done.stderr.splitlines() == [
         "row 2: origin: Missing data for required field.",
         "row 3: cargoType: Missing data for required field.",
@@ -202,8 +232,8 @@ def test_a_file_that_is_not_utf_8_is_refused_in_one_line(app, flask, tmp_path):
     [
         ("missing.csv", "Could not open file 'missing.csv': No such file or directory"),
         ("folder.csv", "Could not open file 'folder.csv': Is a directory"),
-        ("loads.xlsx", "What is loads.xlsx? Say --format csv or ndjson or jsonl."),
-        ("-", "What is -? Say --format csv or ndjson or jsonl."),
+        ("loads.xls", "What is loads.xls? Say --format csv or ndjson or jsonl or xlsx."),
+        ("-", "What is -? Say --format csv or ndjson or jsonl or xlsx."),
     ],
 )
 def test_a_file_that_cannot_be_opened_or_recognized_is_named(
@@ -338,7 +368,36 @@ def test_an_invalid_user_is_refused_in_one_line(flask):
 def test_a_taken_email_address_is_refused_in_one_line(flask):
     flask("users", "create", *DANA, "--password", "long-enough")
     again = flask("users", "create", *DANA, "--password", "long-enough")
-    assert error_line(again) == Conflict.CODES["email_taken"]
+    assert error_line(again) == "User 1 has this email address. Choose another one."
+
+
+def test_duplicates_are_listed_as_they_are_stored(flask, app):
+    assert flask("drivers", "duplicates").stdout == ""
+    with app.app_context():
+        db.session.execute(text("DROP INDEX uq_drivers_license_number"))
+        db.session.execute(text(DUPLICATES))
+        db.session.commit()
+    try:
+        drivers, users = flask("drivers", "duplicates"), flask("users", "duplicates")
+    finally:
+        with app.app_context():
+            db.session.execute(text("DELETE FROM drivers"))
+            db.session.execute(text(INDEX))
+            db.session.commit()
+    assert drivers.stdout == "1 'ZZ-1', 3 'zz 1\\u200b'\n"
+    assert users.stdout == "1 'dana@m\\xfcnchen.example', 2 'DANA@xn--mnchen-3ya.example'\n"
+    assert (drivers.stderr, users.stderr) == ("1 found\n", "1 found\n")
+
+
+DUPLICATES = """
+    INSERT INTO drivers (name, license_number, status) VALUES
+        ('A', 'ZZ-1', 'ACTIVE'), ('B', 'ZZ-2', 'ACTIVE'), ('C', 'zz 1\u200b', 'ACTIVE');
+    INSERT INTO users (name, email) VALUES
+        ('A', 'dana@münchen.example'), ('B', 'DANA@xn--mnchen-3ya.example'), ('C', 'c@x.example');
+"""
+INDEX = """
+    CREATE UNIQUE INDEX uq_drivers_license_number ON drivers (canonical_key(license_number))
+"""
 
 
 def test_token_prints_a_token_and_nothing_else(app, process_environment, tmp_path, flask):

@@ -104,6 +104,7 @@ def run_schemathesis(
         env={
             **os.environ,
             **settings,
+            "PYTHONPATH": str(PROJECT),  # for the hooks
             "SCHEMATHESIS_HOOKS": str(SUPPORT / "schemathesis_hooks.py"),
         },
         cwd=folder,  # where it stores its examples

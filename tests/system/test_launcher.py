@@ -4,6 +4,7 @@ The copy shares this project's .venv, so that nothing is installed again.
 """
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -119,6 +120,25 @@ def test_another_users_data_folder_is_refused_in_one_line(bare_stranger: Strange
     assert str(home) in only_line(output)
     assert "somebody else's" in only_line(output)
     assert list(home.iterdir()) == [] or home == Path("/")
+
+
+def test_make_run_on_ipv6_prints_an_address_that_works(stranger: Stranger):
+    for host in ("::1", "[::]"):
+        running = stranger.make_run(HOST=host)
+        (url,) = re.findall(r"^ +API +(\S+)$", running.output, re.MULTILINE)
+        assert url == f"http://[::1]:{stranger.port}"
+        assert f"BASE_URL={url} scripts/test_endpoints.sh" in running.output
+        status, output = stranger.run("scripts/test_endpoints.sh", BASE_URL=url)
+        assert status == 0, output
+        running.press_ctrl_c()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "nowhere.invalid"])
+def test_a_host_of_another_machine_is_reported_in_one_line(bare_stranger: Stranger, host: str):
+    status, output = bare_stranger.run("make", "run", HOST=host)
+    assert status != 0
+    assert f"HOST {host} is no address of this machine" in only_line(output)
+    assert not bare_stranger.processes()
 
 
 def test_a_bad_setting_is_reported_in_one_line(bare_stranger: Stranger):

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import flask_migrate
@@ -21,7 +22,8 @@ from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
 from tests.support.databases import own_database
-from tests.support.worker import python_environment, wait_until
+from tests.support.rival import rival
+from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
 
 MIGRATIONS = str(PROJECT / "migrations")
 CHECKS = """
@@ -126,6 +128,12 @@ def test_migrations_create_exactly_what_the_models_declare(empty_app: Flask):
         assert dict(connection.execute(text(PARTIAL_INDEXES)).all()) == {
             "uq_assignments_active_driver": "((status)::text = 'ASSIGNED'::text)",
             "uq_assignments_active_load": "((status)::text = 'ASSIGNED'::text)",
+            "ix_drivers_available": "(((status)::text = 'ACTIVE'::text) AND (NOT has_load))",
+            "ix_drivers_busy": "(((status)::text = 'ACTIVE'::text) AND has_load)",
+            "ix_drivers_inactive": "((status)::text = 'INACTIVE'::text)",
+            "ix_loads_reference_key_created": "(reference IS NOT NULL)",
+            "uq_loads_reference_key": "((reference IS NOT NULL) AND"
+            " ((status)::text <> 'CANCELLED'::text))",
             "ix_load_events_unpublished": "(published_at IS NULL)",
             "ix_load_events_unconfirmed": "((published_at IS NOT NULL) AND (recorded_at IS NULL))",
         }
@@ -221,7 +229,7 @@ def test_every_migration_up_and_down_keeps_all_rows(empty_app: Flask):
 
 
 def test_users_of_before_roles_become_admins_and_later_ones_dispatchers(empty_app: Flask):
-    before = revisions()[revisions().index("0020") - 1]
+    before = revisions()[revisions().index("0015") - 1]
     flask_migrate.upgrade(directory=MIGRATIONS, revision=before)
     fill_tables()
     flask_migrate.upgrade(directory=MIGRATIONS)
@@ -234,6 +242,39 @@ def test_users_of_before_roles_become_admins_and_later_ones_dispatchers(empty_ap
             ("Silent", "ADMIN", True),
             ("New", "DISPATCHER", True),
         ]
+
+
+def drivers_with_load() -> list[int]:
+    with db.engine.connect() as connection:
+        return list(connection.scalars(text("SELECT id FROM drivers WHERE has_load")))
+
+
+def test_drivers_who_have_a_load_are_marked_by_the_migration(empty_app: Flask):
+    flask_migrate.upgrade(directory=MIGRATIONS, revision="0011")
+    fill_tables()
+    for _ in range(2):
+        flask_migrate.upgrade(directory=MIGRATIONS)
+        assert drivers_with_load() == [1]
+        flask_migrate.downgrade(directory=MIGRATIONS, revision="0011")
+
+
+def test_a_driver_who_delivers_during_the_migration_is_not_marked(empty_app: Flask):
+    flask_migrate.upgrade(directory=MIGRATIONS)
+    fill_tables()
+    module = ScriptDirectory(MIGRATIONS).get_revision("0012").module
+    autocommit = db.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.begin() as connection:
+        connection.execute(text("UPDATE drivers SET has_load = false"))  # as before the marking
+    with rival(empty_app) as delivery, ThreadPoolExecutor(1) as thread, autocommit.connect() as own:
+        delivery.execute(
+            "UPDATE driver_load_assignments SET status = 'COMPLETED', closed_at = now()"
+            " WHERE status = 'ASSIGNED'"
+        )
+        marking = thread.submit(own.execute, text(module.MARK_EXISTING))
+        delivery.wait_until_waited_for()
+        delivery.insist()
+        marking.result(WAIT_SECONDS)
+    assert drivers_with_load() == []
 
 
 @pytest.fixture

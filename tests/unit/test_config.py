@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from billor.config import ConfigError, load_config, read_environment
+from billor.embedded import launcher
 
 MINIMAL = {
     "DATABASE_URL": "postgresql://user:db-secret@host/name",
@@ -24,7 +25,8 @@ def read(**environ):
     return load_config(read_environment(MINIMAL | environ))
 
 
-def test_everything_but_the_database_and_the_key_has_a_default(folder):
+def test_everything_but_the_database_and_the_key_has_a_default(folder, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     config = load_config(MINIMAL)
     assert {
         name: value
@@ -35,7 +37,7 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
         "home": folder / ".billor",
         "host": "127.0.0.1",
         "port": 8000,
-        "web_workers": 2,
+        "web_workers": 4,
         "database_pool_size": 8,
         "log_level": "INFO",
         "trusted_proxies": 0,
@@ -55,6 +57,13 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
     }
     assert config.audit_file == folder / ".billor" / "audit.sqlite3"
     assert not config.is_production
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(None, 2), (1, 2), (3, 3), (8, 8), (64, 8)])
+def test_api_processes_follow_from_the_cores(monkeypatch, cores, processes):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert load_config(MINIMAL).web_workers == processes
+    assert load_config(MINIMAL | {"WEB_WORKERS": "5"}).web_workers == 5
 
 
 def test_settings_are_typed():
@@ -79,7 +88,13 @@ def test_settings_are_typed():
     ("given", "hosts"),
     [
         ({"HOST": "localhost"}, LOOPBACK),
+        ({"HOST": "LocalHost"}, LOOPBACK),
         ({"HOST": "[::1]"}, LOOPBACK),
+        ({"HOST": "::1"}, LOOPBACK),
+        ({"HOST": "0:0::0:1"}, LOOPBACK),
+        ({"HOST": "127.0.0.2"}, (*LOOPBACK, "127.0.0.2")),
+        ({"HOST": "::"}, ()),
+        ({"HOST": "2001:db8::1"}, ()),
         ({"HOST": "192.0.2.1"}, ()),
         ({"TRUSTED_PROXIES": "1"}, ()),
         ({"TRUSTED_HOSTS": "a.example, .b.example,[::1]"}, ("a.example", ".b.example", "[::1]")),
@@ -88,6 +103,26 @@ def test_settings_are_typed():
 )
 def test_trusted_hosts_are_set_or_follow_from_the_listening_address(given, hosts):
     assert load_config(MINIMAL | given).trusted_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    ("host", "listening", "url"),
+    [
+        ("127.0.0.1", "127.0.0.1:81", "http://127.0.0.1:81"),
+        ("0.0.0.0", "0.0.0.0:81", "http://127.0.0.1:81"),  # noqa: S104
+        ("localhost", "localhost:81", "http://localhost:81"),
+        ("::1", "[::1]:81", "http://[::1]:81"),
+        ("[::1]", "[::1]:81", "http://[::1]:81"),
+        ("::", "[::]:81", "http://[::1]:81"),
+        ("[::]", "[::]:81", "http://[::1]:81"),
+        ("0::0", "[::]:81", "http://[::1]:81"),
+        ("[2001:DB8::1]", "[2001:db8::1]:81", "http://[2001:db8::1]:81"),
+        ("my-host.example", "my-host.example:81", "http://my-host.example:81"),
+    ],
+)
+def test_ipv6_hosts_have_brackets_where_a_port_follows(host, listening, url):
+    config = load_config(MINIMAL | {"HOST": host, "PORT": "81"})
+    assert (config.address, launcher._url(config)) == (listening, url)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
@@ -107,6 +142,14 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme):
         ("JWT_SECRET_KEY", "hidden"),
         ("JWT_SECRET_KEY", "hidden".rjust(31)),
         ("BILLOR_ENV", "staging"),
+        ("HOST", "127.0.0.1:8000"),
+        ("HOST", "[::1]:8000"),
+        ("HOST", "[::1"),
+        ("HOST", "[localhost]"),
+        ("HOST", "http://localhost"),
+        ("HOST", "unix:/tmp/socket"),
+        ("HOST", "fe80::1%eth0"),
+        ("HOST", "a b"),
         ("PORT", "0"),
         ("PORT", "65536"),
         ("PORT", "80.5"),
@@ -133,6 +176,7 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme):
         ("ACCESS_TOKEN_SECONDS", "59"),
         ("ACCESS_TOKEN_SECONDS", "604801"),
         ("DEMO_EMAIL", "nobody"),
+        ("DEMO_EMAIL", "demo\u200b@billor.example"),
         ("DEMO_PASSWORD", "hidden"),
     ],
 )

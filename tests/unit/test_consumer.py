@@ -13,6 +13,7 @@ from billor.worker import consumer as consumer_module
 from billor.worker import outage, received
 from billor.worker.consumer import LEAST_FAILURES, Consumer
 from billor.worker.received import read
+from billor.worker.stage import BATCH_SIZE
 from tests.support.bus import FakeDelivery, event_message
 from tests.support.worker import wait_until
 
@@ -366,11 +367,11 @@ def test_the_number_of_remembered_suspects_is_bounded(
 def test_shutdown_finishes_the_current_batch_and_nacks_the_rest(
     consumer, store, deliveries, monkeypatch
 ):
-    taken = deliveries(*(event_message() for _ in range(250)))
+    taken = deliveries(*(event_message() for _ in range(BATCH_SIZE + 150)))
     for delivery in taken:
         consumer.deliver(read(delivery))
     run_and_stop_while_saving(consumer, store, monkeypatch)
-    assert settled(taken) == [["ack"]] * 100 + [["nack"]] * 150
+    assert settled(taken) == [["ack"]] * BATCH_SIZE + [["nack"]] * 150
 
     (late,) = deliveries(event_message())
     consumer.deliver(read(late))

@@ -5,6 +5,9 @@ import csv
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from billor.assignments.schemas import AssignmentSchema
+from billor.assignments.service import assign, close_assignment
+from billor.drivers.service import create_driver
 from billor.extensions import db
 from billor.loads import exporting
 from billor.loads.exporting import COLUMNS, export_loads
@@ -13,6 +16,7 @@ from billor.loads.service import create_load, create_loads, list_loads, update_l
 from tests.support.answers import as_cells
 from tests.support.apps import another_app, dead_address
 
+OF_ASSIGNMENT = COLUMNS[-5:]
 HEADER = f"{','.join(COLUMNS)}\r\n"
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -31,7 +35,7 @@ def make_loads(count: int, **fields: str) -> None:
 def listed(**filters) -> list[dict[str, str]]:
     """The loads of GET /loads as rows of CSV."""
     items = LoadSchema(many=True).dump(list_loads(100, **filters).items)
-    return [as_cells(item) for item in items]
+    return [dict.fromkeys(COLUMNS, "") | as_cells(item) for item in items]
 
 
 def read(pieces) -> list[dict[str, str]]:
@@ -88,10 +92,62 @@ def test_an_export_reads_page_by_page_and_holds_no_connection_between(statements
         with statements:
             next(pieces)
         # The first page was read when the export began.
-        assert len(statements.sent) == min(page, 1)
+        assert len(statements.sent) == 2 * min(page, 1)
         assert db.engine.pool.checkedout() == 0
         assert len(list(db.session)) <= 2
     assert next(pieces, None) is None
+
+
+def test_a_load_is_exported_with_its_last_assignment():
+    make_loads(4)
+    drivers = [create_driver(f"Driver {n}", f"TX-{n}").id for n in range(3)]
+    assignments = []
+    for driver, load, ends in [(0, 1, "CANCELLED"), (1, 1, "COMPLETED"), (2, 2, "CANCELLED")]:
+        assignments.append(assign(drivers[driver], load))
+        assignments[-1] = close_assignment(assignments[-1].id, ends)
+    assignments.append(assign(drivers[0], 2))
+    assignments.append(close_assignment(assign(drivers[1], 3).id, "CANCELLED"))
+
+    rows = {row["id"]: row for row in read(export_loads())}
+    for load_id, driver, last in [("1", 1, 1), ("2", 0, 3), ("3", 1, 4)]:
+        shown = AssignmentSchema().dump(assignments[last])
+        assert {name: rows[load_id][name] for name in OF_ASSIGNMENT} == {
+            "driverId": str(drivers[driver]),
+            "driverName": f"Driver {driver}",
+            "driverLicenseNumber": f"TX-{driver}",
+            "assignedAt": shown["assignedAt"],
+            "closedAt": shown["closedAt"] or "",
+        }
+    assert {rows["4"][name] for name in OF_ASSIGNMENT} == {""}
+
+
+def test_a_byte_order_mark_is_sent_once_if_wanted(two_a_page):
+    make_loads(3)
+    text = "".join(export_loads(bom=True))
+    assert text == "\ufeff" + "".join(export_loads())
+    assert text.count("\ufeff") == 1
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1", "\uff0b1", "\uff0d1", "\uff201"]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_formulas_are_exported_raw_or_after_a_quote(formula):
+    create_load(origin=formula, destination=f"a {formula}", cargo_type=f" {formula}")
+    (raw,) = read(export_loads())
+    (quoted,) = read(export_loads(spreadsheet=True))
+    assert raw["origin"] == formula
+    assert quoted == raw | {"origin": f"'{formula}"}
+
+
+@pytest.mark.parametrize("start", ["\t", "\r", "\n"])
+def test_a_cell_that_begins_with_white_space_is_quoted_for_spreadsheets(start):
+    """No load has one, but drivers of former versions might."""
+    make_loads(1)
+    driver = create_driver(f"{start}=1", "TX-1")
+    assign(driver.id, 1)
+    (row,) = read(export_loads(spreadsheet=True))
+    assert row["driverName"] == f"'{start}=1"
 
 
 def test_an_unavailable_database_fails_an_export_before_its_first_piece(settings):

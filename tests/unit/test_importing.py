@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from marshmallow import fields
@@ -12,12 +13,14 @@ from billor.database import transaction
 from billor.errors import Refused
 from billor.extensions import db
 from billor.http.fields import MAX_UNKNOWN_TOLD, Text, WireSchema
-from billor.http.rows import MAX_ROW_BYTES, MAX_ROWS, read_rows
+from billor.http.rows import MAX_ROWS, RowReader
 from billor.http.strict_json import MAX_NAME_TOLD
+from billor.http.text_lines import MAX_RECORD_BYTES
 from billor.loads import importing
 from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent
 from tests.support.apps import client_with_token
+from tests.support.rival import rival
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -33,7 +36,8 @@ def client(app):
 
 
 def import_text(text: str | bytes, media_type: str) -> list[importing.RowOutcome]:
-    return import_loads(io.BytesIO(text.encode() if isinstance(text, str) else text), media_type)
+    file = io.BytesIO(text.encode() if isinstance(text, str) else text)
+    return import_loads(file, media_type).rows
 
 
 def ndjson(*rows: str) -> list[importing.RowOutcome]:
@@ -195,7 +199,7 @@ def test_csv_is_read_in_every_usual_form(text):
 def test_quotes_commas_and_line_breaks_stay_inside_their_field():
     text = HEADER + '"Dallas, TX","the ""Hub"", GA",5" pipe\n"a\r\nb",c,d\n"\n e \n",f,g\n'
     first, second, third = import_text(text, CSV)
-    assert second.errors == {"origin": ["Must not contain control characters."]}
+    assert second.errors == {"origin": ["Must not contain U+000D, a line break."]}
     assert (first.errors, third.errors) == (None, None)
     assert stored() == [("Dallas, TX", 'the "Hub", GA', '5" pipe'), ("e", "f", "g")]
 
@@ -215,7 +219,7 @@ class ParcelSchema(WireSchema):
 
 def test_optional_columns_may_be_missing_and_cells_are_converted_by_type():
     def loaded(text: str) -> list[dict]:
-        rows = read_rows(io.BytesIO(text.encode()), CSV, ParcelSchema())
+        rows = RowReader(io.BytesIO(text.encode()), CSV, ParcelSchema())
         return [row.attributes or row.errors for row in rows]
 
     assert loaded("name\n1\n") == [{"name": "1"}]
@@ -249,21 +253,18 @@ def test_blank_lines_do_not_count():
         (GOOD.encode("utf-16"), NDJSON, "Row 1 is not UTF-8."),
         (HEADER.encode() + b"a,b,c\nM\xfcnchen,b,c\n", CSV, "Row 2 is not UTF-8."),
         (HEADER.encode() + b"a,\xed\xa0\x80,c\n", CSV, "Row 1 is not UTF-8."),
-        (f"{GOOD}\n{'x' * MAX_ROW_BYTES}\n", NDJSON, "Row 2 is longer than 64 KiB."),
-        (f"{HEADER}a,b,c\n{'x' * MAX_ROW_BYTES}\n", CSV, "Row 2 is longer than 64 KiB."),
+        (f"{GOOD}\n{'x' * MAX_RECORD_BYTES}\n", NDJSON, "Row 2 is longer than 64 KiB."),
+        (f"{HEADER}a,b,c\n{'x' * MAX_RECORD_BYTES}\n", CSV, "Row 2 is longer than 64 KiB."),
         (HEADER + '"a\nb",' * 20_000 + "\n", CSV, "Row 1 is longer than 64 KiB."),
         (HEADER + 'a,b,c\n"a,b,c\n', CSV, "Row 2 is not CSV."),
         (HEADER + 'a,b,c\n"a"b,b,c\n', CSV, "Row 2 is not CSV."),
-        (HEADER + "a,b,c\na\rb,b,c\n", CSV, "Row 2 is not CSV."),
         ("origin,destination\na,b\n", CSV, "must name the columns cargoType. It names origin, d"),
-        ("origin,destination,cargoType,id\na,b,c,1\n", CSV, "It names .*, id."),
+        ("origin,destination,cargoType,idle\na,b,c,1\n", CSV, "It names .*, idle."),
         ("origin,origin,destination,cargoType\na,a,b,c\n", CSV, "It names origin, origin,"),
-        ("Origin,destination,cargoType\na,b,c\n", CSV, "columns origin. It names Origin,"),
-        ("origin;destination;cargoType\na;b;c\n", CSV, "It names origin;destination;cargoType."),
         ('"a\nb"\nc\n', CSV, r"It names a\\nb."),
         (GOOD, CSV, "must name the columns origin, destination, cargoType"),
     ],
-    ids=range(21),
+    ids=range(18),
 )
 def test_a_malformed_file_is_refused_as_a_whole(text, media_type, why, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)  # so that the rows before were created
@@ -283,10 +284,12 @@ def test_a_file_may_have_at_most_ten_thousand_rows():
     assert why == "The file has more than 10,000 rows or blank lines. Split it into smaller ones."
 
 
-@pytest.mark.parametrize(("start", "media_type"), [(f"{GOOD}\n", NDJSON), (HEADER, CSV)])
-def test_a_file_may_have_at_most_ten_thousand_blank_lines(start, media_type):
-    assert "blank lines" in refused(start + "\n" * (MAX_ROWS + 1) + GOOD, media_type)
-    assert len(import_text(start + "\n" * MAX_ROWS + GOOD, media_type)) in (1, 2)
+@pytest.mark.parametrize(
+    ("start", "row", "media_type"), [("", GOOD, NDJSON), (HEADER, "a,b,c", CSV)]
+)
+def test_a_file_may_have_at_most_ten_thousand_blank_lines(start, row, media_type):
+    assert "blank lines" in refused(start + "\n" * (MAX_ROWS + 1) + row, media_type)
+    assert len(import_text(start + "\n" * MAX_ROWS + row, media_type)) == 1
 
 
 class Endless:
@@ -316,7 +319,7 @@ def test_an_overlong_row_is_not_read_past_its_limit(start, piece, media_type):
     file = Endless(start, piece)
     with pytest.raises(Refused, match="longer than 64 KiB"):
         import_loads(file, media_type)
-    assert file.given <= len(start) + MAX_ROW_BYTES + 1
+    assert file.given <= len(start) + MAX_RECORD_BYTES + 1
 
 
 def test_rows_are_read_and_forgotten_chunk_by_chunk(monkeypatch):
@@ -333,7 +336,7 @@ def test_rows_are_read_and_forgotten_chunk_by_chunk(monkeypatch):
         return create_loads(rows)
 
     monkeypatch.setattr(importing, "create_loads", watched)
-    assert len(import_loads(file, NDJSON)) == 20
+    assert len(import_loads(file, NDJSON).rows) == 20
     assert made == [3, 3, 3, 3, 3, 3, 2]
 
 
@@ -367,3 +370,59 @@ def test_an_import_invalidates_cached_pages(client):
     assert client.get("/loads").json == []
     ndjson(GOOD)
     assert len(client.get("/loads").json) == 1
+
+
+def test_a_row_whose_reference_a_load_has_is_already_there():
+    first, *_ = ndjson(with_reference("PO-1"))
+    outcomes = ndjson(
+        with_reference("po 1"), GOOD, with_reference("PO-2"), with_reference("po2"), GOOD
+    )
+    assert [outcome.errors for outcome in outcomes] == [None] * 5
+    assert [outcome.already_there for outcome in outcomes] == [True, False, False, True, False]
+    assert outcomes[0].load_id == first.load_id
+    assert outcomes[3].load_id == outcomes[2].load_id
+    created = [outcome.load_id for outcome in outcomes if not outcome.already_there]
+    assert created == sorted(created)
+    assert len(stored()) == 4
+
+
+def test_a_file_with_references_can_be_imported_again():
+    rows = [with_reference(f"PO-{number}") for number in range(3)]
+    before = ndjson(*rows[:2])
+    loads = stored()
+    again = ndjson(*rows)
+    assert [outcome.already_there for outcome in again] == [True, True, False]
+    assert [outcome.load_id for outcome in again[:2]] == [outcome.load_id for outcome in before]
+    assert stored()[:2] == loads
+    assert db.session.scalar(select(func.count()).select_from(LoadEvent)) == 3
+
+
+def with_reference(reference: str) -> str:
+    return json.dumps(json.loads(GOOD) | {"reference": reference})
+
+
+def test_csv_has_references_in_a_column_of_which_cells_may_be_empty():
+    outcomes = import_text("reference,origin,destination,cargoType\nPO-1,a,b,c\n,a,b,c\n", CSV)
+    assert [outcome.errors for outcome in outcomes] == [None, None]
+    assert db.session.scalars(select(Load.reference).order_by(Load.id)).all() == ["PO-1", None]
+
+
+def test_an_import_waits_for_another_with_the_same_reference(app):
+    with rival(app) as other, ThreadPoolExecutor(1) as threads:
+        other.execute(
+            "INSERT INTO loads (origin, destination, cargo_type, status, reference)"
+            " VALUES ('A', 'B', 'C', 'OPEN', 'PO-1')"
+        )
+        rows = "\n".join([GOOD, with_reference("po1"), with_reference("PO-2")])
+
+        def import_there() -> list[importing.RowOutcome]:
+            with app.app_context():
+                return import_text(rows, NDJSON)
+
+        outcomes = threads.submit(import_there)
+        other.wait_until_waited_for()
+        other.insist()
+        good, already_there, another = outcomes.result(30)
+    assert (good.already_there, another.already_there) == (False, False)
+    assert (already_there.already_there, already_there.load_id) == (True, 1)
+    assert len(stored()) == 3

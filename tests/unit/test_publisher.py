@@ -4,11 +4,18 @@ Its behaviour on the emulator is tested in test_buses.
 """
 
 import os
-from concurrent.futures import Future
+from functools import partial
+from threading import Semaphore
 from unittest.mock import create_autospec
 
 import pytest
-from google.api_core.exceptions import AlreadyExists, PermissionDenied, ServiceUnavailable
+from google import pubsub_v1 as gapic
+from google.api_core.exceptions import (
+    AlreadyExists,
+    InvalidArgument,
+    PermissionDenied,
+    ServiceUnavailable,
+)
 from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.subscriber._protocol.streaming_pull_manager import (
     StreamingPullManager,
@@ -20,11 +27,13 @@ from google.pubsub_v1.services.publisher.transports.base import PublisherTranspo
 
 from billor.config import Config, ConfigError, load_config
 from billor.events import pubsub
-from billor.events.pubsub import RPC_SECONDS, PubSubBus
+from billor.events.pubsub import RPC_SECONDS, STREAMS, PubSubBus
 from tests.support.bus import event_message
 
 TOPIC = "projects/a-project/topics/load-events"
 SUBSCRIPTION = "projects/a-project/subscriptions/load-events-audit"
+SECONDS = 10
+"""For an answer that comes at once."""
 
 
 def make_config(**more: str) -> Config:
@@ -47,10 +56,9 @@ def _no_emulator(monkeypatch):
 @pytest.fixture
 def publisher(monkeypatch):
     """The bus's publisher client."""
-    made = create_autospec(pubsub_v1.PublisherClient, instance=True)
-    made.topic_path = pubsub_v1.PublisherClient.topic_path
+    made = create_autospec(gapic.PublisherClient, instance=True)
     made.transport = create_autospec(PublisherTransport, instance=True)
-    monkeypatch.setattr(pubsub_v1, "PublisherClient", lambda batch_settings: made)
+    monkeypatch.setattr(gapic, "PublisherClient", lambda transport=None: made)
     return made
 
 
@@ -81,10 +89,10 @@ class Stream:
 
 
 @pytest.fixture
-def stream(subscriber) -> Stream:
-    """The stream of the bus's subscription."""
-    made = Stream()
-    subscriber.subscribe.return_value = made.future
+def streams(subscriber) -> list[Stream]:
+    """The streams of the bus's subscription."""
+    made = [Stream() for _ in range(STREAMS)]
+    subscriber.subscribe.side_effect = [stream.future for stream in made]
     return made
 
 
@@ -146,19 +154,42 @@ def test_any_other_error_is_raised(bus, publisher, subscriber, what):
         bus.prepare()
 
 
-def test_a_message_is_published_with_its_attributes_and_a_timeout(bus, publisher):
-    publisher.publish.return_value = Future()
-    message = event_message()
-    assert bus.publish(message) is publisher.publish.return_value
+def test_messages_are_published_in_one_request_with_a_timeout(bus, publisher):
+    messages = [event_message(), event_message()]
+    assert bus.publish(messages).result(SECONDS) == [None, None]
 
-    ((topic, data), options) = publisher.publish.call_args
-    assert (topic, data) == (TOPIC, message.data)
-    assert options.pop("timeout") == RPC_SECONDS
-    assert options.pop("retry").timeout == RPC_SECONDS, "Google's default is ten minutes"
-    assert options == message.attributes
+    (request,), options = publisher.publish.call_args
+    assert options["timeout"] == RPC_SECONDS
+    assert options["retry"].timeout == RPC_SECONDS, "Google's default is ten minutes"
+    assert request == {
+        "topic": TOPIC,
+        "messages": [{"data": m.data, "attributes": m.attributes} for m in messages],
+    }
 
 
-def test_a_received_message_is_settled_only_by_the_subscriber(bus, subscriber, stream):
+def test_an_invalid_message_is_refused_alone(bus, publisher):
+    messages = [event_message() for _ in range(7)]
+    error, published = InvalidArgument("too large"), []
+
+    def publish(request, **_):
+        data = [message["data"] for message in request["messages"]]
+        if invalid in data:
+            raise error
+        published.extend(data)
+
+    invalid = messages[4].data
+    publisher.publish.side_effect = publish
+    assert bus.publish(messages).result(SECONDS) == [None] * 4 + [error] + [None] * 2
+    assert published == [message.data for message in messages if message.data != invalid]
+
+
+def test_an_unavailable_service_accepts_no_message_and_is_asked_once(bus, publisher):
+    publisher.publish.side_effect = error = ServiceUnavailable("away")
+    assert bus.publish([event_message(), event_message()]).exception(SECONDS) is error
+    publisher.publish.assert_called_once()
+
+
+def test_a_received_message_is_settled_only_by_the_subscriber(bus, subscriber, streams):
     delivered = []
     bus.subscribe(delivered.append, pytest.fail)
     (subscription,), options = subscriber.subscribe.call_args
@@ -184,53 +215,63 @@ def test_a_received_message_is_settled_only_by_the_subscriber(bus, subscriber, s
     received[1].ack.assert_not_called()
 
 
-def test_a_failed_stream_is_reported_once(bus, stream):
+def test_failed_streams_are_reported_once(bus, streams):
     failures = []
     bus.subscribe(pytest.fail, failures.append)
     error = PermissionDenied("not yours any more")
-    stream.end(error)
-    stream.end(error)
+    for stream in streams:
+        stream.end(error)
     bus.close()
     assert failures == [error]
 
 
 @pytest.mark.parametrize("error", [None, ServiceUnavailable("while leaving")])
-def test_closing_is_no_failure_however_the_stream_ends(bus, stream, error):
+def test_closing_is_no_failure_however_the_stream_ends(bus, streams, error):
     failures = []
     bus.subscribe(pytest.fail, failures.append)
-    stream.manager.close.side_effect = lambda: stream.end(error)
+    for stream in streams:
+        stream.manager.close.side_effect = lambda stream=stream: stream.end(error)
     bus.close()
-    stream.manager.close.assert_called_once()
+    for stream in streams:
+        stream.manager.close.assert_called_once()
     assert failures == []
 
 
-def test_closing_times_out_on_a_stream_that_does_not_end(bus, subscriber, stream, monkeypatch):
+def test_closing_times_out_on_a_stream_that_does_not_end(bus, subscriber, streams, monkeypatch):
     monkeypatch.setattr(pubsub, "END_SECONDS", 0.01)
     bus.subscribe(pytest.fail, pytest.fail)
-    stream.manager.close.side_effect = None
+    for stream in streams:
+        stream.manager.close.side_effect = None
     bus.close()
     subscriber.close.assert_called_once_with()
 
 
-def test_closing_ends_the_stream_then_the_publisher_then_the_connections(
-    bus, publisher, subscriber, stream
-):
-    calls = []
+def test_closing_ends_streams_then_publishing_then_connections(bus, publisher, subscriber, streams):
+    calls, ended = [], Semaphore(0)
     bus.subscribe(pytest.fail, pytest.fail)
 
-    def end_stream():
+    def end(stream):
         calls.append("stream")
         stream.end()
+        ended.release()
 
-    stream.manager.close.side_effect = end_stream
+    def publish(*_, **__):
+        for _stream in streams:
+            assert ended.acquire(timeout=SECONDS)
+        calls.append("published")
+
+    for stream in streams:
+        stream.manager.close.side_effect = partial(end, stream)
+    publisher.publish.side_effect = publish
+    bus.publish([event_message()])
     for name, call in (
-        ("publisher", publisher.stop),
         ("publisher's connection", publisher.transport.close),
         ("subscriber's connection", subscriber.close),
     ):
         call.side_effect = lambda name=name: calls.append(name)
     bus.close()
-    assert calls == ["stream", "publisher", "publisher's connection", "subscriber's connection"]
+    assert calls[-3:] == ["published", "publisher's connection", "subscriber's connection"]
+    assert calls[:-3] == ["stream"] * STREAMS
 
 
 @pytest.mark.parametrize("address", ["emulator:8085", ""])

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -84,7 +85,7 @@ def unconfirmed():
 
 
 def five_minutes_ago():
-    return settled_now() - timedelta(seconds=reconciliation.GRACE_SECONDS)
+    return settled_now() - timedelta(minutes=5)
 
 
 class WatchedStore(SqliteStore):
@@ -270,3 +271,168 @@ def test_a_reconciliation_ends_at_shutdown(store, events):
     stop.set()
     assert return_unrecorded(store, settled_now(), stop) == 0
     assert unpublished() == set()
+
+
+# Telling what is lost from what is waiting
+
+
+class Rounds(Event):
+    """Ends a reconciler after some rounds; remembers how long it would have waited."""
+
+    def __init__(self, count=1):
+        super().__init__()
+        self._count = count
+        self.waits = []
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        if len(self.waits) == self._count:
+            self.set()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The reconciler's own clock."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(reconciliation, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.fixture
+def backlog():
+    """Thirty events, published a second after each other, the last 71 seconds ago."""
+    for number in range(30):
+        create_load(origin=f"Origin {number}", destination="Destination", cargo_type="Cargo")
+    backlog = db.session.scalars(select(LoadEvent).order_by(LoadEvent.created_at)).all()
+    for number, event in enumerate(backlog):
+        happened(event, created=100 - number, published=100 - number)
+    return backlog
+
+
+def happened(event, *, created, published):
+    """Set how many seconds ago an event was created and last published."""
+    with transaction():
+        db.session.execute(
+            update(LoadEvent)
+            .where(LoadEvent.id == event.id)
+            .values(
+                created_at=func.now() - timedelta(seconds=created),
+                published_at=func.now() - timedelta(seconds=published),
+            )
+        )
+
+
+def publish_again(events, *, ago):
+    """As a relay does with those put back into the outbox."""
+    with transaction():
+        db.session.execute(
+            update(LoadEvent)
+            .where(LoadEvent.id.in_([event.id for event in events]))
+            .values(published_at=func.now() - timedelta(seconds=ago))
+        )
+
+
+def ids(events):
+    return {event.id for event in events}
+
+
+def test_an_event_overtaken_by_a_much_later_one_is_lost(store, backlog):
+    happened(backlog[29], created=60.5, published=60.5)
+    record(store, [*backlog[3:5], backlog[29]])
+    Reconciler(store, InProcessBus(), None).run(Rounds())
+    # Published more than 30 seconds before the last recorded one.
+    assert unpublished() == ids([*backlog[:3], *backlog[5:10]])
+    assert unconfirmed() == ids([*backlog[:3], *backlog[5:29]])
+
+
+def test_a_backlog_is_not_published_again_but_for_a_probe(store, backlog, clock):
+    reconciler = Reconciler(store, InProcessBus(), None)
+    for recorded in range(0, 20, 5):
+        record(store, backlog[:recorded])
+        clock.now += reconciliation.EVERY_SECONDS / 2
+        reconciler.run(Rounds())
+    assert unpublished() == ids(backlog[20:])
+    assert unconfirmed() == ids(backlog[15:])
+
+
+def test_a_probe_is_sent_once_in_a_while(store, backlog, clock):
+    reconciler = Reconciler(store, InProcessBus(), None)
+    reconciler.run(Rounds(3))
+    assert unpublished() == ids(backlog[20:])
+    clock.now += reconciliation.GRACE_SECONDS
+    reconciler.run(Rounds(3))
+    assert unpublished() == ids(backlog[10:])
+
+
+def test_a_recorded_probe_shows_what_is_lost(store, backlog, clock):
+    reconciler = Reconciler(store, InProcessBus(), None)
+    reconciler.run(Rounds())
+    probe = backlog[20:]
+    publish_again(probe, ago=6)
+    record(store, probe[:1])
+    reconciler.run(Rounds())
+    assert unpublished() == ids(backlog[:20])
+
+
+def test_the_first_publication_of_a_probe_shows_nothing(store, backlog, clock):
+    """A consumer that is behind records it in its turn, after all before it."""
+    reconciler = Reconciler(store, InProcessBus(), None)
+    reconciler.run(Rounds())
+    publish_again(backlog[20:], ago=6)
+    record(store, backlog[:21])
+    reconciler.run(Rounds())
+    assert unpublished() == set()
+    assert unconfirmed() == ids(backlog[21:])
+
+
+@pytest.mark.parametrize(
+    ("created", "published", "is_lost"),
+    [
+        (100, 100, True),
+        (100, 71, True),
+        (100, 40, False),
+        (160, 75, False),
+        (160, 85, True),
+        (86_400, 290, False),
+        (86_400, 310, True),
+    ],
+)
+def test_an_event_that_was_published_late_is_given_as_much_time_again(
+    store, events, clock, created, published, is_lost
+):
+    """So one that is never recorded is published less and less often, at last every 5 minutes."""
+    record(store, events[1:])
+    publish_again(events[1:], ago=6)
+    happened(events[0], created=created, published=published)
+    reconciler = Reconciler(store, InProcessBus(), None)
+    clock.now = -1.0  # no probe is due
+    reconciler.run(Rounds())
+    assert unpublished() == (ids(events[:1]) if is_lost else set())
+
+
+def test_an_event_that_another_process_published_again_is_left_alone(store, backlog):
+    class SlowStore(SqliteStore):
+        def missing(self, asked):
+            publish_again(backlog, ago=0)
+            return super().missing(asked)
+
+    return_unrecorded(SlowStore(store._path), settled_now() - timedelta(seconds=60), Event())
+    assert unpublished() == set()
+
+
+def test_a_recreated_subscription_returns_all_that_was_published_before(store, backlog):
+    class Recreated(InProcessBus):
+        def prepare(self):
+            return True
+
+    rounds = Rounds(2)
+    Reconciler(store, Recreated(), None).run(rounds)
+    assert rounds.waits == [reconciliation.AGAIN_SECONDS] * 2
+    assert unpublished() == ids(backlog)
+
+
+def test_recorded_events_are_confirmed_behind_a_block_of_lost_ones(store, backlog, monkeypatch):
+    monkeypatch.setattr(reconciliation, "BATCH_SIZE", 10)
+    record(store, backlog[25:])
+    Reconciler(store, InProcessBus(), None).run(Rounds())
+    assert ids(backlog[25:]).isdisjoint(unconfirmed())

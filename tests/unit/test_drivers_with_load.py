@@ -1,0 +1,78 @@
+"""The mark of drivers who have a load: the same as their assignments, whatever writes these."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+
+from billor.assignments.service import assign, close_assignment
+from billor.drivers.service import create_driver
+from billor.extensions import db
+from billor.loads.service import create_load
+from billor.models import Assignment, AssignmentStatus, Driver
+
+pytestmark = pytest.mark.usefixtures("assigned")
+
+
+@pytest.fixture
+def assigned(app: Flask, context: None) -> None:
+    """Drivers 1, 2 and 3, and as many loads: 1 has an active assignment, 2 had one, 3 none."""
+    for number in (1, 2, 3):
+        create_driver("Alex Carter", f"TX-{number}")
+        create_load(origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van")
+    for id_ in (1, 2):
+        assign(id_, id_)
+    close_assignment(2, "COMPLETED")
+
+
+def marked() -> list[int]:
+    return list(db.session.scalars(select(Driver.id).where(Driver.has_load).order_by(Driver.id)))
+
+
+def with_active_assignment() -> list[int]:
+    is_active = Assignment.status == AssignmentStatus.ASSIGNED
+    return sorted(db.session.scalars(select(Assignment.driver_id).where(is_active)))
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "CANCELLED"])
+def test_a_driver_is_marked_from_assignment_to_its_end(status: str):
+    assert marked() == with_active_assignment() == [1]
+    close_assignment(1, status)
+    assert marked() == []
+    assign(1, 3)
+    assert marked() == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "have_a_load"),
+    [
+        (
+            "INSERT INTO driver_load_assignments (driver_id, load_id, status)"
+            " VALUES (3, 3, 'ASSIGNED')",
+            [1, 3],
+        ),
+        (
+            "INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at)"
+            " VALUES (3, 3, 'COMPLETED', now())",
+            [1],
+        ),
+        (
+            "UPDATE driver_load_assignments SET status = 'ASSIGNED', closed_at = NULL WHERE id = 2",
+            [1, 2],
+        ),
+        ("UPDATE driver_load_assignments SET status = 'COMPLETED', closed_at = now()", []),
+        ("UPDATE driver_load_assignments SET driver_id = 3 WHERE id = 1", [3]),
+        ("UPDATE driver_load_assignments SET driver_id = 3 WHERE id = 2", [1]),
+        ("DELETE FROM load_events; DELETE FROM driver_load_assignments", []),
+        ("TRUNCATE loads CASCADE", []),
+    ],
+)
+def test_assignments_changed_by_hand_keep_the_mark(change: str, have_a_load: list[int]):
+    db.session.execute(text(change))
+    assert marked() == with_active_assignment() == have_a_load
+
+
+def test_an_undone_assignment_leaves_no_mark():
+    db.session.execute(text("UPDATE driver_load_assignments SET driver_id = 3 WHERE id = 1"))
+    assert marked() == [3]
+    db.session.rollback()
+    assert marked() == with_active_assignment() == [1]
