@@ -348,8 +348,8 @@ def test_a_document_of_an_account_is_stored_once_and_never_replaced(store):
     document = make_account_document(1)
     assert outcome(store.save([document])) == ([document], [])
     assert outcome(store.save([document])) == ([], [])
-    other = document | {"userId": 2}
-    assert outcome(store.save([other])) == ([], [other])
+    other, of_load = document | {"userId": 2}, make_document(1)
+    assert outcome(store.save([other, of_load])) == ([], [other, of_load])
     unknown = str(uuid.UUID(int=2))
     assert store.missing([document["_id"], unknown]) == {unknown}
 
