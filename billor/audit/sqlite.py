@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from itertools import combinations
@@ -66,12 +66,17 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     data BLOB NOT NULL
 );
 """
-# An id belongs to one document, of whichever table.
-STORED = (
-    "SELECT id, document FROM audit WHERE id IN (SELECT value FROM json_each(:ids))"
-    " UNION ALL"
-    " SELECT id, document FROM account_audit WHERE id IN (SELECT value FROM json_each(:ids))"
-)
+
+
+def _select_stored(columns: str) -> str:
+    """Return a query by `ids`, of both tables: an id belongs to one document, of whichever."""
+    return " UNION ALL ".join(
+        f"SELECT {columns} FROM {table} WHERE id IN (SELECT value FROM json_each(:ids))"  # noqa: S608 - of constants
+        for table in FILTERS
+    )
+
+
+STORED_IDS, STORED = _select_stored("id"), _select_stored("id, document")
 INSERT_LOADS = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
 INSERT_ACCOUNTS = "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :text)"
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
@@ -96,7 +101,8 @@ class SqliteStore:
     def save(self, documents: Sequence[AuditDocument]) -> Saved:
         with self._open() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")  # nobody else stores one meanwhile
-            stored = dict(_stored(connection, [document["_id"] for document in documents]))
+            ids = json.dumps([document["_id"] for document in documents])
+            stored = dict(connection.execute(STORED, {"ids": ids}))
             new, refused = [], []
             of_loads: list[AuditDocument] = []
             of_accounts: list[AuditDocument] = []
@@ -118,7 +124,8 @@ class SqliteStore:
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         with self._open() as connection:
-            return set(ids) - {id_ for id_, _ in _stored(connection, ids)}
+            found = connection.execute(STORED_IDS, {"ids": json.dumps(ids)}).fetchall()
+        return set(ids) - {id_ for (id_,) in found}
 
     @in_thread
     def find(
@@ -194,11 +201,6 @@ class SqliteStore:
             for statement in SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def _stored(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """Return those of the ids that are stored, with their documents."""
-    return connection.execute(STORED, {"ids": json.dumps(ids)})
 
 
 def _conditions(
