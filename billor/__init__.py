@@ -6,9 +6,11 @@ from typing import cast
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, users
+from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, me, users
 from billor.audit.connect import connect_store
-from billor.auth.guard import CLOCK_LEEWAY_SECONDS, init_guard
+from billor.auth.access import ROLES_ALLOWED
+from billor.auth.guard import init_guard
+from billor.auth.tokens import CLOCK_LEEWAY_SECONDS
 from billor.cache.backend import cache_config
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
@@ -65,9 +67,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["audit_store"] = connect_store(config)
     init_health(app)
 
-    api = make_api()
+    api = make_api(ROLES_ALLOWED)
     api.init_app(app)
-    for resource in (auth, users, drivers, loads, assignments, audit, health):
+    for resource in (auth, me, users, drivers, loads, assignments, audit, health):
         api.register_blueprint(resource.blueprint)
     app.register_blueprint(docs.blueprint)
     cli.init_cli(app)

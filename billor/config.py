@@ -203,7 +203,13 @@ class Config:
         secret=True,
     )
     access_token_seconds: int = setting(
-        _whole_number(60, 604_800), 3600, help="how long a login lasts"
+        _whole_number(60, 604_800), 3600, help="how long an access token lasts"
+    )
+    session_seconds: int = setting(
+        _whole_number(60, 604_800),
+        43_200,
+        help="how long a login lasts if its tokens are refreshed; at least as long as an access "
+        "token",
     )
     demo_email: str = setting(
         _text(validate.Email(), _is_text),

@@ -3,14 +3,34 @@
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from billor.roles import Role
+
 
 class CurrentUser(NamedTuple):
-    """The user whose token a request carries."""
+    """The user whose token a request carries, and what the token must agree with."""
 
     id: int
     name: str
+    role: Role
+    driver_id: int | None
+    """The driver that a user of role DRIVER is."""
+    epoch: int
+    session_id: int | None
+    """None for a token made by `flask token`."""
+
+    @property
+    def reference(self) -> dict[str, int | str]:
+        """Who did it, as events tell."""
+        return {"id": self.id, "name": self.name}
 
 
 # Both are None outside a request; so is the current user where no token is needed.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 current_user: ContextVar[CurrentUser | None] = ContextVar("current_user", default=None)
+
+
+def signed_in_user() -> CurrentUser:
+    """Return the current user of a request that needs a token."""
+    user = current_user.get()
+    assert user is not None, "the guard has set it"  # noqa: S101
+    return user

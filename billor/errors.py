@@ -39,6 +39,12 @@ class NotFound(BillorError):
         super().__init__(f"{thing}_not_found", detail)
 
 
+class NothingAssigned(BillorError):
+    """The driver has no active load."""
+
+    CODES = {"no_active_assignment": "You have no active load now. Ask your dispatcher for one."}
+
+
 class Conflict(BillorError):
     """The request is well-formed, but the current state forbids it."""
 
@@ -54,6 +60,8 @@ class Conflict(BillorError):
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
         "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its "
         "assignment first, if that is active.",
+        "last_admin": "The last active admin cannot be deactivated or get another role. Make "
+        "somebody else an admin first.",
         "assignment_not_active": "The assignment was closed before, with the other status. See it "
         "by GET /assignments/{id}.",
     }
@@ -153,9 +161,18 @@ class AuthenticationFailed(BillorError):
 
     CODES = {
         "token_missing": "Log in with POST /auth/login and send `Authorization: Bearer …`.",
-        "token_expired": "The token has expired. Log in again with POST /auth/login.",
+        "token_expired": "The token has expired. Get a new one with POST /auth/refresh, or log in "
+        "again with POST /auth/login.",
         "token_invalid": "The token is not valid. Log in again with POST /auth/login.",
         "invalid_credentials": "The email address or the password is wrong. Check both.",
+    }
+
+
+class Forbidden(BillorError):
+    """The user's role does not allow the operation."""
+
+    CODES = {
+        "role_missing": "Your role does not allow this. Ask an admin to do it, or for the role."
     }
 
 

@@ -27,11 +27,13 @@ from sqlalchemy import (
     func,
     literal_column,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from billor.extensions import Base, db
+from billor.roles import Role
 
 if TYPE_CHECKING:
     Model = Base
@@ -72,9 +74,12 @@ def _timestamp(**options) -> Mapped[datetime]:
     return mapped_column(TIMESTAMP(timezone=True), **options)
 
 
+def _choice(name: str, choices: type[StrEnum]) -> Enum:
+    return Enum(choices, name=name, native_enum=False, create_constraint=True, length=16)
+
+
 def _status(statuses: type[StrEnum], default: StrEnum) -> Mapped[Any]:
-    kind = Enum(statuses, name="status", native_enum=False, create_constraint=True, length=16)
-    return mapped_column(kind, default=default)
+    return mapped_column(_choice("status", statuses), default=default)
 
 
 def joined(parts: Iterable[Any]) -> ColumnElement[str]:
@@ -119,9 +124,35 @@ class User(Model):
     name: Mapped[str] = mapped_column(String(200))
     email: Mapped[str] = mapped_column(String(254))
     password_hash: Mapped[str | None] = mapped_column(Text)
+    role: Mapped[Role] = mapped_column(_choice("role", Role), server_default=Role.DISPATCHER)
+    driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
+    """The driver that a user of role DRIVER is; no other user has one."""
+    is_active: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    epoch: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Rises when all tokens of the user must end: each carries the epoch that it was issued in."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
-    __table_args__ = (Index("uq_users_email", func.lower(email), unique=True),)
+    __table_args__ = (
+        CheckConstraint("(role = 'DRIVER') = (driver_id IS NOT NULL)", name="driver_id"),
+        Index("uq_users_email", func.lower(email), unique=True),
+    )
+
+
+class Session(Model):
+    """A login, until it ends: a family of refresh tokens, of which only the newest may be used.
+
+    A refresh token carries its session's id and its generation, under our signature. So no token
+    is stored here, nor a hash of one.
+    """
+
+    __tablename__ = "sessions"
+
+    id: Mapped[int] = _primary_key()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    generation: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Of the newest refresh token."""
+    refreshed_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    expires_at: Mapped[datetime] = _timestamp(index=True)
 
 
 class Driver(Model):
@@ -232,14 +263,20 @@ class Assignment(Model):
 
 
 class LoadEvent(Model):
-    """An event of a load, and the outbox: `published_at` is null until it is published."""
+    """An event of a load or of an account, and the outbox.
+
+    `published_at` is null until it is published. An event of an account has no load; its `user_id`
+    is the account's, or null for a blocked login at none. A foreign key would lose it with the
+    user.
+    """
 
     __tablename__ = "load_events"
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
     type: Mapped[str] = mapped_column(String(32))
-    load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
+    load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
+    user_id: Mapped[int | None] = mapped_column(BigInteger)
     assignment_id: Mapped[int | None] = mapped_column(ForeignKey("driver_load_assignments.id"))
     payload: Mapped[dict] = mapped_column(JSONB)
     request_id: Mapped[str | None] = mapped_column(String(128))
@@ -307,6 +344,8 @@ class LoginAttempts(Model):
     window_length: Mapped[timedelta] = mapped_column(Interval)
     window_ends_at: Mapped[datetime] = _timestamp()
     expires_at: Mapped[datetime] = _timestamp(index=True)
+    is_reported: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether the audit trail tells that the current window is used up."""
 
     # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures, and known
     # addresses are strange ones until the next login.

@@ -7,14 +7,15 @@ Rows are always locked in the order driver, load, assignment; a driver's assignm
 the other, and each begins after the one before has ended.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Text, bindparam, cast, insert, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, cast, insert, select, update
 from sqlalchemy.orm import contains_eager
+from sqlalchemy.orm.attributes import set_committed_value
 
 from billor.database import LockingQuery, execute, get_or_not_found, table, transaction
-from billor.errors import Conflict, NotFound
+from billor.errors import Conflict, NotFound, NothingAssigned
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.keyset import Page, Position, one_for_each_status, paginate
@@ -33,6 +34,8 @@ CLOSING = {
     AssignmentStatus.COMPLETED: (LoadStatus.COMPLETED, EventType.LOAD_COMPLETED),
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
+
+HAS_LOAD = Assignment.status == AssignmentStatus.ASSIGNED
 
 LOCK_DRIVER_AND_LOAD = LockingQuery(
     [Driver, Load], Driver.id == bindparam("driver_id"), Load.id == bindparam("load_id")
@@ -99,15 +102,20 @@ def assign(driver_id: int, load_id: int) -> Assignment:
 
 def get_assignment(assignment_id: int) -> Assignment:
     """Return an assignment with its driver and its load. Raises `NotFound`."""
-    assignment = db.session.scalar(
-        select(Assignment)
-        .join(Assignment.driver)
-        .join(Assignment.load)
-        .where(Assignment.id == assignment_id)
-        .options(contains_eager(Assignment.driver), contains_eager(Assignment.load))
-    )
+    assignment = _find_whole(Assignment.id == assignment_id)
     if assignment is None:
         raise NotFound("Assignment", assignment_id)
+    return assignment
+
+
+def active_assignment(driver_id: int) -> Assignment:
+    """Return a driver's active assignment with its driver and its load.
+
+    Raises `NothingAssigned`.
+    """
+    assignment = _find_whole(Assignment.driver_id == driver_id, HAS_LOAD)
+    if assignment is None:
+        raise NothingAssigned("no_active_assignment")
     return assignment
 
 
@@ -148,14 +156,29 @@ def close_assignment(
     return assignment
 
 
+def complete_active_assignment(
+    driver_id: int, check: Callable[[Assignment], None] | None = None
+) -> Assignment:
+    """Complete a driver's active assignment.
+
+    Raises `NothingAssigned`, and what `close_assignment` does.
+    """
+    with transaction():
+        assignment_id = _active_assignment_id(Assignment.driver_id == driver_id)
+        if assignment_id is None:
+            raise NothingAssigned("no_active_assignment")
+        return close_assignment(assignment_id, AssignmentStatus.COMPLETED, check)
+
+
 def list_assignments(
     limit: int,
     cursor: Position | None = None,
     driver_id: int | None = None,
     load_id: int | None = None,
     status: Collection[str] = (),
+    with_loads: bool = False,
 ) -> Page:
-    """Return a page of assignments, newest first."""
+    """Return a page of assignments, newest first; `with_loads`, each has its load."""
     queries = one_for_each_status(
         select(Assignment),
         status or AssignmentStatus,
@@ -163,7 +186,27 @@ def list_assignments(
         {Assignment.driver_id: driver_id, Assignment.load_id: load_id},
         lambda id_: cast(id_, Text),
     )
-    return paginate(queries, [Assignment.assigned_at, Assignment.id], cursor, limit)
+    page = paginate(queries, [Assignment.assigned_at, Assignment.id], cursor, limit)
+    if with_loads:
+        _add_loads(page.items)
+    return page
+
+
+def _find_whole(*conditions: ColumnElement[bool]) -> Assignment | None:
+    return db.session.scalar(
+        select(Assignment)
+        .join(Assignment.driver)
+        .join(Assignment.load)
+        .where(*conditions)
+        .options(contains_eager(Assignment.driver), contains_eager(Assignment.load))
+    )
+
+
+def _add_loads(assignments: Iterable[Assignment]) -> None:
+    ids = {assignment.load_id for assignment in assignments}
+    loads = {load.id: load for load in db.session.scalars(select(Load).where(Load.id.in_(ids)))}
+    for assignment in assignments:
+        set_committed_value(assignment, "load", loads[assignment.load_id])
 
 
 def _lock_driver_and_load(driver_id: int, load_id: int) -> tuple[Driver, Load, datetime]:
@@ -197,6 +240,4 @@ def _name_blocker(refusal: Conflict, driver_id: int, load_id: int) -> None:
 
 
 def _active_assignment_id(condition) -> int | None:
-    return db.session.scalar(
-        select(Assignment.id).where(condition, Assignment.status == AssignmentStatus.ASSIGNED)
-    )
+    return db.session.scalar(select(Assignment.id).where(condition, HAS_LOAD))

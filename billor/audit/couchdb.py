@@ -29,6 +29,7 @@ from couchdb.http import (
 
 from billor.audit.store import (
     ID_TAKEN,
+    AccountFilter,
     AuditDocument,
     AuditFilter,
     BuriedLetter,
@@ -57,12 +58,15 @@ REFUSALS = {"forbidden", "unauthorized", *NEVER_STORED.values()}
 MAX_REASON = 500
 ATTACHMENT = "message"
 # One row per document and combination of filters, under the key
-# [bit set of filters, their values, timestamp, id]: every search is one range of one view.
+# [bit set of filters, their values, timestamp, id]: every search is one range of one view. The bit
+# sets of documents of accounts begin at 8.
+ACCOUNTS = 8
 MAP_BY_FILTERS = """function (doc) {
-  var values = [doc.loadId, doc.driverId, doc.type];
-  for (var filters = 0; filters < 8; filters++) {
-    var key = [filters];
-    for (var i = 0; i < 3; i++) if (filters & (1 << i)) key.push(values[i]);
+  var isOfAccount = doc.userId !== undefined;
+  var values = isOfAccount ? [doc.userId, doc.type] : [doc.loadId, doc.driverId, doc.type];
+  for (var filters = 0; filters < 1 << values.length; filters++) {
+    var key = [(isOfAccount ? 8 : 0) + filters];
+    for (var i = 0; i < values.length; i++) if (filters & (1 << i)) key.push(values[i]);
     key.push(doc.timestamp, doc._id);
     emit(key, null);
   }
@@ -118,10 +122,12 @@ class CouchStore:
         rows = self._run(lambda: list(self._database(self._name).view("_all_docs", keys=list(ids))))
         return {row.key for row in rows if row.error or row.value.get("deleted")}
 
-    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
-        values = (wanted.load_id, wanted.driver_id, wanted.type)
-        filters = sum(1 << i for i, value in enumerate(values) if value is not None)
-        prefix = [filters, *(value for value in values if value is not None)]
+    def find(
+        self, wanted: AuditFilter | AccountFilter, limit: int, after: Position | None = None
+    ) -> Found:
+        first = ACCOUNTS if isinstance(wanted, AccountFilter) else 0
+        filters = sum(1 << i for i, value in enumerate(wanted.values) if value is not None)
+        prefix = [first + filters, *(value for value in wanted.values if value is not None)]
         start = wanted.start(after)
         if start and wanted.since and start < (wanted.since,):
             return Found([])  # CouchDB refuses a range that ends before it starts

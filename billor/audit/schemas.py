@@ -1,27 +1,46 @@
 """Wire schemas of the audit trail."""
 
+from collections.abc import Iterable
+
 from marshmallow import fields, validate, validates_schema
 
-from billor.events.event import AUDIT_TYPES, PAYLOAD
+from billor.events.event import ACCOUNT_PAYLOAD, ACCOUNT_TYPES, LOAD_TYPES, PAYLOAD
 from billor.http.fields import Id, QueryInteger, Timestamp, WireSchema, check_range, wire_time
 from billor.http.pagination import Cursor, PageQuery
 
-TYPES = list(AUDIT_TYPES.values())
 
-
-class AuditDocumentSchema(WireSchema):
+class DocumentSchema(WireSchema):
     """For the OpenAPI document only: stored documents are returned unchanged."""
 
     id = fields.UUID(data_key="_id", required=True, metadata={"description": "The event's id."})
+    timestamp = Timestamp(required=True)
+    request_id = fields.String(required=True, allow_none=True)
+
+
+class AuditDocumentSchema(DocumentSchema):
     type = fields.String(
-        required=True, validate=validate.OneOf(TYPES), metadata={"example": "ASSIGNED"}
+        required=True,
+        validate=validate.OneOf([*LOAD_TYPES.values()]),
+        metadata={"example": "ASSIGNED"},
     )
     driver_id = Id(required=True, allow_none=True)
     load_id = Id(required=True)
     assignment_id = Id(required=True, allow_none=True)
     payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
-    timestamp = Timestamp(required=True)
-    request_id = fields.String(required=True, allow_none=True)
+
+
+class AccountDocumentSchema(DocumentSchema):
+    type = fields.String(
+        required=True,
+        validate=validate.OneOf([*ACCOUNT_TYPES.values()]),
+        metadata={"example": "ROLE_CHANGED"},
+    )
+    user_id = Id(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The account's; null for a blocked login at none."},
+    )
+    payload = fields.Dict(required=True, metadata={"description": ACCOUNT_PAYLOAD})
 
 
 class DocumentTime(Timestamp):
@@ -31,13 +50,14 @@ class DocumentTime(Timestamp):
         return wire_time(super()._deserialize(value, attr, data, **kwargs))
 
 
-class AuditQuery(PageQuery):
-    load_id = QueryInteger(metadata={"description": "Only what happened to this load."})
-    driver_id = QueryInteger(metadata={"description": "Only what this driver had a part in."})
-    type = fields.String(
-        validate=validate.OneOf(TYPES, error="Must be one of: {choices}."),
+def _type_of(types: Iterable[str]) -> fields.String:
+    return fields.String(
+        validate=validate.OneOf(list(types), error="Must be one of: {choices}."),
         metadata={"description": "Only events of this type."},
     )
+
+
+class DocumentQuery(PageQuery):
     since = DocumentTime(
         data_key="from",
         metadata={"description": "Only what happened at this time or later; RFC 3339, any offset."},
@@ -54,3 +74,14 @@ class AuditQuery(PageQuery):
     @validates_schema
     def _check_range(self, data, **_):
         check_range(self, data, "since", "until")
+
+
+class AuditQuery(DocumentQuery):
+    load_id = QueryInteger(metadata={"description": "Only what happened to this load."})
+    driver_id = QueryInteger(metadata={"description": "Only what this driver had a part in."})
+    type = _type_of(LOAD_TYPES.values())
+
+
+class AccountQuery(DocumentQuery):
+    user_id = QueryInteger(metadata={"description": "Only what happened to this user's account."})
+    type = _type_of(ACCOUNT_TYPES.values())

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import current_app
 
-from billor.audit.store import AuditFilter, AuditStore, Position, StoreUnavailable
+from billor.audit.store import AccountFilter, AuditFilter, AuditStore, Position, StoreUnavailable
 from billor.errors import Unavailable
 from billor.keyset import Page, page_of
 
@@ -14,14 +14,20 @@ def audit_store() -> AuditStore:
     return current_app.extensions["audit_store"]
 
 
-def find_documents(limit: int, cursor: Position | None = None, **filters: Any) -> tuple[Page, bool]:
+def find_documents(
+    kind: type[AuditFilter | AccountFilter],
+    limit: int,
+    cursor: Position | None = None,
+    **filters: Any,
+) -> tuple[Page, bool]:
     """Return a page of audit documents, newest first, and whether the search was complete.
 
-    If not, new documents may be missing. `filters` are the fields of an `AuditFilter`.
+    If not, new documents may be missing. `filters` are the fields of the `kind` of filter, which
+    decides what the documents are about.
 
     Raises `Unavailable` while the audit store is unavailable.
     """
-    wanted = AuditFilter(**filters)
+    wanted = kind(**filters)
     try:
         found = audit_store().find(wanted, limit + 1, cursor)
     except StoreUnavailable as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from billor.audit.store import (
     ID_TAKEN,
+    AccountFilter,
     AuditDocument,
     AuditFilter,
     BuriedLetter,
@@ -19,6 +20,7 @@ from billor.audit.store import (
     Refusal,
     Saved,
     StoreUnavailable,
+    is_of_account,
 )
 from billor.blocking import in_thread
 
@@ -33,15 +35,28 @@ CREATE TABLE IF NOT EXISTS audit (
     timestamp TEXT NOT NULL,
     document TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS account_audit (
+    id TEXT PRIMARY KEY,
+    user_id INTEGER,
+    type TEXT NOT NULL,
+    timestamp TEXT NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
 """
-FILTERS = {"load": "load_id", "driver": "driver_id", "type": "type"}
+FILTERS = {
+    "audit": {"load": "load_id", "driver": "driver_id", "type": "type"},
+    "account_audit": {"user": "user_id", "type": "type"},
+}
+"""By table, the columns in the order of a filter's `values`."""
 INDEXES = "".join(
-    f"CREATE INDEX IF NOT EXISTS audit_by_{'_'.join(chosen) or 'time'} ON audit"
-    f" ({', '.join((*(FILTERS[each] for each in chosen), 'timestamp', 'id'))});\n"
-    for count in range(len(FILTERS) + 1)
-    for chosen in combinations(FILTERS, count)
+    f"CREATE INDEX IF NOT EXISTS {table}_by_{'_'.join(chosen) or 'time'} ON {table}"
+    f" ({', '.join((*(filters[each] for each in chosen), 'timestamp', 'id'))});\n"
+    for table, filters in FILTERS.items()
+    for count in range(len(filters) + 1)
+    for chosen in combinations(filters, count)
 )
 """One for each combination of filters."""
+
 DEAD_LETTERS = """
 CREATE TABLE IF NOT EXISTS dead_letters (
     id TEXT PRIMARY KEY,
@@ -51,10 +66,21 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     data BLOB NOT NULL
 );
 """
-STORED = "SELECT id, document FROM audit WHERE id IN (SELECT value FROM json_each(?))"
-INSERT = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
+
+
+def _select_stored(columns: str) -> str:
+    """Return a query by `ids`, of both tables: an id belongs to one document, of whichever."""
+    return " UNION ALL ".join(
+        f"SELECT {columns} FROM {table} WHERE id IN (SELECT value FROM json_each(:ids))"  # noqa: S608 - of constants
+        for table in FILTERS
+    )
+
+
+STORED_IDS, STORED = _select_stored("id"), _select_stored("id, document")
+INSERT_LOADS = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
+INSERT_ACCOUNTS = "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :text)"
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
-VERSION = 3
+VERSION = 4
 """Of the schema; kept in the file."""
 
 
@@ -76,17 +102,21 @@ class SqliteStore:
         with self._open() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")  # nobody else stores one meanwhile
             ids = json.dumps([document["_id"] for document in documents])
-            stored = dict(connection.execute(STORED, (ids,)))
-            new, rows, refused = [], [], []
+            stored = dict(connection.execute(STORED, {"ids": ids}))
+            new, refused = [], []
+            of_loads: list[AuditDocument] = []
+            of_accounts: list[AuditDocument] = []
             for document in documents:
                 id_, text = document["_id"], json.dumps(document, sort_keys=True)
                 if id_ not in stored:
                     stored[id_] = text
                     new.append(document)
+                    rows = of_accounts if is_of_account(document) else of_loads
                     rows.append({**document, "text": text})
                 elif stored[id_] != text:
                     refused.append(Refusal(document, ID_TAKEN))
-            connection.executemany(INSERT, rows)
+            connection.executemany(INSERT_LOADS, of_loads)
+            connection.executemany(INSERT_ACCOUNTS, of_accounts)
         return Saved(new, refused)
 
     def index(self) -> None:
@@ -94,18 +124,17 @@ class SqliteStore:
 
     def missing(self, ids: Sequence[str]) -> set[str]:
         with self._open() as connection:
-            found = connection.execute(
-                "SELECT id FROM audit WHERE id IN (SELECT value FROM json_each(?))",
-                (json.dumps(ids),),
-            ).fetchall()
+            found = connection.execute(STORED_IDS, {"ids": json.dumps(ids)}).fetchall()
         return set(ids) - {id_ for (id_,) in found}
 
     @in_thread
-    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
-        index, where, values = _conditions(wanted, after)
+    def find(
+        self, wanted: AuditFilter | AccountFilter, limit: int, after: Position | None = None
+    ) -> Found:
+        table, index, where, values = _conditions(wanted, after)
         query = (
             # SQLite would have to guess which index is the one.
-            f"SELECT document FROM audit INDEXED BY {index} WHERE {where} "  # noqa: S608 - of constants
+            f"SELECT document FROM {table} INDEXED BY {index} WHERE {where} "  # noqa: S608 - of constants
             "ORDER BY timestamp DESC, id DESC LIMIT ?"
         )
         with self._open() as connection:
@@ -174,12 +203,15 @@ class SqliteStore:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, str, list]:
-    """Return the index to read, what a document must fulfil to be found, and the values in it."""
-    filters = {"load": wanted.load_id, "driver": wanted.driver_id, "type": wanted.type}
+def _conditions(
+    wanted: AuditFilter | AccountFilter, after: Position | None
+) -> tuple[str, str, str, list]:
+    """Return the table and the index to read, the condition of a match, and the values in it."""
+    table = "account_audit" if isinstance(wanted, AccountFilter) else "audit"
+    filters = dict(zip(FILTERS[table], wanted.values, strict=True))
     given = {name: value for name, value in filters.items() if value is not None}
-    index = f"audit_by_{'_'.join(given) or 'time'}"
-    conditions = [f"{FILTERS[name]} = ?" for name in given]
+    index = f"{table}_by_{'_'.join(given) or 'time'}"
+    conditions = [f"{FILTERS[table][name]} = ?" for name in given]
     values = list(given.values())
     if wanted.since:
         conditions.append("timestamp >= ?")
@@ -188,7 +220,7 @@ def _conditions(wanted: AuditFilter, after: Position | None) -> tuple[str, str, 
     if start := wanted.start(after):
         conditions.append("(timestamp, id) < (?, ?)")
         values += start
-    return index, " AND ".join(conditions) or "TRUE", values
+    return table, index, " AND ".join(conditions) or "TRUE", values
 
 
 def _version(connection: sqlite3.Connection) -> int:

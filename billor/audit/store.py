@@ -73,19 +73,14 @@ class BuriedLetter:
 Position = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class AuditFilter:
-    """Filters of a search; None matches all.
+class _InTime:
+    """A range of time, which includes `since` and excludes `until`.
 
-    The time range includes `since` and excludes `until`. Both have the format of documents'
-    timestamps.
+    Both have the format of documents' timestamps.
     """
 
-    load_id: int | None = None
-    driver_id: int | None = None
-    type: str | None = None
-    since: str | None = None
-    until: str | None = None
+    since: str | None
+    until: str | None
 
     def start(self, after: Position | None) -> Position | None:
         """Return the position that matches come after: the earlier of `after` and `until`."""
@@ -93,6 +88,42 @@ class AuditFilter:
         if self.until:
             positions.append((self.until, ""))  # the empty string sorts before every id
         return min(positions, default=None)
+
+
+@dataclass(frozen=True)
+class AuditFilter(_InTime):
+    """Filters of a search for what happened to loads; None matches all."""
+
+    load_id: int | None = None
+    driver_id: int | None = None
+    type: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    @property
+    def values(self) -> tuple[int | str | None, ...]:
+        """The values in the order of an index's columns."""
+        return self.load_id, self.driver_id, self.type
+
+
+@dataclass(frozen=True)
+class AccountFilter(_InTime):
+    """Filters of a search for what happened to accounts, which finds nothing of loads."""
+
+    user_id: int | None = None
+    type: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    @property
+    def values(self) -> tuple[int | str | None, ...]:
+        """The values in the order of an index's columns."""
+        return self.user_id, self.type
+
+
+def is_of_account(document: AuditDocument) -> bool:
+    """Return whether a document tells of an account, and not of a load."""
+    return "userId" in document
 
 
 class AuditStore(Protocol):
@@ -116,7 +147,9 @@ class AuditStore(Protocol):
     def missing(self, ids: Sequence[str]) -> set[str]:
         """Return the ids that no document has."""
 
-    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
+    def find(
+        self, wanted: AuditFilter | AccountFilter, limit: int, after: Position | None = None
+    ) -> Found:
         """Return at most `limit` matching documents `after` a position, newest first."""
 
     def bury(self, letter: DeadLetter) -> None:

@@ -14,19 +14,24 @@ from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from flask import current_app
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import case, delete, false, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from billor.database import execute_bulk, transaction
+from billor.database import execute, execute_bulk, table, transaction
 from billor.errors import AuthenticationFailed, TooManyAttempts
+from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import LoginAttempts
+from billor.users import outbox
+from billor.users.service import find_user
 
 MAX_FAILURES = 20
 WINDOW = timedelta(minutes=1)
 LONGEST_ACCOUNT_WINDOW = timedelta(hours=1)
 KNOWN_FOR = timedelta(days=90)
 DELETE_BATCH_SIZE = 100
+LIMITS = {"account": "account", "address": "address", "known": "account_at_address"}
+"""By the kind of a key, the limit's name in the audit trail."""
 # An address as some proxies forward it; the host is in one of the two groups.
 HOST_AND_PORT = re.compile(r"(?:\[(.+)\]|([\d.]+))(?::\d+)?")
 
@@ -53,6 +58,8 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
                 f"address {network}": WINDOW,
             }
         remaining = _count(keys)
+        if remaining is not None:
+            _report(keys, email, network)
     if remaining is not None:
         _uncount(keys)
         raise TooManyAttempts(retry_after=max(1, math.ceil(remaining)))
@@ -129,6 +136,7 @@ def _count(keys: dict[str, timedelta]) -> float | None:
         "window_length": length,
         "window_ends_at": end,
         "expires_at": func.greatest(LoginAttempts.expires_at, end + longest),
+        "is_reported": false(),
     }
     same = {name: getattr(LoginAttempts, name) for name in anew} | {
         "failures": LoginAttempts.failures + 1
@@ -144,6 +152,27 @@ def _count(keys: dict[str, timedelta]) -> float | None:
     if any(failures == 1 for failures, _ in rows):
         _delete_expired()
     return max((float(left) for failures, left in rows if failures > MAX_FAILURES), default=None)
+
+
+def _report(keys: Collection[str], email: str, network: str) -> None:
+    """Record once for each window that is used up that logins are blocked.
+
+    Nothing tells here whether the account exists: without one the event is as any other.
+    """
+    reported = execute(
+        update(table(LoginAttempts))
+        .where(
+            LoginAttempts.key.in_(keys),
+            LoginAttempts.failures > MAX_FAILURES,
+            ~LoginAttempts.is_reported,
+        )
+        .values(is_reported=True)
+        .returning(LoginAttempts.key)
+    ).scalars()
+    limits = sorted(LIMITS[key.partition(" ")[0]] for key in reported)
+    if limits:
+        user = None if limits == [LIMITS["address"]] else find_user(email)
+        outbox.record(EventType.LOGIN_BLOCKED, user, address=network, limits=limits)
 
 
 def _uncount(keys: Collection[str], known: str | None = None) -> None:

@@ -1,41 +1,24 @@
-"""Default deny: every endpoint requires a bearer token, except those listed here."""
+"""Default deny: every endpoint requires a token of a role that `access` allows there."""
 
 import math
 import time
-from functools import lru_cache
-from typing import Any
 
 from flask import Flask, current_app, request
-from flask_jwt_extended import decode_token
-from flask_jwt_extended.exceptions import JWTExtendedException, WrongTokenError
-from jwt import ExpiredSignatureError, MissingRequiredClaimError, PyJWTError
 
-from billor.auth.service import find_current_user
+from billor.auth.access import PUBLIC_ENDPOINTS, ROLES_ALLOWED
+from billor.auth.sessions import find_current_user
+from billor.auth.tokens import verify
 from billor.context import CurrentUser, current_user
 from billor.deadlines import extend_deadline
-from billor.errors import AuthenticationFailed
-
-PUBLIC_ENDPOINTS = frozenset(
-    {
-        "auth.login",
-        "health.healthz",
-        "health.readyz",
-        "docs.page",
-        "docs.asset",
-        "api-docs.openapi_json",
-    }
-)
+from billor.errors import AuthenticationFailed, Forbidden
 
 # Limit of a request body without a token.
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
 
-# How far the clock of the process that made a token may be ahead of ours. A token's end has no such
-# leeway.
-CLOCK_LEEWAY_SECONDS = 10
-
-# Each process looks up a token's user once in so many seconds: a page from Redis costs no SQL, and
-# a change no transaction besides its own.
+# Each process looks up a token's user and session once in so many seconds: a page from Redis costs
+# no SQL, and a change no transaction besides its own.
 REMEMBERED_SECONDS = 1.0
+MAX_REMEMBERED = 10_000
 
 
 def init_guard(app: Flask) -> None:
@@ -55,46 +38,29 @@ def _demand_token() -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise AuthenticationFailed("token_missing")
-    try:
-        claims = _verified_claims(token, current_app.config["JWT_SECRET_KEY"])
-        if "exp" not in claims:
-            raise MissingRequiredClaimError("exp")
-        if float(claims["exp"]) <= time.time():
-            raise ExpiredSignatureError
-        user_id = int(claims["sub"])
-    except ExpiredSignatureError as error:
-        raise AuthenticationFailed("token_expired") from error
-    except (JWTExtendedException, PyJWTError, ValueError) as error:
-        raise AuthenticationFailed("token_invalid") from error
-    user = _find_user(user_id)
-    if user is None:
+    user_id, claims = verify(token, "access")
+    user = _find_user(user_id, claims.get("sid"))
+    if user is None or user.epoch != claims.get("epoch", 0):
         raise AuthenticationFailed("token_invalid")
+    if user.role not in ROLES_ALLOWED.get(request.endpoint or "", ()):
+        raise Forbidden("role_missing")
     current_user.set(user)
     extend_deadline()
 
 
-def _find_user(user_id: int) -> CurrentUser | None:
-    remembered: dict[int, tuple[float, CurrentUser]] = current_app.extensions["remembered_users"]
+def _find_user(user_id: int, session_id: int | None) -> CurrentUser | None:
+    remembered: dict[tuple[int, int | None], tuple[float, CurrentUser]]
+    remembered = current_app.extensions["remembered_users"]
     now = time.monotonic()
-    looked_up_at, user = remembered.get(user_id, (-math.inf, None))
+    key = (user_id, session_id)
+    looked_up_at, user = remembered.get(key, (-math.inf, None))
     if now < looked_up_at + REMEMBERED_SECONDS:
         return user
-    user = find_current_user(user_id)
+    user = find_current_user(user_id, session_id)
+    if len(remembered) >= MAX_REMEMBERED:
+        remembered.clear()
     if user is None:
-        remembered.pop(user_id, None)
+        remembered.pop(key, None)
     else:
-        remembered[user_id] = now, user
+        remembered[key] = now, user
     return user
-
-
-@lru_cache(maxsize=10_000)
-def _verified_claims(token: str, _secret_key: str) -> dict[str, Any]:
-    """Return the claims of an access token that we signed.
-
-    Verification costs more than the rest of serving a cached page, so its result is cached. The
-    caller checks the expiry.
-    """
-    claims = decode_token(token)
-    if claims.get("type") != "access":
-        raise WrongTokenError("Only access tokens open the API.")
-    return claims

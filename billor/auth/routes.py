@@ -1,12 +1,16 @@
 """Routes of `/auth`."""
 
-from flask import current_app, request
+from flask import request
 
-from billor.auth import service
-from billor.auth.schemas import LoginSchema, TokenSchema
+from billor.auth import service, sessions
+from billor.auth.schemas import LoginSchema, RefreshSchema, TokenSchema
+from billor.context import signed_in_user
 from billor.http.api import Blueprint
+from billor.users.service import end_all_sessions
 
-blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging in.")
+blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging in and out.")
+
+NO_STORE = {"Cache-Control": "no-store"}  # RFC 6749, section 5.1
 
 
 @blueprint.route("/login", methods=["POST"])
@@ -16,10 +20,35 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging
 @blueprint.doc(security=[])
 def login(credentials):
     """Log in and get a token for the other operations."""
-    token = service.log_in(**credentials, address=request.remote_addr or "")
-    answer = {
-        "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": current_app.config["BILLOR"].access_token_seconds,
-    }
-    return answer, {"Cache-Control": "no-store"}  # RFC 6749, section 5.1
+    return service.log_in(**credentials, address=request.remote_addr or ""), NO_STORE
+
+
+@blueprint.route("/refresh", methods=["POST"])
+@blueprint.arguments(RefreshSchema)
+@blueprint.response(200, TokenSchema)
+@blueprint.problems("token_expired", "token_invalid")
+@blueprint.doc(security=[])
+def refresh(body):
+    """Get new tokens for a refresh token, without the password.
+
+    Each refresh token can be used once; sent again within ten seconds, it gets an equal answer.
+    Used later, it may have been stolen: its session ends.
+    """
+    return sessions.refresh_session(**body), NO_STORE
+
+
+@blueprint.route("/logout", methods=["POST"])
+@blueprint.response(204)
+def logout():
+    """End this session: its access tokens and its refresh token.
+
+    A token of `flask token` belongs to no session, and ends all of the user's.
+    """
+    sessions.end_session(signed_in_user())
+
+
+@blueprint.route("/logout-all", methods=["POST"])
+@blueprint.response(204)
+def logout_all():
+    """End all your sessions and tokens, on all devices."""
+    end_all_sessions(signed_in_user().id)

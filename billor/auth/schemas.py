@@ -12,6 +12,14 @@ class LoginSchema(WireSchema):
     password = Password(required=True, metadata={"example": "demo-password"})
 
 
+class RefreshSchema(WireSchema):
+    refresh_token = Text(
+        max_length=4096,
+        required=True,
+        metadata={"description": "The newest one: each can be used once.", "example": "eyJhbG…"},
+    )
+
+
 class TokenSchema(WireSchema):
     # OAuth 2.0's own names (RFC 6749, section 5.1), hence not camelCase.
     access_token = fields.String(data_key="access_token", required=True)
@@ -20,4 +28,14 @@ class TokenSchema(WireSchema):
         data_key="expires_in",
         required=True,
         metadata={"description": "Seconds.", "example": 3600},
+    )
+    refresh_token = fields.String(
+        required=True, metadata={"description": "For `POST /auth/refresh`, once."}
+    )
+    refresh_expires_in = fields.Integer(
+        required=True,
+        metadata={
+            "description": "Seconds until the session ends, however often it is refreshed.",
+            "example": 43_200,
+        },
     )

@@ -1,41 +1,46 @@
-"""Login: an email address and a password in exchange for a token."""
+"""Login: an email address and a password in exchange for tokens."""
 
-from flask_jwt_extended import create_access_token
-from sqlalchemy import select
+from flask import current_app
 
+from billor.auth import tokens
 from billor.auth.attempts import counted_attempt
-from billor.context import CurrentUser
-from billor.database import roll_back
+from billor.auth.sessions import Tokens, start_session
 from billor.emails import stored_address
 from billor.errors import AuthenticationFailed
-from billor.extensions import db
 from billor.models import User
 from billor.users.passwords import password_matches
-from billor.users.service import find_user
+from billor.users.service import find_user, get_user, set_password
 
 
-def log_in(email: str, password: str, address: str) -> str:
-    """Check the password and return an access token.
+def log_in(email: str, password: str, address: str) -> Tokens:
+    """Check the password and start a session.
 
-    Raises `AuthenticationFailed`, after the same time for an unknown email address, and
-    `TooManyAttempts` when logins from `address` or with this email address failed too often.
+    Raises `AuthenticationFailed`, after the same time for an unknown email address or a deactivated
+    user, and `TooManyAttempts` when logins from `address` or with this email address failed too
+    often.
     """
     email = stored_address(email)
     with counted_attempt(email, address):
         user = find_user(email)
         matches = password_matches(user.password_hash if user else None, password)
-        if user is None or not matches:
+        if user is None or not matches or not user.is_active:
             raise AuthenticationFailed("invalid_credentials")
-    return issue_token(user)
+    return start_session(user)
+
+
+def change_password(user_id: int, old_password: str, new_password: str, address: str) -> None:
+    """Change a user's password, and end all their sessions.
+
+    A wrong old password counts as a failed login. Raises what `log_in` does.
+    """
+    user = get_user(user_id)
+    with counted_attempt(user.email, address):
+        if not password_matches(user.password_hash, old_password):
+            raise AuthenticationFailed("invalid_credentials")
+    set_password(user_id, new_password)
 
 
 def issue_token(user: User) -> str:
-    """Create an access token: a JWT whose subject is the user's id."""
-    return create_access_token(identity=str(user.id))
-
-
-def find_current_user(user_id: int) -> CurrentUser | None:
-    """Return the user of a token, or None if it was deleted."""
-    name = db.session.scalar(select(User.name).where(User.id == user_id))
-    roll_back()  # the request itself starts a new transaction
-    return None if name is None else CurrentUser(user_id, name)
+    """Create an access token without a session, for scripts."""
+    seconds = current_app.config["BILLOR"].access_token_seconds
+    return tokens.access_token(user.id, {"epoch": user.epoch}, seconds)

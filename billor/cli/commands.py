@@ -9,24 +9,18 @@ from typing import cast
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from marshmallow import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.service import audit_store
 from billor.audit.store import StoreUnavailable
 from billor.auth.service import issue_token
+from billor.cli.command import Command, by_field
+from billor.cli.drivers import drivers
 from billor.cli.progress import progress_bar, reading
 from billor.cli.seed import seed_database
-from billor.config import ConfigError
-from billor.database import from_database_error
-from billor.errors import BillorError
-from billor.extensions import db
+from billor.cli.users import existing_user, users
 from billor.http.media_types import BY_EXTENSION, HEAD_BYTES, XLSX, recognise
 from billor.loads.importing import ImportOutcome, import_loads
 from billor.logs import printable
-from billor.stored_text import Duplicates, duplicate_drivers, duplicate_users
-from billor.users.schemas import UserSchema
-from billor.users.service import create_user, find_user
 from billor.worker import dead_letters
 
 
@@ -34,32 +28,6 @@ def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
     for command in (seed, import_loads_command, users, drivers, token, dead_letters_command):
         app.cli.add_command(command)
-
-
-class Command(click.Command):
-    """A command that reports an error in one line on standard error, with exit status 1."""
-
-    def invoke(self, ctx: click.Context):
-        try:
-            return super().invoke(ctx)
-        except (BillorError, ConfigError) as error:
-            raise click.ClickException(str(error)) from error
-        except ValidationError as error:
-            raise click.ClickException(_by_field(error.normalized_messages())) from error
-        except SQLAlchemyError as error:
-            raise click.ClickException(_describe_database_error(error)) from error
-
-
-def _by_field(messages: dict[str, list[str]]) -> str:
-    text = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in messages.items())
-    return printable(text.replace("_schema: ", ""))
-
-
-def _describe_database_error(error: SQLAlchemyError) -> str:
-    if refusal := from_database_error(error):
-        return refusal.detail
-    reason = str(getattr(error, "orig", error)).splitlines()[0]
-    return f"The database refuses: {reason}. Is it migrated? See `flask db upgrade`."
 
 
 @click.command(cls=Command)
@@ -111,7 +79,7 @@ def import_loads_command(file: str, format_: str | None) -> None:
         if row.already_there:
             click.echo(f"row {row.row}: already there: load {row.load_id}", err=True)
         elif row.errors:
-            click.echo(f"row {row.row}: {_by_field(row.errors)}", err=True)
+            click.echo(f"row {row.row}: {by_field(row.errors)}", err=True)
     if outcome.refused:
         raise click.exceptions.Exit(1)
 
@@ -135,53 +103,6 @@ def _open(file: str) -> BufferedReader:
         raise click.FileError(file, error.strerror) from error
 
 
-@click.group()
-def users() -> None:
-    """Manage the people who may log in."""
-
-
-@users.command("duplicates", cls=Command)
-@with_appcontext
-def duplicate_users_command() -> None:
-    """List users with one email address in several forms: with these a migration stops."""
-    _show(duplicate_users(db.session.connection()))
-
-
-@click.group()
-def drivers() -> None:
-    """Look at the people who move loads."""
-
-
-@drivers.command("duplicates", cls=Command)
-@with_appcontext
-def duplicate_drivers_command() -> None:
-    """List drivers with the same license number: with these a migration stops."""
-    _show(duplicate_drivers(db.session.connection()))
-
-
-def _show(duplicates: list[Duplicates]) -> None:
-    for each in duplicates:
-        click.echo(str(each))
-    click.echo(f"{len(duplicates):,} found", err=True)
-
-
-@users.command("create", cls=Command)
-@click.option("--name", prompt=True, help="A person's name.")
-@click.option("--email", prompt=True, help="What they log in with.")
-@click.option(
-    "--password",
-    prompt=True,
-    hide_input=True,
-    confirmation_prompt=True,
-    help="At least 8 characters. Others can see command lines; better wait for the prompt.",
-)
-@with_appcontext
-def create_user_command(**fields: str) -> None:
-    """Create a user. Prompts for missing options."""
-    user = create_user(**UserSchema().load(fields))
-    click.echo(f"User {user.id} can log in as {user.email}.")
-
-
 @click.command(cls=Command)
 @click.argument("email")
 @with_appcontext
@@ -190,10 +111,7 @@ def token(email: str) -> None:
 
     For scripts: TOKEN=$(flask token demo@billor.example)
     """
-    user = find_user(email)
-    if user is None:
-        raise click.ClickException(f"No user has the email address {printable(email)}.")
-    click.echo(issue_token(user))
+    click.echo(issue_token(existing_user(email)))
 
 
 @click.command("dead-letters", cls=Command)

@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import func, select
 
 from billor.config import DEFAULT_DEMO_PASSWORD, Config, ConfigError
-from billor.database import transaction
 from billor.drivers.service import create_drivers
 from billor.extensions import db
 from billor.loads.service import create_loads
 from billor.models import Driver, Load
-from billor.users.passwords import hash_password, password_matches
-from billor.users.service import create_user, find_user
+from billor.roles import Role
+from billor.users.passwords import password_matches
+from billor.users.service import create_user, find_user, set_password
 
 # Rows per commit. A killed run leaves whole chunks, and the next run continues.
 CHUNK_ROWS = 1000
@@ -104,12 +104,11 @@ def seed_database(
 def _seed_user(email: str, password: str) -> int:
     user = find_user(email)
     if user is None:
-        create_user("Demo Dispatcher", email, password)
+        create_user("Demo Dispatcher", email, password, Role.ADMIN)
         return 1
     # A newly configured password must replace the publicly known one.
     if not password_matches(user.password_hash, password):
-        with transaction():
-            user.password_hash = hash_password(password)
+        set_password(user.id, password)
     return 0
 
 

@@ -14,9 +14,9 @@ const HintPlugin = () => ({
   },
 });
 
-// A login here authorizes all other operations, as if its token had been pasted under Authorize.
+// A login or refresh here authorizes all other operations, as if its token had been pasted under Authorize.
 function authorizeAfterLogin(response) {
-  if (response.ok && response.url.endsWith("/auth/login")) {
+  if (response.ok && /\/auth\/(login|refresh)$/.test(response.url)) {
     ui.preauthorizeApiKey("bearer", response.body.access_token);
     ui.authActions.persistAuthorizationIfNeeded();
   }

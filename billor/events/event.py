@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,10 +24,19 @@ class EventType(StrEnum):
     LOAD_ASSIGNED = "load.assigned"
     LOAD_COMPLETED = "load.completed"
     ASSIGNMENT_CANCELLED = "assignment.cancelled"
+    USER_CREATED = "user.created"
+    USER_UPDATED = "user.updated"
+    ROLE_CHANGED = "user.role_changed"
+    PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - no password
+    USER_DEACTIVATED = "user.deactivated"
+    USER_REACTIVATED = "user.reactivated"
+    SESSIONS_ENDED = "user.sessions_ended"
+    REFRESH_TOKEN_REUSED = "user.refresh_token_reused"  # noqa: S105 - no token
+    LOGIN_BLOCKED = "user.login_blocked"
 
 
-# The same types as named in audit documents.
-AUDIT_TYPES = {
+# The types as named in audit documents: those of loads, and those of accounts.
+LOAD_TYPES = {
     EventType.LOAD_CREATED: "LOAD_CREATED",
     EventType.LOAD_UPDATED: "LOAD_UPDATED",
     EventType.LOAD_CANCELLED: "LOAD_CANCELLED",
@@ -34,14 +44,22 @@ AUDIT_TYPES = {
     EventType.LOAD_COMPLETED: "LOAD_COMPLETED",
     EventType.ASSIGNMENT_CANCELLED: "ASSIGNMENT_CANCELLED",
 }
+ACCOUNT_TYPES = {type_: type_.name for type_ in EventType if type_ not in LOAD_TYPES}
+AUDIT_TYPES = LOAD_TYPES | ACCOUNT_TYPES
 
 # Description of an event's payload.
 PAYLOAD = (
     "The `load` as it was then, the `driver` if one had a part in it, what was there `before` a "
     "change, and the `user` who did it, if a user did."
 )
+ACCOUNT_PAYLOAD = (
+    "The `account` as it was then, what was there `before` a change, and the `user` who did it, if "
+    "a user did. For a blocked login, the `address` and which `limits` were reached: "
+    "`account`, `address`, or `account_at_address` where the user had logged in before."
+)
 
-# `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, JSON values.
+# Of a load `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, of an
+# account `{_id, type, userId, payload, timestamp, requestId}`, JSON values.
 AuditDocument = dict[str, Any]
 
 # Limits of events from the bus. Ours are far below both.
@@ -57,11 +75,15 @@ class MalformedEvent(Exception):
     """Bytes from the bus that are not an event. The message says why."""
 
 
+def _one_of(types: Iterable[EventType]) -> fields.String:
+    return fields.String(required=True, validate=validate.OneOf([type_.value for type_ in types]))
+
+
 class EventSchema(WireSchema):
-    """The data of a bus message."""
+    """The data of a bus message about a load."""
 
     id = fields.UUID(required=True)
-    type = fields.String(required=True, validate=validate.OneOf([t.value for t in EventType]))
+    type = _one_of(LOAD_TYPES)
     driver_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
     load_id = Id(required=True, maximum=MAX_EXACT_ID)
     assignment_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
@@ -70,8 +92,42 @@ class EventSchema(WireSchema):
     request_id = fields.String(required=True, allow_none=True)
 
 
-_schema = EventSchema()
-_fields = {str(field.data_key): field for field in _schema.load_fields.values()}
+class AccountEventSchema(WireSchema):
+    """The data of a bus message about a user's account."""
+
+    id = fields.UUID(required=True)
+    type = _one_of(ACCOUNT_TYPES)
+    user_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
+    payload = fields.Dict(required=True)
+    timestamp = Timestamp(required=True)
+    request_id = fields.String(required=True, allow_none=True)
+
+
+class _Reader:
+    """Reads events of one schema."""
+
+    def __init__(self, schema: WireSchema):
+        self._schema = schema
+        self._fields = {str(field.data_key): field for field in schema.load_fields.values()}
+
+    def read(self, body: Any) -> dict[str, Any]:
+        """Return an event's values, read as its schema says. Raises `ValidationError`.
+
+        Its fields are asked one by one: the schema takes four times as long, and is left to tell of
+        errors.
+        """
+        if isinstance(body, dict) and body.keys() == self._fields.keys():
+            with suppress(ValidationError):
+                return {name: field.deserialize(body[name]) for name, field in self._fields.items()}
+        raise ValidationError(self._schema.validate(body))
+
+
+_of_loads = _Reader(EventSchema())
+_of_accounts = _Reader(AccountEventSchema())
+
+
+def _is_of_account(type_: Any) -> bool:
+    return isinstance(type_, str) and type_ in ACCOUNT_TYPES
 
 
 @dataclass(frozen=True)
@@ -85,12 +141,18 @@ class Message:
 def to_message(row: LoadEvent | Row) -> Message:
     """Return the message of an outbox row."""
     id_ = str(row.id)
+    if _is_of_account(row.type):
+        subject = {"userId": row.user_id}
+    else:
+        subject = {
+            "driverId": row.driver_id,
+            "loadId": row.load_id,
+            "assignmentId": row.assignment_id,
+        }
     body = {
         "id": id_,
         "type": row.type,
-        "driverId": row.driver_id,
-        "loadId": row.load_id,
-        "assignmentId": row.assignment_id,
+        **subject,
         "payload": row.payload,
         "timestamp": wire_time(row.created_at),
         "requestId": row.request_id,
@@ -111,7 +173,8 @@ def to_audit_document(data: bytes) -> AuditDocument:
         body = json.loads(data, parse_int=_integer)
         # Not everything that Python reads as JSON can be stored: NaN, lone surrogates.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-        event = _checked(body)
+        type_ = body.get("type") if isinstance(body, dict) else None
+        event = (_of_accounts if _is_of_account(type_) else _of_loads).read(body)
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}") from error
     except ValidationError as error:
@@ -124,18 +187,6 @@ def to_audit_document(data: bytes) -> AuditDocument:
         "type": AUDIT_TYPES[event["type"]],
         "timestamp": wire_time(event["timestamp"]),
     }
-
-
-def _checked(body: Any) -> dict[str, Any]:
-    """Return an event's values, read as its schema says. Raises `ValidationError`.
-
-    Its fields are asked one by one: the schema takes four times as long, and is left to tell of
-    errors.
-    """
-    if isinstance(body, dict) and body.keys() == _fields.keys():
-        with suppress(ValidationError):
-            return {name: field.deserialize(body[name]) for name, field in _fields.items()}
-    raise ValidationError(_schema.validate(body))
 
 
 def _integer(digits: str) -> int:

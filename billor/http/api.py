@@ -1,6 +1,6 @@
 """flask-smorest, adapted to our contract: problem+json, strict bodies, bearer by default."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 
 from flask import Request, url_for
@@ -17,6 +17,7 @@ from billor.http.media_types import require_utf8
 from billor.http.problems import ProblemSchema
 from billor.http.strict_json import DoubledField, read_json
 from billor.http.uploads import refuse_coded_body
+from billor.roles import Role
 
 API_VERSION = "1.0.0"
 
@@ -62,7 +63,8 @@ class Blueprint(SmorestBlueprint):
 
         def decorate(view):
             operation_id = wire_name(view.__name__)
-            return register(self.doc(operationId=operation_id)(view))
+            endpoint = f"{self.name}.{view.__name__}"
+            return register(_note(self.doc(operationId=operation_id)(view), endpoint=endpoint))
 
         return decorate
 
@@ -97,11 +99,16 @@ class Blueprint(SmorestBlueprint):
 
         return decorate
 
-    def _complete_doc(self, doc, doc_info, *, method, **_):
+    def _complete_doc(self, doc, doc_info, *, api, method, **_):
         needs_token = doc_info.get("manual_doc", {}).get("security") != []
+        roles = api.roles_allowed.get(doc_info["endpoint"], frozenset())
+        needs_role = needs_token and roles != frozenset(Role)
+        if needs_role:
+            openapi.add_roles(doc_info["docstring"], roles)
         has_body = "requestBody" in doc or "requestBody" in doc_info.get("manual_doc", {})
         codes = openapi.common_codes(
             needs_token=needs_token,
+            needs_role=needs_role,
             has_body=has_body,
             has_arguments=has_body or "parameters" in doc,
             needs_database=self._needs_database,
@@ -131,6 +138,8 @@ class Api(SmorestApi):
 
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors
+    roles_allowed: Mapping[str, Collection[Role]] = {}
+    """Which roles may use an operation, by endpoint."""
 
     def _init_spec(self, **options):
         super()._init_spec(**options)
@@ -160,8 +169,11 @@ class IdConverter(IntegerConverter):
     maximum = 10**18 - 1
 
 
-def make_api() -> Api:
-    """Create the OpenAPI layer, without app or blueprints."""
+def make_api(roles_allowed: Mapping[str, Collection[Role]]) -> Api:
+    """Create the OpenAPI layer, without app or blueprints.
+
+    `roles_allowed` are the roles that may use an operation, by endpoint.
+    """
     api = Api(
         spec_kwargs={
             "title": "Billor",
@@ -171,6 +183,7 @@ def make_api() -> Api:
             "security": [{"bearer": []}],
         }
     )
+    api.roles_allowed = roles_allowed
     api.register_converter(
         IdConverter,
         lambda converter: {

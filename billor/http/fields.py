@@ -248,6 +248,15 @@ class Id(fields.Integer):
         )
 
 
+class Flag(fields.Boolean):
+    """A boolean in a body; `true` or `false` only, no strings or numbers."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class QueryInteger(fields.Integer):
     """An integer in a query string: ASCII digits only."""
 

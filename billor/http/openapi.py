@@ -14,7 +14,8 @@ Document = dict[str, Any]
 DESCRIPTION = """\
 Drivers, loads, and which driver moves which load. **A driver has at most one active load.**
 
-- Log in with `POST /auth/login`, and send its token as `Authorization: Bearer …`.
+- Log in with `POST /auth/login`, and send its token as `Authorization: Bearer …`. An operation that
+  not every role may use says which may; other users get `role_missing`.
 - Lists come in pages; the next one is in the `Link` header, `rel="next"` (RFC 8288).
 - Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 - An `Idempotency-Key` makes it safe to send again what creates or changes something, for 24 hours.
@@ -79,12 +80,19 @@ IF_MATCH_CODES = {"precondition_failed"}
 
 
 def common_codes(
-    *, needs_token: bool, has_body: bool, has_arguments: bool, needs_database: bool
+    *,
+    needs_token: bool,
+    needs_role: bool,
+    has_body: bool,
+    has_arguments: bool,
+    needs_database: bool,
 ) -> set[str]:
     """Return the codes of errors that any operation of this kind may answer with."""
     codes = {"internal_error", "headers_too_large"}
     if needs_token:
         codes |= {"token_missing", "token_expired", "token_invalid"}
+    if needs_role:
+        codes |= {"role_missing"}
     if has_body:
         codes |= {
             "malformed_request",
@@ -105,7 +113,11 @@ COMMON_RESPONSES = {
     code
     for has_body in (True, False)
     for code in common_codes(
-        needs_token=True, has_body=has_body, has_arguments=True, needs_database=True
+        needs_token=True,
+        needs_role=True,
+        has_body=has_body,
+        has_arguments=True,
+        needs_database=True,
     )
 }
 
@@ -132,6 +144,12 @@ def add_problems(operation: Document, codes: Collection[str]) -> None:
             _component_name(status) if is_common else _problem_response(status, of_status)
         )
     operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def add_roles(docstring: dict[str, str], roles: Iterable[str]) -> None:
+    """Say in an operation's description which roles may use it."""
+    said = f"For the roles {', '.join(sorted(roles))}."
+    docstring["description"] = f"{docstring.get('description', '')}\n\n{said}".strip()
 
 
 def add_idempotency(operation: Document) -> None:

@@ -60,7 +60,7 @@ def record_created(loads: Sequence[Row]) -> None:
 def _user() -> dict[str, Any]:
     """Return the current user as part of a payload; empty if there is none."""
     user = current_user.get()
-    return {} if user is None else {"user": user._asdict()}
+    return {} if user is None else {"user": user.reference}
 
 
 def _event(

@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate, validates_schema
 
-from billor.events.event import AUDIT_TYPES, PAYLOAD
+from billor.events.event import LOAD_TYPES, PAYLOAD
 from billor.http.fields import (
     SAME_NUMBER,
     Id,
@@ -151,9 +151,9 @@ class ActorSchema(WireSchema):
 class TimelineEntrySchema(WireSchema):
     id = fields.UUID(required=True)
     type = fields.Function(
-        lambda event: AUDIT_TYPES[event.type],
+        lambda event: LOAD_TYPES[event.type],
         required=True,
-        metadata={"type": "string", "enum": list(AUDIT_TYPES.values()), "example": "ASSIGNED"},
+        metadata={"type": "string", "enum": list(LOAD_TYPES.values()), "example": "ASSIGNED"},
     )
     load_id = Id(required=True)
     driver_id = Id(required=True, allow_none=True)

@@ -1,4 +1,10 @@
-"""Password hashing with Argon2id, at the strength of OWASP's Password Storage Cheat Sheet."""
+"""Passwords: hashed with Argon2id, at the strength of OWASP's Password Storage Cheat Sheet.
+
+New ones are refused for their length or because they are among the commonest, and for nothing else
+(NIST SP 800-63B, section 3.1.1).
+"""
+
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -8,6 +14,22 @@ from billor.blocking import in_thread
 _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 # An unknown user's password is checked against this, so that the response takes as long.
 _NOBODYS_HASH = _hasher.hash("nobody")
+
+
+MIN_LENGTH = 8
+
+
+def is_common(password: str) -> bool:
+    """Return whether the password, in any case, is one of the commonest of leaked ones."""
+    return password.casefold() in _common_passwords()
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    # Imported when first needed: with it come the package's other lists, 14 MB.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
 
 
 @in_thread

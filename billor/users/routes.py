@@ -1,10 +1,11 @@
 """Routes of `/users`."""
 
 from billor.http.api import Blueprint
+from billor.http.conditional import if_match
 from billor.http.openapi import PAGE_HEADERS
 from billor.http.pagination import page_headers
 from billor.users import service
-from billor.users.schemas import UserQuery, UserSchema
+from billor.users.schemas import UserQuery, UserSchema, UserUpdateSchema
 
 blueprint = Blueprint(
     "users", __name__, url_prefix="/users", description="The people who may log in."
@@ -15,7 +16,7 @@ blueprint = Blueprint(
 @blueprint.arguments(UserSchema)
 @blueprint.idempotent
 @blueprint.created(UserSchema, shown_by="get_user")
-@blueprint.problems("email_taken")
+@blueprint.problems("email_taken", "driver_not_found")
 def create_user(fields):
     """Create a user."""
     return service.create_user(**fields)
@@ -36,3 +37,25 @@ def list_users(query):
 def get_user(user_id):
     """Show a user."""
     return service.get_user(user_id)
+
+
+@blueprint.route("/<id:user_id>", methods=["PATCH"])
+@blueprint.arguments(UserUpdateSchema)
+@blueprint.idempotent
+@blueprint.response(200, UserSchema)
+@blueprint.problems("user_not_found", "driver_not_found", "last_admin")
+def update_user(changes, user_id):
+    """Change a user's name or role, or whether they may log in.
+
+    With another role, and when deactivated, they are logged out everywhere.
+    """
+    return service.update_user(user_id, if_match(UserSchema()), **changes)
+
+
+@blueprint.route("/<id:user_id>", methods=["DELETE"])
+@blueprint.idempotent
+@blueprint.response(204)
+@blueprint.problems("user_not_found", "last_admin")
+def deactivate_user(user_id):
+    """Deactivate a user, who is logged out everywhere. What they did keeps their name."""
+    service.update_user(user_id, is_active=False)

@@ -1,17 +1,71 @@
 """Wire schemas of users."""
 
+from marshmallow import ValidationError, fields
+
 from billor.emails import MAX_LENGTH
-from billor.http.fields import EmailAddress, Id, Password, Text, Timestamp, WireSchema
+from billor.http.fields import EmailAddress, Flag, Id, Password, Text, Timestamp, WireSchema
 from billor.http.pagination import PageQuery
+from billor.roles import Role
+from billor.users.passwords import MIN_LENGTH, is_common
 
 
-class UserSchema(WireSchema):
+class NewPassword(Password):
+    """A password that is to be set: long enough, and not one of the commonest."""
+
+    def __init__(self, **kwargs):
+        super().__init__(min_length=MIN_LENGTH, **kwargs)
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        password = super()._deserialize(value, attr, data, **kwargs)
+        if is_common(password):
+            raise ValidationError("Is one of the commonest passwords. Choose another one.")
+        return password
+
+
+class AccountSchema(WireSchema):
+    """What events tell of an account: neither its email address nor a secret."""
+
     id = Id(dump_only=True, required=True)
     name = Text(max_length=200, required=True, metadata={"example": "Dana Dispatcher"})
+    role = fields.Enum(
+        Role,
+        metadata={
+            "description": "ADMIN: users and all else. DISPATCHER: all but users. DRIVER: only "
+            "their own load. New users are dispatchers unless told.",
+            "example": "DISPATCHER",
+        },
+    )
+    driver_id = Id(
+        allow_none=True,
+        metadata={
+            "description": "The driver that a user of role DRIVER is. No other user has one.",
+            "example": None,
+        },
+    )
+    is_active = Flag(
+        data_key="active",
+        metadata={
+            "description": "Whether the user may log in. Nobody is deleted: what they did keeps "
+            "their name.",
+            "example": True,
+        },
+    )
+
+
+class UserUpdateSchema(AccountSchema):
+    """Any of the fields, none of them required."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"partial": True})
+
+
+class UserSchema(AccountSchema):
+    class Meta:
+        dump_only = ("is_active",)
+
     email = EmailAddress(required=True, metadata={"example": "dana@billor.example"})
-    password = Password(
-        min_length=8,
-        metadata={"description": "Without one the user cannot log in. Never returned."},
+    password = NewPassword(
+        metadata={"description": "Without one the user cannot log in. Never returned."}
     )
     created_at = Timestamp(dump_only=True, required=True)
 

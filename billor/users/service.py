@@ -1,25 +1,67 @@
 """Business rules of users."""
 
-from sqlalchemy import func, select
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from billor.database import get_or_not_found, transaction
+from flask import current_app
+from sqlalchemy import bindparam, exists, func, select
+
+from billor.database import (
+    LockingQuery,
+    after_commit,
+    get_or_not_found,
+    transaction,
+    update_row,
+)
 from billor.emails import stored_address
+from billor.errors import Conflict, Invalid
+from billor.events.event import EventType
 from billor.extensions import db
 from billor.keyset import Page, Position, paginate
-from billor.models import User
+from billor.models import Driver, User
+from billor.roles import Role
 from billor.text import RefusedText
 from billor.uniqueness import Unique
+from billor.users import outbox
 from billor.users.passwords import hash_password
 
 EMAIL = Unique(User.email, func.lower, "uq_users_email", "email_taken")
 
+LOCK_USER = LockingQuery([User], User.id == bindparam("user_id"))
+LOCK_ADMINS = (
+    select(User.id)
+    .where(User.role == Role.ADMIN, User.is_active)
+    .order_by(User.id)  # so that no two changes wait for each other
+    .with_for_update(key_share=True)
+)
+ENDS_TOKENS = {"role", "driver_id", "is_active"}
+"""Changes after which the user must log in again."""
 
-def create_user(name: str, email: str, password: str | None = None) -> User:
-    """Create a user; without a password they cannot log in. Raises `Taken` `email_taken`."""
+
+def create_user(
+    name: str,
+    email: str,
+    password: str | None = None,
+    role: Role = Role.DISPATCHER,
+    driver_id: int | None = None,
+) -> User:
+    """Create a user; without a password they cannot log in.
+
+    Raises `Taken` `email_taken`, `NotFound` for the driver, and `Invalid` unless the user has
+    the role DRIVER or no driver.
+    """
     password_hash = hash_password(password) if password is not None else None
-    row = {"name": name, "email": stored_address(email), "password_hash": password_hash}
+    row = {
+        "name": name,
+        "email": stored_address(email),
+        "password_hash": password_hash,
+        "role": role,
+        "driver_id": driver_id,
+    }
     with transaction():
+        _check_driver(role, driver_id)
         (user,) = EMAIL.insert([row])
+        outbox.record(EventType.USER_CREATED, user)
     return user
 
 
@@ -37,9 +79,101 @@ def find_user(email: str) -> User | None:
     return db.session.scalar(select(User).where(is_theirs))
 
 
+def all_users() -> Iterator[User]:
+    """Return all users, oldest first."""
+    return iter(db.session.scalars(select(User).order_by(User.id)))
+
+
+def has_admin() -> bool:
+    """Return whether there is an active admin."""
+    return bool(db.session.scalar(select(exists().where(User.role == Role.ADMIN, User.is_active))))
+
+
 def list_users(limit: int, cursor: Position | None = None, email: str | None = None) -> Page:
     """Return a page of users, newest first."""
     query = select(User)
     if email is not None:
         query = query.where(EMAIL.equals(stored_address(email)))
     return paginate([query], [User.id], cursor, limit)
+
+
+def update_user(user_id: int, check: Callable[[User], None] | None = None, **changes: Any) -> User:
+    """Change `name`, `role`, `driver_id` or `is_active`.
+
+    All but a new name end the user's tokens. Who is no longer a DRIVER has no driver. `check` gets
+    the unchanged user and may raise.
+
+    Raises `NotFound`, what `check` raises, `Conflict` `last_admin`, and `Invalid` as `create_user`.
+    """
+    with transaction():
+        admins = set(db.session.scalars(LOCK_ADMINS)) if ENDS_TOKENS & changes.keys() else set()
+        user, _ = LOCK_USER.rows(user_id=user_id)
+        if check is not None:
+            check(user)
+        changed = _effective(changes, user)
+        was_admin, before = _is_admin(user), {name: getattr(user, name) for name in changed}
+        _check_driver(changed.get("role", user.role), changed.get("driver_id", user.driver_id))
+        update_row(user, changed)
+        if was_admin and not _is_admin(user) and not admins - {user_id}:
+            raise Conflict("last_admin")
+        _record_changes(user, before)
+        after_commit(forget_remembered)
+    return user
+
+
+def set_password(user_id: int, password: str) -> None:
+    """Set a user's password, and end all their tokens. Raises `NotFound`."""
+    _end_tokens(user_id, EventType.PASSWORD_CHANGED, password_hash=hash_password(password))
+
+
+def end_all_sessions(user_id: int) -> None:
+    """End all tokens of a user. Raises `NotFound`."""
+    _end_tokens(user_id, EventType.SESSIONS_ENDED)
+
+
+def forget_remembered() -> None:
+    """Have this process look up the users of tokens again; others do so within a second."""
+    current_app.extensions["remembered_users"].clear()
+
+
+def _end_tokens(user_id: int, event_type: EventType, **changes: Any) -> None:
+    with transaction():
+        user, _ = LOCK_USER.rows(user_id=user_id)
+        update_row(user, changes | {"epoch": user.epoch + 1})
+        outbox.record(event_type, user)
+        after_commit(forget_remembered)
+
+
+def _effective(changes: dict[str, Any], user: User) -> dict[str, Any]:
+    """Return those of the changes that change something, and what follows from them."""
+    if changes.get("role", Role.DRIVER) != Role.DRIVER:
+        changes = {"driver_id": None} | changes
+    changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
+    if ENDS_TOKENS & changed.keys():
+        changed["epoch"] = user.epoch + 1
+    return changed
+
+
+def _check_driver(role: Role, driver_id: int | None) -> None:
+    if (role == Role.DRIVER) != (driver_id is not None):
+        raise Invalid({"driverId": ["A user of role DRIVER needs one, and no other may have one."]})
+    if driver_id is not None:
+        get_or_not_found(Driver, driver_id)
+
+
+def _is_admin(user: User) -> bool:
+    return user.role == Role.ADMIN and user.is_active
+
+
+def _record_changes(user: User, before: dict[str, Any]) -> None:
+    """Add an event for each kind of change, with the values before it."""
+    kinds = {
+        EventType.USER_UPDATED: ("name",),
+        EventType.ROLE_CHANGED: ("role", "driver_id"),
+        EventType.USER_REACTIVATED if user.is_active else EventType.USER_DEACTIVATED: (
+            "is_active",
+        ),
+    }
+    for event_type, names in kinds.items():
+        if values := {name: before[name] for name in names if name in before}:
+            outbox.record(event_type, user, before=values)

@@ -5,6 +5,7 @@ from threading import Event
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from billor.auth.sessions import delete_expired_sessions
 from billor.database import DELETE_BATCH_SIZE
 from billor.errors import Unavailable
 from billor.http.idempotency import delete_expired_keys
@@ -16,13 +17,13 @@ EVERY_SECONDS = 60
 
 
 def run_maintenance(stop: Event) -> None:
-    """Delete expired idempotency keys and old marks of notifications until `stop` is set.
+    """Delete expired idempotency keys and sessions, and old marks, until `stop` is set.
 
     Needs an application context.
     """
     while not stop.is_set():
         try:
-            for delete in (delete_expired_keys, delete_old_marks):
+            for delete in (delete_expired_keys, delete_expired_sessions, delete_old_marks):
                 while not stop.is_set() and delete() == DELETE_BATCH_SIZE:
                     pass
         except (Unavailable, SQLAlchemyError) as error:

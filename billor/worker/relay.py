@@ -39,6 +39,7 @@ UNPUBLISHED = (
         _EVENTS.load_id,
         _EVENTS.driver_id,
         _EVENTS.assignment_id,
+        _EVENTS.user_id,
         _EVENTS.payload,
         _EVENTS.request_id,
         _EVENTS.created_at,

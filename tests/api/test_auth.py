@@ -8,7 +8,7 @@ import jwt
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from billor.auth.guard import CLOCK_LEEWAY_SECONDS
+from billor.auth.tokens import CLOCK_LEEWAY_SECONDS
 from billor.users import passwords
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
@@ -27,6 +27,8 @@ def test_a_correct_password_returns_a_token_that_authorizes_requests(client, ano
         "access_token": answer.json["access_token"],
         "token_type": "Bearer",
         "expires_in": config.access_token_seconds,
+        "refreshToken": answer.json["refreshToken"],
+        "refreshExpiresIn": config.session_seconds,
     }
     (user,) = client.get("/users").json
     claims = jwt.decode(answer.json["access_token"], config.jwt_secret_key, ["HS256"])
@@ -63,12 +65,15 @@ class CountingHasher(PasswordHasher):
         pytest.param("nobody@billor.example", "nobody", id="unknown email"),
         pytest.param("no email address at all", DEMO_PASSWORD, id="no email address"),
         pytest.param("silent@billor.example", "nobody", id="user without a password"),
+        pytest.param("gone@billor.example", DEMO_PASSWORD, id="deactivated user"),
     ],
 )
 def test_every_failed_login_gets_the_same_answer_after_one_hash_check(
     client, monkeypatch, email, password
 ):
     client.post("/users", {"name": "Silent", "email": "silent@billor.example"})
+    gone = {"name": "Gone", "email": "gone@billor.example", "password": DEMO_PASSWORD}
+    client.request("DELETE", client.post("/users", gone).headers["Location"])
     hasher = CountingHasher()
     monkeypatch.setattr(passwords, "_hasher", hasher)
     problem = assert_problem(log_in(client, email, password), 401, "invalid_credentials")

@@ -8,13 +8,14 @@ from tests.support.answers import assert_problem
 
 PUBLIC = {
     "/auth/login",
+    "/auth/refresh",
     "/healthz",
     "/readyz",
     "/docs",
     "/docs/<name>",
     "/openapi.json",
 }
-METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH")
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
 
 
 def address_of(rule: Rule) -> str:

@@ -25,6 +25,7 @@ from billor.http.middleware import SECURITY_HEADERS
 from billor.http.problems import CATALOGUE
 from billor.loads import outbox, service
 from billor.loads.exporting import MAX_EXPORTS
+from billor.roles import Role
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
@@ -152,6 +153,21 @@ def closed_twice(scene):
     assignment = scene.client.assign(scene.client.make_driver(), scene.client.make_load())
     scene.client.close(assignment, "COMPLETED")
     return scene.client.patch("/assignments/1/status", {"status": "CANCELLED"})
+
+
+def last_admin(scene):
+    return scene.client.request("DELETE", "/users/1")
+
+
+def as_driver(method, path):
+    def cause(scene):
+        driver_id = scene.client.make_driver()["id"]
+        driver = client_with_token(
+            scene.app, "Alex", "alex@billor.example", role=Role.DRIVER, driver_id=driver_id
+        )
+        return driver.request(method, path)
+
+    return cause
 
 
 def key_in_use(scene):
@@ -283,6 +299,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         },
         "invalid_credentials": {"": wrong_login},
     },
+    403: {"role_missing": {"": as_driver("GET", "/loads")}},
     404: {
         "not_found": {
             "address": lambda scene: scene.client.get("/nowhere"),
@@ -291,7 +308,14 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
             "climbing": lambda scene: scene.client.get("/docs/..%2fpage.html"),
             "nobody's id": lambda scene: scene.client.get("/loads/0"),
         },
-        "user_not_found": {"": lambda scene: scene.client.get(f"/users/{10**18 - 1}")},
+        "user_not_found": {
+            "shown": lambda scene: scene.client.get(f"/users/{10**18 - 1}"),
+            "changed": lambda scene: scene.client.patch("/users/99", {}),
+            "deactivated": lambda scene: scene.client.request("DELETE", "/users/99"),
+        },
+        "no_active_assignment": {
+            "shown": as_driver("GET", "/me/assignment"),
+        },
         "driver_not_found": {
             "shown": lambda scene: scene.client.get(f"/drivers/{10**18 - 1}"),
             "changed": lambda scene: scene.client.patch("/drivers/1", {}),
@@ -313,6 +337,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
     405: {"method_not_allowed": {"": lambda scene: scene.client.request("DELETE", "/loads/1")}},
     409: {
         "email_taken": {"": email_taken},
+        "last_admin": {"": last_admin},
         "license_number_taken": {"new": license_taken, "changed": license_taken_by_a_change},
         "reference_taken": {"new": reference_taken, "changed": reference_taken_by_a_change},
         "driver_already_assigned": {"": busy_driver},

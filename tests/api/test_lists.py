@@ -118,6 +118,8 @@ QUERIES_OF_TIMES = [
     ("/loads.csv", "createdFrom"),
     ("/audit", "from"),
     ("/audit", "to"),
+    ("/audit/accounts", "from"),
+    ("/audit/accounts", "to"),
 ]
 LOST_PLUS = [
     "2026-01-02T03:04:05 05:30",

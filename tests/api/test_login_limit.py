@@ -7,11 +7,12 @@ from contextlib import suppress
 from threading import Barrier
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from billor.auth import attempts
 from billor.auth.attempts import client_network, counted_attempt
 from billor.extensions import db
+from billor.models import LoadEvent
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, dead_address
@@ -225,6 +226,65 @@ def test_an_address_is_known_for_90_days_after_the_last_login(client, pass_time)
             fail(client, address=address)
         assert log_in(client).status_code == status
         pass_time("2 hours")
+
+
+# Audit trail
+
+
+@pytest.fixture
+def blocked(app) -> Callable[[], list[tuple]]:
+    """Read the events of blocked logins: whose account, from where, and which limits."""
+
+    def read() -> list[tuple]:
+        with app.app_context():
+            events = db.session.scalars(select(LoadEvent).order_by(LoadEvent.created_at)).all()
+        assert {event.type for event in events} <= {"user.login_blocked"}
+        return [(e.user_id, e.payload["address"], e.payload["limits"]) for e in events]
+
+    return read
+
+
+def test_a_blocked_account_is_recorded_once_for_each_window(client, blocked, pass_time):
+    for address in STRANGE_ADDRESSES:
+        fail(client, address=address)
+    assert blocked() == [(1, STRANGE_ADDRESSES[FAILURES_A_MINUTE], ["account"])]
+    pass_time("60 seconds")
+    for address in STRANGE_ADDRESSES:
+        fail(client, address=address)
+    assert len(blocked()) == 2
+
+
+def test_a_blocked_address_and_an_unknown_account_are_recorded_without_a_user(client, blocked):
+    for number in range(60):
+        fail(client, f"{number}@billor.example", "2001:db8:0:1::1")
+    for address in STRANGE_ADDRESSES:
+        fail(client, NOBODY, address)
+    assert blocked() == [
+        (None, "2001:db8:0:1::/64", ["address"]),
+        (None, STRANGE_ADDRESSES[FAILURES_A_MINUTE], ["account"]),
+    ]
+
+
+def test_a_blocked_account_at_a_known_address_is_recorded_as_such(client, blocked, few):
+    log_in(client)
+    for _ in range(few + 2):
+        fail(client)
+    assert blocked() == [(1, "192.0.2.1", ["account_at_address"])]
+
+
+def test_simultaneous_refused_logins_are_recorded_once(app, client, blocked, few):
+    for _ in range(few):
+        fail(client)
+    barrier = Barrier(8)
+
+    def fail_with_others(_number: int) -> int:
+        api = ApiClient(app.test_client())
+        barrier.wait(30)
+        return fail(api).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(fail_with_others, range(8))) == {429}
+    assert len(blocked()) == 1
 
 
 # Windows

@@ -16,7 +16,14 @@ def test_a_user_is_created_shown_and_listed(client):
     answer = client.post("/users", DANA | {"password": "a-good-password"})
     user = answer.json
     assert answer.status_code == 201
-    assert user == {**DANA, "id": user["id"], "createdAt": user["createdAt"]}
+    assert user == {
+        **DANA,
+        "id": user["id"],
+        "role": "DISPATCHER",
+        "driverId": None,
+        "active": True,
+        "createdAt": user["createdAt"],
+    }
     assert client.get(f"/users/{user['id']}").json == user
     assert client.get("/users").json[0] == user
     assert_problem(client.get(f"/users/{user['id'] + 1}"), 404, "user_not_found")

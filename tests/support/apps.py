@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from uuid import uuid4
 
 from flask import Flask
 from flask_jwt_extended import create_access_token
@@ -10,8 +11,9 @@ from billor import create_app
 from billor.config import load_config
 from billor.embedded.processes import free_port
 from billor.extensions import db
-from billor.users.service import create_user
+from billor.roles import Role
 from tests.support.client import ApiClient
+from tests.support.users import make_user
 
 
 @contextmanager
@@ -29,12 +31,25 @@ def dead_address() -> str:
 
 
 def client_with_token(
-    app: Flask, name: str = "Somebody", email: str = "somebody@billor.example"
+    app: Flask,
+    name: str = "Somebody",
+    email: str = "somebody@billor.example",
+    role: Role = Role.ADMIN,
+    driver_id: int | None = None,
 ) -> ApiClient:
     """A client with the token of a user without a password.
 
     Without hashing a password twice, many small tests are twice as fast.
     """
     with app.app_context():
-        user = create_user(name, email)
+        user = make_user(name, email, role=role, driver_id=driver_id)
         return ApiClient(app.test_client(), create_access_token(str(user.id)))
+
+
+def give_driver_token(client: ApiClient, app: Flask, driver_id: int = 1) -> ApiClient:
+    """Have the client do what only drivers may as this driver; return it."""
+    driver = client_with_token(
+        app, "Alex Carter", f"{uuid4()}@billor.example", role=Role.DRIVER, driver_id=driver_id
+    )
+    client.driver_token = driver.token
+    return client

@@ -48,22 +48,27 @@ class FakeBus:
     """
 
     def __init__(self) -> None:
-        self.taken: list[str] = []
+        self.messages: list[Message] = []
         self.refused: set[str] = set()
         self.away = False
+
+    @property
+    def taken(self) -> list[str]:
+        """The ids of the messages that it accepted."""
+        return [message.attributes["id"] for message in self.messages]
 
     def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
         published: Future[Outcome] = Future()
         if self.away:
             published.set_exception(ConnectionError("refused"))
         else:
-            published.set_result([self._accept(message.attributes["id"]) for message in messages])
+            published.set_result([self._accept(message) for message in messages])
         return published
 
-    def _accept(self, id_: str) -> Exception | None:
-        if id_ in self.refused:
+    def _accept(self, message: Message) -> Exception | None:
+        if message.attributes["id"] in self.refused:
             return ConnectionError("refused")
-        self.taken.append(id_)
+        self.messages.append(message)
         return None
 
 

@@ -24,10 +24,11 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 KNOWN_MAP = """function (doc) {
-  var values = [doc.loadId, doc.driverId, doc.type];
-  for (var filters = 0; filters < 8; filters++) {
-    var key = [filters];
-    for (var i = 0; i < 3; i++) if (filters & (1 << i)) key.push(values[i]);
+  var isOfAccount = doc.userId !== undefined;
+  var values = isOfAccount ? [doc.userId, doc.type] : [doc.loadId, doc.driverId, doc.type];
+  for (var filters = 0; filters < 1 << values.length; filters++) {
+    var key = [(isOfAccount ? 8 : 0) + filters];
+    for (var i = 0; i < values.length; i++) if (filters & (1 << i)) key.push(values[i]);
     key.push(doc.timestamp, doc._id);
     emit(key, null);
   }
@@ -191,10 +192,12 @@ def has_huge_integer(value: Any) -> bool:
 
 def emitted(document: dict) -> Iterator[list]:
     """The keys that `KNOWN_MAP` emits for a document."""
-    values = [document.get(name) for name in ("loadId", "driverId", "type")]
-    for filters in range(8):
+    is_of_account = "userId" in document
+    names = ("userId", "type") if is_of_account else ("loadId", "driverId", "type")
+    values = [document.get(name) for name in names]
+    for filters in range(1 << len(values)):
         chosen = [value for i, value in enumerate(values) if filters & (1 << i)]
-        yield [filters, *chosen, document.get("timestamp"), document["_id"]]
+        yield [8 * is_of_account + filters, *chosen, document.get("timestamp"), document["_id"]]
 
 
 def collated(value: Any) -> tuple:

@@ -34,11 +34,11 @@ from billor.embedded.processes import Child, Program, free_port
 from billor.events.event import to_audit_document, to_message
 from billor.extensions import cache, db
 from billor.models import LoadEvent
-from billor.users.service import create_user
 from tests.support.bus import own_topic
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD
 from tests.support.http import HttpClient
+from tests.support.users import make_user
 from tests.support.worker import STOP_SECONDS, python_environment, wait_until
 
 RESTART_SECONDS = 0.2
@@ -228,7 +228,7 @@ class System:
         (self.folder / "home").mkdir()
         with self.app.app_context():
             self._empty()
-            user = create_user("Dana", "dana@billor.example")
+            user = make_user("Dana", "dana@billor.example")
             self.token = create_access_token(str(user.id))
             db.session.remove()
         return self

@@ -28,6 +28,7 @@ from billor.audit.connect import connect_store
 from billor.audit.couchdb import DESIGN
 from billor.audit.sqlite import SqliteStore
 from billor.audit.store import (
+    AccountFilter,
     AuditDocument,
     AuditFilter,
     AuditStore,
@@ -314,6 +315,43 @@ def test_documents_are_found_by_every_filter_and_range(store):
         *(AuditFilter(None, 2, None, *range_) for range_ in product(BOUNDS, BOUNDS)),
     ):
         assert found(store, wanted, MANY) == matching(documents, wanted), wanted
+
+
+def make_account_document(number: int, **fields) -> AuditDocument:
+    document = make_document(number, type="USER_CREATED", userId=1)
+    for name in ("loadId", "driverId", "assignmentId"):
+        del document[name]
+    return document | fields
+
+
+def test_documents_of_accounts_are_found_by_filters_and_apart_from_loads(store):
+    accounts = [
+        make_account_document(n, userId=user, type=name)
+        for n, (user, name) in enumerate(product((1, 2, None), ("USER_CREATED", "ROLE_CHANGED")))
+    ]
+    load = make_document(9, type="ROLE_CHANGED", loadId=1)
+    assert outcome(store.save([*accounts, load])) == ([*accounts, load], [])
+    assert found(store, EVERYTHING, MANY) == [load]
+    for user_id, type_ in product((None, 1, 2, 3), (None, "ROLE_CHANGED")):
+        expected = [
+            document
+            for document in newest_first(accounts)
+            if user_id in (None, document["userId"]) and type_ in (None, document["type"])
+        ]
+        assert found(store, AccountFilter(user_id, type_), MANY) == expected
+    within = AccountFilter(since=moment(1), until=moment(3))
+    assert found(store, within, MANY) == [accounts[2], accounts[1]]
+    assert found(store, AccountFilter(), MANY, position(accounts[2])) == [accounts[1], accounts[0]]
+
+
+def test_a_document_of_an_account_is_stored_once_and_never_replaced(store):
+    document = make_account_document(1)
+    assert outcome(store.save([document])) == ([document], [])
+    assert outcome(store.save([document])) == ([], [])
+    other, of_load = document | {"userId": 2}, make_document(1)
+    assert outcome(store.save([other, of_load])) == ([], [other, of_load])
+    unknown = str(uuid.UUID(int=2))
+    assert store.missing([document["_id"], unknown]) == {unknown}
 
 
 def test_find_sorts_newest_first_and_equal_times_by_id(store):
@@ -950,6 +988,8 @@ def test_file_of_an_earlier_version_gets_its_missing_indexes(tmp_path):
     store.save([make_document(1)])
     with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
         file.execute("DROP INDEX audit_by_driver_type")
+        file.execute("DROP TABLE account_audit")
         file.execute("PRAGMA user_version = 2")
     wanted = AuditFilter(driver_id=10**9, type="LOAD_CREATED")
     assert store.find(wanted, MANY).documents == []
+    assert store.find(AccountFilter(), MANY).documents == []

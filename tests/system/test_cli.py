@@ -18,8 +18,9 @@ from sqlalchemy import func, select, text
 
 from billor import cli
 from billor.cli.progress import progress_bar
+from billor.drivers.service import create_driver
 from billor.embedded.launcher import PROJECT
-from billor.errors import Unavailable
+from billor.errors import Conflict, Unavailable
 from billor.extensions import db
 from billor.models import Load, LoadEvent
 from tests.support.apps import another_app, dead_address
@@ -96,7 +97,7 @@ def test_a_seed_stopped_by_sigint_or_sigkill_leaves_whole_chunks(
     made = count(app, Load)
     assert 0 < made < 50_000
     assert made % 1000 == 0
-    assert count(app, LoadEvent) == made
+    assert count(app, LoadEvent) == made + 1, "the demo user's, too"
 
 
 def active_connections(app: Flask) -> int:
@@ -285,9 +286,63 @@ DANA = ("--name", "Dana Dispatcher", "--email", "dana@billor.example")
 def test_a_user_is_created_and_can_log_in(flask, anonymous):
     made = flask("users", "create", *DANA, "--password", "long-enough")
     assert (made.exit_code, made.stderr) == (0, "")
-    assert re.fullmatch(r"User \d+ can log in as dana@billor\.example\.\n", made.stdout)
+    told = r"User \d+ can log in as dana@billor\.example, ADMIN\.\n"
+    assert re.fullmatch(told, made.stdout), "the first user"
     credentials = {"email": "dana@billor.example", "password": "long-enough"}
     assert anonymous.post("/auth/login", credentials).status_code == 200
+
+
+ROBIN = ("--name", "Robin Reed", "--email", "robin@billor.example", "--password", "long-enough")
+
+
+def test_users_are_listed_and_given_roles(app, flask):
+    flask("users", "create", *DANA, "--password", "long-enough")
+    flask("users", "create", *ROBIN)
+    with app.app_context():
+        driver_id = create_driver("Alex Carter", "TX-1").id
+    changed = flask("users", "set-role", "robin@billor.example", "DRIVER", "--driver-id", driver_id)
+    assert changed.stdout == "User 2 is DRIVER now.\n"
+    flask("users", "set-role", "robin@billor.example", "DISPATCHER")
+    gone = flask("users", "deactivate", "ROBIN@billor.example")
+    assert gone.stdout == "User 2 can no longer log in.\n"
+    assert flask("users", "list").stdout.splitlines() == [
+        "1 ADMIN dana@billor.example Dana Dispatcher",
+        "2 DISPATCHER robin@billor.example Robin Reed (deactivated)",
+    ]
+
+
+def test_a_password_is_set_and_ends_old_tokens(app, flask, anonymous):
+    flask("users", "create", *DANA, "--password", "long-enough")
+    token = flask("token", "dana@billor.example").stdout.strip()
+    done = flask("users", "set-password", "dana@billor.example", input="better-now\nbetter-now\n")
+    assert (done.exit_code, "better-now" in done.output) == (0, False)
+    assert ApiClient(app.test_client(), token).get("/me").status_code == 401
+    for password, status in (("long-enough", 401), ("better-now", 200)):
+        credentials = {"email": "dana@billor.example", "password": password}
+        assert anonymous.post("/auth/login", credentials).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["deactivate", "dana@billor.example"], Conflict.CODES["last_admin"]),
+        (["set-role", "dana@billor.example", "DISPATCHER"], Conflict.CODES["last_admin"]),
+        (["deactivate", "nobody"], "No user has the email address nobody."),
+        (
+            ["set-password", "dana@billor.example", "--password", "password123"],
+            "password: Is one of the commonest passwords. Choose another one.",
+        ),
+    ],
+)
+def test_a_refused_change_of_a_user_is_told_in_one_line(flask, command, told):
+    flask("users", "create", *DANA, "--password", "long-enough")
+    assert error_line(flask("users", *command)) == told
+
+
+def test_a_driver_without_one_is_refused_in_one_line(flask):
+    flask("users", "create", *DANA, "--password", "long-enough")
+    refused = flask("users", "set-role", "dana@billor.example", "DRIVER")
+    assert error_line(refused).startswith("driverId: A user of role DRIVER needs one")
 
 
 def test_missing_options_are_prompted_for_and_the_password_twice_without_echo(flask, anonymous):
@@ -369,6 +424,7 @@ COMMANDS = [
     ["seed"],
     ["import-loads", "loads.csv"],
     ["users", "create", *DANA, "--password", "long-enough"],
+    ["users", "list"],
     ["token", "dana@billor.example"],
 ]
 

@@ -1,6 +1,6 @@
 """Fuzzing with Schemathesis: every answer must be one that the OpenAPI document promises.
 
-The requests are valid and invalid, single and chained.
+The requests are valid and invalid, single and chained, and made by each role.
 """
 
 import json
@@ -12,58 +12,99 @@ from typing import Any
 
 import pytest
 
+from billor.auth.service import issue_token
 from billor.embedded.launcher import PROJECT
-from tests.support.system import Api
+from billor.roles import Role
+from tests.support.system import Api, System
+from tests.support.users import make_user
 
 SUPPORT = PROJECT / "tests" / "support"
 # Short and with a fixed seed, or long and random: `make fuzz`.
 MINUTES = int(os.environ.get("FUZZ_MINUTES", "0"))
-EXTENT = f"--max-time={MINUTES * 60 // 2}" if MINUTES else "--seed=1"  # for each of two tests
+EXTENT = f"--max-time={MINUTES * 60 // 4}" if MINUTES else "--seed=1"  # for each of four runs
 METHODS = {"get", "post", "patch", "put", "delete"}
+PASSWORD = "a-good-password"
+DRIVER_ID = 1
+PHASES = {
+    Role.DRIVER: ("fuzzing", "--max-examples=4"),
+    Role.DISPATCHER: ("fuzzing", "--max-examples=4"),
+    Role.ADMIN: ("examples,coverage,fuzzing",),
+}
+"""What each role runs. The views are the same: others than admins need fewer requests."""
 
 
 @pytest.fixture
-def api(seeded_system) -> Api:
+def api(seeded_system: System) -> Api:
     seeded_system.start_worker()
     return seeded_system.start_api()
 
 
-def test_every_operation_answers_as_its_document_promises(api: Api, tmp_path):
+@pytest.fixture
+def settings_of(seeded_system: System, api: Api):
+    """Make the users of a role that a run needs; return their settings."""
+
+    def make(role: Role) -> dict[str, str]:
+        driver_id = DRIVER_ID if role == Role.DRIVER else None
+        emails = [f"{name}-{role}@billor.example" for name in ("fuzzer", "double")]
+        with seeded_system.app.app_context():
+            fuzzer, _double = (make_user("F", e, PASSWORD, role, driver_id) for e in emails)
+            token = issue_token(fuzzer)
+        credentials = {"email": emails[1], "password": PASSWORD}
+        # From here on, failed logins of others do not block it.
+        assert api.client.post("/auth/login", credentials).status == 200
+        return {
+            "BILLOR_URL": f"http://127.0.0.1:{api.client.port}",
+            "BILLOR_ROLE": role,
+            "BILLOR_TOKEN": token,
+            "BILLOR_ADMIN_TOKEN": seeded_system.token,
+            "BILLOR_DOUBLE_EMAIL": emails[1],
+            "BILLOR_DOUBLE_PASSWORD": PASSWORD,
+        }
+
+    return make
+
+
+def test_every_operation_answers_each_role_as_its_document_promises(api, settings_of, tmp_path):
     paths = api.client.get("/openapi.json").body["paths"]
     operations = {
         f"{method.upper()} {path}" for path, item in paths.items() for method in METHODS & set(item)
     }
-    report = run_schemathesis(api, tmp_path, "examples,coverage,fuzzing")
-    assert report["operations"]["tested"] == len(operations)
+    accepted = set()
+    settings = {role: settings_of(role) for role in PHASES}
+    for role, arguments in PHASES.items():
+        report = run_schemathesis(settings[role], tmp_path, *arguments)
+        assert report["operations"]["tested"] == len(operations)
+        accepted |= {
+            operation
+            for operation, rates_of in report["valid_rates"].items()
+            if any(rates["accepted"] for rates in rates_of.values())
+        }
     assert report["test_cases"]["generated"] >= 1000
-    accepted = {
-        operation
-        for operation, phases in report["valid_rates"].items()
-        if any(rates["accepted"] for rates in phases.values())
-    }
     assert accepted == operations
 
 
-def test_chained_operations_answer_as_their_document_promises(api: Api, tmp_path):
-    report = run_schemathesis(api, tmp_path, "stateful")
+def test_chained_operations_answer_as_their_document_promises(settings_of, tmp_path):
+    report = run_schemathesis(settings_of(Role.ADMIN), tmp_path, "stateful")
     assert report["test_cases"]["generated"] >= 50
 
 
-def run_schemathesis(api: Api, folder: Path, phases: str) -> dict[str, Any]:
+def run_schemathesis(
+    settings: dict[str, str], folder: Path, phases: str, *arguments: str
+) -> dict[str, Any]:
     """Run Schemathesis; return its report. Its findings are printed."""
     report_file = folder / "report.json"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli"),
             f"--config-file={SUPPORT / 'schemathesis.toml'}",
-            *("run", f"http://127.0.0.1:{api.client.port}/openapi.json"),
-            *(f"--phases={phases}", "--continue-on-failure", EXTENT),
+            *("run", f"{settings['BILLOR_URL']}/openapi.json"),
+            *(f"--phases={phases}", "--continue-on-failure", EXTENT, *arguments),
             *("--report=json", f"--report-json-path={report_file}"),
         ],
         env={
             **os.environ,
+            **settings,
             "PYTHONPATH": str(PROJECT),  # for the hooks
-            "BILLOR_TOKEN": api.client.token,
             "SCHEMATHESIS_HOOKS": str(SUPPORT / "schemathesis_hooks.py"),
         },
         cwd=folder,  # where it stores its examples

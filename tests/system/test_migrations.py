@@ -44,8 +44,9 @@ TABLES = {
     "login_attempts",
     "idempotency_keys",
     "notifications",
+    "sessions",
 }
-FIRST_TABLES = sorted(TABLES - {"login_attempts", "idempotency_keys", "notifications"})
+FIRST_TABLES = sorted(TABLES - {"login_attempts", "idempotency_keys", "notifications", "sessions"})
 SAMPLE_ROWS = """
     INSERT INTO users (name, email, password_hash) VALUES
         ('Dana', 'dana@billor.example', '$argon2id$…'), ('Silent', 'silent@billor.example', NULL);
@@ -225,6 +226,22 @@ def test_every_migration_up_and_down_keeps_all_rows(empty_app: Flask):
     for revision in reversed([first, *later[:-1]]):
         flask_migrate.downgrade(directory=MIGRATIONS, revision=revision)
     assert rows_by_table() == before
+
+
+def test_users_of_before_roles_become_admins_and_later_ones_dispatchers(empty_app: Flask):
+    before = revisions()[revisions().index("0015") - 1]
+    flask_migrate.upgrade(directory=MIGRATIONS, revision=before)
+    fill_tables()
+    flask_migrate.upgrade(directory=MIGRATIONS)
+    insert = "INSERT INTO users (name, email) VALUES ('New', 'new@billor.example')"
+    with db.engine.begin() as connection:
+        connection.execute(text(insert))  # as a process of the version before does
+        users = connection.execute(text("SELECT name, role, is_active FROM users ORDER BY id"))
+        assert users.all() == [
+            ("Dana", "ADMIN", True),
+            ("Silent", "ADMIN", True),
+            ("New", "DISPATCHER", True),
+        ]
 
 
 def drivers_with_load() -> list[int]:

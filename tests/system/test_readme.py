@@ -84,7 +84,7 @@ def test_every_operation_is_in_the_readmes_table():
         f"{method.upper()} {re.sub('{[a-z_]+}', '{id}', path)}"
         for path, methods in paths.items()
         for method in methods
-        if method in ("get", "post", "patch")
+        if method in ("get", "post", "patch", "delete")
     }
     listed = re.findall("`(.+?)`", "".join(table_cells("Use it", 0)))
     assert set(listed) == operations | {"GET /docs", "GET /openapi.json"}

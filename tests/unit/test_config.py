@@ -51,6 +51,7 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder, monkeypat
         "couchdb_url": None,
         "couchdb_database": "billor-audit",
         "access_token_seconds": 3600,
+        "session_seconds": 43_200,
         "demo_email": "demo@billor.example",
         "demo_password": "demo-password",
     }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import select
 
-from billor.events.event import MalformedEvent, to_audit_document, to_message
+from billor.events.event import EventType, MalformedEvent, to_audit_document, to_message
 from billor.extensions import db
 from billor.models import LoadEvent
 from tests.support.bus import event_body, event_message
@@ -53,6 +53,52 @@ def test_a_row_becomes_a_message_and_the_message_an_audit_document(type_):
 
     document = to_audit_document(message.data)
     assert document == {"_id": str(row.id), "type": AUDIT_TYPES[type_], **shared}
+
+
+ACCOUNT_TYPES = {
+    "user.created": "USER_CREATED",
+    "user.updated": "USER_UPDATED",
+    "user.role_changed": "ROLE_CHANGED",
+    "user.password_changed": "PASSWORD_CHANGED",
+    "user.deactivated": "USER_DEACTIVATED",
+    "user.reactivated": "USER_REACTIVATED",
+    "user.sessions_ended": "SESSIONS_ENDED",
+    "user.refresh_token_reused": "REFRESH_TOKEN_REUSED",
+    "user.login_blocked": "LOGIN_BLOCKED",
+}
+
+
+def test_every_type_of_event_is_tested():
+    assert {*AUDIT_TYPES, *ACCOUNT_TYPES} == {type_.value for type_ in EventType}
+
+
+@pytest.mark.parametrize("type_", ACCOUNT_TYPES)
+def test_an_accounts_row_becomes_a_message_and_a_document(type_):
+    user_id = None if type_ == "user.login_blocked" else 7
+    row = LoadEvent(
+        id=uuid.uuid4(),
+        type=type_,
+        user_id=user_id,
+        payload={"account": {"id": 7}},
+        created_at=datetime(2026, 3, 1, 12, 30, tzinfo=UTC),
+    )
+    message = to_message(row)
+    shared = {
+        "userId": user_id,
+        "payload": {"account": {"id": 7}},
+        "timestamp": "2026-03-01T12:30:00.000000Z",
+        "requestId": None,
+    }
+    assert json.loads(message.data) == {"id": str(row.id), "type": type_, **shared}
+    assert message.attributes == {"id": str(row.id), "type": type_}
+    document = to_audit_document(message.data)
+    assert document == {"_id": str(row.id), "type": ACCOUNT_TYPES[type_], **shared}
+
+
+def test_events_of_loads_and_of_accounts_have_no_fields_of_the_other():
+    for changes in ({"userId": 7}, {"type": "user.created"}, {"type": "user.created", "userId": 7}):
+        with pytest.raises(MalformedEvent):
+            to_audit_document(event_message(**changes).data)
 
 
 MALFORMED = {

@@ -103,6 +103,19 @@ def test_locked_keys_are_left_for_the_next_round(app, keep, kept):
         assert delete_expired_keys() == 1
 
 
+def test_expired_sessions_are_deleted_as_well(app, user_id):
+    with app.app_context():
+        for age in ("-1 hour", "1 hour"):
+            statement = text(
+                "INSERT INTO sessions (user_id, expires_at)"
+                " VALUES (:user_id, now() - CAST(:age AS interval))"
+            )
+            with transaction():
+                db.session.execute(statement, {"user_id": user_id, "age": age})
+        run_maintenance(Rounds(1))
+        assert db.session.scalars(text("SELECT id FROM sessions")).all() == [1]
+
+
 def test_maintenance_stops_after_the_current_batch_at_shutdown(app, keep, kept, monkeypatch):
     keep("expired", "25 hours", count=DELETE_BATCH_SIZE + 1)
     stop = Event()

@@ -1,5 +1,6 @@
 """The relay on a real PostgreSQL: publishing, marking, and retries in outages."""
 
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -57,6 +58,16 @@ def marked() -> set[str]:
     found = {str(id_) for id_ in ids}
     db.session.rollback()
     return found
+
+
+@pytest.mark.usefixtures("context")
+def test_an_event_of_an_account_is_published_with_its_user():
+    db.session.add(LoadEvent(type="user.updated", user_id=7, payload={}))
+    db.session.commit()
+    bus = FakeBus()
+    assert Relay(bus).publish_batch() == 1
+    (message,) = bus.messages
+    assert json.loads(message.data)["userId"] == 7
 
 
 def test_events_are_published_oldest_first_and_marked(add_events):

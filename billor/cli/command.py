@@ -1,0 +1,47 @@
+"""What commands share: how they report errors and duplicates."""
+
+from collections.abc import Sequence
+
+import click
+from marshmallow import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from billor.config import ConfigError
+from billor.database import from_database_error
+from billor.errors import BillorError, Invalid
+from billor.logs import printable
+from billor.stored_text import Duplicates
+
+
+class Command(click.Command):
+    """A command that reports an error in one line on standard error, with exit status 1."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except Invalid as error:
+            raise click.ClickException(by_field(error.extra["errors"])) from error
+        except (BillorError, ConfigError) as error:
+            raise click.ClickException(str(error)) from error
+        except ValidationError as error:
+            raise click.ClickException(by_field(error.normalized_messages())) from error
+        except SQLAlchemyError as error:
+            raise click.ClickException(_describe_database_error(error)) from error
+
+
+def by_field(messages: dict[str, list[str]]) -> str:
+    text = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in messages.items())
+    return printable(text.replace("_schema: ", ""))
+
+
+def show_duplicates(duplicates: Sequence[Duplicates]) -> None:
+    for each in duplicates:
+        click.echo(str(each))
+    click.echo(f"{len(duplicates):,} found", err=True)
+
+
+def _describe_database_error(error: SQLAlchemyError) -> str:
+    if refusal := from_database_error(error):
+        return refusal.detail
+    reason = str(getattr(error, "orig", error)).splitlines()[0]
+    return f"The database refuses: {reason}. Is it migrated? See `flask db upgrade`."

@@ -1,0 +1,104 @@
+"""The commands of `flask users`."""
+
+import click
+from flask.cli import with_appcontext
+
+from billor.cli.command import Command, show_duplicates
+from billor.extensions import db
+from billor.logs import printable
+from billor.models import User
+from billor.roles import Role
+from billor.stored_text import duplicate_users
+from billor.users.schemas import UserSchema
+from billor.users.service import (
+    all_users,
+    create_user,
+    find_user,
+    has_admin,
+    set_password,
+    update_user,
+)
+
+PASSWORD = click.option(
+    "--password",
+    prompt=True,
+    hide_input=True,
+    confirmation_prompt=True,
+    help="At least 8 characters. Others can see command lines; better wait for the prompt.",
+)
+ROLES = click.Choice([role.value for role in Role])
+DRIVER_ID = click.option("--driver-id", type=int, help="The driver that a user of role DRIVER is.")
+
+
+@click.group()
+def users() -> None:
+    """Manage the people who may log in."""
+
+
+@users.command("list", cls=Command)
+@with_appcontext
+def list_users() -> None:
+    """List all users: id, role, email address and name."""
+    for user in all_users():
+        state = "" if user.is_active else " (deactivated)"
+        click.echo(f"{user.id} {user.role} {printable(user.email)} {printable(user.name)}{state}")
+
+
+@users.command("duplicates", cls=Command)
+@with_appcontext
+def list_duplicates() -> None:
+    """List users with one email address in several forms: with these a migration stops."""
+    show_duplicates(duplicate_users(db.session.connection()))
+
+
+@users.command("create", cls=Command)
+@click.option("--name", prompt=True, help="A person's name.")
+@click.option("--email", prompt=True, help="What they log in with.")
+@PASSWORD
+@click.option("--role", type=ROLES, help="DISPATCHER if not given, or ADMIN if there is none yet.")
+@DRIVER_ID
+@with_appcontext
+def create(role: str | None, driver_id: int | None, **fields: str) -> None:
+    """Create a user. Prompts for name, email address and password if they are not given."""
+    role = role or (Role.DISPATCHER if has_admin() else Role.ADMIN)
+    user = create_user(**UserSchema().load(fields | {"role": role, "driverId": driver_id}))
+    click.echo(f"User {user.id} can log in as {user.email}, {user.role}.")
+
+
+@users.command("set-password", cls=Command)
+@click.argument("email")
+@PASSWORD
+@with_appcontext
+def set_users_password(email: str, password: str) -> None:
+    """Set the password of the user with this EMAIL, who is logged out everywhere."""
+    user = existing_user(email)
+    set_password(user.id, **UserSchema(only=["password"]).load({"password": password}))
+    click.echo(f"User {user.id} has the new password.")
+
+
+@users.command("set-role", cls=Command)
+@click.argument("email")
+@click.argument("role", type=ROLES)
+@DRIVER_ID
+@with_appcontext
+def set_role(email: str, role: str, driver_id: int | None) -> None:
+    """Give the user with this EMAIL a role; they are logged out everywhere."""
+    user = update_user(existing_user(email).id, role=Role(role), driver_id=driver_id)
+    click.echo(f"User {user.id} is {user.role} now.")
+
+
+@users.command("deactivate", cls=Command)
+@click.argument("email")
+@with_appcontext
+def deactivate(email: str) -> None:
+    """Deactivate the user with this EMAIL, who is logged out everywhere."""
+    user = update_user(existing_user(email).id, is_active=False)
+    click.echo(f"User {user.id} can no longer log in.")
+
+
+def existing_user(email: str) -> User:
+    """Return the user with this email address. Raises `ClickException`."""
+    user = find_user(email)
+    if user is None:
+        raise click.ClickException(f"No user has the email address {printable(email)}.")
+    return user

@@ -1,0 +1,34 @@
+"""Wire schemas of `/me`."""
+
+from marshmallow import fields, validate
+
+from billor.assignments.schemas import AssignmentSchema
+from billor.http.fields import Id, Password, Several, Text, Timestamp, WireSchema
+from billor.http.pagination import Cursor, PageQuery
+from billor.loads.schemas import LoadSchema
+from billor.models import AssignmentStatus
+from billor.users.schemas import NewPassword
+
+
+class MyNameSchema(WireSchema):
+    name = Text(max_length=200, metadata={"example": "Dana Dispatcher"})
+
+
+class PasswordChangeSchema(WireSchema):
+    old_password = Password(required=True)
+    new_password = NewPassword(required=True)
+
+
+class MyAssignmentSchema(AssignmentSchema):
+    load = fields.Nested(LoadSchema, dump_only=True, required=True)  # type: ignore[assignment]
+
+
+class MyAssignmentsQuery(PageQuery):
+    cursor = Cursor(Timestamp(), Id())
+    status = Several(fields.Enum(AssignmentStatus))
+
+
+class CompletionSchema(WireSchema):
+    status = fields.String(
+        required=True, validate=validate.OneOf([AssignmentStatus.COMPLETED.value])
+    )

@@ -1,0 +1,239 @@
+"""The care of accounts by admins: roles, deactivation, the last admin, and their audit trail."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from sqlalchemy import select
+
+from billor.events.event import to_audit_document, to_message
+from billor.extensions import db
+from billor.models import LoadEvent, User
+from billor.roles import Role
+from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
+from tests.support.answers import assert_invalid, assert_problem
+from tests.support.apps import client_with_token
+from tests.support.client import ApiClient
+
+DANA = {"name": "Dana Dispatcher", "email": "dana@billor.example", "password": "a-good-password"}
+
+
+@pytest.fixture
+def dana(client) -> dict:
+    return client.post("/users", DANA).json
+
+
+def delete(client: ApiClient, user: dict):
+    return client.request("DELETE", f"/users/{user['id']}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, ("DISPATCHER", None)),
+        ({"role": "ADMIN"}, ("ADMIN", None)),
+        ({"role": "DRIVER", "driverId": 1}, ("DRIVER", 1)),
+        ({"role": "DISPATCHER", "driverId": None}, ("DISPATCHER", None)),
+    ],
+)
+def test_a_user_is_created_with_a_role(client, fields, expected):
+    client.make_driver()
+    user = client.post("/users", DANA | fields).json
+    assert (user["role"], user["driverId"]) == expected
+    assert client.get(f"/users/{user['id']}").json == user
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"role": "DRIVER"}, {"role": "DRIVER", "driverId": None}, {"role": "ADMIN", "driverId": 1}],
+)
+def test_drivers_and_only_they_belong_to_a_driver(client, dana, fields):
+    client.make_driver()
+    assert_invalid(client.post("/users", DANA | fields | {"email": "d@billor.example"}), "driverId")
+    assert_invalid(client.patch(f"/users/{dana['id']}", fields), "driverId")
+    assert client.get(f"/users/{dana['id']}").json == dana
+
+
+def test_an_unknown_driver_is_not_found(client, dana):
+    fields = {"role": "DRIVER", "driverId": 99}
+    answer = client.post("/users", DANA | fields | {"email": "d@billor.example"})
+    assert_problem(answer, 404, "driver_not_found")
+    assert_problem(client.patch(f"/users/{dana['id']}", fields), 404, "driver_not_found")
+
+
+def test_a_driver_who_gets_another_role_has_no_driver(client, dana):
+    client.make_driver()
+    path = f"/users/{dana['id']}"
+    assert client.patch(path, {"role": "DRIVER", "driverId": 1}).json["driverId"] == 1
+    assert_invalid(client.patch(path, {"driverId": None}), "driverId")
+    changed = client.patch(path, {"role": "DISPATCHER"}).json
+    assert (changed["role"], changed["driverId"]) == ("DISPATCHER", None)
+
+
+def test_a_deactivated_user_cannot_log_in_but_stays(client, anonymous, dana):
+    credentials = {"email": DANA["email"], "password": DANA["password"]}
+    assert anonymous.post("/auth/login", credentials).status_code == 200
+    for _ in range(2):
+        answer = delete(client, dana)
+        assert (answer.status_code, answer.data) == (204, b"")
+    assert_problem(anonymous.post("/auth/login", credentials), 401, "invalid_credentials")
+    assert client.get(f"/users/{dana['id']}").json == dana | {"active": False}
+    assert dana | {"active": False} in client.get("/users").json
+    assert client.patch(f"/users/{dana['id']}", {"active": True}).json == dana
+    assert anonymous.post("/auth/login", credentials).status_code == 200
+
+
+def test_what_a_deactivated_user_did_keeps_the_name(app, client, dana):
+    dispatcher = client_with_token(app, "Robin", "robin@billor.example", Role.DISPATCHER)
+    load = dispatcher.make_load()
+    delete(client, {"id": dispatcher.get("/me").json["id"]})
+    (event,) = client.get(f"/loads/{load['id']}/timeline").json
+    assert event["user"]["name"] == "Robin"
+
+
+# The last admin
+
+
+@pytest.mark.parametrize(
+    "change", [{"role": "DISPATCHER"}, {"active": False}, {"role": "DISPATCHER", "active": False}]
+)
+def test_the_last_active_admin_stays(client, dana, change):
+    assert_problem(client.patch("/users/1", change), 409, "last_admin")
+    assert_problem(delete(client, {"id": 1}), 409, "last_admin")
+    delete(client, dana)
+    client.patch(f"/users/{dana['id']}", {"role": "ADMIN"})
+    assert_problem(client.patch("/users/1", change), 409, "last_admin")  # the other is inactive
+    client.patch(f"/users/{dana['id']}", {"active": True})
+    assert client.patch("/users/1", change).status_code == 200
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_admins_who_end_each_other_at_once_leave_one(app, client, round_):
+    clients = [client]
+    clients += [client_with_token(app, "Admin", f"{n}@billor.example") for n in range(2)]
+    changes = [
+        lambda client, id_: delete(client, {"id": id_}),
+        lambda client, id_: client.patch(f"/users/{id_}", {"active": False}),
+        lambda client, id_: client.patch(f"/users/{id_}", {"role": "DISPATCHER"}),
+    ]
+    barrier = Barrier(3)
+
+    def end_the_next(number: int) -> int:
+        barrier.wait(30)
+        return changes[number](clients[number], (number + 1) % 3 + 1).status_code
+
+    with ThreadPoolExecutor(3) as threads:
+        statuses = list(threads.map(end_the_next, range(3)))
+    assert set(statuses) <= {200, 204, 401, 409}, statuses
+    with app.app_context():
+        admins = select(User.id).where(User.role == Role.ADMIN, User.is_active)
+        assert len(db.session.scalars(admins).all()) >= 1
+
+
+# The audit trail
+
+
+@pytest.fixture
+def recorded(app):
+    """What the audit trail gets of each event, oldest first."""
+
+    def read() -> list[dict]:
+        with app.app_context():
+            rows = db.session.scalars(select(LoadEvent).order_by(LoadEvent.created_at)).all()
+            return [to_audit_document(to_message(row).data) for row in rows]
+
+    return read
+
+
+def test_each_change_of_an_account_is_an_event_with_who_did_it(client, recorded):
+    client.make_driver()
+    user = client.post("/users", DANA).json
+    path = f"/users/{user['id']}"
+    client.patch(path, {"name": "Dana D."})
+    client.patch(path, {"role": "DRIVER", "driverId": 1})
+    client.patch(path, {"name": "Dana E.", "role": "ADMIN", "active": False})
+    client.patch(path, {"active": False})
+    client.patch(path, {"active": True})
+    dana = {"id": user["id"], "name": "Dana Dispatcher", "role": "DISPATCHER", "driverId": None}
+    documents = recorded()
+    assert [(each["type"], each["payload"].get("before")) for each in documents] == [
+        ("USER_CREATED", None),
+        ("USER_UPDATED", {"name": "Dana Dispatcher"}),
+        ("ROLE_CHANGED", {"role": "DISPATCHER", "driverId": None}),
+        ("USER_UPDATED", {"name": "Dana D."}),
+        ("ROLE_CHANGED", {"role": "DRIVER", "driverId": 1}),
+        ("USER_DEACTIVATED", {"active": True}),
+        ("USER_REACTIVATED", {"active": False}),
+    ]
+    assert documents[0]["payload"]["account"] == dana | {"active": True}
+    for document in documents:
+        assert document["userId"] == user["id"]
+        assert document["payload"]["user"] == {"id": 1, "name": "Demo Dispatcher"}
+        assert document["requestId"]
+        assert not {"loadId", "driverId", "assignmentId"} & document.keys()
+
+
+def test_a_refused_change_is_no_event(client, recorded):
+    client.patch("/users/1", {"role": "DISPATCHER"})
+    client.post("/users", DANA | {"email": DEMO_EMAIL})
+    client.post("/me/password", {"oldPassword": "wrong", "newPassword": "another-password"})
+    assert recorded() == []
+
+
+def test_passwords_and_logouts_are_events_without_a_secret(app, client, recorded):
+    client.post("/users", DANA)
+    body = {"oldPassword": DEMO_PASSWORD, "newPassword": "another-password"}
+    client.post("/me/password", body)
+    answer = client.post("/auth/login", {"email": DEMO_EMAIL, "password": "another-password"})
+    client.token = answer.json["access_token"]
+    client.post("/auth/logout-all")
+    documents = recorded()
+    assert [document["type"] for document in documents] == [
+        "USER_CREATED",
+        "PASSWORD_CHANGED",
+        "SESSIONS_ENDED",
+    ]
+    secrets = [DANA["password"], *body.values(), DANA["email"], DEMO_EMAIL, *answer.json.values()]
+    with app.app_context():
+        secrets += db.session.scalars(select(User.password_hash))
+    for secret in (secret for secret in secrets if isinstance(secret, str) and len(secret) > 8):
+        assert secret not in str(documents)
+
+
+def account_document(number: int, type_: str = "ROLE_CHANGED", user_id: int | None = 1) -> dict:
+    return {
+        "_id": str(number),
+        "type": type_,
+        "userId": user_id,
+        "payload": {},
+        "timestamp": f"2026-01-02T03:04:0{number}.000000Z",
+        "requestId": None,
+    }
+
+
+def load_document(number: int) -> dict:
+    document = account_document(number, "ASSIGNED")
+    del document["userId"]
+    return document | {"loadId": 1, "driverId": 1, "assignmentId": 1}
+
+
+def test_the_trails_of_accounts_and_of_loads_are_separate(app, client):
+    accounts = [
+        account_document(0),
+        account_document(1, "USER_CREATED", 2),
+        account_document(2, "LOGIN_BLOCKED", None),
+    ]
+    app.extensions["audit_store"].save([*accounts, load_document(3)])
+    ids = {
+        "/audit": "3",
+        "/audit/accounts": "210",
+        "/audit/accounts?userId=1": "0",
+        "/audit/accounts?type=USER_CREATED": "1",
+        "/audit/accounts?userId=2&type=ROLE_CHANGED": "",
+        "/audit/accounts?from=2026-01-02T03:04:01Z&to=2026-01-02T03:04:02Z": "1",
+        "/audit/accounts?limit=1": "2",
+    }
+    for path, expected in ids.items():
+        assert "".join(document["_id"] for document in client.get(path).json) == expected, path
+    assert_invalid(client.get("/audit?type=ROLE_CHANGED"), "type")
+    assert_invalid(client.get("/audit/accounts?type=ASSIGNED"), "type")

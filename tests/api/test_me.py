@@ -1,0 +1,165 @@
+"""What users may do with their own account, and drivers with their own load."""
+
+import pytest
+
+from billor.roles import Role
+from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
+from tests.support.answers import assert_invalid, assert_problem
+from tests.support.apps import client_with_token
+from tests.support.client import ApiClient
+from tests.support.users import make_user
+
+NEW_PASSWORD = "another-good-password"
+COMPLETED = {"status": "COMPLETED"}
+
+
+@pytest.fixture
+def staff(app) -> ApiClient:
+    return client_with_token(app)
+
+
+@pytest.fixture
+def driver(app, staff) -> ApiClient:
+    """The client of driver 1, who has nothing to do yet; driver 2 has load 1 by assignment 1."""
+    staff.make_driver("TX-1")
+    staff.assign(staff.make_driver("TX-2"), staff.make_load())
+    return client_with_token(app, "Alex", "alex@billor.example", Role.DRIVER, driver_id=1)
+
+
+# The account
+
+
+def test_everybody_sees_and_renames_their_own_account(staff, driver):
+    for client, role in ((staff, "ADMIN"), (driver, "DRIVER")):
+        before = client.get("/me").json
+        assert (before["role"], before["active"]) == (role, True)
+        answer = client.patch("/me", {"name": "Robin Reed"})
+        assert answer.json == client.get("/me").json == before | {"name": "Robin Reed"}
+
+
+@pytest.mark.parametrize("field", ["role", "active", "driverId", "email", "id", "password"])
+def test_nobody_changes_more_of_their_own_account_than_the_name(driver, field):
+    assert_invalid(driver.patch("/me", {field: driver.get("/me").json.get(field)}), field)
+
+
+@pytest.fixture
+def user(app) -> dict:
+    with app.app_context():
+        make_user("Demo Dispatcher", DEMO_EMAIL, DEMO_PASSWORD)
+    return log_in(ApiClient(app.test_client()), DEMO_PASSWORD).json
+
+
+def log_in(api: ApiClient, password: str):
+    return api.post("/auth/login", {"email": DEMO_EMAIL, "password": password})
+
+
+def change_password(client: ApiClient, old: str, new: str = NEW_PASSWORD):
+    return client.post("/me/password", {"oldPassword": old, "newPassword": new})
+
+
+def test_a_password_is_changed_only_with_the_old_one(app, user, anonymous):
+    client = ApiClient(app.test_client(), user["access_token"])
+    assert_problem(change_password(client, "wrong"), 401, "invalid_credentials")
+    assert change_password(client, DEMO_PASSWORD).status_code == 204
+    assert_problem(client.get("/me"), 401, "token_invalid")
+    assert log_in(anonymous, DEMO_PASSWORD).status_code == 401
+    assert log_in(anonymous, NEW_PASSWORD).status_code == 200
+
+
+def test_guesses_of_the_old_password_are_limited_as_logins_are(app, user):
+    client = ApiClient(app.test_client(), user["access_token"])
+    statuses = [change_password(client, f"guess {n}").status_code for n in range(21)]
+    assert statuses == [401] * 20 + [429]
+
+
+@pytest.mark.parametrize("password", ["password123", "PassWord123", "1234567890", "short"])
+def test_short_and_common_passwords_are_refused_and_told_so(app, staff, user, password):
+    client = ApiClient(app.test_client(), user["access_token"])
+    assert_invalid(change_password(client, DEMO_PASSWORD, password), "newPassword")
+    new_user = {"name": "Dana", "email": "dana@billor.example", "password": password}
+    refused = staff.post("/users", new_user)
+    assert_invalid(refused, "password")
+    assert password not in refused.text
+
+
+@pytest.mark.parametrize("password", ["aaaaaaaaaaaa", "        ", "correct horse", "é" * 64])
+def test_no_other_rule_refuses_a_password(staff, password):
+    new_user = {"name": "Dana", "email": "dana@billor.example", "password": password}
+    assert staff.post("/users", new_user).status_code == 201
+
+
+# A driver's own view
+
+
+def test_a_driver_sees_and_completes_their_own_load(staff, driver):
+    assert_problem(driver.get("/me/assignment"), 404, "no_active_assignment")
+    assert driver.get("/me/assignments").json == []
+    load = staff.make_load(origin="Waco, TX")
+    assignment = staff.assign({"id": 1}, load)
+
+    own = driver.get("/me/assignment").json
+    assert own == assignment | {"load": load | own["load"]}
+    assert own["load"]["status"] == "ASSIGNED"
+    assert driver.get("/me/assignments").json == [own]
+
+    done = driver.patch("/me/assignment/status", COMPLETED)
+    assert done.status_code == 200
+    assert (done.json["status"], done.json["load"]["status"]) == ("COMPLETED", "COMPLETED")
+    assert_problem(driver.get("/me/assignment"), 404, "no_active_assignment")
+    assert driver.get("/me/assignments").json == [done.json]
+    (event,) = staff.get(f"/loads/{load['id']}/timeline?limit=200").json[2:]
+    assert (event["type"], event["user"]["name"]) == ("LOAD_COMPLETED", "Alex")
+
+
+def test_a_drivers_assignments_are_their_own_newest_first(staff, driver):
+    own = []
+    for number in range(3):
+        own.append(staff.assign({"id": 1}, staff.make_load(origin=f"Place {number}")))
+        staff.close(own[-1], "CANCELLED")
+    listed = driver.get("/me/assignments").json
+    assert [each["id"] for each in listed] == [each["id"] for each in reversed(own)]
+    assert [each["load"]["origin"] for each in listed] == ["Place 2", "Place 1", "Place 0"]
+    assert len(driver.get("/me/assignments?limit=1").json) == 1
+    assert driver.get("/me/assignments?status=ASSIGNED").json == []
+    for foreign in ("driverId", "loadId", "userId"):
+        assert_invalid(driver.get(f"/me/assignments?{foreign}=2"), foreign)
+
+
+def test_a_driver_completes_no_load_of_another(staff, driver):
+    assert_problem(driver.patch("/me/assignment/status", COMPLETED), 404, "no_active_assignment")
+    body = COMPLETED | {"driverId": 2}
+    assert_invalid(driver.patch("/me/assignment/status", body), "driverId")
+    assert staff.get("/assignments/1").json["status"] == "ASSIGNED"
+
+
+def test_a_driver_does_not_cancel(staff, driver):
+    staff.assign({"id": 1}, staff.make_load())
+    assert_invalid(driver.patch("/me/assignment/status", {"status": "CANCELLED"}), "status")
+
+
+def test_a_retry_with_its_key_does_not_complete_the_next_load(staff, driver):
+    staff.assign({"id": 1}, staff.make_load())
+    headers = {"Idempotency-Key": "8e03978e"}
+    first = driver.patch("/me/assignment/status", COMPLETED, headers=headers)
+    following = staff.assign({"id": 1}, staff.make_load())
+    again = driver.patch("/me/assignment/status", COMPLETED, headers=headers)
+    assert (again.status_code, again.json) == (200, first.json)
+    assert driver.get("/me/assignment").json["id"] == following["id"]
+
+
+def test_an_etag_of_the_own_assignment_guards_its_completion(staff, driver):
+    staff.assign({"id": 1}, staff.make_load())
+    etag = driver.get("/me/assignment").headers["ETag"]
+    for given, status in (('"other"', 412), (etag, 200)):
+        headers = {"If-Match": given}
+        answer = driver.patch("/me/assignment/status", COMPLETED, headers=headers)
+        assert answer.status_code == status
+
+
+def test_the_own_view_does_not_grow_in_statements_with_its_length(staff, driver, statements):
+    for _ in range(2):
+        staff.close(staff.assign({"id": 1}, staff.make_load()), "COMPLETED")
+    driver.get("/me/assignments")
+    with statements:
+        assert len(driver.get("/me/assignments").json) == 2
+    assert len(statements.sent) == 2

@@ -1,0 +1,179 @@
+"""Who may do what: every operation by every role, with own, foreign and unknown ids.
+
+OWASP API1 (objects of others) and API5 (functions of others).
+"""
+
+import re
+from itertools import product
+
+import pytest
+
+from billor import create_app
+from billor.auth import guard
+from billor.auth.service import issue_token
+from billor.roles import Role
+from billor.users.service import get_user
+from tests.support.answers import assert_problem
+from tests.support.apps import client_with_token
+from tests.support.client import ApiClient
+from tests.support.contract import Operation, operations
+
+ADMIN, DISPATCHER, DRIVER = Role
+STAFF, ALL = {ADMIN, DISPATCHER}, {ADMIN, DISPATCHER, DRIVER}
+ALLOWED = {
+    "POST /auth/logout": ALL,
+    "POST /auth/logout-all": ALL,
+    "GET /me": ALL,
+    "PATCH /me": ALL,
+    "POST /me/password": ALL,
+    "GET /me/assignment": {DRIVER},
+    "GET /me/assignments": {DRIVER},
+    "PATCH /me/assignment/status": {DRIVER},
+    "POST /users": {ADMIN},
+    "GET /users": {ADMIN},
+    "GET /users/{user_id}": {ADMIN},
+    "PATCH /users/{user_id}": {ADMIN},
+    "DELETE /users/{user_id}": {ADMIN},
+    "POST /drivers": STAFF,
+    "GET /drivers": STAFF,
+    "GET /drivers/{driver_id}": STAFF,
+    "PATCH /drivers/{driver_id}": STAFF,
+    "POST /loads": STAFF,
+    "GET /loads": STAFF,
+    "GET /loads.csv": STAFF,
+    "POST /loads/import": STAFF,
+    "GET /loads/{load_id}": STAFF,
+    "PATCH /loads/{load_id}": STAFF,
+    "GET /loads/{load_id}/timeline": STAFF,
+    "POST /assignments": STAFF,
+    "GET /assignments": STAFF,
+    "GET /assignments/{assignment_id}": STAFF,
+    "PATCH /assignments/{assignment_id}/status": STAFF,
+    "GET /audit": STAFF,
+    "GET /audit/accounts": {ADMIN},
+}
+"""Not taken from the guard's table, which this tests."""
+CLOSED = {
+    f"{operation.method} {operation.path}": operation
+    for operation in operations()
+    if operation.needs_token
+}
+OWN, FOREIGN, UNKNOWN = 1, 2, 99
+FILTERS = ("driverId", "loadId", "userId", "status", "origin", "expand", "fields", "include")
+
+
+@pytest.fixture
+def clients(app) -> dict[Role, ApiClient]:
+    """A client of each role. Of two drivers, each with an assigned load, the user is the first."""
+    admin = client_with_token(app)
+    for number in (OWN, FOREIGN):
+        admin.assign(admin.make_driver(f"TX-{number}"), admin.make_load(origin=f"Place {number}"))
+    dispatcher = client_with_token(app, "Dana", "dana@billor.example", DISPATCHER)
+    driver = client_with_token(app, "Alex", "alex@billor.example", DRIVER, driver_id=OWN)
+    return {ADMIN: admin, DISPATCHER: dispatcher, DRIVER: driver}
+
+
+def send(client: ApiClient, operation: Operation, id_: int, **options):
+    path = re.sub(r"{\w+}", str(id_), operation.path)
+    with client.request(operation.method, path, **options) as answer:
+        answer.get_data()  # an export is streamed
+    return answer
+
+
+def test_every_closed_operation_is_in_the_matrix():
+    assert set(CLOSED) == set(ALLOWED)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("name", ALLOWED)
+def test_an_operation_refuses_just_the_roles_that_lack_it(clients, name, role):
+    for id_ in (OWN, FOREIGN, UNKNOWN):
+        answer = send(clients[role], CLOSED[name], id_)
+        if answer.status_code == 401:  # after a logout
+            assert "/auth/logout" in name
+            assert id_ != OWN
+        elif role in ALLOWED[name]:
+            assert answer.status_code != 403, answer.text
+        else:
+            assert_problem(answer, 403, "role_missing")
+
+
+def test_a_refusal_is_the_same_for_own_foreign_and_unknown_ids(clients, statements):
+    """And costs no query, so that its time says nothing either."""
+    client = clients[DRIVER]
+    client.get("/me")
+    for operation in (CLOSED[name] for name, roles in ALLOWED.items() if DRIVER not in roles):
+        with statements:
+            answers = [send(client, operation, id_) for id_ in (OWN, FOREIGN, UNKNOWN)]
+            answers += [
+                client.request(operation.method, answers[0].request.path, query_string={name: id_})
+                for name, id_ in product(FILTERS, (OWN, FOREIGN))
+            ]
+        assert {(answer.status_code, answer.text) for answer in answers} == {(403, answers[0].text)}
+        assert statements.sent == []
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+def test_head_and_options_are_refused_as_get_is(clients, method):
+    for name, roles in ALLOWED.items():
+        if name.startswith("GET") and DRIVER not in roles:
+            path = re.sub(r"{\w+}", "1", CLOSED[name].path)
+            assert clients[DRIVER].request(method, path).status_code == 403, path
+
+
+@pytest.mark.usefixtures("app")
+def test_an_endpoint_without_a_row_in_the_table_is_refused_for_all(config, clients):
+    fresh = create_app(config)
+    fresh.add_url_rule("/forgotten", view_func=lambda: "open")
+    for client in clients.values():
+        answer = ApiClient(fresh.test_client(), client.token).get("/forgotten")
+        assert_problem(answer, 403, "role_missing")
+
+
+def test_without_the_table_every_operation_is_refused(app, clients, monkeypatch):
+    monkeypatch.setattr(guard, "ROLES_ALLOWED", {})
+    for operation, client in product(CLOSED.values(), clients.values()):
+        path = re.sub(r"{\w+}", "1", operation.path)
+        headers = {"Authorization": f"Bearer {client.token}"}
+        answer = app.test_client().open(path, method=operation.method, headers=headers)
+        assert_problem(answer, 403, "role_missing")
+
+
+@pytest.mark.parametrize("role", Role)
+def test_403_is_documented_on_the_operations_that_lack_a_role(role):
+    for name, operation in CLOSED.items():
+        assert ("403" in operation.said["responses"]) == (ALLOWED[name] != ALL), name
+        said = operation.said.get("description", "")
+        assert (role in said.split("For the roles ")[-1]) == (
+            ALLOWED[name] != ALL and role in ALLOWED[name]
+        ), name
+
+
+def test_a_driver_gets_no_page_that_is_cached_for_others(clients):
+    pages = [clients[DISPATCHER].get("/loads") for _ in range(2)]
+    assert pages[1].headers["X-Cache"] == "HIT"
+    for headers in ({}, {"If-None-Match": pages[1].headers["ETag"]}, {"If-None-Match": "*"}):
+        answer = clients[DRIVER].get("/loads", headers=headers)
+        assert_problem(answer, 403, "role_missing")
+        assert "ETag" not in answer.headers
+
+
+def test_a_kept_answer_is_not_replayed_after_a_change_of_role(app, clients):
+    dispatcher, headers = clients[DISPATCHER], {"Idempotency-Key": "monday"}
+    body = {"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Steel"}
+    assert dispatcher.post("/loads", body, headers=headers).status_code == 201
+    user_id = dispatcher.get("/me").json["id"]
+    change = {"role": "DRIVER", "driverId": FOREIGN}
+    assert clients[ADMIN].patch(f"/users/{user_id}", change).status_code == 200
+    with app.app_context():
+        dispatcher.token = issue_token(get_user(user_id))
+    assert_problem(dispatcher.post("/loads", body, headers=headers), 403, "role_missing")
+
+
+def test_nobody_but_an_admin_sees_the_email_addresses_of_others(clients):
+    for role in (DISPATCHER, DRIVER):
+        for name in CLOSED:
+            if name.startswith("GET"):
+                text = send(clients[role], CLOSED[name], OWN).text
+                addresses = set(re.findall(r"[\w.]+@[\w.]+", text))
+                assert addresses <= {clients[role].get("/me").json["email"]}, name

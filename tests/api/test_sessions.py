@@ -1,0 +1,347 @@
+"""Sessions: refresh tokens, logouts, and what ends tokens at once."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import jwt
+import pytest
+from flask_jwt_extended import create_access_token, create_refresh_token
+from sqlalchemy import select, text, update
+
+from billor.auth import sessions
+from billor.auth.sessions import RETRY_SECONDS, delete_expired_sessions
+from billor.database import transaction
+from billor.extensions import db
+from billor.models import LoadEvent, Session, User
+from billor.roles import Role
+from billor.users.service import find_user, set_password, update_user
+from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
+from tests.support.answers import assert_problem
+from tests.support.apps import another_app
+from tests.support.client import ApiClient
+from tests.support.users import make_user
+
+NEW_PASSWORD = "another-good-password"
+
+
+def log_in(api, password=DEMO_PASSWORD, email=DEMO_EMAIL) -> dict:
+    answer = api.post("/auth/login", {"email": email, "password": password})
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def refresh(api, refresh_token: str):
+    return api.post("/auth/refresh", {"refreshToken": refresh_token})
+
+
+def refreshed(api, tokens: dict) -> dict:
+    answer = refresh(api, tokens["refreshToken"])
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    return answer.json
+
+
+def claims(app, token: str) -> dict:
+    return jwt.decode(token, app.config["JWT_SECRET_KEY"], ["HS256"])
+
+
+@pytest.fixture
+def user(app) -> User:
+    with app.app_context():
+        return make_user("Demo Dispatcher", DEMO_EMAIL, DEMO_PASSWORD)
+
+
+@pytest.fixture
+def logged_in(user, anonymous) -> dict:
+    """The answer to a login."""
+    return log_in(anonymous)
+
+
+@pytest.fixture
+def status(app):
+    """The status of a request with an access token."""
+
+    def ask(tokens: dict | str, path: str = "/loads") -> int:
+        token = tokens if isinstance(tokens, str) else tokens["access_token"]
+        return ApiClient(app.test_client(), token).get(path).status_code
+
+    return ask
+
+
+@pytest.fixture
+def pass_time(app):
+    """Make all sessions older by this time."""
+
+    def pass_(time: timedelta) -> None:
+        with app.app_context(), transaction():
+            older = {
+                "refreshed_at": Session.refreshed_at - time,
+                "expires_at": Session.expires_at - time,
+            }
+            db.session.execute(update(Session).values(older))
+        app.extensions["remembered_users"].clear()
+
+    return pass_
+
+
+@pytest.fixture
+def stored(app):
+    """All sessions."""
+
+    def read() -> list[Session]:
+        with app.app_context():
+            return list(db.session.scalars(select(Session).order_by(Session.id)))
+
+    return read
+
+
+# Refreshing
+
+
+def test_a_refresh_token_is_exchanged_for_the_next_tokens(app, anonymous, logged_in, status):
+    tokens = logged_in
+    for generation in range(3):
+        assert claims(app, tokens["refreshToken"])["gen"] == generation
+        assert status(tokens) == 200
+        assert tokens["refreshExpiresIn"] <= 43_200
+        tokens = refreshed(anonymous, tokens)
+    assert status(logged_in) == 200, "an access token lasts as long as it says"
+
+
+def test_no_refreshed_token_outlives_the_session(app, anonymous, logged_in, pass_time):
+    pass_time(timedelta(hours=11, minutes=59))
+    tokens = refreshed(anonymous, logged_in)
+    assert 50 <= tokens["expires_in"] == tokens["refreshExpiresIn"] <= 60
+    for name in ("access_token", "refreshToken"):
+        assert claims(app, tokens[name])["exp"] <= time.time() + 60
+    pass_time(timedelta(minutes=1))
+    assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
+
+
+def test_an_access_token_ends_with_its_session(logged_in, status, pass_time):
+    pass_time(timedelta(hours=12))
+    assert status(logged_in) == 401
+
+
+def test_a_session_lasts_as_long_as_its_access_token(settings, user, logged_in):
+    with another_app(settings, ACCESS_TOKEN_SECONDS="86400", SESSION_SECONDS="60") as app:
+        tokens = log_in(ApiClient(app.test_client()))
+    assert tokens["expires_in"] == tokens["refreshExpiresIn"] == 86_400
+
+
+def test_reuse_of_an_old_refresh_token_ends_the_session(
+    app, anonymous, logged_in, status, pass_time
+):
+    other_session = log_in(anonymous)
+    tokens = refreshed(anonymous, logged_in)
+    pass_time(timedelta(seconds=RETRY_SECONDS))
+    assert_problem(refresh(anonymous, logged_in["refreshToken"]), 401, "token_invalid")
+    assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
+    assert [status(each) for each in (logged_in, tokens, other_session)] == [401, 401, 200]
+    with app.app_context():
+        events = db.session.scalars(select(LoadEvent)).all()
+    assert [event.type for event in events] == ["user.refresh_token_reused"]
+
+
+def test_an_older_refresh_token_ends_the_session_at_once(anonymous, logged_in, status):
+    tokens = refreshed(anonymous, refreshed(anonymous, logged_in))
+    assert_problem(refresh(anonymous, logged_in["refreshToken"]), 401, "token_invalid")
+    assert status(tokens) == 401
+
+
+def test_a_retry_within_seconds_gets_an_equal_answer(app, anonymous, logged_in, pass_time):
+    """As after a lost answer."""
+    first = refreshed(anonymous, logged_in)
+    pass_time(timedelta(seconds=RETRY_SECONDS - 3))
+    second = refreshed(anonymous, logged_in)
+    assert claims(app, second["refreshToken"])["gen"] == claims(app, first["refreshToken"])["gen"]
+    pass_time(timedelta(seconds=RETRY_SECONDS))
+    third = refreshed(anonymous, first)
+    assert refreshed(anonymous, second)["expires_in"] == third["expires_in"]
+
+
+def test_simultaneous_refreshes_all_succeed_with_one_generation(app, logged_in, stored):
+    barrier = Barrier(10)
+
+    def refresh_with_others(_number: int) -> int:
+        api = ApiClient(app.test_client())
+        barrier.wait(30)
+        return claims(app, refreshed(api, logged_in)["refreshToken"])["gen"]
+
+    with ThreadPoolExecutor(10) as threads:
+        assert set(threads.map(refresh_with_others, range(10))) == {1}
+    (session,) = stored()
+    assert session.generation == 1
+
+
+def test_only_refresh_tokens_of_sessions_are_refreshed(app, anonymous, logged_in):
+    with app.app_context():
+        bare = create_refresh_token("1")
+        expired = create_refresh_token("1", expires_delta=timedelta(seconds=-1))
+    for token, code in (
+        (logged_in["access_token"], "token_invalid"),
+        (bare, "token_invalid"),
+        (expired, "token_expired"),
+        (f"{logged_in['refreshToken']}x", "token_invalid"),
+        ("nonsense", "token_invalid"),
+    ):
+        assert_problem(refresh(anonymous, token), 401, code)
+
+
+def test_a_refresh_token_opens_nothing_else(logged_in, status):
+    assert status(logged_in["refreshToken"]) == 401
+
+
+def test_no_token_is_stored(app, anonymous, logged_in):
+    tokens = [*logged_in.values(), *refreshed(anonymous, logged_in).values()]
+    with app.app_context():
+        rows = [
+            str(db.session.execute(text(f"SELECT * FROM {table}")).all())  # noqa: S608
+            for table in db.metadata.tables
+        ]
+    for token in (token for token in tokens if isinstance(token, str) and len(token) > 20):
+        assert not any(token in row or token.rpartition(".")[2] in row for row in rows)
+
+
+# Ends
+
+
+def change_password(app, api, tokens):
+    client = ApiClient(app.test_client(), tokens["access_token"])
+    body = {"oldPassword": DEMO_PASSWORD, "newPassword": NEW_PASSWORD}
+    assert client.post("/me/password", body).status_code == 204
+
+
+def in_context(change):
+    def run(app, _api, _tokens):
+        with app.app_context():
+            change(find_user(DEMO_EMAIL).id)
+
+    return run
+
+
+def post(path):
+    def run(app, _api, tokens):
+        client = ApiClient(app.test_client(), tokens["access_token"])
+        answer = client.post(path)
+        assert (answer.status_code, answer.data) == (204, b"")
+
+    return run
+
+
+ENDS = {
+    "own password": change_password,
+    "password": in_context(lambda id_: set_password(id_, NEW_PASSWORD)),
+    "role": in_context(lambda id_: update_user(id_, role=Role.DISPATCHER)),
+    "deactivation": in_context(lambda id_: update_user(id_, is_active=False)),
+    "logout everywhere": post("/auth/logout-all"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_all_tokens_of_a_user_end_on_the_next_request(app, anonymous, logged_in, status, end):
+    with app.app_context():
+        make_user("Another Admin", "another@billor.example")
+    other_session = log_in(anonymous)
+    assert {status(logged_in), status(other_session)} == {200}  # remembered from now on
+    end(app, anonymous, logged_in)
+    assert {status(logged_in, "/me"), status(other_session, "/me")} == {401}
+    for tokens in (logged_in, other_session):
+        assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
+
+
+def test_a_logout_ends_only_its_session(app, anonymous, logged_in, status):
+    other_session = log_in(anonymous)
+    tokens = refreshed(anonymous, logged_in)
+    assert {status(logged_in), status(tokens), status(other_session)} == {200}
+    post("/auth/logout")(app, anonymous, tokens)
+    assert [status(each) for each in (logged_in, tokens, other_session)] == [401, 401, 200]
+    assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
+
+
+def test_a_rename_or_an_unchanged_role_ends_no_token(app, logged_in, status):
+    with app.app_context():
+        id_ = find_user(DEMO_EMAIL).id
+        update_user(id_, name="Dana", role=Role.ADMIN, is_active=True)
+    assert status(logged_in) == 200
+
+
+def test_a_reactivated_user_logs_in_anew(app, anonymous, logged_in, status):
+    with app.app_context():
+        make_user("Another Admin", "another@billor.example")
+        id_ = find_user(DEMO_EMAIL).id
+        update_user(id_, is_active=False)
+        update_user(id_, is_active=True)
+    assert status(logged_in) == 401
+    assert status(log_in(anonymous)) == 200
+
+
+def test_a_login_during_a_change_of_password_gets_dead_tokens(app, anonymous, user, monkeypatch):
+    """It has checked the old password."""
+    start_session = sessions.start_session
+
+    def start_late(user):
+        set_password(user.id, NEW_PASSWORD)
+        return start_session(user)
+
+    monkeypatch.setattr("billor.auth.service.start_session", start_late)
+    tokens = log_in(anonymous)
+    monkeypatch.undo()
+    assert_problem(
+        ApiClient(app.test_client(), tokens["access_token"]).get("/me"), 401, "token_invalid"
+    )
+    assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
+
+
+def test_a_token_from_before_sessions_is_valid_until_its_user_changes(app, user, status):
+    with app.app_context():
+        old = create_access_token(str(user.id))
+    assert status(old) == 200
+    client = ApiClient(app.test_client(), old)
+    assert client.post("/auth/logout").status_code == 204
+    assert status(old) == 401, "it has no session, so all tokens of the user end"
+
+
+def test_a_token_of_another_users_session_is_refused(app, anonymous, logged_in, status):
+    with app.app_context():
+        make_user("Another Admin", "another@billor.example")
+        sid = claims(app, logged_in["access_token"])["sid"]
+        mixed = create_access_token("2", additional_claims={"sid": sid, "epoch": 0})
+    assert status(mixed) == 401
+
+
+# Costs
+
+
+def test_a_cached_page_costs_no_statement_and_a_lookup_is_one(app, logged_in, statements):
+    client = ApiClient(app.test_client(), logged_in["access_token"])
+    client.get("/loads")
+    with statements:
+        assert client.get("/loads").headers["X-Cache"] == "HIT"
+    assert statements.sent == []
+    app.extensions["remembered_users"].clear()
+    with statements:
+        client.get("/loads")
+    assert len(statements.sent) == 1
+
+
+def test_remembered_users_do_not_accumulate(app, anonymous, user, status, monkeypatch):
+    monkeypatch.setattr("billor.auth.guard.MAX_REMEMBERED", 3)
+    for _ in range(5):
+        assert status(log_in(anonymous)) == 200
+        assert len(app.extensions["remembered_users"]) <= 3
+
+
+def test_expired_sessions_are_deleted(app, anonymous, logged_in, pass_time, stored):
+    pass_time(timedelta(hours=12))
+    live = log_in(anonymous)
+    with app.app_context():
+        assert [delete_expired_sessions(), delete_expired_sessions()] == [1, 0]
+    (session,) = stored()
+    assert session.id == claims(app, live["access_token"])["sid"]
+
+
+def test_a_refresh_answers_as_a_login_does(anonymous, logged_in):
+    assert set(refreshed(anonymous, logged_in)) == set(logged_in)
