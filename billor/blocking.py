@@ -1,4 +1,7 @@
-"""Calls that block: password hashing, SQLite, files. gevent cannot switch while one runs."""
+"""Calls that block: password hashing, SQLite, files. gevent cannot switch while one runs.
+
+And a look at a file descriptor that does not wait, as gevent's own does.
+"""
 
 import select
 from collections.abc import Callable
