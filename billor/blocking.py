@@ -1,6 +1,6 @@
 """Calls that block: password hashing, SQLite, files. gevent cannot switch while one runs.
 
-And a look at a file descriptor that does not wait, as gevent's own does.
+And one that never blocks, for which gevent need not switch: whether something can be read.
 """
 
 import select
