@@ -17,7 +17,7 @@ class NewPassword(Password):
 
     def _deserialize(self, value, attr, data, **kwargs):
         password = super()._deserialize(value, attr, data, **kwargs)
-        if is_common(password):
+        if len(password) <= self.MAX_LENGTH and is_common(password):
             raise ValidationError("Is one of the commonest passwords. Choose another one.")
         return password
 
