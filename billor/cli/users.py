@@ -1,5 +1,7 @@
 """The commands of `flask users`."""
 
+from typing import Any
+
 import click
 from flask.cli import with_appcontext
 
@@ -83,8 +85,10 @@ def set_users_password(email: str, password: str) -> None:
 @with_appcontext
 def set_role(email: str, role: str, driver_id: int | None) -> None:
     """Give the user with this EMAIL a role. With another one they are logged out everywhere."""
-    drivers = {} if driver_id is None else {"driver_id": driver_id}
-    user = update_user(existing_user(email).id, role=Role(role), **drivers)
+    changes: dict[str, Any] = {"role": Role(role)}
+    if driver_id is not None:
+        changes["driver_id"] = driver_id
+    user = update_user(existing_user(email).id, **changes)
     click.echo(f"User {user.id} is {user.role} now.")
 
 
