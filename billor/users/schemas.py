@@ -38,7 +38,8 @@ class AccountSchema(WireSchema):
     driver_id = Id(
         allow_none=True,
         metadata={
-            "description": "The driver that a user of role DRIVER is. No other user has one.",
+            "description": "The driver that a user of role DRIVER is, as several may be. Other "
+            "users have none.",
             "example": None,
         },
     )
