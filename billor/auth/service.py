@@ -37,7 +37,8 @@ def change_password(user: CurrentUser, old_password: str, new_password: str, add
     account = get_user(user.id)
     with counted_attempt(account.email, address):
         if not password_matches(account.password_hash, old_password):
-            raise AuthenticationFailed("invalid_credentials")
+            detail = "The old password is wrong. Check it."
+            raise AuthenticationFailed("invalid_credentials", detail)
     set_password(user.id, new_password, user.epoch)
 
 

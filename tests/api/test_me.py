@@ -65,7 +65,8 @@ def change_password(client: ApiClient, old: str, new: str = NEW_PASSWORD):
 
 def test_a_password_is_changed_only_with_the_old_one(app, user, anonymous):
     client = ApiClient(app.test_client(), user["access_token"])
-    assert_problem(change_password(client, "wrong"), 401, "invalid_credentials")
+    problem = assert_problem(change_password(client, "wrong"), 401, "invalid_credentials")
+    assert problem["detail"] == "The old password is wrong. Check it."
     assert change_password(client, DEMO_PASSWORD).status_code == 204
     assert_problem(client.get("/me"), 401, "token_invalid")
     assert log_in(anonymous, DEMO_PASSWORD).status_code == 401
