@@ -219,7 +219,7 @@ class Config:
     demo_password: str = setting(
         _text(validate.Length(min=8)),
         DEFAULT_DEMO_PASSWORD,
-        help="production refuses the default",
+        help="its password until somebody changes it; production refuses the default",
         secret=True,
     )
     environment: str = setting(

@@ -244,6 +244,25 @@ def test_users_of_before_roles_become_admins_and_later_ones_dispatchers(empty_ap
         ]
 
 
+def test_who_could_do_less_cannot_log_in_after_a_downgrade(empty_app: Flask):
+    """Before roles everybody may do everything."""
+    flask_migrate.upgrade(directory=MIGRATIONS)
+    fill_tables()
+    users = """
+        INSERT INTO users (name, email, password_hash, role, driver_id, is_active) VALUES
+            ('Driver', 'driver@billor.example', 'hash', 'DRIVER', 1, true),
+            ('Gone', 'gone@billor.example', 'hash', 'ADMIN', NULL, false),
+            ('Dispatcher', 'dispatcher@billor.example', 'hash', 'DISPATCHER', NULL, true)
+    """
+    before = revisions()[revisions().index("0015") - 1]
+    with db.engine.begin() as connection:
+        connection.execute(text(users))
+    flask_migrate.downgrade(directory=MIGRATIONS, revision=before)
+    with db.engine.begin() as connection:
+        query = "SELECT name FROM users WHERE password_hash = 'hash'"
+        assert connection.scalars(text(query)).all() == ["Dispatcher"]
+
+
 def drivers_with_load() -> list[int]:
     with db.engine.connect() as connection:
         return list(connection.scalars(text("SELECT id FROM drivers WHERE has_load")))
