@@ -160,6 +160,14 @@ class Config:
         default_help="embedded PostgreSQL",
         secret=True,
     )
+    database_migration_url: str | None = setting(
+        PostgresUrl(),
+        None,
+        help="PostgreSQL itself, for `flask db upgrade`, if `DATABASE_URL` is that of a connection "
+        "pooler such as PgBouncer",
+        default_help="`DATABASE_URL`",
+        secret=True,
+    )
     redis_url: str | None = setting(
         _url("redis", "rediss", "unix"),
         None,

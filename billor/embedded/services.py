@@ -52,7 +52,7 @@ def postgresql(
 
     Raises `StartFailed`.
     """
-    identity = _unprivileged(folder)
+    identity = unprivileged(folder)
     programs = _runnable(_bundled_postgresql(), folder, identity)
     port = free_port()
     server = f"127.0.0.1:{port}"
@@ -168,7 +168,7 @@ def _plain_locale() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}
 
 
-def _unprivileged(folder: Path) -> Identity:
+def unprivileged(folder: Path) -> Identity:
     """Return the user to run PostgreSQL as, since it refuses root; empty if we are not root.
 
     It is the owner of the folder, or `nobody` if that is root or the folder does not exist. The
