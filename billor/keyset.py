@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select, tuple_, union_all
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload
+from sqlalchemy.orm.interfaces import LoaderOption
 
 from billor.extensions import db
 from billor.models import joined
@@ -32,12 +33,16 @@ def paginate(
     limit: int,
     *,
     newest_first: bool = True,
+    related: Sequence[Sequence[Any]] = (),
 ) -> Page:
     """Return a page of the rows that the `queries` find, in the `order`, after the `cursor`.
 
     Without any query it is empty. No two queries may find the same row. Each should be one range of
     an index in that order: then a page takes the same time for any number of rows. A search for one
     of several values is several ranges, so one query for each.
+
+    `related` are paths of relationships to one row each, which are loaded with the same statement:
+    what is shown together is of one moment.
     """
     if not queries:
         return Page([])
@@ -45,7 +50,7 @@ def paginate(
         place = tuple_(*order)
         is_after = place < cursor if newest_first else place > cursor
         queries = [query.where(is_after) for query in queries]
-    query = _first_rows(queries, order, limit + 1, newest_first)
+    query = _first_rows(queries, order, limit + 1, newest_first, related)
     return page_of(
         db.session.scalars(query).all(),
         limit,
@@ -58,6 +63,7 @@ def _first_rows(
     order: Sequence[InstrumentedAttribute],
     count: int,
     newest_first: bool,
+    related: Sequence[Sequence[Any]],
 ) -> Select:
     """Return one query, and so one snapshot, for the first rows of all queries."""
 
@@ -67,10 +73,18 @@ def _first_rows(
 
     parts = [first(query, order) for query in queries]
     if len(parts) == 1:
-        return parts[0]
+        return parts[0].options(*(_loading(order[0].class_, path) for path in related))
     together = union_all(*(select(part.subquery()) for part in parts)).subquery()
     row = aliased(order[0].class_, together)
-    return first(select(row), [getattr(row, column.key) for column in order])
+    whole = first(select(row), [getattr(row, column.key) for column in order])
+    return whole.options(*(_loading(row, path) for path in related))
+
+
+def _loading(row: Any, path: Sequence[Any]) -> LoaderOption:
+    option = joinedload(getattr(row, path[0].key))
+    for relationship in path[1:]:
+        option = option.joinedload(relationship)
+    return option
 
 
 def one_for_each_status(

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Self
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 from sqlalchemy.orm import InstrumentedAttribute
 
 from billor.emails import MAX_LENGTH, read_address
@@ -274,7 +274,44 @@ class QueryInteger(fields.Integer):
 
 
 class Several(fields.List):
-    """Values of a query parameter that may be given several times; any of them matches."""
+    """Values of a query parameter, repeated or with commas between them; any of them matches."""
 
-    def __init__(self, inner: fields.Field, *, description: str = "May be given several times."):
+    DESCRIPTION = "May be given several times, or several with commas."
+
+    def __init__(self, inner: fields.Field, *, description: str = DESCRIPTION):
         super().__init__(inner, metadata={"description": description})
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        parts = [part for each in value for part in each.split(",")]
+        return super()._deserialize(parts, attr, data, **kwargs)
+
+
+class Expand(Several):
+    """Which related objects to add to each item of a list, by their names."""
+
+    def __init__(self, *names: str):
+        super().__init__(
+            fields.String(validate=validate.OneOf(names)),
+            description=f"What to add to each item. {self.DESCRIPTION}",
+        )
+
+
+class Expanded(fields.Nested):
+    """A related object of a list's item; absent unless it was asked for, and so loaded."""
+
+    def get_value(self, obj, attr, accessor=None, default=missing):
+        return vars(obj).get(attr, default)
+
+
+class Items(fields.List):
+    """A list in a body, of bounded length. One that is too long is refused unread."""
+
+    def __init__(self, inner: fields.Field, *, most: int, **kwargs):
+        length = validate.Length(1, most)
+        super().__init__(inner, validate=length, **kwargs)
+        self._length = length
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, attr, data, **kwargs)
