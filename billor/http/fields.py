@@ -274,26 +274,27 @@ class QueryInteger(fields.Integer):
 
 
 class Several(fields.List):
-    """Values of a query parameter, repeated or with commas between them; any of them matches."""
+    """Values of a query parameter that may be given several times; any of them matches."""
 
-    DESCRIPTION = "May be given several times, or several with commas."
-
-    def __init__(self, inner: fields.Field, *, description: str = DESCRIPTION):
+    def __init__(self, inner: fields.Field, *, description: str = "May be given several times."):
         super().__init__(inner, metadata={"description": description})
-
-    def _deserialize(self, value, attr, data, **kwargs):
-        parts = [part for each in value for part in each.split(",")]
-        return super()._deserialize(parts, attr, data, **kwargs)
 
 
 class Expand(Several):
-    """Which related objects to add to each item of a list, by their names."""
+    """Which related objects to add to each item of a list, by their names.
+
+    It may be given several times, or once with commas between the names.
+    """
 
     def __init__(self, *names: str):
         super().__init__(
             fields.String(validate=validate.OneOf(names)),
-            description=f"What to add to each item. {self.DESCRIPTION}",
+            description="What to add to each item. May be given several times, or with commas.",
         )
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        names = [name for part in value for name in part.split(",")]
+        return super()._deserialize(names, attr, data, **kwargs)
 
 
 class Expanded(fields.Nested):

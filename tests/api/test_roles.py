@@ -49,6 +49,8 @@ ALLOWED = {
     "GET /assignments": STAFF,
     "GET /assignments/{assignment_id}": STAFF,
     "PATCH /assignments/{assignment_id}/status": STAFF,
+    "POST /assignments/bulk": STAFF,
+    "POST /assignments/{assignment_id}/reassign": STAFF,
     "GET /audit": STAFF,
     "GET /audit/accounts": {ADMIN},
 }
