@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_, union_all
-from sqlalchemy.orm import InstrumentedAttribute, aliased, joinedload
-from sqlalchemy.orm.interfaces import LoaderOption
+from sqlalchemy import ColumnElement, Select, select, true, tuple_, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Load, aliased
 
 from billor.extensions import db
 from billor.models import joined
@@ -73,18 +72,29 @@ def _first_rows(
 
     parts = [first(query, order) for query in queries]
     if len(parts) == 1:
-        return parts[0].options(*(_loading(order[0].class_, path) for path in related))
+        return _with_related(parts[0], order[0].class_, related)
     together = union_all(*(select(part.subquery()) for part in parts)).subquery()
     row = aliased(order[0].class_, together)
     whole = first(select(row), [getattr(row, column.key) for column in order])
-    return whole.options(*(_loading(row, path) for path in related))
+    return _with_related(whole, row, related)
 
 
-def _loading(row: Any, path: Sequence[Any]) -> LoaderOption:
-    option = joinedload(getattr(row, path[0].key))
-    for relationship in path[1:]:
-        option = option.joinedload(relationship)
-    return option
+def _with_related(query: Select, row: Any, paths: Sequence[Sequence[Any]]) -> Select:
+    """Join what the paths lead to, by an index for each row.
+
+    Left to itself, PostgreSQL may read a whole table or index instead, since pages are small.
+    """
+    for path in paths:
+        parent, option = row, Load(row)
+        for name in (relationship.key for relationship in path):
+            attribute = getattr(parent, name)
+            model = attribute.property.mapper.class_
+            found = select(model).where(attribute.expression).limit(1).lateral()
+            parent = aliased(model, found)
+            query = query.outerjoin(parent, true())
+            option = option.contains_eager(attribute.of_type(parent))
+        query = query.options(option)
+    return query
 
 
 def one_for_each_status(

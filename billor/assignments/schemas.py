@@ -68,7 +68,12 @@ class PairSchema(WireSchema):
 
 
 class BulkSchema(WireSchema):
-    assignments = Items(fields.Nested(PairSchema), most=MAX_PAIRS, required=True)
+    assignments = Items(
+        fields.Nested(PairSchema),
+        most=MAX_PAIRS,
+        required=True,
+        metadata={"example": [{"driverId": 1, "loadId": 1}]},
+    )
 
 
 class RefusalSchema(WireSchema):

