@@ -147,19 +147,19 @@ def test_an_assignment_made_by_hand_spoils_no_other_row(app, client):
             "INSERT INTO driver_load_assignments (driver_id, load_id, status)"
             " VALUES (4, 1, 'ASSIGNED')"
         )
-        sent = threads.submit(assign_many, client, (1, 1), (1, 2), (2, 2), (3, 3))
+        sent = threads.submit(assign_many, client, (1, 1), (1, 2), (2, 3), (4, 4))
         hand.wait_until_waited_for()
         hand.insist()
         answer = sent.result(WAIT_SECONDS)
     by_hand = client.get("/assignments?driverId=4").json[0]["id"]
     first, second, third, fourth = outcomes(answer)
     assert first == ("load_already_assigned", by_hand)
-    assert third == ("load_already_assigned", second)
+    assert fourth == ("driver_already_assigned", by_hand)
     active = client.get("/assignments?status=ASSIGNED").json
     assert {(each["id"], each["driverId"], each["loadId"]) for each in active} == {
         (by_hand, 4, 1),
         (second, 1, 2),
-        (fourth, 3, 3),
+        (third, 2, 3),
     }
     assert [client.get(f"/loads/{id_}/timeline").json[-1]["type"] for id_ in (1, 2, 3, 4)] == [
         "LOAD_CREATED",

@@ -264,7 +264,7 @@ def writing(failure):
     """Fail within a transaction."""
 
     def cause(scene):
-        scene.patch.setattr("billor.database.LockingQuery.rows", failure)
+        scene.patch.setattr("billor.locking.LockingQuery.rows", failure)
         return scene.client.patch("/drivers/1", {})
 
     return cause
