@@ -73,7 +73,7 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
     with transaction():
         batch = _Batch([Pair(**ids) for ids in assignments])
         while not batch.assign_all_possible():
-            pass
+            pass  # what is in the way by hand can be seen now
         outbox.record_assigned([*batch.made.values()])
     return {
         "assigned": len(batch.made),
@@ -104,8 +104,9 @@ class _Batch:
         chosen = self._choose()
         inserted = self._insert(chosen)
         self._note_active(inserted)
-        for id_, *pair in inserted:
-            self._note_made(chosen[Pair(*pair)], id_, Pair(*pair))
+        for id_, driver_id, load_id in inserted:
+            pair = Pair(driver_id, load_id)
+            self._note_made(chosen[pair], id_, pair)
         return len(inserted) == len(chosen)
 
     def outcomes(self) -> list[dict[str, Any]]:
