@@ -130,7 +130,7 @@ def test_the_largest_request_takes_as_many_statements_as_a_small_one(client, sta
         [{"driverId": 1, "loadId": 1}] * (MAX_PAIRS + 1),
         [{}] * 200_000,
     ],
-    ids=str,
+    ids=lambda rows: str(rows)[:40],
 )
 def test_bad_rows_are_refused_as_a_whole(client, rows):
     make(client, 1, 1)
