@@ -62,7 +62,7 @@ class Conflict(BillorError):
         "assignment first, if that is active.",
         "last_admin": "The last active admin cannot be deactivated or get another role. Make "
         "somebody else an admin first.",
-        "assignment_not_active": "The assignment was closed before, with the other status. See it "
+        "assignment_not_active": "The assignment was closed before. See it "
         "by GET /assignments/{id}.",
     }
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_, union_all
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy import ColumnElement, Select, select, true, tuple_, union_all
+from sqlalchemy.orm import InstrumentedAttribute, Load, aliased
 
 from billor.extensions import db
 from billor.models import joined
@@ -32,12 +32,16 @@ def paginate(
     limit: int,
     *,
     newest_first: bool = True,
+    related: Sequence[Sequence[Any]] = (),
 ) -> Page:
     """Return a page of the rows that the `queries` find, in the `order`, after the `cursor`.
 
     Without any query it is empty. No two queries may find the same row. Each should be one range of
     an index in that order: then a page takes the same time for any number of rows. A search for one
     of several values is several ranges, so one query for each.
+
+    `related` are paths of relationships to one row each, which are loaded with the same statement:
+    what is shown together is of one moment.
     """
     if not queries:
         return Page([])
@@ -45,7 +49,7 @@ def paginate(
         place = tuple_(*order)
         is_after = place < cursor if newest_first else place > cursor
         queries = [query.where(is_after) for query in queries]
-    query = _first_rows(queries, order, limit + 1, newest_first)
+    query = _first_rows(queries, order, limit + 1, newest_first, related)
     return page_of(
         db.session.scalars(query).all(),
         limit,
@@ -58,6 +62,7 @@ def _first_rows(
     order: Sequence[InstrumentedAttribute],
     count: int,
     newest_first: bool,
+    related: Sequence[Sequence[Any]],
 ) -> Select:
     """Return one query, and so one snapshot, for the first rows of all queries."""
 
@@ -67,10 +72,29 @@ def _first_rows(
 
     parts = [first(query, order) for query in queries]
     if len(parts) == 1:
-        return parts[0]
+        return _with_related(parts[0], order[0].class_, related)
     together = union_all(*(select(part.subquery()) for part in parts)).subquery()
     row = aliased(order[0].class_, together)
-    return first(select(row), [getattr(row, column.key) for column in order])
+    whole = first(select(row), [getattr(row, column.key) for column in order])
+    return _with_related(whole, row, related)
+
+
+def _with_related(query: Select, row: Any, paths: Sequence[Sequence[Any]]) -> Select:
+    """Join what the paths lead to, by an index for each row.
+
+    Left to itself, PostgreSQL may read a whole table or index instead, since pages are small.
+    """
+    for path in paths:
+        parent, option = row, Load(row)
+        for name in (relationship.key for relationship in path):
+            attribute = getattr(parent, name)
+            model = attribute.property.mapper.class_
+            found = select(model).where(attribute.expression).limit(1).lateral()
+            parent = aliased(model, found)
+            query = query.outerjoin(parent, true())
+            option = option.contains_eager(attribute.of_type(parent))
+        query = query.options(option)
+    return query
 
 
 def one_for_each_status(

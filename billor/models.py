@@ -82,6 +82,12 @@ def _status(statuses: type[StrEnum], default: StrEnum) -> Mapped[Any]:
     return mapped_column(_choice("status", statuses), default=default)
 
 
+def _active_assignment(id_: str, foreign_key: str) -> Mapped[Any]:
+    """Return the relationship to the active assignment, of which there is one at most."""
+    condition = f"({id_} == Assignment.{foreign_key}) & (Assignment.status == 'ASSIGNED')"
+    return relationship(primaryjoin=condition, lazy="raise", viewonly=True)
+
+
 def joined(parts: Iterable[Any]) -> ColumnElement[str]:
     """Join the parts to one text, for an index whose first column it is.
 
@@ -166,6 +172,8 @@ class Driver(Model):
     has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
     """Whether an assignment of the driver is active. Only a trigger on assignments writes it."""
 
+    assignment: Mapped["Assignment | None"] = _active_assignment("Driver.id", "driver_id")
+
     # Each driver is in one of the last three. An index with the status in it would not do: for a
     # common status PostgreSQL may prefer the primary key, and read past all other drivers.
     __table_args__ = (
@@ -192,6 +200,8 @@ class Load(Model):
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
+
+    assignment: Mapped["Assignment | None"] = _active_assignment("Load.id", "load_id")
 
     __table_args__ = (
         # Whatever they are filtered by, loads are listed in the order they were created in: each

@@ -53,6 +53,8 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "assignments.list_assignments": STAFF,
     "assignments.get_assignment": STAFF,
     "assignments.close_assignment": STAFF,
+    "assignments.assign_many_loads": STAFF,
+    "assignments.reassign_load": STAFF,
     "audit.list_audit_documents": STAFF,
     "audit.list_account_documents": ADMINS,
 }

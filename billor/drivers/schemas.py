@@ -2,7 +2,17 @@
 
 from marshmallow import fields, validate
 
-from billor.http.fields import SAME_NUMBER, Id, Identifier, Several, Text, Timestamp, WireSchema
+from billor.http.fields import (
+    SAME_NUMBER,
+    Expand,
+    Expanded,
+    Id,
+    Identifier,
+    Several,
+    Text,
+    Timestamp,
+    WireSchema,
+)
 from billor.http.pagination import PageQuery
 from billor.models import DriverStatus
 
@@ -16,6 +26,16 @@ class DriverSchema(WireSchema):
         metadata={"description": "Only ACTIVE drivers get loads; new ones are unless told."},
     )
     created_at = Timestamp(dump_only=True, required=True)
+
+
+class ListedDriverSchema(DriverSchema):
+    # By its name: assignments are a layer above.
+    assignment = Expanded(
+        "AssignmentWithLoadSchema",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "With `expand=assignment`: the active one, or null."},
+    )
 
 
 class DriverUpdateSchema(DriverSchema):
@@ -34,3 +54,4 @@ class DriverQuery(PageQuery):
         validate=validate.OneOf([True, False]),
         metadata={"description": "true: active and without an active load; false: all others."},
     )
+    expand = Expand("assignment")

@@ -4,9 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sqlalchemy import bindparam, select
 
-from billor.database import LockingQuery, get_or_not_found, transaction, update_row
+from billor.cache.pages import invalidate_pages
+from billor.database import after_commit, get_or_not_found, transaction, update_row
 from billor.keyset import Page, Position, paginate
-from billor.models import Driver, DriverStatus, canonical_key
+from billor.locking import LockingQuery
+from billor.models import Assignment, Driver, DriverStatus, canonical_key
 from billor.uniqueness import Unique
 
 LOCK_DRIVER = LockingQuery([Driver], Driver.id == bindparam("driver_id"))
@@ -57,6 +59,8 @@ def update_driver(
             check(driver)
         with LICENSE_NUMBER.named_if_taken(changes.get("license_number")):
             update_row(driver, changes)
+        if driver.has_load:  # pages of loads show no other drivers
+            after_commit(invalidate_pages)
     return driver
 
 
@@ -66,8 +70,12 @@ def list_drivers(
     status: Collection[str] = (),
     available: bool | None = None,
     license_number: str | None = None,
+    expand: Collection[str] = (),
 ) -> Page:
-    """Return a page of drivers, newest first; `available`: ACTIVE and without an active load."""
+    """Return a page of drivers, newest first; `available`: ACTIVE and without an active load.
+
+    `expand` may be `assignment`: the active one, with its load, or None.
+    """
     query = select(Driver)
     if license_number is not None:
         query = query.where(LICENSE_NUMBER.equals(license_number))
@@ -78,4 +86,5 @@ def list_drivers(
     ]
     if len(queries) == len(GROUPS):
         queries = [query]
-    return paginate(queries, [Driver.id], cursor, limit)
+    related = [[Driver.assignment, Assignment.load]] if expand else []
+    return paginate(queries, [Driver.id], cursor, limit, related=related)

@@ -46,6 +46,23 @@ def record(
     _insert([event])
 
 
+def record_assigned(assignments: Sequence[Assignment]) -> None:
+    """Add an event for each new assignment to the transaction, with one statement.
+
+    Each has its driver and its load, and no two have the same.
+    """
+    loads = _load_schema.dump([assignment.load for assignment in assignments], many=True)
+    drivers = _driver_schema.dump([assignment.driver for assignment in assignments], many=True)
+    user = _user()
+    _insert(
+        [
+            _event(EventType.LOAD_ASSIGNED, assignment.load, load, user | {"driver": driver})
+            | {"driver_id": assignment.driver.id, "assignment_id": assignment.id}
+            for assignment, load, driver in zip(assignments, loads, drivers, strict=True)
+        ]
+    )
+
+
 def record_created(loads: Sequence[Row]) -> None:
     """Add an event for each new load to the transaction, with one statement."""
     dumped, user = _load_schema.dump(loads, many=True), _user()

@@ -13,6 +13,7 @@ from billor.loads.pages import cached_page
 from billor.loads.schemas import (
     ExportQuery,
     ImportReportSchema,
+    ListedLoadSchema,
     LoadQuery,
     LoadSchema,
     LoadUpdateSchema,
@@ -50,13 +51,14 @@ def create_load(fields):
 
 
 @blueprint.route("/loads")
-@blueprint.response(200, LoadSchema(many=True), headers=PAGE_HEADERS | CACHE_HEADERS)
-@cached_page(LoadSchema(many=True))
+@blueprint.response(200, ListedLoadSchema(many=True), headers=PAGE_HEADERS | CACHE_HEADERS)
+@cached_page(ListedLoadSchema(many=True))
 @blueprint.arguments(LoadQuery, location="query")
 def list_loads(query):
     """List loads, newest first.
 
-    A page is cached in Redis for a minute, and invalidated as soon as any load changes.
+    A page is cached in Redis for a minute, and invalidated as soon as any load changes, or a driver
+    who has one.
     """
     return service.list_loads(**query)
 

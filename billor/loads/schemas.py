@@ -5,6 +5,8 @@ from marshmallow import fields, validate, validates_schema
 from billor.events.event import LOAD_TYPES, PAYLOAD
 from billor.http.fields import (
     SAME_NUMBER,
+    Expand,
+    Expanded,
     Id,
     Identifier,
     Several,
@@ -32,6 +34,16 @@ class LoadSchema(WireSchema):
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     created_at = Timestamp(dump_only=True, required=True)
     updated_at = Timestamp(dump_only=True, required=True)
+
+
+class ListedLoadSchema(LoadSchema):
+    # By its name: assignments are a layer above.
+    assignment = Expanded(
+        "AssignmentWithDriverSchema",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "With `expand=assignment`: the active one, or null."},
+    )
 
 
 class LoadUpdateSchema(LoadSchema):
@@ -100,6 +112,7 @@ class LastAssignmentSchema(WireSchema):
 
 class LoadQuery(LoadFilter, PageQuery):
     cursor = Cursor(Timestamp(), Id())
+    expand = Expand("assignment")
 
 
 class ImportedRowSchema(WireSchema):

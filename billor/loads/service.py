@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, func, select
 
-from billor.database import LockingQuery, get_or_not_found, transaction, update_row
+from billor.database import get_or_not_found, transaction, update_row
 from billor.errors import Conflict, Taken
 from billor.events.event import EventType
 from billor.keyset import Page, Position, one_for_each_status, paginate
 from billor.loads import outbox
 from billor.loads.references import REFERENCE, insert_new_loads
-from billor.models import Load, LoadEvent, LoadStatus
+from billor.locking import LockingQuery
+from billor.models import Assignment, Load, LoadEvent, LoadStatus
 
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 LOCK_LOAD = LockingQuery([Load], Load.id == bindparam("load_id"))
@@ -96,10 +97,12 @@ def list_loads(
     reference: str | None = None,
     created_from: datetime | None = None,
     created_to: datetime | None = None,
+    expand: Collection[str] = (),
 ) -> Page:
     """Return a page of loads, newest first.
 
     Places and cargo types match in upper or lower case alike; `created_to` is not in the range.
+    `expand` may be `assignment`: the active one, with its driver, or None.
     """
     query = select(Load)
     if reference is not None:
@@ -111,7 +114,8 @@ def list_loads(
         query, cursor = query.where(Load.created_at < created_to), None
     filters = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
     queries = one_for_each_status(query, status or LoadStatus, Load.status, filters, func.lower)
-    return paginate(queries, [Load.created_at, Load.id], cursor, limit)
+    related = [[Load.assignment, Assignment.driver]] if expand else []
+    return paginate(queries, [Load.created_at, Load.id], cursor, limit, related=related)
 
 
 def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> Page:

@@ -6,18 +6,13 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import bindparam, exists, func, select
 
-from billor.database import (
-    LockingQuery,
-    after_commit,
-    get_or_not_found,
-    transaction,
-    update_row,
-)
+from billor.database import after_commit, get_or_not_found, transaction, update_row
 from billor.emails import stored_address
 from billor.errors import AuthenticationFailed, Conflict, Invalid
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.keyset import Page, Position, paginate
+from billor.locking import LockingQuery
 from billor.models import Driver, User
 from billor.roles import Role
 from billor.text import RefusedText

@@ -76,6 +76,13 @@ WRITES = {
         f"/loads/{things['load']['id']}", {"status": "CANCELLED"}
     ),
     "assign": lambda client, things: client.assign(things["driver"], things["load"]),
+    "assign many": lambda client, things: client.post(
+        "/assignments/bulk",
+        {"assignments": [{"driverId": things["driver"]["id"], "loadId": things["load"]["id"]}]},
+    ),
+    "reassign": lambda client, things: client.post(
+        f"/assignments/{things['assignment']['id']}/reassign", {"driverId": things["driver"]["id"]}
+    ),
     "complete": lambda client, things: client.close(things["assignment"], "COMPLETED"),
     "cancel": lambda client, things: client.close(things["assignment"], "CANCELLED"),
 }
@@ -107,6 +114,22 @@ def test_every_write_invalidates_all_pages_in_one_round_trip(client, things, wir
     assert (status, loads != before[0]) == ("HIT", True)
     # GET /loads/{id} is not cached.
     assert loads == [client.get(f"/loads/{load['id']}").json for load in loads]
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Robin Reed"}, {"licenseNumber": "TX-9"}, {"status": "INACTIVE"}], ids=str
+)
+def test_a_change_of_a_shown_driver_invalidates_pages(client, things, wire, change):
+    address = "/loads?expand=assignment"
+    listed(client, address)
+    client.patch(f"/drivers/{things['driver']['id']}", change | {"licenseNumber": "TX-8"})
+    assert listed(client, address)[0] == "HIT", "a driver without a load is on no page"
+    wire.sent.clear()
+    driver = client.patch(f"/drivers/{things['assignment']['driverId']}", change).json
+    assert len(wire.sent) == 1
+    cache, (_, load) = listed(client, address)
+    assert (cache, load["assignment"]["driver"]) == ("MISS", driver)
+    assert listed(client, address)[0] == "HIT"
 
 
 def test_pages_are_invalidated_after_the_commit_and_before_the_answer(client, app, monkeypatch):

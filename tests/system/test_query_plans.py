@@ -17,6 +17,7 @@ from sqlalchemy import event
 
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
+from billor.http.fields import DEFAULT_LIMIT
 from billor.http.pagination import encode_cursor
 from billor.loads.exporting import PAGE_ROWS
 from tests.support.apps import another_app
@@ -161,7 +162,6 @@ QUERIES = {
         "driverId=1&status=CANCELLED",
         "driverId=1&status=COMPLETED&status=CANCELLED",
     ],
-    "/me/assignments": ["", "status=CANCELLED", "status=COMPLETED&status=CANCELLED"],
     "/loads/1/timeline": [""],
 }
 NEVER_MET = {
@@ -183,6 +183,22 @@ NEVER_MET = {
         "driverId=1&status=ASSIGNED",
     ],
 }
+EXPANDED = {
+    "/drivers": ["expand=assignment", "expand=assignment&available=false&status=ACTIVE"],
+    "/loads": [
+        "expand=assignment",
+        "expand=assignment&status=ASSIGNED",
+        "expand=assignment&status=OPEN&status=ASSIGNED",
+        "expand=assignment&origin=A&cargoType=A&status=COMPLETED&status=CANCELLED",
+    ],
+    "/assignments": [
+        "expand=driver,load",
+        "expand=driver,load&status=ASSIGNED",
+        "expand=driver,load&status=ASSIGNED&status=CANCELLED",
+    ],
+    "/me/assignments": ["", "status=CANCELLED", "status=COMPLETED&status=CANCELLED"],
+}
+"""Pages that show two other rows with each at most."""
 MOST_ROWS_READ = 200
 MOST_BLOCKS_READ = 150
 
@@ -310,6 +326,14 @@ def test_a_list_reads_little_more_than_it_shows(history: History, address: str):
     assert_little_is_read(history.plans_of_pages(address, empty=False))
 
 
+@each(EXPANDED)
+def test_an_expanded_list_reads_little_more_than_it_shows(history: History, address: str):
+    plans = history.plans_of_pages(address, empty=False)
+    # Each row that is shown with another one is found by an index.
+    shown = 3 * DEFAULT_LIMIT
+    assert_little_is_read(plans, most_rows=MOST_ROWS_READ + shown, most_blocks=4 * shown)
+
+
 @each(NEVER_MET)
 def test_common_filters_without_shared_rows_read_next_to_nothing(history: History, address: str):
     assert_little_is_read(history.plans_of_pages(address, empty=True))
@@ -325,7 +349,10 @@ def test_an_export_reads_little_more_than_it_shows(history: History):
 def test_every_list_and_every_filter_is_tested():
     lists = [operation for operation in operations() if "cursor" in operation.parameters]
     of_no_filter = {"cursor", "limit", "If-None-Match"}
-    assert {path: set(parse_qs("&".join(queries))) for path, queries in QUERIES.items()} == {
+    tested = {
+        path: [*QUERIES.get(path, []), *EXPANDED.get(path, [])] for path in {**QUERIES, **EXPANDED}
+    }
+    assert {path: set(parse_qs("&".join(queries))) for path, queries in tested.items()} == {
         operation.path.format(load_id=1): set(operation.parameters) - of_no_filter
         for operation in lists
         if not operation.path.startswith("/audit")  # which is not in PostgreSQL
