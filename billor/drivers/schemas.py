@@ -2,7 +2,16 @@
 
 from marshmallow import fields, validate
 
-from billor.http.fields import SAME_NUMBER, Id, Identifier, Several, Text, Timestamp, WireSchema
+from billor.http.fields import (
+    SAME_NUMBER,
+    Id,
+    Identifier,
+    Several,
+    Text,
+    Timestamp,
+    WireSchema,
+    Words,
+)
 from billor.http.pagination import PageQuery
 from billor.models import DriverStatus
 
@@ -26,6 +35,7 @@ class DriverUpdateSchema(DriverSchema):
 
 
 class DriverQuery(PageQuery):
+    q = Words("name", "licenseNumber")
     license_number = Text(max_length=64, metadata={"description": SAME_NUMBER})
     status = Several(fields.Enum(DriverStatus))
     available = fields.Boolean(
