@@ -219,7 +219,7 @@ SEARCHES = {
         f"sort=pickupAt&{WEEK}",
         f"sort=pickupAt&origin=a&{PICKUP_WEEK}",
         PICKUP_HOUR,
-        f"{PICKUP_WEEK}&origin=a&status=COMPLETED",
+        f"{PICKUP_WEEK}&origin=city%207&status=COMPLETED",
     ],
 }
 FOUND_NOWHERE = {
