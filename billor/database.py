@@ -75,7 +75,7 @@ ALLOWED_CONNECTIONS = """
 """
 
 DELETE_BATCH_SIZE = 1000
-"""How many expired rows one statement deletes, so that locks are short."""
+"""How many rows one statement of maintenance deletes or changes, so that locks are short."""
 
 Row = TypeVar("Row", bound=Base)
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import reduce
 from itertools import combinations
@@ -30,6 +30,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from billor.extensions import Base, db
@@ -65,6 +66,9 @@ WRITTEN_AT = func.clock_timestamp()
 # The same for all columns of a new row.
 INSERTED_AT = func.statement_timestamp()
 
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""Stands for a time that a row does not have, where rows with one come first."""
+
 
 def _primary_key() -> Mapped[int]:
     return mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -72,6 +76,11 @@ def _primary_key() -> Mapped[int]:
 
 def _timestamp(**options) -> Mapped[datetime]:
     return mapped_column(TIMESTAMP(timezone=True), **options)
+
+
+def _or_never(time: Any) -> ColumnElement[datetime]:
+    never = f"'{NEVER:%Y-%m-%d %H:%M:%S.%f}+00'::timestamp with time zone"
+    return func.coalesce(time, literal_column(never))
 
 
 def _choice(name: str, choices: type[StrEnum]) -> Enum:
@@ -123,6 +132,23 @@ def canonical_key(text: Any) -> ColumnElement[str]:
     return func.canonical_key(text)
 
 
+def searched_text(columns: Iterable[Any]) -> ColumnElement[str]:
+    """Return what a search looks at: the text of all these columns, as it is compared."""
+    return func.fold_text(joined(func.coalesce(each, literal_column("''")) for each in columns))
+
+
+def search_pieces(columns: Iterable[Any]) -> ColumnElement[Any]:
+    """Return the pieces of that text which the index of a search has.
+
+    The function is in the database, and only there: so both sides agree.
+    """
+    return func.search_pieces(searched_text(columns))
+
+
+def _search_index(table: str, columns: Iterable[Any], **options: Any) -> Index:
+    return Index(f"ix_{table}_search", search_pieces(columns), postgresql_using="gin", **options)
+
+
 class User(Model):
     __tablename__ = "users"
 
@@ -138,7 +164,10 @@ class User(Model):
     """Rises when all tokens of the user must end: each carries the epoch that it was issued in."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
+    SEARCHED = [name, email]
+
     __table_args__ = (
+        _search_index("users", SEARCHED),
         CheckConstraint("(role = 'DRIVER') = (driver_id IS NOT NULL)", name="driver_id"),
         Index("uq_users_email", func.lower(email), unique=True),
     )
@@ -172,11 +201,14 @@ class Driver(Model):
     has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
     """Whether an assignment of the driver is active. Only a trigger on assignments writes it."""
 
+    SEARCHED = [name, license_number]
+
     assignment: Mapped["Assignment | None"] = _active_assignment("Driver.id", "driver_id")
 
     # Each driver is in one of the last three. An index with the status in it would not do: for a
     # common status PostgreSQL may prefer the primary key, and read past all other drivers.
     __table_args__ = (
+        _search_index("drivers", SEARCHED),
         Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
         Index(
             "ix_drivers_available",
@@ -197,16 +229,30 @@ class Load(Model):
     cargo_type: Mapped[str] = mapped_column(String(100))
     reference: Mapped[str | None] = mapped_column(String(64))
     """The shipper's order number."""
+    pickup_at: Mapped[datetime | None] = _timestamp()
+    deliver_by: Mapped[datetime | None] = _timestamp()
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
+    is_indexed: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether the index of a search has the load while it is OPEN. It has all others."""
+
+    SEARCHED = [reference, origin, destination, cargo_type]
 
     assignment: Mapped["Assignment | None"] = _active_assignment("Load.id", "load_id")
 
     __table_args__ = (
+        # Without new loads: an import would take a third longer. A search looks at each, and
+        # the worker sees to it that they do not become too many.
+        _search_index("loads", SEARCHED, postgresql_where=text("status <> 'OPEN' OR is_indexed")),
+        Index(
+            "ix_loads_not_indexed", id, postgresql_where=text("status = 'OPEN' AND NOT is_indexed")
+        ),
         # Whatever they are filtered by, loads are listed in the order they were created in: each
         # combination of filters is a range of one of these for each status.
         Index("ix_loads_status_created", status, created_at, id),
+        Index("ix_loads_status_pickup", status, _or_never(pickup_at), id),
+        CheckConstraint("deliver_by >= pickup_at", name="deliver_by"),
         Index(
             "ix_loads_reference_key_created",
             canonical_key(reference),
@@ -231,6 +277,16 @@ class Load(Model):
             (created_at, id),
         ),
     )
+
+    @hybrid_property
+    def pickup_or_never(self) -> datetime:
+        """`pickup_at`, or a time after all others: so loads without one come last."""
+        return self.pickup_at or NEVER
+
+    @pickup_or_never.inplace.expression
+    @classmethod
+    def _pickup_or_never(cls) -> ColumnElement[datetime]:
+        return _or_never(cls.pickup_at)
 
 
 class Assignment(Model):

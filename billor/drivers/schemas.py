@@ -12,6 +12,7 @@ from billor.http.fields import (
     Text,
     Timestamp,
     WireSchema,
+    Words,
 )
 from billor.http.pagination import PageQuery
 from billor.models import DriverStatus
@@ -46,6 +47,7 @@ class DriverUpdateSchema(DriverSchema):
 
 
 class DriverQuery(PageQuery):
+    q = Words("name", "licenseNumber")
     license_number = Text(max_length=64, metadata={"description": SAME_NUMBER})
     status = Several(fields.Enum(DriverStatus))
     available = fields.Boolean(

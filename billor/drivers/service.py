@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, false, or_, select
 
 from billor.cache.pages import invalidate_pages
 from billor.database import after_commit, get_or_not_found, transaction, update_row
-from billor.keyset import Page, Position, paginate
+from billor.keyset import Page, Position, paginate, paginate_matching
 from billor.locking import LockingQuery
 from billor.models import Assignment, Driver, DriverStatus, canonical_key
+from billor.search import has_words, may_have_words
 from billor.uniqueness import Unique
 
 LOCK_DRIVER = LockingQuery([Driver], Driver.id == bindparam("driver_id"))
@@ -70,21 +71,29 @@ def list_drivers(
     status: Collection[str] = (),
     available: bool | None = None,
     license_number: str | None = None,
+    q: str | None = None,
     expand: Collection[str] = (),
 ) -> Page:
     """Return a page of drivers, newest first; `available`: ACTIVE and without an active load.
 
-    `expand` may be `assignment`: the active one, with its load, or None.
+    `q` has words, each of which is a part of the name or the license number. `expand` may be
+    `assignment`: the active one, with its load, or None.
     """
     query = select(Driver)
     if license_number is not None:
         query = query.where(LICENSE_NUMBER.equals(license_number))
-    queries = [
-        query.where(*conditions)
+    groups = [
+        and_(*conditions)
         for (its_status, is_available), conditions in GROUPS.items()
         if its_status in (status or DriverStatus) and available in (None, is_available)
     ]
-    if len(queries) == len(GROUPS):
+    queries = [query.where(group) for group in groups]
+    if len(groups) == len(GROUPS):
         queries = [query]
-    related = [[Driver.assignment, Assignment.load]] if expand else []
-    return paginate(queries, [Driver.id], cursor, limit, related=related)
+    order, related = [Driver.id], [[Driver.assignment, Assignment.load]] if expand else []
+    if q is None:
+        return paginate(queries, order, cursor, limit, related=related)
+    by_index = query.where(or_(false(), *groups), may_have_words(Driver, q), has_words(Driver, q))
+    return paginate_matching(
+        queries, order, cursor, limit, lambda row: [has_words(row, q)], by_index, related=related
+    )

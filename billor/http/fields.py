@@ -126,6 +126,28 @@ class Identifier(Text):
         return text
 
 
+class Words(Text):
+    """What to search for: some words, each of which is a part of any of some fields."""
+
+    MOST = 10
+
+    def __init__(self, *fields_searched: str):
+        """`fields_searched` are the wire names, for the OpenAPI document."""
+        super().__init__(
+            max_length=100,
+            metadata={
+                "description": f"Up to {self.MOST} words, each of which is a part of "
+                f"{' or '.join(fields_searched)}. Upper and lower case, and accents, are alike.",
+            },
+        )
+
+    def _read(self, text: str) -> str:
+        text = clean(text)
+        if text.count(" ") >= self.MOST:
+            raise RefusedText(f"Must not have more than {self.MOST} words.")
+        return text
+
+
 class Password(fields.String):
     """A password, taken as it is: not trimmed, any characters that UTF-8 can hold."""
 

@@ -9,6 +9,7 @@ from billor.http.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
 from billor.http.pagination import page_headers
 from billor.http.uploads import takes_file
 from billor.loads import exporting, importing, service
+from billor.loads.lists import list_loads as find_loads
 from billor.loads.pages import cached_page
 from billor.loads.schemas import (
     ExportQuery,
@@ -55,12 +56,12 @@ def create_load(fields):
 @cached_page(ListedLoadSchema(many=True))
 @blueprint.arguments(LoadQuery, location="query")
 def list_loads(query):
-    """List loads, newest first.
+    """List loads, newest first, or by pickup: then the soonest first, and those without one last.
 
     A page is cached in Redis for a minute, and invalidated as soon as any load changes, or a driver
     who has one.
     """
-    return service.list_loads(**query)
+    return find_loads(**query)
 
 
 @blueprint.route("/loads.csv")
@@ -70,7 +71,7 @@ def list_loads(query):
 )
 @blueprint.problems("exports_busy")
 def export_loads(wanted):
-    """Get all loads that match, newest first, as CSV, each with its last driver.
+    """Get all loads that match, in the list's order, as CSV, each with its last driver.
 
     The answer is streamed: one that ends early, with an error of the connection, is not complete.
     """

@@ -155,10 +155,10 @@ def test_path_parameters_are_declared_and_have_the_range_of_ids(document):
 
 def test_lists_document_their_parameters_and_headers(document, operations):
     filters = {
-        "/users": {"email"},
-        "/drivers": {"status", "available", "licenseNumber", "expand"},
+        "/users": {"email", "q"},
+        "/drivers": {"status", "available", "licenseNumber", "q", "expand"},
         "/loads": {"status", "origin", "destination", "cargoType", "reference"}
-        | {"createdFrom", "createdTo", "expand"},
+        | {"createdFrom", "createdTo", "pickupFrom", "pickupTo", "sort", "q", "expand"},
         "/assignments": {"driverId", "loadId", "status", "expand"},
         "/audit": {"loadId", "driverId", "type", "from", "to"},
     }

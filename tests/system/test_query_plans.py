@@ -19,6 +19,7 @@ from billor.embedded.launcher import PROJECT
 from billor.extensions import db
 from billor.http.fields import DEFAULT_LIMIT
 from billor.http.pagination import encode_cursor
+from billor.keyset import WALKED_ROWS
 from billor.loads.exporting import PAGE_ROWS
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
@@ -30,7 +31,8 @@ ROWS = 100_000
 # and half are ASSIGNED, CANCELLED is rare; all others are COMPLETED. The newest 5,000 drivers have
 # a load each. Driver 1 has had 2,000 of them, driver 2 as many, all long ago, and load 1 has been
 # edited 1,000 times. Two of place A, place A and cargo A meet often and all
-# three never; of place B, place B and cargo B none meets another, though each is common.
+# three never; of place B, place B and cargo B none meets another, though each is common. Three of
+# four loads have a time of pickup, within a week of their creation.
 HISTORY = f"""
     INSERT INTO users (name, email)
     SELECT 'User ' || n, n || '@billor.example' FROM generate_series(1, {ROWS}) AS n;
@@ -42,7 +44,7 @@ HISTORY = f"""
     UPDATE users SET role = 'ADMIN' WHERE id = 1;
     UPDATE users SET role = 'DRIVER', driver_id = 1 WHERE id = 2;
 
-    INSERT INTO loads (origin, destination, cargo_type, status, created_at, reference)
+    INSERT INTO loads (origin, destination, cargo_type, status, created_at, reference, pickup_at)
     SELECT
         CASE
             WHEN n / 7 % 24 < 4 THEN 'A'
@@ -66,7 +68,11 @@ HISTORY = f"""
             ELSE 'COMPLETED'
         END,
         timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes',
-        CASE WHEN n % 2 = 1 THEN 'PO-' || n END
+        CASE WHEN n % 2 = 1 THEN 'PO-' || n END,
+        CASE
+            WHEN n % 4 > 0 THEN timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes'
+                + n % 1000 * interval '10 minutes'
+        END
     FROM generate_series(1, {ROWS}) AS n;
 
     INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at)
@@ -98,7 +104,10 @@ MIDDLE_OF = {
     "/loads/1/timeline": "SELECT created_at, id FROM load_events WHERE load_id = 1"
     " ORDER BY created_at OFFSET 500 LIMIT 1",
 }
+MIDDLE_BY_PICKUP = "SELECT pickup_at, id FROM loads WHERE id = 50001"
 WEEK = "createdFrom=2024-05-01T00:00:00Z&createdTo=2024-05-08T00:00:00Z"
+PICKUP_HOUR = "pickupFrom=2024-05-01T00:00:00Z&pickupTo=2024-05-01T01:00:00Z"
+PICKUP_WEEK = "pickupFrom=2024-05-01T00:00:00Z&pickupTo=2024-05-08T00:00:00Z"
 QUERIES = {
     "/users": ["", "email=777@BILLOR.example"],
     "/drivers": [
@@ -146,6 +155,15 @@ QUERIES = {
         "origin=City%207&destination=City%2027&cargoType=Cargo%203",
         "reference=po%20777",
         "reference=po%20777&status=COMPLETED&origin=city%2027",
+        "sort=pickupAt",
+        "sort=pickupAt&status=OPEN",
+        "sort=pickupAt&status=OPEN&status=ASSIGNED",
+        "sort=pickupAt&status=COMPLETED",
+        "sort=pickupAt&reference=po%20777",
+        f"sort=pickupAt&{PICKUP_WEEK}",
+        f"sort=pickupAt&{PICKUP_WEEK}&status=COMPLETED&status=CANCELLED",
+        "sort=pickupAt&pickupFrom=2024-05-01T00:00:00Z",
+        "sort=pickupAt&pickupTo=2025-11-20T00:00:00Z&status=COMPLETED",
     ],
     "/assignments": [
         "",
@@ -199,6 +217,32 @@ EXPANDED = {
     "/me/assignments": ["", "status=CANCELLED", "status=COMPLETED&status=CANCELLED"],
 }
 """Pages that show two other rows with each at most."""
+# What no index has in the list's order: some rows are read in that order, and then, if the page is
+# not full, those that another index finds, which are few here.
+SEARCHES = {
+    "/users": ["q=user", "q=777", "q=ser%20777@bill"],
+    "/drivers": ["q=driver", "q=tx-777", "q=0800&status=INACTIVE", "q=777&available=true"],
+    "/loads": [
+        "q=city",
+        "q=city%207&status=COMPLETED",
+        "q=O-7777",
+        "q=po-77%20city%2027",
+        "q=o-7777&status=COMPLETED&origin=city%2027",
+        "q=go%20500&sort=pickupAt",
+        "sort=pickupAt&origin=city%207",
+        "sort=pickupAt&cargoType=cargo%20500&status=COMPLETED",
+        "sort=pickupAt&destination=city%207&status=OPEN&status=ASSIGNED",
+        f"sort=pickupAt&{WEEK}",
+        f"sort=pickupAt&origin=a&{PICKUP_WEEK}",
+        PICKUP_HOUR,
+        f"{PICKUP_WEEK}&origin=city%207&status=COMPLETED",
+    ],
+}
+FOUND_NOWHERE = {
+    "/users": ["q=nobody", "q=7%20qq"],
+    "/drivers": ["q=nobody", "q=qq"],
+    "/loads": ["q=nowhere", "q=qq", "q=city%20nowhere", "q=nowhere&status=OPEN&sort=pickupAt"],
+}
 MOST_ROWS_READ = 200
 MOST_BLOCKS_READ = 150
 
@@ -244,9 +288,9 @@ class History:
         return plans + plans_in_the_middle
 
     def _middle(self, address: str) -> str:
-        path, _, _ = address.partition("?")
-        self._cursor.execute(MIDDLE_OF[path])
-        with self._app.test_request_context(path):
+        path, _, query = address.partition("?")
+        self._cursor.execute(MIDDLE_BY_PICKUP if "sort=" in query else MIDDLE_OF[path])
+        with self._app.test_request_context(address):
             return encode_cursor(self._cursor.fetchone())
 
     def plans_of_export(self, query: str) -> list[Plan]:
@@ -339,6 +383,18 @@ def test_common_filters_without_shared_rows_read_next_to_nothing(history: Histor
     assert_little_is_read(history.plans_of_pages(address, empty=True))
 
 
+@each(SEARCHES)
+def test_a_search_reads_few_rows_besides_those_that_it_walks(history: History, address: str):
+    plans = history.plans_of_pages(address, empty=False)
+    assert_little_is_read(plans, most_rows=WALKED_ROWS + 1000, most_blocks=2 * WALKED_ROWS)
+
+
+@each(FOUND_NOWHERE)
+def test_a_search_for_what_is_nowhere_ends_soon(history: History, address: str):
+    plans = history.plans_of_pages(address, empty=True)
+    assert_little_is_read(plans, most_rows=WALKED_ROWS + 1000, most_blocks=2 * WALKED_ROWS)
+
+
 def test_an_export_reads_little_more_than_it_shows(history: History):
     plans = history.plans_of_export("status=OPEN&status=ASSIGNED")
     assert len(plans) > 10  # several pages, with two statements each
@@ -350,7 +406,8 @@ def test_every_list_and_every_filter_is_tested():
     lists = [operation for operation in operations() if "cursor" in operation.parameters]
     of_no_filter = {"cursor", "limit", "If-None-Match"}
     tested = {
-        path: [*QUERIES.get(path, []), *EXPANDED.get(path, [])] for path in {**QUERIES, **EXPANDED}
+        path: [*QUERIES.get(path, []), *EXPANDED.get(path, []), *SEARCHES.get(path, [])]
+        for path in {**QUERIES, **EXPANDED}
     }
     assert {path: set(parse_qs("&".join(queries))) for path, queries in tested.items()} == {
         operation.path.format(load_id=1): set(operation.parameters) - of_no_filter

@@ -3,6 +3,8 @@
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 from sqlalchemy import delete, func, select
@@ -13,6 +15,8 @@ from billor.config import DEFAULT_DEMO_PASSWORD
 from billor.extensions import db
 from billor.models import Driver, Load, LoadEvent
 from billor.users.service import find_user, set_password
+
+NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
 
 
 def log_in(anonymous, email: str, password: str) -> int:
@@ -95,7 +99,26 @@ def test_seeded_rows_depend_only_on_their_number(config, app):
     drivers = rows(Driver, "id", "name", "license_number")
     loads = rows(Load, "id", "origin", "destination", "cargo_type")
     assert drivers == [(n, *seed._driver(n).values()) for n in range(1, 13)]
-    assert loads == [(n, *seed._load(n).values()) for n in range(1, 13)]
+    assert loads == [(n, *islice(seed._load(n, NOW).values(), 3)) for n in range(1, 13)]
+
+
+def test_seeded_times_depend_on_their_number_and_the_hour():
+    later = timedelta(hours=30)
+    for number in range(1, 50):
+        load, next_day = (seed._load(number, now) for now in (NOW, NOW + later))
+        for name in ("pickup_at", "deliver_by"):
+            assert next_day[name] - load[name] == later
+        assert load["deliver_by"] > load["pickup_at"]
+
+
+@pytest.mark.usefixtures("context")
+def test_a_few_seeded_loads_are_overdue_and_most_are_soon(config):
+    for count, most_overdue in ((None, 1), (300, 60)):
+        seed_database(config, loads=count)
+        now = datetime.now(UTC)
+        times = db.session.scalars(select(Load.pickup_at)).all()
+        assert 1 <= sum(time < now for time in times) <= most_overdue
+        assert max(times) < now + timedelta(days=4)
 
 
 @pytest.mark.usefixtures("small_chunks")
