@@ -1,0 +1,86 @@
+"""Where changes come from: the outbox, read by the transactions that a snapshot shows.
+
+Neither ids nor times of events are in the order of commits. So a position in the outbox is a
+snapshot of PostgreSQL: the transactions that had ended when it was taken. What is new since was
+written by a transaction that the snapshot does not show. Nothing is missed, and nothing waits for
+another transaction, however long that takes.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flask import current_app
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy import Connection, Row, text
+
+from billor.events.event import WORK_TYPES
+
+MOST_CHANGES = 200
+"""More at once are told as `many`."""
+POSITION_SECONDS = 600
+"""For how long a position may be resumed from. The older, the more has been written since."""
+
+CURRENT = text("SELECT CAST(pg_current_snapshot() AS text)")
+# With a limit and no order the look ends soon, however much is new. Transactions that PostgreSQL
+# has yet to begin are in rows that were restored from elsewhere.
+CHANGES = text("""
+    SELECT look.position, look.is_ahead, change.*
+    FROM (
+        SELECT CAST(pg_current_snapshot() AS text) AS position,
+            pg_snapshot_xmax(:since ::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
+            AS is_ahead
+    ) AS look
+    LEFT JOIN (
+        SELECT id, type, driver_id, load_id, assignment_id, payload, created_at
+        FROM load_events
+        WHERE transaction_id >= pg_snapshot_xmin(:since ::pg_snapshot)
+        AND transaction_id < pg_snapshot_xmax(pg_current_snapshot())
+        AND NOT pg_visible_in_snapshot(transaction_id, :since ::pg_snapshot)
+        AND type = ANY(:types)
+        LIMIT :limit
+    ) AS change ON TRUE
+    ORDER BY change.created_at, change.id
+""")
+_TYPES = [type_.value for type_ in WORK_TYPES]
+
+
+class Changes(NamedTuple):
+    """What is new since a position."""
+
+    position: str
+    """From which to go on."""
+    rows: Sequence[Row]
+    """Events, the oldest first; none if they are too many."""
+    are_many: bool
+
+
+def current_position(connection: Connection) -> str:
+    """Return the position after all that is committed."""
+    return connection.scalar(CURRENT) or ""
+
+
+def changes_since(position: str, connection: Connection) -> Changes:
+    """Return what was committed since a position."""
+    values = {"since": position, "types": _TYPES, "limit": MOST_CHANGES + 1}
+    rows = connection.execute(CHANGES, values).all()
+    # A position is ahead if PostgreSQL has lost transactions, as a standby may have.
+    are_many = len(rows) > MOST_CHANGES or rows[0].is_ahead
+    changes = [] if are_many or rows[0].id is None else rows
+    return Changes(rows[0].position, changes, are_many)
+
+
+def position_id(position: str) -> str:
+    """Return a position as clients get it: signed."""
+    return _serializer().dumps(position)
+
+
+def read_position(id_: str) -> str | None:
+    """Return the position that a client has sent, or None if it is not ours or too old."""
+    try:
+        return _serializer().loads(id_, max_age=POSITION_SECONDS)
+    except BadData:
+        return None
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.config["JWT_SECRET_KEY"], salt="changes")
