@@ -30,6 +30,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import UserDefinedType
 
@@ -67,6 +68,9 @@ class TransactionId(UserDefinedType):
 
     def get_col_spec(self, **_) -> str:
         return "xid8"
+
+
+ischema_names["xid8"] = TransactionId  # which SQLAlchemy has no type for, and migrations compare
 
 
 # Not the transaction's start: that may lie before another transaction's change of the same row, for

@@ -6,6 +6,7 @@ connection. Under gunicorn it is a greenlet, elsewhere a thread.
 
 import logging
 import time
+from collections.abc import Callable
 from threading import Lock, Thread
 
 from flask import Flask, current_app
@@ -34,13 +35,17 @@ def init_changes(app: Flask) -> None:
     app.extensions["changes"] = Feed(app)
 
 
-def open_stream(grant: Grant, last_event_id: str | None) -> Stream:
+def open_stream(
+    grant: Grant, last_event_id: str | None, client_has_left: Callable[[], bool]
+) -> Stream:
     """Return a stream of what is committed from now on, or after `last_event_id`.
+
+    It ends instead of a heartbeat if `client_has_left`.
 
     Raises `Unavailable`, `streams_busy` beyond `MAX_STREAMS` in this process.
     """
     feed: Feed = current_app.extensions["changes"]
-    return feed.open(grant, last_event_id)
+    return feed.open(Stream(grant, feed.forget, client_has_left), last_event_id)
 
 
 class Feed:
@@ -56,9 +61,8 @@ class Feed:
         self._is_closed = False
         close_at_stop(self)
 
-    def open(self, grant: Grant, last_event_id: str | None) -> Stream:
-        """See `open_stream`."""
-        stream = Stream(grant, self._forget)
+    def open(self, stream: Stream, last_event_id: str | None) -> Stream:
+        """Begin a stream; see `open_stream`."""
         with db.engine.connect() as connection:
             here = current_position(connection)
             self._add(stream, here)
@@ -93,7 +97,8 @@ class Feed:
                 self._reader = Thread(target=self._read, name="changes", daemon=True)
                 self._reader.start()
 
-    def _forget(self, stream: Stream) -> None:
+    def forget(self, stream: Stream) -> None:
+        """Tell a stream no more."""
         with self._lock:
             self._streams.discard(stream)
 

@@ -21,9 +21,15 @@ MOST_WAITING = 200
 class Stream(Iterator[bytes]):
     """The pieces of a response. Other threads add to them; iterating waits for what comes next."""
 
-    def __init__(self, grant: Grant, on_close: Callable[["Stream"], None]):
+    def __init__(
+        self,
+        grant: Grant,
+        on_close: Callable[["Stream"], None],
+        client_has_left: Callable[[], bool],
+    ):
         self.grant = grant
         self._on_close = on_close
+        self._client_has_left = client_has_left
         lasts = STREAM_SECONDS * (1 - SPREAD * random.random())  # noqa: S311 - no secret
         self._ends_at = time.monotonic() + lasts
         self._lock = Lock()
@@ -70,14 +76,15 @@ class Stream(Iterator[bytes]):
             self._pieces, self._waiting = [], 0
             if not is_over:
                 self._wake.clear()
-        if is_over and not piece:
+        if not piece and (is_over or self._client_has_left()):
             raise StopIteration
         # A client that does not read is disconnected.
         deadlines.extend_deadline(deadlines.PIECE_SECONDS)
         return piece or HEARTBEAT
 
     def close(self) -> None:
-        """Forget it; the server calls this when the response has ended, however it did."""
+        """End and forget it; the server does so when the response has ended, however it did."""
+        self.end()
         self._on_close(self)
 
     def _seconds_to_wait(self) -> float:

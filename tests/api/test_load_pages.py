@@ -109,6 +109,21 @@ def test_every_write_invalidates_all_pages_in_one_round_trip(client, things, wir
     assert loads == [client.get(f"/loads/{load['id']}").json for load in loads]
 
 
+DRIVERS_WRITES = {
+    "create": lambda client, driver: client.make_driver("TX-3"),
+    "rename": lambda client, driver: client.patch(f"/drivers/{driver['id']}", {"name": "Sam"}),
+}
+
+
+@pytest.mark.parametrize("write", DRIVERS_WRITES.values(), ids=DRIVERS_WRITES)
+def test_a_change_of_a_driver_invalidates_pages_of_loads(client, things, wire, write):
+    listed(client)
+    wire.sent.clear()
+    write(client, things["driver"])
+    assert len(wire.sent) == 1
+    assert listed(client)[0] == "MISS"
+
+
 def test_pages_are_invalidated_after_the_commit_and_before_the_answer(client, app, monkeypatch):
     """Before the commit a reader could store a stale page under the new generation."""
     seen = []

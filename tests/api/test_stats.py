@@ -21,7 +21,8 @@ def stats(app, client):
 
     def count(zone: str | None = None) -> dict:
         app.extensions["stats"].clear()
-        cache.cache.client.flushdb()
+        with app.app_context():
+            cache.cache.client.flushdb()
         query = {} if zone is None else {"timeZone": zone}
         answer = client.get("/stats", query_string=query)
         assert answer.status_code == 200, answer.text
