@@ -12,6 +12,7 @@ import pytest
 
 from billor.extensions import db
 from billor.loads.service import create_loads
+from billor.users.service import create_user
 from tests.support.events import EventStream
 from tests.support.http import HttpClient
 from tests.support.system import Api, System
