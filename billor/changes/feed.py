@@ -15,7 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.auth.grants import Grant, ended_grants
 from billor.changes.messages import change_messages, first_message, many_message
-from billor.changes.source import Changes, changes_since, current_position, read_position
+from billor.changes.source import (
+    Changes,
+    Position,
+    changes_since,
+    current_position,
+    read_position,
+)
 from billor.changes.stream import Stream
 from billor.errors import Unavailable
 from billor.extensions import db
@@ -55,7 +61,7 @@ class Feed:
         self._app = app
         self._lock = Lock()
         self._streams: set[Stream] = set()
-        self._position = ""
+        self._position: Position | None = None  # until there is a reader
         self._reader: Thread | None = None
         self._checked_at = 0.0
         self._is_closed = False
@@ -87,7 +93,7 @@ class Feed:
         """How many streams are open."""
         return len(self._streams)
 
-    def _add(self, stream: Stream, here: str) -> None:
+    def _add(self, stream: Stream, here: Position) -> None:
         with self._lock:
             if len(self._streams) >= MAX_STREAMS:
                 raise Unavailable("streams_busy")
@@ -138,8 +144,9 @@ class Feed:
 
     def _look(self, connection: Connection) -> None:
         """Tell all streams of what is new."""
-        changes = changes_since(self._position, connection)
-        piece = _told(changes, self._position)
+        since = self._position or current_position(connection)
+        changes = changes_since(since, connection)
+        piece = _told(changes, since)
         with self._lock:
             self._position = changes.position
             streams = list(self._streams) if piece else []
@@ -147,7 +154,7 @@ class Feed:
             stream.put(piece, len(changes.rows), changes.position)
 
 
-def _beginning(last_event_id: str | None, here: str, connection: Connection) -> bytes:
+def _beginning(last_event_id: str | None, here: Position, connection: Connection) -> bytes:
     """Return what a stream begins with, and what its client has missed."""
     if last_event_id is None:
         return first_message(here, is_resumed=False)
@@ -158,7 +165,7 @@ def _beginning(last_event_id: str | None, here: str, connection: Connection) -> 
     return first_message(since, is_resumed=True) + _told(changes, since)
 
 
-def _told(changes: Changes, since: str) -> bytes:
+def _told(changes: Changes, since: Position) -> bytes:
     if changes.are_many:
         return many_message(changes.position)
     return change_messages(changes, since) if changes.rows else b""

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from billor.changes.source import Changes, position_id
+from billor.changes.source import Changes, Position
 from billor.http.fields import wire_time
 
 CONTENT_TYPE = "text/event-stream"
@@ -13,15 +13,15 @@ RETRY_MILLISECONDS = 1000
 HEARTBEAT = b":\n\n"
 
 
-def first_message(position: str, *, is_resumed: bool) -> bytes:
+def first_message(position: Position, *, is_resumed: bool) -> bytes:
     """Return what every stream begins with."""
-    ready = _message("ready", {"resumed": is_resumed}, position_id(position))
+    ready = _message("ready", {"resumed": is_resumed}, position.id)
     return f"retry: {RETRY_MILLISECONDS}\n\n".encode() + ready
 
 
-def many_message(position: str) -> bytes:
+def many_message(position: Position) -> bytes:
     """Tell that more has changed than is told one by one."""
-    return _message("many", {}, position_id(position))
+    return _message("many", {}, position.id)
 
 
 def end_message(code: str) -> bytes:
@@ -29,13 +29,12 @@ def end_message(code: str) -> bytes:
     return _message("end", {"code": code})
 
 
-def change_messages(changes: Changes, since: str) -> bytes:
+def change_messages(changes: Changes, since: Position) -> bytes:
     """Tell of changes since a position, one by one.
 
     Only the last carries the new position: whoever gets a part gets all of them again.
     """
-    before = position_id(since)
-    ids = [before] * (len(changes.rows) - 1) + [position_id(changes.position)]
+    ids = [since.id] * (len(changes.rows) - 1) + [changes.position.id]
     return b"".join(
         _message("change", _shown(row), id_) for row, id_ in zip(changes.rows, ids, strict=True)
     )

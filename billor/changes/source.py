@@ -24,9 +24,9 @@ CURRENT = text("SELECT CAST(pg_current_snapshot() AS text)")
 # With a limit and no order the look ends soon, however much is new. Transactions that PostgreSQL
 # has yet to begin are in rows that were restored from elsewhere.
 CHANGES = text("""
-    SELECT look.position, look.is_ahead, change.*
+    SELECT look.snapshot, look.is_ahead, change.*
     FROM (
-        SELECT CAST(pg_current_snapshot() AS text) AS position,
+        SELECT CAST(pg_current_snapshot() AS text) AS snapshot,
             pg_snapshot_xmax(:since ::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
             AS is_ahead
     ) AS look
@@ -44,40 +44,47 @@ CHANGES = text("""
 _TYPES = [type_.value for type_ in WORK_TYPES]
 
 
+class Position(NamedTuple):
+    """A place in the outbox: a snapshot of PostgreSQL, and its signed text for clients."""
+
+    snapshot: str
+    id: str
+
+
 class Changes(NamedTuple):
     """What is new since a position."""
 
-    position: str
+    position: Position
     """From which to go on."""
     rows: Sequence[Row]
     """Events, the oldest first; none if they are too many."""
     are_many: bool
 
 
-def current_position(connection: Connection) -> str:
+def current_position(connection: Connection) -> Position:
     """Return the position after all that is committed."""
-    return connection.scalar(CURRENT) or ""
+    return signed_position(connection.execute(CURRENT).scalar_one())
 
 
-def changes_since(position: str, connection: Connection) -> Changes:
+def changes_since(position: Position, connection: Connection) -> Changes:
     """Return what was committed since a position."""
-    values = {"since": position, "types": _TYPES, "limit": MOST_CHANGES + 1}
+    values = {"since": position.snapshot, "types": _TYPES, "limit": MOST_CHANGES + 1}
     rows = connection.execute(CHANGES, values).all()
     # A position is ahead if PostgreSQL has lost transactions, as a standby may have.
     are_many = len(rows) > MOST_CHANGES or rows[0].is_ahead
     changes = [] if are_many or rows[0].id is None else rows
-    return Changes(rows[0].position, changes, are_many)
+    return Changes(signed_position(rows[0].snapshot), changes, are_many)
 
 
-def position_id(position: str) -> str:
-    """Return a position as clients get it: signed."""
-    return _serializer().dumps(position)
+def signed_position(snapshot: str) -> Position:
+    """Return the position of a snapshot that was taken just now."""
+    return Position(snapshot, _serializer().dumps(snapshot))
 
 
-def read_position(id_: str) -> str | None:
+def read_position(id_: str) -> Position | None:
     """Return the position that a client has sent, or None if it is not ours or too old."""
     try:
-        return _serializer().loads(id_, max_age=POSITION_SECONDS)
+        return Position(_serializer().loads(id_, max_age=POSITION_SECONDS), id_)
     except BadData:
         return None
 

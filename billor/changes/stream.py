@@ -8,6 +8,7 @@ from threading import Event, Lock
 from billor import deadlines
 from billor.auth.grants import Grant
 from billor.changes.messages import HEARTBEAT, end_message, many_message
+from billor.changes.source import Position
 
 HEARTBEAT_SECONDS = 15
 STREAM_SECONDS = 240
@@ -44,7 +45,7 @@ class Stream(Iterator[bytes]):
             self._pieces.insert(0, piece)
         self._wake.set()
 
-    def put(self, piece: bytes, changes: int = 0, position: str = "") -> None:
+    def put(self, piece: bytes, changes: int, position: Position) -> None:
         """Send a piece with so many changes; if too many wait, tell of `many` up to `position`."""
         with self._lock:
             if self._is_over:

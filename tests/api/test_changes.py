@@ -169,7 +169,7 @@ def test_a_position_that_is_too_old_is_answered_with_many(listen, monkeypatch):
 def test_a_position_ahead_of_postgresql_is_answered_with_many(app, listen):
     """As after a failover to a standby that lacks the last transactions."""
     with app.app_context():
-        ahead = source.position_id("999999999:999999999:")
+        ahead = source.signed_position("999999999:999999999:").id
     with listen(ahead) as events:
         events.next()
         assert events.next().event == "many"
