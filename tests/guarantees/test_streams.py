@@ -1,4 +1,4 @@
-"""Guarantee 10: an open stream tells of every change, whatever happens around it."""
+"""Guarantee 12: an open stream tells of every change, whatever happens around it."""
 
 import http.client
 import signal
