@@ -21,8 +21,9 @@ POSITION_SECONDS = 600
 """For how long a position may be resumed from. The older, the more has been written since."""
 
 CURRENT = text("SELECT CAST(pg_current_snapshot() AS text)")
-# With a limit and no order the look ends soon, however much is new. Transactions that PostgreSQL
-# has yet to begin are in rows that were restored from elsewhere.
+# The order is the index's: so with the limit a look ends soon, however much is new, and PostgreSQL
+# takes the index whatever it expects. Transactions that it has yet to begin are in rows that were
+# restored from elsewhere.
 CHANGES = text("""
     SELECT look.snapshot, look.is_ahead, change.*
     FROM (
@@ -37,6 +38,7 @@ CHANGES = text("""
         AND transaction_id < pg_snapshot_xmax(pg_current_snapshot())
         AND NOT pg_visible_in_snapshot(transaction_id, :since ::pg_snapshot)
         AND type = ANY(:types)
+        ORDER BY transaction_id
         LIMIT :limit
     ) AS change ON TRUE
     ORDER BY change.created_at, change.id
