@@ -6,12 +6,27 @@ from typing import cast
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, me, users
+from billor import (
+    assignments,
+    audit,
+    auth,
+    changes,
+    cli,
+    docs,
+    drivers,
+    health,
+    loads,
+    logs,
+    me,
+    stats,
+    users,
+)
 from billor.audit.connect import connect_store
 from billor.auth.access import ROLES_ALLOWED
 from billor.auth.guard import init_guard
 from billor.auth.tokens import CLOCK_LEEWAY_SECONDS
 from billor.cache.backend import cache_config
+from billor.changes.feed import init_changes
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
 from billor.extensions import cache, jwt, migrate
@@ -20,6 +35,7 @@ from billor.http.api import IdConverter, make_api
 from billor.http.conditional import init_conditional
 from billor.http.middleware import init_middleware
 from billor.http.problems import init_problems
+from billor.stats.pages import init_stats
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -66,10 +82,13 @@ def create_app(config: Config | None = None) -> Flask:
     cache.init_app(app)
     app.extensions["audit_store"] = connect_store(config)
     init_health(app)
+    init_changes(app)
+    init_stats(app)
 
     api = make_api(ROLES_ALLOWED)
     api.init_app(app)
-    for resource in (auth, me, users, drivers, loads, assignments, audit, health):
+    resources = (auth, me, users, drivers, loads, assignments, changes, stats, audit, health)
+    for resource in resources:
         api.register_blueprint(resource.blueprint)
     app.register_blueprint(docs.blueprint)
     cli.init_cli(app)

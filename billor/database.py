@@ -334,6 +334,13 @@ class Insertion:
         return execute(self._many, lists)
 
 
+def values_before(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the present values of those attributes that `changes` would make others."""
+    return {
+        name: getattr(row, name) for name, value in changes.items() if getattr(row, name) != value
+    }
+
+
 def update_row(row: Base, changes: Mapping[str, Any]) -> None:
     """Write changes by attribute to an object of a `LockingQuery` and to its row."""
     its_table = table(type(row))

@@ -30,8 +30,10 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.types import UserDefinedType
 
 from billor.extensions import Base, db
 from billor.roles import Role
@@ -58,6 +60,18 @@ class AssignmentStatus(StrEnum):
     ASSIGNED = "ASSIGNED"
     COMPLETED = "COMPLETED"
     CANCELLED = "CANCELLED"
+
+
+class TransactionId(UserDefinedType):
+    """PostgreSQL's `xid8`: the number of a transaction, never used again."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_) -> str:
+        return "xid8"
+
+
+ischema_names["xid8"] = TransactionId  # which SQLAlchemy has no type for, and migrations compare
 
 
 # Not the transaction's start: that may lie before another transaction's change of the same row, for
@@ -316,6 +330,11 @@ class Assignment(Model):
             unique=True,
             postgresql_where=text("status = 'ASSIGNED'"),
         ),
+        Index(
+            "ix_assignments_completed",
+            closed_at,
+            postgresql_where=text("status = 'COMPLETED'"),
+        ),
         # Not in the order of ids: the primary key has that, too, and for a common filter PostgreSQL
         # may prefer it, and read past all rows that do not match.
         Index("ix_assignments_status_assigned", status, assigned_at, id),
@@ -329,11 +348,11 @@ class Assignment(Model):
 
 
 class LoadEvent(Model):
-    """An event of a load or of an account, and the outbox.
+    """An event of a load, a driver or an account, and the outbox.
 
-    `published_at` is null until it is published. An event of an account has no load; its `user_id`
-    is the account's, or null for a blocked login at none. A foreign key would lose it with the
-    user.
+    `published_at` is null until it is published. An event of a driver or an account has no load;
+    the `user_id` of one of an account is the account's, or null for a blocked login at none. A
+    foreign key would lose it with the user.
     """
 
     __tablename__ = "load_events"
@@ -350,9 +369,24 @@ class LoadEvent(Model):
     published_at: Mapped[datetime | None] = _timestamp()
     recorded_at: Mapped[datetime | None] = _timestamp()
     """When the audit store was seen to have it, some seconds after it was published."""
+    transaction_id: Mapped[str | None] = mapped_column(
+        TransactionId, server_default=func.pg_current_xact_id()
+    )
+    """The transaction that wrote it, by which `GET /changes` knows what a snapshot shows. Null in
+    rows from before there was the column."""
 
     __table_args__ = (
+        Index(
+            "ix_load_events_transaction_id",
+            transaction_id,
+            postgresql_where=text("transaction_id IS NOT NULL"),
+        ),
         Index("ix_load_events_load_id_created_at", load_id, created_at),
+        Index(
+            "ix_load_events_cancelled",
+            created_at,
+            postgresql_where=text("type = 'load.cancelled'"),
+        ),
         Index(
             "ix_load_events_unpublished",
             created_at,

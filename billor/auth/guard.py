@@ -3,14 +3,15 @@
 import math
 import time
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 
-from billor.auth.access import PUBLIC_ENDPOINTS, ROLES_ALLOWED
+from billor.auth.access import PUBLIC_ENDPOINTS
+from billor.auth.grants import Grant
 from billor.auth.sessions import find_current_user
 from billor.auth.tokens import verify
 from billor.context import CurrentUser, current_user
 from billor.deadlines import extend_deadline
-from billor.errors import AuthenticationFailed, Forbidden
+from billor.errors import AuthenticationFailed
 
 # Limit of a request body without a token.
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
@@ -39,11 +40,11 @@ def _demand_token() -> None:
     if scheme.lower() != "bearer" or not token:
         raise AuthenticationFailed("token_missing")
     user_id, claims = verify(token, "access")
-    user = _find_user(user_id, claims.get("sid"))
-    if user is None or user.epoch != claims.get("epoch", 0):
-        raise AuthenticationFailed("token_invalid")
-    if user.role not in ROLES_ALLOWED.get(request.endpoint or "", ()):
-        raise Forbidden("role_missing")
+    session_id, epoch = claims.get("sid"), claims.get("epoch", 0)
+    g.grant = Grant(user_id, session_id, epoch, float(claims["exp"]), request.endpoint or "")
+    user = _find_user(user_id, session_id)
+    if refusal := g.grant.refusal(user):
+        raise refusal
     current_user.set(user)
     extend_deadline()
 

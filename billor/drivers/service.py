@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sqlalchemy import and_, bindparam, false, or_, select
 
-from billor.cache.pages import invalidate_pages
-from billor.database import after_commit, get_or_not_found, transaction, update_row
+from billor.database import get_or_not_found, transaction, update_row, values_before
+from billor.drivers import outbox
 from billor.keyset import Page, Position, paginate, paginate_matching
 from billor.locking import LockingQuery
 from billor.models import Assignment, Driver, DriverStatus, canonical_key
@@ -36,7 +36,9 @@ def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
     Raises `Taken` `license_number_taken`.
     """
     with transaction():
-        return LICENSE_NUMBER.insert(rows)
+        drivers = LICENSE_NUMBER.insert(rows)
+        outbox.record_created(drivers)
+    return drivers
 
 
 def get_driver(driver_id: int) -> Driver:
@@ -54,14 +56,17 @@ def update_driver(
 
     Raises `NotFound`, `Taken` `license_number_taken`, and what `check` raises.
     """
+    if "status" in changes:
+        changes["status"] = DriverStatus(changes["status"])
     with transaction():
         driver, _ = LOCK_DRIVER.rows(driver_id=driver_id)
         if check is not None:
             check(driver)
-        with LICENSE_NUMBER.named_if_taken(changes.get("license_number")):
-            update_row(driver, changes)
-        if driver.has_load:  # pages of loads show no other drivers
-            after_commit(invalidate_pages)
+        before = values_before(driver, changes)
+        if before:
+            with LICENSE_NUMBER.named_if_taken(changes.get("license_number")):
+                update_row(driver, {name: changes[name] for name in before})
+            outbox.record_updated(driver, before)
     return driver
 
 

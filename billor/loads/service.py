@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, select
 
-from billor.database import get_or_not_found, transaction, update_row
+from billor.database import get_or_not_found, transaction, update_row, values_before
 from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
 from billor.keyset import Page, Position, paginate
@@ -65,11 +65,7 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
         if load.status not in EDITABLE:
             raise Conflict("load_not_editable")
         _check_times(load, changes)
-        before = {
-            name: getattr(load, name)
-            for name, value in changes.items()
-            if getattr(load, name) != value
-        }
+        before = values_before(load, changes)
         if before:
             written = {name: changes[name] for name in before} | {"updated_at": now}
             with REFERENCE.named_if_taken(_new_reference(load, before, changes)):

@@ -286,6 +286,11 @@ def without_audit_store(scene):
     return scene.client.get("/audit")
 
 
+def many_streams(scene):
+    scene.patch.setattr("billor.changes.feed.MAX_STREAMS", 0)
+    return scene.client.get("/changes")
+
+
 def many_exports(scene):
     running = [scene.client.get("/loads.csv") for _ in range(MAX_EXPORTS)]
     try:
@@ -433,6 +438,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         },
         "audit_unavailable": {"": without_audit_store},
         "exports_busy": {"": many_exports},
+        "streams_busy": {"": many_streams},
         "request_timeout": {
             "reading": reading(raise_deadline_exceeded),
             "writing": writing(raise_deadline_exceeded),

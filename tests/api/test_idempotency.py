@@ -76,7 +76,7 @@ CREATIONS = {
         "/users", User, lambda _: bodies(USER, USER | {"email": "d@billor.example"}), 1
     ),
     "drivers": Creation(
-        "/drivers", Driver, lambda _: bodies(DRIVER, DRIVER | {"licenseNumber": "TX-8"})
+        "/drivers", Driver, lambda _: bodies(DRIVER, DRIVER | {"licenseNumber": "TX-8"}), 1
     ),
     "loads": Creation("/loads", Load, lambda _: bodies(LOAD, LOAD | {"origin": "Waco, TX"}), 1),
     "assignments": Creation("/assignments", Assignment, pairs, 1),

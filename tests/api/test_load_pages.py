@@ -119,11 +119,9 @@ def test_every_write_invalidates_all_pages_in_one_round_trip(client, things, wir
 @pytest.mark.parametrize(
     "change", [{"name": "Robin Reed"}, {"licenseNumber": "TX-9"}, {"status": "INACTIVE"}], ids=str
 )
-def test_a_change_of_a_shown_driver_invalidates_pages(client, things, wire, change):
+def test_a_change_of_a_driver_invalidates_pages(client, things, wire, change):
     address = "/loads?expand=assignment"
     listed(client, address)
-    client.patch(f"/drivers/{things['driver']['id']}", change | {"licenseNumber": "TX-8"})
-    assert listed(client, address)[0] == "HIT", "a driver without a load is on no page"
     wire.sent.clear()
     driver = client.patch(f"/drivers/{things['assignment']['driverId']}", change).json
     assert len(wire.sent) == 1

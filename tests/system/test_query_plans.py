@@ -4,7 +4,7 @@ The plans are PostgreSQL's own, of the statements that the API sends.
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -25,6 +25,7 @@ from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.contract import operations
 from tests.support.databases import own_database
+from tests.support.events import EventStream
 
 ROWS = 100_000
 # Two years of loads, always ten of them created in one transaction. Of the newest some are OPEN
@@ -299,20 +300,37 @@ class History:
         assert rows is None  # it is no JSON
         return plans
 
+    def plans_of_a_stream(self) -> list[Plan]:
+        """The plans of the statements with which a stream is resumed."""
+        last: dict[str, str] = {}
+        for _ in range(2):
+            with (
+                self._recorded() as statements,
+                self._client.get("/changes", headers=last) as answer,
+            ):
+                last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
+        return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
+
     def _get(self, address: str) -> tuple[list[dict] | None, list[Plan]]:
-        statements = []
+        with self._recorded() as statements:
+            answer = self._client.get(address)
+            assert answer.text
+        assert answer.status_code == 200, answer.text
+        return answer.json, [self._explain(statement) for statement in statements]
+
+    @contextmanager
+    def _recorded(self) -> Iterator[list[str]]:
+        """The statements that are sent in the block."""
+        statements: list[str] = []
 
         def record(_connection, cursor, statement, parameters, *_) -> None:
             statements.append(cursor.mogrify(statement, parameters).decode())
 
         event.listen(self._engine, "before_cursor_execute", record)
         try:
-            answer = self._client.get(address)
-            assert answer.text
+            yield statements
         finally:
             event.remove(self._engine, "before_cursor_execute", record)
-        assert answer.status_code == 200, answer.text
-        return answer.json, [self._explain(statement) for statement in statements]
 
     def _explain(self, statement: str) -> Plan:
         self._cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
@@ -414,6 +432,13 @@ def test_every_list_and_every_filter_is_tested():
         for operation in lists
         if not operation.path.startswith("/audit")  # which is not in PostgreSQL
     }
+
+
+def test_a_look_for_changes_reads_only_what_is_new(history: History):
+    plans = history.plans_of_a_stream()
+    assert_little_is_read(plans, most_rows=0)
+    used = {scan.name for plan in plans for scan in plan.scans}
+    assert "ix_load_events_transaction_id" in used
 
 
 def test_readiness_reads_no_more_than_the_waiting_events(history: History):
