@@ -11,6 +11,7 @@ from billor.auth.tokens import verify
 from billor.context import CurrentUser, current_user
 from billor.deadlines import extend_deadline
 from billor.errors import AuthenticationFailed, Forbidden
+from billor.http.page_cache import REFUSAL
 
 # Limit of a request body without a token.
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
@@ -35,14 +36,24 @@ def _demand_token() -> None:
     # CORS preflight requests have no token.
     if request.method == "OPTIONS" and current_app.config["BILLOR"].cors_origins:
         return
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if refusal := request.environ.get(REFUSAL):
+        raise refusal
+    authorise(request.endpoint or "", request.headers.get("Authorization", ""))
+
+
+def authorise(endpoint: str, authorization: str) -> None:
+    """Make whom an `Authorization` header names the current user, if they may use the endpoint.
+
+    Raises `AuthenticationFailed` if nobody is named, and `Forbidden` if they lack the role.
+    """
+    scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise AuthenticationFailed("token_missing")
     user_id, claims = verify(token, "access")
     user = _find_user(user_id, claims.get("sid"))
     if user is None or user.epoch != claims.get("epoch", 0):
         raise AuthenticationFailed("token_invalid")
-    if user.role not in ROLES_ALLOWED.get(request.endpoint or "", ()):
+    if user.role not in ROLES_ALLOWED.get(endpoint, ()):
         raise Forbidden("role_missing")
     current_user.set(user)
     extend_deadline()

@@ -83,4 +83,4 @@ def invalidate_pages() -> None:
 
 
 # Pages of GET /loads. The name changes with their format: two versions share Redis in a release.
-load_pages = PageCache("loads-2", timeout=60)
+load_pages = PageCache("loads-3", timeout=60)

@@ -9,7 +9,6 @@ from billor.http.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
 from billor.http.pagination import page_headers
 from billor.http.uploads import takes_file
 from billor.loads import exporting, importing, service
-from billor.loads.pages import cached_page
 from billor.loads.schemas import (
     ExportQuery,
     ImportReportSchema,
@@ -50,15 +49,15 @@ def create_load(fields):
 
 
 @blueprint.route("/loads")
-@blueprint.response(200, LoadSchema(many=True), headers=PAGE_HEADERS | CACHE_HEADERS)
-@cached_page(LoadSchema(many=True))
 @blueprint.arguments(LoadQuery, location="query")
+@blueprint.response(200, LoadSchema(many=True), headers=PAGE_HEADERS | CACHE_HEADERS)
 def list_loads(query):
     """List loads, newest first.
 
     A page is cached in Redis for a minute, and invalidated as soon as any load changes.
     """
-    return service.list_loads(**query)
+    page = service.list_loads(**query)
+    return page.items, page_headers(page)
 
 
 @blueprint.route("/loads.csv")
