@@ -1,8 +1,8 @@
 """Rendered pages in Redis, each stamped with its cache generation."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from billor.cache.backend import GENERATION_KEY, redis_backend, redis_call
 from billor.cache.circuit_breaker import CircuitOpen
@@ -16,8 +16,7 @@ class CacheStatus(StrEnum):
     BYPASS = "BYPASS"
 
 
-@dataclass(frozen=True)
-class Lookup:
+class Lookup(NamedTuple):
     """The result of a read. After a MISS, pass it to `store` with the rendered page."""
 
     status: CacheStatus

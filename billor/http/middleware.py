@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -131,8 +132,12 @@ def _only_for_hosts(wsgi_app: WSGIApplication, trusted: Sequence[str]) -> WSGIAp
     Health checks are exempt: supervisors and load balancers may use any address.
     """
 
+    @lru_cache(maxsize=100)
+    def is_trusted(host: str) -> bool:
+        return _is_one_of(host, trusted)
+
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] in HEALTH_CHECKS or _is_one_of(get_host(environ), trusted):
+        if environ["PATH_INFO"] in HEALTH_CHECKS or is_trusted(get_host(environ)):
             return wsgi_app(environ, start_response)
         return render_refusal(UntrustedHost("untrusted_host"))(environ, start_response)
 

@@ -82,8 +82,13 @@ def _pack(response: Response) -> str:
 
 def _unpack(text: str) -> tuple[list[tuple[str, str]], bytes]:
     head, _, body = text.partition("\n\n")
+    return _fields(head), body.encode()
+
+
+@lru_cache(maxsize=200)
+def _fields(head: str) -> list[tuple[str, str]]:
     fields = (line.partition(": ") for line in head.split("\n"))
-    return [(name, value) for name, _, value in fields], body.encode()
+    return [(name, value) for name, _, value in fields]
 
 
 def _address(environ: WSGIEnvironment) -> str:
