@@ -9,7 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, me, users
 from billor.audit.connect import connect_store
 from billor.auth.access import ROLES_ALLOWED
-from billor.auth.guard import authorise, init_guard
+from billor.auth.guard import Guard
 from billor.auth.tokens import CLOCK_LEEWAY_SECONDS
 from billor.cache.backend import cache_config
 from billor.cache.pages import load_pages
@@ -59,7 +59,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     init_conditional(app)
     init_problems(app)
-    init_guard(app)
+    guard = Guard(app)
 
     init_database(app)
     migrate.init_app(app)
@@ -75,7 +75,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(docs.blueprint)
     cli.init_cli(app)
 
-    cached_pages = CachedPages(app, {"/loads": load_pages}, authorise)
+    with app.app_context():
+        cached_pages = CachedPages(app, {"/loads": load_pages()}, guard.authorise)
     wsgi_app = with_middleware(cached_pages, app, config)
     app.wsgi_app = wsgi_app  # type: ignore[assignment, method-assign]
     return app

@@ -34,7 +34,6 @@ class CachedPages:
 
         `authorise` takes an endpoint and an `Authorization` header, and raises what refuses them.
         """
-        self._app = app
         self._wsgi_app = app.wsgi_app
         self._authorise = authorise
         routes = app.url_map.bind("")
@@ -47,9 +46,8 @@ class CachedPages:
             return self._wsgi_app(environ, start_response)
         endpoint, cache = route
         try:
-            with self._app.app_context():
-                self._authorise(endpoint, environ.get("HTTP_AUTHORIZATION", ""))
-                lookup = cache.read(_address(environ))
+            self._authorise(endpoint, environ.get("HTTP_AUTHORIZATION", ""))
+            lookup = cache.read(_address(environ))
         except Exception as error:
             environ[REFUSAL] = error
             return self._wsgi_app(environ, start_response)
@@ -64,8 +62,7 @@ class CachedPages:
         whole = {**environ, "REQUEST_METHOD": "GET"}
         response = Response.from_app(self._wsgi_app, whole, buffered=True)
         if response.status_code == 200:
-            with self._app.app_context():
-                cache.store(lookup, _pack(response))
+            cache.store(lookup, _pack(response))
             response.headers.add(*_origin_of_page(lookup))
         return response
 

@@ -8,7 +8,7 @@ import pytest
 from flask_jwt_extended import create_access_token
 
 from billor.cache.backend import TextRedisCache
-from billor.cache.pages import invalidate_pages, load_pages
+from billor.cache.pages import PageCache, invalidate_pages
 from billor.extensions import cache
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
@@ -186,14 +186,14 @@ def test_a_failed_invalidation_is_repeated_before_the_cache_is_used_again(client
 def test_a_page_computed_before_a_write_is_never_served_after_it(client, app, monkeypatch, evict):
     old = client.make_load()
     computed, written = Event(), Event()
-    store = load_pages.store
+    store = PageCache.store
 
-    def store_late(lookup, text):
+    def store_late(*args):
         computed.set()
         assert written.wait(PATIENCE)
-        store(lookup, text)
+        store(*args)
 
-    monkeypatch.setattr(load_pages, "store", store_late)
+    monkeypatch.setattr(PageCache, "store", store_late)
     slow = ApiClient(app.test_client(), client.token)
     with ThreadPoolExecutor() as pool:
         frozen = pool.submit(listed, slow)
@@ -284,6 +284,6 @@ def test_an_error_of_the_lookup_is_a_500_with_a_request_id(client, monkeypatch):
     def fail(*_):
         raise RuntimeError
 
-    monkeypatch.setattr(load_pages, "read", fail)
+    monkeypatch.setattr(PageCache, "read", fail)
     answer = client.get("/loads", headers={"X-Request-ID": "mine"})
     assert (answer.status_code, answer.headers["X-Request-ID"]) == (500, "mine")
