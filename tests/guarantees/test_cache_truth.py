@@ -32,7 +32,7 @@ PAGES = {"": {0, 1, 2, 3}, "&status=OPEN": {0, 1}, "&status=ASSIGNED": {2}}
 """The queries that are read, with the stages of the loads they list."""
 
 GENERATION = "billor:generation"
-SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads-2:cargoType=%s\r\n.*"
+SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads-3:http://%s/loads\?cargoType=%s\r\n.*"
 """The command on the wire that stores a page."""
 
 
@@ -255,12 +255,12 @@ def reader(shared_system, proxy) -> HttpClient:
 @pytest.mark.parametrize("cargo", ["Ice", "Ice-while-the-generation-is-evicted"])
 def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, proxy, reader, cargo):
     """The reader's command to Redis is held back and delivered after the write."""
-    address = f"/loads?cargoType={cargo}"
+    address, host = f"/loads?cargoType={cargo}", f"127.0.0.1:{api.client.port}"
     old = api.client.make_load(cargoType=cargo)
     said: list[bytes] = []
 
     def sets_the_page(lately: bytes) -> bool:
-        if found := re.search(SETS_PAGE % cargo.encode(), lately, re.DOTALL):
+        if found := re.search(SETS_PAGE % (host.encode(), cargo.encode()), lately, re.DOTALL):
             said.append(found[0])
         return found is not None
 
@@ -269,7 +269,7 @@ def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, pro
     if evict:  # before too: its replacement must be a new one
         stored.delete(GENERATION)
     held = proxy.hold(Direction.REQUESTS, sets_the_page)
-    reply = reader.get(address)
+    reply = reader.get(address, Host=host)  # a page is kept under the whole address
     held.wait()
     assert (reply.headers["X-Cache"], reply.body) == ("MISS", [old])
     new = api.client.make_load(cargoType=cargo)
