@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 
 from billor.keyset import (
     Page,
+    Paths,
     Position,
     one_for_each_status,
     paginate,
@@ -15,11 +16,10 @@ from billor.keyset import (
     with_any_status,
 )
 from billor.loads.references import REFERENCE
-from billor.models import NEVER, Load, LoadStatus
+from billor.models import NEVER, Assignment, Load, LoadStatus
 from billor.search import has_words, may_have_words
 
 Conditions = list[ColumnElement[bool]]
-PLACES = ("origin", "destination", "cargo_type")
 
 
 class LoadFilters:
@@ -38,7 +38,9 @@ class LoadFilters:
         created_to: datetime | None = None,
         pickup_from: datetime | None = None,
         pickup_to: datetime | None = None,
-        **places: str | None,
+        origin: str | None = None,
+        destination: str | None = None,
+        cargo_type: str | None = None,
     ):
         self.statuses = status or LoadStatus
         self.words = q
@@ -47,21 +49,32 @@ class LoadFilters:
         self.pickup = pickup_from, pickup_to
         if pickup_from is not None and pickup_to is None:
             self.pickup = pickup_from, NEVER  # which is not in the range
-        self.places = {getattr(Load, name): places.get(name) for name in PLACES}
+        self.places = {
+            Load.origin: origin,
+            Load.destination: destination,
+            Load.cargo_type: cargo_type,
+        }
 
 
 def list_loads(
-    limit: int, cursor: Position | None = None, sort: str | None = None, **filters: Any
+    limit: int,
+    cursor: Position | None = None,
+    sort: str | None = None,
+    expand: Collection[str] = (),
+    **filters: Any,
 ) -> Page:
     """Return a page of loads, newest first; `filters` are those of `LoadFilters`.
 
-    With the `sort` `pickupAt` it is the soonest pickup first, and loads without one last.
+    With the `sort` `pickupAt` it is the soonest pickup first, and loads without one last. `expand`
+    may be `assignment`: the active one, with its driver, or None.
     """
     wanted = LoadFilters(**filters)
-    return _by_pickup(wanted, limit, cursor) if sort else _by_creation(wanted, limit, cursor)
+    related = [[Load.assignment, Assignment.driver]] if expand else []
+    page = _by_pickup if sort else _by_creation
+    return page(wanted, limit, cursor, related)
 
 
-def _by_creation(wanted: LoadFilters, limit: int, cursor: Position | None) -> Page:
+def _by_creation(wanted: LoadFilters, limit: int, cursor: Position | None, related: Paths) -> Page:
     query = _base(wanted)
     start, end = wanted.created
     if start is not None:
@@ -76,11 +89,12 @@ def _by_creation(wanted: LoadFilters, limit: int, cursor: Position | None) -> Pa
         return _within(row.pickup_or_never, *wanted.pickup) + _words(wanted, row)
 
     if not others(Load):
-        return paginate(ranges, order, cursor, limit)
-    return paginate_matching(ranges, order, cursor, limit, others, _by_any_index(wanted))
+        return paginate(ranges, order, cursor, limit, related=related)
+    otherwise = _by_any_index(wanted)
+    return paginate_matching(ranges, order, cursor, limit, others, otherwise, related=related)
 
 
-def _by_pickup(wanted: LoadFilters, limit: int, cursor: Position | None) -> Page:
+def _by_pickup(wanted: LoadFilters, limit: int, cursor: Position | None, related: Paths) -> Page:
     query = _base(wanted)
     start, end = wanted.pickup
     if end is not None:
@@ -102,9 +116,12 @@ def _by_pickup(wanted: LoadFilters, limit: int, cursor: Position | None) -> Page
         ]
 
     if not others(Load):
-        return paginate(ranges, order, cursor, limit, newest_first=False)
-    otherwise = _by_any_index(wanted)
-    return paginate_matching(ranges, order, cursor, limit, others, otherwise, newest_first=False)
+        return paginate(ranges, order, cursor, limit, newest_first=False, related=related)
+    return paginate_matching(
+        *(ranges, order, cursor, limit, others, _by_any_index(wanted)),
+        newest_first=False,
+        related=related,
+    )
 
 
 def _base(wanted: LoadFilters) -> Select:
