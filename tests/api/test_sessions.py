@@ -334,6 +334,15 @@ def test_remembered_users_do_not_accumulate(app, anonymous, user, status, monkey
         assert len(app.extensions["remembered_users"]) <= 3
 
 
+def test_no_token_is_remembered_for_longer_than_it_is_valid(app, user, status, monkeypatch):
+    monkeypatch.setattr("billor.auth.guard.REMEMBERED_SECONDS", 3600)
+    with app.app_context():
+        token = create_access_token(str(user.id), expires_delta=timedelta(seconds=60))
+    assert status(token) == 200
+    (remembered,) = app.extensions["remembered_users"].values()
+    assert remembered.until <= time.monotonic() + 60
+
+
 def test_expired_sessions_are_deleted(app, anonymous, logged_in, pass_time, stored):
     pass_time(timedelta(hours=12))
     live = log_in(anonymous)
