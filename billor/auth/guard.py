@@ -1,5 +1,6 @@
 """Default deny: every endpoint requires a token of a role that `access` allows there."""
 
+import math
 import time
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ MAX_PUBLIC_BODY_BYTES = 8 * 1024
 # Each process checks a token, and looks up its user and session, once in so many seconds: a page
 # from Redis costs no SQL, and a change no transaction besides its own.
 REMEMBERED_SECONDS = 1.0
+# So long before its end one request looks it up again. At its end all that run would do so at once.
+AHEAD_SECONDS = 0.2
 MAX_REMEMBERED = 10_000
 
 
@@ -26,6 +29,7 @@ class _Remembered(NamedTuple):
     user: CurrentUser
     until: float
     """By the monotonic clock; never longer than the token is valid."""
+    refresh_at: float
 
 
 class Guard:
@@ -43,8 +47,11 @@ class Guard:
 
         Raises `AuthenticationFailed` if nobody is named, and `Forbidden` if the role is missing.
         """
-        remembered = self._remembered.get(authorization)
-        if remembered is None or remembered.until <= time.monotonic():
+        remembered, now = self._remembered.get(authorization), time.monotonic()
+        if remembered is None or remembered.until <= now:
+            remembered = self._look_up(authorization)
+        elif remembered.refresh_at <= now:
+            self._remembered[authorization] = remembered._replace(refresh_at=math.inf)
             remembered = self._look_up(authorization)
         if remembered.user.role not in ROLES_ALLOWED.get(endpoint, ()):
             raise Forbidden("role_missing")
@@ -64,7 +71,6 @@ class Guard:
         self.authorise(request.endpoint or "", request.headers.get("Authorization", ""))
 
     def _look_up(self, authorization: str) -> _Remembered:
-        self._remembered.pop(authorization, None)
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise AuthenticationFailed("token_missing")
@@ -74,8 +80,10 @@ class Guard:
             until = time.monotonic() + seconds
             user = find_current_user(user_id, claims.get("sid"))
         if user is None or user.epoch != claims.get("epoch", 0):
+            self._remembered.pop(authorization, None)
             raise AuthenticationFailed("token_invalid")
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
-        remembered = self._remembered[authorization] = _Remembered(user, until)
+        remembered = _Remembered(user, until, until - AHEAD_SECONDS)
+        self._remembered[authorization] = remembered
         return remembered
