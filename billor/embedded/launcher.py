@@ -346,11 +346,11 @@ def _show_audit_trail(url: str, config: Config) -> None:
     token = _request(f"{url}/auth/login", credentials.encode())["access_token"]
     print("\nThe audit trail, as the worker recorded it (GET /audit?limit=8), newest first:\n")
     for document in _request(f"{url}/audit?limit=8", token=token):
-        driver = document["payload"].get("driver", {}).get("name", "")
-        load = document["payload"]["load"]
+        load, driver = (document["payload"].get(name) for name in ("load", "driver"))
+        moved = f"load {load['id']:<4} {load['origin']} → {load['destination']}  " if load else ""
         print(
-            f"  {document['timestamp'][11:19]}  {document['type']:<20} load {load['id']:<4} "
-            f"{load['origin']} → {load['destination']}  {driver}"
+            f"  {document['timestamp'][11:19]}  {document['type']:<20} "
+            f"{moved}{driver['name'] if driver else ''}"
         )
     print(flush=True)
 

@@ -90,7 +90,7 @@ def make_event_of_long_ago(system: System) -> None:
     copy = text(
         "INSERT INTO load_events (id, load_id, type, payload, created_at)"
         " SELECT gen_random_uuid(), load_id, type, payload, now() - :age * interval '1 second'"
-        " FROM load_events LIMIT 1"
+        " FROM load_events WHERE load_id IS NOT NULL LIMIT 1"
     )
     with system.app.app_context(), db.engine.begin() as connection:
         connection.execute(copy, {"age": OUTBOX_LATE_SECONDS + 1})

@@ -220,7 +220,7 @@ def assert_each_assignment_is_told(driver_ids: set[int]) -> None:
     ).all()
     events = db.session.execute(
         select(LoadEvent.assignment_id, LoadEvent.type, LoadEvent.payload["load", "status"].astext)
-        .where(LoadEvent.driver_id.in_(driver_ids))
+        .where(LoadEvent.driver_id.in_(driver_ids), LoadEvent.assignment_id.is_not(None))
         .order_by(LoadEvent.created_at)
     ).all()
     told = {

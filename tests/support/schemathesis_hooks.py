@@ -18,8 +18,14 @@ from schemathesis.core.parameters import ParameterLocation
 
 from billor.http.fields import EmailAddress, Identifier, Text
 
-END_OF_TIME = "9999-12-31T23:59:59Z"
-END_OF = {"from": "to", "createdFrom": "createdTo"}
+LONG_AGO, LAST_DAY = "2000-01-01T00:00:00Z", "9999-12-31"
+END_OF_TIME = f"{LAST_DAY}T23:59:59Z"
+END_OF = {
+    "from": "to",
+    "createdFrom": "createdTo",
+    "pickupFrom": "pickupTo",
+    "pickupAt": "deliverBy",
+}
 IDENTIFIER = Identifier(max_length=64)
 UNIQUE = {
     "licenseNumber": (IDENTIFIER, "{}"),
@@ -62,8 +68,10 @@ def before_call(context, case: schemathesis.Case, kwargs):
     if _is_well_formed(case, ParameterLocation.BODY):
         fitted = _fitted_text if case.path == "/auth/login" else _fitted_field
         case.body = _fitted_body(case.body, case.media_type, fitted)
-        if case.path.startswith("/users") and isinstance(case.body, dict):
-            case.body = _fitted_role(case.body)
+        if isinstance(case.body, dict):
+            _fit_ends(case.body)
+            if case.path.startswith("/users"):
+                case.body = _fitted_role(case.body)
         if case.path == "/auth/refresh":
             case.body = {"refreshToken": _log_in_double()["refreshToken"]}
         elif case.path == "/me/password":
@@ -106,9 +114,16 @@ def _fit_headers(headers) -> None:
 def _fit_query(query: dict[str, Any]) -> None:
     query.pop("cursor", None)
     query |= {name: _fitted_text(name, value) for name, value in query.items()}
+    _fit_ends(query)
+
+
+def _fit_ends(values: dict[str, Any]) -> None:
+    """Have what ends end after it has started."""
     for start, end in END_OF.items():
-        if start in query and end in query:
-            query[end] = END_OF_TIME
+        if values.get(start) is not None and values.get(end) is not None:
+            values[end] = END_OF_TIME
+            if str(values[start]).startswith(LAST_DAY):
+                values[start] = LONG_AGO
 
 
 def _fitted_body(body: Any, media_type: str | None, fitted: Callable[[str, Any], Any]) -> Any:

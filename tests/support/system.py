@@ -415,8 +415,7 @@ class Dispatcher(Thread):
         self._client = client
         self._stop_asked = Event()
         self.statuses: list[int] = []
-        self.reassignments = 0
-        """The requests for two changes, and so two events."""
+        self._reassignments = 0
         self.failures: list[Exception] = []
         """Requests without an answer."""
         self.problems: list[dict[str, Any]] = []
@@ -433,6 +432,11 @@ class Dispatcher(Thread):
         self._stop_asked.set()
         self.join(60)
         assert not self.is_alive()
+
+    @property
+    def events(self) -> int:
+        """How many events it makes if each request succeeds; two drivers were made before."""
+        return 2 + len(self.statuses) + self._reassignments
 
     def wait_for_rounds(self, count: int) -> None:
         """Wait until so many more loads were assigned."""
@@ -467,7 +471,7 @@ class Dispatcher(Thread):
         first = self._assign(load)
         if first is None:
             return None
-        self.reassignments += 1
+        self._reassignments += 1
         return self._post(f"/assignments/{first}/reassign", {"driverId": self._relief["id"]})
 
     def _post(self, path: str, body: dict) -> int | None:

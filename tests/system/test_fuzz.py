@@ -26,9 +26,9 @@ METHODS = {"get", "post", "patch", "put", "delete"}
 PASSWORD = "a-good-password"
 DRIVER_ID = 1
 PHASES = {
-    Role.DRIVER: ("fuzzing", "--max-examples=4"),
-    Role.DISPATCHER: ("fuzzing", "--max-examples=4"),
-    Role.ADMIN: ("examples,coverage,fuzzing",),
+    Role.DRIVER: ("fuzzing", "--max-examples=2"),
+    Role.DISPATCHER: ("fuzzing", "--max-examples=2"),
+    Role.ADMIN: ("examples,coverage,fuzzing", "--max-examples=5"),
 }
 """What each role runs. The views are the same: others than admins need fewer requests."""
 
