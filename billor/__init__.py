@@ -6,7 +6,20 @@ from typing import cast
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from billor import assignments, audit, auth, cli, docs, drivers, health, loads, logs, me, users
+from billor import (
+    assignments,
+    audit,
+    auth,
+    board,
+    cli,
+    docs,
+    drivers,
+    health,
+    loads,
+    logs,
+    me,
+    users,
+)
 from billor.audit.connect import connect_store
 from billor.auth.access import ROLES_ALLOWED
 from billor.auth.guard import init_guard
@@ -72,5 +85,6 @@ def create_app(config: Config | None = None) -> Flask:
     for resource in (auth, me, users, drivers, loads, assignments, audit, health):
         api.register_blueprint(resource.blueprint)
     app.register_blueprint(docs.blueprint)
+    app.register_blueprint(board.blueprint)
     cli.init_cli(app)
     return app
