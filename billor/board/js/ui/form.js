@@ -80,10 +80,14 @@ export function useSending(send) {
 
 /**
  * @param {HTMLFormElement} form
- * @returns {Record<string, string>}
+ * @returns {Record<string, string>} without those that are empty
  */
 const fieldsOf = (form) =>
-  Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]));
+  Object.fromEntries(
+    [...new FormData(form)]
+      .map(([name, value]) => [name, String(value)])
+      .filter(([, value]) => value !== ""),
+  );
 
 /**
  * What was refused and belongs to no field.

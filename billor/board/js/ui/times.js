@@ -3,9 +3,9 @@
 /** @param {Intl.DateTimeFormatOptions} options */
 const format = (options) => new Intl.DateTimeFormat(undefined, options);
 
-const TIME = format({ hour: "2-digit", minute: "2-digit" });
-const WEEKDAY = format({ weekday: "short", hour: "2-digit", minute: "2-digit" });
-const DAY = format({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const TIME = format({ hour: "numeric", minute: "2-digit" });
+const WEEKDAY = format({ weekday: "short", hour: "numeric", minute: "2-digit" });
+const DAY = format({ day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
 const FULL = format({
   dateStyle: "medium",
   timeStyle: "long",
@@ -30,8 +30,6 @@ export function shortTime(time, now = new Date()) {
   const date = new Date(time);
   const days = Math.round((midnight(date) - midnight(now)) / 86_400_000);
   if (days === 0) return TIME.format(date);
-  if (days === 1) return `Tomorrow ${TIME.format(date)}`;
-  if (days === -1) return `Yesterday ${TIME.format(date)}`;
   return Math.abs(days) < 7 ? WEEKDAY.format(date) : DAY.format(date);
 }
 

@@ -48,7 +48,8 @@ export function Board() {
     "div",
     { class: "board" },
     h("h1", { class: "unseen" }, "Dispatch board"),
-    h(Filters, { total: lists.total, isNarrow, here: isNarrow ? places[0] : filters.show }),
+    !(isNarrow && loadId !== null) &&
+      h(Filters, { total: lists.total, isNarrow, here: isNarrow ? places[0] : filters.show }),
     h(
       "div",
       { class: `panels panels-${places.length}` },

@@ -11,6 +11,7 @@ const HEIGHT = 260;
 const LEFT = 64;
 const BOTTOM = 28;
 const TOP = 12;
+const RIGHT = 16;
 const LABEL_EVERY = 5;
 
 /** @typedef {{name: string, of: (day: Day) => number, look: string}} Series */
@@ -21,7 +22,7 @@ const LABEL_EVERY = 5;
 export function Bars({ days, series }) {
   const pattern = useId();
   const most = niceCeiling(Math.max(1, ...days.flatMap((day) => series.map(({ of }) => of(day)))));
-  const step = (WIDTH - LEFT) / days.length;
+  const step = (WIDTH - LEFT - RIGHT) / days.length;
   const width = (step * 0.8) / series.length;
   const y = scale(most);
   const sums = series.map(
@@ -69,7 +70,7 @@ export function Line({ days, of, format }) {
   const values = days.map(of);
   const known = values.filter((value) => value !== null);
   const most = niceSeconds(Math.max(60, ...known));
-  const step = (WIDTH - LEFT) / days.length;
+  const step = (WIDTH - LEFT - RIGHT) / days.length;
   const y = scale(most);
   const x = (/** @type {number} */ index) => LEFT + (index + 0.5) * step;
   const label = known.length
@@ -132,7 +133,7 @@ function Frame({ label, most, format, days, step, children }) {
         h(
           "g",
           { key: value, class: "grid" },
-          h("line", { x1: LEFT, x2: WIDTH, y1: y(value), y2: y(value) }),
+          h("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
           h("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, format(value)),
         ),
       ),

@@ -13,7 +13,7 @@ import { Nothing, PanelHead, RouteOf } from "./panel.js";
 /** @import {Driver, Load} from "../types.js" */
 /** @import {Lists} from "../state/lists.js" */
 
-const DRIVER_REM = 3.5;
+const DRIVER_REM = 3.25;
 
 /** @param {Driver} driver */
 const keyOf = (driver) => driver.id;

@@ -1,62 +1,84 @@
 // Which places are shown, with their counters, and from where to where loads go.
 
 import { h } from "preact";
-import { useId } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { address, hasFilters, NO_FILTERS, setFilters } from "../state/address.js";
 import { stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { knownPlaces } from "../state/places.js";
 import { useStore } from "../state/store.js";
+import { icon } from "../ui/icons.js";
 
 /** @import {Place} from "../state/address.js" */
 /** @import {Lists} from "../state/lists.js" */
 
 const MAX_SUGGESTIONS = 100;
 
-/** @type {Array<[Place, string]>} */
+/** With a shorter name for phones. @type {Array<[Place, string, string]>} */
 const PLACES = [
-  ["", "All"],
-  ["waiting", "Waiting"],
-  ["road", "On the road"],
-  ["drivers", "Free drivers"],
-  ["finished", "Finished"],
+  ["", "All", "All"],
+  ["waiting", "Waiting", "Waiting"],
+  ["road", "On the road", "Road"],
+  ["drivers", "Free drivers", "Drivers"],
+  ["finished", "Finished", "Finished"],
 ];
 
 /** @param {{total: Lists["total"], isNarrow: boolean, here: Place | undefined}} props */
 export function Filters({ total, isNarrow, here }) {
   const filters = useStore(address);
-  const counts = { "": undefined, finished: undefined, ...total };
+  const [isOpen, setOpen] = useState(false);
+  const isUsed = filters.origin !== "" || filters.destination !== "";
   return h(
     "div",
     { class: "filters" },
-    h(
-      "div",
-      { class: "places", role: "group", "aria-label": "Show" },
-      PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name]) =>
-        h(
-          "button",
-          {
-            key: place,
-            type: "button",
-            "aria-pressed": place === here,
-            onClick: () => {
-              stopChoosing();
-              setFilters({ show: place });
-            },
-          },
-          h("span", null, name),
-          counts[place] !== undefined && h("b", null, counts[place]),
-        ),
+    h(Places, { total, isNarrow, here }),
+    isNarrow &&
+      h(
+        "button",
+        {
+          type: "button",
+          class: "icon-button",
+          "aria-label": "Filter by place",
+          "aria-expanded": isOpen || isUsed,
+          onClick: () => setOpen(!isOpen),
+        },
+        icon("filter"),
       ),
-    ),
-    h(PlaceFilter, { name: "origin", label: "From", value: filters.origin }),
-    h(PlaceFilter, { name: "destination", label: "To", value: filters.destination }),
-    hasFilters(filters) &&
+    (!isNarrow || isOpen || isUsed) && [
+      h(PlaceFilter, { key: "from", name: "origin", label: "From", value: filters.origin }),
+      h(PlaceFilter, { key: "to", name: "destination", label: "To", value: filters.destination }),
+    ],
+    (isNarrow ? isUsed : hasFilters(filters)) &&
       h(
         "button",
         { type: "button", class: "button quiet", onClick: () => setFilters(NO_FILTERS) },
         "Clear filters",
       ),
+  );
+}
+
+/** @param {{total: Lists["total"], isNarrow: boolean, here: Place | undefined}} props */
+function Places({ total, isNarrow, here }) {
+  const counts = { "": undefined, finished: undefined, ...total };
+  return h(
+    "div",
+    { class: "places", role: "group", "aria-label": "Show" },
+    PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name, short]) =>
+      h(
+        "button",
+        {
+          key: place,
+          type: "button",
+          "aria-pressed": place === here,
+          onClick: () => {
+            stopChoosing();
+            setFilters({ show: place });
+          },
+        },
+        h("span", null, isNarrow ? short : name),
+        counts[place] !== undefined && h("b", null, counts[place].toLocaleString()),
+      ),
+    ),
   );
 }
 

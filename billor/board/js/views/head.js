@@ -16,6 +16,7 @@ import { openDialog } from "./dialogs.js";
 
 /** @param {{user: User, route: Route}} props */
 export function Head({ user, route }) {
+  const isBoard = route.name !== "stats";
   return h(
     "header",
     { class: "head" },
@@ -23,8 +24,8 @@ export function Head({ user, route }) {
     h(
       "nav",
       { "aria-label": "Pages" },
-      h(Tab, { href: "#/", isHere: route.name !== "stats" }, "Board"),
-      h(Tab, { href: "#/stats", isHere: route.name === "stats" }, "Statistics"),
+      h(Tab, { href: "#/", isHere: isBoard }, "Board"),
+      h(Tab, { href: "#/stats", isHere: !isBoard }, "Statistics"),
     ),
     h(Search, null),
     h(ConnectionDot, null),
@@ -43,6 +44,7 @@ export function Head({ user, route }) {
       {
         label: "More",
         choices: [
+          isBoard ? { text: "Statistics", action: "#/stats" } : { text: "Board", action: "#/" },
           { text: "New driver", action: () => openDialog({ name: "driver" }) },
           { text: "Import loads", action: () => openDialog({ name: "import" }) },
           { text: "Export this view", action: exportView },

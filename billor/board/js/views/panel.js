@@ -10,7 +10,7 @@ import { InTheWay } from "./notices.js";
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
 
-export const ROW_REM = 4.25;
+export const ROW_REM = 3.625;
 export const TROUBLE_REM = 3.5;
 
 /**

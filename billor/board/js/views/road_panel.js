@@ -95,13 +95,14 @@ function RoadActions({ item: { load, driver, assignment, isPending }, tabIndex }
       "button",
       {
         type: "button",
-        class: "button small",
+        class: "button small complete",
         disabled: isPending,
         tabIndex,
         "aria-label": `Complete load ${load.id}`,
         onClick: () => openDialog({ name: "complete", load, driver, assignment }),
       },
-      "Complete",
+      icon("check"),
+      h("span", null, "Complete"),
     ),
     h(
       Menu,
