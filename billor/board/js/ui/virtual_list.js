@@ -16,7 +16,7 @@ const MARGIN_ROWS = 6;
  *   move between has the attribute `data-main`.
  * @property {string} label
  * @property {import("preact").ComponentChild} empty what is shown without rows
- * @property {import("preact").Ref<VirtualList<Item>>} [ref]
+ * @property {import("preact").RefObject<VirtualList<Item> | null>} [handle] gets the list itself
  */
 
 /**
@@ -44,6 +44,7 @@ export class VirtualList extends Component {
   }
 
   componentDidMount() {
+    if (this.props.handle) this.props.handle.current = this;
     this.observer = new ResizeObserver(() => this.measure());
     if (this.scroller.current) this.observer.observe(this.scroller.current);
   }

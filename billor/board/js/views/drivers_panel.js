@@ -42,7 +42,7 @@ export function DriversPanel({ lists: { drivers, total, areAllDrivers }, isCompl
     load && h(ChoosingHead, { load, name, setName }),
     areAllDrivers && !load && h("p", { class: "note" }, "No driver is named so: these are all."),
     h(/** @type {typeof VirtualList<Driver>} */ (VirtualList), {
-      ref: list,
+      handle: list,
       items: shown,
       keyOf,
       heightOf: () => DRIVER_REM,
@@ -88,6 +88,7 @@ function ChoosingHead({ load, name, setName }) {
  */
 function DriverRow({ driver, isActive, isTarget, isDragging, onChoose }) {
   const content = [
+    onChoose && h("span", { class: "unseen", key: "action" }, "Assign to "),
     h("span", { class: "driver-name", key: "name" }, driver.name),
     h("span", { class: "meta", key: "license" }, driver.licenseNumber),
   ];
@@ -101,7 +102,7 @@ function DriverRow({ driver, isActive, isTarget, isDragging, onChoose }) {
     onChoose
       ? h(
           "button",
-          { type: "button", "aria-label": `Assign to ${driver.name}`, onClick: onChoose, ...main },
+          { type: "button", onClick: onChoose, ...main },
           content,
         )
       : h("div", main, content),

@@ -1,0 +1,58 @@
+"""The whole system, a browser, and people who look at the board; each file has one of the first two."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser
+
+from billor.roles import Role
+from tests.support.board import Board, BoardSystem
+from tests.support.browser import chromium
+from tests.support.system import System
+from tests.support.users import make_user
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium("the board is", "--host-resolver-rules=MAP * ~NOTFOUND") as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def running(
+    _migrated_app: Flask,
+    settings: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
+) -> Iterator[System]:
+    """Billor in processes of its own: an API, and a worker."""
+    folder = tmp_path_factory.mktemp("board")
+    with System(settings, folder, pytestconfig.cache.mkdir("compiled")) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def board_system(running: System) -> BoardSystem:
+    return BoardSystem(running)
+
+
+@pytest.fixture
+def billor(board_system: BoardSystem) -> Iterator[BoardSystem]:
+    """The system without loads and drivers."""
+    yield board_system
+    board_system.empty()
+
+
+@pytest.fixture
+def open_board(billor: BoardSystem, browser: Browser) -> Iterator[Callable[..., Board]]:
+    """Open the board in a browser of its own; options are those of a Playwright context."""
+    opened: list[Board] = []
+
+    def open_one(**options) -> Board:
+        opened.append(Board(browser, billor, **options))
+        return opened[-1]
+
+    yield open_one
+    for board in opened:
+        board.close()

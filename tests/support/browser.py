@@ -1,0 +1,53 @@
+"""A real Chromium, and pages that must leave its console empty."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ANSWER_MILLISECONDS = 30_000
+
+
+@contextmanager
+def chromium(tested: str, *arguments: str) -> Iterator[Browser]:
+    """Start the Chromium on PATH; without one, skip and say that `tested` is not tested."""
+    program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if program is None:
+        pytest.skip(f"Chromium is not installed: {tested} NOT tested in a browser")
+    expect.set_options(timeout=ANSWER_MILLISECONDS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=arguments,
+            chromium_sandbox=os.geteuid() != 0,  # it does not work for root
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def no_troubles(source: Page | BrowserContext, origin: str) -> Iterator[None]:
+    """Fail unless all requests go to this origin, and the console stays empty.
+
+    Browsers log there what they blocked, and errors of scripts. A refusal by the API is none.
+    """
+    troubles: list[str] = []
+
+    def note_message(message) -> None:
+        if not message.text.startswith("Failed to load resource: "):
+            troubles.append(f"{message.type}: {message.text}")
+
+    def note_address(address: str) -> None:
+        if not address.startswith((f"{origin}/", "data:", "blob:")):
+            troubles.append(f"requested {address}")
+
+    source.on("console", note_message)
+    source.on("request", lambda request: note_address(request.url))
+    event = "pageerror" if isinstance(source, Page) else "weberror"
+    source.on(event, lambda error: troubles.append(str(getattr(error, "error", error))))
+    yield
+    assert not troubles, "\n".join(troubles)
