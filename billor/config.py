@@ -93,14 +93,22 @@ class Names(fields.Field):
 
 
 def _url(*schemes: str) -> fields.String:
+    """Return the field of a URL of one of the schemes; its host may be several, with commas."""
+
     def check(url: str) -> None:
-        if not re.match(rf"({'|'.join(schemes)})://.", url):
+        scheme, _, rest = url.partition("://")
+        if scheme not in schemes or not rest:
             starts = " or ".join(f"{scheme}://" for scheme in schemes)
             raise ValidationError(f"must start with {starts}.")
         try:
-            _ = urlsplit(url).port
+            for host in urlsplit(url).netloc.rpartition("@")[2].split(","):
+                _ = urlsplit(f"//{host}").port
         except ValueError as error:
             raise ValidationError("is not a URL with a valid host and port.") from error
+        if scheme.endswith("+sentinel") and not re.fullmatch(
+            r"/[^/]+(/[0-9]+)?", urlsplit(url).path
+        ):
+            raise ValidationError("must name the master, as in redis+sentinel://host/master.")
 
     return fields.String(validate=check)
 
@@ -160,10 +168,22 @@ class Config:
         default_help="embedded PostgreSQL",
         secret=True,
     )
-    redis_url: str | None = setting(
-        _url("redis", "rediss", "unix"),
+    database_migration_url: str | None = setting(
+        PostgresUrl(),
         None,
-        help="`redis://`, `rediss://` or `unix://`",
+        help="PostgreSQL itself, for `flask db upgrade`, if `DATABASE_URL` is that of a connection "
+        "pooler such as PgBouncer",
+        default_help="`DATABASE_URL`",
+        secret=True,
+    )
+    redis_url: str | None = setting(
+        _url(
+            *("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"),
+            *("redis+sentinel", "rediss+sentinel"),
+        ),
+        None,
+        help="`redis://`, `unix://`, `redis+cluster://host,host` or "
+        "`redis+sentinel://host,host/master`; with TLS `rediss…`",
         default_help="embedded Redis or Valkey",
         secret=True,
     )
@@ -219,7 +239,7 @@ class Config:
     demo_password: str = setting(
         _text(validate.Length(min=8)),
         DEFAULT_DEMO_PASSWORD,
-        help="production refuses the default",
+        help="its password until somebody changes it; production refuses the default",
         secret=True,
     )
     environment: str = setting(

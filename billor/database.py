@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
+from psycopg2 import extensions
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -61,6 +62,15 @@ TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.Quer
 AFTER_COMMIT = "after_commit"
 """In the session's info while it is in a transaction: what to call then, each once."""
 
+# No statement or lock waits without end.
+SESSION_SETTINGS = {"timezone": "UTC", "statement_timeout": "15s", "lock_timeout": "5s"}
+# Not in a session that belongs to a pooler, which lends it to others.
+SET_SESSION = """
+    SELECT set_config(name, value, false)
+    FROM unnest(%(names)s, %(values)s) AS setting (name, value)
+    WHERE pg_backend_pid() = %(pid)s
+"""
+
 ALLOWED_CONNECTIONS = """
     SELECT sum(setting::int * CASE name WHEN 'max_connections' THEN 1 ELSE -1 END)::int
     FROM pg_settings
@@ -74,7 +84,7 @@ Row = TypeVar("Row", bound=Base)
 
 
 def engine_options(config: Config) -> dict:
-    """Return SQLAlchemy's engine options. No statement or lock waits without end."""
+    """Return SQLAlchemy's engine options."""
     return {
         "pool_size": config.database_pool_size,
         "max_overflow": 0,
@@ -83,7 +93,6 @@ def engine_options(config: Config) -> dict:
         "connect_args": {
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "billor",
-            "options": "-c timezone=UTC -c statement_timeout=15s -c lock_timeout=5s",
             # A server that vanished without a word is given up within a minute.
             "keepalives_idle": 30,
             "keepalives_interval": 10,
@@ -96,7 +105,8 @@ def engine_options(config: Config) -> dict:
 def check_connection_limit(config: Config) -> None:
     """Raise `ConfigError` if the API may open more connections than PostgreSQL allows.
 
-    A PostgreSQL that is unavailable is not waited for: the API starts without it, too.
+    A PostgreSQL that is unavailable is not waited for: the API starts without it, too. Behind a
+    pooler the limit is the pooler's, and not known here.
     """
     url = make_url(config.database_url).set(drivername="postgresql")
     try:
@@ -106,6 +116,8 @@ def check_connection_limit(config: Config) -> None:
     except psycopg2.OperationalError:
         return
     with closing(connection), connection.cursor() as cursor:
+        if is_pooled(connection):
+            return
         cursor.execute(ALLOWED_CONNECTIONS)
         (allowed,) = cursor.fetchone()
     wanted = (config.web_workers + 1) * config.database_pool_size
@@ -120,8 +132,36 @@ def init_database(app: Flask) -> None:
     """Bind the app to its database."""
     db.init_app(app)
     with app.app_context():
+        event.listen(db.engine, "connect", _set_session)
         event.listen(db.engine, "checkout", _check_connection)
     app.teardown_appcontext(_close_session)
+
+
+def is_pooled(connection: extensions.connection) -> bool:
+    """Return whether a pooler is between us and PostgreSQL: its sessions are not ours to keep.
+
+    A pooler answers with a process id of its own making.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone() != (connection.get_backend_pid(),)
+
+
+def _set_session(connection: extensions.connection, _record: ConnectionPoolEntry) -> None:
+    """Apply `SESSION_SETTINGS` to a new connection.
+
+    They are no startup options, which poolers refuse. Behind one the sessions have them as their
+    role's defaults: see migrations/env.py.
+    """
+    connection.autocommit = True
+    values = {
+        "names": [*SESSION_SETTINGS],
+        "values": [*SESSION_SETTINGS.values()],
+        "pid": connection.get_backend_pid(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(SET_SESSION, values)
+    connection.autocommit = False
 
 
 def _check_connection(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:

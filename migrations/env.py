@@ -7,11 +7,17 @@ import time
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, NullPool, create_engine, text
+
+from billor.database import SESSION_SETTINGS, engine_options, is_pooled
 
 # Arbitrary, but no other application on this database may use it.
 MIGRATOR_LOCK = 0x62696C6C6F72
 POLL_SECONDS = 0.2
+POOLED = (
+    "DATABASE_URL is that of a connection pooler, and migrations need a session of their own: set "
+    "DATABASE_MIGRATION_URL to the address of PostgreSQL itself."
+)
 
 
 def _become_only_migrator(connection: Connection) -> None:
@@ -25,25 +31,43 @@ def _become_only_migrator(connection: Connection) -> None:
     # migration would wait, too.
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SET lock_timeout = '5s'"))
+    connection.execute(text("SET timezone = 'UTC'"))
+    connection.commit()
+
+
+def _limit_pooled_sessions(connection: Connection) -> None:
+    """Make the session settings the role's defaults, since a pooler's sessions have no others."""
+    quote = connection.dialect.identifier_preparer.quote
+    names = connection.execute(text("SELECT current_user, current_database()")).one()
+    role, database = map(quote, names)
+    for name, value in SESSION_SETTINGS.items():
+        connection.execute(text(f"ALTER ROLE {role} IN DATABASE {database} SET {name} = '{value}'"))
     connection.commit()
 
 
 def run_migrations() -> None:
     """Migrate the app's database."""
-    database = current_app.extensions["migrate"].db
-    with database.engine.connect() as connection:
-        try:
-            _become_only_migrator(connection)
-            context.configure(
-                connection=connection,
-                target_metadata=database.metadata,
-                transaction_per_migration=True,
-                **current_app.extensions["migrate"].configure_args,
-            )
-            with context.begin_transaction():
-                context.run_migrations()
-        finally:
-            connection.invalidate()  # closing it releases the lock and resets the settings
+    config = current_app.config["BILLOR"]
+    migrate = current_app.extensions["migrate"]
+    engine = create_engine(
+        config.database_migration_url or config.database_url,
+        poolclass=NullPool,
+        connect_args=engine_options(config)["connect_args"],
+    )
+    with engine.connect() as connection:
+        if is_pooled(connection.connection):
+            raise RuntimeError(POOLED)  # which `flask db` shows without a trace
+        _become_only_migrator(connection)
+        context.configure(
+            connection=connection,
+            target_metadata=migrate.db.metadata,
+            transaction_per_migration=True,
+            **migrate.configure_args,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        if config.database_migration_url:
+            _limit_pooled_sessions(connection)
 
 
 run_migrations()

@@ -5,6 +5,7 @@ from flask import current_app
 from billor.auth import tokens
 from billor.auth.attempts import counted_attempt
 from billor.auth.sessions import Tokens, start_session
+from billor.context import CurrentUser
 from billor.emails import stored_address
 from billor.errors import AuthenticationFailed
 from billor.models import User
@@ -28,16 +29,17 @@ def log_in(email: str, password: str, address: str) -> Tokens:
     return start_session(user)
 
 
-def change_password(user_id: int, old_password: str, new_password: str, address: str) -> None:
-    """Change a user's password, and end all their sessions.
+def change_password(user: CurrentUser, old_password: str, new_password: str, address: str) -> None:
+    """Change the password of the user of a token, and end all their sessions.
 
-    A wrong old password counts as a failed login. Raises what `log_in` does.
+    A wrong old password counts as a failed login. Raises what `log_in` and `set_password` do.
     """
-    user = get_user(user_id)
-    with counted_attempt(user.email, address):
-        if not password_matches(user.password_hash, old_password):
-            raise AuthenticationFailed("invalid_credentials")
-    set_password(user_id, new_password)
+    account = get_user(user.id)
+    with counted_attempt(account.email, address):
+        if not password_matches(account.password_hash, old_password):
+            detail = "The old password is wrong. Check it."
+            raise AuthenticationFailed("invalid_credentials", detail)
+    set_password(user.id, new_password, user.epoch)
 
 
 def issue_token(user: User) -> str:

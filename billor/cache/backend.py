@@ -9,16 +9,28 @@ from cachelib.serializers import RedisSerializer
 from flask_caching.backends.rediscache import RedisCache
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    AuthorizationError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from billor.cache.circuit_breaker import CircuitBreaker, CircuitOpen
+from billor.cache.clients import is_cluster, make_client
 from billor.extensions import cache
 
 # How long Redis may take to connect or to answer before the circuit opens.
 TIMEOUT_SECONDS = 0.2
 GENERATION_KEY = "generation"
+# What a cluster says to a client that does not know that it is one.
+FROM_CLUSTERS = (AskError, ClusterCrossSlotError)
 
 
 def cache_config(redis_url: str | None) -> dict:
@@ -27,14 +39,15 @@ def cache_config(redis_url: str | None) -> dict:
         return {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}
     return {
         "CACHE_TYPE": "billor.cache.backend.TextRedisCache",
-        "CACHE_REDIS_URL": redis_url,
-        "CACHE_KEY_PREFIX": "billor:",
-        "CACHE_OPTIONS": {
-            "socket_timeout": TIMEOUT_SECONDS,
-            "socket_connect_timeout": TIMEOUT_SECONDS,
+        "CACHE_REDIS_HOST": make_client(
+            redis_url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
             # One retry, for a pooled connection that a restarted Redis has closed.
-            "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        },
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        ),
+        # A cluster hashes only what is in braces: keys that are read together must share a slot.
+        "CACHE_KEY_PREFIX": "{billor}:" if is_cluster(redis_url) else "billor:",
     }
 
 
@@ -59,7 +72,7 @@ class TextRedisCache(RedisCache):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.breaker = CircuitBreaker("Redis", self.start_generation, RedisError)
+        self.breaker = CircuitBreaker("Redis", self._recover, RedisError, _refusal)
 
     @property
     def client(self) -> Redis:
@@ -70,12 +83,30 @@ class TextRedisCache(RedisCache):
         """Invalidate all cached text. A generation is a random name, so none is ever reused."""
         self.set(GENERATION_KEY, uuid.uuid4().hex, timeout=0)
 
+    def _recover(self) -> None:
+        """Start a generation, with all that reading and storing pages needs, too."""
+        self.start_generation()
+        self.get_many(GENERATION_KEY, "probe")
+
     def first_generation(self) -> str:
         """Start a generation if there is none; return the current one. Safe for concurrent use."""
         candidate = uuid.uuid4().hex
         if self.add(GENERATION_KEY, candidate, timeout=0):
             return candidate
         return self.get(GENERATION_KEY) or candidate
+
+
+def _refusal(error: Exception) -> str | None:
+    """Return what a Redis that is there says to us, or None if it is away.
+
+    While a cluster elects a new master, it is away.
+    """
+    if isinstance(error, FROM_CLUSTERS):
+        return f"{error} (is it a cluster? Then REDIS_URL starts with redis+cluster://)"
+    if isinstance(error, ClusterDownError | TryAgainError):
+        return None
+    is_refusal = isinstance(error, ResponseError | AuthenticationError | AuthorizationError)
+    return str(error) if is_refusal else None
 
 
 def redis_backend() -> TextRedisCache | None:

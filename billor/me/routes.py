@@ -47,7 +47,7 @@ def change_password(passwords):
 
     A wrong old password counts as a failed login.
     """
-    auth.change_password(signed_in_user().id, **passwords, address=request.remote_addr or "")
+    auth.change_password(signed_in_user(), **passwords, address=request.remote_addr or "")
 
 
 @blueprint.route("/assignment")

@@ -3,15 +3,16 @@
 from marshmallow import fields, validate
 
 from billor.assignments.schemas import AssignmentSchema
-from billor.http.fields import Id, Password, Several, Text, Timestamp, WireSchema
+from billor.http.fields import Id, Password, Several, Timestamp, WireSchema
 from billor.http.pagination import Cursor, PageQuery
 from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
-from billor.users.schemas import NewPassword
+from billor.users.schemas import NewPassword, UserUpdateSchema
 
 
-class MyNameSchema(WireSchema):
-    name = Text(max_length=200, metadata={"example": "Dana Dispatcher"})
+class MyNameSchema(UserUpdateSchema):
+    class Meta:
+        fields = ("name",)
 
 
 class PasswordChangeSchema(WireSchema):

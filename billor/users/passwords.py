@@ -1,10 +1,12 @@
 """Passwords: hashed with Argon2id, at the strength of OWASP's Password Storage Cheat Sheet.
 
-New ones are refused for their length or because they are among the commonest, and for nothing else
-(NIST SP 800-63B, section 3.1.1).
+New ones are refused for their length or because they are among the commonest, and for nothing else.
+Keyboards differ in how they write one character, so passwords are compared in NFKC. Both are of
+NIST SP 800-63B, section 3.1.1.
 """
 
 from functools import cache
+from unicodedata import normalize
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -15,13 +17,12 @@ _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 # An unknown user's password is checked against this, so that the response takes as long.
 _NOBODYS_HASH = _hasher.hash("nobody")
 
-
 MIN_LENGTH = 8
 
 
 def is_common(password: str) -> bool:
     """Return whether the password, in any case, is one of the commonest of leaked ones."""
-    return password.casefold() in _common_passwords()
+    return _normalized(password).casefold() in _common_passwords()
 
 
 @cache
@@ -35,7 +36,7 @@ def _common_passwords() -> frozenset[str]:
 @in_thread
 def hash_password(password: str) -> str:
     """Return a salted hash in PHC string format."""
-    return _hasher.hash(password)
+    return _hasher.hash(_normalized(password))
 
 
 @in_thread
@@ -44,8 +45,17 @@ def password_matches(password_hash: str | None, password: str) -> bool:
 
     Without a hash it never is, after the same time.
     """
+    forms = {_normalized(password), password}  # hashes from before are of what was typed
+    matches = any(_verifies(password_hash or _NOBODYS_HASH, form) for form in forms)
+    return matches and password_hash is not None
+
+
+def _verifies(password_hash: str, password: str) -> bool:
     try:
-        _hasher.verify(password_hash or _NOBODYS_HASH, password)
+        return _hasher.verify(password_hash, password)
     except VerifyMismatchError:
         return False
-    return password_hash is not None
+
+
+def _normalized(password: str) -> str:
+    return normalize("NFKC", password)

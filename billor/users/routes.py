@@ -58,4 +58,4 @@ def update_user(changes, user_id):
 @blueprint.problems("user_not_found", "last_admin")
 def deactivate_user(user_id):
     """Deactivate a user, who is logged out everywhere. What they did keeps their name."""
-    service.update_user(user_id, is_active=False)
+    service.update_user(user_id, if_match(UserSchema()), is_active=False)

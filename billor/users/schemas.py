@@ -17,7 +17,7 @@ class NewPassword(Password):
 
     def _deserialize(self, value, attr, data, **kwargs):
         password = super()._deserialize(value, attr, data, **kwargs)
-        if is_common(password):
+        if len(password) <= self.MAX_LENGTH and is_common(password):
             raise ValidationError("Is one of the commonest passwords. Choose another one.")
         return password
 
@@ -38,7 +38,8 @@ class AccountSchema(WireSchema):
     driver_id = Id(
         allow_none=True,
         metadata={
-            "description": "The driver that a user of role DRIVER is. No other user has one.",
+            "description": "The driver that a user of role DRIVER is, as several may be. Other "
+            "users have none.",
             "example": None,
         },
     )

@@ -14,7 +14,7 @@ from billor.database import (
     update_row,
 )
 from billor.emails import stored_address
-from billor.errors import Conflict, Invalid
+from billor.errors import AuthenticationFailed, Conflict, Invalid
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.keyset import Page, Position, paginate
@@ -121,9 +121,13 @@ def update_user(user_id: int, check: Callable[[User], None] | None = None, **cha
     return user
 
 
-def set_password(user_id: int, password: str) -> None:
-    """Set a user's password, and end all their tokens. Raises `NotFound`."""
-    _end_tokens(user_id, EventType.PASSWORD_CHANGED, password_hash=hash_password(password))
+def set_password(user_id: int, password: str, epoch: int | None = None) -> None:
+    """Set a user's password, and end all their tokens.
+
+    `epoch` is that of the token that asks for it, if one does. Raises `NotFound`, and
+    `AuthenticationFailed` `token_invalid` if that token has ended meanwhile.
+    """
+    _end_tokens(user_id, EventType.PASSWORD_CHANGED, epoch, password_hash=hash_password(password))
 
 
 def end_all_sessions(user_id: int) -> None:
@@ -136,9 +140,13 @@ def forget_remembered() -> None:
     current_app.extensions["remembered_users"].clear()
 
 
-def _end_tokens(user_id: int, event_type: EventType, **changes: Any) -> None:
+def _end_tokens(
+    user_id: int, event_type: EventType, epoch: int | None = None, **changes: Any
+) -> None:
     with transaction():
         user, _ = LOCK_USER.rows(user_id=user_id)
+        if epoch not in (None, user.epoch):
+            raise AuthenticationFailed("token_invalid")
         update_row(user, changes | {"epoch": user.epoch + 1})
         outbox.record(event_type, user)
         after_commit(forget_remembered)

@@ -64,5 +64,7 @@ def downgrade() -> None:
     op.drop_column("load_events", "user_id")
     op.alter_column("load_events", "load_id", nullable=False)
     op.drop_table("sessions")
+    # Before roles everybody may do everything: who could do less must not log in.
+    op.execute("UPDATE users SET password_hash = NULL WHERE NOT is_active OR role = 'DRIVER'")
     for column in ("epoch", "is_active", "driver_id", "role"):
         op.drop_column("users", column)

@@ -83,6 +83,17 @@ def test_a_deactivated_user_cannot_log_in_but_stays(client, anonymous, dana):
     assert anonymous.post("/auth/login", credentials).status_code == 200
 
 
+def test_a_deactivation_takes_if_match(client, dana):
+    path = f"/users/{dana['id']}"
+    stale = client.get(path).headers["ETag"]
+    client.patch(path, {"name": "Dana D."})
+    refused = client.request("DELETE", path, headers={"If-Match": stale})
+    assert_problem(refused, 412, "precondition_failed")
+    assert client.get(path).json["active"]
+    current = client.get(path).headers["ETag"]
+    assert client.request("DELETE", path, headers={"If-Match": current}).status_code == 204
+
+
 def test_what_a_deactivated_user_did_keeps_the_name(app, client, dana):
     dispatcher = client_with_token(app, "Robin", "robin@billor.example", Role.DISPATCHER)
     load = dispatcher.make_load()

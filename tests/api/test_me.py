@@ -1,8 +1,14 @@
 """What users may do with their own account, and drivers with their own load."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from unicodedata import normalize
+
 import pytest
 
 from billor.roles import Role
+from billor.users import passwords
+from billor.users.service import find_user, set_password
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_invalid, assert_problem
 from tests.support.apps import client_with_token
@@ -59,11 +65,60 @@ def change_password(client: ApiClient, old: str, new: str = NEW_PASSWORD):
 
 def test_a_password_is_changed_only_with_the_old_one(app, user, anonymous):
     client = ApiClient(app.test_client(), user["access_token"])
-    assert_problem(change_password(client, "wrong"), 401, "invalid_credentials")
+    problem = assert_problem(change_password(client, "wrong"), 401, "invalid_credentials")
+    assert problem["detail"] == "The old password is wrong. Check it."
     assert change_password(client, DEMO_PASSWORD).status_code == 204
     assert_problem(client.get("/me"), 401, "token_invalid")
     assert log_in(anonymous, DEMO_PASSWORD).status_code == 401
     assert log_in(anonymous, NEW_PASSWORD).status_code == 200
+
+
+def test_of_simultaneous_changes_of_a_password_one_succeeds(app, user, anonymous):
+    barrier = Barrier(4)
+
+    def change_with_others(number: int) -> int:
+        client = ApiClient(app.test_client(), user["access_token"])
+        barrier.wait(30)
+        return change_password(client, DEMO_PASSWORD, f"{NEW_PASSWORD} {number}").status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        statuses = list(threads.map(change_with_others, range(4)))
+    assert sorted(statuses) == [204, 401, 401, 401]
+    assert log_in(anonymous, f"{NEW_PASSWORD} {statuses.index(204)}").status_code == 200
+
+
+def test_a_token_that_ends_during_a_change_of_password_changes_nothing(
+    app, user, anonymous, monkeypatch
+):
+    matches = passwords.password_matches
+
+    def end_all_sessions(password_hash, password):
+        ApiClient(app.test_client(), user["access_token"]).post("/auth/logout-all")
+        return matches(password_hash, password)
+
+    monkeypatch.setattr("billor.auth.service.password_matches", end_all_sessions)
+    client = ApiClient(app.test_client(), user["access_token"])
+    assert_problem(change_password(client, DEMO_PASSWORD), 401, "token_invalid")
+    monkeypatch.undo()
+    assert log_in(anonymous, DEMO_PASSWORD).status_code == 200
+
+
+def test_a_password_may_come_in_another_unicode_form(app, user, anonymous):
+    client = ApiClient(app.test_client(), user["access_token"])
+    assert change_password(client, DEMO_PASSWORD, "Pässwort ﬁve").status_code == 204
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert log_in(anonymous, normalize(form, "Pässwort ﬁve")).status_code == 200, form
+
+
+def test_a_password_that_was_hashed_as_given_stays_valid(app, user, anonymous, monkeypatch):
+    """As all were before they were normalised."""
+    password = normalize("NFD", "Pässwort")
+    with app.app_context():
+        monkeypatch.setattr(passwords, "_normalized", lambda text: text)
+        set_password(find_user(DEMO_EMAIL).id, password)
+    monkeypatch.undo()
+    assert log_in(anonymous, password).status_code == 200
+    assert log_in(anonymous, "Passwort").status_code == 401
 
 
 def test_guesses_of_the_old_password_are_limited_as_logins_are(app, user):
@@ -72,7 +127,9 @@ def test_guesses_of_the_old_password_are_limited_as_logins_are(app, user):
     assert statuses == [401] * 20 + [429]
 
 
-@pytest.mark.parametrize("password", ["password123", "PassWord123", "1234567890", "short"])
+@pytest.mark.parametrize(
+    "password", ["password123", "PassWord123", "ｐａｓｓｗｏｒｄ123", "1234567890", "short"]
+)
 def test_short_and_common_passwords_are_refused_and_told_so(app, staff, user, password):
     client = ApiClient(app.test_client(), user["access_token"])
     assert_invalid(change_password(client, DEMO_PASSWORD, password), "newPassword")

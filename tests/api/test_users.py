@@ -1,5 +1,7 @@
 """Users over HTTP: their life cycle, passwords and email addresses."""
 
+import time
+
 import pytest
 from argon2 import extract_parameters
 from argon2.low_level import Type
@@ -165,3 +167,20 @@ def test_passwords_have_8_to_1024_characters(client):
         problem = assert_problem(answer, 422, "validation_failed")
         assert list(problem["errors"]) == ["password"]
         assert "x" * 7 not in answer.text
+
+
+def test_a_password_that_is_too_long_is_refused_without_much_work(client):
+    """To order marks takes time that grows with the square of their number."""
+    body = DANA | {"password": "\u0301\u0327" * 50_000}
+    started = time.process_time()
+    assert_problem(client.post("/users", body), 422, "validation_failed")
+    assert time.process_time() - started < 1
+
+
+def test_each_code_point_of_a_password_counts_as_one_character(client):
+    """NIST SP 800-63B, section 3.1.1.2."""
+    for number, character in enumerate("é🚚\u0301"):
+        body = {"name": "N", "email": f"{number}@billor.example"}
+        refused = client.post("/users", body | {"password": character * 7})
+        assert_problem(refused, 422, "validation_failed")
+        assert client.post("/users", body | {"password": character * 8}).status_code == 201

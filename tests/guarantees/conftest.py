@@ -1,10 +1,13 @@
 """Services for fault injection, and the system over them."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from billor.embedded import services
+from tests.support.pooler import pgbouncer
 from tests.support.system import Api, Service, System, start_postgresql
 
 API_PROCESSES = 3
@@ -16,6 +19,23 @@ def postgresql(tmp_path_factory) -> Iterator[Service]:
     service = start_postgresql(tmp_path_factory.mktemp("postgresql"))
     yield service
     service.stop()
+
+
+def start_pooler(postgresql: Service, folder: Path) -> Service:
+    """Start PgBouncer in front of it."""
+    program = pgbouncer(folder / "pgbouncer", postgresql.settings["DATABASE_URL"])
+    return Service(program, folder)
+
+
+@pytest.fixture(scope="session")
+def database_settings(postgresql, tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The settings of the database, behind PgBouncer if TEST_POOLER is set."""
+    if not os.environ.get("TEST_POOLER"):
+        yield postgresql.settings
+        return
+    pooler = start_pooler(postgresql, tmp_path_factory.mktemp("pooler"))
+    yield pooler.settings
+    pooler.stop()
 
 
 @pytest.fixture(scope="session")
@@ -42,26 +62,26 @@ def compiled(pytestconfig):
 
 
 @pytest.fixture
-def system(postgresql, redis, pubsub, tmp_path, compiled) -> Iterator[System]:
+def system(database_settings, redis, pubsub, tmp_path, compiled) -> Iterator[System]:
     """A system with its own topic and CouchDB, none of its processes started."""
-    settings = postgresql.settings | redis.settings | pubsub.settings
+    settings = database_settings | redis.settings | pubsub.settings
     with System(settings, tmp_path, compiled) as system:
         yield system
 
 
 @pytest.fixture
-def system_without_bus(postgresql, redis, tmp_path, compiled) -> Iterator[System]:
+def system_without_bus(database_settings, redis, tmp_path, compiled) -> Iterator[System]:
     """The same without the emulator, for tests of the API alone."""
-    with System(postgresql.settings | redis.settings, tmp_path, compiled) as system:
+    with System(database_settings | redis.settings, tmp_path, compiled) as system:
         yield system
 
 
 @pytest.fixture(scope="module")
-def shared_system(postgresql, redis, tmp_path_factory, pytestconfig) -> Iterator[System]:
+def shared_system(database_settings, redis, tmp_path_factory, pytestconfig) -> Iterator[System]:
     """The same, for all tests of a module."""
     folder = tmp_path_factory.mktemp("system")
     compiled = pytestconfig.cache.mkdir("compiled")
-    with System(postgresql.settings | redis.settings, folder, compiled) as system:
+    with System(database_settings | redis.settings, folder, compiled) as system:
         yield system
 
 

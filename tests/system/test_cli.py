@@ -23,6 +23,7 @@ from billor.embedded.launcher import PROJECT
 from billor.errors import Conflict, Unavailable
 from billor.extensions import db
 from billor.models import Load, LoadEvent
+from billor.users.service import get_user
 from tests.support.apps import another_app, dead_address
 from tests.support.client import ApiClient
 from tests.support.workbooks import workbook
@@ -345,6 +346,17 @@ def test_a_driver_without_one_is_refused_in_one_line(flask):
     assert error_line(refused).startswith("driverId: A user of role DRIVER needs one")
 
 
+def test_a_role_may_be_in_lower_case_and_given_again(app, flask):
+    flask("users", "create", *DANA, "--password", "long-enough", "--role", "admin")
+    with app.app_context():
+        driver_id = create_driver("Alex Carter", "TX-1").id
+    flask("users", "create", *ROBIN, "--role", "driver", "--driver-id", driver_id)
+    again = flask("users", "set-role", "robin@billor.example", "driver")
+    assert again.stdout == "User 2 is DRIVER now.\n"
+    with app.app_context():
+        assert get_user(2).driver_id == driver_id
+
+
 def test_missing_options_are_prompted_for_and_the_password_twice_without_echo(flask, anonymous):
     answers = ["Dana Dispatcher", "dana@billor.example"]
     passwords = ["long-enough", "mistyped", "long-enough", "long-enough"]
@@ -418,6 +430,14 @@ def test_token_prints_a_token_and_nothing_else(app, process_environment, tmp_pat
 def test_a_token_for_an_unknown_user_is_refused_in_one_line(flask):
     nobody = flask("token", "nobody@billor.example\n")
     assert error_line(nobody) == "No user has the email address nobody@billor.example\\n."
+
+
+def test_a_token_for_a_deactivated_user_is_refused_in_one_line(flask):
+    flask("users", "create", *DANA, "--password", "long-enough")
+    flask("users", "create", *ROBIN)
+    flask("users", "deactivate", "robin@billor.example")
+    refused = flask("token", "robin@billor.example")
+    assert error_line(refused) == "User 2 is deactivated: no token would be valid."
 
 
 COMMANDS = [

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy import Connection, Engine, Pool, event, inspect, text
 
 from billor import create_app
 from billor.cli.seed import seed_database
@@ -244,6 +244,25 @@ def test_users_of_before_roles_become_admins_and_later_ones_dispatchers(empty_ap
         ]
 
 
+def test_who_could_do_less_cannot_log_in_after_a_downgrade(empty_app: Flask):
+    """Before roles everybody may do everything."""
+    flask_migrate.upgrade(directory=MIGRATIONS)
+    fill_tables()
+    users = """
+        INSERT INTO users (name, email, password_hash, role, driver_id, is_active) VALUES
+            ('Driver', 'driver@billor.example', 'hash', 'DRIVER', 1, true),
+            ('Gone', 'gone@billor.example', 'hash', 'ADMIN', NULL, false),
+            ('Dispatcher', 'dispatcher@billor.example', 'hash', 'DISPATCHER', NULL, true)
+    """
+    before = revisions()[revisions().index("0015") - 1]
+    with db.engine.begin() as connection:
+        connection.execute(text(users))
+    flask_migrate.downgrade(directory=MIGRATIONS, revision=before)
+    with db.engine.begin() as connection:
+        query = "SELECT name FROM users WHERE password_hash = 'hash'"
+        assert connection.scalars(text(query)).all() == ["Dispatcher"]
+
+
 def drivers_with_load() -> list[int]:
     with db.engine.connect() as connection:
         return list(connection.scalars(text("SELECT id FROM drivers WHERE has_load")))
@@ -287,6 +306,15 @@ def another_migration(tmp_path) -> str:
     return str(folder)
 
 
+@contextmanager
+def listening(target: type, name: str, listener: Callable) -> Iterator[None]:
+    event.listen(target, name, listener)
+    try:
+        yield
+    finally:
+        event.remove(target, name, listener)
+
+
 def test_every_migration_statement_has_a_lock_timeout(empty_app: Flask, another_migration: str):
     asked: dict[str, tuple[str, str]] = {}
 
@@ -304,10 +332,12 @@ def test_every_migration_statement_has_a_lock_timeout(empty_app: Flask, another_
                 )
                 asked[" ".join(statement.split())] = cursor.fetchone()
 
-    event.listen(db.engine, "connect", disable_timeouts)
-    event.listen(db.engine, "before_cursor_execute", ask)
-    flask_migrate.upgrade(directory=another_migration)
-    flask_migrate.downgrade(directory=another_migration, revision="base")
+    with (
+        listening(Pool, "connect", disable_timeouts),
+        listening(Engine, "before_cursor_execute", ask),
+    ):
+        flask_migrate.upgrade(directory=another_migration)
+        flask_migrate.downgrade(directory=another_migration, revision="base")
     assert {start[:12] for start in asked} >= {"CREATE TABLE", "CREATE INDEX", "ALTER TABLE "}
     assert {"CREATE TABLE another (id int)", "DROP TABLE another"} <= set(asked)
     # A statement may run for long; only its wait for a lock is limited.

@@ -25,6 +25,10 @@ class Service:
         self.recoveries += 1
 
 
+def refusal(error: Exception) -> str | None:
+    return "not you" if isinstance(error, ConnectionRefusedError) else None
+
+
 @pytest.fixture
 def service() -> Service:
     return Service()
@@ -34,7 +38,7 @@ def service() -> Service:
 def breaker(service, monkeypatch) -> CircuitBreaker:
     """A circuit breaker that closes only by `try_to_close`."""
     monkeypatch.setattr(circuit_breaker, "PROBE_SECONDS", 600)
-    return CircuitBreaker("The service", service.recover, ConnectionError)
+    return CircuitBreaker("The service", service.recover, ConnectionError, refusal)
 
 
 def call(breaker: CircuitBreaker, service: Service) -> None:
@@ -96,7 +100,7 @@ def test_a_closed_circuit_needs_no_recovery(breaker):
 def test_the_circuit_closes_by_itself_and_logs_each_change_once(service, monkeypatch, caplog):
     caplog.set_level("INFO", "billor")
     monkeypatch.setattr(circuit_breaker, "PROBE_SECONDS", 0.01)
-    breaker = CircuitBreaker("The service", service.recover, ConnectionError)
+    breaker = CircuitBreaker("The service", service.recover, ConnectionError, refusal)
     open_circuit(breaker, service)
     wait_until(lambda: service.calls > 3)
     assert breaker.is_open
@@ -104,3 +108,9 @@ def test_the_circuit_closes_by_itself_and_logs_each_change_once(service, monkeyp
     wait_until(lambda: not breaker.is_open)
     wait_until(lambda: len(caplog.records) == 2)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_refusal_is_logged_as_what_it_is(breaker, caplog):
+    with pytest.raises(CircuitOpen), breaker.call():
+        raise ConnectionRefusedError
+    assert caplog.messages == ["The service refuses, going on without it: not you"]

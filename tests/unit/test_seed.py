@@ -9,8 +9,10 @@ from sqlalchemy import delete, func, select
 
 from billor.cli import seed
 from billor.cli.seed import CITIES, DRIVERS, LOADS, SeedRefused, seed_database
+from billor.config import DEFAULT_DEMO_PASSWORD
 from billor.extensions import db
 from billor.models import Driver, Load, LoadEvent
+from billor.users.service import find_user, set_password
 
 
 def log_in(anonymous, email: str, password: str) -> int:
@@ -120,6 +122,16 @@ def test_seeding_again_replaces_the_default_password(config, anonymous):
     seed_database(better)
     assert log_in(anonymous, config.demo_email, config.demo_password) == 401
     assert log_in(anonymous, config.demo_email, "something-better") == 200
+
+
+@pytest.mark.parametrize("configured", [DEFAULT_DEMO_PASSWORD, "something-better"])
+@pytest.mark.usefixtures("context")
+def test_seeding_again_keeps_a_password_that_was_changed(config, anonymous, configured):
+    seed_database(config)
+    set_password(find_user(config.demo_email).id, "my-own-secret")
+    seed_database(replace(config, demo_password=configured))
+    assert log_in(anonymous, config.demo_email, "my-own-secret") == 200
+    assert log_in(anonymous, config.demo_email, configured) == 401
 
 
 @pytest.mark.usefixtures("context")
