@@ -1,8 +1,12 @@
 #!/bin/sh
 # Copies the board's library from node_modules, which npm has compared with package-lock.json.
-# `vendor.sh --check` writes nothing, and fails if a copy differs.
+# `--update` brings the lock in step with package.json first. `--check` writes nothing, and fails if
+# a copy differs.
 set -eu
 cd "$(dirname "$0")/.."
+if [ "${1:-}" = --update ]; then
+  PATH=$PWD/.venv/bin:$PATH npm install --package-lock-only --loglevel=error
+fi
 scripts/node.sh
 
 folder=billor/board/vendor

@@ -39,6 +39,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECRETS = ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
 ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
 DEFAULT_URL = "http://127.0.0.1:8000"  # of that script
+WHERE_TO_LOOK = """See and do all of this yourself: `make run`, then open {url}/board
+and log in as {config.demo_email} / {config.demo_password}.
+"""
 # Nothing can connect to all addresses of a machine.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
@@ -79,6 +82,7 @@ class Launcher:
         try:
             config = self._start()
             url = _url(config)
+            later = url if "PORT" in environment else DEFAULT_URL
             script = subprocess.run(
                 [str(PROJECT / ENDPOINT_SCRIPT)],
                 env={
@@ -91,6 +95,7 @@ class Launcher:
             )
             if script.returncode == 0:
                 _show_audit_trail(url, config)
+                print(WHERE_TO_LOOK.format(url=later, config=config), flush=True)
         except Stopped:
             return 130
         else:
@@ -372,6 +377,7 @@ def _banner(config: Config) -> str:
     return f"""
   Billor is running.
 
+    Board       {url}/board
     API         {url}
     Docs        {url}/docs
     Log in as   {config.demo_email} / {config.demo_password}

@@ -1,4 +1,4 @@
-"""The whole system, a browser, and people who look at the board; each file has one of the first two."""
+"""One system and one browser for each file, and a board for each who looks at it."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,11 +6,9 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser
 
-from billor.roles import Role
 from tests.support.board import Board, BoardSystem
 from tests.support.browser import chromium
 from tests.support.system import System
-from tests.support.users import make_user
 
 
 @pytest.fixture(scope="module")

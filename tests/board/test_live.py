@@ -11,7 +11,7 @@ AT_MOST_SECONDS = 1.0
 
 
 def test_another_board_shows_a_change_within_a_second(billor, open_board):
-    drivers = billor.make_drivers(*(f"Driver {number}" for number in range(ROUNDS)))
+    billor.make_drivers(*(f"Driver {number}" for number in range(ROUNDS)))
     for number in range(ROUNDS):
         billor.client.make_load(origin=f"Town {number}")
     one, other = open_board(), open_board()
@@ -20,11 +20,11 @@ def test_another_board_shows_a_change_within_a_second(billor, open_board):
         expect(board.waiting).to_have_count(ROUNDS)
     seconds = []
     for number in range(ROUNDS):
-        one.drag(one.waiting_load(f"Town {number}"), one.drivers.filter(has_text=f"Driver {number}"))
+        driver = one.drivers.filter(has_text=f"Driver {number}")
+        one.drag(one.waiting_load(f"Town {number}"), driver)
         begin = time.monotonic()
         expect(other.road).to_have_count(number + 1)
         seconds.append(time.monotonic() - begin)
-    assert len(drivers) == ROUNDS
     assert sorted(seconds)[ROUNDS // 2] < AT_MOST_SECONDS, seconds
 
 

@@ -18,6 +18,7 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
   useEffect(() => {
     const opener = document.activeElement;
     dialog.current?.showModal();
+    focusFirst(dialog.current);
     return () => {
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
     };
@@ -49,6 +50,16 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
 }
 
 /**
+ * Focus the field to begin with. The attribute `autofocus` would do so only if nothing had the focus.
+ *
+ * @param {HTMLElement | null} holder
+ */
+export function focusFirst(holder) {
+  const field = holder?.querySelector("[data-autofocus]");
+  if (field instanceof HTMLElement) field.focus();
+}
+
+/**
  * A question before something that cannot be undone.
  *
  * @param {object} props
@@ -72,7 +83,7 @@ export function Question({ title, yes, onYes, onClose, children }) {
         {
           type: "button",
           class: "button primary",
-          autofocus: true,
+          "data-autofocus": true,
           onClick: () => {
             onClose();
             onYes();

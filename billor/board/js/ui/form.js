@@ -14,7 +14,7 @@ import { newKey, Problem } from "../api/client.js";
  * @property {string} [error]
  * @property {boolean} [required]
  * @property {string} [autocomplete]
- * @property {boolean} [autofocus]
+ * @property {boolean} [data-autofocus]
  * @property {boolean} [readOnly]
  */
 

@@ -111,7 +111,7 @@ const items = (menu) =>
  */
 function move(event, close) {
   const all = items(/** @type {Element} */ (event.currentTarget));
-  const here = all.findIndex((item) => item === document.activeElement);
+  const here = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
   const targets = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: -1 };
   const target = targets[/** @type {keyof typeof targets} */ (event.key)];
   event.stopPropagation();

@@ -31,7 +31,7 @@ export function DriverDialog({ onClose }) {
           label: "Name",
           error: errors.name,
           required: true,
-          autofocus: true,
+          "data-autofocus": true,
         }),
         h(Field, {
           name: "licenseNumber",

@@ -100,11 +100,7 @@ function DriverRow({ driver, isActive, isTarget, isDragging, onChoose }) {
       "data-driver-id": driver.id,
     },
     onChoose
-      ? h(
-          "button",
-          { type: "button", onClick: onChoose, ...main },
-          content,
-        )
+      ? h("button", { type: "button", onClick: onChoose, ...main }, content)
       : h("div", main, content),
   );
 }

@@ -48,7 +48,7 @@ export function LoadDialog({ load, onSaved, onClose }) {
             value: load?.origin,
             error: errors.origin,
             required: true,
-            autofocus: true,
+            "data-autofocus": true,
           }),
           h(Field, {
             name: "destination",

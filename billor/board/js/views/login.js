@@ -1,9 +1,10 @@
 // The login: a page at first, and a dialog over the board when the session has ended.
 
 import { h } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { problemOf, unreachable } from "../api/client.js";
 import { logIn, session } from "../state/session.js";
-import { Dialog } from "../ui/dialog.js";
+import { Dialog, focusFirst } from "../ui/dialog.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
 
 /** @import {User} from "../types.js" */
@@ -42,9 +43,12 @@ function LoginForm({ user }) {
     // What is on the page is another user's.
     if (user && fields.email !== user.email) session.set({ user: null });
   });
+  /** @type {import("preact").RefObject<HTMLFormElement | null>} */
+  const form = useRef(null);
+  useEffect(() => focusFirst(form.current), []);
   return h(
     "form",
-    { class: "form", onSubmit, noValidate: true },
+    { ref: form, class: "form", onSubmit, noValidate: true },
     h(Refusal, { problem, fields: ["email", "password"] }),
     h(Field, {
       name: "email",
@@ -54,7 +58,7 @@ function LoginForm({ user }) {
       value: user?.email,
       error: errors.email,
       autocomplete: "username",
-      autofocus: !user,
+      "data-autofocus": !user,
     }),
     h(Field, {
       name: "password",
@@ -63,7 +67,7 @@ function LoginForm({ user }) {
       required: true,
       error: errors.password,
       autocomplete: "current-password",
-      autofocus: user !== null,
+      "data-autofocus": user !== null,
     }),
     h(
       "button",

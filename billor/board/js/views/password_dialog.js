@@ -35,7 +35,7 @@ export function PasswordDialog({ onClose }) {
           error: errors.oldPassword,
           required: true,
           autocomplete: "current-password",
-          autofocus: true,
+          "data-autofocus": true,
         }),
         h(Field, {
           name: "newPassword",
