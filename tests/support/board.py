@@ -172,17 +172,21 @@ class Board:
         expect(self.page.locator(".dot")).to_have_class("dot dot-live")
 
     def axe_violations(self) -> list[str]:
-        """What axe finds on the page, against WCAG 2.2 A and AA and its best practices."""
+        """What axe finds on the page, in both colour schemes."""
         script = PROJECT / "node_modules/axe-core/axe.min.js"
         assert script.exists(), "axe-core is not installed: run scripts/node.sh"
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(script.read_text())
-        result = self.page.evaluate("axe.run({resultTypes: ['violations']})")
-        return [
-            f"{violation['id']}: {node['html']}\n{node['failureSummary']}"
-            for violation in result["violations"]
-            for node in violation["nodes"]
-        ]
+        found = []
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            result = self.page.evaluate("axe.run({resultTypes: ['violations']})")
+            found += [
+                f"{scheme}: {violation['id']}: {node['html']}\n{node['failureSummary']}"
+                for violation in result["violations"]
+                for node in violation["nodes"]
+            ]
+        return found
 
 
 def _tokens(answer: dict[str, Any]) -> str:
