@@ -213,7 +213,7 @@ def test_text_of_strangers_is_shown_as_text_everywhere(billor, open_board):
         page.goto(f"{billor.url}/board?q={HARMFUL}#/loads/{load['id']}")
         expect(page.get_by_role("heading", level=1).last).to_contain_text(HARMFUL)
         expect(page.locator(".timeline")).to_contain_text(HARMFUL)
-    assert page.title() == "Billor"
+    assert "harmed" not in page.title()
     assert page.locator("img").count() == 0
     assert other["name"].endswith(HARMFUL)
 

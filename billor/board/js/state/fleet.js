@@ -72,9 +72,12 @@ export class Fleet {
    * @param {Change} change
    */
   apply({ type, driverId, loadId, assignmentId, payload, timestamp }) {
+    const known = loadId === null ? undefined : this.loads.get(loadId);
+    const isOld = known && payload.load && known.updatedAt > payload.load.updatedAt;
     if (payload.load) this.putLoad(payload.load);
-    if (payload.driver) this.putDriver(payload.driver);
+    if (payload.driver && !isOld) this.putDriver(payload.driver);
     if (assignmentId === null || driverId === null || loadId === null) return;
+    if (type === "load.assigned" && isOld) return; // it was closed since, or given to another
     if (type === "load.assigned") {
       const times = { assignedAt: timestamp, closedAt: null };
       this.putAssignment({ id: assignmentId, driverId, loadId, status: "ASSIGNED", ...times });

@@ -10,6 +10,14 @@ const FULL = format({
   dateStyle: "medium",
   timeStyle: "long",
 });
+const MINUTE = format({
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "numeric",
+  minute: "2-digit",
+  timeZoneName: "short",
+});
 const DATE = format({ day: "numeric", month: "short" });
 const ZONE = format({ timeZoneName: "short" });
 
@@ -35,6 +43,9 @@ export function shortTime(time, now = new Date()) {
 
 /** @param {string} time */
 export const fullTime = (time) => FULL.format(new Date(time));
+
+/** @param {string} time that people have set */
+export const minuteTime = (time) => MINUTE.format(new Date(time));
 
 /** @param {Date} time */
 export const clockTime = (time) => TIME.format(time);

@@ -30,7 +30,7 @@ export function App() {
     return h("p", { class: "starting", role: "status" }, problem || "Starting …");
   }
   return [
-    h(user.role === "DRIVER" ? DriverPage : DispatchApp, { user }),
+    h(user.role === "DRIVER" ? DriverPage : DispatchApp, { user, key: user.id }),
     h(Announcer, null),
     needsLogin && h(LoginDialog, { user }),
   ];

@@ -13,6 +13,7 @@ import { Head } from "./head.js";
 import { LoadPage } from "./load_page.js";
 import { StatsPage } from "./stats_page.js";
 
+/** @import {Route} from "../state/address.js" */
 /** @import {User} from "../types.js" */
 
 /** @param {{user: User}} props */
@@ -23,6 +24,10 @@ export function DispatchApp({ user }) {
     live.run();
     return () => live.stop();
   }, []);
+  useEffect(() => {
+    document.title = titleOf(route);
+    if (document.activeElement === document.body) focusContent();
+  }, [route]);
   return h(
     "div",
     { class: "app" },
@@ -41,8 +46,16 @@ export function DispatchApp({ user }) {
   );
 }
 
+/** @param {Route} route */
+function titleOf(route) {
+  if (route.name === "load") return `Load ${route.id} · Billor`;
+  return route.name === "stats" ? "Statistics · Billor" : "Billor";
+}
+
+const focusContent = () => document.getElementById("content")?.focus({ preventScroll: true });
+
 /** The address's fragment is the page that is shown, so it cannot be where to skip to. */
 function skip(/** @type {Event} */ event) {
   event.preventDefault();
-  document.getElementById("content")?.focus();
+  focusContent();
 }

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { useCompletion } from "../state/completion.js";
 import { useMyAssignments } from "../state/mine.js";
 import { Question } from "../ui/dialog.js";
-import { fullTime, shortTime } from "../ui/times.js";
+import { minuteTime, shortTime } from "../ui/times.js";
 import { Dialogs } from "./dialogs.js";
 import { STATUS_NAMES } from "./finished_panel.js";
 import { Account } from "./head.js";
@@ -101,8 +101,8 @@ function Facts({ load: { pickupAt, deliverBy } }) {
   return h(
     "dl",
     { class: "facts" },
-    pickupAt && [h("dt", null, "Pickup"), h("dd", null, fullTime(pickupAt))],
-    deliverBy && [h("dt", null, "Deliver by"), h("dd", null, fullTime(deliverBy))],
+    pickupAt && [h("dt", null, "Pickup"), h("dd", null, minuteTime(pickupAt))],
+    deliverBy && [h("dt", null, "Deliver by"), h("dd", null, minuteTime(deliverBy))],
   );
 }
 

@@ -9,7 +9,7 @@ import { fleet } from "../state/fleet.js";
 import { notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
-import { fullTime } from "../ui/times.js";
+import { fullTime, minuteTime } from "../ui/times.js";
 import { openDialog } from "./dialogs.js";
 import { STATUS_NAMES } from "./finished_panel.js";
 import { RouteOf, TroubleLine } from "./panel.js";
@@ -180,8 +180,8 @@ function Facts({ load }) {
     ["Driver", driver && `${driver.name}, ${driver.licenseNumber}`],
     ["Cargo type", load.cargoType],
     ["Reference", load.reference],
-    ["Pickup", load.pickupAt && fullTime(load.pickupAt)],
-    ["Deliver by", load.deliverBy && fullTime(load.deliverBy)],
+    ["Pickup", load.pickupAt && minuteTime(load.pickupAt)],
+    ["Deliver by", load.deliverBy && minuteTime(load.deliverBy)],
     ["Created", fullTime(load.createdAt)],
     ["Last changed", fullTime(load.updatedAt)],
   ];

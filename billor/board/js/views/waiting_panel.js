@@ -6,7 +6,7 @@ import { isOverdue } from "../state/lists.js";
 import { notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { startDragging } from "../ui/dragging.js";
-import { fullTime, shortTime, since } from "../ui/times.js";
+import { minuteTime, shortTime, since } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import {
   aboutLoad,
@@ -90,13 +90,17 @@ function Times({ load, now }) {
     pickupAt &&
       h(
         "time",
-        { class: isLate ? "late" : "", dateTime: pickupAt, title: `Pickup ${fullTime(pickupAt)}` },
+        {
+          class: isLate ? "late" : "",
+          dateTime: pickupAt,
+          title: `Pickup ${minuteTime(pickupAt)}`,
+        },
         isLate ? `${since(pickupAt, now)} overdue` : shortTime(pickupAt),
       ),
     deliverBy &&
       h(
         "time",
-        { class: "meta", dateTime: deliverBy, title: `Deliver by ${fullTime(deliverBy)}` },
+        { class: "meta", dateTime: deliverBy, title: `Deliver by ${minuteTime(deliverBy)}` },
         `by ${shortTime(deliverBy)}`,
       ),
   );
