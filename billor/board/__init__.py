@@ -4,13 +4,15 @@ The address of an asset carries the version of them all, so browsers keep assets
 mix those of two versions. The page itself is asked for each time.
 """
 
+import gzip
 import re
 from base64 import b64encode
+from functools import cache
 from hashlib import blake2b, sha256
 from mimetypes import guess_type
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, make_response, redirect
+from flask import Blueprint, Response, abort, make_response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 HERE = Path(__file__).parent
@@ -77,12 +79,20 @@ def page() -> Response:
 @blueprint.get("/board/<version>/<path:name>")
 def asset(version: str, name: str) -> Response:
     """Serve a module, a style sheet or the icon of this version."""
-    content = ASSETS.get(name)
-    if content is None or version != VERSION:
+    if name not in ASSETS or version != VERSION:
         abort(404)
-    response = make_response(content)
+    is_compressed = request.accept_encodings.quality("gzip") > 0
+    response = make_response(_compressed(name) if is_compressed else ASSETS[name])
+    if is_compressed:
+        response.content_encoding = "gzip"
+    response.vary.add("Accept-Encoding")
     response.mimetype = guess_type(name)[0] or "text/javascript"
     response.cache_control.public = True
     response.cache_control.immutable = True
     response.cache_control.max_age = 365 * 24 * 60 * 60
     return response
+
+
+@cache
+def _compressed(name: str) -> bytes:
+    return gzip.compress(ASSETS[name])

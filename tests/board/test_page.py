@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from billor.board import CONTENT_SECURITY_POLICY
 from tests.support.board import EMAIL
 
-MAX_FIRST_VIEW_BYTES = 300_000
+MAX_FIRST_VIEW_BYTES = 150_000
 HARMFUL = "<img src=x onerror=document.title='harmed'>"
 
 

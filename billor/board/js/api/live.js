@@ -133,7 +133,7 @@ export class Live {
   handle({ event, data, id }, watch) {
     if (event === "end") return; // the next connection gets a new token, or a login
     if (event === "change") this.handlers.apply(JSON.parse(data));
-    else this.refetch(watch); // `ready` or `many`
+    else if (event === "many" || !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;
     this.failures = 0;
     this.report("live");
