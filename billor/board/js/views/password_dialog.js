@@ -11,11 +11,12 @@ const FIELDS = ["oldPassword", "newPassword"];
 
 /** @param {{onClose: () => void}} props */
 export function PasswordDialog({ onClose }) {
+  const { user } = session.value;
   const { isBusy, errors, problem, onSubmit } = useSending(async (body) => {
     await request("POST", "/me/password", { body });
     forgetTokens();
     onClose();
-    await logIn(session.value.user?.email ?? "", body.newPassword ?? "");
+    await logIn(user?.email ?? "", body.newPassword ?? "");
     toast("Your password is changed. You are logged out everywhere else.");
   });
   return h(
@@ -28,6 +29,8 @@ export function PasswordDialog({ onClose }) {
         "div",
         { class: "dialog-body" },
         h(Refusal, { problem, fields: FIELDS }),
+        // For password managers, which else would not know whose passwords these are.
+        h("input", { hidden: true, readOnly: true, autocomplete: "username", value: user?.email }),
         h(Field, {
           name: "oldPassword",
           label: "Old password",
