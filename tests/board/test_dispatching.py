@@ -79,7 +79,7 @@ def test_an_action_is_shown_before_the_answer(billor, open_board):
     expect(board.road).to_contain_text(["Chen Wei"])
     expect(board.waiting).to_have_count(1)
     assert active(billor) == []
-    held[0].continue_()
+    board.continue_one(held)
     expect(board.road.get_by_role("button", name="Complete")).to_be_enabled()
 
 
@@ -102,8 +102,7 @@ def test_a_double_click_assigns_once(billor, open_board):
     board.waiting_load("Laredo").get_by_role("button").click()
     board.drivers.filter(has_text="Chen Wei").get_by_role("button").dblclick()
     expect(board.road).to_contain_text(["Chen Wei"])
-    assert len(held) == 1
-    held[0].continue_()
+    board.continue_one(held)
     expect(board.road.get_by_role("button", name="Complete")).to_be_enabled()
     assert board.writes == ["POST assignments"]
 

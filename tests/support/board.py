@@ -153,6 +153,13 @@ class Board:
         self.page.route(f"**{path}", handle)
         return held
 
+    def continue_one(self, held: list[Route]) -> None:
+        """Wait for a request that is kept back, and let it go on; it must be the only one."""
+        while not held:
+            self.page.wait_for_timeout(10)
+        (route,) = held
+        route.continue_()
+
     def before_request(self, path: str, method: str, action: Callable[[], Any]) -> None:
         """Have something happen on the server just before a request of the page gets there."""
 
