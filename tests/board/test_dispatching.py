@@ -133,7 +133,8 @@ def test_a_load_on_the_road_is_completed(billor, open_board):
     billor.client.assign(billor.drivers[2], billor.loads[0])
     board = open_board()
     board.road.get_by_role("button", name="Complete").click()
-    board.page.get_by_role("dialog").get_by_role("button", name="Complete").click()
+    with board.page.expect_response("**/status"):
+        board.page.get_by_role("dialog").get_by_role("button", name="Complete").click()
     expect(board.road).to_have_count(0)
     expect(board.drivers).to_have_count(3)
     expect(board.page.locator(".pending")).to_have_count(0)

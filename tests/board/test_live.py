@@ -33,6 +33,7 @@ def test_changes_of_others_keep_the_scroll_position_and_the_dialog(billor, open_
         billor.client.make_load(origin=f"Town {number}", pickupAt="2099-01-02T00:00:00Z")
     board = open_board(viewport={"width": 1280, "height": 700})
     board.expect_live()
+    expect(board.page.locator(".waiting .count")).to_have_text("40")
     rows = board.page.locator(".waiting .rows")
     rows.evaluate("rows => rows.scrollTo(0, 900)")
     shown = board.waiting_load("Town 20").bounding_box()

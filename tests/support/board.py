@@ -73,6 +73,7 @@ class BoardSystem:
 
     def empty(self) -> None:
         """Delete all but the users who are no drivers."""
+        self.client.close()  # the server ends idle connections
         with self._system.app.app_context():
             for table in reversed(db.metadata.sorted_tables):
                 if table.name not in ("users", "sessions"):
@@ -186,7 +187,7 @@ class Board:
             self.page.evaluate(script.read_text())
         found = []
         for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme)
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             result = self.page.evaluate("axe.run({resultTypes: ['violations']})")
             found += [
                 f"{scheme}: {violation['id']}: {node['html']}\n{node['failureSummary']}"
