@@ -80,7 +80,7 @@ def _make_work(billor: BoardSystem) -> dict:
     drivers = billor.make_drivers(*(name for name, _, _ in ON_THE_ROAD), *FREE)
     load = {}
     for driver, (_, origin, destination) in zip(drivers, ON_THE_ROAD, strict=False):
-        load = billor.client.make_load(origin=origin, destination=destination, reference="")
+        load = billor.client.make_load(origin=origin, destination=destination)
         billor.client.assign(driver, load)
     return load
 

@@ -13,7 +13,9 @@ from tests.support.system import System
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium("the board is", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1") as browser:
+    with chromium(
+        "the board is", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    ) as browser:
         yield browser
 
 

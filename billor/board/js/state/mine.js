@@ -5,7 +5,7 @@ import { get, Problem, request } from "../api/client.js";
 
 /** @import {MyAssignment} from "../types.js" */
 
-const PERIOD_MILLISECONDS = 10_000;
+const PERIOD_MILLISECONDS = 5_000;
 const PAST = "/me/assignments?status=COMPLETED&status=CANCELLED&limit=20";
 
 /**

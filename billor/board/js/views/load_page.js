@@ -1,8 +1,8 @@
 // All about one load: its fields, what may be done, what happened, and the audit trail.
 
 import { h } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { get, pages } from "../api/client.js";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get, Problem, pages } from "../api/client.js";
 import { pending, setStatus } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
@@ -10,37 +10,36 @@ import { notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
 import { fullTime, minuteTime } from "../ui/times.js";
+import { AuditTrail } from "./audit_trail.js";
 import { openDialog } from "./dialogs.js";
 import { STATUS_NAMES } from "./finished_panel.js";
 import { RouteOf, TroubleLine } from "./panel.js";
-import { AuditTrail, Timeline } from "./timeline.js";
+import { Timeline } from "./timeline.js";
 
-/** @import {Problem} from "../api/client.js" */
-/** @import {AuditDocument, Load, TimelineEntry} from "../types.js" */
+/** @import {Load, TimelineEntry} from "../types.js" */
 
-/**
- * @typedef {object} Known
- * @property {Load} load
- * @property {TimelineEntry[]} timeline
- * @property {AuditDocument[] | string} audit or why it is not there
- */
+/** @typedef {{load: Load, timeline: TimelineEntry[]}} Known */
 
 /** @param {{id: number}} props */
 export function LoadPage({ id }) {
   const [known, setKnown] = useState(/** @type {Known | null} */ (null));
   const [problem, setProblem] = useState("");
-  const changed = useChanges(id);
+  const asked = useRef(0);
+  useStore(fleet);
+  const { load, active } = stateOf(id);
+  const version = `${load?.updatedAt} ${active?.id}`;
 
-  useEffect(() => {
-    let isLeft = false;
-    getAll(id).then(
-      (found) => isLeft || setKnown(found),
-      (/** @type {Problem} */ refusal) => isLeft || setProblem(refusal.message),
-    );
-    return () => {
-      isLeft = true;
-    };
-  }, [id, changed]);
+  const refresh = async () => {
+    const number = ++asked.current;
+    try {
+      const found = await getAll(id);
+      if (number === asked.current) setKnown(found);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setProblem(error.message);
+    }
+  };
+  useEffect(() => void refresh(), [version]);
 
   return h(
     "article",
@@ -48,32 +47,19 @@ export function LoadPage({ id }) {
     h("a", { class: "back", href: "#/" }, icon("back"), "Board"),
     problem && h("p", { class: "refusal", role: "alert" }, problem),
     known
-      ? h(Details, { known, onSaved: () => getAll(id).then(setKnown) })
+      ? h(Details, { known, version, onSaved: refresh })
       : !problem && h("p", null, "Loading …"),
   );
 }
 
 /**
  * @param {number} id
- * @returns {number} another one after each change of the load that the board hears of
+ * @returns what the board knows of a load
  */
-function useChanges(id) {
-  const known = useStore(fleet);
-  const { load, assignment } = stateOf(id);
-  const [seen, setSeen] = useState({ load, assignment, count: 0 });
-  useEffect(() => {
-    if (load !== seen.load || assignment !== seen.assignment) {
-      setSeen({ load, assignment, count: seen.count + 1 });
-    }
-  }, [known.version]);
-  return seen.count;
-}
-
-/** @param {number} id */
 function stateOf(id) {
   const { loads, assignments } = fleet.value;
-  const assignment = [...assignments.values()].find(({ loadId }) => loadId === id);
-  return { load: loads.get(id)?.updatedAt, assignment: assignment?.id, active: assignment };
+  const active = [...assignments.values()].find(({ loadId }) => loadId === id);
+  return { load: loads.get(id), active };
 }
 
 /**
@@ -81,12 +67,11 @@ function stateOf(id) {
  * @returns {Promise<Known>}
  */
 async function getAll(id) {
-  const [load, timeline, audit] = await Promise.all([
+  const [load, timeline] = await Promise.all([
     get(`/loads/${id}`),
     allOf(`/loads/${id}/timeline?limit=200`),
-    get(`/audit?loadId=${id}&limit=200`).catch((/** @type {Problem} */ problem) => problem.message),
   ]);
-  return { load, timeline, audit };
+  return { load, timeline };
 }
 
 /** @param {string} path */
@@ -97,8 +82,8 @@ async function allOf(path) {
   return rows;
 }
 
-/** @param {{known: Known, onSaved: () => void}} props */
-function Details({ known: { load, timeline, audit }, onSaved }) {
+/** @param {{known: Known, version: string, onSaved: () => Promise<void>}} props */
+function Details({ known: { load, timeline }, version, onSaved }) {
   const { troubles } = useStore(notices);
   const trouble = troubles.get(load.id);
   return [
@@ -124,13 +109,13 @@ function Details({ known: { load, timeline, audit }, onSaved }) {
         null,
         h("h2", null, "What happened"),
         h(Timeline, { entries: timeline }),
-        h(AuditTrail, { audit }),
+        h(AuditTrail, { loadId: load.id, version }),
       ),
     ),
   ];
 }
 
-/** @param {{load: Load, onSaved: () => void}} props */
+/** @param {{load: Load, onSaved: () => Promise<void>}} props */
 function Actions({ load, onSaved }) {
   const isPending = useStore(pending).byLoad.has(load.id);
   const { active } = stateOf(load.id);

@@ -3,7 +3,7 @@
 import { h } from "preact";
 import { fullTime, shortTime, zoneName } from "../ui/times.js";
 
-/** @import {AuditDocument, Load, TimelineEntry} from "../types.js" */
+/** @import {Load, TimelineEntry} from "../types.js" */
 
 const FIELD_NAMES = {
   origin: "origin",
@@ -76,46 +76,4 @@ export function Timeline({ entries }) {
       ),
     ),
   ];
-}
-
-/** @param {{audit: AuditDocument[] | string}} props */
-export function AuditTrail({ audit }) {
-  return h(
-    "details",
-    { class: "audit" },
-    h("summary", null, "Audit trail", typeof audit !== "string" && ` (${audit.length})`),
-    typeof audit === "string"
-      ? h("p", { class: "refusal" }, audit)
-      : h(
-          "div",
-          { class: "table-holder", tabIndex: 0, role: "group", "aria-label": "Audit trail" },
-          h(
-            "table",
-            null,
-            h(
-              "thead",
-              null,
-              h(
-                "tr",
-                null,
-                ["Time", "What", "Who", "Document"].map((name) => h("th", { key: name }, name)),
-              ),
-            ),
-            h(
-              "tbody",
-              null,
-              audit.map((document) =>
-                h(
-                  "tr",
-                  { key: document._id },
-                  h("td", null, fullTime(document.timestamp)),
-                  h("td", null, document.type),
-                  h("td", null, document.payload.user?.name ?? "–"),
-                  h("td", { class: "code" }, document._id),
-                ),
-              ),
-            ),
-          ),
-        ),
-  );
 }
