@@ -2,9 +2,10 @@
 
 import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { get, Problem } from "../api/client.js";
+import { get } from "../api/client.js";
 import { fullTime } from "../ui/times.js";
 
+/** @import {Problem} from "../api/client.js" */
 /** @import {AuditDocument} from "../types.js" */
 
 const COLUMNS = ["Time", "What", "Who", "Document"];
