@@ -57,6 +57,10 @@ class Contender:
         processes = _with_children(self.process)
         return max(getattr(each.memory_full_info(), measure) for each in processes) / 1e6
 
+    def all_megabytes(self) -> float:
+        """Return the memory of all its processes together, what they share counted once."""
+        return sum(each.memory_full_info().pss for each in _with_children(self.process)) / 1e6
+
 
 def cpu_seconds(process: psutil.Process) -> float:
     """Return the CPU time that a process and its children have taken."""

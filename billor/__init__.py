@@ -11,6 +11,7 @@ from billor import (
     audit,
     auth,
     board,
+    changes,
     cli,
     docs,
     drivers,
@@ -18,21 +19,26 @@ from billor import (
     loads,
     logs,
     me,
+    stats,
     users,
 )
 from billor.audit.connect import connect_store
 from billor.auth.access import ROLES_ALLOWED
-from billor.auth.guard import init_guard
+from billor.auth.guard import Guard
 from billor.auth.tokens import CLOCK_LEEWAY_SECONDS
 from billor.cache.backend import cache_config
+from billor.cache.pages import load_pages
+from billor.changes.feed import init_changes
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
 from billor.extensions import cache, jwt, migrate
 from billor.health.checks import init_health
 from billor.http.api import IdConverter, make_api
 from billor.http.conditional import init_conditional
-from billor.http.middleware import init_middleware
+from billor.http.middleware import with_middleware
+from billor.http.page_cache import CachedPages
 from billor.http.problems import init_problems
+from billor.stats.pages import init_stats
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -68,10 +74,9 @@ def create_app(config: Config | None = None) -> Flask:
     cast(DefaultJSONProvider, app.json).sort_keys = False
     app.url_map.converters["id"] = IdConverter
 
-    init_middleware(app, config)
     init_conditional(app)
     init_problems(app)
-    init_guard(app)
+    guard = Guard(app)
 
     init_database(app)
     migrate.init_app(app)
@@ -79,12 +84,20 @@ def create_app(config: Config | None = None) -> Flask:
     cache.init_app(app)
     app.extensions["audit_store"] = connect_store(config)
     init_health(app)
+    init_changes(app)
+    init_stats(app)
 
     api = make_api(ROLES_ALLOWED)
     api.init_app(app)
-    for resource in (auth, me, users, drivers, loads, assignments, audit, health):
+    resources = (auth, me, users, drivers, loads, assignments, changes, stats, audit, health)
+    for resource in resources:
         api.register_blueprint(resource.blueprint)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(board.blueprint)
     cli.init_cli(app)
+
+    with app.app_context():
+        cached_pages = CachedPages(app, {"/loads": load_pages()}, guard.authorise)
+    wsgi_app = with_middleware(cached_pages, app, config)
+    app.wsgi_app = wsgi_app  # type: ignore[assignment, method-assign]
     return app

@@ -4,6 +4,7 @@ And one that never blocks, for which gevent need not switch: whether something c
 """
 
 import select
+import socket
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -45,3 +46,11 @@ def has_data(file: int) -> bool:
     poll = monkey.get_original("select", "poll")()
     poll.register(file, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def has_left(connection: socket.socket) -> bool:
+    """Return whether the other side has closed the connection, and all that it sent was read."""
+    try:
+        return has_data(connection.fileno()) and not connection.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True

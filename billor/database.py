@@ -11,11 +11,9 @@ from psycopg2 import errors as postgres
 from psycopg2 import extensions
 from sqlalchemy import (
     Column,
-    ColumnElement,
     CursorResult,
     Delete,
     Executable,
-    FromClause,
     String,
     Table,
     Text,
@@ -24,7 +22,6 @@ from sqlalchemy import (
     event,
     func,
     select,
-    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
@@ -78,7 +75,7 @@ ALLOWED_CONNECTIONS = """
 """
 
 DELETE_BATCH_SIZE = 1000
-"""How many expired rows one statement deletes, so that locks are short."""
+"""How many rows one statement of maintenance deletes or changes, so that locks are short."""
 
 Row = TypeVar("Row", bound=Base)
 
@@ -337,48 +334,11 @@ class Insertion:
         return execute(self._many, lists)
 
 
-class LockingQuery:
-    """Locks one row of each of some tables until the transaction's end, with one statement.
-
-    Its objects are not the session's.
-    """
-
-    def __init__(self, models: Sequence[type[Base]], *conditions: ColumnElement[bool]):
-        """Lock the rows in the order of `models`.
-
-        In the `conditions`, `bindparam` stands for the ids that `rows` is given.
-        """
-        self._models = models
-        tables = [table(model) for model in models]
-        columns = [column for each in tables for column in each.c]
-        joined: FromClause = tables[0]
-        for other in tables[1:]:
-            joined = joined.join(other, true())
-        locked = (
-            select(*(column.label(f"c{number}") for number, column in enumerate(columns)))
-            .select_from(joined)
-            .where(*conditions)
-            .with_for_update(of=tables, key_share=True)  # does not block foreign keys
-            .subquery()
-        )
-        # The clock is read outside, once the locks are held.
-        self._query = select(locked, func.clock_timestamp())
-
-    def rows(self, **ids: int) -> tuple:
-        """Return an object for each row, and the time after they were locked.
-
-        Whatever is written under these locks is written at that time, so that times are in the
-        order of changes. Raises `NotFound` for the last of the models and of the ids.
-        """
-        row = execute(self._query, ids).first()
-        if row is None:
-            raise NotFound(self._models[-1].__name__, [*ids.values()][-1])
-        cells = iter(row)
-        objects = [
-            model(**{column.key: next(cells) for column in table(model).c})
-            for model in self._models
-        ]
-        return *objects, next(cells)
+def values_before(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the present values of those attributes that `changes` would make others."""
+    return {
+        name: getattr(row, name) for name, value in changes.items() if getattr(row, name) != value
+    }
 
 
 def update_row(row: Base, changes: Mapping[str, Any]) -> None:

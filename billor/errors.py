@@ -62,7 +62,7 @@ class Conflict(BillorError):
         "assignment first, if that is active.",
         "last_admin": "The last active admin cannot be deactivated or get another role. Make "
         "somebody else an admin first.",
-        "assignment_not_active": "The assignment was closed before, with the other status. See it "
+        "assignment_not_active": "The assignment was closed before. See it "
         "by GET /assignments/{id}.",
     }
 
@@ -196,6 +196,7 @@ class Unavailable(BillorError):
         "database_unavailable": "The database is away. Try again soon.",
         "database_busy": "The database is busy. Try again in a moment.",
         "exports_busy": "Too many exports are running. Try again soon.",
+        "streams_busy": "Too many streams of changes are open. Try again soon.",
         "request_timeout": "The request took too long. Try again soon.",
         "audit_unavailable": "The audit store is away. Its events are kept; try again soon.",
     }

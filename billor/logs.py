@@ -2,10 +2,10 @@
 
 import logging
 import sys
+import time
+from functools import lru_cache
 
 from billor.context import request_id
-
-FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def printable(text: str) -> str:
@@ -19,12 +19,17 @@ class _Formatter(logging.Formatter):
     """Makes records printable; only a traceback has several lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        record.message, record.asctime = record.getMessage(), self.formatTime(record)
-        lines = [self.formatMessage(record)]
+        when = f"{_to_the_second(int(record.created))},{int(record.msecs):03}"
+        lines = [f"{when} {record.levelname:<7} {record.name}: {record.getMessage()}"]
         if record.exc_info:
             lines += self.formatException(record.exc_info).split("\n")
         current = request_id.get()
         return "\n".join(map(printable, lines)) + (f" [{current}]" if current else "")
+
+
+@lru_cache(maxsize=1)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def init_logging(level: str) -> None:
@@ -33,5 +38,5 @@ def init_logging(level: str) -> None:
     logger.setLevel(level)
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_Formatter(FORMAT))
+        handler.setFormatter(_Formatter())
         logger.addHandler(handler)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import reduce
 from itertools import combinations
@@ -30,7 +30,10 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.types import UserDefinedType
 
 from billor.extensions import Base, db
 from billor.roles import Role
@@ -59,11 +62,26 @@ class AssignmentStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class TransactionId(UserDefinedType):
+    """PostgreSQL's `xid8`: the number of a transaction, never used again."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_) -> str:
+        return "xid8"
+
+
+ischema_names["xid8"] = TransactionId  # which SQLAlchemy has no type for, and migrations compare
+
+
 # Not the transaction's start: that may lie before another transaction's change of the same row, for
 # whose lock it waited. Under the row's lock these moments are in order.
 WRITTEN_AT = func.clock_timestamp()
 # The same for all columns of a new row.
 INSERTED_AT = func.statement_timestamp()
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""Stands for a time that a row does not have, where rows with one come first."""
 
 
 def _primary_key() -> Mapped[int]:
@@ -74,12 +92,23 @@ def _timestamp(**options) -> Mapped[datetime]:
     return mapped_column(TIMESTAMP(timezone=True), **options)
 
 
+def _or_never(time: Any) -> ColumnElement[datetime]:
+    never = f"'{NEVER:%Y-%m-%d %H:%M:%S.%f}+00'::timestamp with time zone"
+    return func.coalesce(time, literal_column(never))
+
+
 def _choice(name: str, choices: type[StrEnum]) -> Enum:
     return Enum(choices, name=name, native_enum=False, create_constraint=True, length=16)
 
 
 def _status(statuses: type[StrEnum], default: StrEnum) -> Mapped[Any]:
     return mapped_column(_choice("status", statuses), default=default)
+
+
+def _active_assignment(id_: str, foreign_key: str) -> Mapped[Any]:
+    """Return the relationship to the active assignment, of which there is one at most."""
+    condition = f"({id_} == Assignment.{foreign_key}) & (Assignment.status == 'ASSIGNED')"
+    return relationship(primaryjoin=condition, lazy="raise", viewonly=True)
 
 
 def joined(parts: Iterable[Any]) -> ColumnElement[str]:
@@ -117,6 +146,23 @@ def canonical_key(text: Any) -> ColumnElement[str]:
     return func.canonical_key(text)
 
 
+def searched_text(columns: Iterable[Any]) -> ColumnElement[str]:
+    """Return what a search looks at: the text of all these columns, as it is compared."""
+    return func.fold_text(joined(func.coalesce(each, literal_column("''")) for each in columns))
+
+
+def search_pieces(columns: Iterable[Any]) -> ColumnElement[Any]:
+    """Return the pieces of that text which the index of a search has.
+
+    The function is in the database, and only there: so both sides agree.
+    """
+    return func.search_pieces(searched_text(columns))
+
+
+def _search_index(table: str, columns: Iterable[Any], **options: Any) -> Index:
+    return Index(f"ix_{table}_search", search_pieces(columns), postgresql_using="gin", **options)
+
+
 class User(Model):
     __tablename__ = "users"
 
@@ -132,7 +178,10 @@ class User(Model):
     """Rises when all tokens of the user must end: each carries the epoch that it was issued in."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
+    SEARCHED = [name, email]
+
     __table_args__ = (
+        _search_index("users", SEARCHED),
         CheckConstraint("(role = 'DRIVER') = (driver_id IS NOT NULL)", name="driver_id"),
         Index("uq_users_email", func.lower(email), unique=True),
     )
@@ -166,9 +215,14 @@ class Driver(Model):
     has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
     """Whether an assignment of the driver is active. Only a trigger on assignments writes it."""
 
+    SEARCHED = [name, license_number]
+
+    assignment: Mapped["Assignment | None"] = _active_assignment("Driver.id", "driver_id")
+
     # Each driver is in one of the last three. An index with the status in it would not do: for a
     # common status PostgreSQL may prefer the primary key, and read past all other drivers.
     __table_args__ = (
+        _search_index("drivers", SEARCHED),
         Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
         Index(
             "ix_drivers_available",
@@ -189,14 +243,30 @@ class Load(Model):
     cargo_type: Mapped[str] = mapped_column(String(100))
     reference: Mapped[str | None] = mapped_column(String(64))
     """The shipper's order number."""
+    pickup_at: Mapped[datetime | None] = _timestamp()
+    deliver_by: Mapped[datetime | None] = _timestamp()
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
+    is_indexed: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether the index of a search has the load while it is OPEN. It has all others."""
+
+    SEARCHED = [reference, origin, destination, cargo_type]
+
+    assignment: Mapped["Assignment | None"] = _active_assignment("Load.id", "load_id")
 
     __table_args__ = (
+        # Without new loads: an import would take a third longer. A search looks at each, and
+        # the worker sees to it that they do not become too many.
+        _search_index("loads", SEARCHED, postgresql_where=text("status <> 'OPEN' OR is_indexed")),
+        Index(
+            "ix_loads_not_indexed", id, postgresql_where=text("status = 'OPEN' AND NOT is_indexed")
+        ),
         # Whatever they are filtered by, loads are listed in the order they were created in: each
         # combination of filters is a range of one of these for each status.
         Index("ix_loads_status_created", status, created_at, id),
+        Index("ix_loads_status_pickup", status, _or_never(pickup_at), id),
+        CheckConstraint("deliver_by >= pickup_at", name="deliver_by"),
         Index(
             "ix_loads_reference_key_created",
             canonical_key(reference),
@@ -221,6 +291,16 @@ class Load(Model):
             (created_at, id),
         ),
     )
+
+    @hybrid_property
+    def pickup_or_never(self) -> datetime:
+        """`pickup_at`, or a time after all others: so loads without one come last."""
+        return self.pickup_at or NEVER
+
+    @pickup_or_never.inplace.expression
+    @classmethod
+    def _pickup_or_never(cls) -> ColumnElement[datetime]:
+        return _or_never(cls.pickup_at)
 
 
 class Assignment(Model):
@@ -250,6 +330,11 @@ class Assignment(Model):
             unique=True,
             postgresql_where=text("status = 'ASSIGNED'"),
         ),
+        Index(
+            "ix_assignments_completed",
+            closed_at,
+            postgresql_where=text("status = 'COMPLETED'"),
+        ),
         # Not in the order of ids: the primary key has that, too, and for a common filter PostgreSQL
         # may prefer it, and read past all rows that do not match.
         Index("ix_assignments_status_assigned", status, assigned_at, id),
@@ -263,11 +348,11 @@ class Assignment(Model):
 
 
 class LoadEvent(Model):
-    """An event of a load or of an account, and the outbox.
+    """An event of a load, a driver or an account, and the outbox.
 
-    `published_at` is null until it is published. An event of an account has no load; its `user_id`
-    is the account's, or null for a blocked login at none. A foreign key would lose it with the
-    user.
+    `published_at` is null until it is published. An event of a driver or an account has no load;
+    the `user_id` of one of an account is the account's, or null for a blocked login at none. A
+    foreign key would lose it with the user.
     """
 
     __tablename__ = "load_events"
@@ -284,9 +369,24 @@ class LoadEvent(Model):
     published_at: Mapped[datetime | None] = _timestamp()
     recorded_at: Mapped[datetime | None] = _timestamp()
     """When the audit store was seen to have it, some seconds after it was published."""
+    transaction_id: Mapped[str | None] = mapped_column(
+        TransactionId, server_default=func.pg_current_xact_id()
+    )
+    """The transaction that wrote it, by which `GET /changes` knows what a snapshot shows. Null in
+    rows from before there was the column."""
 
     __table_args__ = (
+        Index(
+            "ix_load_events_transaction_id",
+            transaction_id,
+            postgresql_where=text("transaction_id IS NOT NULL"),
+        ),
         Index("ix_load_events_load_id_created_at", load_id, created_at),
+        Index(
+            "ix_load_events_cancelled",
+            created_at,
+            postgresql_where=text("type = 'load.cancelled'"),
+        ),
         Index(
             "ix_load_events_unpublished",
             created_at,

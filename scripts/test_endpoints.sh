@@ -133,7 +133,14 @@ expect_field status COMPLETED "load $load_id is COMPLETED"
 audit_has LOAD_COMPLETED
 request POST /assignments "{\"driverId\": $driver_id, \"loadId\": $other_load_id}"
 expect 201 'the driver is free for the other load'
-request PATCH "/assignments/$(field id)/status" '{"status": "CANCELLED"}'
+assignment_id=$(field id)
+
+step '8. Reassign it'
+request POST /drivers "{\"name\": \"Relief $run\", \"licenseNumber\": \"RELIEF-$run\"}"
+expect 201 "another driver $(field id)"
+request POST "/assignments/$assignment_id/reassign" "{\"driverId\": $(field id)}"
+expect 201 'the other driver has the load now'
+request PATCH "/assignments/$(header Location | sed 's|.*/||')/status" '{"status": "CANCELLED"}'
 expect 200 'which is cancelled again'
 
 printf '\nAll of it works.\n'

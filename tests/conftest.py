@@ -131,6 +131,7 @@ def app(_migrated_app: Flask) -> Iterator[Flask]:
     """The app on empty tables, an empty Redis and an empty audit store."""
     _migrated_app.extensions["health"].until = 0
     _migrated_app.extensions["remembered_users"].clear()
+    _migrated_app.extensions["stats"].clear()
     yield _migrated_app
     assert not has_app_context(), "the test has left a context, and with it a transaction, behind"
     with _migrated_app.app_context():

@@ -77,11 +77,19 @@ def _make_work(billor: BoardSystem) -> dict:
             pickupAt=at(pickup),
             deliverBy=at(delivery),
         )
-    drivers = billor.make_drivers(*(name for name, _, _ in ON_THE_ROAD), *FREE)
     load = {}
-    for driver, (_, origin, destination) in zip(drivers, ON_THE_ROAD, strict=False):
-        load = billor.client.make_load(origin=origin, destination=destination)
+    for number, (name, origin, destination) in enumerate(ON_THE_ROAD):
+        load = billor.client.make_load(
+            origin=origin,
+            destination=destination,
+            reference=f"PO-{4010 + number}",
+            pickupAt=at(number - 4),
+            deliverBy=at(number + 12),
+        )
+        driver = billor.client.make_driver(f"TX-48210{number}7", name)
         billor.client.assign(driver, load)
+    for number, name in enumerate(FREE):
+        billor.client.make_driver(f"TX-57{number}0914", name)
     return load
 
 
@@ -108,6 +116,7 @@ def picture_of_phone(board: Board) -> None:
     """Take the choice of a driver on a phone."""
     board.waiting.nth(1).get_by_role("button").tap()
     board.drivers.nth(2).get_by_role("button").tap()
+    expect(board.page.get_by_role("group", name="Confirm")).to_be_visible()
     _save(board, "phone")
     board.close()
 

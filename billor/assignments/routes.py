@@ -1,11 +1,15 @@
 """Routes of `/assignments`."""
 
-from billor.assignments import service
+from billor.assignments import bulk, reading, service
 from billor.assignments.schemas import (
     AssignmentDetailSchema,
     AssignmentQuery,
     AssignmentSchema,
     AssignmentStatusSchema,
+    BulkReportSchema,
+    BulkSchema,
+    ListedAssignmentSchema,
+    ReassignmentSchema,
 )
 from billor.http.api import Blueprint
 from billor.http.conditional import if_match
@@ -40,12 +44,25 @@ def assign_load(ids):
     return service.assign(**ids)
 
 
+@blueprint.route("/bulk", methods=["POST"])
+@blueprint.arguments(BulkSchema)
+@blueprint.idempotent
+@blueprint.response(200, BulkReportSchema)
+def assign_many_loads(wanted):
+    """Assign up to 500 loads, each to a driver.
+
+    The rows that can be done are done, in order and together; the others are refused, each for the
+    reason that it would have alone. Of two rows with the same driver or load the second is refused.
+    """
+    return bulk.assign_many(**wanted)
+
+
 @blueprint.route("")
 @blueprint.arguments(AssignmentQuery, location="query")
-@blueprint.response(200, AssignmentSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, ListedAssignmentSchema(many=True), headers=PAGE_HEADERS)
 def list_assignments(query):
     """List assignments, newest first."""
-    page = service.list_assignments(**query)
+    page = reading.list_assignments(**query)
     return page.items, page_headers(page)
 
 
@@ -54,7 +71,7 @@ def list_assignments(query):
 @blueprint.problems("assignment_not_found")
 def get_assignment(assignment_id):
     """Show an assignment with its driver and its load."""
-    return service.get_assignment(assignment_id)
+    return reading.get_assignment(assignment_id)
 
 
 @blueprint.route("/<id:assignment_id>/status", methods=["PATCH"])
@@ -70,3 +87,24 @@ def close_assignment(closing, assignment_id):
     """
     check = if_match(AssignmentDetailSchema())
     return service.close_assignment(assignment_id, check=check, **closing)
+
+
+@blueprint.route("/<id:assignment_id>/reassign", methods=["POST"])
+@blueprint.arguments(ReassignmentSchema)
+@blueprint.idempotent
+@blueprint.takes_if_match
+@blueprint.created(AssignmentDetailSchema, shown_by="get_assignment")
+@blueprint.problems(
+    "assignment_not_found",
+    "driver_not_found",
+    "assignment_not_active",
+    "driver_already_assigned",
+    "driver_inactive",
+)
+def reassign_load(wanted, assignment_id):
+    """Give an assignment's load to another driver.
+
+    The assignment becomes CANCELLED, and a new one is made, at once or not at all.
+    """
+    check = if_match(AssignmentDetailSchema())
+    return service.reassign(assignment_id, check=check, **wanted)

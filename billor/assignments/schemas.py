@@ -2,13 +2,24 @@
 
 from marshmallow import fields, validate
 
+from billor.assignments.rule import CODES
 from billor.drivers.schemas import DriverSchema
-from billor.http.fields import Id, QueryInteger, Several, Timestamp, WireSchema
+from billor.http.fields import (
+    Expand,
+    Expanded,
+    Id,
+    Items,
+    QueryInteger,
+    Several,
+    Timestamp,
+    WireSchema,
+)
 from billor.http.pagination import Cursor, PageQuery
 from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
 
 CLOSED = [AssignmentStatus.COMPLETED.value, AssignmentStatus.CANCELLED.value]
+MAX_PAIRS = 500
 
 
 class AssignmentSchema(WireSchema):
@@ -22,13 +33,74 @@ class AssignmentSchema(WireSchema):
     closed_at = Timestamp(dump_only=True, required=True, allow_none=True)
 
 
-class AssignmentDetailSchema(AssignmentSchema):
+class AssignmentWithDriverSchema(AssignmentSchema):
     driver = fields.Nested(DriverSchema, dump_only=True, required=True)
+
+
+class AssignmentWithLoadSchema(AssignmentSchema):
     load = fields.Nested(LoadSchema, dump_only=True, required=True)  # type: ignore[assignment]
+
+
+class AssignmentDetailSchema(AssignmentWithDriverSchema, AssignmentWithLoadSchema):
+    """An assignment with its driver and its load."""
+
+
+class ListedAssignmentSchema(AssignmentSchema):
+    driver = Expanded(
+        DriverSchema, dump_only=True, metadata={"description": "With `expand=driver`."}
+    )
+    load = Expanded(  # type: ignore[assignment]
+        LoadSchema, dump_only=True, metadata={"description": "With `expand=load`."}
+    )
 
 
 class AssignmentStatusSchema(WireSchema):
     status = fields.String(required=True, validate=validate.OneOf(CLOSED))
+
+
+class ReassignmentSchema(WireSchema):
+    driver_id = Id(required=True, metadata={"example": 2})
+
+
+class PairSchema(WireSchema):
+    driver_id = Id(required=True, metadata={"example": 1})
+    load_id = Id(required=True, metadata={"example": 1})
+
+
+class BulkSchema(WireSchema):
+    assignments = Items(
+        fields.Nested(PairSchema),
+        most=MAX_PAIRS,
+        required=True,
+        metadata={"example": [{"driverId": 1, "loadId": 1}]},
+    )
+
+
+class RefusalSchema(WireSchema):
+    code = fields.String(
+        required=True,
+        validate=validate.OneOf(CODES),
+        metadata={"example": "driver_already_assigned"},
+    )
+    detail = fields.String(required=True, metadata={"description": "What to do about it."})
+    assignment_id = Id(
+        attribute="extra.assignmentId",
+        metadata={"description": "The active assignment that is in the way, where one is."},
+    )
+
+
+class BulkRowSchema(PairSchema):
+    row = fields.Integer(required=True, metadata={"description": "From 1.", "example": 1})
+    assignment_id = Id(metadata={"description": "The new assignment; absent if refused."})
+    error = fields.Nested(
+        RefusalSchema, metadata={"description": "Why there is none; absent if there is one."}
+    )
+
+
+class BulkReportSchema(WireSchema):
+    assigned = fields.Integer(required=True, metadata={"example": 1})
+    refused = fields.Integer(required=True, metadata={"example": 1})
+    rows = fields.List(fields.Nested(BulkRowSchema), required=True)
 
 
 class AssignmentQuery(PageQuery):
@@ -36,3 +108,4 @@ class AssignmentQuery(PageQuery):
     driver_id = QueryInteger()
     load_id = QueryInteger()
     status = Several(fields.Enum(AssignmentStatus))
+    expand = Expand("driver", "load")

@@ -1,30 +1,29 @@
 """The iron rule: a driver has at most one active load, and a load at most one driver.
 
-PostgreSQL enforces it, with two partial unique indexes. The checks here come first and give a more
-precise refusal; of two requests at the same moment the index refuses one.
+PostgreSQL enforces it, with two partial unique indexes. The checks (`rule.py`) come first and give
+a more precise refusal; of what goes past the locks the index refuses one.
 
-Rows are always locked in the order driver, load, assignment; a driver's assignments, so, one after
-the other, and each begins after the one before has ended.
+Rows are always locked in the order drivers, loads, assignments, and those of one table by rising
+id; a driver's assignments, so, one after the other, and each begins after the one before has ended.
 """
 
-from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Text, bindparam, cast, insert, select, update
-from sqlalchemy.orm import contains_eager
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy import bindparam, func, insert, update
+from sqlalchemy.orm import aliased
 
-from billor.database import LockingQuery, execute, get_or_not_found, table, transaction
+from billor.assignments.reading import active_assignment_id
+from billor.assignments.rule import BLOCKED_BY, Pair, refusal
+from billor.database import execute, get_or_not_found, table, transaction
 from billor.errors import Conflict, NotFound, NothingAssigned
 from billor.events.event import EventType
-from billor.extensions import db
-from billor.keyset import Page, Position, one_for_each_status, paginate
 from billor.loads import outbox
+from billor.locking import LockingQuery
 from billor.models import (
     Assignment,
     AssignmentStatus,
     Driver,
-    DriverStatus,
     Load,
     LoadStatus,
 )
@@ -34,8 +33,8 @@ CLOSING = {
     AssignmentStatus.COMPLETED: (LoadStatus.COMPLETED, EventType.LOAD_COMPLETED),
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
-
-HAS_LOAD = Assignment.status == AssignmentStatus.ASSIGNED
+NEXT_MOMENT = timedelta(microseconds=1)
+"""What PostgreSQL tells times apart by."""
 
 LOCK_DRIVER_AND_LOAD = LockingQuery(
     [Driver, Load], Driver.id == bindparam("driver_id"), Load.id == bindparam("load_id")
@@ -44,6 +43,14 @@ LOCK_ASSIGNMENT = LockingQuery(
     [Driver, Load, Assignment],
     Assignment.id == bindparam("assignment_id"),
     Driver.id == Assignment.driver_id,
+    Load.id == Assignment.load_id,
+)
+LowerDriver, HigherDriver = aliased(Driver), aliased(Driver)
+LOCK_ASSIGNMENT_AND_BOTH_DRIVERS = LockingQuery(
+    [LowerDriver, HigherDriver, Load, Assignment],
+    Assignment.id == bindparam("assignment_id"),
+    LowerDriver.id == func.least(Assignment.driver_id, bindparam("driver_id")),
+    HigherDriver.id == func.greatest(Assignment.driver_id, bindparam("driver_id")),
     Load.id == Assignment.load_id,
 )
 # An assignment is written together with its load.
@@ -82,40 +89,10 @@ def assign(driver_id: int, load_id: int) -> Assignment:
     try:
         with transaction():
             driver, load, now = _lock_driver_and_load(driver_id, load_id)
-            if driver.status != DriverStatus.ACTIVE or load.status != LoadStatus.OPEN:
-                raise _refusal(driver, load)
-            load.status, load.updated_at = LoadStatus.ASSIGNED, now
-            values = {"driver": driver_id, "load": load_id, "load_status": load.status, "now": now}
-            assignment = Assignment(
-                id=execute(INSERT, values).scalar_one(),
-                driver_id=driver_id,
-                load_id=load_id,
-                status=AssignmentStatus.ASSIGNED,
-                assigned_at=now,
-            )
-            outbox.record(EventType.LOAD_ASSIGNED, load, driver=driver, assignment=assignment)
-    except Conflict as refusal:
-        _name_blocker(refusal, driver_id, load_id)
+            assignment = _assign(driver, load, now)
+    except Conflict as refused:
+        _name_blocker(refused, Pair(driver_id, load_id))
         raise
-    return assignment
-
-
-def get_assignment(assignment_id: int) -> Assignment:
-    """Return an assignment with its driver and its load. Raises `NotFound`."""
-    assignment = _find_whole(Assignment.id == assignment_id)
-    if assignment is None:
-        raise NotFound("Assignment", assignment_id)
-    return assignment
-
-
-def active_assignment(driver_id: int) -> Assignment:
-    """Return a driver's active assignment with its driver and its load.
-
-    Raises `NothingAssigned`.
-    """
-    assignment = _find_whole(Assignment.driver_id == driver_id, HAS_LOAD)
-    if assignment is None:
-        raise NothingAssigned("no_active_assignment")
     return assignment
 
 
@@ -132,27 +109,13 @@ def close_assignment(
     closed before with the other status.
     """
     closed_as = AssignmentStatus(status)
-    load_status, event_type = CLOSING[closed_as]
     with transaction():
         driver, load, assignment, now = LOCK_ASSIGNMENT.rows(assignment_id=assignment_id)
         assignment.driver, assignment.load = driver, load
         if check is not None:
             check(assignment)
-        if assignment.status == closed_as:
-            return assignment
-        if assignment.status != AssignmentStatus.ASSIGNED:
-            raise Conflict("assignment_not_active")
-        assignment.status, assignment.closed_at = closed_as, now
-        load.status, load.updated_at = load_status, now
-        values = {
-            "assignment": assignment_id,
-            "closed_as": closed_as,
-            "load": load.id,
-            "load_status": load_status,
-            "now": now,
-        }
-        execute(CLOSE, values)
-        outbox.record(event_type, load, driver=driver, assignment=assignment)
+        if assignment.status != closed_as:
+            _close(assignment, closed_as, now)
     return assignment
 
 
@@ -164,49 +127,78 @@ def complete_active_assignment(
     Raises `NothingAssigned`, and what `close_assignment` does.
     """
     with transaction():
-        assignment_id = _active_assignment_id(Assignment.driver_id == driver_id)
+        assignment_id = active_assignment_id(Assignment.driver_id == driver_id)
         if assignment_id is None:
             raise NothingAssigned("no_active_assignment")
         return close_assignment(assignment_id, AssignmentStatus.COMPLETED, check)
 
 
-def list_assignments(
-    limit: int,
-    cursor: Position | None = None,
-    driver_id: int | None = None,
-    load_id: int | None = None,
-    status: Collection[str] = (),
-    with_loads: bool = False,
-) -> Page:
-    """Return a page of assignments, newest first; `with_loads`, each has its load."""
-    queries = one_for_each_status(
-        select(Assignment),
-        status or AssignmentStatus,
-        Assignment.status,
-        {Assignment.driver_id: driver_id, Assignment.load_id: load_id},
-        lambda id_: cast(id_, Text),
+def reassign(
+    assignment_id: int, driver_id: int, check: Callable[[Assignment], None] | None = None
+) -> Assignment:
+    """Cancel an active assignment, and give its load to another driver at once.
+
+    `check` may refuse, seeing the assignment as it is before. Returns the new assignment with its
+    driver and its load.
+
+    Raises `NotFound` for the assignment or the driver, what `check` raises, and `Conflict`
+    `assignment_not_active`, `driver_already_assigned` with the `assignmentId` in the way, or
+    `driver_inactive`; then nothing has changed.
+    """
+    try:
+        with transaction():
+            old, driver, now = _lock_for_reassignment(assignment_id, driver_id)
+            if check is not None:
+                check(old)
+            _close(old, AssignmentStatus.CANCELLED, now)
+            # Later than that, so that whoever sees both states of the load knows the newer.
+            new = _assign(driver, old.load, now + NEXT_MOMENT)
+            new.driver, new.load = driver, old.load
+    except Conflict as refused:
+        _name_blocker(refused, Pair(driver_id, old.load_id))
+        raise
+    return new
+
+
+def _assign(driver: Driver, load: Load, now: datetime) -> Assignment:
+    """Assign a load to a driver, both locked, or raise the refusal."""
+    pair = Pair(driver.id, load.id)
+    refused = refusal(pair, driver, load, driver_has_load=driver.has_load, load_has_driver=False)
+    if refused is not None:
+        raise refused
+    load.status, load.updated_at = LoadStatus.ASSIGNED, now
+    values = {"driver": driver.id, "load": load.id, "load_status": load.status, "now": now}
+    assignment = Assignment(
+        id=execute(INSERT, values).scalar_one(),
+        driver_id=driver.id,
+        load_id=load.id,
+        status=AssignmentStatus.ASSIGNED,
+        assigned_at=now,
     )
-    page = paginate(queries, [Assignment.assigned_at, Assignment.id], cursor, limit)
-    if with_loads:
-        _add_loads(page.items)
-    return page
+    outbox.record(EventType.LOAD_ASSIGNED, load, driver=driver, assignment=assignment)
+    return assignment
 
 
-def _find_whole(*conditions: ColumnElement[bool]) -> Assignment | None:
-    return db.session.scalar(
-        select(Assignment)
-        .join(Assignment.driver)
-        .join(Assignment.load)
-        .where(*conditions)
-        .options(contains_eager(Assignment.driver), contains_eager(Assignment.load))
-    )
+def _close(assignment: Assignment, closed_as: AssignmentStatus, now: datetime) -> None:
+    """Close an assignment, locked with its driver and its load.
 
-
-def _add_loads(assignments: Iterable[Assignment]) -> None:
-    ids = {assignment.load_id for assignment in assignments}
-    loads = {load.id: load for load in db.session.scalars(select(Load).where(Load.id.in_(ids)))}
-    for assignment in assignments:
-        set_committed_value(assignment, "load", loads[assignment.load_id])
+    Raises `Conflict` `assignment_not_active`.
+    """
+    if assignment.status != AssignmentStatus.ASSIGNED:
+        raise Conflict("assignment_not_active")
+    load = assignment.load
+    load_status, event_type = CLOSING[closed_as]
+    assignment.status, assignment.closed_at = closed_as, now
+    load.status, load.updated_at = load_status, now
+    values = {
+        "assignment": assignment.id,
+        "closed_as": closed_as,
+        "load": load.id,
+        "load_status": load_status,
+        "now": now,
+    }
+    execute(CLOSE, values)
+    outbox.record(event_type, load, driver=assignment.driver, assignment=assignment)
 
 
 def _lock_driver_and_load(driver_id: int, load_id: int) -> tuple[Driver, Load, datetime]:
@@ -217,27 +209,25 @@ def _lock_driver_and_load(driver_id: int, load_id: int) -> tuple[Driver, Load, d
         raise
 
 
-def _refusal(driver: Driver, load: Load) -> Conflict:
-    if _active_assignment_id(Assignment.driver_id == driver.id) is not None:
-        return Conflict("driver_already_assigned")
-    if load.status == LoadStatus.ASSIGNED:
-        return Conflict("load_already_assigned")
-    if load.status != LoadStatus.OPEN:
-        return Conflict("load_not_open")
-    return Conflict("driver_inactive")
+def _lock_for_reassignment(
+    assignment_id: int, driver_id: int
+) -> tuple[Assignment, Driver, datetime]:
+    """Return the assignment with its driver and its load, and the other driver."""
+    ids = {"driver_id": driver_id, "assignment_id": assignment_id}
+    try:
+        *drivers, load, assignment, now = LOCK_ASSIGNMENT_AND_BOTH_DRIVERS.rows(**ids)
+    except NotFound:
+        get_or_not_found(Assignment, assignment_id)
+        get_or_not_found(Driver, driver_id)
+        raise
+    by_id = {driver.id: driver for driver in drivers}
+    assignment.driver, assignment.load = by_id[assignment.driver_id], load
+    return assignment, by_id[driver_id], now
 
 
-def _name_blocker(refusal: Conflict, driver_id: int, load_id: int) -> None:
+def _name_blocker(refused: Conflict, pair: Pair) -> None:
     """Add the id of the active assignment that is in the way, if it still is."""
-    blocking = {
-        "driver_already_assigned": Assignment.driver_id == driver_id,
-        "load_already_assigned": Assignment.load_id == load_id,
-    }
-    if refusal.code in blocking:
-        assignment_id = _active_assignment_id(blocking[refusal.code])
+    if name := BLOCKED_BY.get(refused.code):
+        assignment_id = active_assignment_id(getattr(Assignment, name) == getattr(pair, name))
         if assignment_id is not None:
-            refusal.extra["assignmentId"] = assignment_id
-
-
-def _active_assignment_id(condition) -> int | None:
-    return db.session.scalar(select(Assignment.id).where(condition, HAS_LOAD))
+            refused.extra["assignmentId"] = assignment_id

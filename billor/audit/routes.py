@@ -17,7 +17,10 @@ from billor.http.openapi import AUDIT_HEADERS, PAGE_HEADERS
 from billor.http.pagination import page_headers
 
 blueprint = Blueprint(
-    "audit", __name__, url_prefix="/audit", description="What happened to loads and to accounts."
+    "audit",
+    __name__,
+    url_prefix="/audit",
+    description="What happened to loads, drivers and accounts.",
 )
 
 
@@ -26,7 +29,7 @@ blueprint = Blueprint(
 @blueprint.response(200, AuditDocumentSchema(many=True), headers=PAGE_HEADERS | AUDIT_HEADERS)
 @blueprint.problems("audit_unavailable")
 def list_audit_documents(query):
-    """List what happened to loads, newest first, as the worker recorded it."""
+    """List what happened to loads and drivers, newest first, as the worker recorded it."""
     return _list_documents(AuditFilter, query)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from marshmallow import fields, validate, validates_schema
 
-from billor.events.event import ACCOUNT_PAYLOAD, ACCOUNT_TYPES, LOAD_TYPES, PAYLOAD
+from billor.events.event import ACCOUNT_PAYLOAD, ACCOUNT_TYPES, PAYLOAD, WORK_TYPES
 from billor.http.fields import Id, QueryInteger, Timestamp, WireSchema, check_range, wire_time
 from billor.http.pagination import Cursor, PageQuery
 
@@ -20,11 +20,15 @@ class DocumentSchema(WireSchema):
 class AuditDocumentSchema(DocumentSchema):
     type = fields.String(
         required=True,
-        validate=validate.OneOf([*LOAD_TYPES.values()]),
+        validate=validate.OneOf([*WORK_TYPES.values()]),
         metadata={"example": "ASSIGNED"},
     )
     driver_id = Id(required=True, allow_none=True)
-    load_id = Id(required=True)
+    load_id = Id(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null where it is about a driver only."},
+    )
     assignment_id = Id(required=True, allow_none=True)
     payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
 
@@ -79,7 +83,7 @@ class DocumentQuery(PageQuery):
 class AuditQuery(DocumentQuery):
     load_id = QueryInteger(metadata={"description": "Only what happened to this load."})
     driver_id = QueryInteger(metadata={"description": "Only what this driver had a part in."})
-    type = _type_of(LOAD_TYPES.values())
+    type = _type_of(WORK_TYPES.values())
 
 
 class AccountQuery(DocumentQuery):

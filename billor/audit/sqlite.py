@@ -29,7 +29,7 @@ BUSY_SECONDS = 5
 DOCUMENTS = """
 CREATE TABLE IF NOT EXISTS audit (
     id TEXT PRIMARY KEY,
-    load_id INTEGER NOT NULL,
+    load_id INTEGER,
     driver_id INTEGER,
     type TEXT NOT NULL,
     timestamp TEXT NOT NULL,
@@ -80,8 +80,12 @@ STORED_IDS, STORED = _select_stored("id"), _select_stored("id, document")
 INSERT_LOADS = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
 INSERT_ACCOUNTS = "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :text)"
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
-VERSION = 4
+VERSION = 5
 """Of the schema; kept in the file."""
+# Before version 5 each document had a load. SQLite changes a column only with the table.
+SET_ASIDE = "ALTER TABLE audit RENAME TO audit_before;"
+TAKE_OVER = "INSERT INTO audit SELECT * FROM audit_before; DROP TABLE audit_before;"
+REBUILD = SET_ASIDE + DOCUMENTS + TAKE_OVER
 
 
 class SqliteStore:
@@ -198,7 +202,10 @@ class SqliteStore:
             return
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            for statement in SCHEMA.split(";"):
+            version = _version(connection)
+            if version >= VERSION:  # another process was faster
+                return
+            for statement in ((REBUILD if version else "") + SCHEMA).split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -56,6 +56,10 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "assignments.list_assignments": STAFF,
     "assignments.get_assignment": STAFF,
     "assignments.close_assignment": STAFF,
+    "assignments.assign_many_loads": STAFF,
+    "assignments.reassign_load": STAFF,
+    "changes.stream_changes": STAFF,
+    "stats.get_stats": STAFF,
     "audit.list_audit_documents": STAFF,
     "audit.list_account_documents": ADMINS,
 }

@@ -4,11 +4,24 @@ Each use of a refresh token makes the session's next generation, and the token b
 Used again, it may have been stolen, and the session ends (RFC 9700, section 4.14.2).
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    Row,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from billor.auth import tokens
 from billor.config import Config
@@ -41,6 +54,19 @@ FIND_USER_IN_SESSION = FIND_USER.where(
     select(Session.id)
     .where(Session.id == bindparam("session_id"), Session.user_id == User.id, IS_ALIVE)
     .exists()
+)
+_IDS = ARRAY(BigInteger)
+FIND_USERS_IN_SESSIONS = (
+    select(
+        User.id, User.name, User.role, User.driver_id, User.epoch, Session.id.label("session_id")
+    )
+    .outerjoin(
+        Session,
+        (Session.user_id == User.id)
+        & (Session.id == any_(bindparam("session_ids", type_=_IDS)))
+        & IS_ALIVE,
+    )
+    .where(User.id == any_(bindparam("user_ids", type_=_IDS)), User.is_active)
 )
 LOCK_SESSION = (
     select(
@@ -82,6 +108,25 @@ def find_current_user(user_id: int, session_id: int | None) -> CurrentUser | Non
     row = db.session.execute(query, values).first()
     roll_back()  # the request itself starts a new transaction
     return None if row is None else CurrentUser(user_id, *row, session_id)
+
+
+def find_current_users(
+    keys: Collection[tuple[int, int | None]], connection: Connection
+) -> dict[tuple[int, int | None], CurrentUser]:
+    """Find the users of many tokens, by user's and session's id, as `find_current_user` does one.
+
+    Those who were deactivated or whose session has ended are left out.
+    """
+    ids = {
+        "user_ids": list({user_id for user_id, _ in keys}),
+        "session_ids": list({id_ for _, id_ in keys if id_ is not None}),
+    }
+    found = {}
+    for row in connection.execute(FIND_USERS_IN_SESSIONS, ids):
+        for session_id in {row.session_id, None}:  # a token without a session needs none
+            user = CurrentUser(row.id, row.name, row.role, row.driver_id, row.epoch, session_id)
+            found[row.id, session_id] = user
+    return found
 
 
 def start_session(user: User) -> Tokens:

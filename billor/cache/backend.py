@@ -1,7 +1,7 @@
 """Flask-Caching's Redis backend, for text and with a circuit breaker."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ from cachelib.serializers import RedisSerializer
 from flask_caching.backends.rediscache import RedisCache
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import ConnectionInterface, ConnectionPool
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -73,11 +74,34 @@ class TextRedisCache(RedisCache):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.breaker = CircuitBreaker("Redis", self._recover, RedisError, _refusal)
+        self._idle: list[ConnectionInterface] = []
 
     @property
     def client(self) -> Redis:
         """The plain client, for what Flask-Caching has no method for."""
         return self._write_client
+
+    def get_many(self, *keys: str) -> list[str | None]:
+        """Read several texts in one round trip, over a connection of redis-py and past its client.
+
+        Client and pool take six times the CPU time of the connection. They stay where they do more
+        than keep connections.
+        """
+        pool = self.client.connection_pool
+        if type(pool) is not ConnectionPool:
+            return super().get_many(*keys)
+        command = ("MGET", *(f"{self.key_prefix}{key}" for key in keys))
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = pool.make_connection()
+        try:
+            values = _ask(connection, command)
+        except RedisConnectionError:  # a restarted Redis has closed it
+            values = _ask(connection, command)
+        finally:
+            self._idle.append(connection)
+        return [self.serializer.loads(value) for value in values]
 
     def start_generation(self) -> None:
         """Invalidate all cached text. A generation is a random name, so none is ever reused."""
@@ -113,6 +137,12 @@ def redis_backend() -> TextRedisCache | None:
     """Return the app's backend, or None if Redis is not configured."""
     backend: Any = cache.cache
     return backend if isinstance(backend, TextRedisCache) else None
+
+
+def _ask(connection: ConnectionInterface, command: Iterable[str]) -> Any:
+    """Send a command and return the answer. Connects first, also after an error."""
+    connection.send_command(*command)
+    return connection.read_response()
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Rendered pages in Redis, each stamped with its cache generation."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from billor.cache.backend import GENERATION_KEY, redis_backend, redis_call
+from billor.cache.backend import GENERATION_KEY, TextRedisCache, redis_backend
 from billor.cache.circuit_breaker import CircuitOpen
 
 
@@ -16,8 +16,7 @@ class CacheStatus(StrEnum):
     BYPASS = "BYPASS"
 
 
-@dataclass(frozen=True)
-class Lookup:
+class Lookup(NamedTuple):
     """The result of a read. After a MISS, pass it to `store` with the rendered page."""
 
     status: CacheStatus
@@ -34,15 +33,19 @@ class PageCache:
     value, read together with the current generation: a HIT costs one round trip.
     """
 
-    def __init__(self, name: str, timeout: int):
+    def __init__(self, name: str, timeout: int, backend: TextRedisCache | None):
         """`name` is the prefix of the keys, `timeout` the lifetime of a page in seconds."""
         self._name = name
         self._timeout = timeout
+        self._backend = backend
 
     def read(self, key: str) -> Lookup:
         """Look up a page. Never raises: without Redis the status is BYPASS."""
+        redis = self._backend
+        if redis is None:
+            return Lookup(CacheStatus.BYPASS, key)
         try:
-            with redis_call() as redis:
+            with redis.breaker.call():
                 generation, stamped = redis.get_many(GENERATION_KEY, self._page_key(key))
                 if generation is None:
                     generation = redis.first_generation()
@@ -56,10 +59,11 @@ class PageCache:
 
     def store(self, lookup: Lookup, text: str) -> None:
         """Store a page that was rendered after `lookup`. Does nothing after a BYPASS."""
-        if lookup.generation is None:
+        redis = self._backend
+        if redis is None or lookup.generation is None:
             return
         stamped = f"{lookup.generation}\n{text}"
-        with suppress(CircuitOpen), redis_call() as redis:
+        with suppress(CircuitOpen), redis.breaker.call():
             redis.set(self._page_key(lookup.key), stamped, timeout=self._timeout)
 
     def _page_key(self, key: str) -> str:
@@ -82,5 +86,9 @@ def invalidate_pages() -> None:
                 return
 
 
-# Pages of GET /loads. The name changes with their format: two versions share Redis in a release.
-load_pages = PageCache("loads-2", timeout=60)
+def load_pages() -> PageCache:
+    """Return the current app's cache of pages of GET /loads.
+
+    The name changes with their format: two versions share Redis in a release.
+    """
+    return PageCache("loads-3", timeout=60, backend=redis_backend())

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
@@ -30,6 +32,8 @@ LOADS = [
     ("Laredo, TX", "Denver, CO", "Flatbed"),
     ("Memphis, TN", "Miami, FL", "Dry van"),
 ]
+# When they are picked up: the first one should have been.
+PICKUPS_IN_HOURS = [-3, 5, 22, 46]
 
 # Further drivers and loads are combined from these.
 FIRST_NAMES = [
@@ -62,7 +66,7 @@ CARGO_TYPES = [
     *("Car hauler", "Dry bulk", "Livestock", "Heavy haul", "Hazardous materials"),
 ]
 
-Row = dict[str, str]
+Row = dict[str, Any]
 # Shows progress: takes a name and a total; gives a function that takes each chunk's size.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], Any]]]
 
@@ -84,7 +88,8 @@ def seed_database(
 ) -> dict[str, int]:
     """Create the demo user, drivers and loads; return how many of each were created.
 
-    `drivers` and `loads` are the totals to reach. None creates a few if there are none.
+    `drivers` and `loads` are the totals to reach. None creates a few if there are none. A few loads
+    are overdue, and most are to be picked up within days from now.
 
     Raises `SeedRefused` for the default password in production.
     """
@@ -96,7 +101,11 @@ def seed_database(
             Driver, create_drivers, _driver, _missing(Driver, drivers, len(DRIVERS)), progress
         ),
         "loads": _seed_table(
-            Load, create_loads, _load, _missing(Load, loads, len(LOADS)), progress
+            Load,
+            create_loads,
+            partial(_load, now=datetime.now(UTC)),
+            _missing(Load, loads, len(LOADS)),
+            progress,
         ),
     }
 
@@ -147,14 +156,23 @@ def _driver(number: int) -> Row:
     return {"name": name, "license_number": license_number}
 
 
-def _load(number: int) -> Row:
+def _load(number: int, now: datetime) -> Row:
+    chosen = _chooser(number)
     if number <= len(LOADS):
         origin, destination, cargo_type = LOADS[number - 1]
+        hours = PICKUPS_IN_HOURS[number - 1]
     else:
-        chosen = _chooser(number)
         origin, destination = chosen.sample(CITIES, 2)
         cargo_type = chosen.choice(CARGO_TYPES)
-    return {"origin": origin, "destination": destination, "cargo_type": cargo_type}
+        hours = chosen.randint(-10, 90)
+    pickup_at = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours)
+    return {
+        "origin": origin,
+        "destination": destination,
+        "cargo_type": cargo_type,
+        "pickup_at": pickup_at,
+        "deliver_by": pickup_at + timedelta(hours=chosen.randint(12, 60)),
+    }
 
 
 def _chooser(number: int) -> random.Random:

@@ -1,7 +1,12 @@
 """Routes of `/drivers`."""
 
 from billor.drivers import service
-from billor.drivers.schemas import DriverQuery, DriverSchema, DriverUpdateSchema
+from billor.drivers.schemas import (
+    DriverQuery,
+    DriverSchema,
+    DriverUpdateSchema,
+    ListedDriverSchema,
+)
 from billor.http.api import Blueprint
 from billor.http.conditional import if_match
 from billor.http.openapi import PAGE_HEADERS
@@ -24,7 +29,7 @@ def create_driver(fields):
 
 @blueprint.route("")
 @blueprint.arguments(DriverQuery, location="query")
-@blueprint.response(200, DriverSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, ListedDriverSchema(many=True), headers=PAGE_HEADERS)
 def list_drivers(query):
     """List drivers, newest first."""
     page = service.list_drivers(**query)

@@ -2,7 +2,18 @@
 
 from marshmallow import fields, validate
 
-from billor.http.fields import SAME_NUMBER, Id, Identifier, Several, Text, Timestamp, WireSchema
+from billor.http.fields import (
+    SAME_NUMBER,
+    Expand,
+    Expanded,
+    Id,
+    Identifier,
+    Several,
+    Text,
+    Timestamp,
+    WireSchema,
+    Words,
+)
 from billor.http.pagination import PageQuery
 from billor.models import DriverStatus
 
@@ -18,6 +29,16 @@ class DriverSchema(WireSchema):
     created_at = Timestamp(dump_only=True, required=True)
 
 
+class ListedDriverSchema(DriverSchema):
+    # By its name: assignments are a layer above.
+    assignment = Expanded(
+        "AssignmentWithLoadSchema",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "With `expand=assignment`: the active one, or null."},
+    )
+
+
 class DriverUpdateSchema(DriverSchema):
     """Any of the fields, none of them required."""
 
@@ -26,6 +47,7 @@ class DriverUpdateSchema(DriverSchema):
 
 
 class DriverQuery(PageQuery):
+    q = Words("name", "licenseNumber")
     license_number = Text(max_length=64, metadata={"description": SAME_NUMBER})
     status = Several(fields.Enum(DriverStatus))
     available = fields.Boolean(
@@ -34,3 +56,4 @@ class DriverQuery(PageQuery):
         validate=validate.OneOf([True, False]),
         metadata={"description": "true: active and without an active load; false: all others."},
     )
+    expand = Expand("assignment")

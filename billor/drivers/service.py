@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, false, or_, select
 
-from billor.database import LockingQuery, get_or_not_found, transaction, update_row
-from billor.keyset import Page, Position, paginate
-from billor.models import Driver, DriverStatus, canonical_key
+from billor.database import get_or_not_found, transaction, update_row, values_before
+from billor.drivers import outbox
+from billor.keyset import Page, Position, paginate, paginate_matching
+from billor.locking import LockingQuery
+from billor.models import Assignment, Driver, DriverStatus, canonical_key
+from billor.search import has_words, may_have_words
 from billor.uniqueness import Unique
 
 LOCK_DRIVER = LockingQuery([Driver], Driver.id == bindparam("driver_id"))
@@ -33,7 +36,9 @@ def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
     Raises `Taken` `license_number_taken`.
     """
     with transaction():
-        return LICENSE_NUMBER.insert(rows)
+        drivers = LICENSE_NUMBER.insert(rows)
+        outbox.record_created(drivers)
+    return drivers
 
 
 def get_driver(driver_id: int) -> Driver:
@@ -51,12 +56,17 @@ def update_driver(
 
     Raises `NotFound`, `Taken` `license_number_taken`, and what `check` raises.
     """
+    if "status" in changes:
+        changes["status"] = DriverStatus(changes["status"])
     with transaction():
         driver, _ = LOCK_DRIVER.rows(driver_id=driver_id)
         if check is not None:
             check(driver)
-        with LICENSE_NUMBER.named_if_taken(changes.get("license_number")):
-            update_row(driver, changes)
+        before = values_before(driver, changes)
+        if before:
+            with LICENSE_NUMBER.named_if_taken(changes.get("license_number")):
+                update_row(driver, {name: changes[name] for name in before})
+            outbox.record_updated(driver, before)
     return driver
 
 
@@ -66,16 +76,29 @@ def list_drivers(
     status: Collection[str] = (),
     available: bool | None = None,
     license_number: str | None = None,
+    q: str | None = None,
+    expand: Collection[str] = (),
 ) -> Page:
-    """Return a page of drivers, newest first; `available`: ACTIVE and without an active load."""
+    """Return a page of drivers, newest first; `available`: ACTIVE and without an active load.
+
+    `q` has words, each of which is a part of the name or the license number. `expand` may be
+    `assignment`: the active one, with its load, or None.
+    """
     query = select(Driver)
     if license_number is not None:
         query = query.where(LICENSE_NUMBER.equals(license_number))
-    queries = [
-        query.where(*conditions)
+    groups = [
+        and_(*conditions)
         for (its_status, is_available), conditions in GROUPS.items()
         if its_status in (status or DriverStatus) and available in (None, is_available)
     ]
-    if len(queries) == len(GROUPS):
+    queries = [query.where(group) for group in groups]
+    if len(groups) == len(GROUPS):
         queries = [query]
-    return paginate(queries, [Driver.id], cursor, limit)
+    order, related = [Driver.id], [[Driver.assignment, Assignment.load]] if expand else []
+    if q is None:
+        return paginate(queries, order, cursor, limit, related=related)
+    by_index = query.where(or_(false(), *groups), may_have_words(Driver, q), has_words(Driver, q))
+    return paginate_matching(
+        queries, order, cursor, limit, lambda row: [has_words(row, q)], by_index, related=related
+    )

@@ -24,6 +24,8 @@ class EventType(StrEnum):
     LOAD_ASSIGNED = "load.assigned"
     LOAD_COMPLETED = "load.completed"
     ASSIGNMENT_CANCELLED = "assignment.cancelled"
+    DRIVER_CREATED = "driver.created"
+    DRIVER_UPDATED = "driver.updated"
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
     ROLE_CHANGED = "user.role_changed"
@@ -35,7 +37,7 @@ class EventType(StrEnum):
     LOGIN_BLOCKED = "user.login_blocked"
 
 
-# The types as named in audit documents: those of loads, and those of accounts.
+# The types as named in audit documents: those of loads, of drivers, and of accounts.
 LOAD_TYPES = {
     EventType.LOAD_CREATED: "LOAD_CREATED",
     EventType.LOAD_UPDATED: "LOAD_UPDATED",
@@ -44,13 +46,15 @@ LOAD_TYPES = {
     EventType.LOAD_COMPLETED: "LOAD_COMPLETED",
     EventType.ASSIGNMENT_CANCELLED: "ASSIGNMENT_CANCELLED",
 }
-ACCOUNT_TYPES = {type_: type_.name for type_ in EventType if type_ not in LOAD_TYPES}
-AUDIT_TYPES = LOAD_TYPES | ACCOUNT_TYPES
+DRIVER_TYPES = {type_: type_.name for type_ in EventType if type_.startswith("driver.")}
+WORK_TYPES = LOAD_TYPES | DRIVER_TYPES
+ACCOUNT_TYPES = {type_: type_.name for type_ in EventType if type_ not in WORK_TYPES}
+AUDIT_TYPES = WORK_TYPES | ACCOUNT_TYPES
 
 # Description of an event's payload.
 PAYLOAD = (
-    "The `load` as it was then, the `driver` if one had a part in it, what was there `before` a "
-    "change, and the `user` who did it, if a user did."
+    "The `load` as it was then, if it is about one, the `driver` if one had a part in it, what was "
+    "there `before` a change, and the `user` who did it, if a user did."
 )
 ACCOUNT_PAYLOAD = (
     "The `account` as it was then, what was there `before` a change, and the `user` who did it, if "
@@ -58,8 +62,9 @@ ACCOUNT_PAYLOAD = (
     "`account`, `address`, or `account_at_address` where the user had logged in before."
 )
 
-# Of a load `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, of an
-# account `{_id, type, userId, payload, timestamp, requestId}`, JSON values.
+# Of a load or a driver `{_id, type, driverId, loadId, assignmentId, payload, timestamp,
+# requestId}`, the latter without load and assignment; of an account `{_id, type, userId, payload,
+# timestamp, requestId}`. JSON values.
 AuditDocument = dict[str, Any]
 
 # Limits of events from the bus. Ours are far below both.
@@ -79,6 +84,10 @@ def _one_of(types: Iterable[EventType]) -> fields.String:
     return fields.String(required=True, validate=validate.OneOf([type_.value for type_ in types]))
 
 
+def _null() -> fields.Field:
+    return fields.Raw(required=True, allow_none=True, validate=validate.OneOf([]))
+
+
 class EventSchema(WireSchema):
     """The data of a bus message about a load."""
 
@@ -87,6 +96,19 @@ class EventSchema(WireSchema):
     driver_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
     load_id = Id(required=True, maximum=MAX_EXACT_ID)
     assignment_id = Id(required=True, allow_none=True, maximum=MAX_EXACT_ID)
+    payload = fields.Dict(required=True)
+    timestamp = Timestamp(required=True)
+    request_id = fields.String(required=True, allow_none=True)
+
+
+class DriverEventSchema(WireSchema):
+    """The data of a bus message about a driver, of the same form."""
+
+    id = fields.UUID(required=True)
+    type = _one_of(DRIVER_TYPES)
+    driver_id = Id(required=True, maximum=MAX_EXACT_ID)
+    load_id = _null()
+    assignment_id = _null()
     payload = fields.Dict(required=True)
     timestamp = Timestamp(required=True)
     request_id = fields.String(required=True, allow_none=True)
@@ -123,11 +145,15 @@ class _Reader:
 
 
 _of_loads = _Reader(EventSchema())
+_of_drivers = _Reader(DriverEventSchema())
 _of_accounts = _Reader(AccountEventSchema())
 
 
-def _is_of_account(type_: Any) -> bool:
-    return isinstance(type_, str) and type_ in ACCOUNT_TYPES
+def _reader(type_: Any) -> _Reader:
+    """Return the reader of events of a type, which may be anything."""
+    if isinstance(type_, str) and type_ in ACCOUNT_TYPES:
+        return _of_accounts
+    return _of_drivers if isinstance(type_, str) and type_ in DRIVER_TYPES else _of_loads
 
 
 @dataclass(frozen=True)
@@ -141,7 +167,7 @@ class Message:
 def to_message(row: LoadEvent | Row) -> Message:
     """Return the message of an outbox row."""
     id_ = str(row.id)
-    if _is_of_account(row.type):
+    if row.type in ACCOUNT_TYPES:
         subject = {"userId": row.user_id}
     else:
         subject = {
@@ -174,7 +200,7 @@ def to_audit_document(data: bytes) -> AuditDocument:
         # Not everything that Python reads as JSON can be stored: NaN, lone surrogates.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
         type_ = body.get("type") if isinstance(body, dict) else None
-        event = (_of_accounts if _is_of_account(type_) else _of_loads).read(body)
+        event = _reader(type_).read(body)
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}") from error
     except ValidationError as error:

@@ -80,6 +80,10 @@ class Blueprint(SmorestBlueprint):
         """Accept an `Idempotency-Key`."""
         return _note(idempotency.idempotent(view), is_idempotent=True)
 
+    def takes_if_match(self, view):
+        """Accept an `If-Match` of what the operation changes, as every PATCH does."""
+        return _note(view, takes_if_match=True)
+
     def created(self, schema, *, shown_by: str):
         """Respond 201 with the new row that the view returns, and its URL in `Location`.
 
@@ -118,7 +122,7 @@ class Blueprint(SmorestBlueprint):
             codes |= openapi.IDEMPOTENCY_CODES
         if method == "get" and needs_token:
             openapi.add_etag(doc)
-        if method in ("patch", "delete"):
+        if method in ("patch", "delete") or doc_info.get("takes_if_match"):
             openapi.add_if_match(doc)
             codes |= openapi.IF_MATCH_CODES
         if "link" in doc_info:

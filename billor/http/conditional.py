@@ -8,12 +8,14 @@ changes behind such a proxy.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Response, jsonify, request
 from marshmallow import Schema
 from werkzeug.datastructures import ETags
+from werkzeug.http import parse_etags
 
 from billor.errors import PreconditionFailed
 
@@ -23,8 +25,24 @@ CODING_SUFFIX = re.compile(r"(--?|;)(gzip|br|deflate|zstd)\Z")
 
 
 def init_conditional(app: Flask) -> None:
-    """Add a strong ETag to JSON responses, and answer 304 to a GET whose ETag still matches."""
-    app.after_request(_tag_and_compare)
+    """Add a strong ETag to JSON responses."""
+    app.after_request(_tag)
+
+
+def answer_not_modified(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Answer 304 to a GET whose ETag still matches, whoever has made the page."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        given = environ.get("HTTP_IF_NONE_MATCH")
+        if given is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return wsgi_app(environ, start_response)
+        response = Response.from_app(wsgi_app, environ)
+        etag, _ = response.get_etag()
+        if response.status_code == 200 and etag and _contains(parse_etags(given), etag):
+            response.status_code = 304  # sent without a body
+        return response(environ, start_response)
+
+    return run
 
 
 def if_match(schema: Schema) -> Callable[[Any], None] | None:
@@ -57,7 +75,7 @@ def _contains(given: ETags, etag: str) -> bool:
     )
 
 
-def _tag_and_compare(response: Response) -> Response:
+def _tag(response: Response) -> Response:
     headers = response.headers
     is_tagged = (
         response.status_code == 200
@@ -65,14 +83,9 @@ def _tag_and_compare(response: Response) -> Response:
         and response.mimetype == JSON
         and "no-store" not in headers.get("Cache-Control", "")
     )
-    if not is_tagged:
-        return response
-    if "ETag" not in headers:  # pages from Redis have theirs
+    if is_tagged:
         response.set_etag(etag_of(response.get_data(), headers.get("Link", "")))
-    if request.method != "PATCH":
-        headers.setdefault("Cache-Control", "private, no-cache")  # revalidate before use
-        headers.add("Vary", "Authorization")
-        etag, _ = response.get_etag()
-        if "If-None-Match" in request.headers and _contains(request.if_none_match, etag or ""):
-            response.status_code = 304  # sent without a body
+        if request.method != "PATCH":
+            headers.setdefault("Cache-Control", "private, no-cache")  # revalidate before use
+            headers.add("Vary", "Authorization")
     return response

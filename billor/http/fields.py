@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Self
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 from sqlalchemy.orm import InstrumentedAttribute
 
 from billor.emails import MAX_LENGTH, read_address
@@ -123,6 +123,28 @@ class Identifier(Text):
         if text and not any(map(is_letter_or_digit, same)):
             raise RefusedText("Must have a letter or a digit.")
         check_scripts(same)
+        return text
+
+
+class Words(Text):
+    """What to search for: some words, each of which is a part of any of some fields."""
+
+    MOST = 10
+
+    def __init__(self, *fields_searched: str):
+        """`fields_searched` are the wire names, for the OpenAPI document."""
+        super().__init__(
+            max_length=100,
+            metadata={
+                "description": f"Up to {self.MOST} words, each of which is a part of "
+                f"{' or '.join(fields_searched)}. Upper and lower case, and accents, are alike.",
+            },
+        )
+
+    def _read(self, text: str) -> str:
+        text = clean(text)
+        if text.count(" ") >= self.MOST:
+            raise RefusedText(f"Must not have more than {self.MOST} words.")
         return text
 
 
@@ -280,3 +302,41 @@ class Several(fields.List):
 
     def __init__(self, inner: fields.Field, *, description: str = "May be given several times."):
         super().__init__(inner, metadata={"description": description})
+
+
+class Expand(Several):
+    """Which related objects to add to each item of a list, by their names.
+
+    It may be given several times, or once with commas between the names.
+    """
+
+    def __init__(self, *names: str):
+        super().__init__(
+            fields.String(validate=validate.OneOf(names)),
+            description="What to add to each item. May be given several times, or with commas.",
+        )
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        names = dict.fromkeys(name for part in value for name in part.split(","))
+        return super()._deserialize([*names], attr, data, **kwargs)
+
+
+class Expanded(fields.Nested):
+    """A related object of a list's item; absent unless it was asked for, and so loaded."""
+
+    def get_value(self, obj, attr, accessor=None, default=missing):
+        return vars(obj).get(attr, default)
+
+
+class Items(fields.List):
+    """A list in a body, of bounded length. One that is too long is refused unread."""
+
+    def __init__(self, inner: fields.Field, *, most: int, **kwargs):
+        length = validate.Length(1, most)
+        super().__init__(inner, validate=length, **kwargs)
+        self._length = length
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, attr, data, **kwargs)

@@ -1,20 +1,28 @@
-"""Middleware of every request: request id, log line, trusted hosts, and security headers."""
+"""What every request needs, as WSGI middleware around Flask and the page cache.
+
+That is a request id, a log line, security headers, trusted hosts and CORS.
+"""
 
 import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, current_app, g, request
-from flask_cors import CORS
+from flask import Flask
+from flask_cors.core import get_cors_headers, get_cors_options
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.wsgi import get_host, get_path_info
 
 from billor.config import Config
 from billor.context import current_user, request_id
 from billor.errors import UntrustedHost
-from billor.http.proxies import believe_proxies, notice_proxies
+from billor.http.conditional import answer_not_modified
+from billor.http.problems import render_refusal
+from billor.http.proxies import believe_proxies
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +33,7 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+HEALTH_CHECKS = ("/healthz", "/readyz")
 
 # Headers that scripts of other origins may read, if they may call us at all.
 EXPOSED_HEADERS = [
@@ -41,19 +50,51 @@ EXPOSED_HEADERS = [
     "X-Request-ID",
 ]
 
+Headers = list[tuple[str, str]]
 
-def init_middleware(app: Flask, config: Config) -> None:
-    """Install the middleware. Only as many proxies as configured are trusted."""
-    wsgi_app = believe_proxies(app.wsgi_app, config.trusted_proxies)
-    wsgi_app = _with_security_headers(_whole_bodies_only(wsgi_app))
-    app.wsgi_app = wsgi_app  # type: ignore[assignment, method-assign]
+
+def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WSGIApplication:
+    """Return the application inside its middleware, the innermost first."""
+    wsgi_app = answer_not_modified(wsgi_app)
+    if config.trusted_hosts:
+        wsgi_app = _only_for_hosts(wsgi_app, config.trusted_hosts)
     if config.cors_origins:
-        CORS(app, origins=config.cors_origins, expose_headers=EXPOSED_HEADERS)
-    app.before_request(_begin)
-    if not config.trusted_proxies:
-        app.before_request(notice_proxies)
-    app.after_request(_end)
-    app.teardown_request(_reset_context)
+        wsgi_app = _with_cors(wsgi_app, app, config.cors_origins)
+    wsgi_app = believe_proxies(wsgi_app, config.trusted_proxies)
+    return _identified(_whole_bodies_only(wsgi_app))
+
+
+def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Give each request an id and a log line, and each answer the id and the security headers.
+
+    A security header that the app has set stays.
+    """
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        started = time.perf_counter()
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        id_ = given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        request_id.set(id_)
+
+        def start(status: str, headers: Headers, *error) -> Callable:
+            names = {name for name, _ in headers}
+            more = [header for header in SECURITY_HEADERS.items() if header[0] not in names]
+            _log(environ, status, time.perf_counter() - started)
+            return start_response(status, [*headers, *more, ("X-Request-ID", id_)], *error)
+
+        try:
+            return wsgi_app(environ, start)
+        finally:
+            request_id.set(None)
+            current_user.set(None)
+
+    return run
+
+
+def _log(environ: WSGIEnvironment, status: str, seconds: float) -> None:
+    path = quote("/" + get_path_info(environ).lstrip("/"))  # may contain spaces
+    method = environ["REQUEST_METHOD"]
+    logger.info("%s %s %s %.1f ms", method, path, status[:3], seconds * 1000)
 
 
 def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:
@@ -70,29 +111,37 @@ def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:
     return run
 
 
-def _with_security_headers(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Add these headers unless the app has set them, once and not one by one for each response."""
+def _with_cors(wsgi_app: WSGIApplication, app: Flask, origins: Sequence[str]) -> WSGIApplication:
+    """Let scripts of these origins call the API. The headers are those of Flask-CORS."""
+    options = get_cors_options(app, {"origins": origins, "expose_headers": EXPOSED_HEADERS})
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        def start(status: str, headers: list[tuple[str, str]], *error) -> Callable:
-            given = {name for name, _ in headers}
-            more = [header for header in SECURITY_HEADERS.items() if header[0] not in given]
-            return start_response(status, headers + more, *error)
+        def start(status: str, headers: Headers, *error) -> Callable:
+            method = environ["REQUEST_METHOD"]
+            more = get_cors_headers(options, EnvironHeaders(environ), method).items()
+            return start_response(status, [*headers, *((k, str(v)) for k, v in more)], *error)
 
         return wsgi_app(environ, start)
 
     return run
 
 
-def _begin() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.started = time.perf_counter()
-    request_id.set(given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
-    # Against DNS rebinding: another site can resolve its own name to a local address. Health checks
-    # are exempt: supervisors and load balancers may use any address.
-    trusted = current_app.config["BILLOR"].trusted_hosts
-    if trusted and request.blueprint != "health" and not _is_one_of(request.host, trusted):
-        raise UntrustedHost("untrusted_host")
+def _only_for_hosts(wsgi_app: WSGIApplication, trusted: Sequence[str]) -> WSGIApplication:
+    """Refuse other hosts, against DNS rebinding: another site can resolve its name to our address.
+
+    Health checks are exempt: supervisors and load balancers may use any address.
+    """
+
+    @lru_cache(maxsize=100)
+    def is_trusted(host: str) -> bool:
+        return _is_one_of(host, trusted)
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] in HEALTH_CHECKS or is_trusted(get_host(environ)):
+            return wsgi_app(environ, start_response)
+        return render_refusal(UntrustedHost("untrusted_host"))(environ, start_response)
+
+    return run
 
 
 def _is_one_of(host: str, names: Iterable[str]) -> bool:
@@ -105,21 +154,3 @@ def _is_one_of(host: str, names: Iterable[str]) -> bool:
         asked.endswith(name) if name[0] == "." else asked == f".{name}"
         for name in map(str.lower, names)
     )
-
-
-def _end(response: Response) -> Response:
-    response.headers["X-Request-ID"] = request_id.get()
-    milliseconds = (time.perf_counter() - g.started) * 1000
-    logger.info(
-        "%s %s %s %.1f ms",
-        request.method,
-        quote(request.path),  # may contain spaces
-        response.status_code,
-        milliseconds,
-    )
-    return response
-
-
-def _reset_context(_error) -> None:
-    request_id.set(None)
-    current_user.set(None)

@@ -69,6 +69,11 @@ PARAMETERS = {
         "The ETag of the answer you have; if it is still the same, the new one is a 304.",
         {"type": "string"},
     ),
+    "LastEventId": (
+        "Last-Event-ID",
+        "The last `id` that you have got: what has changed since comes first.",
+        {"type": "string"},
+    ),
     "IfMatch": (
         "If-Match",
         "The ETag of the answer you have seen; if somebody has changed it since, nothing is done.",

@@ -85,5 +85,7 @@ def page_headers(page: Page) -> dict[str, str]:
 
 
 def _serializer() -> URLSafeSerializer:
-    # The salt makes a cursor invalid in other lists.
-    return URLSafeSerializer(current_app.config["JWT_SECRET_KEY"], salt=f"cursor:{request.path}")
+    # The salt makes a cursor invalid in other lists, and in another order of this one.
+    order = f":{request.args['sort']}" if "sort" in request.args else ""
+    salt = f"cursor:{request.path}{order}"
+    return URLSafeSerializer(current_app.config["JWT_SECRET_KEY"], salt=salt)

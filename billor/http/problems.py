@@ -126,16 +126,16 @@ class ProblemSchema(WireSchema):
 
 def init_problems(app: Flask) -> None:
     """Render every error of the app as a problem document."""
-    app.register_error_handler(BillorError, _render_refusal)
+    app.register_error_handler(BillorError, render_refusal)
     app.register_error_handler(HTTPException, _render_http_error)
     # Raised by gunicorn when the app reads a body with malformed chunks.
     app.register_error_handler(ParseException, lambda _error: http_problem(400))
     app.register_error_handler(
-        ClientDisconnected, lambda _error: _render_refusal(Incomplete("body_incomplete"))
+        ClientDisconnected, lambda _error: render_refusal(Incomplete("body_incomplete"))
     )
     app.register_error_handler(SQLAlchemyError, _render_database_error)
     app.register_error_handler(
-        DeadlineExceeded, lambda _error: _render_refusal(Unavailable("request_timeout"))
+        DeadlineExceeded, lambda _error: render_refusal(Unavailable("request_timeout"))
     )
 
 
@@ -162,7 +162,8 @@ def problem_document(status: int, code: str, detail: str) -> dict[str, str | int
     }
 
 
-def _render_refusal(error: BillorError) -> Response:
+def render_refusal(error: BillorError) -> Response:
+    """Return the problem document of an error of ours."""
     headers = {}
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
@@ -190,7 +191,7 @@ def _render_database_error(error: SQLAlchemyError) -> Response:
     if refusal is None:
         logger.error("Unexpected database error", exc_info=without_values(error))
         return http_problem(500)
-    return _render_refusal(refusal)
+    return render_refusal(refusal)
 
 
 def _by_field(messages: dict) -> dict[str, list[str]]:

@@ -9,7 +9,6 @@ from functools import cache
 from urllib.parse import unquote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 logger = logging.getLogger(__name__)
@@ -24,7 +23,7 @@ def believe_proxies(wsgi_app: WSGIApplication, proxies: int) -> WSGIApplication:
     values the one that the outermost of the `proxies` has added counts. Without proxies, none does.
     """
     if not proxies:
-        return wsgi_app
+        return _noticing_proxies(wsgi_app)
     return ProxyFix(
         _with_sane_base(wsgi_app),
         x_for=proxies,
@@ -52,10 +51,15 @@ def _with_sane_base(wsgi_app: WSGIApplication) -> WSGIApplication:
     return run
 
 
-def notice_proxies() -> None:
+def _noticing_proxies(wsgi_app: WSGIApplication) -> WSGIApplication:
     """Log, once per process, that a proxy is in front that is not believed."""
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
-        _warn_of_proxies()
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ:
+            _warn_of_proxies()
+        return wsgi_app(environ, start_response)
+
+    return run
 
 
 @cache

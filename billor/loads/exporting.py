@@ -18,8 +18,8 @@ from billor.database import roll_back
 from billor.errors import Unavailable
 from billor.keyset import Position
 from billor.loads.last_assignments import last_assignments
+from billor.loads.lists import list_loads
 from billor.loads.schemas import LastAssignmentSchema, LoadSchema
-from billor.loads.service import list_loads
 
 PAGE_ROWS = 200
 # Per process. Fewer than its database connections, so that exports cannot take all of them.
@@ -39,7 +39,7 @@ FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any) -> Iterator[str]:
-    """Return the loads that `list_loads` finds, newest first, as pieces of CSV text.
+    """Return the loads that `list_loads` finds, in its order, as pieces of CSV text.
 
     `bom` begins with a byte order mark, by which Excel knows UTF-8. `spreadsheet` puts a single
     quote before what would be a formula.

@@ -9,10 +9,11 @@ from billor.http.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
 from billor.http.pagination import page_headers
 from billor.http.uploads import takes_file
 from billor.loads import exporting, importing, service
-from billor.loads.pages import cached_page
+from billor.loads.lists import list_loads as find_loads
 from billor.loads.schemas import (
     ExportQuery,
     ImportReportSchema,
+    ListedLoadSchema,
     LoadQuery,
     LoadSchema,
     LoadUpdateSchema,
@@ -50,15 +51,15 @@ def create_load(fields):
 
 
 @blueprint.route("/loads")
-@blueprint.response(200, LoadSchema(many=True), headers=PAGE_HEADERS | CACHE_HEADERS)
-@cached_page(LoadSchema(many=True))
 @blueprint.arguments(LoadQuery, location="query")
+@blueprint.response(200, ListedLoadSchema(many=True), headers=PAGE_HEADERS | CACHE_HEADERS)
 def list_loads(query):
-    """List loads, newest first.
+    """List loads, newest first, or by pickup: then the soonest first, and those without one last.
 
-    A page is cached in Redis for a minute, and invalidated as soon as any load changes.
+    A page is cached in Redis for a minute, and invalidated as soon as any load or driver changes.
     """
-    return service.list_loads(**query)
+    page = find_loads(**query)
+    return page.items, page_headers(page)
 
 
 @blueprint.route("/loads.csv")
@@ -68,7 +69,7 @@ def list_loads(query):
 )
 @blueprint.problems("exports_busy")
 def export_loads(wanted):
-    """Get all loads that match, newest first, as CSV, each with its last driver.
+    """Get all loads that match, in the list's order, as CSV, each with its last driver.
 
     The answer is streamed: one that ends early, with an error of the connection, is not complete.
     """

@@ -1,22 +1,36 @@
 """Wire schemas of loads and of their timeline."""
 
-from marshmallow import fields, validate, validates_schema
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from billor.events.event import LOAD_TYPES, PAYLOAD
 from billor.http.fields import (
     SAME_NUMBER,
+    Expand,
+    Expanded,
     Id,
     Identifier,
     Several,
     Text,
     Timestamp,
     WireSchema,
+    Words,
     check_range,
 )
 from billor.http.pagination import Cursor, PageQuery
 from billor.models import Load, LoadStatus
 
 REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {SAME_NUMBER}"
+
+DELIVERED_TOO_EARLY = "Must not be before `pickupAt`."
+
+
+def is_before(deliver_by: datetime | None, pickup_at: datetime | None) -> bool:
+    """Return whether a load would have to be delivered before it is picked up."""
+    return deliver_by is not None and pickup_at is not None and deliver_by < pickup_at
 
 
 class LoadSchema(WireSchema):
@@ -29,9 +43,29 @@ class LoadSchema(WireSchema):
         allow_none=True,
         metadata={"description": REFERENCE, "example": "PO-1001"},
     )
+    pickup_at = Timestamp(allow_none=True, metadata={"description": "When it is to be picked up."})
+    deliver_by = Timestamp(
+        allow_none=True,
+        metadata={"description": "When it must have arrived; not before `pickupAt`."},
+    )
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     created_at = Timestamp(dump_only=True, required=True)
     updated_at = Timestamp(dump_only=True, required=True)
+
+    @validates_schema
+    def _check_times(self, data: Mapping[str, Any], **_) -> None:
+        if is_before(data.get("deliver_by"), data.get("pickup_at")):
+            raise ValidationError(DELIVERED_TOO_EARLY, "deliverBy")
+
+
+class ListedLoadSchema(LoadSchema):
+    # By its name: assignments are a layer above.
+    assignment = Expanded(
+        "AssignmentWithDriverSchema",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "With `expand=assignment`: the active one, or null."},
+    )
 
 
 class LoadUpdateSchema(LoadSchema):
@@ -54,6 +88,7 @@ CASE = {"description": "Upper or lower case alike."}
 class LoadFilter(WireSchema):
     """Which loads to list."""
 
+    q = Words("reference", "origin", "destination", "cargoType")
     status = Several(fields.Enum(LoadStatus))
     origin = Text.of(Load.origin, metadata=CASE)
     destination = Text.of(Load.destination, metadata=CASE)
@@ -63,10 +98,24 @@ class LoadFilter(WireSchema):
     created_to = Timestamp(
         metadata={"description": "Created before this time, which must be later than the other."}
     )
+    pickup_from = Timestamp(metadata={"description": "To be picked up then or later."})
+    pickup_to = Timestamp(
+        metadata={
+            "description": "To be picked up before this time, which must be later than the other."
+        }
+    )
+    sort = fields.String(
+        validate=validate.OneOf(["pickupAt"]),
+        metadata={
+            "description": "pickupAt: the soonest pickup first, and loads without one last. Newest "
+            "first if left out."
+        },
+    )
 
     @validates_schema
     def _check_range(self, data, **_):
         check_range(self, data, "created_from", "created_to")
+        check_range(self, data, "pickup_from", "pickup_to")
 
 
 def _switch(description: str) -> fields.Boolean:
@@ -100,6 +149,7 @@ class LastAssignmentSchema(WireSchema):
 
 class LoadQuery(LoadFilter, PageQuery):
     cursor = Cursor(Timestamp(), Id())
+    expand = Expand("assignment")
 
 
 class ImportedRowSchema(WireSchema):

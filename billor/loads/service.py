@@ -1,17 +1,18 @@
 """The rules of loads. What a load goes through is written down as events, in the same commit."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Row, bindparam, select
 
-from billor.database import LockingQuery, get_or_not_found, transaction, update_row
-from billor.errors import Conflict, Taken
+from billor.database import get_or_not_found, transaction, update_row, values_before
+from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
-from billor.keyset import Page, Position, one_for_each_status, paginate
+from billor.keyset import Page, Position, paginate
 from billor.loads import outbox
 from billor.loads.references import REFERENCE, insert_new_loads
+from billor.loads.schemas import DELIVERED_TOO_EARLY, is_before
+from billor.locking import LockingQuery
 from billor.models import Load, LoadEvent, LoadStatus
 
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
@@ -52,8 +53,8 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
 
     `check` may refuse, seeing the load as it is before.
 
-    Raises `NotFound`, what `check` raises, `Conflict` `load_not_editable` for other loads, and
-    `Taken` `reference_taken`.
+    Raises `NotFound`, what `check` raises, `Conflict` `load_not_editable` for other loads,
+    `Invalid` for a delivery before the pickup, and `Taken` `reference_taken`.
     """
     if "status" in changes:
         changes["status"] = LoadStatus(changes["status"])
@@ -63,11 +64,8 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
             check(load)
         if load.status not in EDITABLE:
             raise Conflict("load_not_editable")
-        before = {
-            name: getattr(load, name)
-            for name, value in changes.items()
-            if getattr(load, name) != value
-        }
+        _check_times(load, changes)
+        before = values_before(load, changes)
         if before:
             written = {name: changes[name] for name in before} | {"updated_at": now}
             with REFERENCE.named_if_taken(_new_reference(load, before, changes)):
@@ -81,37 +79,18 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
     return load
 
 
+def _check_times(load: Load, changes: Mapping[str, Any]) -> None:
+    """Raise `Invalid` if the changed load would have to be delivered before it is picked up."""
+    pickup_at, deliver_by = (
+        changes.get(name, getattr(load, name)) for name in ("pickup_at", "deliver_by")
+    )
+    if is_before(deliver_by, pickup_at):
+        raise Invalid({"deliverBy": [DELIVERED_TOO_EARLY]})
+
+
 def _new_reference(load: Load, before: Collection[str], changes: Mapping[str, Any]) -> str | None:
     """Return the reference that a changed load has from now on and had not among the others."""
     return changes.get("reference", load.reference) if {"reference", "status"} & {*before} else None
-
-
-def list_loads(
-    limit: int,
-    cursor: Position | None = None,
-    status: Collection[str] = (),
-    origin: str | None = None,
-    destination: str | None = None,
-    cargo_type: str | None = None,
-    reference: str | None = None,
-    created_from: datetime | None = None,
-    created_to: datetime | None = None,
-) -> Page:
-    """Return a page of loads, newest first.
-
-    Places and cargo types match in upper or lower case alike; `created_to` is not in the range.
-    """
-    query = select(Load)
-    if reference is not None:
-        query = query.where(REFERENCE.equals(reference))
-    if created_from is not None:
-        query = query.where(Load.created_at >= created_from)
-    # Of two ends of a range PostgreSQL would use one, and read past all rows between them.
-    if created_to is not None and (cursor is None or created_to <= cursor[0]):
-        query, cursor = query.where(Load.created_at < created_to), None
-    filters = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
-    queries = one_for_each_status(query, status or LoadStatus, Load.status, filters, func.lower)
-    return paginate(queries, [Load.created_at, Load.id], cursor, limit)
 
 
 def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> Page:

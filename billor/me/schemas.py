@@ -2,10 +2,9 @@
 
 from marshmallow import fields, validate
 
-from billor.assignments.schemas import AssignmentSchema
+from billor.assignments.schemas import AssignmentWithLoadSchema
 from billor.http.fields import Id, Password, Several, Timestamp, WireSchema
 from billor.http.pagination import Cursor, PageQuery
-from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
 from billor.users.schemas import NewPassword, UserUpdateSchema
 
@@ -20,8 +19,8 @@ class PasswordChangeSchema(WireSchema):
     new_password = NewPassword(required=True)
 
 
-class MyAssignmentSchema(AssignmentSchema):
-    load = fields.Nested(LoadSchema, dump_only=True, required=True)  # type: ignore[assignment]
+class MyAssignmentSchema(AssignmentWithLoadSchema):
+    """One of your own assignments, with its load."""
 
 
 class MyAssignmentsQuery(PageQuery):

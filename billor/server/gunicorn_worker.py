@@ -34,6 +34,7 @@ from billor.database import CONNECT_SECONDS
 from billor.deadlines import DeadlineExceeded, end_overdue_requests, request_deadline
 from billor.http.middleware import SECURITY_HEADERS
 from billor.http.problems import http_problem
+from billor.stopping import close_all
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class BillorWorker(GeventWorker):
         for server in servers:
             server.accept_rest()
             server.close()
+        close_all()
         stopped_at = time.monotonic()
         while time.monotonic() < stopped_at + self.cfg.graceful_timeout:
             if pool.join(POLL_SECONDS):

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from billor.context import current_user, request_id
+from billor.context import request_id
 from billor.database import execute, table
 from billor.events.event import EventType
+from billor.events.outbox import acting_user
 from billor.models import LoadEvent, User
 from billor.users.schemas import AccountSchema
 
@@ -29,13 +30,11 @@ def record(
     Its payload is the account, the values `before` an update by attribute, who did it, and
     `details`. `user` is None for a login at no account.
     """
-    payload = dict(details)
+    payload = details | acting_user()
     if user is not None:
         payload["account"] = _schema.dump(user)
     if before is not None:
         payload["before"] = _schema.dump(before)
-    if (actor := current_user.get()) is not None:
-        payload["user"] = actor.reference
     event = {
         "type": event_type.value,
         "user_id": user.id if user else None,

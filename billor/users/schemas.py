@@ -3,7 +3,16 @@
 from marshmallow import ValidationError, fields
 
 from billor.emails import MAX_LENGTH
-from billor.http.fields import EmailAddress, Flag, Id, Password, Text, Timestamp, WireSchema
+from billor.http.fields import (
+    EmailAddress,
+    Flag,
+    Id,
+    Password,
+    Text,
+    Timestamp,
+    WireSchema,
+    Words,
+)
 from billor.http.pagination import PageQuery
 from billor.roles import Role
 from billor.users.passwords import MIN_LENGTH, is_common
@@ -72,5 +81,6 @@ class UserSchema(AccountSchema):
 
 
 class UserQuery(PageQuery):
+    q = Words("name", "email")
     # Looser than for a new user: an invalid address is just an unknown one.
     email = Text(max_length=MAX_LENGTH, metadata={"description": "In any form of the address."})

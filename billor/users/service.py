@@ -6,20 +6,16 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import bindparam, exists, func, select
 
-from billor.database import (
-    LockingQuery,
-    after_commit,
-    get_or_not_found,
-    transaction,
-    update_row,
-)
+from billor.database import after_commit, get_or_not_found, transaction, update_row
 from billor.emails import stored_address
 from billor.errors import AuthenticationFailed, Conflict, Invalid
 from billor.events.event import EventType
 from billor.extensions import db
-from billor.keyset import Page, Position, paginate
+from billor.keyset import Page, Position, paginate, paginate_matching
+from billor.locking import LockingQuery
 from billor.models import Driver, User
 from billor.roles import Role
+from billor.search import has_words, may_have_words
 from billor.text import RefusedText
 from billor.uniqueness import Unique
 from billor.users import outbox
@@ -89,12 +85,23 @@ def has_admin() -> bool:
     return bool(db.session.scalar(select(exists().where(User.role == Role.ADMIN, User.is_active))))
 
 
-def list_users(limit: int, cursor: Position | None = None, email: str | None = None) -> Page:
-    """Return a page of users, newest first."""
+def list_users(
+    limit: int, cursor: Position | None = None, email: str | None = None, q: str | None = None
+) -> Page:
+    """Return a page of users, newest first.
+
+    `q` has words, each of which is a part of the name or the email address.
+    """
     query = select(User)
     if email is not None:
         query = query.where(EMAIL.equals(stored_address(email)))
-    return paginate([query], [User.id], cursor, limit)
+    order = [User.id]
+    if q is None:
+        return paginate([query], order, cursor, limit)
+    by_index = query.where(may_have_words(User, q), has_words(User, q))
+    return paginate_matching(
+        [query], order, cursor, limit, lambda row: [has_words(row, q)], by_index
+    )
 
 
 def update_user(user_id: int, check: Callable[[User], None] | None = None, **changes: Any) -> User:

@@ -248,11 +248,14 @@ def test_an_export_refuses_pagination_parameters(client):
 
 
 def test_an_export_can_be_imported_again(client):
-    send(client, as_ndjson(LOADS))
+    times = {"pickupAt": "2026-03-01T08:00:00.000000Z", "deliverBy": "2026-03-02T08:00:00.000000Z"}
+    send(client, as_ndjson([LOADS[0], LOADS[1] | times, LOADS[2]]))
     text = client.get("/loads.csv").text
     rows = list(csv.DictReader(StringIO(text, newline="")))
     answer = send(client, text.encode(), CSV)
     assert (answer.json["created"], answer.json["refused"]) == (3, 0)
-    read = (*FIELDS, "reference")
+    read = (*FIELDS, "reference", "pickupAt", "deliverBy")
     assert answer.json["ignored"] == [name for name in rows[0] if name not in read]
-    assert [{name: row[name] for name in FIELDS} for row in exported(client)][:3] == LOADS
+    again = exported(client)[:3]
+    assert [{name: row[name] for name in FIELDS} for row in again] == LOADS
+    assert [{name: row[name] for name in times} for row in again][1] == times

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from billor.database import transaction
-from billor.extensions import db
+from billor.extensions import cache, db
 from billor.models import Load, LoadEvent, User
 from tests.support.answers import assert_problem, next_page
 from tests.support.apps import another_app, client_with_token, give_driver_token
@@ -85,6 +85,12 @@ def change(app, client, record) -> dict[str, Callable]:
         with app.app_context(), transaction():
             db.session.execute(update(Load).values(origin="Waco, TX"))
 
+    def count_another_load() -> None:
+        client.make_load()
+        app.extensions["stats"].clear()
+        with app.app_context():
+            cache.cache.client.flushdb()
+
     user = {"name": "Dana Dispatcher", "email": "dana@billor.example"}
     return {
         "/users": lambda: client.post("/users", user),
@@ -97,6 +103,7 @@ def change(app, client, record) -> dict[str, Callable]:
         "/assignments": lambda: client.close({"id": 1}, "COMPLETED"),
         "/assignments/{assignment_id}": lambda: client.close({"id": 1}, "COMPLETED"),
         "/audit": lambda: record(2),
+        "/stats": count_another_load,
         "/audit/accounts": lambda: record(2),
         "/me": rename_user,
         "/me/assignment": move_load,

@@ -155,6 +155,31 @@ def closed_twice(scene):
     return scene.client.patch("/assignments/1/status", {"status": "CANCELLED"})
 
 
+def reassign(scene, assignment, driver):
+    return scene.client.post(f"/assignments/{assignment}/reassign", {"driverId": driver})
+
+
+def closed_reassigned(scene):
+    assignment = scene.client.assign(scene.client.make_driver(), scene.client.make_load())
+    scene.client.close(assignment, "CANCELLED")
+    return reassign(scene, 1, 1)
+
+
+def reassigned_to_the_same(scene):
+    scene.client.assign(scene.client.make_driver(), scene.client.make_load())
+    return reassign(scene, 1, 1)
+
+
+def reassigned_to_nobody(scene):
+    scene.client.assign(scene.client.make_driver(), scene.client.make_load())
+    return reassign(scene, 1, 99)
+
+
+def reassigned_to_an_inactive_driver(scene):
+    scene.client.assign(scene.client.make_driver(), scene.client.make_load())
+    return reassign(scene, 1, scene.client.make_driver("TX-2", status="INACTIVE")["id"])
+
+
 def last_admin(scene):
     return scene.client.request("DELETE", "/users/1")
 
@@ -239,7 +264,7 @@ def writing(failure):
     """Fail within a transaction."""
 
     def cause(scene):
-        scene.patch.setattr("billor.database.LockingQuery.rows", failure)
+        scene.patch.setattr("billor.locking.LockingQuery.rows", failure)
         return scene.client.patch("/drivers/1", {})
 
     return cause
@@ -259,6 +284,11 @@ def without_audit_store(scene):
     store = SqliteStore(scene.folder / "file" / "hidden.sqlite3")
     scene.patch.setitem(scene.app.extensions, "audit_store", store)
     return scene.client.get("/audit")
+
+
+def many_streams(scene):
+    scene.patch.setattr("billor.changes.feed.MAX_STREAMS", 0)
+    return scene.client.get("/changes")
 
 
 def many_exports(scene):
@@ -320,6 +350,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
             "shown": lambda scene: scene.client.get(f"/drivers/{10**18 - 1}"),
             "changed": lambda scene: scene.client.patch("/drivers/1", {}),
             "assigned": lambda scene: assign(scene, 1, scene.client.make_load()["id"]),
+            "reassigned": reassigned_to_nobody,
         },
         "load_not_found": {
             "shown": lambda scene: scene.client.get(f"/loads/{10**18 - 1}"),
@@ -332,6 +363,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
             "closed": lambda scene: scene.client.patch(
                 "/assignments/1/status", {"status": "COMPLETED"}
             ),
+            "reassigned": lambda scene: reassign(scene, 1, scene.client.make_driver()["id"]),
         },
     },
     405: {"method_not_allowed": {"": lambda scene: scene.client.request("DELETE", "/loads/1")}},
@@ -340,12 +372,12 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "last_admin": {"": last_admin},
         "license_number_taken": {"new": license_taken, "changed": license_taken_by_a_change},
         "reference_taken": {"new": reference_taken, "changed": reference_taken_by_a_change},
-        "driver_already_assigned": {"": busy_driver},
+        "driver_already_assigned": {"": busy_driver, "reassigned": reassigned_to_the_same},
         "load_already_assigned": {"": assigned_load},
         "load_not_open": {"": cancelled_load},
-        "driver_inactive": {"": inactive_driver},
+        "driver_inactive": {"": inactive_driver, "reassigned": reassigned_to_an_inactive_driver},
         "load_not_editable": {"": assigned_load_edited},
-        "assignment_not_active": {"": closed_twice},
+        "assignment_not_active": {"": closed_twice, "reassigned": closed_reassigned},
         "idempotency_key_in_use": {"": key_in_use},
     },
     412: {"precondition_failed": {"": changed_meanwhile}},
@@ -406,6 +438,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         },
         "audit_unavailable": {"": without_audit_store},
         "exports_busy": {"": many_exports},
+        "streams_busy": {"": many_streams},
         "request_timeout": {
             "reading": reading(raise_deadline_exceeded),
             "writing": writing(raise_deadline_exceeded),

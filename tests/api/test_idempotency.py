@@ -56,6 +56,16 @@ def pairs(client: ApiClient) -> list[Options]:
     return bodies(*({"driverId": driver["id"], "loadId": load["id"]} for driver, load in made))
 
 
+def batches(client: ApiClient) -> list[Options]:
+    return bodies(*({"assignments": [options["json"]]} for options in pairs(client)))
+
+
+def other_drivers(client: ApiClient) -> list[Options]:
+    """For assignment 1."""
+    client.assign(client.make_driver("TX-1"), client.make_load())
+    return bodies(*({"driverId": client.make_driver(f"TX-{n}")["id"]} for n in (2, 3)))
+
+
 def files(_: ApiClient) -> list[Options]:
     rows = [LOAD, LOAD | {"origin": "Austin, TX"}]
     return [{"data": json.dumps(row), "content_type": "application/x-ndjson"} for row in rows]
@@ -66,10 +76,14 @@ CREATIONS = {
         "/users", User, lambda _: bodies(USER, USER | {"email": "d@billor.example"}), 1
     ),
     "drivers": Creation(
-        "/drivers", Driver, lambda _: bodies(DRIVER, DRIVER | {"licenseNumber": "TX-8"})
+        "/drivers", Driver, lambda _: bodies(DRIVER, DRIVER | {"licenseNumber": "TX-8"}), 1
     ),
     "loads": Creation("/loads", Load, lambda _: bodies(LOAD, LOAD | {"origin": "Waco, TX"}), 1),
     "assignments": Creation("/assignments", Assignment, pairs, 1),
+    "batches": Creation("/assignments/bulk", Assignment, batches, 1, status=200),
+    "reassignments": Creation(
+        "/assignments/{assignment_id}/reassign", Assignment, other_drivers, 2
+    ),
     "files": Creation("/loads/import", Load, files, 1, status=200),
 }
 
@@ -153,7 +167,8 @@ def made(app, creation, options):
 
 def send(client, creation, options, key: str | None = KEY):
     headers = {} if key is None else {"Idempotency-Key": key}
-    return client.post(creation.path, headers=headers, **options)
+    path = creation.path.format(assignment_id=1)
+    return client.post(path, headers=headers, **options)
 
 
 def assert_done(answer, creation) -> None:

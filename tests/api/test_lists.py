@@ -115,6 +115,8 @@ def test_a_creation_range_includes_its_start_and_excludes_its_end(client, loads_
 QUERIES_OF_TIMES = [
     ("/loads", "createdFrom"),
     ("/loads", "createdTo"),
+    ("/loads", "pickupFrom"),
+    ("/loads", "pickupTo"),
     ("/loads.csv", "createdFrom"),
     ("/audit", "from"),
     ("/audit", "to"),
@@ -135,7 +137,10 @@ def test_every_query_of_a_time_is_tested():
         for name, schema in operation.query.items()
         if schema.get("format") == "date-time"
     }
-    assert timed == {*QUERIES_OF_TIMES, ("/loads.csv", "createdTo")}
+    assert timed == {
+        *QUERIES_OF_TIMES,
+        *(("/loads.csv", name) for name in ("createdTo", "pickupFrom", "pickupTo")),
+    }
 
 
 @pytest.mark.parametrize(("path", "name"), QUERIES_OF_TIMES)

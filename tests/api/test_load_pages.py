@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
+from flask_jwt_extended import create_access_token
 
 from billor.cache.backend import TextRedisCache
-from billor.cache.pages import load_pages
+from billor.cache.pages import PageCache, invalidate_pages
 from billor.extensions import cache
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
@@ -76,6 +77,13 @@ WRITES = {
         f"/loads/{things['load']['id']}", {"status": "CANCELLED"}
     ),
     "assign": lambda client, things: client.assign(things["driver"], things["load"]),
+    "assign many": lambda client, things: client.post(
+        "/assignments/bulk",
+        {"assignments": [{"driverId": things["driver"]["id"], "loadId": things["load"]["id"]}]},
+    ),
+    "reassign": lambda client, things: client.post(
+        f"/assignments/{things['assignment']['id']}/reassign", {"driverId": things["driver"]["id"]}
+    ),
     "complete": lambda client, things: client.close(things["assignment"], "COMPLETED"),
     "cancel": lambda client, things: client.close(things["assignment"], "CANCELLED"),
 }
@@ -107,6 +115,20 @@ def test_every_write_invalidates_all_pages_in_one_round_trip(client, things, wir
     assert (status, loads != before[0]) == ("HIT", True)
     # GET /loads/{id} is not cached.
     assert loads == [client.get(f"/loads/{load['id']}").json for load in loads]
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Robin Reed"}, {"licenseNumber": "TX-9"}, {"status": "INACTIVE"}], ids=str
+)
+def test_a_change_of_a_driver_invalidates_pages(client, things, wire, change):
+    address = "/loads?expand=assignment"
+    listed(client, address)
+    wire.sent.clear()
+    driver = client.patch(f"/drivers/{things['assignment']['driverId']}", change).json
+    assert len(wire.sent) == 1
+    cache, (_, load) = listed(client, address)
+    assert (cache, load["assignment"]["driver"]) == ("MISS", driver)
+    assert listed(client, address)[0] == "HIT"
 
 
 def test_pages_are_invalidated_after_the_commit_and_before_the_answer(client, app, monkeypatch):
@@ -185,14 +207,14 @@ def test_a_failed_invalidation_is_repeated_before_the_cache_is_used_again(client
 def test_a_page_computed_before_a_write_is_never_served_after_it(client, app, monkeypatch, evict):
     old = client.make_load()
     computed, written = Event(), Event()
-    store = load_pages.store
+    store = PageCache.store
 
-    def store_late(lookup, text):
+    def store_late(*args):
         computed.set()
         assert written.wait(PATIENCE)
-        store(lookup, text)
+        store(*args)
 
-    monkeypatch.setattr(load_pages, "store", store_late)
+    monkeypatch.setattr(PageCache, "store", store_late)
     slow = ApiClient(app.test_client(), client.token)
     with ThreadPoolExecutor() as pool:
         frozen = pool.submit(listed, slow)
@@ -222,9 +244,67 @@ def test_a_cached_page_is_text_that_expires_within_a_minute(client, app):
     listed(client, "/loads?status=OPEN")
     with app.app_context():
         redis = cache.cache.client
-        (key,) = set(redis.keys("billor:loads-2:*"))
-        generation, etag, cursor, page = redis.get(key).decode().split("\n")
+        (key,) = set(redis.keys("billor:loads-3:*"))
+        assert key == b"billor:loads-3:http://localhost/loads?status=OPEN"
+        generation, message = redis.get(key).decode().split("\n", 1)
+        head, body = message.split("\n\n")
         assert generation == redis.get("billor:generation").decode()
-        assert (cursor, json.loads(page)) == ("", [load])
-        assert client.get("/loads?status=OPEN").headers["ETag"] == f'"{etag}"'
+        assert json.loads(body) == [load]
+        etag = client.get("/loads?status=OPEN").headers["ETag"]
+        assert f"ETag: {etag}" in head.splitlines()
         assert 0 < redis.ttl(key) <= 60
+
+
+def test_a_page_from_the_cache_is_the_one_flask_has_made(client, app, settings):
+    """By GET and HEAD, with the headers in the same order, for scripts of other origins, too."""
+    origin = "https://dispatch.example"
+    client.make_load()
+    client.make_load()
+    with another_app(settings, CORS_ORIGINS=origin) as with_cors:
+        for api in (client, ApiClient(with_cors.test_client(), client.token)):
+            for method in ("GET", "HEAD"):
+                invalidate(app)
+                headers = {"X-Request-ID": "mine", "Origin": origin}
+                made, kept = (
+                    api.request(method, "/loads?limit=1", headers=headers) for _ in range(2)
+                )
+                assert (made.headers.pop("X-Cache"), kept.headers.pop("X-Cache")) == ("MISS", "HIT")
+                assert list(kept.headers) == list(made.headers)
+                assert (kept.status, kept.data) == (made.status, made.data)
+
+
+def invalidate(app) -> None:
+    with app.app_context():
+        invalidate_pages()
+
+
+def test_a_page_links_to_the_host_that_was_asked(client):
+    client.make_load()
+    client.make_load()
+    for host in ("localhost", "127.0.0.1"):
+        for status in ("MISS", "HIT"):
+            answer = client.get("/loads?limit=1", headers={"Host": host})
+            assert answer.headers["X-Cache"] == status
+            assert answer.headers["Link"].startswith(f"<http://{host}/loads?limit=1&cursor=")
+
+
+def test_a_refusal_before_the_cache_takes_one_lookup(app, client, statements, wire):
+    listed(client)
+    with app.app_context():
+        stranger = ApiClient(app.test_client(), create_access_token("99"))
+    wire.sent.clear()
+    for method in ("GET", "HEAD"):
+        with statements:
+            answer = stranger.request(method, "/loads")
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert len(statements.sent) == 1
+    assert wire.sent == []
+
+
+def test_an_error_of_the_lookup_is_a_500_with_a_request_id(client, monkeypatch):
+    def fail(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(PageCache, "read", fail)
+    answer = client.get("/loads", headers={"X-Request-ID": "mine"})
+    assert (answer.status_code, answer.headers["X-Request-ID"]) == (500, "mine")

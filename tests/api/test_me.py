@@ -219,4 +219,4 @@ def test_the_own_view_does_not_grow_in_statements_with_its_length(staff, driver,
     driver.get("/me/assignments")
     with statements:
         assert len(driver.get("/me/assignments").json) == 2
-    assert len(statements.sent) == 2
+    assert len(statements.sent) == 1

@@ -155,11 +155,11 @@ def test_path_parameters_are_declared_and_have_the_range_of_ids(document):
 
 def test_lists_document_their_parameters_and_headers(document, operations):
     filters = {
-        "/users": {"email"},
-        "/drivers": {"status", "available", "licenseNumber"},
+        "/users": {"email", "q"},
+        "/drivers": {"status", "available", "licenseNumber", "q", "expand"},
         "/loads": {"status", "origin", "destination", "cargoType", "reference"}
-        | {"createdFrom", "createdTo"},
-        "/assignments": {"driverId", "loadId", "status"},
+        | {"createdFrom", "createdTo", "pickupFrom", "pickupTo", "sort", "q", "expand"},
+        "/assignments": {"driverId", "loadId", "status", "expand"},
         "/audit": {"loadId", "driverId", "type", "from", "to"},
     }
     for path, names in filters.items():

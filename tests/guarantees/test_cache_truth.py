@@ -32,7 +32,7 @@ PAGES = {"": {0, 1, 2, 3}, "&status=OPEN": {0, 1}, "&status=ASSIGNED": {2}}
 """The queries that are read, with the stages of the loads they list."""
 
 GENERATION = "billor:generation"
-SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads-2:cargoType=%s\r\n.*"
+SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads-3:http://%s/loads\?cargoType=%s\r\n.*"
 """The command on the wire that stores a page."""
 
 
@@ -155,6 +155,89 @@ def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
     assert ledger.caches["HIT"] >= HITS_BETWEEN * LOADS * len(STAGES)
 
 
+RENAMINGS = 60
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_expanded_pages_show_the_drivers_as_answered_before(api, stored, fault):
+    """Every change gives the driver who has the load the next number for a name."""
+    client, origin = api.client, f"Driven:{fault}"
+    drivers = [client.make_driver(f"{origin} {number}") for number in range(2)]
+    client.patch(f"/drivers/{drivers[0]['id']}", {"name": "0"})
+    assignment = client.assign(drivers[0], client.make_load(origin=origin)).body
+    numbers = Numbers(FAULTS[fault] and (lambda: FAULTS[fault](stored)))
+
+    def read() -> None:
+        address = f"/loads?origin={origin}&expand=assignment"
+        try:
+            while not numbers.is_closed:
+                numbers.read(partial(client.get, address))
+        finally:
+            numbers.close()
+
+    def write() -> None:
+        assigned = assignment
+        for number in range(1, RENAMINGS + 1):
+            if number % 5:
+                path = f"/drivers/{assigned['driverId']}"
+                numbers.write(number, partial(client.patch, path, {"name": str(number)}))
+                continue
+            drivers.reverse()
+            client.patch(f"/drivers/{drivers[0]['id']}", {"name": str(number)})
+            reassign = partial(client.reassign, assigned["id"], drivers[0])
+            assigned = numbers.write(number, reassign).body
+
+    with ThreadPoolExecutor(READERS + 1) as threads:
+        reading = [threads.submit(read) for _ in range(READERS)]
+        writing = threads.submit(write)
+        writing.exception()
+        numbers.close()
+        for future in (*reading, writing):
+            future.result()
+    assert numbers.hits >= HITS_BETWEEN * RENAMINGS
+
+
+class Numbers:
+    """The number of the last change that was answered, and of the last that was sent."""
+
+    def __init__(self, fault: Callable[[], object] | None):
+        self.hits = 0
+        self.is_closed = False
+        self._fault = fault
+        self._reached = self._sent = 0
+        self._read = Condition()
+
+    def write(self, number: int, send: Callable[[], Reply]) -> Reply:
+        """Send a change; return the answer after enough cache hits."""
+        self._sent = number
+        reply = send()
+        assert reply.status < 300, reply
+        with self._read:
+            self._reached = number
+            if self._fault and number % FAULT_EVERY == 0:
+                self._fault()
+            enough = self.hits + HITS_BETWEEN
+            waiting = partial(self._read.wait_for, lambda: self.hits >= enough or self.is_closed)
+            assert waiting(WAIT_SECONDS)
+            assert not self.is_closed, "no reader is left"
+        return reply
+
+    def read(self, send: Callable[[], Reply]) -> None:
+        reached = self._reached
+        reply = send()
+        (load,) = reply.body
+        cache = reply.headers["X-Cache"]
+        assert reached <= int(load["assignment"]["driver"]["name"]) <= self._sent, cache
+        with self._read:
+            self.hits += cache == "HIT"
+            self._read.notify_all()
+
+    def close(self) -> None:
+        with self._read:
+            self.is_closed = True
+            self._read.notify_all()
+
+
 @pytest.fixture(scope="module")
 def proxy(redis) -> Iterator[TcpProxy]:
     """A proxy in front of Redis."""
@@ -172,12 +255,12 @@ def reader(shared_system, proxy) -> HttpClient:
 @pytest.mark.parametrize("cargo", ["Ice", "Ice-while-the-generation-is-evicted"])
 def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, proxy, reader, cargo):
     """The reader's command to Redis is held back and delivered after the write."""
-    address = f"/loads?cargoType={cargo}"
+    address, host = f"/loads?cargoType={cargo}", f"127.0.0.1:{api.client.port}"
     old = api.client.make_load(cargoType=cargo)
     said: list[bytes] = []
 
     def sets_the_page(lately: bytes) -> bool:
-        if found := re.search(SETS_PAGE % cargo.encode(), lately, re.DOTALL):
+        if found := re.search(SETS_PAGE % (host.encode(), cargo.encode()), lately, re.DOTALL):
             said.append(found[0])
         return found is not None
 
@@ -186,7 +269,7 @@ def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, pro
     if evict:  # before too: its replacement must be a new one
         stored.delete(GENERATION)
     held = proxy.hold(Direction.REQUESTS, sets_the_page)
-    reply = reader.get(address)
+    reply = reader.get(address, Host=host)  # a page is kept under the whole address
     held.wait()
     assert (reply.headers["X-Cache"], reply.body) == ("MISS", [old])
     new = api.client.make_load(cargoType=cargo)

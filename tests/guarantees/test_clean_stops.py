@@ -135,7 +135,7 @@ def test_a_consumer_finishes_its_batch_at_shutdown(system):
             origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van"
         ).id
         db.session.remove()
-    wait_until(system.recorded)
+    wait_until(lambda: len(system.recorded()) == 2)
 
     arrived, released = Event(), Event()
 
@@ -150,7 +150,7 @@ def test_a_consumer_finishes_its_batch_at_shutdown(system):
     assert arrived.wait(WAIT_SECONDS)
     wait_until(lambda: system.unpublished() == 0)
     start_shutdown(worker)
-    assert len(system.recorded()) == 1, "the batch is still in progress"
+    assert len(system.recorded()) == 2, "the batch is still in progress"
     released.set()
     assert worker.wait() == 0
     system.assert_converges()

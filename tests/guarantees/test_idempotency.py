@@ -166,6 +166,65 @@ def test_retry_after_a_killed_process_creates_once(
     assert counts(system_without_bus, "once", load["id"]) == (1, 2)
 
 
+def bulk(client: HttpClient, number: int) -> tuple[str, dict, int]:
+    """A request that makes an assignment: path, body, and the load's id."""
+    driver, load = client.make_driver(f"BULK-{number}"), client.make_load()
+    row = {"driverId": driver["id"], "loadId": load["id"]}
+    return "/assignments/bulk", {"assignments": [row]}, load["id"]
+
+
+def reassignment(client: HttpClient, number: int) -> tuple[str, dict, int]:
+    driver, load = client.make_driver(f"GIVER-{number}"), client.make_load()
+    id_ = client.assign(driver, load).body["id"]
+    taker = client.make_driver(f"TAKER-{number}")
+    return f"/assignments/{id_}/reassign", {"driverId": taker["id"]}, load["id"]
+
+
+REPLACING = {bulk: (200, 1, 2), reassignment: (201, 2, 4)}
+"""The status, and how many events the load has before and after."""
+each_request = pytest.mark.parametrize("make", REPLACING, ids=lambda make: make.__name__)
+
+
+@each_request
+def test_one_of_twenty_twins_assigns_and_the_others_replay(shared_system, api, make):
+    path, body, load_id = make(api.client, 20)
+    status, _, after = REPLACING[make]
+    key = f"twenty {make.__name__}"
+    replies = at_once(api, [partial(post, api.client, path, body, f'"{key}"')] * TWINS)
+    assert {reply.status for reply in replies} == {status}
+    assert len({str(reply.body) for reply in replies}) == 1
+    assert [reply.headers[REPLAYED] for reply in replies].count(None) == 1
+    assert counts(shared_system, key, load_id) == (1, after)
+
+
+@each_request
+@pytest.mark.parametrize(
+    ("direction", "is_done"),
+    [(Direction.REQUESTS, False), (Direction.ANSWERS, True)],
+    ids=["before", "after"],
+)
+def test_a_retry_after_a_killed_process_assigns_once(
+    system_without_bus, database, lonely_api, make, direction, is_done
+):
+    client = lonely_api.client
+    path, body, load_id = make(client, 1)
+    status, before, after = REPLACING[make]
+    shown = client.get("/assignments?expand=driver,load").body
+    commits = committing(b"INSERT INTO idempotency_keys", b"INSERT INTO driver_load_assignments")
+    send = partial(post, client, path, body, "once")
+
+    lose_answer(lonely_api, client, database.hold(direction, commits), send)
+    assert counts(system_without_bus, "once", load_id) == ((1, after) if is_done else (0, before))
+    assert (client.get("/assignments?expand=driver,load").body == shown) is not is_done
+
+    again = send()
+    assert again.status == status
+    assert again.headers[REPLAYED] == ("true" if is_done else None)
+    (active,) = client.get("/assignments?status=ASSIGNED").body
+    assert active["loadId"] == load_id
+    assert counts(system_without_bus, "once", load_id) == (1, after)
+
+
 @pytest.mark.parametrize("key", ["a", '"a"'])
 def test_two_headers_are_refused(api, key):
     body = json.dumps(LOAD).encode()

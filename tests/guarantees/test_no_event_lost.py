@@ -194,11 +194,11 @@ def test_drivers_are_notified_once_while_the_audit_store_hangs(
     api = system.start_api()
     worker = system.start_worker()
     driver, load = api.client.make_driver("TX-1"), api.client.make_load()
-    wait_until(system.recorded)
+    wait_until(lambda: len(system.recorded()) == 2)
     system.couch.fail(Fault.HANG)
     make_assignments(system, assignments, driver, load)
     wait_until(lambda: len(system.notified()) == assignments)
-    assert len(system.recorded()) == 1
+    assert len(system.recorded()) == 2
     wait_until(lambda: "The audit store is away" in worker.output)
     assert set(system.notified().values()) == {1}
 

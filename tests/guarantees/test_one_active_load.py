@@ -3,6 +3,7 @@
 The requests are simultaneous and go to several processes.
 """
 
+import random
 from collections import Counter
 from functools import partial
 from itertools import product
@@ -20,7 +21,11 @@ RIVALS = 50
 CLOSERS = 20
 CROSSING = 5
 """The number of drivers and of loads in the crossing assignments."""
+PAIRS = 20
+"""The number of drivers and of loads in bulk requests."""
 ROUNDS = 6
+
+chance = random.Random(13)  # noqa: S311 - not for secrets
 
 
 def assert_one_won(replies: list[Reply], code: str) -> None:
@@ -94,6 +99,140 @@ def test_concurrent_crossing_assignments_neither_deadlock_nor_break_the_rule(sha
         assert_rule_holds()
         assert_rule_held_at_all_times({driver["id"] for driver in drivers})
         db.session.remove()
+
+
+def test_concurrent_bulk_requests_in_any_order_assign_each_pair_once(shared_system, api):
+    drivers = [api.client.make_driver(f"IN-BULK-{number}") for number in range(PAIRS)]
+    loads = [api.client.make_load() for _ in range(PAIRS)]
+    pairs = [*zip(drivers, loads, strict=True)]
+    orders = [chance.sample(pairs, len(pairs)) for _ in range(RIVALS)]
+    replies = at_once(api, [partial(api.client.assign_many, order) for order in orders])
+
+    assert {reply.status for reply in replies} == {200}
+    rows = [row for reply in replies for row in reply.body["rows"]]
+    made = {row["driverId"]: row["assignmentId"] for row in rows if "error" not in row}
+    assert sum(reply.body["assigned"] for reply in replies) == len(made) == PAIRS
+    for row in rows:
+        if "error" in row:
+            assert row["error"]["code"] == "driver_already_assigned"
+            assert row["error"]["assignmentId"] == made[row["driverId"]]
+    with shared_system.app.app_context():
+        assert_rule_holds()
+        assert_each_assignment_is_told({driver["id"] for driver in drivers})
+        db.session.remove()
+
+
+def test_an_assignment_goes_to_one_of_fifty_drivers_at_once(api):
+    load = api.client.make_load()
+    first = api.client.assign(api.client.make_driver("GIVEN-AWAY"), load).body
+    drivers = [api.client.make_driver(f"TAKER-{number}") for number in range(RIVALS)]
+    calls = [partial(api.client.reassign, first["id"], driver) for driver in drivers]
+    replies = at_once(api, calls)
+    assert Counter((reply.status, reply.body.get("code")) for reply in replies) == {
+        (201, None): 1,
+        (409, "assignment_not_active"): RIVALS - 1,
+    }
+    (new,) = (reply.body for reply in replies if reply.status == 201)
+    (active,) = api.client.get(f"/assignments?loadId={load['id']}&status=ASSIGNED").body
+    assert (active["id"], active["driverId"]) == (new["id"], new["driverId"])
+
+
+def test_a_driver_gets_one_of_fifty_concurrent_reassignments(api):
+    drivers = [api.client.make_driver(f"GIVER-{number}") for number in range(RIVALS)]
+    given = [api.client.assign(driver, api.client.make_load()).body for driver in drivers]
+    taker = api.client.make_driver("WANTED")
+    calls = [partial(api.client.reassign, each["id"], taker) for each in given]
+    assert_one_won(at_once(api, calls), "driver_already_assigned")
+    ids = {each["id"] for each in given}
+    statuses = [api.client.get(f"/assignments/{id_}").body["status"] for id_ in ids]
+    assert Counter(statuses) == {"ASSIGNED": RIVALS - 1, "CANCELLED": 1}
+
+
+def test_drivers_who_are_given_each_others_loads_are_refused(api):
+    """Each request locks both drivers, and all in one order."""
+    drivers = [api.client.make_driver(f"EACH-OTHER-{number}") for number in range(2)]
+    held = [api.client.assign(driver, api.client.make_load()).body["id"] for driver in drivers]
+    crossing = [
+        partial(api.client.reassign, held[number % 2], drivers[1 - number % 2])
+        for number in range(RIVALS)
+    ]
+    replies = at_once(api, crossing)
+    assert Counter((reply.body["code"], reply.body["assignmentId"]) for reply in replies) == {
+        ("driver_already_assigned", id_): RIVALS // 2 for id_ in held
+    }
+    assert {api.client.get(f"/assignments/{id_}").body["status"] for id_ in held} == {"ASSIGNED"}
+
+
+def test_fifty_mixed_callers_neither_deadlock_nor_break_the_rule(shared_system, api):
+    """Bulk requests, reassignments, single ones, closings, and edits of drivers and loads."""
+    drivers = [api.client.make_driver(f"MIXED-{number}") for number in range(PAIRS)]
+    loads = [api.client.make_load() for _ in range(PAIRS)]
+    driver_ids = {driver["id"] for driver in drivers}
+
+    def active_id() -> int:
+        active = api.client.get("/assignments?status=ASSIGNED&limit=200").body
+        return chance.choice(
+            [each["id"] for each in active if each["driverId"] in driver_ids] or [1]
+        )
+
+    def some(things: list[dict]) -> list[dict]:
+        return chance.sample(things, chance.randint(2, len(things)))
+
+    def edit() -> Reply:
+        if chance.random() < 0.5:
+            path = f"/drivers/{chance.choice(drivers)['id']}"
+            return api.client.patch(path, {"name": f"Robin {chance.random()}"})
+        path = f"/loads/{chance.choice(loads)['id']}"
+        return api.client.patch(path, {"cargoType": f"Steel {chance.random()}"})
+
+    send = {
+        "bulk": lambda: api.client.assign_many(zip(some(drivers), some(loads), strict=False)),
+        "reassign": lambda: api.client.reassign(active_id(), chance.choice(drivers)),
+        "single": lambda: api.client.assign(chance.choice(drivers), chance.choice(loads)),
+        "close": lambda: api.client.close_assignment(active_id(), "CANCELLED"),
+        "edit": edit,
+    }
+
+    def run(kind: str) -> Counter:
+        return Counter((kind, send[kind]().status) for _ in range(ROUNDS))
+
+    kinds = list(send) * (RIVALS // len(send))
+    statuses = sum(at_once(api, [partial(run, kind) for kind in kinds]), Counter())
+    assert set(statuses) <= {
+        *{("bulk", 200), ("reassign", 201), ("reassign", 409), ("edit", 200), ("edit", 409)},
+        *{("single", 201), ("single", 409), ("close", 200), ("close", 409)},
+    }
+    assert statuses["bulk", 200] == RIVALS // len(send) * ROUNDS
+    assert statuses["reassign", 201] > 0
+
+    api.client.assign(api.client.make_driver("MIXED-LAST"), api.client.make_load())
+    with shared_system.app.app_context():
+        assert_rule_holds()
+        assert_rule_held_at_all_times(driver_ids)
+        assert_each_assignment_is_told(driver_ids)
+        db.session.remove()
+
+
+def assert_each_assignment_is_told(driver_ids: set[int]) -> None:
+    """Check that each assignment of the drivers has its events, once, and its load their status."""
+    assignments = db.session.execute(
+        select(Assignment.id, Assignment.status).where(Assignment.driver_id.in_(driver_ids))
+    ).all()
+    events = db.session.execute(
+        select(LoadEvent.assignment_id, LoadEvent.type, LoadEvent.payload["load", "status"].astext)
+        .where(LoadEvent.driver_id.in_(driver_ids))
+        .order_by(LoadEvent.created_at)
+    ).all()
+    told = {
+        id_: [(type_, status) for of, type_, status in events if of == id_]
+        for id_, _ in assignments
+    }
+    begin, end = (EventType.LOAD_ASSIGNED, "ASSIGNED"), (EventType.ASSIGNMENT_CANCELLED, "OPEN")
+    assert told == {
+        id_: [begin] if status == AssignmentStatus.ASSIGNED else [begin, end]
+        for id_, status in assignments
+    }
+    assert sum(map(len, told.values())) == len(events)
 
 
 def assert_rule_holds() -> None:

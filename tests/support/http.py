@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import local
@@ -83,6 +84,14 @@ class HttpClient:
 
     def assign(self, driver: dict, load: dict) -> Reply:
         return self.post("/assignments", {"driverId": driver["id"], "loadId": load["id"]})
+
+    def assign_many(self, pairs: Iterable[tuple[dict, dict]], **headers: str) -> Reply:
+        rows = [{"driverId": driver["id"], "loadId": load["id"]} for driver, load in pairs]
+        return self.post("/assignments/bulk", {"assignments": rows}, **headers)
+
+    def reassign(self, assignment_id: int, driver: dict, **headers: str) -> Reply:
+        path = f"/assignments/{assignment_id}/reassign"
+        return self.post(path, {"driverId": driver["id"]}, **headers)
 
     def close_assignment(self, assignment_id: int, status: str = "COMPLETED") -> Reply:
         return self.patch(f"/assignments/{assignment_id}/status", {"status": status})

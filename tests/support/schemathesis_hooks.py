@@ -62,6 +62,8 @@ def before_call(context, case: schemathesis.Case, kwargs):
     if _is_well_formed(case, ParameterLocation.BODY):
         fitted = _fitted_text if case.path == "/auth/login" else _fitted_field
         case.body = _fitted_body(case.body, case.media_type, fitted)
+        if case.path.startswith("/users") and isinstance(case.body, dict):
+            case.body = _fitted_role(case.body)
         if case.path == "/auth/refresh":
             case.body = {"refreshToken": _log_in_double()["refreshToken"]}
         elif case.path == "/me/password":
@@ -111,15 +113,15 @@ def _fit_query(query: dict[str, Any]) -> None:
 
 def _fitted_body(body: Any, media_type: str | None, fitted: Callable[[str, Any], Any]) -> Any:
     if isinstance(body, dict):
-        return _fitted_role({name: fitted(name, value) for name, value in body.items()})
+        return {name: fitted(name, value) for name, value in body.items()}
     if isinstance(body, str) and media_type == "text/csv":
         return CSV_HEADER + body
     return body
 
 
 def _fitted_role(body: dict[str, Any]) -> dict[str, Any]:
-    """Drivers, and only they, belong to a driver; and an assignment has no role."""
-    if "role" not in body and ("loadId" in body or body.get("driverId") is None):
+    """Drivers, and only they, belong to a driver."""
+    if "role" not in body and body.get("driverId") is None:
         return {name: value for name, value in body.items() if name != "driverId" or value}
     if body.get("role") == "DRIVER" or ("role" not in body and body["driverId"]):
         return body | {"role": "DRIVER", "driverId": DRIVER_ID}
@@ -129,6 +131,8 @@ def _fitted_role(body: dict[str, Any]) -> dict[str, Any]:
 def _fitted_field(name: str, value: Any) -> Any:
     if isinstance(value, float):  # JSON Schema takes 1.0 for an integer
         return int(value)
+    if isinstance(value, list):
+        return [_fitted_body(each, None, _fitted_field) for each in value]
     if name in UNIQUE and isinstance(value, str):
         field, pattern = UNIQUE[name]
         unique = f"{next(numbers)}{value}"

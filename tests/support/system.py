@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -407,7 +407,7 @@ class Api(Process):
 class Dispatcher(Thread):
     """A client that creates, assigns and completes loads in a loop, and records the answers.
 
-    It goes on after errors.
+    It assigns in each way in turn: alone, in bulk, and by a reassignment. It goes on after errors.
     """
 
     def __init__(self, client: HttpClient, number: int = 1):
@@ -415,11 +415,15 @@ class Dispatcher(Thread):
         self._client = client
         self._stop_asked = Event()
         self.statuses: list[int] = []
+        self.reassignments = 0
+        """The requests for two changes, and so two events."""
         self.failures: list[Exception] = []
         """Requests without an answer."""
         self.problems: list[dict[str, Any]] = []
         """The answers that were errors."""
         self._driver = client.make_driver(f"DISPATCHER-{number}")
+        self._relief = client.make_driver(f"RELIEF-{number}")
+        self._ways = cycle((self._assign, self._assign_in_bulk, self._assign_and_reassign))
 
     def __enter__(self) -> "Dispatcher":
         self.start()
@@ -441,13 +445,34 @@ class Dispatcher(Thread):
             if load is None or "id" not in load:
                 self._stop_asked.wait(0.05)
                 continue
-            body = {"driverId": self._driver["id"], "loadId": load["id"]}
-            answer = self._send(self._client.post, "/assignments", body) or {}
-            # An assignment whose answer was lost blocks the next, whose 409 names it.
-            assignment_id = answer.get("assignmentId" if "code" in answer else "id")
+            assignment_id = next(self._ways)(load)
             if assignment_id is not None:
                 path = f"/assignments/{assignment_id}/status"
                 self._send(self._client.patch, path, {"status": "COMPLETED"})
+
+    # An assignment whose answer was lost blocks the next, whose refusal names it.
+
+    def _assign(self, load: dict) -> int | None:
+        """Return the id of the assignment that the driver has now."""
+        return self._post("/assignments", {"driverId": self._driver["id"], "loadId": load["id"]})
+
+    def _assign_in_bulk(self, load: dict) -> int | None:
+        pair = {"driverId": self._driver["id"], "loadId": load["id"]}
+        answer = self._send(self._client.post, "/assignments/bulk", {"assignments": [pair]}) or {}
+        for row in answer.get("rows", ()):
+            return row.get("error", row).get("assignmentId")
+        return None
+
+    def _assign_and_reassign(self, load: dict) -> int | None:
+        first = self._assign(load)
+        if first is None:
+            return None
+        self.reassignments += 1
+        return self._post(f"/assignments/{first}/reassign", {"driverId": self._relief["id"]})
+
+    def _post(self, path: str, body: dict) -> int | None:
+        answer = self._send(self._client.post, path, body) or {}
+        return answer.get("assignmentId" if "code" in answer else "id")
 
     def _send(self, send: Callable, path: str, body: dict) -> dict[str, Any] | None:
         try:

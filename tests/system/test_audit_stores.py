@@ -993,3 +993,21 @@ def test_file_of_an_earlier_version_gets_its_missing_indexes(tmp_path):
     wanted = AuditFilter(driver_id=10**9, type="LOAD_CREATED")
     assert store.find(wanted, MANY).documents == []
     assert store.find(AccountFilter(), MANY).documents == []
+
+
+def test_file_of_an_earlier_version_keeps_its_documents_and_takes_drivers(tmp_path):
+    """Before version 5 each document had a load."""
+    store = SqliteStore(tmp_path / "audit.sqlite3")
+    store.save([make_document(1)])
+    with closing(sqlite3.connect(tmp_path / "audit.sqlite3")) as file:
+        columns = "id TEXT PRIMARY KEY, load_id INTEGER NOT NULL, driver_id INTEGER,"
+        columns += " type TEXT NOT NULL, timestamp TEXT NOT NULL, document TEXT NOT NULL"
+        file.executescript(
+            f"CREATE TABLE older ({columns}) WITHOUT ROWID;"  # noqa: S608 - of constants
+            "INSERT INTO older SELECT * FROM audit; DROP TABLE audit;"
+            "ALTER TABLE older RENAME TO audit; PRAGMA user_version = 4"
+        )
+    of_driver = make_document(2) | {"type": "DRIVER_UPDATED", "loadId": None, "driverId": 9}
+    store.save([of_driver])
+    assert store.find(AuditFilter(driver_id=9), MANY).documents == [of_driver]
+    assert make_document(1) in store.find(AuditFilter(), MANY).documents

@@ -4,7 +4,7 @@ The plans are PostgreSQL's own, of the statements that the API sends.
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -17,19 +17,23 @@ from sqlalchemy import event
 
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
+from billor.http.fields import DEFAULT_LIMIT
 from billor.http.pagination import encode_cursor
+from billor.keyset import WALKED_ROWS
 from billor.loads.exporting import PAGE_ROWS
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.contract import operations
 from tests.support.databases import own_database
+from tests.support.events import EventStream
 
 ROWS = 100_000
 # Two years of loads, always ten of them created in one transaction. Of the newest some are OPEN
 # and half are ASSIGNED, CANCELLED is rare; all others are COMPLETED. The newest 5,000 drivers have
 # a load each. Driver 1 has had 2,000 of them, driver 2 as many, all long ago, and load 1 has been
 # edited 1,000 times. Two of place A, place A and cargo A meet often and all
-# three never; of place B, place B and cargo B none meets another, though each is common.
+# three never; of place B, place B and cargo B none meets another, though each is common. Three of
+# four loads have a time of pickup, within a week of their creation.
 HISTORY = f"""
     INSERT INTO users (name, email)
     SELECT 'User ' || n, n || '@billor.example' FROM generate_series(1, {ROWS}) AS n;
@@ -41,7 +45,7 @@ HISTORY = f"""
     UPDATE users SET role = 'ADMIN' WHERE id = 1;
     UPDATE users SET role = 'DRIVER', driver_id = 1 WHERE id = 2;
 
-    INSERT INTO loads (origin, destination, cargo_type, status, created_at, reference)
+    INSERT INTO loads (origin, destination, cargo_type, status, created_at, reference, pickup_at)
     SELECT
         CASE
             WHEN n / 7 % 24 < 4 THEN 'A'
@@ -65,7 +69,11 @@ HISTORY = f"""
             ELSE 'COMPLETED'
         END,
         timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes',
-        CASE WHEN n % 2 = 1 THEN 'PO-' || n END
+        CASE WHEN n % 2 = 1 THEN 'PO-' || n END,
+        CASE
+            WHEN n % 4 > 0 THEN timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes'
+                + n % 1000 * interval '10 minutes'
+        END
     FROM generate_series(1, {ROWS}) AS n;
 
     INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at)
@@ -97,7 +105,10 @@ MIDDLE_OF = {
     "/loads/1/timeline": "SELECT created_at, id FROM load_events WHERE load_id = 1"
     " ORDER BY created_at OFFSET 500 LIMIT 1",
 }
+MIDDLE_BY_PICKUP = "SELECT pickup_at, id FROM loads WHERE id = 50001"
 WEEK = "createdFrom=2024-05-01T00:00:00Z&createdTo=2024-05-08T00:00:00Z"
+PICKUP_HOUR = "pickupFrom=2024-05-01T00:00:00Z&pickupTo=2024-05-01T01:00:00Z"
+PICKUP_WEEK = "pickupFrom=2024-05-01T00:00:00Z&pickupTo=2024-05-08T00:00:00Z"
 QUERIES = {
     "/users": ["", "email=777@BILLOR.example"],
     "/drivers": [
@@ -145,6 +156,15 @@ QUERIES = {
         "origin=City%207&destination=City%2027&cargoType=Cargo%203",
         "reference=po%20777",
         "reference=po%20777&status=COMPLETED&origin=city%2027",
+        "sort=pickupAt",
+        "sort=pickupAt&status=OPEN",
+        "sort=pickupAt&status=OPEN&status=ASSIGNED",
+        "sort=pickupAt&status=COMPLETED",
+        "sort=pickupAt&reference=po%20777",
+        f"sort=pickupAt&{PICKUP_WEEK}",
+        f"sort=pickupAt&{PICKUP_WEEK}&status=COMPLETED&status=CANCELLED",
+        "sort=pickupAt&pickupFrom=2024-05-01T00:00:00Z",
+        "sort=pickupAt&pickupTo=2025-11-20T00:00:00Z&status=COMPLETED",
     ],
     "/assignments": [
         "",
@@ -161,7 +181,6 @@ QUERIES = {
         "driverId=1&status=CANCELLED",
         "driverId=1&status=COMPLETED&status=CANCELLED",
     ],
-    "/me/assignments": ["", "status=CANCELLED", "status=COMPLETED&status=CANCELLED"],
     "/loads/1/timeline": [""],
 }
 NEVER_MET = {
@@ -182,6 +201,48 @@ NEVER_MET = {
         "driverId=1&loadId=50",
         "driverId=1&status=ASSIGNED",
     ],
+}
+EXPANDED = {
+    "/drivers": ["expand=assignment", "expand=assignment&available=false&status=ACTIVE"],
+    "/loads": [
+        "expand=assignment",
+        "expand=assignment&status=ASSIGNED",
+        "expand=assignment&status=OPEN&status=ASSIGNED",
+        "expand=assignment&origin=A&cargoType=A&status=COMPLETED&status=CANCELLED",
+    ],
+    "/assignments": [
+        "expand=driver,load",
+        "expand=driver,load&status=ASSIGNED",
+        "expand=driver,load&status=ASSIGNED&status=CANCELLED",
+    ],
+    "/me/assignments": ["", "status=CANCELLED", "status=COMPLETED&status=CANCELLED"],
+}
+"""Pages that show two other rows with each at most."""
+# What no index has in the list's order: some rows are read in that order, and then, if the page is
+# not full, those that another index finds, which are few here.
+SEARCHES = {
+    "/users": ["q=user", "q=777", "q=ser%20777@bill"],
+    "/drivers": ["q=driver", "q=tx-777", "q=0800&status=INACTIVE", "q=777&available=true"],
+    "/loads": [
+        "q=city",
+        "q=city%207&status=COMPLETED",
+        "q=O-7777",
+        "q=po-77%20city%2027",
+        "q=o-7777&status=COMPLETED&origin=city%2027",
+        "q=go%20500&sort=pickupAt",
+        "sort=pickupAt&origin=city%207",
+        "sort=pickupAt&cargoType=cargo%20500&status=COMPLETED",
+        "sort=pickupAt&destination=city%207&status=OPEN&status=ASSIGNED",
+        f"sort=pickupAt&{WEEK}",
+        f"sort=pickupAt&origin=a&{PICKUP_WEEK}",
+        PICKUP_HOUR,
+        f"{PICKUP_WEEK}&origin=city%207&status=COMPLETED",
+    ],
+}
+FOUND_NOWHERE = {
+    "/users": ["q=nobody", "q=7%20qq"],
+    "/drivers": ["q=nobody", "q=qq"],
+    "/loads": ["q=nowhere", "q=qq", "q=city%20nowhere", "q=nowhere&status=OPEN&sort=pickupAt"],
 }
 MOST_ROWS_READ = 200
 MOST_BLOCKS_READ = 150
@@ -228,9 +289,9 @@ class History:
         return plans + plans_in_the_middle
 
     def _middle(self, address: str) -> str:
-        path, _, _ = address.partition("?")
-        self._cursor.execute(MIDDLE_OF[path])
-        with self._app.test_request_context(path):
+        path, _, query = address.partition("?")
+        self._cursor.execute(MIDDLE_BY_PICKUP if "sort=" in query else MIDDLE_OF[path])
+        with self._app.test_request_context(address):
             return encode_cursor(self._cursor.fetchone())
 
     def plans_of_export(self, query: str) -> list[Plan]:
@@ -239,20 +300,37 @@ class History:
         assert rows is None  # it is no JSON
         return plans
 
+    def plans_of_a_stream(self) -> list[Plan]:
+        """The plans of the statements with which a stream is resumed."""
+        last: dict[str, str] = {}
+        for _ in range(2):
+            with (
+                self._recorded() as statements,
+                self._client.get("/changes", headers=last) as answer,
+            ):
+                last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
+        return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
+
     def _get(self, address: str) -> tuple[list[dict] | None, list[Plan]]:
-        statements = []
+        with self._recorded() as statements:
+            answer = self._client.get(address)
+            assert answer.text
+        assert answer.status_code == 200, answer.text
+        return answer.json, [self._explain(statement) for statement in statements]
+
+    @contextmanager
+    def _recorded(self) -> Iterator[list[str]]:
+        """The statements that are sent in the block."""
+        statements: list[str] = []
 
         def record(_connection, cursor, statement, parameters, *_) -> None:
             statements.append(cursor.mogrify(statement, parameters).decode())
 
         event.listen(self._engine, "before_cursor_execute", record)
         try:
-            answer = self._client.get(address)
-            assert answer.text
+            yield statements
         finally:
             event.remove(self._engine, "before_cursor_execute", record)
-        assert answer.status_code == 200, answer.text
-        return answer.json, [self._explain(statement) for statement in statements]
 
     def _explain(self, statement: str) -> Plan:
         self._cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
@@ -310,9 +388,29 @@ def test_a_list_reads_little_more_than_it_shows(history: History, address: str):
     assert_little_is_read(history.plans_of_pages(address, empty=False))
 
 
+@each(EXPANDED)
+def test_an_expanded_list_reads_little_more_than_it_shows(history: History, address: str):
+    plans = history.plans_of_pages(address, empty=False)
+    # Each row that is shown with another one is found by an index.
+    shown = 3 * DEFAULT_LIMIT
+    assert_little_is_read(plans, most_rows=MOST_ROWS_READ + shown, most_blocks=4 * shown)
+
+
 @each(NEVER_MET)
 def test_common_filters_without_shared_rows_read_next_to_nothing(history: History, address: str):
     assert_little_is_read(history.plans_of_pages(address, empty=True))
+
+
+@each(SEARCHES)
+def test_a_search_reads_few_rows_besides_those_that_it_walks(history: History, address: str):
+    plans = history.plans_of_pages(address, empty=False)
+    assert_little_is_read(plans, most_rows=WALKED_ROWS + 1000, most_blocks=2 * WALKED_ROWS)
+
+
+@each(FOUND_NOWHERE)
+def test_a_search_for_what_is_nowhere_ends_soon(history: History, address: str):
+    plans = history.plans_of_pages(address, empty=True)
+    assert_little_is_read(plans, most_rows=WALKED_ROWS + 1000, most_blocks=2 * WALKED_ROWS)
 
 
 def test_an_export_reads_little_more_than_it_shows(history: History):
@@ -325,11 +423,22 @@ def test_an_export_reads_little_more_than_it_shows(history: History):
 def test_every_list_and_every_filter_is_tested():
     lists = [operation for operation in operations() if "cursor" in operation.parameters]
     of_no_filter = {"cursor", "limit", "If-None-Match"}
-    assert {path: set(parse_qs("&".join(queries))) for path, queries in QUERIES.items()} == {
+    tested = {
+        path: [*QUERIES.get(path, []), *EXPANDED.get(path, []), *SEARCHES.get(path, [])]
+        for path in {**QUERIES, **EXPANDED}
+    }
+    assert {path: set(parse_qs("&".join(queries))) for path, queries in tested.items()} == {
         operation.path.format(load_id=1): set(operation.parameters) - of_no_filter
         for operation in lists
         if not operation.path.startswith("/audit")  # which is not in PostgreSQL
     }
+
+
+def test_a_look_for_changes_reads_only_what_is_new(history: History):
+    plans = history.plans_of_a_stream()
+    assert_little_is_read(plans, most_rows=0)
+    used = {scan.name for plan in plans for scan in plan.scans}
+    assert "ix_load_events_transaction_id" in used
 
 
 def test_readiness_reads_no_more_than_the_waiting_events(history: History):

@@ -88,7 +88,7 @@ def unpublished(app):
 
 
 def change_a_load(client) -> list[str]:
-    """Make every change of a load; return the expected types in the audit trail."""
+    """Make every change of a load, with a new driver; return the types in the audit trail."""
     driver, load = client.make_driver(), client.make_load()
     client.patch(f"/loads/{load['id']}", {"cargoType": "Flatbed"})
     client.close(client.assign(driver, load), "CANCELLED")
@@ -96,6 +96,7 @@ def change_a_load(client) -> list[str]:
     client.patch(f"/loads/{load['id']}", {"status": "OPEN"})
     client.close(client.assign(driver, load), "COMPLETED")
     return [
+        "DRIVER_CREATED",
         "LOAD_CREATED",
         "LOAD_UPDATED",
         "ASSIGNED",
@@ -117,7 +118,10 @@ def test_every_event_is_published_and_recorded_once_in_the_audit_trail(
     documents = client.get("/audit").json
     assert [document["type"] for document in reversed(documents)] == types
     events = client.get("/loads/1/timeline").json
-    assert [document["_id"] for document in reversed(documents)] == [e["id"] for e in events]
+    *of_the_load, of_the_driver = documents
+    assert [document["_id"] for document in reversed(of_the_load)] == [e["id"] for e in events]
+    assert (of_the_driver["driverId"], of_the_driver["loadId"]) == (1, None)
+    assert of_the_driver in client.get("/audit?driverId=1").json
     (assigned, _) = client.get("/audit?type=ASSIGNED").json
     assert assigned["payload"]["driver"] == client.get("/drivers/1").json
     assert assigned["assignmentId"] == 2

@@ -21,6 +21,7 @@ AUDIT_TYPES = {
     "load.completed": "LOAD_COMPLETED",
     "assignment.cancelled": "ASSIGNMENT_CANCELLED",
 }
+DRIVER_TYPES = {"driver.created": "DRIVER_CREATED", "driver.updated": "DRIVER_UPDATED"}
 USER = {"id": 1, "name": "Demo Dispatcher"}
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
 
@@ -69,7 +70,40 @@ ACCOUNT_TYPES = {
 
 
 def test_every_type_of_event_is_tested():
-    assert {*AUDIT_TYPES, *ACCOUNT_TYPES} == {type_.value for type_ in EventType}
+    assert {*AUDIT_TYPES, *DRIVER_TYPES, *ACCOUNT_TYPES} == {type_.value for type_ in EventType}
+
+
+@pytest.mark.parametrize("type_", DRIVER_TYPES)
+def test_a_drivers_row_becomes_a_message_and_a_document(type_):
+    row = LoadEvent(
+        id=uuid.uuid4(),
+        type=type_,
+        driver_id=8,
+        payload={"driver": {"id": 8}},
+        created_at=datetime(2026, 3, 1, 12, 30, tzinfo=UTC),
+    )
+    message = to_message(row)
+    shared = {
+        "driverId": 8,
+        "loadId": None,
+        "assignmentId": None,
+        "payload": {"driver": {"id": 8}},
+        "timestamp": "2026-03-01T12:30:00.000000Z",
+        "requestId": None,
+    }
+    assert json.loads(message.data) == {"id": str(row.id), "type": type_, **shared}
+    document = to_audit_document(message.data)
+    assert document == {"_id": str(row.id), "type": DRIVER_TYPES[type_], **shared}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"assignmentId": None}, {"loadId": None}, {"driverId": None, "loadId": None}],
+)
+def test_an_event_of_a_driver_has_a_driver_and_nothing_else(changes):
+    body = event_body() | {"type": "driver.updated", "driverId": 8, "assignmentId": 9} | changes
+    with pytest.raises(MalformedEvent):
+        to_audit_document(json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("type_", ACCOUNT_TYPES)
@@ -226,7 +260,8 @@ def test_each_step_of_a_load_writes_its_event(client, written):
     second = client.assign(driver, load)
     client.close(second, "COMPLETED")
 
-    events = written()
+    created, *events = written()
+    assert created.type == "driver.created"
     assert [
         (e.type, e.driver_id, e.assignment_id, e.payload["load"]["status"]) for e in events
     ] == [
@@ -270,6 +305,22 @@ def test_an_update_event_holds_previous_values_and_no_change_writes_none(client,
     assert len(written()) == 2
 
 
+def test_each_change_of_a_driver_writes_its_event(client, written):
+    driver = client.make_driver()
+    path = f"/drivers/{driver['id']}"
+    changed = client.patch(path, {"name": "Alex C.", "status": "ACTIVE"})
+    client.patch(path, {"name": "Alex C."})
+    created, updated = written()
+    assert (created.type, created.payload) == ("driver.created", {"driver": driver, "user": USER})
+    assert (updated.type, updated.payload) == (
+        "driver.updated",
+        {"driver": changed.json, "before": {"name": driver["name"]}, "user": USER},
+    )
+    for event in (created, updated):
+        ids = (event.driver_id, event.load_id, event.assignment_id)
+        assert ids == (driver["id"], None, None)
+
+
 @pytest.mark.parametrize("given", [{"X-Request-ID": "from-the-caller"}, {}])
 def test_an_event_has_the_id_of_its_request(client, written, given):
     answer = client.post("/loads", LOAD, headers=given)
@@ -297,7 +348,7 @@ def test_an_error_rolls_back_a_load_together_with_its_event(client, written, mon
     def fail(*_):
         raise RuntimeError("after both rows were sent to the database")
 
-    monkeypatch.setattr("billor.loads.outbox.after_commit", fail)
+    monkeypatch.setattr("billor.events.outbox.after_commit", fail)
     assert client.post("/loads", LOAD).status_code == 500
     assert client.get("/loads").json == []
     assert written() == []

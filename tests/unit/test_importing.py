@@ -4,6 +4,7 @@ import io
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from marshmallow import fields
@@ -13,6 +14,7 @@ from billor.database import transaction
 from billor.errors import Refused
 from billor.extensions import db
 from billor.http.fields import MAX_UNKNOWN_TOLD, Text, WireSchema
+from billor.http.media_types import XLSX
 from billor.http.rows import MAX_ROWS, RowReader
 from billor.http.strict_json import MAX_NAME_TOLD
 from billor.http.text_lines import MAX_RECORD_BYTES
@@ -21,6 +23,7 @@ from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent
 from tests.support.apps import client_with_token
 from tests.support.rival import rival
+from tests.support.workbooks import workbook
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -426,3 +429,43 @@ def test_an_import_waits_for_another_with_the_same_reference(app):
     assert (good.already_there, another.already_there) == (False, False)
     assert (already_there.already_there, already_there.load_id) == (True, 1)
     assert len(stored()) == 3
+
+
+def test_csv_has_times_in_columns_of_which_cells_may_be_empty():
+    header = "Pickup At,origin,destination,cargo_type,deliver by\n"
+    outcomes = import_text(
+        header
+        + "2026-03-01T08:00:00-06:00,A,B,C,2026-03-02T08:00:00Z\n"
+        + ",A,B,C,\n"
+        + "2026-03-01,A,B,C,2026-03-02T08:00:00Z\n"
+        + "2026-03-02T08:00:00Z,A,B,C,2026-03-02T07:59:59Z\n",
+        CSV,
+    )
+    invalid = "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z."
+    assert [outcome.errors for outcome in outcomes] == [
+        None,
+        None,
+        {"pickupAt": [invalid]},
+        {"deliverBy": ["Must not be before `pickupAt`."]},
+    ]
+    loads = db.session.scalars(select(Load).order_by(Load.id)).all()
+    assert [(load.pickup_at, load.deliver_by) for load in loads] == [
+        (datetime(2026, 3, 1, 14, tzinfo=UTC), datetime(2026, 3, 2, 8, tzinfo=UTC)),
+        (None, None),
+    ]
+
+
+def test_a_workbooks_times_are_text_since_a_date_has_no_offset():
+    columns = ["origin", "destination", "cargoType", "pickupAt"]
+    data = workbook(
+        [
+            columns,
+            ["A", "B", "C", "2026-03-01T08:00:00Z"],
+            ["A", "B", "C", datetime(2026, 3, 1, 8)],  # noqa: DTZ001 - as a spreadsheet has it
+            ["A", "B", "C", None],
+        ]
+    )
+    text, cell, empty = import_text(data, XLSX)
+    assert (text.errors, empty.errors) == (None, None)
+    assert list(cell.errors) == ["pickupAt"]
+    assert "with an offset" in cell.errors["pickupAt"][0]

@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 
+from billor.cache.backend import redis_backend
 from billor.cache.pages import CacheStatus, PageCache, invalidate_pages
 from billor.extensions import cache
 from tests.support.redis_wire import RedisWire
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def pages() -> PageCache:
-    return PageCache("pages", timeout=60)
+    return PageCache("pages", timeout=60, backend=redis_backend())
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 from sqlalchemy import delete, func, select
@@ -13,6 +15,8 @@ from billor.config import DEFAULT_DEMO_PASSWORD
 from billor.extensions import db
 from billor.models import Driver, Load, LoadEvent
 from billor.users.service import find_user, set_password
+
+NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
 
 
 def log_in(anonymous, email: str, password: str) -> int:
@@ -31,16 +35,20 @@ def test_seeding_again_changes_nothing(config):
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_seeding_tops_up_to_a_number_with_an_event_per_load(config):
+def test_seeding_tops_up_to_a_number_with_an_event_for_each_row(config):
     seed_database(config)
     assert seed_database(config, drivers=10, loads=20) == {"users": 0, "drivers": 7, "loads": 16}
     assert seed_database(config, drivers=10, loads=20) == {"users": 0, "drivers": 0, "loads": 0}
     assert seed_database(config, drivers=1, loads=21) == {"users": 0, "drivers": 0, "loads": 1}
 
     loads = db.session.scalars(select(Load.id)).all()
-    events = db.session.execute(select(LoadEvent.load_id, LoadEvent.type)).all()
-    created = [(load, "load.created") for load in sorted(loads)]
-    assert sorted(events, key=str) == sorted([(None, "user.created"), *created], key=str)
+    columns = (LoadEvent.load_id, LoadEvent.driver_id, LoadEvent.type)
+    events = db.session.execute(select(*columns)).all()
+    created = [(load, None, "load.created") for load in loads]
+    created += [
+        (None, driver, "driver.created") for driver in db.session.scalars(select(Driver.id))
+    ]
+    assert sorted(events, key=str) == sorted([(None, None, "user.created"), *created], key=str)
     assert len(loads) == 21
 
 
@@ -84,7 +92,7 @@ def test_an_interrupted_seed_keeps_whole_chunks_and_the_next_one_continues(confi
     assert told == [("drivers", 10, n) for n in (4, 4, 2)] + [("loads", 10, 4)] * 2
     assert db.session.scalar(select(func.count()).select_from(Load)) == 8
     events = db.session.scalar(select(func.count()).select_from(LoadEvent))
-    assert events == 8 + 1, "one for each load, and one for the user"
+    assert events == 8 + 10 + 1, "one for each load and driver, and one for the user"
     assert seed_database(config, drivers=10, loads=10) == {"users": 0, "drivers": 0, "loads": 2}
 
 
@@ -95,13 +103,34 @@ def test_seeded_rows_depend_only_on_their_number(config, app):
     drivers = rows(Driver, "id", "name", "license_number")
     loads = rows(Load, "id", "origin", "destination", "cargo_type")
     assert drivers == [(n, *seed._driver(n).values()) for n in range(1, 13)]
-    assert loads == [(n, *seed._load(n).values()) for n in range(1, 13)]
+    assert loads == [(n, *islice(seed._load(n, NOW).values(), 3)) for n in range(1, 13)]
+
+
+def test_seeded_times_depend_on_their_number_and_the_hour():
+    later = timedelta(hours=30)
+    for number in range(1, 50):
+        load, next_day = (seed._load(number, now) for now in (NOW, NOW + later))
+        for name in ("pickup_at", "deliver_by"):
+            assert next_day[name] - load[name] == later
+        assert load["deliver_by"] > load["pickup_at"]
+
+
+@pytest.mark.usefixtures("context")
+def test_a_few_seeded_loads_are_overdue_and_most_are_soon(config):
+    for count, most_overdue in ((None, 1), (300, 60)):
+        seed_database(config, loads=count)
+        now = datetime.now(UTC)
+        times = db.session.scalars(select(Load.pickup_at)).all()
+        assert 1 <= sum(time < now for time in times) <= most_overdue
+        assert max(times) < now + timedelta(days=4)
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_license_numbers_stay_unique_after_drivers_were_removed(config):
     seed_database(config, drivers=12)
-    db.session.execute(delete(Driver).where(Driver.id.in_([1, 5, 6, 12])))
+    removed = [1, 5, 6, 12]
+    db.session.execute(delete(LoadEvent).where(LoadEvent.driver_id.in_(removed)))
+    db.session.execute(delete(Driver).where(Driver.id.in_(removed)))
     db.session.commit()
     assert seed_database(config, drivers=30)["drivers"] == 22
     numbers = db.session.scalars(select(Driver.license_number)).all()

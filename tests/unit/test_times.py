@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from billor.assignments.service import assign, close_assignment
+from billor.assignments.bulk import assign_many
+from billor.assignments.service import assign, close_assignment, reassign
 from billor.database import transaction
 from billor.drivers.service import create_driver
 from billor.errors import Conflict
@@ -43,14 +44,22 @@ def test_the_time_of_creation_is_that_of_the_write(create):
         assert create().created_at > earlier
 
 
+def assigned_in_bulk(driver_id: int) -> datetime:
+    """Assign load 1 and one that does not exist; return when."""
+    assign_many([{"driver_id": driver_id, "load_id": load_id} for load_id in (99, 1)])
+    return db.session.scalar(select(Assignment.assigned_at))
+
+
 @pytest.mark.parametrize(
     ("change", "is_assigned"),
     [
         (lambda: update_load(1, origin="Elsewhere").updated_at, False),
         (lambda: close_assignment(1, "CANCELLED").load.updated_at, True),
         (lambda: close_assignment(1, "COMPLETED").closed_at, True),
+        (lambda: reassign(1, create_driver("Sam Doe", "TX-2").id).assigned_at, True),
+        (lambda: assigned_in_bulk(create_driver("Sam Doe", "TX-2").id), False),
     ],
-    ids=["change", "cancel", "complete"],
+    ids=["change", "cancel", "complete", "reassign", "assign in bulk"],
 )
 def test_a_change_that_waited_for_a_lock_has_a_later_time(
     app: Flask, change: Callable[[], datetime], is_assigned: bool

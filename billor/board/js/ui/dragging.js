@@ -41,7 +41,7 @@ export function startDragging(begin, load, assignmentId) {
     const moved = Math.hypot(event.clientX - begin.clientX, event.clientY - begin.clientY);
     if (!ghost && moved < CLICK_PIXELS) return;
     ghost ??= lift(load);
-    ghost.style.transform = `translate(${event.clientX + 12}px, ${event.clientY + 8}px)`;
+    place(ghost, event);
     const overId = driverAt(event);
     if (overId !== dragging.value.overId) dragging.set({ overId });
   };
@@ -77,6 +77,17 @@ function lift(load) {
   document.documentElement.classList.add("dragging");
   dragging.set({ load });
   return ghost;
+}
+
+/**
+ * Put it beside the pointer, inside the window.
+ *
+ * @param {HTMLElement} ghost
+ * @param {PointerEvent} event
+ */
+function place(ghost, { clientX, clientY }) {
+  const left = Math.min(clientX + 12, innerWidth - ghost.offsetWidth - 4);
+  ghost.style.transform = `translate(${left}px, ${clientY + 12}px)`;
 }
 
 /**

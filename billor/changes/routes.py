@@ -1,0 +1,42 @@
+"""Routes of `/changes`."""
+
+from functools import partial
+
+from flask import Response, request
+
+from billor.auth.grants import current_grant
+from billor.blocking import has_left
+from billor.changes.feed import open_stream
+from billor.changes.messages import CONTENT_TYPE
+from billor.http.api import Blueprint
+
+blueprint = Blueprint("changes", __name__, description="What changes, as it is committed.")
+
+# Proxies neither keep it nor wait for more of it (nginx's X-Accel-Buffering).
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+@blueprint.route("/changes")
+@blueprint.response(200, {"type": "string"}, content_type=CONTENT_TYPE)
+@blueprint.problems("streams_busy")
+@blueprint.doc(parameters=["LastEventId"])
+def stream_changes():
+    """Follow what happens to loads and drivers, as Server-Sent Events.
+
+    `ready` comes first: fetch your lists after it, and no change is missed, unless its data says
+    `resumed`. Then `change` for each change, at least once, soon after its commit. `many` means
+    that more than 200 have changed, or that your Last-Event-ID is unknown or older than ten
+    minutes: fetch your lists again. A comment comes every 15 seconds. After four minutes the stream
+    ends: send the last `id` as Last-Event-ID to go on. `end` tells with a `code` that your token
+    has ended.
+    """
+    # A HEAD has no body to wait for.
+    body = None
+    connection = request.environ.get("gunicorn.socket")  # of no other server
+    if request.method == "GET":
+        body = open_stream(
+            current_grant(),
+            request.headers.get("Last-Event-ID"),
+            partial(has_left, connection) if connection else lambda: False,
+        )
+    return Response(body, headers=HEADERS, content_type=CONTENT_TYPE)

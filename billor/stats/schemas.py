@@ -1,0 +1,85 @@
+"""Wire schemas of figures."""
+
+from functools import cache
+from zoneinfo import available_timezones
+
+from marshmallow import ValidationError, fields
+
+from billor.http.fields import Timestamp, WireSchema
+from billor.models import LoadStatus
+
+zone_names = cache(available_timezones)
+
+
+def _check_zone(name: str) -> None:
+    if name not in zone_names():
+        raise ValidationError("Not the name of a time zone, like America/Chicago.")
+
+
+def _count(description: str) -> fields.Integer:
+    return fields.Integer(required=True, metadata={"description": description, "example": 12})
+
+
+def _median(description: str) -> fields.Float:
+    return fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": f"{description} Null if there is none.", "example": 840.5},
+    )
+
+
+class StatsQuery(WireSchema):
+    time_zone = fields.String(
+        load_default="UTC",
+        validate=_check_zone,
+        metadata={
+            "description": "In which days begin: a name of the IANA time zone database.",
+            "example": "America/Chicago",
+        },
+    )
+
+
+class DriversSchema(WireSchema):
+    available = _count("Active and without an active load.")
+    busy = _count("Active and with an active load.")
+    inactive = _count("Those who get no loads.")
+
+
+class DoneSchema(WireSchema):
+    created = _count("Loads created.")
+    assigned = _count("Assignments made.")
+    completed = _count("Loads completed.")
+    cancelled = _count("Times that a load was cancelled.")
+
+
+class DaySchema(DoneSchema):
+    date = fields.Date(required=True)
+    median_seconds_to_assign = _median(
+        "From a load's creation to its first assignment, of loads first assigned on this day."
+    )
+
+
+class StatsSchema(WireSchema):
+    at = Timestamp(
+        required=True, metadata={"description": "When it was counted, at most 15 seconds ago."}
+    )
+    time_zone = fields.String(required=True, metadata={"example": "America/Chicago"})
+    loads_by_status = fields.Nested(
+        WireSchema.from_dict(
+            {status.value: _count(f"Loads that are {status}.") for status in LoadStatus},
+            name="LoadsByStatusSchema",
+        ),
+        required=True,
+        data_key="loads",
+    )
+    drivers = fields.Nested(DriversSchema, required=True)
+    today = fields.Nested(DoneSchema, required=True)
+    days = fields.List(
+        fields.Nested(DaySchema),
+        required=True,
+        metadata={"description": "30 days, the oldest first, today last."},
+    )
+    median_seconds_to_assign = _median(
+        "From a load's creation to its first assignment, over these days."
+    )
+    median_seconds_to_complete = _median("From a load's creation to its end, over these days.")

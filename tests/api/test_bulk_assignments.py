@@ -1,0 +1,169 @@
+"""POST /assignments/bulk: what can be done is done, in order, and each row has its outcome."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from billor.assignments.schemas import MAX_PAIRS
+from tests.support.answers import assert_problem
+from tests.support.rival import rival
+from tests.support.worker import WAIT_SECONDS
+
+
+def assign_many(client, *pairs: tuple[int, int], **options):
+    rows = [{"driverId": driver_id, "loadId": load_id} for driver_id, load_id in pairs]
+    return client.post("/assignments/bulk", {"assignments": rows}, **options)
+
+
+def outcomes(answer) -> list:
+    """The id of each row's assignment, or its code and the assignment in the way."""
+    assert answer.status_code == 200, answer.text
+    rows = answer.json["rows"]
+    assert [row["row"] for row in rows] == list(range(1, len(rows) + 1))
+    assert answer.json["refused"] == sum("error" in row for row in rows)
+    assert answer.json["assigned"] == len(rows) - answer.json["refused"]
+    return [
+        row["assignmentId"]
+        if "error" not in row
+        else (row["error"]["code"], row["error"].get("assignmentId"))
+        for row in rows
+    ]
+
+
+def make(client, drivers: int, loads: int) -> None:
+    """Make drivers and loads, each numbered from 1."""
+    for number in range(1, drivers + 1):
+        client.make_driver(f"TX-{number}")
+    for _ in range(loads):
+        client.make_load()
+
+
+def test_all_rows_are_assigned_with_an_event_each(client):
+    make(client, 3, 3)
+    assert outcomes(assign_many(client, (3, 1), (1, 3), (2, 2))) == [1, 2, 3]
+    for assignment_id, driver_id, load_id in ((1, 3, 1), (2, 1, 3), (3, 2, 2)):
+        shown = client.get(f"/assignments/{assignment_id}").json
+        load = client.get(f"/loads/{load_id}").json
+        assert (shown["driverId"], shown["loadId"]) == (driver_id, load_id)
+        assert (shown["status"], shown["load"], load["status"]) == ("ASSIGNED", load, "ASSIGNED")
+        assert load["updatedAt"] == shown["assignedAt"]
+        *_, event = client.get(f"/loads/{load_id}/timeline").json
+        payload = event["payload"]
+        assert (event["type"], event["assignmentId"], event["driverId"]) == (
+            "ASSIGNED",
+            assignment_id,
+            driver_id,
+        )
+        assert (payload["load"], payload["driver"]) == (load, shown["driver"])
+        assert event["user"] == {"id": 1, "name": "Demo Dispatcher"}
+
+
+def test_each_refused_row_has_the_code_that_it_would_have_alone(client):
+    make(client, 5, 5)
+    client.assign({"id": 1}, {"id": 1})
+    client.patch("/drivers/2", {"status": "INACTIVE"})
+    client.patch("/loads/2", {"status": "CANCELLED"})
+    pairs = [
+        *((99, 99), (99, 1), (3, 99), (1, 1), (1, 2), (3, 1), (2, 1)),
+        *((3, 2), (2, 2), (2, 3)),
+    ]
+    alone = []
+    for driver_id, load_id in pairs:
+        body = {"driverId": driver_id, "loadId": load_id}
+        problem = client.post("/assignments", body).json
+        alone.append((problem["code"], problem["detail"], problem.get("assignmentId")))
+    answer = assign_many(client, *pairs, (3, 3))
+    together = [row["error"] for row in answer.json["rows"][:-1]]
+    assert [(e["code"], e["detail"], e.get("assignmentId")) for e in together] == alone
+    assert outcomes(answer)[-1] == 2, "the row that can be done is done"
+
+
+def test_of_two_rows_with_one_driver_or_load_the_second_is_refused(client):
+    make(client, 3, 3)
+    answer = assign_many(client, (1, 1), (1, 2), (2, 1), (1, 1), (2, 2))
+    assert outcomes(answer) == [
+        1,
+        ("driver_already_assigned", 1),
+        ("load_already_assigned", 1),
+        ("driver_already_assigned", 1),
+        2,
+    ]
+
+
+def test_a_row_may_take_what_a_refused_one_wanted(client):
+    make(client, 2, 2)
+    client.patch("/drivers/1", {"status": "INACTIVE"})
+    assert outcomes(assign_many(client, (1, 1), (2, 1))) == [("driver_inactive", None), 1]
+
+
+def test_nothing_that_can_be_done_is_no_error(client):
+    make(client, 1, 0)
+    answer = assign_many(client, (1, 1), (2, 1))
+    assert outcomes(answer) == [("load_not_found", None), ("driver_not_found", None)]
+    assert client.get("/assignments").json == []
+
+
+def test_the_largest_request_takes_as_many_statements_as_a_small_one(client, statements):
+    make(client, 2, 2)
+    counts = []
+    for pairs in ([(1, 1), (2, 2)], [(1 + n % 4, 1 + n % 3) for n in range(MAX_PAIRS)]):
+        for number in (1, 2):
+            if client.get(f"/assignments/{number}").status_code == 200:
+                client.close({"id": number}, "CANCELLED")
+        with statements:
+            outcomes(assign_many(client, *pairs))
+        counts.append(len(statements.sent))
+    assert counts == [5, 5]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        None,
+        "1",
+        {},
+        [],
+        [1],
+        [{"driverId": 1}],
+        [{"driverId": 1, "loadId": "1"}],
+        [{"driverId": 1, "loadId": 1, "status": "ASSIGNED"}],
+        [{"driverId": 1, "loadId": 1}] * (MAX_PAIRS + 1),
+        [{}] * 200_000,
+    ],
+    ids=lambda rows: str(rows)[:40],
+)
+def test_bad_rows_are_refused_as_a_whole(client, rows):
+    make(client, 1, 1)
+    answer = client.post("/assignments/bulk", {"assignments": rows})
+    assert list(assert_problem(answer, 422, "validation_failed")["errors"]) == ["assignments"]
+    assert client.get("/assignments").json == []
+
+
+def test_an_assignment_made_by_hand_spoils_no_other_row(app, client):
+    """It goes past the locks, and only the index sees it."""
+    make(client, 4, 4)
+    with ThreadPoolExecutor(1) as threads, rival(app) as hand:
+        hand.execute(
+            "INSERT INTO driver_load_assignments (driver_id, load_id, status)"
+            " VALUES (4, 1, 'ASSIGNED')"
+        )
+        sent = threads.submit(assign_many, client, (1, 1), (1, 2), (2, 3), (4, 4))
+        hand.wait_until_waited_for()
+        hand.insist()
+        answer = sent.result(WAIT_SECONDS)
+    by_hand = client.get("/assignments?driverId=4").json[0]["id"]
+    first, second, third, fourth = outcomes(answer)
+    assert first == ("load_already_assigned", by_hand)
+    assert fourth == ("driver_already_assigned", by_hand)
+    active = client.get("/assignments?status=ASSIGNED").json
+    assert {(each["id"], each["driverId"], each["loadId"]) for each in active} == {
+        (by_hand, 4, 1),
+        (second, 1, 2),
+        (third, 2, 3),
+    }
+    assert [client.get(f"/loads/{id_}/timeline").json[-1]["type"] for id_ in (1, 2, 3, 4)] == [
+        "LOAD_CREATED",
+        "ASSIGNED",
+        "ASSIGNED",
+        "LOAD_CREATED",
+    ]

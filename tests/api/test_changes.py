@@ -1,0 +1,316 @@
+"""`GET /changes`: what is committed, as Server-Sent Events."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from socket import socketpair
+
+import pytest
+from flask_jwt_extended import create_access_token
+from sqlalchemy import text
+
+from billor.changes import feed, source, stream
+from billor.extensions import db
+from billor.loads.service import create_loads
+from billor.roles import Role
+from billor.users.service import update_user
+from tests.support.answers import assert_problem
+from tests.support.apps import client_with_token
+from tests.support.events import EventStream
+
+LOAD = {"origin": "Dallas, TX", "destination": "Reno, NV", "cargo_type": "Steel"}
+
+
+@pytest.fixture
+def listen(app, client):
+    """Open a stream as the client, or as another one."""
+
+    @contextmanager
+    def open_(last_event_id: str | None = None, token: str = "") -> Iterator[EventStream]:
+        headers = {"Authorization": f"Bearer {token or client.token}"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        with app.test_client().get("/changes", headers=headers) as answer:
+            assert answer.status_code == 200, answer.text
+            yield EventStream(answer.iter_encoded(), answer.headers)
+
+    return open_
+
+
+def test_a_stream_begins_with_ready_and_says_how_to_come_back(listen):
+    with listen() as events:
+        assert events.headers["Content-Type"] == "text/event-stream"
+        assert events.headers["Cache-Control"] == "no-store"
+        assert events.headers["X-Accel-Buffering"] == "no"
+        ready = events.next()
+        assert (ready.event, ready.data) == ("ready", {"resumed": False})
+        assert ready.id
+        assert events.retry == 1000
+
+
+def test_each_change_of_loads_and_drivers_is_told_in_order(client, listen):
+    with listen() as events:
+        events.next()
+        driver, load = client.make_driver(), client.make_load()
+        client.patch(f"/loads/{load['id']}", {"origin": "Austin, TX"})
+        assignment = client.assign(driver, load)
+        client.close(assignment, "CANCELLED")
+        client.patch(f"/drivers/{driver['id']}", {"status": "INACTIVE"})
+        client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
+        told = events.take(7)
+    assert [each.data["type"] for each in told] == [
+        "driver.created",
+        "load.created",
+        "load.updated",
+        "load.assigned",
+        "assignment.cancelled",
+        "driver.updated",
+        "load.cancelled",
+    ]
+    assert {each.event for each in told} == {"change"}
+    assert all(each.id for each in told)
+    assert told[3].data == {
+        "id": told[3].data["id"],
+        "type": "load.assigned",
+        "driverId": driver["id"],
+        "loadId": load["id"],
+        "assignmentId": assignment["id"],
+        "payload": told[3].data["payload"],
+        "timestamp": told[3].data["timestamp"],
+    }
+    assert told[3].data["payload"]["driver"]["name"] == driver["name"]
+    assert told[3].data["payload"]["load"]["status"] == "ASSIGNED"
+    updated = told[5].data
+    assert (updated["loadId"], updated["driverId"]) == (None, driver["id"])
+    assert updated["payload"]["before"] == {"status": "ACTIVE"}
+    assert updated["payload"]["user"]["name"] == "Demo Dispatcher"
+
+
+def test_events_of_accounts_are_never_told(client, listen):
+    with listen() as events:
+        events.next()
+        client.post("/users", {"name": "D", "email": "d@b.example", "password": "a-good-password"})
+        client.make_driver()
+        assert events.next().data["type"] == "driver.created"
+
+
+def test_an_update_that_changes_nothing_is_no_change(client, listen):
+    driver = client.make_driver()
+    with listen() as events:
+        events.next()
+        same = {"name": driver["name"], "status": "ACTIVE"}
+        assert client.patch(f"/drivers/{driver['id']}", same).status_code == 200
+        load = client.make_load()
+        assert events.next().data["loadId"] == load["id"]
+
+
+def test_a_resumed_stream_tells_what_was_missed(client, listen):
+    with listen() as events:
+        last = events.next().id
+    missed = [client.make_load()["id"] for _ in range(3)]
+    with listen(last) as events:
+        ready = events.next()
+        assert (ready.data, ready.id) == ({"resumed": True}, last)
+        told = events.take(3)
+        assert [each.data["loadId"] for each in told] == missed
+        missed.append(client.make_load()["id"])
+        assert events.next().data["loadId"] == missed[-1]
+    with listen(told[1].id) as events:  # cut off within the three: they come again
+        events.next()
+        assert [each.data["loadId"] for each in events.take(4)] == missed
+    with listen(told[2].id) as events:
+        events.next()
+        assert events.next().data["loadId"] == missed[-1]
+
+
+def test_a_transaction_that_commits_late_is_told_then(app, client, listen):
+    """Its event is older than one that was told before."""
+    with listen() as events, app.app_context():
+        events.next()
+        with db.engine.connect() as late:
+            late.execute(
+                text(
+                    "INSERT INTO load_events (id, type, driver_id, payload)"
+                    " VALUES (gen_random_uuid(), 'driver.updated', NULL, '{}')"
+                )
+            )
+            load = client.make_load()
+            told = events.next()
+            assert told.data["loadId"] == load["id"]
+            late.commit()
+        assert events.next().data["type"] == "driver.updated"
+    with listen(told.id) as events:
+        events.next()
+        assert events.next().data["type"] == "driver.updated"
+
+
+@pytest.mark.parametrize("last", ["", "nonsense", "IjE6MTpoIg.aSbM0w.nobody-signed-this"])
+def test_an_unknown_position_is_answered_with_many(client, listen, last):
+    with listen(last) as events:
+        assert events.next().data == {"resumed": True}
+        many = events.next()
+        assert (many.event, many.data) == ("many", {})
+    client.make_load()
+    with listen(many.id) as events:
+        events.next()
+        assert events.next().event == "change"
+
+
+def test_a_position_that_is_too_old_is_answered_with_many(listen, monkeypatch):
+    with listen() as events:
+        last = events.next().id
+    monkeypatch.setattr(source, "POSITION_SECONDS", -1)
+    with listen(last) as events:
+        events.next()
+        assert events.next().event == "many"
+
+
+def test_a_position_ahead_of_postgresql_is_answered_with_many(app, listen):
+    """As after a failover to a standby that lacks the last transactions."""
+    with app.app_context():
+        ahead = source.signed_position("999999999:999999999:").id
+    with listen(ahead) as events:
+        events.next()
+        assert events.next().event == "many"
+
+
+def test_an_import_is_told_as_many(app, client, listen):
+    with listen() as events:
+        last = events.next().id
+        with app.app_context():
+            create_loads([LOAD] * (source.MOST_CHANGES + 1))
+        many = events.next()
+        assert (many.event, many.data) == ("many", {})
+        client.make_load()
+        assert events.next().event == "change"
+    with listen(last) as events:
+        events.next()
+        assert events.next().event == "many"
+
+
+def test_as_many_as_are_told_one_by_one_are(app, listen):
+    with listen() as events:
+        events.next()
+        with app.app_context():
+            create_loads([LOAD] * source.MOST_CHANGES)
+        told = events.take(source.MOST_CHANGES)
+    assert {each.event for each in told} == {"change"}
+
+
+def test_a_slow_client_gets_many(client, listen, monkeypatch):
+    monkeypatch.setattr(stream, "MOST_WAITING", 1)
+    with listen() as slow, listen() as quick:
+        slow.next()
+        quick.next()
+        for _ in range(2):
+            client.make_load()
+            quick.next()
+        assert slow.next().event == "many"
+
+
+def test_a_quiet_stream_has_a_heartbeat(listen, monkeypatch):
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
+    with listen() as events:
+        events.next()
+        assert events.next_piece() == b":\n\n"
+
+
+def test_a_stream_ends_after_some_minutes(listen, monkeypatch):
+    monkeypatch.setattr(stream, "STREAM_SECONDS", 0)
+    with listen() as events:
+        assert events.next().event == "ready"
+        assert events.rest() == []
+
+
+def test_a_client_that_has_left_is_noticed_at_a_heartbeat(app, client, monkeypatch):
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
+    ours, theirs = socketpair()
+    headers = {"Authorization": f"Bearer {client.token}"}
+    with ours, theirs:
+        options = {"headers": headers, "environ_overrides": {"gunicorn.socket": ours}}
+        with app.test_client().get("/changes", **options) as answer:
+            events = EventStream(answer.iter_encoded(), answer.headers)
+            events.next()
+            assert events.next_piece() == b":\n\n"
+            theirs.close()
+            assert events.rest() == []
+    assert app.extensions["changes"].count == 0
+
+
+@pytest.mark.parametrize("path", ["/auth/logout", "/auth/logout-all"])
+def test_a_stream_ends_with_its_session(client, listen, path):
+    with listen() as events:
+        events.next()
+        assert client.post(path).status_code == 204
+        assert [(each.event, each.data) for each in events.rest()] == [
+            ("end", {"code": "token_invalid"})
+        ]
+
+
+def test_another_session_of_the_user_goes_on(app, client, listen):
+    other = client_with_token(app)
+    with listen() as ended, listen(token=other.token) as going_on:
+        ended.next()
+        going_on.next()
+        client.post("/auth/logout")
+        assert ended.rest()[-1].data == {"code": "token_invalid"}
+        other.make_load()
+        assert going_on.next().event == "change"
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"role": Role.DISPATCHER}])
+def test_a_stream_ends_when_the_account_changes(app, client, listen, change):
+    other = client_with_token(app, "Sam", "sam@billor.example", Role.ADMIN)
+    other_id = other.get("/me").json["id"]
+    with listen(token=other.token) as events:
+        events.next()
+        with app.app_context():
+            update_user(other_id, **change)
+        client.make_load()
+        assert events.rest()[-1].data == {"code": "token_invalid"}
+
+
+def test_a_stream_ends_when_its_token_expires(app, client, listen):
+    user_id = client.get("/me").json["id"]
+    with app.app_context():
+        token = create_access_token(str(user_id), expires_delta=timedelta(seconds=1))
+    with listen(token=token) as events:
+        events.next()
+        assert [each.data for each in events.rest()] == [{"code": "token_expired"}]
+
+
+def test_streams_past_the_limit_are_refused(client, listen, monkeypatch):
+    monkeypatch.setattr(feed, "MAX_STREAMS", 1)
+    with listen() as events:
+        events.next()
+        answer = client.get("/changes")
+        assert_problem(answer, 503, "streams_busy")
+        assert answer.headers["Retry-After"] == "1"
+    with listen() as events:
+        assert events.next().event == "ready"
+
+
+def test_head_opens_no_stream(app, client):
+    answer = client.request("HEAD", "/changes")
+    assert (answer.status_code, answer.mimetype) == (200, "text/event-stream")
+    assert app.extensions["changes"].count == 0
+
+
+def test_all_streams_share_one_look(client, listen, statements):
+    with listen() as first, listen() as second:
+        first.next()
+        second.next()
+        with statements:
+            client.make_load()
+            assert first.next().data == second.next().data
+    looks = [each for each in statements.sent if "pg_visible_in_snapshot" in each]
+    assert 1 <= len(looks) <= 3
+
+
+def test_a_payload_stays_on_one_line(client, listen):
+    with listen() as events:
+        events.next()
+        client.make_load(origin="Łódź – 北京")
+        told = events.next()
+    assert json.loads(told.raw_data)["payload"]["load"]["origin"] == "Łódź – 北京"

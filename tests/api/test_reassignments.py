@@ -1,0 +1,100 @@
+"""POST /assignments/{id}/reassign: one step, or nothing."""
+
+import pytest
+
+from tests.support.answers import assert_problem
+
+
+@pytest.fixture
+def drivers(client) -> list[dict]:
+    return [client.make_driver(f"TX-{number}") for number in range(3)]
+
+
+@pytest.fixture
+def assignment(client, drivers) -> dict:
+    """Of the first driver."""
+    return client.assign(drivers[0], client.make_load())
+
+
+def reassign(client, assignment, driver_id, **options):
+    path = f"/assignments/{assignment['id']}/reassign"
+    return client.post(path, {"driverId": driver_id}, **options)
+
+
+def everything(client) -> list:
+    paths = ("/assignments?expand=driver,load", "/drivers?expand=assignment", "/loads/1/timeline")
+    return [client.get(path).json for path in paths]
+
+
+def test_a_load_changes_its_driver_in_one_step(client, drivers, assignment):
+    answer = reassign(client, assignment, drivers[1]["id"])
+    new = answer.json
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/assignments/{new['id']}"
+    assert new == client.get(answer.headers["Location"]).json
+    assert (new["status"], new["closedAt"]) == ("ASSIGNED", None)
+    assert (new["driver"], new["load"]["status"]) == (drivers[1], "ASSIGNED")
+
+    old = client.get(f"/assignments/{assignment['id']}").json
+    assert (old["status"], old["driver"]) == ("CANCELLED", drivers[0])
+    assert old["closedAt"] < new["assignedAt"], "the load's assignments do not overlap"
+    assert new["load"]["updatedAt"] == new["assignedAt"]
+    assert client.get("/loads/1").json == new["load"]
+    client.assign(drivers[0], client.make_load())
+
+
+def test_a_reassignment_is_two_events_of_the_states_that_the_load_had(client, drivers, assignment):
+    new = reassign(client, assignment, drivers[1]["id"]).json
+    *_, cancelled, assigned = client.get("/loads/1/timeline").json
+    assert [(event["type"], event["assignmentId"]) for event in (cancelled, assigned)] == [
+        ("ASSIGNMENT_CANCELLED", assignment["id"]),
+        ("ASSIGNED", new["id"]),
+    ]
+    assert cancelled["payload"]["load"]["status"] == "OPEN"
+    assert assigned["payload"]["load"] == new["load"]
+    assert cancelled["payload"]["load"]["updatedAt"] < assigned["payload"]["load"]["updatedAt"]
+    of_drivers = [event["payload"]["driver"] for event in (cancelled, assigned)]
+    assert of_drivers == drivers[:2]
+    assert [event["driverId"] for event in (cancelled, assigned)] == [1, 2]
+
+
+def test_a_refused_reassignment_changes_nothing(client, drivers, assignment):
+    busy = client.assign(drivers[1], client.make_load())
+    client.patch(f"/drivers/{drivers[2]['id']}", {"status": "INACTIVE"})
+    closed = client.assign(client.make_driver("TX-9"), client.make_load())
+    client.close(closed, "CANCELLED")
+    before = everything(client)
+    for old, driver_id, status, code, blocker in (
+        ({"id": 99}, 99, 404, "assignment_not_found", None),
+        (assignment, 99, 404, "driver_not_found", None),
+        (closed, 99, 404, "driver_not_found", None),
+        (closed, drivers[1]["id"], 409, "assignment_not_active", None),
+        (assignment, drivers[1]["id"], 409, "driver_already_assigned", busy["id"]),
+        (assignment, drivers[0]["id"], 409, "driver_already_assigned", assignment["id"]),
+        (assignment, drivers[2]["id"], 409, "driver_inactive", None),
+    ):
+        problem = assert_problem(reassign(client, old, driver_id), status, code)
+        assert problem.get("assignmentId") == blocker, code
+        assert everything(client) == before, code
+
+
+@pytest.mark.parametrize("body", [{}, {"driverId": "1"}, {"driverId": 0}, {"driverId": None}])
+def test_a_reassignment_needs_a_driver(client, assignment, body):
+    answer = client.post(f"/assignments/{assignment['id']}/reassign", body)
+    assert list(assert_problem(answer, 422, "validation_failed")["errors"]) == ["driverId"]
+
+
+def test_a_driver_who_was_changed_meanwhile_fails_the_precondition(client, drivers, assignment):
+    path = f"/assignments/{assignment['id']}"
+    stale = client.get(path).headers["ETag"]
+    client.patch("/drivers/1", {"name": "Robin Reed"})
+    refused = reassign(client, assignment, drivers[1]["id"], headers={"If-Match": stale})
+    assert_problem(refused, 412, "precondition_failed")
+    current = {"If-Match": client.get(path).headers["ETag"]}
+    assert reassign(client, assignment, drivers[1]["id"], headers=current).status_code == 201
+
+
+def test_a_reassignment_takes_five_statements(client, drivers, assignment, statements):
+    with statements:
+        reassign(client, assignment, drivers[1]["id"])
+    assert len(statements.sent) == 5, statements.sent

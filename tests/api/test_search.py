@@ -1,0 +1,209 @@
+"""Search by parts of words, and loads in the order of their pickup."""
+
+from itertools import chain, combinations
+from random import Random
+
+import pytest
+from sqlalchemy import update
+
+from billor import keyset
+from billor.extensions import db
+from billor.models import Load
+from tests.support.answers import assert_invalid, pages
+from tests.support.apps import client_with_token
+
+DAY = "2026-03-0{}T12:00:00.000000Z"
+
+
+@pytest.fixture
+def client(app):
+    return client_with_token(app)
+
+
+@pytest.fixture(params=[True, False], ids=["in order", "by index"])
+def path_taken(request, monkeypatch):
+    """Have a search end in the list's order, or turn to the index after the first row."""
+    if not request.param:
+        monkeypatch.setattr(keyset, "WALKED_ROWS", 1)
+
+
+def found(client, path, **query):
+    answer = client.get(path, query_string=query)
+    assert answer.status_code == 200, answer.text
+    return [item["id"] for item in answer.json]
+
+
+WORDS = [
+    ("Dallas, TX", ["dallas", "ALL", "s, t", "tx", "x", "Dallas, TX", "tx  dallas", "las,"]),
+    ("São Paulo", ["sao", "SÃO", "ao pau", "são paulo", "Sa\u0303o"]),
+    ("Sao Paulo", ["são", "PAÚLO"]),
+    ("Łódź", ["lodz", "ŁÓDŹ", "od"]),
+    ("Straße", ["strasse", "STRASSE", "aß"]),
+    ("Ærøskøbing", ["aeroskobing", "ærø"]),
+    ("ΑΘΗΝΑ", ["αθη", "άθηνα"]),
+    ("Й-ЯЩЖ", ["ящ", "и"]),
+    ("東京 🚚", ["東", "京", "🚚", "東京"]),
+    ("한국", ["한국", "한"]),
+    ("ﬁne ①", ["fine 1"]),
+    ("100% _ a\\b 'o''", ["100%", "%", "_", "\\", "a\\b", "'o''", "''"]),
+    ("a&b|c!d:* <-> (e)", ["&b|c", "!d:*", "<->", "(e)", ":*"]),
+]
+
+
+@pytest.mark.usefixtures("path_taken")
+@pytest.mark.parametrize("field", ["origin", "cargoType"])
+@pytest.mark.parametrize(("stored", "wanted"), WORDS, ids=[ascii(stored) for stored, _ in WORDS])
+def test_loads_are_found_by_any_part_of_a_field(client, field, stored, wanted):
+    load = client.make_load(**{field: stored})["id"]
+    client.make_load(origin="Q", destination="Q", cargoType="Q")
+    client.patch(f"/loads/{load}", {"status": "CANCELLED"})
+    for words in wanted:
+        assert found(client, "/loads", q=words) == [load], words
+
+
+@pytest.mark.usefixtures("path_taken")
+def test_each_word_may_be_in_another_field(client):
+    load = client.make_load(reference="PO-1001", origin="Reno, NV", cargoType="Dry van")["id"]
+    other = client.make_load(reference="PO-1002", origin="Reno, NV", cargoType="Tanker")["id"]
+    for words, expected in (
+        ("1001", [load]),
+        ("reno po", [other, load]),
+        ("po reno van nv", [load]),
+        ("tank 1002 atl", [other]),
+        ("1001 tanker", []),
+        ("nvatlanta", []),
+        ("1001reno", []),
+        ("po1001", []),
+        ("%", []),
+        ("P_-", []),
+    ):
+        assert found(client, "/loads", q=words) == expected, words
+        exported = client.get("/loads.csv", query_string={"q": words}).text.splitlines()[1:]
+        assert [int(row.split(",")[0]) for row in exported] == expected
+
+
+def test_a_search_sees_every_status_and_every_change(client):
+    load = client.make_load(origin="Zwolle, LA")
+    for status in ("OPEN", "CANCELLED", "OPEN"):
+        client.patch(f"/loads/{load['id']}", {"status": status})
+        assert found(client, "/loads", q="zwo", status=status) == [load["id"]]
+    client.patch(f"/loads/{load['id']}", {"origin": "Reno, NV"})
+    assert (found(client, "/loads", q="zwo"), found(client, "/loads", q="eno")) == (
+        [],
+        [load["id"]],
+    )
+    assignment = client.assign(client.make_driver(), load)
+    assert found(client, "/loads", q="eno", status="ASSIGNED") == [load["id"]]
+    client.close(assignment, "COMPLETED")
+    assert found(client, "/loads", q="eno", status=["OPEN", "COMPLETED"]) == [load["id"]]
+    assert found(client, "/loads", q="eno", status="ASSIGNED") == []
+
+
+@pytest.mark.usefixtures("path_taken")
+def test_drivers_are_found_by_parts_of_name_and_license_number(client):
+    zoe = client.make_driver("TX-100", name="Zoë Nuñez")["id"]
+    ana = client.make_driver("OK-100", name="Ana Zoellner", status="INACTIVE")["id"]
+    for query, expected in (
+        ({"q": "zoe"}, [ana, zoe]),
+        ({"q": "nunez tx"}, [zoe]),
+        ({"q": "100 ZOË", "status": "INACTIVE"}, [ana]),
+        ({"q": "zoe", "available": "true"}, [zoe]),
+        ({"q": "zoe", "licenseNumber": "ok 100"}, [ana]),
+        ({"q": "zoe", "status": "INACTIVE", "available": "true"}, []),
+        ({"q": "tx1"}, []),
+    ):
+        assert found(client, "/drivers", **query) == expected, query
+
+
+@pytest.mark.usefixtures("path_taken")
+def test_users_are_found_by_parts_of_name_and_email_address(client):
+    for name, email in (("Dána Dee", "dd@billor.example"), ("Ed", "dana@other.example")):
+        body = {"name": name, "email": email, "password": "a-good-long-password"}
+        assert client.post("/users", body).status_code == 201
+    names = [user["name"] for user in client.get("/users?q=dana").json]
+    assert names == ["Ed", "Dána Dee"]
+    assert [user["name"] for user in client.get("/users?q=DANA+billor").json] == ["Dána Dee"]
+    assert client.get("/users?q=dana&email=dana@other.example").json[0]["name"] == "Ed"
+
+
+@pytest.mark.parametrize("path", ["/loads", "/loads.csv", "/drivers", "/users"])
+def test_a_search_has_up_to_ten_words_and_a_hundred_characters(client, path):
+    for words in ("x", "x" * 100, "a b c d e f g h i j", "  a  "):
+        assert client.get(path, query_string={"q": words}).status_code == 200
+    for words in ("", "  ", "x" * 101, "a b c d e f g h i j k", "a\x00b", "a\u200bb"):
+        assert_invalid(client.get(path, query_string={"q": words}), "q")
+
+
+@pytest.fixture
+def many(app, client):
+    """Loads of all kinds, with one time for several of them."""
+    chance = Random(13)  # noqa: S311 - nothing secret
+    for number in range(60):
+        fields = {"origin": chance.choice(["Reno, NV", "Dallas, TX"]), "destination": "Ulm"}
+        if chance.random() < 0.5:
+            fields["reference"] = f"PO-{number}"
+        if chance.random() < 0.7:
+            fields["pickupAt"] = DAY.format(chance.randint(1, 5))
+        load = client.make_load(**fields)
+        if chance.random() < 0.4:
+            client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
+    with app.app_context():
+        db.session.execute(update(Load).where(Load.id % 3 == 0).values(is_indexed=True))
+        for number in range(1, 61):
+            time = DAY.format(1 + number // 9)
+            db.session.execute(update(Load).where(Load.id == number).values(created_at=time))
+        db.session.commit()
+    return [client.get(f"/loads/{number}").json for number in range(1, 61)]
+
+
+FILTERS = {
+    "status=OPEN": lambda load: load["status"] == "OPEN",
+    "status=OPEN&status=CANCELLED": lambda _: True,
+    "origin=reno,%20nv": lambda load: load["origin"] == "Reno, NV",
+    "q=PO-1": lambda load: (load["reference"] or "").startswith("PO-1"),
+    "q=ren": lambda load: load["origin"] == "Reno, NV",
+    "q=nothing": lambda _: False,
+    "createdFrom=2026-03-03T00:00:00Z": lambda load: load["createdAt"] >= "2026-03-03",
+    "createdTo=2026-03-05T12:00:00Z": lambda load: load["createdAt"] < "2026-03-05T12",
+    "pickupFrom=2026-03-02T12:00:00Z": lambda load: (load["pickupAt"] or "") >= "2026-03-02T12",
+    "pickupTo=2026-03-04T12:00:00Z": lambda load: (load["pickupAt"] or "a") < "2026-03-04T12",
+    "reference=po%207": lambda load: load["reference"] == "PO-7",
+}
+
+
+@pytest.mark.usefixtures("path_taken")
+def test_all_filters_together_work_in_both_orders_page_by_page(client, many):
+    newest = sorted(many, key=lambda load: (load["createdAt"], load["id"]), reverse=True)
+    soonest = sorted(many, key=lambda load: (load["pickupAt"] or "a", load["id"]))
+    pairs = [
+        pair for pair in combinations(FILTERS, 2) if len({of.partition("=")[0] for of in pair}) == 2
+    ]
+    for sort, rows in (("", newest), ("&sort=pickupAt", soonest)):
+        for filters in [*((one,) for one in FILTERS), *pairs]:
+            expected = [load for load in rows if all(FILTERS[each](load) for each in filters)]
+            address = f"/loads?limit=20&{'&'.join(filters)}{sort}"
+            assert list(chain(*pages(client, address))) == expected, address
+    exported = client.get("/loads.csv?sort=pickupAt&pickupFrom=2026-03-01T00:00:00Z").text
+    assert [int(row.split(",")[0]) for row in exported.splitlines()[1:]] == [
+        load["id"] for load in soonest if load["pickupAt"]
+    ]
+
+
+def test_a_cursor_is_for_the_order_that_it_comes_from(client, many):
+    by_pickup = client.get("/loads?limit=1&sort=pickupAt").headers["Link"]
+    by_creation = client.get("/loads?limit=1").headers["Link"]
+    for link, wrong in ((by_pickup, ""), (by_creation, "&sort=pickupAt")):
+        cursor = link.partition("cursor=")[2].partition(">")[0].partition("&")[0]
+        assert_invalid(client.get(f"/loads?cursor={cursor}{wrong}"), "cursor")
+    assert len(many) == 60
+
+
+@pytest.mark.parametrize("sort", ["", "createdAt", "pickup_at", "-pickupAt", "pickupAt,id"])
+def test_an_order_that_there_is_not_is_refused(client, sort):
+    for path in ("/loads", "/loads.csv"):
+        assert_invalid(client.get(path, query_string={"sort": sort}), "sort")
+
+
+def test_a_pickup_range_must_not_end_before_it_starts(client):
+    query = {"pickupFrom": DAY.format(2), "pickupTo": DAY.format(2)}
+    assert_invalid(client.get("/loads", query_string=query), "pickupTo")

@@ -1,0 +1,193 @@
+"""`GET /stats`: figures over all loads and drivers."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from statistics import median
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import text
+
+from billor.extensions import cache, db
+from billor.stats.service import DAYS, day_limits, last_days
+from tests.support.answers import assert_problem
+
+NOTHING_DONE = {"created": 0, "assigned": 0, "completed": 0, "cancelled": 0}
+
+
+@pytest.fixture
+def stats(app, client):
+    """Count anew, and return the figures."""
+
+    def count(zone: str | None = None) -> dict:
+        app.extensions["stats"].clear()
+        with app.app_context():
+            cache.cache.client.flushdb()
+        query = {} if zone is None else {"timeZone": zone}
+        answer = client.get("/stats", query_string=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+    return count
+
+
+def move(app, table: str, id_: int, **times: datetime) -> None:
+    """Have something happened at another time."""
+    with app.app_context():
+        for column, moment in times.items():
+            statement = f"UPDATE {table} SET {column} = :moment WHERE id = :id"  # noqa: S608
+            db.session.execute(text(statement), {"moment": moment, "id": id_})
+        db.session.commit()
+
+
+def test_without_anything_all_figures_are_nothing(stats):
+    found = stats()
+    assert found["timeZone"] == "UTC"
+    assert found["loads"] == {"OPEN": 0, "ASSIGNED": 0, "COMPLETED": 0, "CANCELLED": 0}
+    assert found["drivers"] == {"available": 0, "busy": 0, "inactive": 0}
+    assert found["today"] == NOTHING_DONE
+    assert len(found["days"]) == DAYS
+    today = datetime.now(UTC).date()
+    assert [day.pop("date") for day in found["days"]] == [
+        (today - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS))
+    ]
+    assert found["days"] == [NOTHING_DONE | {"medianSecondsToAssign": None}] * DAYS
+    assert (found["medianSecondsToAssign"], found["medianSecondsToComplete"]) == (None, None)
+
+
+def test_each_step_counts_on_its_day(client, stats):
+    drivers = [client.make_driver(f"TX-{number}") for number in range(3)]
+    client.make_driver("TX-9", status="INACTIVE")
+    loads = [client.make_load() for _ in range(5)]
+    assigned = [client.assign(*pair) for pair in zip(drivers, loads[:3], strict=True)]
+    client.close(assigned[0], "COMPLETED")
+    client.close(assigned[1], "CANCELLED")
+    client.patch(f"/loads/{loads[4]['id']}", {"status": "CANCELLED"})
+    found = stats()
+    assert found["loads"] == {"OPEN": 2, "ASSIGNED": 1, "COMPLETED": 1, "CANCELLED": 1}
+    assert found["drivers"] == {"available": 2, "busy": 1, "inactive": 1}
+    assert found["today"] == {"created": 5, "assigned": 3, "completed": 1, "cancelled": 1}
+    assert found["days"][-1].items() >= found["today"].items()
+    assert all(day.items() >= NOTHING_DONE.items() for day in found["days"][:-1])
+
+
+def test_a_load_that_was_cancelled_counts_though_it_is_open_again(client, stats):
+    load = client.make_load()
+    for status in ("CANCELLED", "OPEN"):
+        client.patch(f"/loads/{load['id']}", {"status": status})
+    found = stats()
+    assert (found["loads"]["OPEN"], found["today"]["cancelled"]) == (1, 1)
+
+
+def test_medians_are_of_first_assignments_and_of_completions(app, client, stats):
+    start = datetime.now(UTC) - timedelta(days=3)
+    minutes = (10, 20, 90)
+    for number, took in enumerate(minutes):
+        load = client.make_load()
+        assignment = client.assign(client.make_driver(f"TX-{number}"), load)
+        client.close(assignment, "COMPLETED")
+        move(app, "loads", load["id"], created_at=start)
+        move(
+            app,
+            "driver_load_assignments",
+            assignment["id"],
+            assigned_at=start + timedelta(minutes=took),
+            closed_at=start + timedelta(minutes=2 * took),
+        )
+    found = stats()
+    assert found["medianSecondsToAssign"] == median(minutes) * 60
+    assert found["medianSecondsToComplete"] == median(minutes) * 120
+    by_day = {day["date"]: day["medianSecondsToAssign"] for day in found["days"]}
+    assert by_day.pop(start.date().isoformat()) is not None
+    assert sum(day["assigned"] for day in found["days"]) == len(minutes)
+
+
+@pytest.mark.parametrize("ago", [timedelta(hours=1), timedelta(days=40)])
+def test_a_second_assignment_counts_for_no_median(app, client, stats, ago):
+    """Whether the first one was within the 30 days or before."""
+    driver, load = client.make_driver(), client.make_load()
+    first = client.assign(driver, load)
+    client.close(first, "CANCELLED")
+    client.assign(driver, load)
+    now = datetime.now(UTC)
+    move(app, "loads", load["id"], created_at=now - ago - timedelta(minutes=1))
+    move(app, "driver_load_assignments", first["id"], assigned_at=now - ago)
+    found = stats()
+    assert found["medianSecondsToAssign"] == (60 if ago < timedelta(days=1) else None)
+
+
+@pytest.mark.parametrize("zone", ["America/Chicago", "Pacific/Auckland", "Asia/Kolkata"])
+def test_days_begin_as_the_time_zone_says(app, client, stats, zone):
+    """One load just before a day's beginning, one at it."""
+    today = datetime.now(ZoneInfo(zone)).date()
+    midnight = datetime.combine(today - timedelta(days=5), datetime.min.time(), ZoneInfo(zone))
+    for moment in (midnight - timedelta(microseconds=1), midnight):
+        move(app, "loads", client.make_load()["id"], created_at=moment)
+    created = {day["date"]: day["created"] for day in stats(zone)["days"] if day["created"]}
+    assert created == {(today - timedelta(days=ago)).isoformat(): 1 for ago in (5, 6)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "begins", "hours"),
+    [
+        ("America/Chicago", "2026-03-08", "2026-03-08T06:00:00+00:00", 23),
+        ("America/Chicago", "2026-11-01", "2026-11-01T05:00:00+00:00", 25),
+        # Its midnight is left out.
+        ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00+00:00", 23),
+        # Its midnight comes twice.
+        ("America/Havana", "2026-11-01", "2026-11-01T04:00:00+00:00", 25),
+    ],
+)
+def test_a_day_of_a_change_of_clocks_has_its_length(zone, day, begins, hours):
+    noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=ZoneInfo(zone))
+    days = last_days(noon, ZoneInfo(zone))
+    assert (len(days), days[-1].isoformat()) == (DAYS, day)
+    *_, start, end = (limit.astimezone(UTC) for limit in day_limits(days, ZoneInfo(zone)))
+    assert start == datetime.fromisoformat(begins)
+    assert end - start == timedelta(hours=hours)
+
+
+def test_what_is_older_than_the_days_counts_in_none(app, client, stats):
+    load = client.make_load()
+    move(app, "loads", load["id"], created_at=datetime.now(UTC) - timedelta(days=DAYS))
+    found = stats()
+    assert sum(day["created"] for day in found["days"]) == 0
+    assert found["loads"]["OPEN"] == 1
+
+
+@pytest.mark.parametrize(
+    "zone", ["", "Mars/Olympus", "../../etc/passwd", "utc ", "posix/UTC", "+5"]
+)
+def test_what_is_no_time_zone_is_refused(client, zone):
+    answer = client.get("/stats", query_string={"timeZone": zone})
+    assert_problem(answer, 422, "validation_failed")
+    assert list(answer.json["errors"]) == ["timeZone"]
+
+
+def test_figures_are_counted_once_for_a_while(app, client, statements):
+    first = client.get("/stats")
+    client.make_load()
+    with statements:
+        assert client.get("/stats").json == first.json
+    assert statements.sent == []
+    app.extensions["stats"].clear()  # another process has them from Redis
+    with statements:
+        assert client.get("/stats").json == first.json
+    assert statements.sent == []
+
+
+def test_figures_that_are_too_old_are_counted_again(client, monkeypatch):
+    monkeypatch.setattr("billor.stats.pages.KEPT_SECONDS", 0)
+    assert client.get("/stats").json["loads"]["OPEN"] == 0
+    client.make_load()
+    assert client.get("/stats").json["loads"]["OPEN"] == 1
+
+
+def test_each_time_zone_has_figures_of_its_own(client):
+    for _, zone in product(range(2), ("UTC", "Asia/Tokyo")):
+        assert client.get("/stats", query_string={"timeZone": zone}).json["timeZone"] == zone
+
+
+def test_an_unchanged_answer_is_not_sent_again(client):
+    etag = client.get("/stats").headers["ETag"]
+    assert client.get("/stats", headers={"If-None-Match": etag}).status_code == 304

@@ -1,0 +1,190 @@
+"""Guarantee 12: an open stream tells of every change, whatever happens around it."""
+
+import http.client
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psutil
+import pytest
+
+from billor.extensions import db
+from billor.loads.service import create_loads
+from billor.users.service import create_user
+from tests.support.events import EventStream
+from tests.support.http import HttpClient
+from tests.support.system import Api, System
+from tests.support.worker import WAIT_SECONDS, wait_until
+
+PROCESSES = 2
+STREAMS = 8
+"""So many are spread over all processes."""
+SOON_SECONDS = 1.0
+LOAD = {"origin": "x" * 200, "destination": "y" * 200, "cargo_type": "z" * 100}
+IMPATIENT = """
+from billor import deadlines
+from billor.server import gunicorn_worker
+deadlines.PIECE_SECONDS = 1
+Worker = gunicorn_worker.BillorWorker
+"""
+
+
+class Listener(EventStream):
+    """A stream over a connection of its own."""
+
+    def __init__(self, client: HttpClient, last: str = ""):
+        self._connection = http.client.HTTPConnection("127.0.0.1", client.port, WAIT_SECONDS)
+        headers = {"Authorization": f"Bearer {client.token}"}
+        if last:
+            headers["Last-Event-ID"] = last
+        self._connection.request("GET", "/changes", headers=headers)
+        answer = self._connection.getresponse()
+        assert answer.status == 200
+        super().__init__(iter(lambda: answer.read1() or None, None), answer.headers)
+        self.ready = self.next()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def local_port(self) -> int:
+        return self._connection.sock.getsockname()[1]
+
+
+@contextmanager
+def listeners(api: Api) -> Iterator[list[Listener]]:
+    opened: list[Listener] = []
+    try:
+        opened.extend(Listener(api.client) for _ in range(STREAMS))
+        yield opened
+    finally:
+        for each in opened:
+            each.close()
+
+
+@pytest.fixture
+def api(system_without_bus: System) -> Api:
+    return system_without_bus.start_whole_api(PROCESSES)
+
+
+def process_of(api: Api, listener: Listener) -> psutil.Process:
+    """The process that serves a stream."""
+    (process,) = [
+        child
+        for child in api.children()
+        for connection in child.net_connections("tcp")
+        if connection.raddr and connection.raddr.port == listener.local_port
+    ]
+    return process
+
+
+def test_a_change_is_told_by_every_process_within_a_second(api):
+    with listeners(api) as opened:
+        assert len({process_of(api, each).pid for each in opened}) == PROCESSES
+        load = api.client.make_load()
+        committed = time.monotonic()
+        assert {each.next().data["loadId"] for each in opened} == {load["id"]}
+        assert time.monotonic() - committed < SOON_SECONDS
+
+
+def test_streams_tell_of_changes_while_redis_is_away(api, redis):
+    with listeners(api) as opened, redis.hung():
+        load = api.client.make_load()
+        assert {each.next().data["loadId"] for each in opened} == {load["id"]}
+
+
+def test_streams_outlive_a_restart_of_postgresql_and_catch_up(api, postgresql):
+    with listeners(api) as opened:
+        postgresql.restart()
+        wait_until(lambda: api.client.get("/drivers").status == 200)
+        load = api.client.make_load()
+        assert {each.next().data["loadId"] for each in opened} == {load["id"]}
+
+
+def test_a_client_of_a_killed_process_goes_on_elsewhere_without_a_gap(api):
+    with listeners(api) as opened:
+        told = {each: [each.ready.id] for each in opened}
+        first = api.client.make_load()
+        for each in opened:
+            event = each.next()
+            assert event.data["loadId"] == first["id"]
+            told[each].append(event.id)
+        process_of(api, opened[0]).kill()
+        with suppress(OSError, http.client.HTTPException):
+            assert opened[0].rest() == []
+        wait_until(api.answers)
+        missed = [api.client.make_load()["id"] for _ in range(3)]
+        again = Listener(api.client, told[opened[0]][-1])
+        assert again.ready.data == {"resumed": True}
+        assert [event.data["loadId"] for event in again.take(3)] == missed
+        again.close()
+
+
+def test_a_logout_ends_the_streams_of_every_process(api, system_without_bus):
+    with system_without_bus.app.app_context():
+        create_user("Robin", "robin@billor.example", "a-good-password")
+    body = {"email": "robin@billor.example", "password": "a-good-password"}
+    token = api.client.post("/auth/login", body).body["access_token"]
+    client = system_without_bus.connect(api.client.port)
+    client.token = token
+    opened = [Listener(client) for _ in range(STREAMS)]
+    assert len({process_of(api, each).pid for each in opened}) == PROCESSES
+    assert client.post("/auth/logout", {}).status == 204
+    ended = time.monotonic()
+    for each in opened:
+        assert [event.data for event in each.rest()] == [{"code": "token_invalid"}]
+        each.close()
+    assert time.monotonic() - ended < 2 * SOON_SECONDS
+
+
+def test_a_stop_ends_streams_at_once_and_resets_no_connection(api):
+    with listeners(api) as opened:
+        started = time.monotonic()
+        api.send(signal.SIGTERM)
+        for each in opened:
+            assert each.rest() == []  # a reset, or a missing last chunk, would raise
+        assert time.monotonic() - started < 2 * SOON_SECONDS
+        assert api.wait() == 0
+
+
+def test_a_client_that_does_not_read_is_disconnected(system_without_bus):
+    (system_without_bus.folder / "impatient.py").write_text(IMPATIENT)
+    api = system_without_bus.start_api(
+        workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker"
+    )
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", api.client.port))
+        head = (
+            f"GET /changes HTTP/1.1\r\nHost: l\r\nAuthorization: Bearer {api.client.token}\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        wait_until(lambda: sum(api.clients()) == 2)  # the other one is ours, kept alive
+
+        def is_disconnected() -> bool:
+            with system_without_bus.app.app_context():
+                create_loads([LOAD] * 190)
+                db.session.remove()
+            return sum(api.clients()) < 2
+
+        wait_until(is_disconnected, 2 * WAIT_SECONDS)
+
+
+def test_http_1_0_gets_a_stream_without_chunks(api):
+    with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
+        head = f"GET /changes HTTP/1.0\r\nAuthorization: Bearer {api.client.token}\r\n\r\n"
+        connection.sendall(head.encode())
+        answer = b""
+        while b"event: ready" not in answer:
+            answer += connection.recv(4096)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"chunked" not in head.lower()
+    assert body.startswith(b"retry: 1000\n\n")
+
+
+def test_head_is_answered_at_once_and_keeps_the_connection(api):
+    for _ in range(2):
+        reply = api.client.request("HEAD", "/changes")
+        assert (reply.status, reply.headers["Content-Type"]) == (200, "text/event-stream")
