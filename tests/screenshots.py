@@ -46,7 +46,7 @@ def main() -> None:
         shown = _make_work(billor)
         IMAGES.mkdir(exist_ok=True)
         browser = stack.enter_context(chromium("the pictures are"))
-        picture_of_board(Board(browser, billor, viewport={"width": 1200, "height": 720}))
+        picture_of_board(Board(browser, billor, viewport={"width": 1200, "height": 660}))
         path = f"/board#/loads/{shown['id']}"
         picture_of_load(Board(browser, billor, path, viewport={"width": 900, "height": 560}))
         picture_of_phone(Board(browser, billor, color_scheme="dark", **PHONE))
