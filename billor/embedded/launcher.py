@@ -352,11 +352,9 @@ def _show_audit_trail(url: str, config: Config) -> None:
     print("\nThe audit trail, as the worker recorded it (GET /audit?limit=8), newest first:\n")
     for document in _request(f"{url}/audit?limit=8", token=token):
         driver = document["payload"].get("driver", {}).get("name", "")
-        load = document["payload"]["load"]
-        print(
-            f"  {document['timestamp'][11:19]}  {document['type']:<20} load {load['id']:<4} "
-            f"{load['origin']} → {load['destination']}  {driver}"
-        )
+        load = document["payload"].get("load")  # events of drivers have none
+        about = load and f"load {load['id']:<4} {load['origin']} → {load['destination']}  "
+        print(f"  {document['timestamp'][11:19]}  {document['type']:<20} {about or ''}{driver}")
     print(flush=True)
 
 
