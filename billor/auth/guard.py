@@ -1,5 +1,6 @@
 """Default deny: every endpoint requires a token of a role that `access` allows there."""
 
+import math
 import time
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ MAX_PUBLIC_BODY_BYTES = 8 * 1024
 # Each process checks a token, and looks up its user and session, once in so many seconds: a page
 # from Redis costs no SQL, and a change no transaction besides its own.
 REMEMBERED_SECONDS = 1.0
+# So long before its end one request looks it up again. At its end all that run would do so at once.
+AHEAD_SECONDS = 0.2
 MAX_REMEMBERED = 10_000
 
 
@@ -29,6 +32,7 @@ class _Remembered(NamedTuple):
     """Of no endpoint yet."""
     until: float
     """By the monotonic clock."""
+    refresh_at: float
 
 
 class Guard:
@@ -46,8 +50,11 @@ class Guard:
 
         Raises `AuthenticationFailed` if nobody is named, and `Forbidden` if the role is missing.
         """
-        remembered = self._remembered.get(authorization)
-        if remembered is None or remembered.until <= time.monotonic():
+        remembered, now = self._remembered.get(authorization), time.monotonic()
+        if remembered is None or remembered.until <= now:
+            remembered = self._look_up(authorization)
+        elif remembered.refresh_at <= now:
+            self._remembered[authorization] = remembered._replace(refresh_at=math.inf)
             remembered = self._look_up(authorization)
         grant = remembered.grant._replace(endpoint=endpoint)
         if refusal := grant.refusal(remembered.user):
@@ -69,7 +76,6 @@ class Guard:
         g.grant = self.authorise(request.endpoint or "", request.headers.get("Authorization", ""))
 
     def _look_up(self, authorization: str) -> _Remembered:
-        self._remembered.pop(authorization, None)
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise AuthenticationFailed("token_missing")
@@ -77,11 +83,13 @@ class Guard:
             user_id, claims = verify(token, "access")
             session_id, epoch = claims.get("sid"), claims.get("epoch", 0)
             grant = Grant(user_id, session_id, epoch, float(claims["exp"]), endpoint="")
+            until = time.monotonic() + REMEMBERED_SECONDS
             user = find_current_user(user_id, session_id)
         if user is None:
+            self._remembered.pop(authorization, None)
             raise AuthenticationFailed("token_invalid")
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
-        until = time.monotonic() + REMEMBERED_SECONDS
-        remembered = self._remembered[authorization] = _Remembered(user, grant, until)
+        remembered = _Remembered(user, grant, until, until - AHEAD_SECONDS)
+        self._remembered[authorization] = remembered
         return remembered

@@ -33,7 +33,6 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-HEALTH_CHECKS = ("/healthz", "/readyz")
 
 # Headers that scripts of other origins may read, if they may call us at all.
 EXPOSED_HEADERS = [
@@ -57,7 +56,7 @@ def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WS
     """Return the application inside its middleware, the innermost first."""
     wsgi_app = answer_not_modified(wsgi_app)
     if config.trusted_hosts:
-        wsgi_app = _only_for_hosts(wsgi_app, config.trusted_hosts)
+        wsgi_app = _only_for_hosts(wsgi_app, app, config.trusted_hosts)
     if config.cors_origins:
         wsgi_app = _with_cors(wsgi_app, app, config.cors_origins)
     wsgi_app = believe_proxies(wsgi_app, config.trusted_proxies)
@@ -126,18 +125,22 @@ def _with_cors(wsgi_app: WSGIApplication, app: Flask, origins: Sequence[str]) ->
     return run
 
 
-def _only_for_hosts(wsgi_app: WSGIApplication, trusted: Sequence[str]) -> WSGIApplication:
+def _only_for_hosts(
+    wsgi_app: WSGIApplication, app: Flask, trusted: Sequence[str]
+) -> WSGIApplication:
     """Refuse other hosts, against DNS rebinding: another site can resolve its name to our address.
 
     Health checks are exempt: supervisors and load balancers may use any address.
     """
+    rules = app.url_map.iter_rules()
+    health_checks = {rule.rule for rule in rules if rule.endpoint.startswith("health.")}
 
     @lru_cache(maxsize=100)
     def is_trusted(host: str) -> bool:
         return _is_one_of(host, trusted)
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] in HEALTH_CHECKS or is_trusted(get_host(environ)):
+        if environ["PATH_INFO"] in health_checks or is_trusted(get_host(environ)):
             return wsgi_app(environ, start_response)
         return render_refusal(UntrustedHost("untrusted_host"))(environ, start_response)
 

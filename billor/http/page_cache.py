@@ -54,7 +54,7 @@ class CachedPages:
         if lookup.text is None:
             return self._render(environ, cache, lookup)(environ, start_response)
         headers, body = _unpack(lookup.text)
-        start_response("200 OK", [*headers, _origin_of_page(lookup)])
+        start_response("200 OK", [*headers, _x_cache(lookup)])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _render(self, environ: WSGIEnvironment, cache: PageCache, lookup: Lookup) -> Response:
@@ -63,11 +63,11 @@ class CachedPages:
         response = Response.from_app(self._wsgi_app, whole, buffered=True)
         if response.status_code == 200:
             cache.store(lookup, _pack(response))
-            response.headers.add(*_origin_of_page(lookup))
+            response.headers.add(*_x_cache(lookup))
         return response
 
 
-def _origin_of_page(lookup: Lookup) -> tuple[str, str]:
+def _x_cache(lookup: Lookup) -> tuple[str, str]:
     return "X-Cache", lookup.status.value
 
 

@@ -327,11 +327,34 @@ def test_a_cached_page_costs_no_statement_and_a_lookup_is_one(app, logged_in, st
     assert len(statements.sent) == 1
 
 
+def test_one_request_looks_a_user_up_again_before_the_end(app, logged_in, statements, monkeypatch):
+    monkeypatch.setattr("billor.auth.guard.REMEMBERED_SECONDS", 3600)
+    client = ApiClient(app.test_client(), logged_in["access_token"])
+    client.get("/loads")
+    remembered_users = app.extensions["remembered_users"]
+    ((key, remembered),) = remembered_users.items()
+    remembered_users[key] = remembered._replace(refresh_at=time.monotonic())
+    with statements:
+        for _ in range(2):
+            client.get("/loads")
+    assert len(statements.sent) == 1
+    assert remembered_users[key].until > remembered.until
+
+
 def test_remembered_users_do_not_accumulate(app, anonymous, user, status, monkeypatch):
     monkeypatch.setattr("billor.auth.guard.MAX_REMEMBERED", 3)
     for _ in range(5):
         assert status(log_in(anonymous)) == 200
         assert len(app.extensions["remembered_users"]) <= 3
+
+
+def test_no_token_is_remembered_for_longer_than_it_is_valid(app, user, status, monkeypatch):
+    monkeypatch.setattr("billor.auth.guard.REMEMBERED_SECONDS", 3600)
+    with app.app_context():
+        token = create_access_token(str(user.id), expires_delta=timedelta(seconds=60))
+    assert status(token) == 200
+    (remembered,) = app.extensions["remembered_users"].values()
+    assert remembered.until <= time.monotonic() + 60
 
 
 def test_expired_sessions_are_deleted(app, anonymous, logged_in, pass_time, stored):

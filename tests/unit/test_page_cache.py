@@ -3,8 +3,9 @@
 import pickle
 
 import pytest
+from redis import BlockingConnectionPool, Redis
 
-from billor.cache.backend import redis_backend
+from billor.cache.backend import TextRedisCache, redis_backend
 from billor.cache.pages import CacheStatus, PageCache, invalidate_pages
 from billor.extensions import cache
 from tests.support.redis_wire import RedisWire
@@ -79,6 +80,22 @@ def test_a_cache_hit_is_one_round_trip(pages, wire):
     wire.sent.clear()
     assert status(pages) is CacheStatus.HIT
     assert wire.sent == ["MGET"]
+
+
+def test_a_connection_that_redis_has_closed_is_replaced_unnoticed(pages):
+    keep(pages, "key", "text")
+    assert status(pages) is CacheStatus.HIT
+    redis().client_kill_filter(_type="normal", skipme=True)
+    assert status(pages) is CacheStatus.HIT
+
+
+def test_a_pool_that_does_more_than_keep_connections_is_used(pages, wire):
+    keep(pages, "key", "text")
+    pool = BlockingConnectionPool(**redis().connection_pool.connection_kwargs)
+    backend = TextRedisCache(host=Redis(connection_pool=pool), key_prefix="billor:")
+    assert status(PageCache("pages", timeout=60, backend=backend)) is CacheStatus.HIT
+    assert pool.get_connection_count()[0][0] == 1
+    pool.disconnect()
 
 
 def test_cached_texts_expire_and_cache_generations_do_not(pages):
