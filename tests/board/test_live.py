@@ -94,6 +94,7 @@ def test_an_ended_session_asks_for_a_login_and_keeps_what_was_typed(billor, open
     login = page.get_by_role("dialog", name="Log in again")
     expect(login).to_be_visible()
     expect(login.get_by_label("Email")).to_have_value(EMAIL)
+    expect(login.get_by_label("Password")).to_be_focused()
     board.log_in("wrong-password")
     expect(login).to_contain_text("The email address or the password is wrong.")
     board.log_in()

@@ -58,7 +58,7 @@ function LoginForm({ user }) {
       value: user?.email,
       error: errors.email,
       autocomplete: "username",
-      "data-autofocus": !user,
+      "data-autofocus": !user || undefined,
     }),
     h(Field, {
       name: "password",
@@ -67,7 +67,7 @@ function LoginForm({ user }) {
       required: true,
       error: errors.password,
       autocomplete: "current-password",
-      "data-autofocus": user !== null,
+      "data-autofocus": user !== null || undefined,
     }),
     h(
       "button",
