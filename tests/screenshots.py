@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from billor.embedded import services
 from billor.embedded.launcher import PROJECT
-from tests.support.board import PHONE, Board, BoardSystem
+from tests.support.board import PHONE, Board, BoardSystem, Contexts
 from tests.support.browser import chromium
 from tests.support.system import Service, System, start_postgresql
 
@@ -45,11 +45,11 @@ def main() -> None:
         billor = BoardSystem(stack.enter_context(_system(stack, folder)))
         shown = _make_work(billor)
         IMAGES.mkdir(exist_ok=True)
-        browser = stack.enter_context(chromium("the pictures are"))
-        picture_of_board(Board(browser, billor, viewport={"width": 1200, "height": 660}))
+        contexts = Contexts(stack.enter_context(chromium("the pictures are")))
+        picture_of_board(Board(contexts, billor, viewport={"width": 1200, "height": 660}))
         path = f"/board#/loads/{shown['id']}"
-        picture_of_load(Board(browser, billor, path, viewport={"width": 900, "height": 560}))
-        picture_of_phone(Board(browser, billor, color_scheme="dark", **PHONE))
+        picture_of_load(Board(contexts, billor, path, viewport={"width": 900, "height": 560}))
+        picture_of_phone(Board(contexts, billor, color_scheme="dark", **PHONE))
 
 
 def _system(stack: ExitStack, folder: Path) -> System:

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser
 
-from tests.support.board import Board, BoardSystem
+from tests.support.board import Board, BoardSystem, Contexts
 from tests.support.browser import chromium
 from tests.support.system import System
 
@@ -26,7 +26,7 @@ def running(
     tmp_path_factory: pytest.TempPathFactory,
     pytestconfig: pytest.Config,
 ) -> Iterator[System]:
-    """Billor in processes of its own: an API, and a worker."""
+    """Billor in processes of its own."""
     folder = tmp_path_factory.mktemp("board")
     with System(settings, folder, pytestconfig.cache.mkdir("compiled")) as system:
         yield system
@@ -44,13 +44,18 @@ def billor(board_system: BoardSystem) -> Iterator[BoardSystem]:
     board_system.empty()
 
 
+@pytest.fixture(scope="module")
+def contexts(browser: Browser) -> Contexts:
+    return Contexts(browser)
+
+
 @pytest.fixture
-def open_board(billor: BoardSystem, browser: Browser) -> Iterator[Callable[..., Board]]:
-    """Open the board in a browser of its own; options are those of a Playwright context."""
+def open_board(billor: BoardSystem, contexts: Contexts) -> Iterator[Callable[..., Board]]:
+    """Open the board in a page of its own, as another user would; see `Board` for the options."""
     opened: list[Board] = []
 
     def open_one(**options) -> Board:
-        opened.append(Board(browser, billor, **options))
+        opened.append(Board(contexts, billor, **options))
         return opened[-1]
 
     yield open_one

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.board import PHONE
+from tests.support.worker import wait_until
 
 
 @pytest.fixture
@@ -195,6 +196,8 @@ def test_a_changed_load_shows_what_was_before(billor, open_board):
 
 
 def test_the_audit_trail_of_a_load_is_on_its_page(billor, open_board):
+    billor.start_worker()
+    wait_until(lambda: billor.client.get("/audit").body)
     board = open_board(path=f"/board#/loads/{billor.loads[0]['id']}")
     board.page.get_by_text("Audit trail").click()
     expect(board.page.get_by_role("cell", name="LOAD_CREATED")).to_be_visible()

@@ -36,7 +36,7 @@ def test_assets_are_kept_for_ever_and_the_page_is_not(billor):
 
 def test_the_first_view_is_small(billor, open_board):
     billor.client.make_load()
-    board = open_board(path="/healthz")
+    board = open_board(path="/healthz", color_scheme="dark")  # a context without a cache
     sizes: list[int] = []
     board.page.on("requestfinished", lambda request: sizes.append(sum(request.sizes().values())))
     board.page.goto(f"{billor.url}/board")

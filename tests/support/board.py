@@ -1,10 +1,10 @@
 """The dispatch board in a browser, as people see it, over the whole system."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Route, expect
 
 from billor.embedded.launcher import PROJECT
 from billor.extensions import cache, db
@@ -15,7 +15,13 @@ from tests.support.users import make_user
 
 EMAIL, PASSWORD = "dana.dispatcher@billor.example", "a-good-password"
 DRIVER_EMAIL = "robin.driver@billor.example"
+DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"viewport": {"width": 375, "height": 740}, "has_touch": True, "is_mobile": True}
+# Of rules, only that of contrasts depends on colours.
+AXE_OPTIONS = {
+    "light": {"resultTypes": ["violations"]},
+    "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
+}
 # Unless it has some already; a blank page has no storage.
 KEEP_TOKENS = """
   if (location.protocol === "http:" && !sessionStorage.getItem("billor.tokens")) {
@@ -26,15 +32,18 @@ WRITES = ("POST", "PATCH")
 
 
 class BoardSystem:
-    """An API and a worker, with a dispatcher who has a password."""
+    """An API, with a dispatcher who has a password."""
 
     def __init__(self, system: System):
         self._system = system
         self.api: Api = system.start_api(workers=1)
-        self.worker = system.start_worker()
         self.client = self.api.client
         self.url = f"http://127.0.0.1:{self.client.port}"
         self.make_user("Dana Dispatcher", EMAIL)
+
+    def start_worker(self) -> None:
+        """Start what fills the audit trail."""
+        self._system.start_worker()
 
     def make_user(
         self, name: str, email: str, role: Role = Role.DISPATCHER, driver_id: int | None = None
@@ -85,32 +94,49 @@ class BoardSystem:
             cache.cache.client.flushdb()
 
 
+class Contexts:
+    """Browser contexts by their options: pages of one share its cache, but no session storage."""
+
+    def __init__(self, browser: Browser):
+        self._browser = browser
+        self._made: dict[str, BrowserContext] = {}
+
+    def get(self, **options: Any) -> BrowserContext:
+        key = json.dumps(options, sort_keys=True)
+        if key not in self._made:
+            self._made[key] = self._browser.new_context(
+                locale="en-US", timezone_id="America/Chicago", **options
+            )
+        return self._made[key]
+
+
 class Board:
-    """One browser with the board."""
+    """One page with the board."""
 
     def __init__(
         self,
-        browser: Browser,
+        contexts: Contexts,
         billor: BoardSystem,
         path: str = "/board",
         email: str | None = EMAIL,
+        viewport: Mapping[str, int] = DESKTOP,
         **options: Any,
     ):
         """Without `email` nobody is logged in; `options` are those of a Playwright context."""
-        options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US"} | options
-        self.context = browser.new_context(timezone_id="America/Chicago", **options)
-        self._troubles = no_troubles(self.context, billor.url)
-        self._troubles.__enter__()
-        if email is not None:
-            self.context.add_init_script(KEEP_TOKENS % json.dumps(_tokens(billor.log_in(email))))
+        self.context = contexts.get(**options)
         self.page = self.context.new_page()
+        self._troubles = no_troubles(self.page, billor.url)
+        self._troubles.__enter__()
+        self.page.set_viewport_size(viewport)
+        if email is not None:
+            self.page.add_init_script(KEEP_TOKENS % json.dumps(_tokens(billor.log_in(email))))
         self.writes: list[str] = []
         """The changes that were asked for, as method and path."""
         self.page.on("request", self._note_write)
         self.page.goto(billor.url + path)
 
     def close(self) -> None:
-        self.context.close()
+        self.page.close()
         self._troubles.__exit__(None, None, None)
 
     def _note_write(self, request) -> None:
@@ -186,9 +212,9 @@ class Board:
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(script.read_text())
         found = []
-        for scheme in ("light", "dark"):
+        for scheme, options in AXE_OPTIONS.items():
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            result = self.page.evaluate("axe.run({resultTypes: ['violations']})")
+            result = self.page.evaluate("options => axe.run(options)", options)
             found += [
                 f"{scheme}: {violation['id']}: {node['html']}\n{node['failureSummary']}"
                 for violation in result["violations"]

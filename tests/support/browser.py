@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ANSWER_MILLISECONDS = 30_000
@@ -30,7 +30,7 @@ def chromium(tested: str, *arguments: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def no_troubles(source: Page | BrowserContext, origin: str) -> Iterator[None]:
+def no_troubles(page: Page, origin: str) -> Iterator[None]:
     """Fail unless all requests go to this origin, and the console stays empty.
 
     Browsers log there what they blocked, and errors of scripts. A refusal by the API is none.
@@ -45,9 +45,8 @@ def no_troubles(source: Page | BrowserContext, origin: str) -> Iterator[None]:
         if not address.startswith((f"{origin}/", "data:", "blob:")):
             troubles.append(f"requested {address}")
 
-    source.on("console", note_message)
-    source.on("request", lambda request: note_address(request.url))
-    event = "pageerror" if isinstance(source, Page) else "weberror"
-    source.on(event, lambda error: troubles.append(str(getattr(error, "error", error))))
+    page.on("console", note_message)
+    page.on("request", lambda request: note_address(request.url))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
     yield
     assert not troubles, "\n".join(troubles)
