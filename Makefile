@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run demo check test coverage soak bench fuzz lint openapi audit format lock clean
+.PHONY: help run demo check test coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
 
 PYTHON_BIN := .venv/bin/python
 # Three processes keep two cores busy, since many tests wait for others. The tests of a file run in
@@ -9,7 +9,7 @@ PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 MINUTES ?= 10
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Without bytecode each start would compile all packages again; many images switch it off.
 RUN := env -u PYTHONDONTWRITEBYTECODE $(PYTHON_BIN) -m billor.embedded
@@ -27,10 +27,12 @@ check: lint ## Check style, types and imports; run unit and API tests
 
 test: ## Run all tests
 	@scripts/venv.sh requirements-dev.txt
+	@scripts/node.sh
 	@$(PYTEST)
 
 coverage: ## Run all tests and show which lines they cover
 	@scripts/venv.sh requirements-dev.txt
+	@scripts/node.sh
 	@$(PYTEST) --cov
 
 soak: ## Run everything with random faults for MINUTES=10, then count what was lost
@@ -52,6 +54,9 @@ lint: ## Check style, types, the direction of imports, and that pins match pypro
 	@$(PYTHON_BIN) -m mypy
 	@.venv/bin/lint-imports --no-logo
 	@scripts/lock.sh --check
+	@scripts/vendor.sh --check
+	@scripts/node.sh biome check --error-on-warnings
+	@scripts/node.sh tsc
 
 openapi: ## Write openapi.json and the table of errors, after a change of the API
 	@scripts/venv.sh requirements-dev.txt
@@ -67,10 +72,19 @@ format: ## Format the code
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m ruff check --fix .
 	@$(PYTHON_BIN) -m ruff format .
+	@scripts/node.sh biome check --write
 
 lock: ## Pin the requirements again, after a change in pyproject.toml
 	@scripts/venv.sh requirements-dev.txt
 	@scripts/lock.sh
 
-clean: ## Remove .venv and caches; the data in .billor/ stays
-	rm -rf .venv .pytest_cache .ruff_cache .coverage*
+vendor: ## Copy the board's library from npm, after a change in package.json
+	@scripts/venv.sh requirements-dev.txt
+	@scripts/vendor.sh --update
+
+screenshots: ## Make the pictures of the board in docs/images
+	@scripts/venv.sh requirements-dev.txt
+	@$(PYTHON_BIN) -m tests.screenshots
+
+clean: ## Remove .venv, node_modules and caches; the data in .billor/ stays
+	rm -rf .venv node_modules .pytest_cache .ruff_cache .coverage*

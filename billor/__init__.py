@@ -10,6 +10,7 @@ from billor import (
     assignments,
     audit,
     auth,
+    board,
     changes,
     cli,
     docs,
@@ -92,6 +93,7 @@ def create_app(config: Config | None = None) -> Flask:
     for resource in resources:
         api.register_blueprint(resource.blueprint)
     app.register_blueprint(docs.blueprint)
+    app.register_blueprint(board.blueprint)
     cli.init_cli(app)
 
     with app.app_context():

@@ -16,6 +16,9 @@ PUBLIC_ENDPOINTS = frozenset(
         "health.readyz",
         "docs.page",
         "docs.asset",
+        "board.root",
+        "board.page",
+        "board.asset",
         "api-docs.openapi_json",
     }
 )

@@ -39,6 +39,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECRETS = ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
 ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
 DEFAULT_URL = "http://127.0.0.1:8000"  # of that script
+WHERE_TO_LOOK = """See and do all of this yourself: `make run`, then open {url}/board
+and log in as {config.demo_email} / {config.demo_password}.
+"""
 # Nothing can connect to all addresses of a machine.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
@@ -79,6 +82,7 @@ class Launcher:
         try:
             config = self._start()
             url = _url(config)
+            later = url if "PORT" in environment else DEFAULT_URL
             script = subprocess.run(
                 [str(PROJECT / ENDPOINT_SCRIPT)],
                 env={
@@ -91,6 +95,7 @@ class Launcher:
             )
             if script.returncode == 0:
                 _show_audit_trail(url, config)
+                print(WHERE_TO_LOOK.format(url=later, config=config), flush=True)
         except Stopped:
             return 130
         else:
@@ -346,12 +351,10 @@ def _show_audit_trail(url: str, config: Config) -> None:
     token = _request(f"{url}/auth/login", credentials.encode())["access_token"]
     print("\nThe audit trail, as the worker recorded it (GET /audit?limit=8), newest first:\n")
     for document in _request(f"{url}/audit?limit=8", token=token):
-        load, driver = (document["payload"].get(name) for name in ("load", "driver"))
-        moved = f"load {load['id']:<4} {load['origin']} → {load['destination']}  " if load else ""
-        print(
-            f"  {document['timestamp'][11:19]}  {document['type']:<20} "
-            f"{moved}{driver['name'] if driver else ''}"
-        )
+        driver = document["payload"].get("driver", {}).get("name", "")
+        load = document["payload"].get("load")  # events of drivers have none
+        about = load and f"load {load['id']:<4} {load['origin']} → {load['destination']}  "
+        print(f"  {document['timestamp'][11:19]}  {document['type']:<20} {about or ''}{driver}")
     print(flush=True)
 
 
@@ -372,6 +375,7 @@ def _banner(config: Config) -> str:
     return f"""
   Billor is running.
 
+    Board       {url}/board
     API         {url}
     Docs        {url}/docs
     Log in as   {config.demo_email} / {config.demo_password}

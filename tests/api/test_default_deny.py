@@ -13,6 +13,9 @@ PUBLIC = {
     "/readyz",
     "/docs",
     "/docs/<name>",
+    "/",
+    "/board",
+    "/board/<version>/<path:name>",
     "/openapi.json",
 }
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")

@@ -74,8 +74,8 @@ class HttpClient:
     def patch(self, path: str, body: Any, **headers: str) -> Reply:
         return self.request("PATCH", path, body, **headers)
 
-    def make_driver(self, license_number: str) -> dict:
-        body = {"name": "Alex Carter", "licenseNumber": license_number}
+    def make_driver(self, license_number: str, name: str = "Alex Carter") -> dict:
+        body = {"name": name, "licenseNumber": license_number}
         return self._created(self.post("/drivers", body))
 
     def make_load(self, **fields: str) -> dict:

@@ -1,16 +1,14 @@
 """The docs page in a real browser: logging in and calling operations, without other origins."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.support.browser import chromium, no_troubles
 from tests.support.system import Api
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Not localhost, where Swagger UI calls no validator. Other hosts cannot be resolved.
 HOST = "billor.example"
 RESOLVER = f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND"
@@ -18,18 +16,8 @@ RESOLVER = f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if program is None:
-        pytest.skip("Chromium is not installed: the docs page is NOT tested in a browser")
-    expect.set_options(timeout=30_000)  # as for other waits
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=[RESOLVER],
-            chromium_sandbox=os.geteuid() != 0,  # it does not work for root
-        )
+    with chromium("the docs page is", RESOLVER) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -39,24 +27,14 @@ def api(seeded_system) -> Api:
 
 @pytest.fixture
 def page(browser: Browser, api: Api) -> Iterator[Page]:
-    """The docs page. It must send no request to other origins and leave the console empty.
-
-    Browsers log there what they blocked or failed to load, and errors of scripts.
-    """
+    """The docs page. It must send no request to other origins and leave the console empty."""
     origin = f"http://{HOST}:{api.client.port}"
-    troubles: list[str] = []
-
-    def note_other_origin(address: str) -> None:
-        if not address.startswith((f"{origin}/", "data:")):
-            troubles.append(f"requested {address}")
-
-    with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
-        page.on("console", lambda message: troubles.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: note_other_origin(request.url))
+    with (
+        browser.new_page(viewport={"width": 1280, "height": 1000}) as page,
+        no_troubles(page, origin),
+    ):
         page.goto(f"{origin}/docs")
         yield page
-    assert not troubles, "\n".join(troubles)
 
 
 def open_operation(page: Page, operation_id: str) -> Locator:

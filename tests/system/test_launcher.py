@@ -49,7 +49,7 @@ def stranger(tmp_path: Path) -> Iterator[Stranger]:
 
 def test_make_run_starts_stops_and_restarts_with_its_data(stranger: Stranger):
     running = stranger.make_run()
-    assert stranger.url in running.output
+    assert f"Board       {stranger.url}/board" in running.output
     for _ in range(2):
         status, output = stranger.run("scripts/test_endpoints.sh")
         assert status == 0, output
@@ -77,6 +77,7 @@ def test_the_demo_needs_neither_java_nor_redis_and_shows_the_audit_trail(bare_st
     trail = output[output.index("The audit trail") :]
     assert "ASSIGNED" in trail
     assert "LOAD_COMPLETED" in trail
+    assert "/board and log in as" in " ".join(trail.split())
     assert not bare_stranger.processes()
 
 

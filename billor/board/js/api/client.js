@@ -1,0 +1,202 @@
+// Requests to the API: with a token, and again after what passes by itself.
+
+import { validToken } from "../state/session.js";
+
+/** @import {Answer, ProblemBody} from "../types.js" */
+
+const RETRY_SECONDS = [0.3, 1, 2.5];
+const TIMEOUT_MILLISECONDS = 20_000;
+const PASSING = new Set(["idempotency_key_in_use", "unreachable", "database_busy"]);
+
+/** A refusal by the API, or its being out of reach (`unreachable`). */
+export class Problem extends Error {
+  /** @param {ProblemBody} body */
+  constructor(body) {
+    super(body.detail);
+    this.status = body.status;
+    this.code = body.code;
+    this.assignmentId = body.assignmentId;
+    this.loadId = body.loadId;
+    this.errors = messagesByField(body.errors ?? {});
+  }
+}
+
+/**
+ * @param {Record<string, unknown>} errors
+ * @returns {Record<string, string>}
+ */
+function messagesByField(errors) {
+  return Object.fromEntries(
+    Object.entries(errors).map(([field, messages]) => [field, [messages].flat(9).join(" ")]),
+  );
+}
+
+/** A key for one action of the user; its retries have the same one. */
+export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
+/**
+ * @typedef {object} Options
+ * @property {unknown} [body] sent as JSON
+ * @property {string} [key] the Idempotency-Key: with one, a change may be sent again
+ * @property {Record<string, string>} [headers]
+ * @property {AbortSignal} [signal]
+ */
+
+/**
+ * Send a request until it is answered. Waits for a login where the token has ended.
+ *
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<Answer<any>>} `data` is the decoded body, null if there is none. Raises `Problem`.
+ */
+export async function request(method, path, options = {}) {
+  const mayRepeat = method === "GET" || options.key !== undefined;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await read(await send(method, path, options));
+    } catch (error) {
+      const problem = asProblem(error, options.signal);
+      const pause = RETRY_SECONDS[attempt];
+      const passes = PASSING.has(problem.code) || problem.status === 503;
+      if (!mayRepeat || pause === undefined || !passes) throw problem;
+      await sleep(pause * 1000);
+    }
+  }
+}
+
+/**
+ * Send once, with a valid token; again with a new one if the API has refused it.
+ *
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} options
+ * @returns {Promise<Response>}
+ */
+export async function send(method, path, options = {}) {
+  let token = await validToken();
+  for (;;) {
+    const response = await fetch(path, {
+      method,
+      headers: headersFor(token, options),
+      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      signal: options.signal ?? AbortSignal.timeout(TIMEOUT_MILLISECONDS),
+    });
+    if (response.status !== 401 || (await codeOf(response)) === "invalid_credentials") {
+      return response;
+    }
+    token = await validToken(token);
+  }
+}
+
+/**
+ * @param {string} token
+ * @param {Options} options
+ */
+function headersFor(token, { body, key, headers }) {
+  return {
+    Authorization: `Bearer ${token}`,
+    ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+    ...(key === undefined ? {} : { "Idempotency-Key": key }),
+    ...headers,
+  };
+}
+
+/** @param {Response} response */
+async function codeOf(response) {
+  return (await problemOf(response.clone())).code;
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<Answer<any>>}
+ */
+async function read(response) {
+  if (!response.ok) throw await problemOf(response);
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    data: text ? JSON.parse(text) : null,
+  };
+}
+
+/**
+ * @param {Response} response one that is a refusal
+ * @returns {Promise<Problem>}
+ */
+export async function problemOf(response) {
+  const text = await response.text();
+  return new Problem(bodyOf(text, response.status));
+}
+
+/**
+ * @param {string} text
+ * @param {number} status
+ * @returns {ProblemBody}
+ */
+export function bodyOf(text, status) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // From a proxy in between.
+    return { status, code: "unreachable", detail: `Billor did not answer (status ${status}).` };
+  }
+}
+
+/**
+ * @param {unknown} error
+ * @param {AbortSignal} [signal]
+ * @returns {Problem}
+ */
+function asProblem(error, signal) {
+  if (error instanceof Problem) return error;
+  if (signal?.aborted || !(error instanceof Error)) throw error;
+  return unreachable();
+}
+
+export const unreachable = () =>
+  new Problem({
+    status: 0,
+    code: "unreachable",
+    detail: "Billor cannot be reached. Check the connection, and try again.",
+  });
+
+/** @param {number} milliseconds */
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/**
+ * @param {string} path
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>} the decoded body
+ */
+export const get = async (path, signal) => (await request("GET", path, { signal })).data;
+
+/**
+ * Get a list page by page.
+ *
+ * @template T
+ * @param {string} path
+ * @param {AbortSignal} [signal]
+ * @returns {AsyncGenerator<T[]>}
+ */
+export async function* pages(path, signal) {
+  /** @type {string | undefined} */
+  let next = path;
+  while (next) {
+    const answer = await request("GET", next, { signal });
+    yield answer.data;
+    next = nextPage(answer.headers);
+  }
+}
+
+/**
+ * @param {Headers} headers
+ * @returns {string | undefined} the path and query of the page after this one
+ */
+export function nextPage(headers) {
+  const found = /<([^>]*)>; rel="next"/.exec(headers.get("Link") ?? "");
+  if (!found) return undefined;
+  const address = new URL(/** @type {string} */ (found[1]), location.href);
+  return address.pathname + address.search;
+}

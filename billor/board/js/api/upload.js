@@ -1,0 +1,59 @@
+// Sends a file, and tells how much of it is there: `fetch` cannot.
+
+import { validToken } from "../state/session.js";
+import { bodyOf, Problem, unreachable } from "./client.js";
+
+/** @import {ImportReport} from "../types.js" */
+
+/** By the ending of a file's name; browsers do not know them all. */
+const MEDIA_TYPES = {
+  csv: "text/csv",
+  ndjson: "application/x-ndjson",
+  jsonl: "application/x-ndjson",
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+};
+
+/**
+ * Import loads from a file.
+ *
+ * @param {File} file
+ * @param {string} key the Idempotency-Key
+ * @param {(part: number) => void} onProgress hears how much was sent, from 0 to 1
+ * @returns {Promise<ImportReport>} Raises `Problem`.
+ */
+export async function importFile(file, key, onProgress) {
+  let token = await validToken();
+  for (;;) {
+    const answer = await send(file, key, token, onProgress);
+    if (answer.status === 200) return JSON.parse(answer.responseText);
+    if (answer.status !== 401) throw new Problem(bodyOf(answer.responseText, answer.status));
+    token = await validToken(token);
+  }
+}
+
+/**
+ * @param {File} file
+ * @param {string} key
+ * @param {string} token
+ * @param {(part: number) => void} onProgress
+ * @returns {Promise<XMLHttpRequest>}
+ */
+function send(file, key, token, onProgress) {
+  const request = new XMLHttpRequest();
+  request.open("POST", "/loads/import");
+  request.setRequestHeader("Authorization", `Bearer ${token}`);
+  request.setRequestHeader("Content-Type", mediaType(file));
+  request.setRequestHeader("Idempotency-Key", key);
+  request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+  return new Promise((resolve, reject) => {
+    request.onload = () => resolve(request);
+    request.onerror = () => reject(unreachable());
+    request.send(file);
+  });
+}
+
+/** @param {File} file */
+function mediaType(file) {
+  const ending = file.name.split(".").at(-1)?.toLowerCase() ?? "";
+  return MEDIA_TYPES[/** @type {keyof typeof MEDIA_TYPES} */ (ending)] ?? "text/csv";
+}

@@ -1,0 +1,64 @@
+// What is shown, as the address says: `/board?q=steel#/loads/12`. It can be bookmarked and sent.
+
+import { Store } from "./store.js";
+
+/** @typedef {"" | "waiting" | "road" | "drivers" | "finished"} Place */
+/**
+ * @typedef {object} Filters
+ * @property {string} q
+ * @property {Place} show
+ * @property {string} origin
+ * @property {string} destination
+ */
+/** @typedef {{name: "board" | "stats"} | {name: "load", id: number}} Route */
+
+/** @type {Filters} */
+export const NO_FILTERS = { q: "", show: "", origin: "", destination: "" };
+const PLACES = ["", "waiting", "road", "drivers", "finished"];
+
+/** @type {Store<Filters & {route: Route}>} */
+export const address = new Store({ ...readFilters(), route: readRoute() });
+
+function readFilters() {
+  const query = new URLSearchParams(location.search);
+  const found = { ...NO_FILTERS };
+  for (const name of /** @type {Array<"q" | "origin" | "destination">} */ ([
+    "q",
+    "origin",
+    "destination",
+  ])) {
+    found[name] = query.get(name) ?? "";
+  }
+  const show = query.get("show") ?? "";
+  if (PLACES.includes(show)) found.show = /** @type {Place} */ (show);
+  return found;
+}
+
+/** @returns {Route} */
+function readRoute() {
+  const load = /^#\/loads\/([1-9][0-9]{0,17})$/.exec(location.hash);
+  if (load) return { name: "load", id: Number(load[1]) };
+  return { name: location.hash === "#/stats" ? "stats" : "board" };
+}
+
+/**
+ * Change filters, and the address with them.
+ *
+ * @param {Partial<Filters>} changes
+ */
+export function setFilters(changes) {
+  address.set(changes);
+  const query = new URLSearchParams();
+  for (const name of /** @type {Array<keyof Filters>} */ (Object.keys(NO_FILTERS))) {
+    if (address.value[name]) query.set(name, address.value[name]);
+  }
+  const search = query.size ? `?${query}` : "";
+  history.replaceState(history.state, "", location.pathname + search + location.hash);
+}
+
+/** @param {Filters} filters */
+export const hasFilters = ({ q, origin, destination, show }) =>
+  Boolean(q || origin || destination || show);
+
+addEventListener("popstate", () => address.set({ ...readFilters(), route: readRoute() }));
+addEventListener("hashchange", () => address.set({ route: readRoute() }));

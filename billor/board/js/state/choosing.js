@@ -1,0 +1,68 @@
+// The load for which a driver is being chosen.
+
+import { assign, reassign } from "./actions.js";
+import { fleet } from "./fleet.js";
+import { say, toast } from "./notices.js";
+import { Store } from "./store.js";
+
+/** @import {Driver, Load} from "../types.js" */
+
+/**
+ * `driverId`: the driver to be confirmed, on small screens. `assignmentId`: of the load, if it is to
+ * get another driver.
+ *
+ * @typedef {{loadId: number | null, assignmentId: number | null, driverId: number | null}} Choosing
+ */
+
+/** @type {Choosing} */
+const NOTHING = { loadId: null, assignmentId: null, driverId: null };
+
+/** @type {Store<Choosing>} */
+export const choosing = new Store(NOTHING);
+
+/**
+ * @param {Load} load
+ * @param {number | null} [assignmentId]
+ */
+export function startChoosing(load, assignmentId = null) {
+  choosing.set({ loadId: load.id, assignmentId, driverId: null });
+  say(
+    `Choose a driver for load ${load.id}, ${load.origin} to ${load.destination}. ` +
+      "Arrow keys move, Enter assigns, Escape cancels.",
+  );
+}
+
+export function stopChoosing() {
+  if (choosing.value.loadId === null) return;
+  choosing.set(NOTHING);
+  say("No driver chosen.");
+}
+
+/**
+ * Assign the chosen load to this driver.
+ *
+ * @param {Driver} driver
+ */
+export function chooseDriver(driver) {
+  const { loadId, assignmentId } = choosing.value;
+  choosing.set(NOTHING);
+  const load = fleet.value.loads.get(loadId ?? 0);
+  const assignment = fleet.value.assignments.get(assignmentId ?? 0);
+  if (assignment) reassign(assignment, driver);
+  else if (load) assign(load, driver);
+}
+
+/** End the choice if somebody else has assigned, cancelled or completed the load meanwhile. */
+function endIfGone() {
+  const { loadId, assignmentId } = choosing.value;
+  if (loadId === null) return;
+  const isThere =
+    assignmentId === null
+      ? fleet.value.loads.get(loadId)?.status === "OPEN"
+      : fleet.value.assignments.has(assignmentId);
+  if (isThere) return;
+  choosing.set(NOTHING);
+  toast(`Load ${loadId} was changed by somebody else meanwhile.`, { isGood: false });
+}
+
+fleet.follow(endIfGone);

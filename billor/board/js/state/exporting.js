@@ -1,0 +1,62 @@
+// Saves the loads that are shown as a file.
+
+import { Problem, problemOf, send, unreachable } from "../api/client.js";
+import { address } from "./address.js";
+import { fleet } from "./fleet.js";
+import { toast } from "./notices.js";
+import { knownPlaces } from "./places.js";
+import { fold } from "./search.js";
+
+/** @import {Filters, Place} from "./address.js" */
+
+/** @type {Record<Place, string[]>} */
+const STATUSES = {
+  "": ["OPEN", "ASSIGNED"],
+  waiting: ["OPEN"],
+  road: ["ASSIGNED"],
+  drivers: ["OPEN", "ASSIGNED"],
+  finished: ["COMPLETED", "CANCELLED"],
+};
+
+/**
+ * The filters of the board as those of `GET /loads` and `/loads.csv`. A place that loads have is
+ * compared as a whole there; what is typed of one is looked for like other words.
+ *
+ * @param {Filters} filters
+ * @param {Place} [place]
+ */
+export function loadQuery({ q, origin, destination, show }, place = show) {
+  const query = new URLSearchParams(STATUSES[place].map((status) => ["status", status]));
+  const places = { origin, destination };
+  const words = [q];
+  for (const name of /** @type {Array<keyof typeof places>} */ (["origin", "destination"])) {
+    if (knownPlaces(fleet.value, name).has(fold(places[name]))) query.set(name, places[name]);
+    else words.push(places[name]);
+  }
+  const text = words.join(" ").trim();
+  if (text) query.set("q", text);
+  return query;
+}
+
+export async function exportView() {
+  try {
+    const options = { signal: AbortSignal.timeout(10 * 60_000) };
+    const response = await send("GET", `/loads.csv?${loadQuery(address.value)}`, options);
+    if (!response.ok) throw await problemOf(response);
+    save(await response.blob(), "loads.csv");
+  } catch (error) {
+    const problem = error instanceof Problem ? error : unreachable();
+    toast(problem.message, { isGood: false });
+  }
+}
+
+/**
+ * @param {Blob} blob
+ * @param {string} name
+ */
+function save(blob, name) {
+  const href = URL.createObjectURL(blob);
+  const link = Object.assign(document.createElement("a"), { href, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+}

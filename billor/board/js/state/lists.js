@@ -1,0 +1,179 @@
+// The three lists of the board, from what is known, what is pending, and the filters.
+
+import { driverText, fold, hasAll, loadText, words } from "./search.js";
+
+/** @import {Assignment, Driver, Load} from "../types.js" */
+/** @import {Filters} from "./address.js" */
+/** @import {Fleet} from "./fleet.js" */
+/** @import {Pending} from "./actions.js" */
+
+/** @typedef {{load: Load, isPending: boolean}} Waiting */
+/** @typedef {{assignment: Assignment, load: Load, driver: Driver, isPending: boolean}} OnTheRoad */
+/**
+ * @typedef {object} Lists
+ * @property {Waiting[]} waiting soonest pickup first, those without one last
+ * @property {OnTheRoad[]} road longest first
+ * @property {Driver[]} drivers free ones, by name
+ * @property {boolean} areAllDrivers no driver matched the search, so all are there
+ * @property {{waiting: number, overdue: number, road: number, drivers: number}} total without filters
+ */
+
+/** The id of an assignment that the API has not made yet. */
+export const NOT_YET = 0;
+
+const byName = new Intl.Collator(undefined, { sensitivity: "base", numeric: true }).compare;
+
+/**
+ * @param {Fleet} fleet
+ * @param {Map<number, Pending>} pending
+ * @param {Filters} filters
+ * @param {string} now
+ * @returns {Lists}
+ */
+export function makeLists(fleet, pending, filters, now) {
+  const active = activeAssignments(fleet, pending);
+  const all = {
+    waiting: waitingLoads(fleet, pending, active),
+    road: onTheRoad(fleet, pending, active),
+    drivers: freeDrivers(fleet, active),
+  };
+  const found = filtered(all, filters);
+  const areAllDrivers =
+    filters.q !== "" && found.drivers.length === 0 && found.waiting.length + found.road.length > 0;
+  return {
+    ...found,
+    drivers: areAllDrivers ? all.drivers : found.drivers,
+    areAllDrivers,
+    total: {
+      waiting: all.waiting.length,
+      overdue: all.waiting.filter(({ load }) => isOverdue(load, now)).length,
+      road: all.road.length,
+      drivers: all.drivers.length,
+    },
+  };
+}
+
+/**
+ * @param {Load} load
+ * @param {string} now
+ * @returns {boolean} whether a load that waits should have been picked up
+ */
+export const isOverdue = (load, now) => load.pickupAt !== null && load.pickupAt < now;
+
+/**
+ * @param {Fleet} fleet
+ * @param {Map<number, Pending>} pending
+ * @returns {Map<number, Assignment>} by load
+ */
+function activeAssignments(fleet, pending) {
+  const active = new Map();
+  for (const assignment of fleet.assignments.values()) active.set(assignment.loadId, assignment);
+  for (const action of pending.values()) {
+    if (action.kind === "close") active.delete(action.loadId);
+    else if (action.kind !== "status") active.set(action.loadId, shownAtOnce(action, active));
+  }
+  return active;
+}
+
+/**
+ * @param {Extract<Pending, {driverId: number}>} action
+ * @param {Map<number, Assignment>} active
+ * @returns {Assignment}
+ */
+function shownAtOnce(action, active) {
+  const { loadId, driverId } = action;
+  const at = action.kind === "assign" ? action.at : (active.get(loadId)?.assignedAt ?? "");
+  return { id: NOT_YET, loadId, driverId, status: "ASSIGNED", assignedAt: at, closedAt: null };
+}
+
+/**
+ * @param {Fleet} fleet
+ * @param {Map<number, Pending>} pending
+ * @param {Map<number, Assignment>} active
+ * @returns {Waiting[]}
+ */
+function waitingLoads(fleet, pending, active) {
+  const waiting = [];
+  for (const load of fleet.loads.values()) {
+    const action = pending.get(load.id);
+    if (!active.has(load.id) && statusSoon(load, action) === "OPEN") {
+      waiting.push({ load, isPending: action !== undefined });
+    }
+  }
+  return waiting.sort((one, other) => byPickup(one.load, other.load));
+}
+
+/**
+ * @param {Load} load
+ * @param {Pending | undefined} action
+ */
+function statusSoon(load, action) {
+  if (action?.kind === "status") return action.to;
+  if (action?.kind === "close") return action.to === "CANCELLED" ? "OPEN" : "COMPLETED";
+  return load.status;
+}
+
+/**
+ * @param {Load} one
+ * @param {Load} other
+ */
+function byPickup(one, other) {
+  if (one.pickupAt !== other.pickupAt) {
+    if (one.pickupAt === null) return 1;
+    if (other.pickupAt === null) return -1;
+    return one.pickupAt < other.pickupAt ? -1 : 1;
+  }
+  return one.id - other.id;
+}
+
+/**
+ * @param {Fleet} fleet
+ * @param {Map<number, Pending>} pending
+ * @param {Map<number, Assignment>} active
+ * @returns {OnTheRoad[]}
+ */
+function onTheRoad(fleet, pending, active) {
+  const road = [];
+  for (const assignment of active.values()) {
+    const load = fleet.loads.get(assignment.loadId);
+    const driver = fleet.drivers.get(assignment.driverId);
+    if (load && driver) road.push({ assignment, load, driver, isPending: pending.has(load.id) });
+  }
+  return road.sort((one, other) =>
+    one.assignment.assignedAt < other.assignment.assignedAt ? -1 : 1,
+  );
+}
+
+/**
+ * @param {Fleet} fleet
+ * @param {Map<number, Assignment>} active
+ * @returns {Driver[]}
+ */
+function freeDrivers(fleet, active) {
+  const busy = new Set([...active.values()].map(({ driverId }) => driverId));
+  return [...fleet.drivers.values()]
+    .filter((driver) => driver.status === "ACTIVE" && !busy.has(driver.id))
+    .sort((one, other) => byName(one.name, other.name) || one.id - other.id);
+}
+
+/**
+ * @param {{waiting: Waiting[], road: OnTheRoad[], drivers: Driver[]}} all
+ * @param {Filters} filters
+ */
+function filtered({ waiting, road, drivers }, { q, origin, destination }) {
+  const wanted = words(q);
+  const [from, to] = [fold(origin), fold(destination)];
+  /** @param {Load} load */
+  const goesThere = (load) =>
+    (!from || fold(load.origin).includes(from)) && (!to || fold(load.destination).includes(to));
+  return {
+    waiting: waiting.filter(({ load }) => goesThere(load) && hasAll(loadText(load), wanted)),
+    road: road.filter(
+      ({ load, driver }) =>
+        goesThere(load) && hasAll(`${loadText(load)}\n${driverText(driver)}`, wanted),
+    ),
+    drivers: wanted.length
+      ? drivers.filter((driver) => hasAll(driverText(driver), wanted))
+      : drivers,
+  };
+}

@@ -1,0 +1,95 @@
+// What the board tells: refusals at the load that they concern, others for a while, and what
+// screen readers say.
+
+import { get, Problem } from "../api/client.js";
+import { Store } from "./store.js";
+
+/** @import {AssignmentDetail} from "../types.js" */
+
+/**
+ * @typedef {object} Trouble
+ * @property {string} detail what the API said
+ * @property {{loadId: number, text: string} | null} inTheWay the load that is in the way
+ */
+/** @typedef {Trouble & {id: number, isGood: boolean}} Toast */
+
+const TOAST_MILLISECONDS = 8_000;
+
+/** @type {Store<{troubles: Map<number, Trouble>, toasts: Toast[], said: string}>} */
+export const notices = new Store({
+  troubles: new Map(),
+  toasts: /** @type {Toast[]} */ ([]),
+  said: "",
+});
+
+let lastToast = 0;
+
+/** @param {string} text for screen readers */
+export function say(text) {
+  notices.set({ said: text });
+}
+
+/**
+ * Show a refusal at a load, with a link to what is in the way.
+ *
+ * @param {number} loadId
+ * @param {Problem} problem
+ */
+export async function showTrouble(loadId, problem) {
+  setTrouble(loadId, { detail: problem.message, inTheWay: null });
+  say(problem.message);
+  const inTheWay = await loadInTheWay(problem);
+  if (inTheWay && inTheWay.loadId !== loadId) {
+    setTrouble(loadId, { detail: problem.message, inTheWay });
+  }
+}
+
+/**
+ * @param {number} loadId
+ * @param {Trouble} trouble
+ */
+function setTrouble(loadId, trouble) {
+  notices.set({ troubles: new Map(notices.value.troubles).set(loadId, trouble) });
+}
+
+/** @param {number} loadId */
+export function dismissTrouble(loadId) {
+  if (!notices.value.troubles.has(loadId)) return;
+  const troubles = new Map(notices.value.troubles);
+  troubles.delete(loadId);
+  notices.set({ troubles });
+}
+
+/**
+ * @param {Problem} problem
+ * @returns {Promise<Trouble["inTheWay"]>}
+ */
+export async function loadInTheWay({ assignmentId, loadId }) {
+  if (loadId !== undefined) return { loadId, text: `Load ${loadId}` };
+  if (assignmentId === undefined) return null;
+  /** @type {AssignmentDetail | null} */
+  const found = await get(`/assignments/${assignmentId}`).catch(() => null);
+  if (!found) return null;
+  const { load, driver } = found;
+  return {
+    loadId: load.id,
+    text: `${driver.name}: load ${load.id}, ${load.origin} → ${load.destination}`,
+  };
+}
+
+/**
+ * Show a message for a while.
+ *
+ * @param {string} detail
+ * @param {Partial<Toast>} [more]
+ */
+export function toast(detail, more = {}) {
+  const shown = { id: ++lastToast, detail, inTheWay: null, isGood: true, ...more };
+  notices.set({ toasts: [...notices.value.toasts, shown].slice(-3), said: detail });
+  setTimeout(() => dismissToast(shown.id), TOAST_MILLISECONDS);
+}
+
+/** @param {number} id */
+export function dismissToast(id) {
+  notices.set({ toasts: notices.value.toasts.filter((shown) => shown.id !== id) });
+}

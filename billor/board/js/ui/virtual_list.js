@@ -1,0 +1,231 @@
+// A list that draws only the rows that are seen, however many there are.
+
+import { Component, createRef, h } from "preact";
+
+/** Rows above and below what is seen that are drawn, too. */
+const MARGIN_ROWS = 6;
+
+/**
+ * @template Item
+ * @typedef {object} Props
+ * @property {Item[]} items
+ * @property {(item: Item) => number} keyOf
+ * @property {(item: Item) => number} heightOf in rem
+ * @property {(item: Item, isActive: boolean) => import("preact").ComponentChild} renderRow draws the
+ *   content of a row. Only in the active row may something be reached by the Tab key; what arrows
+ *   move between has the attribute `data-main`.
+ * @property {string} label
+ * @property {import("preact").ComponentChild} empty what is shown without rows
+ * @property {import("preact").RefObject<VirtualList<Item> | null>} [handle] gets the list itself
+ */
+
+/**
+ * Arrows, Home and End move between rows. Rows keep their place on the screen when others come and go.
+ *
+ * @template Item
+ * @extends {Component<Props<Item>, {top: number, height: number, activeKey: number | null}>}
+ */
+export class VirtualList extends Component {
+  /** @type {import("preact").RefObject<HTMLDivElement | null>} */
+  scroller = createRef();
+  /** Where each row begins, in pixels; the last one is the end. @type {number[]} */
+  offsets = [0];
+  /** Of the rows, as they were drawn last. @type {number[]} */
+  keys = [];
+  rem = 16;
+  hadFocus = false;
+  /** @type {ResizeObserver | undefined} */
+  observer;
+
+  /** @param {Props<Item>} props */
+  constructor(props) {
+    super(props);
+    this.state = { top: 0, height: 800, activeKey: null };
+  }
+
+  componentDidMount() {
+    if (this.props.handle) this.props.handle.current = this;
+    this.observer = new ResizeObserver(() => this.measure());
+    if (this.scroller.current) this.observer.observe(this.scroller.current);
+  }
+
+  componentWillUnmount() {
+    this.observer?.disconnect();
+  }
+
+  measure() {
+    this.rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.setState({ height: this.scroller.current?.clientHeight ?? 0 });
+  }
+
+  onScroll = () => this.setState({ top: this.scroller.current?.scrollTop ?? 0 });
+
+  /** @param {Props<Item>} before */
+  componentDidUpdate(before) {
+    if (before.items === this.props.items) return;
+    this.keepPlace();
+    this.keepFocus();
+  }
+
+  /** Scroll with the row at the top, if rows came or went above it. */
+  keepPlace() {
+    const scroller = this.scroller.current;
+    const anchor = this.anchor;
+    if (!scroller || !anchor || scroller.scrollTop === 0) return;
+    const index = this.keys.indexOf(anchor.key);
+    const moved = index < 0 ? 0 : /** @type {number} */ (this.offsets[index]) - anchor.offset;
+    if (moved) scroller.scrollTop += moved;
+  }
+
+  /** Where the row with the focus went away, the one in its place gets it. */
+  keepFocus() {
+    const isLost = document.activeElement === document.body;
+    if (this.hadFocus && isLost) this.focusRow(this.activeIndex);
+  }
+
+  get activeIndex() {
+    const found = this.props.items.findIndex(
+      (item) => this.props.keyOf(item) === this.state.activeKey,
+    );
+    if (found >= 0) this.lastIndex = found;
+    return Math.min(this.lastIndex, this.props.items.length - 1);
+  }
+
+  lastIndex = 0;
+
+  /** @param {number} index */
+  focusRow(index) {
+    const item = this.props.items[index];
+    if (!item) return;
+    this.setState({ activeKey: this.props.keyOf(item) }, () => {
+      this.showRow(index);
+      this.row(index)?.querySelector("[data-main]")?.focus({ preventScroll: true });
+    });
+  }
+
+  /**
+   * @param {number} index
+   * @returns {any}
+   */
+  row(index) {
+    return this.scroller.current?.querySelector(`[aria-posinset="${index + 1}"]`);
+  }
+
+  /** @param {number} index */
+  showRow(index) {
+    const scroller = this.scroller.current;
+    if (!scroller) return;
+    const [top = 0, end = 0] = this.offsets.slice(index, index + 2);
+    if (top < scroller.scrollTop) scroller.scrollTop = top;
+    if (end > scroller.scrollTop + scroller.clientHeight)
+      scroller.scrollTop = end - scroller.clientHeight;
+  }
+
+  /** @param {KeyboardEvent} event */
+  onKeyDown = (event) => {
+    const last = this.props.items.length - 1;
+    const targets = {
+      ArrowDown: this.activeIndex + 1,
+      ArrowUp: this.activeIndex - 1,
+      Home: 0,
+      End: last,
+    };
+    const target = targets[/** @type {keyof typeof targets} */ (event.key)];
+    if (target === undefined) return;
+    event.preventDefault();
+    this.focusRow(Math.max(0, Math.min(last, target)));
+  };
+
+  /** @param {FocusEvent} event */
+  onFocusIn = (event) => {
+    this.hadFocus = true;
+    const row = /** @type {Element} */ (event.target).closest("[data-key]");
+    if (row) this.setState({ activeKey: Number(row.getAttribute("data-key")) });
+  };
+
+  /** @param {FocusEvent} event */
+  onFocusOut = (event) => {
+    // Without a next element the row has gone, or the window has lost the focus.
+    if (event.relatedTarget) this.hadFocus = false;
+  };
+
+  /** Note where rows are now. */
+  layOut() {
+    const { items, keyOf, heightOf } = this.props;
+    const first = this.indexAt(this.state.top);
+    const key = this.keys[first];
+    this.anchor = key === undefined ? null : { key, offset: this.offsets[first] ?? 0 };
+    let end = 0;
+    this.keys = items.map(keyOf);
+    this.offsets = [0, ...items.map((item) => (end += Math.round(heightOf(item) * this.rem)))];
+  }
+
+  /**
+   * @param {number} pixels
+   * @returns {number} the index of the row there
+   */
+  indexAt(pixels) {
+    let [low, high] = [0, this.offsets.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (/** @type {number} */ (this.offsets[middle]) <= pixels) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** @returns {number[]} the indexes of the rows to draw */
+  drawn() {
+    const { top, height } = this.state;
+    const first = Math.max(0, this.indexAt(top) - MARGIN_ROWS);
+    const last = Math.min(this.props.items.length, this.indexAt(top + height) + MARGIN_ROWS);
+    const indexes = [];
+    for (let index = first; index < last; index++) indexes.push(index);
+    const active = this.activeIndex; // it may have the focus
+    if (active >= 0 && (active < first || active >= last)) indexes.push(active);
+    return indexes;
+  }
+
+  render() {
+    const { items, label, empty } = this.props;
+    this.layOut();
+    return h(
+      "div",
+      {
+        class: "rows",
+        ref: this.scroller,
+        tabIndex: items.length ? undefined : -1,
+        onScroll: this.onScroll,
+        onKeyDown: this.onKeyDown,
+        onFocusIn: this.onFocusIn,
+        onFocusOut: this.onFocusOut,
+      },
+      items.length === 0
+        ? h("div", { class: "empty" }, empty)
+        : h(
+            "ul",
+            { "aria-label": label, style: { height: `${this.offsets.at(-1)}px` } },
+            this.drawn().map((index) => this.renderRow(index)),
+          ),
+    );
+  }
+
+  /** @param {number} index */
+  renderRow(index) {
+    const { items, keyOf, renderRow } = this.props;
+    const item = /** @type {Item} */ (items[index]);
+    const key = keyOf(item);
+    const [top = 0, end = 0] = this.offsets.slice(index, index + 2);
+    return h(
+      "li",
+      {
+        key,
+        "data-key": key,
+        "aria-setsize": items.length,
+        "aria-posinset": index + 1,
+        style: { transform: `translateY(${top}px)`, height: `${end - top}px` },
+      },
+      renderRow(item, index === this.activeIndex),
+    );
+  }
+}

@@ -1,0 +1,32 @@
+// On a phone: the last step of an assignment.
+
+import { h } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { chooseDriver, choosing } from "../state/choosing.js";
+import { fleet } from "../state/fleet.js";
+import { RouteOf } from "./panel.js";
+
+/** @param {{loadId: number, driverId: number}} props */
+export function ConfirmBar({ loadId, driverId }) {
+  const load = fleet.value.loads.get(loadId);
+  const driver = fleet.value.drivers.get(driverId);
+  /** @type {import("preact").RefObject<HTMLButtonElement | null>} */
+  const yes = useRef(null);
+  useEffect(() => yes.current?.focus(), [driverId]);
+  if (!load || !driver) return null;
+  return h(
+    "div",
+    { class: "confirm-bar", role: "group", "aria-label": "Confirm" },
+    h("p", null, h("b", null, driver.name), h(RouteOf, { load })),
+    h(
+      "button",
+      { type: "button", class: "button", onClick: () => choosing.set({ driverId: null }) },
+      "Back",
+    ),
+    h(
+      "button",
+      { ref: yes, type: "button", class: "button primary", onClick: () => chooseDriver(driver) },
+      "Assign",
+    ),
+  );
+}

@@ -1,0 +1,35 @@
+// Says when what is shown may be out of date.
+
+import { h } from "preact";
+import { connection } from "../api/live.js";
+import { useStore } from "../state/store.js";
+import { icon } from "../ui/icons.js";
+import { clockTime } from "../ui/times.js";
+
+export function ConnectionBanner() {
+  const { mode, since } = useStore(connection);
+  return h(
+    "div",
+    { role: "status" },
+    mode === "lost" &&
+      since &&
+      h(
+        "p",
+        { class: "banner" },
+        icon("warning"),
+        `Not live since ${clockTime(since)}. Trying to reconnect …`,
+      ),
+  );
+}
+
+const TEXTS = {
+  connecting: "Connecting",
+  live: "Live",
+  polling: "Updated every few seconds",
+  lost: "Not live",
+};
+
+export function ConnectionDot() {
+  const { mode } = useStore(connection);
+  return h("span", { class: `dot dot-${mode}`, title: TEXTS[mode] }, h("span", null, TEXTS[mode]));
+}

@@ -1,0 +1,60 @@
+// Which dialog is open.
+
+import { h } from "preact";
+import { close } from "../state/actions.js";
+import { Store, useStore } from "../state/store.js";
+import { Question } from "../ui/dialog.js";
+import { DriverDialog } from "./driver_dialog.js";
+import { ImportDialog } from "./import_dialog.js";
+import { LoadDialog } from "./load_dialog.js";
+import { RouteOf } from "./panel.js";
+import { PasswordDialog } from "./password_dialog.js";
+
+/** @import {Assignment, Driver, Load} from "../types.js" */
+
+/**
+ * @typedef {{name: "load", load?: Load, onSaved?: () => void}
+ *   | {name: "driver" | "import" | "password"}
+ *   | {name: "complete", load: Load, driver: Driver, assignment: Assignment}} Open
+ */
+
+/** @type {Store<{open: Open | null}>} */
+const dialogs = new Store({ open: /** @type {Open | null} */ (null) });
+
+/** @param {Open} open */
+export const openDialog = (open) => dialogs.set({ open });
+
+const onClose = () => dialogs.set({ open: null });
+
+export function Dialogs() {
+  const { open } = useStore(dialogs);
+  switch (open?.name) {
+    case "load":
+      return h(LoadDialog, { load: open.load, onSaved: open.onSaved, onClose });
+    case "driver":
+      return h(DriverDialog, { onClose });
+    case "import":
+      return h(ImportDialog, { onClose });
+    case "password":
+      return h(PasswordDialog, { onClose });
+    case "complete":
+      return h(CompleteDialog, { ...open, onClose });
+    default:
+      return null;
+  }
+}
+
+/** @param {{load: Load, driver: Driver, assignment: Assignment, onClose: () => void}} props */
+function CompleteDialog({ load, driver, assignment, onClose: onEnd }) {
+  return h(
+    Question,
+    {
+      title: `Complete load ${load.id}?`,
+      yes: "Complete",
+      onYes: () => void close(assignment, "COMPLETED"),
+      onClose: onEnd,
+    },
+    h("p", null, h("b", null, driver.name), " has delivered ", h(RouteOf, { load }), "."),
+    h("p", { class: "hint" }, "This cannot be undone."),
+  );
+}

@@ -1,0 +1,61 @@
+// The dispatchers' page: its head, and the board, a load or the statistics below.
+
+import { h } from "preact";
+import { useEffect } from "preact/hooks";
+import { Live } from "../api/live.js";
+import { address } from "../state/address.js";
+import { applyChange, refetch } from "../state/fleet.js";
+import { useStore } from "../state/store.js";
+import { Board } from "./board.js";
+import { ConnectionBanner } from "./connection.js";
+import { Dialogs } from "./dialogs.js";
+import { Head } from "./head.js";
+import { LoadPage } from "./load_page.js";
+import { StatsPage } from "./stats_page.js";
+
+/** @import {Route} from "../state/address.js" */
+/** @import {User} from "../types.js" */
+
+/** @param {{user: User}} props */
+export function DispatchApp({ user }) {
+  const { route } = useStore(address);
+  useEffect(() => {
+    const live = new Live({ apply: applyChange, refetch });
+    live.run();
+    return () => live.stop();
+  }, []);
+  useEffect(() => {
+    document.title = titleOf(route);
+    if (document.activeElement === document.body) focusContent();
+  }, [route]);
+  return h(
+    "div",
+    { class: "app" },
+    h("a", { class: "skip", href: "#content", onClick: skip }, "Skip to the content"),
+    h(Head, { user, route }),
+    h(ConnectionBanner, null),
+    h(
+      "main",
+      { id: "content", tabIndex: -1 },
+      // Kept while another page is shown, with its scroll positions.
+      h("div", { class: "board-holder", hidden: route.name !== "board" }, h(Board, null)),
+      route.name === "load" && h(LoadPage, { id: route.id, key: route.id }),
+      route.name === "stats" && h(StatsPage, null),
+    ),
+    h(Dialogs, null),
+  );
+}
+
+/** @param {Route} route */
+function titleOf(route) {
+  if (route.name === "load") return `Load ${route.id} · Billor`;
+  return route.name === "stats" ? "Statistics · Billor" : "Billor";
+}
+
+const focusContent = () => document.getElementById("content")?.focus({ preventScroll: true });
+
+/** The address's fragment is the page that is shown, so it cannot be where to skip to. */
+function skip(/** @type {Event} */ event) {
+  event.preventDefault();
+  focusContent();
+}

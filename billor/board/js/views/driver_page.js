@@ -1,0 +1,134 @@
+// A driver's own page, made for a phone: the load, and one large button.
+
+import { h } from "preact";
+import { useState } from "preact/hooks";
+import { useCompletion } from "../state/completion.js";
+import { useMyAssignments } from "../state/mine.js";
+import { Question } from "../ui/dialog.js";
+import { minuteTime, shortTime } from "../ui/times.js";
+import { Dialogs } from "./dialogs.js";
+import { STATUS_NAMES } from "./finished_panel.js";
+import { Account } from "./head.js";
+import { aboutLoad, RouteOf } from "./panel.js";
+
+/** @import {Load, MyAssignment, User} from "../types.js" */
+
+/** @param {{user: User}} props */
+export function DriverPage({ user }) {
+  const mine = useMyAssignments();
+  return h(
+    "div",
+    { class: "app driver-app" },
+    h(
+      "header",
+      { class: "head" },
+      h("span", { class: "wordmark" }, "Billor"),
+      h("span", { class: "me" }, user.name),
+      h(Account, { user }),
+    ),
+    h(
+      "main",
+      { class: "page driver-page" },
+      mine.isStale &&
+        h("p", { class: "banner", role: "status" }, "No connection. This may be out of date."),
+      h(Current, { current: mine.current, etag: mine.etag, refresh: mine.refresh }),
+      h(Past, { past: mine.past }),
+    ),
+    h(Dialogs, null),
+  );
+}
+
+/**
+ * @param {object} props
+ * @param {MyAssignment | null | undefined} props.current undefined: not known yet
+ * @param {string} props.etag
+ * @param {() => void} props.refresh
+ */
+function Current({ current, etag, refresh }) {
+  const { state, detail, complete } = useCompletion(refresh);
+  const [isAsking, setAsking] = useState(false);
+  if (current === undefined) return h("p", { role: "status" }, "Loading …");
+  if (current === null) {
+    return h(
+      "section",
+      { class: "no-load" },
+      h("h1", null, "No load now"),
+      h("p", null, detail || "Your dispatcher will give you the next one. It appears here."),
+    );
+  }
+  const { load } = current;
+  return h(
+    "section",
+    { class: "my-load" },
+    h("p", { class: "eyebrow" }, `Load ${load.id}`),
+    h("h1", null, h(RouteOf, { load })),
+    h("p", { class: "lead" }, aboutLoad(load)),
+    h(Facts, { load }),
+    state && h("p", { class: "sending", role: "status" }, STATES[state]),
+    detail && h("p", { class: "refusal", role: "alert" }, detail),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "button primary huge",
+        "aria-disabled": state !== null,
+        onClick: () => state === null && setAsking(true),
+      },
+      "Delivered",
+    ),
+    isAsking &&
+      h(
+        Question,
+        {
+          title: "Is the load delivered?",
+          yes: "Yes, delivered",
+          onYes: () => complete(etag),
+          onClose: () => setAsking(false),
+        },
+        h("p", null, h(RouteOf, { load })),
+      ),
+  );
+}
+
+const STATES = {
+  sending: "Sending …",
+  waiting: "No connection. It will be sent when you are online again; keep this page open.",
+};
+
+/** @param {{load: Load}} props */
+function Facts({ load: { pickupAt, deliverBy } }) {
+  if (!pickupAt && !deliverBy) return null;
+  return h(
+    "dl",
+    { class: "facts" },
+    pickupAt && [h("dt", null, "Pickup"), h("dd", null, minuteTime(pickupAt))],
+    deliverBy && [h("dt", null, "Deliver by"), h("dd", null, minuteTime(deliverBy))],
+  );
+}
+
+/** @param {{past: MyAssignment[]}} props */
+function Past({ past }) {
+  return h(
+    "section",
+    { class: "past" },
+    h("h2", null, "Before"),
+    past.length === 0
+      ? h("p", { class: "hint" }, "Nothing yet.")
+      : h(
+          "ul",
+          null,
+          past.map(({ id, load, status, closedAt }) =>
+            h(
+              "li",
+              { key: id },
+              h(RouteOf, { load }),
+              h(
+                "span",
+                { class: "meta" },
+                `${STATUS_NAMES[status]}${closedAt ? ` ${shortTime(closedAt)}` : ""}`,
+              ),
+            ),
+          ),
+        ),
+  );
+}

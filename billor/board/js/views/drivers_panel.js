@@ -1,0 +1,106 @@
+// Free drivers, and the choice of one for a load.
+
+import { h } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { chooseDriver, choosing, stopChoosing } from "../state/choosing.js";
+import { fleet } from "../state/fleet.js";
+import { driverText, hasAll, words } from "../state/search.js";
+import { useStore } from "../state/store.js";
+import { dragging } from "../ui/dragging.js";
+import { VirtualList } from "../ui/virtual_list.js";
+import { Nothing, PanelHead, RouteOf } from "./panel.js";
+
+/** @import {Driver, Load} from "../types.js" */
+/** @import {Lists} from "../state/lists.js" */
+
+const DRIVER_REM = 3.25;
+
+/** @param {Driver} driver */
+const keyOf = (driver) => driver.id;
+
+/** @param {{lists: Lists, isComplete: boolean, isNarrow: boolean}} props */
+export function DriversPanel({ lists: { drivers, total, areAllDrivers }, isComplete, isNarrow }) {
+  const { loadId, driverId } = useStore(choosing);
+  const { overId, load: dragged } = useStore(dragging);
+  const [name, setName] = useState("");
+  /** @type {import("preact").RefObject<VirtualList<Driver> | null>} */
+  const list = useRef(null);
+  const load = loadId === null ? undefined : fleet.value.loads.get(loadId);
+  const shown = load
+    ? drivers.filter((driver) => hasAll(driverText(driver), words(name)))
+    : drivers;
+
+  useEffect(() => {
+    setName("");
+    if (loadId !== null) list.current?.focusRow(0);
+  }, [loadId]);
+
+  const onChoose = (/** @type {Driver} */ driver) =>
+    isNarrow ? choosing.set({ driverId: driver.id }) : chooseDriver(driver);
+  return [
+    h(PanelHead, { title: "Free drivers", count: shown.length, total: total.drivers }),
+    load && h(ChoosingHead, { load, name, setName }),
+    areAllDrivers && !load && h("p", { class: "note" }, "No driver is named so: these are all."),
+    h(/** @type {typeof VirtualList<Driver>} */ (VirtualList), {
+      handle: list,
+      items: shown,
+      keyOf,
+      heightOf: () => DRIVER_REM,
+      label: "Free drivers",
+      empty: h(Nothing, { isComplete, text: "No driver is free." }),
+      renderRow: (driver, isActive) =>
+        h(DriverRow, {
+          driver,
+          isActive,
+          isTarget: overId === driver.id || driverId === driver.id,
+          isDragging: dragged !== null,
+          onChoose: load ? () => onChoose(driver) : undefined,
+        }),
+    }),
+  ];
+}
+
+/** @param {{load: Load, name: string, setName: (name: string) => void}} props */
+function ChoosingHead({ load, name, setName }) {
+  return h(
+    "div",
+    { class: "choosing-head" },
+    h("p", null, "Driver for load ", h("b", null, load.id), ": ", h(RouteOf, { load })),
+    h("input", {
+      type: "search",
+      "aria-label": "Find a driver",
+      placeholder: "Find a driver",
+      value: name,
+      onInput: (/** @type {Event} */ event) =>
+        setName(/** @type {HTMLInputElement} */ (event.currentTarget).value),
+    }),
+    h("button", { type: "button", class: "button small", onClick: stopChoosing }, "Cancel"),
+  );
+}
+
+/**
+ * @param {object} props
+ * @param {Driver} props.driver
+ * @param {boolean} props.isActive
+ * @param {boolean} props.isTarget
+ * @param {boolean} props.isDragging
+ * @param {() => void} [props.onChoose] while a driver is chosen
+ */
+function DriverRow({ driver, isActive, isTarget, isDragging, onChoose }) {
+  const content = [
+    onChoose && h("span", { class: "unseen", key: "action" }, "Assign to "),
+    h("span", { class: "driver-name", key: "name" }, driver.name),
+    h("span", { class: "meta", key: "license" }, driver.licenseNumber),
+  ];
+  const main = { class: "row-main", "data-main": true, tabIndex: isActive ? 0 : -1 };
+  return h(
+    "div",
+    {
+      class: `row driver-row${isTarget ? " target" : ""}${isDragging ? " droppable" : ""}`,
+      "data-driver-id": driver.id,
+    },
+    onChoose
+      ? h("button", { type: "button", onClick: onChoose, ...main }, content)
+      : h("div", main, content),
+  );
+}

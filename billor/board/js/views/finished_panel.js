@@ -1,0 +1,68 @@
+// Completed and cancelled loads, found by the API.
+
+import { h } from "preact";
+import { fullTime, shortTime } from "../ui/times.js";
+import { VirtualList } from "../ui/virtual_list.js";
+import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
+
+/** @import {Load} from "../types.js" */
+/** @import {Finished} from "../state/finished.js" */
+
+/** @param {Load} load */
+const keyOf = ({ id }) => id;
+
+/** @param {{finished: Finished}} props */
+export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
+  return [
+    h(
+      PanelHead,
+      { title: more ? "and more finished" : "Finished", count: loads.length },
+      more && h("button", { type: "button", class: "button small", onClick: more }, "Show more"),
+    ),
+    h(/** @type {typeof VirtualList<Load>} */ (VirtualList), {
+      items: loads,
+      keyOf,
+      heightOf: () => ROW_REM,
+      label: "Finished loads",
+      empty: problem || h(Nothing, { isComplete: !isBusy, text: "No load is finished." }),
+      renderRow: (load, isActive) => h(FinishedRow, { load, isActive }),
+    }),
+  ];
+}
+
+/** @param {{load: Load, isActive: boolean}} props */
+function FinishedRow({ load, isActive }) {
+  return h(
+    "div",
+    { class: "row load-row" },
+    h(LoadNumber, { load, tabIndex: -1 }),
+    h(
+      "a",
+      {
+        class: "row-main",
+        "data-main": true,
+        href: `#/loads/${load.id}`,
+        tabIndex: isActive ? 0 : -1,
+      },
+      h(RouteOf, { load }),
+      h("span", { class: "meta" }, aboutLoad(load)),
+    ),
+    h(
+      "div",
+      { class: "when" },
+      h("span", { class: `status status-${load.status}` }, STATUS_NAMES[load.status]),
+      h(
+        "time",
+        { class: "meta", dateTime: load.updatedAt, title: fullTime(load.updatedAt) },
+        shortTime(load.updatedAt),
+      ),
+    ),
+  );
+}
+
+export const STATUS_NAMES = {
+  OPEN: "Waiting",
+  ASSIGNED: "On the road",
+  COMPLETED: "Completed",
+  CANCELLED: "Cancelled",
+};

@@ -1,0 +1,78 @@
+// The login: a page at first, and a dialog over the board when the session has ended.
+
+import { h } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { get, problemOf, unreachable } from "../api/client.js";
+import { logIn, session } from "../state/session.js";
+import { Dialog, focusFirst } from "../ui/dialog.js";
+import { Field, Refusal, useSending } from "../ui/form.js";
+
+/** @import {User} from "../types.js" */
+
+export function LoginPage() {
+  return h(
+    "main",
+    { class: "login-page" },
+    h("h1", { class: "wordmark" }, "Billor"),
+    h("p", { class: "lead" }, "Log in to dispatch loads."),
+    h(LoginForm, { user: null }),
+  );
+}
+
+/** @param {{user: User}} props */
+export function LoginDialog({ user }) {
+  return h(
+    Dialog,
+    { title: "Log in again", class: "narrow" },
+    h(
+      "div",
+      { class: "dialog-body" },
+      h("p", { class: "lead" }, "Your session has ended. What you were doing is still here."),
+      h(LoginForm, { user }),
+    ),
+  );
+}
+
+/** @param {{user: User | null}} props the one whose session has ended */
+function LoginForm({ user }) {
+  const { isBusy, errors, problem, onSubmit } = useSending(async (fields) => {
+    const response = await logIn(fields.email ?? "", fields.password ?? "").catch(() => {
+      throw unreachable();
+    });
+    if (!response.ok) throw await problemOf(response);
+    // Perhaps another user, or another role.
+    if (user) session.set({ user: await get("/me") });
+  });
+  /** @type {import("preact").RefObject<HTMLFormElement | null>} */
+  const form = useRef(null);
+  useEffect(() => focusFirst(form.current), []);
+  return h(
+    "form",
+    { ref: form, class: "form", onSubmit, noValidate: true },
+    h(Refusal, { problem, fields: ["email", "password"] }),
+    h(Field, {
+      name: "email",
+      label: "Email",
+      type: "email",
+      required: true,
+      value: user?.email,
+      error: errors.email,
+      autocomplete: "username",
+      "data-autofocus": !user || undefined,
+    }),
+    h(Field, {
+      name: "password",
+      label: "Password",
+      type: "password",
+      required: true,
+      error: errors.password,
+      autocomplete: "current-password",
+      "data-autofocus": user !== null || undefined,
+    }),
+    h(
+      "button",
+      { class: "button primary wide", type: "submit", "aria-disabled": isBusy },
+      isBusy ? "Logging in …" : "Log in",
+    ),
+  );
+}

@@ -1,0 +1,87 @@
+// What the panels of the board share.
+
+import { h } from "preact";
+import { address, hasFilters } from "../state/address.js";
+import { dismissTrouble } from "../state/notices.js";
+import { useStore } from "../state/store.js";
+import { icon, to } from "../ui/icons.js";
+import { InTheWay } from "./notices.js";
+
+/** @import {Load} from "../types.js" */
+/** @import {Trouble} from "../state/notices.js" */
+
+export const ROW_REM = 3.625;
+export const TROUBLE_REM = 3.5;
+
+/**
+ * @param {object} props
+ * @param {string} props.title
+ * @param {number} props.count
+ * @param {number} [props.total] without filters
+ * @param {import("preact").ComponentChildren} [props.children]
+ */
+export function PanelHead({ title, count, total, children }) {
+  return h(
+    "header",
+    { class: "panel-head" },
+    h("h2", null, h("b", { class: "count" }, count.toLocaleString()), " ", title),
+    total !== undefined &&
+      total !== count &&
+      h("span", { class: "of-total" }, `of ${total.toLocaleString()}`),
+    children,
+  );
+}
+
+/** @param {{isComplete: boolean, text: string}} props */
+export function Nothing({ isComplete, text }) {
+  const filters = useStore(address);
+  if (!isComplete) return h("p", null, "Loading …");
+  return h("p", null, hasFilters(filters) ? "Nothing matches the filters." : text);
+}
+
+/** @param {{load: Load}} props */
+export const RouteOf = ({ load: { origin, destination } }) =>
+  h("span", { class: "route" }, h("span", null, origin), to(), h("span", null, destination));
+
+/** @param {Load} load */
+export const aboutLoad = ({ cargoType, reference }) =>
+  [cargoType, reference].filter(Boolean).join(" · ");
+
+/** @param {{load: Load, tabIndex: number}} props */
+export const LoadNumber = ({ load: { id }, tabIndex }) =>
+  h(
+    "a",
+    {
+      class: "number",
+      href: `#/loads/${id}`,
+      tabIndex,
+      draggable: false,
+      "aria-label": `Load ${id}`,
+    },
+    id,
+  );
+
+/**
+ * Why the last action was taken back, at the load that it concerned.
+ *
+ * @param {{trouble: Trouble, loadId: number, tabIndex?: number}} props
+ */
+export function TroubleLine({ trouble, loadId, tabIndex }) {
+  return h(
+    "div",
+    { class: "trouble" },
+    icon("warning"),
+    h("p", { title: trouble.detail }, trouble.detail, " ", h(InTheWay, { trouble })),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "icon-button",
+        "aria-label": "Dismiss",
+        tabIndex,
+        onClick: () => dismissTrouble(loadId),
+      },
+      icon("close"),
+    ),
+  );
+}

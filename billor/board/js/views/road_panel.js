@@ -1,0 +1,121 @@
+// Loads on the road: who drives what, and since when.
+
+import { h } from "preact";
+import { close } from "../state/actions.js";
+import { startChoosing } from "../state/choosing.js";
+import { notices } from "../state/notices.js";
+import { useStore } from "../state/store.js";
+import { startDragging } from "../ui/dragging.js";
+import { icon } from "../ui/icons.js";
+import { Menu } from "../ui/menu.js";
+import { fullTime, since } from "../ui/times.js";
+import { VirtualList } from "../ui/virtual_list.js";
+import { openDialog } from "./dialogs.js";
+import {
+  aboutLoad,
+  LoadNumber,
+  Nothing,
+  PanelHead,
+  ROW_REM,
+  RouteOf,
+  TROUBLE_REM,
+  TroubleLine,
+} from "./panel.js";
+
+/** @import {Lists, OnTheRoad} from "../state/lists.js" */
+
+/** @param {OnTheRoad} item */
+const keyOf = ({ load }) => load.id;
+
+/** @param {{lists: Lists, now: string, isComplete: boolean}} props */
+export function RoadPanel({ lists: { road, total }, now, isComplete }) {
+  const { troubles } = useStore(notices);
+  return [
+    h(PanelHead, { title: "On the road", count: road.length, total: total.road }),
+    h(/** @type {typeof VirtualList<OnTheRoad>} */ (VirtualList), {
+      items: road,
+      keyOf,
+      heightOf: ({ load }) => ROW_REM + (troubles.has(load.id) ? TROUBLE_REM : 0),
+      label: "Loads on the road",
+      empty: h(Nothing, { isComplete, text: "Nobody is on the road." }),
+      renderRow: (item, isActive) => h(RoadRow, { item, isActive, now }),
+    }),
+  ];
+}
+
+/** @param {{item: OnTheRoad, isActive: boolean, now: string}} props */
+function RoadRow({ item, isActive, now }) {
+  const { load, driver, assignment, isPending } = item;
+  const trouble = notices.value.troubles.get(load.id);
+  const tabIndex = isActive ? 0 : -1;
+  return [
+    h(
+      "div",
+      {
+        key: "row",
+        class: `row load-row${isPending ? " pending" : ""}`,
+        onPointerDown: (/** @type {PointerEvent} */ event) =>
+          startDragging(event, load, assignment.id),
+      },
+      h(LoadNumber, { load, tabIndex: -1 }),
+      h(
+        "a",
+        {
+          class: "row-main",
+          "data-main": true,
+          href: `#/loads/${load.id}`,
+          title: aboutLoad(load),
+          draggable: false,
+          tabIndex,
+        },
+        h("span", { class: "driver-name" }, driver.name),
+        h("span", { class: "meta" }, h(RouteOf, { load })),
+      ),
+      h(
+        "time",
+        {
+          class: "when",
+          dateTime: assignment.assignedAt,
+          title: `Since ${fullTime(assignment.assignedAt)}`,
+        },
+        since(assignment.assignedAt, now),
+      ),
+      h(RoadActions, { item, tabIndex }),
+    ),
+    trouble && h(TroubleLine, { key: "trouble", trouble, loadId: load.id, tabIndex }),
+  ];
+}
+
+/** @param {{item: OnTheRoad, tabIndex: number}} props */
+function RoadActions({ item: { load, driver, assignment, isPending }, tabIndex }) {
+  return h(
+    "div",
+    { class: "row-actions" },
+    h(
+      "button",
+      {
+        type: "button",
+        class: "button small complete",
+        disabled: isPending,
+        tabIndex,
+        "aria-label": `Complete load ${load.id}`,
+        onClick: () => openDialog({ name: "complete", load, driver, assignment }),
+      },
+      icon("check"),
+      h("span", null, "Complete"),
+    ),
+    h(
+      Menu,
+      {
+        label: `More about load ${load.id}`,
+        disabled: isPending,
+        tabIndex,
+        choices: [
+          { text: "Give to another driver", action: () => startChoosing(load, assignment.id) },
+          { text: "Cancel the assignment", action: () => void close(assignment, "CANCELLED") },
+        ],
+      },
+      icon("more"),
+    ),
+  );
+}

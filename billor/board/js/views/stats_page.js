@@ -1,0 +1,142 @@
+// Figures of today and of the last thirty days.
+
+import { h } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../api/client.js";
+import { dayName, duration, fullTime, TIME_ZONE } from "../ui/times.js";
+import { Bars, Line } from "./charts.js";
+
+/** @import {Problem} from "../api/client.js" */
+/** @import {Day, Stats} from "../types.js" */
+
+const PERIOD_MILLISECONDS = 60_000;
+
+export function StatsPage() {
+  const [stats, setStats] = useState(/** @type {Stats | null} */ (null));
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    const refresh = () =>
+      get(`/stats?timeZone=${encodeURIComponent(TIME_ZONE)}`).then(
+        (found) => {
+          setStats(found);
+          setProblem("");
+        },
+        (/** @type {Problem} */ refusal) => setProblem(refusal.message),
+      );
+    refresh();
+    const timer = setInterval(refresh, PERIOD_MILLISECONDS);
+    return () => clearInterval(timer);
+  }, []);
+  return h(
+    "article",
+    { class: "page stats-page" },
+    h("h1", null, "Statistics"),
+    problem && h("p", { class: "refusal", role: "alert" }, problem),
+    stats ? h(Figures, { stats }) : !problem && h("p", null, "Loading …"),
+  );
+}
+
+/** @param {{stats: Stats}} props */
+function Figures({ stats }) {
+  const { loads, drivers, today, days } = stats;
+  return [
+    h(
+      "p",
+      { class: "hint", key: "at" },
+      `${fullTime(stats.at)}. Days are those of ${stats.timeZone}.`,
+    ),
+    h(
+      "div",
+      { class: "tiles", key: "tiles" },
+      h(Tile, { name: "Waiting", value: loads.OPEN }),
+      h(Tile, { name: "On the road", value: loads.ASSIGNED }),
+      h(Tile, { name: "Free drivers", value: drivers.available }),
+      h(Tile, { name: "Busy drivers", value: drivers.busy }),
+      h(Tile, { name: "Assigned today", value: today.assigned }),
+      h(Tile, { name: "Completed today", value: today.completed }),
+      h(Tile, { name: "Median time to assign", value: durationOf(stats.medianSecondsToAssign) }),
+      h(Tile, {
+        name: "Median time to complete",
+        value: durationOf(stats.medianSecondsToComplete),
+      }),
+    ),
+    h(
+      "section",
+      { key: "loads" },
+      h("h2", null, "Loads per day"),
+      h(Bars, { days, series: SERIES }),
+      h(DayTable, { days, columns: COLUMNS }),
+    ),
+    h(
+      "section",
+      { key: "times" },
+      h("h2", null, "Median time from created to assigned"),
+      h(Line, { days, of: (day) => day.medianSecondsToAssign, format: duration }),
+      h(DayTable, {
+        days,
+        columns: [["Median time", (day) => durationOf(day.medianSecondsToAssign)]],
+      }),
+    ),
+  ];
+}
+
+const SERIES = [
+  { name: "Created", of: (/** @type {Day} */ day) => day.created, look: "created" },
+  { name: "Completed", of: (/** @type {Day} */ day) => day.completed, look: "completed" },
+  { name: "Cancelled", of: (/** @type {Day} */ day) => day.cancelled, look: "cancelled" },
+];
+
+/** @type {Array<[string, (day: Day) => string]>} */
+const COLUMNS = SERIES.map(({ name, of }) => [name, (day) => of(day).toLocaleString()]);
+
+/** @param {number | null} seconds */
+const durationOf = (seconds) => (seconds === null ? "–" : duration(seconds));
+
+/** @param {{name: string, value: number | string}} props */
+function Tile({ name, value }) {
+  return h("div", { class: "tile" }, h("b", null, value.toLocaleString()), h("span", null, name));
+}
+
+/**
+ * The same as a table, for those who do not see the picture, or want the figures.
+ *
+ * @param {{days: Day[], columns: Array<[string, (day: Day) => string]>}} props
+ */
+function DayTable({ days, columns }) {
+  return h(
+    "details",
+    null,
+    h("summary", null, "As a table"),
+    h(
+      "div",
+      { class: "table-holder", tabIndex: 0, role: "group", "aria-label": "Figures by day" },
+      h(
+        "table",
+        null,
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            ["Day", ...columns.map(([name]) => name)].map((name) =>
+              h("th", { key: name, scope: "col" }, name),
+            ),
+          ),
+        ),
+        h(
+          "tbody",
+          null,
+          days.toReversed().map((day) =>
+            h(
+              "tr",
+              { key: day.date },
+              h("th", { scope: "row" }, dayName(day.date)),
+              columns.map(([name, of]) => h("td", { key: name }, of(day))),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,234 @@
+"""The dispatch board in a browser, as people see it, over the whole system."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Route, expect
+
+from billor.embedded.launcher import PROJECT
+from billor.extensions import cache, db
+from billor.roles import Role
+from tests.support.browser import no_troubles
+from tests.support.system import Api, System
+from tests.support.users import make_user
+
+EMAIL, PASSWORD = "dana.dispatcher@billor.example", "a-good-password"
+DRIVER_EMAIL = "robin.driver@billor.example"
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"viewport": {"width": 375, "height": 740}, "has_touch": True, "is_mobile": True}
+# Of rules, only that of contrasts depends on colours.
+AXE_OPTIONS = {
+    "light": {"resultTypes": ["violations"]},
+    "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
+}
+# Unless it has some already; a blank page has no storage.
+KEEP_TOKENS = """
+  if (location.protocol === "http:" && !sessionStorage.getItem("billor.tokens")) {
+    sessionStorage.setItem("billor.tokens", %s);
+  }
+"""
+WRITES = ("POST", "PATCH")
+
+
+class BoardSystem:
+    """An API, with a dispatcher who has a password."""
+
+    def __init__(self, system: System):
+        self._system = system
+        self.api: Api = system.start_api(workers=1)
+        self.client = self.api.client
+        self.url = f"http://127.0.0.1:{self.client.port}"
+        self.make_user("Dana Dispatcher", EMAIL)
+
+    def start_worker(self) -> None:
+        """Start what fills the audit trail."""
+        self._system.start_worker()
+
+    def make_user(
+        self, name: str, email: str, role: Role = Role.DISPATCHER, driver_id: int | None = None
+    ) -> None:
+        with self._system.app.app_context():
+            make_user(name, email, PASSWORD, role, driver_id)
+
+    def log_in(self, email: str = EMAIL) -> dict[str, Any]:
+        reply = self.client.post("/auth/login", {"email": email, "password": PASSWORD})
+        assert reply.status == 200, reply
+        return reply.body
+
+    def end_sessions(self) -> None:
+        """End all sessions of the dispatcher, as an admin or the user elsewhere may."""
+        token = self.log_in()["access_token"]
+        reply = self.client.post("/auth/logout-all", Authorization=f"Bearer {token}")
+        assert reply.status == 204, reply
+
+    def stop_api(self) -> None:
+        self.api.terminate()
+
+    def start_api(self) -> None:
+        self.api = self._system.start_api(workers=1, port=self.client.port)
+        self.client = self.api.client
+
+    def make_drivers(self, *names: str) -> list[dict]:
+        return [
+            self.client.make_driver(f"TX-{number}", name) for number, name in enumerate(names, 1)
+        ]
+
+    def make_many(self, loads: int, drivers: int) -> None:
+        """Seed so many, past the API."""
+        arguments = ["seed", "--loads", str(loads), "--drivers", str(drivers)]
+        seeded = self._system.app.test_cli_runner().invoke(args=arguments)
+        assert seeded.exit_code == 0, seeded.output
+
+    def empty(self) -> None:
+        """Delete all but the users who are no drivers."""
+        self.client.close()  # the server ends idle connections
+        with self._system.app.app_context():
+            for table in reversed(db.metadata.sorted_tables):
+                if table.name not in ("users", "sessions"):
+                    db.session.execute(table.delete())
+                elif table.name == "users":
+                    db.session.execute(table.delete().where(table.c.driver_id.is_not(None)))
+            db.session.commit()
+            db.session.remove()
+            cache.cache.client.flushdb()
+
+
+class Contexts:
+    """Browser contexts by their options: pages of one share its cache, but no session storage."""
+
+    def __init__(self, browser: Browser):
+        self._browser = browser
+        self._made: dict[str, BrowserContext] = {}
+
+    def get(self, **options: Any) -> BrowserContext:
+        key = json.dumps(options, sort_keys=True)
+        if key not in self._made:
+            self._made[key] = self._browser.new_context(
+                locale="en-US", timezone_id="America/Chicago", **options
+            )
+        return self._made[key]
+
+
+class Board:
+    """One page with the board."""
+
+    def __init__(
+        self,
+        contexts: Contexts,
+        billor: BoardSystem,
+        path: str = "/board",
+        email: str | None = EMAIL,
+        viewport: Mapping[str, int] = DESKTOP,
+        **options: Any,
+    ):
+        """Without `email` nobody is logged in; `options` are those of a Playwright context."""
+        self.context = contexts.get(**options)
+        self.page = self.context.new_page()
+        self._troubles = no_troubles(self.page, billor.url)
+        self._troubles.__enter__()
+        self.page.set_viewport_size(viewport)
+        if email is not None:
+            self.page.add_init_script(KEEP_TOKENS % json.dumps(_tokens(billor.log_in(email))))
+        self.writes: list[str] = []
+        """The changes that were asked for, as method and path."""
+        self.page.on("request", self._note_write)
+        self.page.goto(billor.url + path)
+
+    def close(self) -> None:
+        self.page.close()
+        self._troubles.__exit__(None, None, None)
+
+    def _note_write(self, request) -> None:
+        if request.method in WRITES:
+            self.writes.append(f"{request.method} {request.url.split('/', 3)[3]}")
+
+    @property
+    def waiting(self) -> Locator:
+        return self.page.get_by_role("list", name="Waiting loads").get_by_role("listitem")
+
+    @property
+    def road(self) -> Locator:
+        return self.page.get_by_role("list", name="Loads on the road").get_by_role("listitem")
+
+    @property
+    def drivers(self) -> Locator:
+        return self.page.get_by_role("list", name="Free drivers").get_by_role("listitem")
+
+    def waiting_load(self, route: str) -> Locator:
+        """The row of the waiting load whose route has this text."""
+        return self.waiting.filter(has_text=route)
+
+    def drag(self, source: Locator, target: Locator) -> None:
+        """Drag with the mouse, slowly enough to be no click."""
+        source.hover(position={"x": 120, "y": 20})
+        self.page.mouse.down()
+        target.hover()
+        target.hover(position={"x": 40, "y": 20})
+        self.page.mouse.up()
+
+    def hold(self, path: str, method: str) -> list[Route]:
+        """Keep requests back until the test continues them."""
+        held: list[Route] = []
+
+        def handle(route: Route) -> None:
+            if route.request.method == method:
+                held.append(route)
+            else:
+                route.continue_()
+
+        self.page.route(f"**{path}", handle)
+        return held
+
+    def continue_one(self, held: list[Route]) -> None:
+        """Wait for a request that is kept back, and let it go on; it must be the only one."""
+        while not held:
+            self.page.wait_for_timeout(10)
+        (route,) = held
+        route.continue_()
+
+    def before_request(self, path: str, method: str, action: Callable[[], Any]) -> None:
+        """Have something happen on the server just before a request of the page gets there."""
+
+        def handle(route: Route) -> None:
+            if route.request.method == method:
+                action()
+            route.continue_()
+
+        self.page.route(f"**{path}", handle)
+
+    def log_in(self, password: str = PASSWORD, email: str = EMAIL) -> None:
+        self.page.get_by_label("Email").fill(email)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Log in").click()
+
+    def expect_live(self) -> None:
+        expect(self.page.locator(".dot")).to_have_class("dot dot-live")
+
+    def axe_violations(self) -> list[str]:
+        """What axe finds on the page, in both colour schemes."""
+        script = PROJECT / "node_modules/axe-core/axe.min.js"
+        assert script.exists(), "axe-core is not installed: run scripts/node.sh"
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(script.read_text())
+        found = []
+        for scheme, options in AXE_OPTIONS.items():
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            result = self.page.evaluate("options => axe.run(options)", options)
+            found += [
+                f"{scheme}: {violation['id']}: {node['html']}\n{node['failureSummary']}"
+                for violation in result["violations"]
+                for node in violation["nodes"]
+            ]
+        return found
+
+
+def _tokens(answer: dict[str, Any]) -> str:
+    """Return what the page keeps in session storage after this answer to a login."""
+    return json.dumps(
+        {
+            "access": answer["access_token"],
+            "refresh": answer["refreshToken"],
+            "expiresAt": 2**53 - 1,
+        }
+    )

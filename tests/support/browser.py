@@ -1,0 +1,52 @@
+"""A real Chromium, and pages that must leave its console empty."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ANSWER_MILLISECONDS = 30_000
+
+
+@contextmanager
+def chromium(tested: str, *arguments: str) -> Iterator[Browser]:
+    """Start the Chromium on PATH; without one, skip and say that `tested` is not tested."""
+    program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if program is None:
+        pytest.skip(f"Chromium is not installed: {tested} NOT tested in a browser")
+    expect.set_options(timeout=ANSWER_MILLISECONDS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=arguments,
+            chromium_sandbox=os.geteuid() != 0,  # it does not work for root
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def no_troubles(page: Page, origin: str) -> Iterator[None]:
+    """Fail unless all requests go to this origin, and the console stays empty.
+
+    Browsers log there what they blocked, and errors of scripts. A refusal by the API is none.
+    """
+    troubles: list[str] = []
+
+    def note_message(message) -> None:
+        if not message.text.startswith("Failed to load resource: "):
+            troubles.append(f"{message.type}: {message.text}")
+
+    def note_address(address: str) -> None:
+        if not address.startswith((f"{origin}/", "data:", "blob:")):
+            troubles.append(f"requested {address}")
+
+    page.on("console", note_message)
+    page.on("request", lambda request: note_address(request.url))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    yield
+    assert not troubles, "\n".join(troubles)
