@@ -155,7 +155,7 @@ def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
     assert ledger.caches["HIT"] >= HITS_BETWEEN * LOADS * len(STAGES)
 
 
-RENAMINGS = 60
+RENAMINGS = 20
 
 
 @pytest.mark.parametrize("fault", FAULTS)

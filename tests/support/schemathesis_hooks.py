@@ -60,7 +60,9 @@ def before_call(context, case: schemathesis.Case, kwargs):
     if case.path == "/users/{user_id}" and case.method != "GET":
         _spare_used_users(case.path_parameters)
     if case.path.startswith("/me/assignment") and os.environ["BILLOR_ROLE"] == "DRIVER":
-        _assign_a_load()
+        _assign_a_load(DRIVER_ID)
+    if case.path.endswith("/reassign") and os.environ["BILLOR_ROLE"] != "DRIVER":
+        _fit_reassignment(case)
     if _is_well_formed(case, ParameterLocation.HEADER):
         _fit_headers(case.headers)
     if _is_well_formed(case, ParameterLocation.QUERY):
@@ -96,12 +98,25 @@ def _spare_used_users(path_parameters: dict[str, Any]) -> None:
         path_parameters["user_id"] = DEMO_USER
 
 
-def _assign_a_load() -> None:
-    """Give the driver something to complete, unless there is something."""
+def _assign_a_load(driver_id: int) -> int | None:
+    """Give the driver a load, unless there is one; return the new assignment's id."""
     load = {"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Steel"}
     made = requests.post(f"{API}/loads", json=load, headers=AS_ADMIN, timeout=30).json()
-    body = {"driverId": DRIVER_ID, "loadId": made["id"]}
-    requests.post(f"{API}/assignments", json=body, headers=AS_ADMIN, timeout=30)
+    body = {"driverId": driver_id, "loadId": made["id"]}
+    answer = requests.post(f"{API}/assignments", json=body, headers=AS_ADMIN, timeout=30)
+    return answer.json().get("id")
+
+
+def _fit_reassignment(case: schemathesis.Case) -> None:
+    """Have an active assignment, and a driver who is free."""
+    query = {"available": "true", "limit": 2}
+    free = requests.get(f"{API}/drivers", query, headers=AS_ADMIN, timeout=30).json()
+    if len(free) < 2:
+        return
+    if _is_well_formed(case, ParameterLocation.PATH):
+        case.path_parameters["assignment_id"] = _assign_a_load(free[0]["id"])
+    if _is_well_formed(case, ParameterLocation.BODY) and isinstance(case.body, dict):
+        case.body["driverId"] = free[1]["id"]
 
 
 def _fit_headers(headers) -> None:
@@ -114,6 +129,8 @@ def _fit_headers(headers) -> None:
 def _fit_query(query: dict[str, Any]) -> None:
     query.pop("cursor", None)
     query |= {name: _fitted_text(name, value) for name, value in query.items()}
+    if "timeZone" in query:
+        query["timeZone"] = "America/Chicago"
     _fit_ends(query)
 
 
