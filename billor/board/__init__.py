@@ -12,7 +12,7 @@ from hashlib import blake2b, sha256
 from mimetypes import guess_type
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, make_response, redirect, request
+from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ def _page_of(template: str) -> str:
         for name in ASSETS
         if name.startswith("js/")
     )
-    return template.replace("{modules}", modules).replace("{root}", f"/board/{VERSION}")
+    return template.replace("{modules}", modules).replace("{root}", f"./board/{VERSION}")
 
 
 PAGE = _page_of((HERE / "page.html").read_text())
@@ -64,7 +64,7 @@ blueprint = Blueprint("board", __name__)
 @blueprint.get("/")
 def root() -> AnyResponse:
     """Lead people who open the API's address to the board."""
-    return redirect("/board", 302)
+    return redirect(url_for("board.page"), 302)
 
 
 @blueprint.get("/board")

@@ -4,7 +4,7 @@ import csv
 import re
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from billor.board import CONTENT_SECURITY_POLICY
 from tests.support.board import EMAIL
@@ -26,12 +26,29 @@ def test_assets_are_kept_for_ever_and_the_page_is_not(billor):
     addresses = re.findall(r'(?:href|src)="([^"]+)"', page.body.decode())
     assert len(addresses) > 40
     for address in addresses:
-        asset = billor.client.get(address)
+        asset = billor.client.get(address.removeprefix("."))
         assert asset.status == 200, address
         assert asset.headers["Cache-Control"] == "public, immutable, max-age=31536000"
-    old = re.sub("/board/[0-9a-f]+/", "/board/000000000000/", addresses[0])
+    first = addresses[0].removeprefix(".")
+    old = re.sub("/board/[0-9a-f]+/", "/board/000000000000/", first)
     assert billor.client.get(old).status == 404
-    assert billor.client.get(f"{addresses[0]}/../../__init__.py").status == 404
+    assert billor.client.get(f"{first}/../../__init__.py").status == 404
+
+
+def test_the_board_stays_below_the_prefix_of_a_proxy(billor, open_board):
+    billor.client.make_load()
+    board = open_board(path="/healthz")
+    asked: list[str] = []
+
+    def forward(route: Route) -> None:
+        asked.append(route.request.url)
+        route.continue_(url=route.request.url.replace("/billor/", "/", 1))
+
+    board.page.route("**/*", forward)
+    board.page.goto(f"{billor.url}/billor/board")
+    expect(board.waiting).to_have_count(1)
+    assert len(asked) > 40
+    assert [url for url in asked if not url.startswith(f"{billor.url}/billor/")] == []
 
 
 def test_the_first_view_is_small(billor, open_board):

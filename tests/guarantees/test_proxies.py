@@ -184,3 +184,4 @@ def test_a_prefix_of_trusted_proxies_leads_to_the_next_page(proxied):
     link = proxied.client.get(PAGE, **headers).headers["Link"]
     path = link.partition("/billor")[2].partition(">")[0]  # as a proxy removes it
     assert proxied.client.get(path, **headers).status == 200
+    assert proxied.client.get("/", **headers).headers["Location"] == "/billor/board"

@@ -1,6 +1,7 @@
 // Requests to the API: with a token, and again after what passes by itself.
 
 import { validToken } from "../state/session.js";
+import { addressOf, pathOf } from "./address.js";
 
 /** @import {Answer, ProblemBody} from "../types.js" */
 
@@ -76,7 +77,7 @@ export async function request(method, path, options = {}) {
 export async function send(method, path, options = {}) {
   let token = await validToken();
   for (;;) {
-    const response = await fetch(path, {
+    const response = await fetch(addressOf(path), {
       method,
       headers: headersFor(token, options),
       body: options.body === undefined ? undefined : JSON.stringify(options.body),
@@ -196,7 +197,5 @@ export async function* pages(path, signal) {
  */
 export function nextPage(headers) {
   const found = /<([^>]*)>; rel="next"/.exec(headers.get("Link") ?? "");
-  if (!found) return undefined;
-  const address = new URL(/** @type {string} */ (found[1]), location.href);
-  return address.pathname + address.search;
+  return found ? pathOf(/** @type {string} */ (found[1])) : undefined;
 }

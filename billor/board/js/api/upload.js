@@ -1,6 +1,7 @@
 // Sends a file, and tells how much of it is there: `fetch` cannot.
 
 import { validToken } from "../state/session.js";
+import { addressOf } from "./address.js";
 import { bodyOf, Problem, unreachable } from "./client.js";
 
 /** @import {ImportReport} from "../types.js" */
@@ -40,7 +41,7 @@ export async function importFile(file, key, onProgress) {
  */
 function send(file, key, token, onProgress) {
   const request = new XMLHttpRequest();
-  request.open("POST", "/loads/import");
+  request.open("POST", addressOf("/loads/import"));
   request.setRequestHeader("Authorization", `Bearer ${token}`);
   request.setRequestHeader("Content-Type", mediaType(file));
   request.setRequestHeader("Idempotency-Key", key);

@@ -1,5 +1,6 @@
 // Who is logged in. Tokens are in session storage: they end with the tab, and are in no address.
 
+import { addressOf } from "../api/address.js";
 import { Store } from "./store.js";
 
 /** @import {User} from "../types.js" */
@@ -120,7 +121,7 @@ function refresh(tokens) {
  * @param {object} body
  */
 function post(path, body) {
-  return fetch(path, {
+  return fetch(addressOf(path), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),

@@ -1,6 +1,7 @@
 // The head of the page: where one is, the search, and what can be added.
 
 import { h } from "preact";
+import { addressOf } from "../api/address.js";
 import { request } from "../api/client.js";
 import { address, setFilters } from "../state/address.js";
 import { exportView } from "../state/exporting.js";
@@ -92,7 +93,7 @@ export function Account({ user }) {
         { text: "Change password", action: () => openDialog({ name: "password" }) },
         { text: "Log out", action: () => logOut("/auth/logout") },
         { text: "Log out everywhere", action: () => logOut("/auth/logout-all") },
-        { text: "About the API", action: "/docs" },
+        { text: "About the API", action: addressOf("/docs") },
       ],
     },
     icon("user"),
@@ -111,5 +112,5 @@ async function logOut(path) {
 /** Forget the tokens and all that is in memory. */
 export function leave() {
   forgetTokens();
-  location.assign("/board");
+  location.assign(addressOf("/board"));
 }
