@@ -107,7 +107,7 @@ def picture_of_board(board: Board) -> None:
 
 def picture_of_load(board: Board) -> None:
     """Take the page of a load."""
-    expect(board.page.locator(".timeline li")).to_have_count(2)
+    expect(board.page.get_by_role("button", name="Complete")).to_be_visible()
     _save(board, "load")
     board.close()
 

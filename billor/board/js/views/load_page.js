@@ -83,7 +83,8 @@ async function allOf(path) {
 }
 
 /** @param {{known: Known, version: string, onSaved: () => Promise<void>}} props */
-function Details({ known: { load, timeline }, version, onSaved }) {
+function Details({ known, version, onSaved }) {
+  const { load, timeline } = known;
   const { troubles } = useStore(notices);
   const trouble = troubles.get(load.id);
   return [
@@ -103,7 +104,7 @@ function Details({ known: { load, timeline }, version, onSaved }) {
     h(
       "div",
       { class: "load-columns", key: "columns" },
-      h(Facts, { load }),
+      h(Facts, { known }),
       h(
         "section",
         null,
@@ -156,10 +157,17 @@ function Actions({ load, onSaved }) {
   );
 }
 
-/** @param {{load: Load}} props */
-function Facts({ load }) {
-  const { active } = stateOf(load.id);
-  const driver = active && fleet.value.drivers.get(active.driverId);
+/** @param {Known} known */
+function driverOf({ load, timeline }) {
+  if (load.status !== "ASSIGNED" && load.status !== "COMPLETED") return undefined;
+  const told = timeline.findLast((entry) => entry.payload.driver)?.payload.driver;
+  return told && (fleet.value.drivers.get(told.id) ?? told);
+}
+
+/** @param {{known: Known}} props */
+function Facts({ known }) {
+  const { load } = known;
+  const driver = driverOf(known);
   /** @type {Array<[string, string | null | undefined]>} */
   const facts = [
     ["Driver", driver && `${driver.name}, ${driver.licenseNumber}`],
