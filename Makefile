@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run demo check test coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
+.PHONY: help run demo check test test-all coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
 
 PYTHON_BIN := .venv/bin/python
 # Four processes keep two cores busy, since many tests wait for others. The tests of a file run in
@@ -25,15 +25,20 @@ demo: ## Start everything, walk through the API, show the audit trail, stop
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTEST) tests/unit tests/api
 
-test: ## Run all tests
+test: ## Run all tests but the slow ones
 	@scripts/venv.sh requirements-dev.txt
 	@scripts/node.sh
 	@$(PYTEST)
 
+test-all: ## Run the slow tests, too
+	@scripts/venv.sh requirements-dev.txt
+	@scripts/node.sh
+	@$(PYTEST) -m 'slow or not slow'
+
 coverage: ## Run all tests and show which lines they cover
 	@scripts/venv.sh requirements-dev.txt
 	@scripts/node.sh
-	@$(PYTEST) --cov
+	@$(PYTEST) -m 'slow or not slow' --cov
 
 soak: ## Run everything with random faults for MINUTES=10, then count what was lost
 	@scripts/venv.sh requirements-dev.txt

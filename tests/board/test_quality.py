@@ -93,6 +93,7 @@ def test_no_page_scrolls_sideways(billor, open_board):
             board.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_thousands_of_rows_never_block_the_main_thread(billor, open_board):
     billor.empty()
     billor.make_many(loads=5_000, drivers=1_000)

@@ -219,6 +219,7 @@ class FailoverClient(HttpClient):
             client.close()
 
 
+@pytest.mark.slow
 def test_a_rolling_restart_fails_no_request(system):
     apis = [system.start_api() for _ in range(2)]
     workers = [system.start_worker() for _ in range(2)]

@@ -108,6 +108,7 @@ def test_an_import_whose_deadline_passes_during_the_commit_is_answered(
     assert stored(system_without_bus) == [count + 1 for count in before]
 
 
+@pytest.mark.slow
 def test_four_imports_of_ten_thousand_rows_at_once_are_all_answered(system_without_bus):
     api = system_without_bus.start_api(workers=1)
     rows = [[f"Town {number}", "Reno", "Steel"] for number in range(MAX_ROWS)]

@@ -221,6 +221,7 @@ def make_assignments(system: System, count: int, driver: dict, load: dict) -> No
         connection.execute(events, values | {"count": count})
 
 
+@pytest.mark.slow
 def test_sigkill_of_random_relays_and_consumers_loses_nothing(system, bus):
     seed = random.randrange(1_000_000)  # noqa: S311 - not for secrets
     print(f"seed {seed}")  # shown if the test fails

@@ -92,6 +92,7 @@ def test_the_rule_and_the_trail_hold_behind_a_pooler(pooled_system):
     assert_only_our_log_lines(pooled_system)
 
 
+@pytest.mark.slow
 def test_a_restarted_pooler_loses_nothing(pooled_system, pooler):
     api = pooled_system.start_whole_api(workers=2)
     pooled_system.supervise_worker()

@@ -15,6 +15,8 @@ from tests.support.redis_servers import SLOTS_EACH, client_of, redis_cluster, se
 from tests.support.system import Service
 from tests.support.worker import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _probe_often(monkeypatch, caplog):

@@ -50,6 +50,7 @@ def log(postgresql: Service) -> Log:
     return Log(postgresql)
 
 
+@pytest.mark.slow
 def test_a_unique_constraint_conflict_leaves_nothing_in_postgresqls_log(
     system_without_bus: System, log: Log
 ):

@@ -173,7 +173,7 @@ def test_a_slow_client_that_keeps_reading_gets_the_whole_answer(system_without_b
     request = f"GET /loads.csv HTTP/1.0\r\nAuthorization: Bearer {system.token}\r\n\r\n".encode()
     slow = taken(api.client.port, request, itertools.repeat(0.02))
     assert slow.count(b",OPEN,") == LOADS_EXPORTED
-    too_slow = taken(api.client.port, request, itertools.chain([4], itertools.repeat(0)))
+    too_slow = taken(api.client.port, request, itertools.chain([8], itertools.repeat(0)))
     assert too_slow.count(b",OPEN,") < LOADS_EXPORTED
     assert "Traceback" not in api.output
 

@@ -149,6 +149,7 @@ def test_a_stop_ends_streams_at_once_and_resets_no_connection(api):
         assert api.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_disconnected(system_without_bus):
     (system_without_bus.folder / "impatient.py").write_text(IMPATIENT)
     api = system_without_bus.start_api(

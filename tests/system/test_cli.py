@@ -523,6 +523,7 @@ def test_every_command_and_option_has_its_help(app):
             assert isinstance(parameter, click.Argument) or parameter.help, parameter
 
 
+@pytest.mark.slow
 def test_the_setup_of_the_containers_is_idempotent(app, couch, process_environment, tmp_path):
     environment = process_environment | {
         "COUCHDB_URL": couch.url,

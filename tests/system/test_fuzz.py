@@ -28,13 +28,15 @@ DRIVER_ID = 1
 PHASES = {
     Role.DRIVER: ("fuzzing", 1),
     Role.DISPATCHER: ("fuzzing", 1),
-    Role.ADMIN: ("examples,coverage,fuzzing", 3),
+    Role.ADMIN: ("examples,coverage,fuzzing" if MINUTES else "examples,fuzzing", 3),
 }
 """What each role runs, and how many examples of each operation if it is to be short.
 
 The views are the same: others than admins need fewer.
 """
 MANY_EXAMPLES = 10_000
+OF_DRIVERS = {"GET /me/assignment", "GET /me/assignments", "PATCH /me/assignment/status"}
+"""What others than drivers cannot do."""
 
 
 @pytest.fixture
@@ -68,25 +70,29 @@ def settings_of(seeded_system: System, api: Api):
     return make
 
 
-def test_every_operation_answers_each_role_as_its_document_promises(api, settings_of, tmp_path):
+@pytest.mark.parametrize("role", PHASES)
+def test_every_operation_answers_each_role_as_its_document_promises(
+    api, settings_of, tmp_path, role
+):
     paths = api.client.get("/openapi.json").body["paths"]
     del paths["/changes"]  # which goes on for minutes
     operations = {
         f"{method.upper()} {path}" for path, item in paths.items() for method in METHODS & set(item)
     }
-    accepted = set()
-    settings = {role: settings_of(role) for role in PHASES}
-    for role, (phases, few) in PHASES.items():
-        examples = f"--max-examples={MANY_EXAMPLES if MINUTES else few}"
-        report = run_schemathesis(settings[role], tmp_path, phases, examples)
-        assert report["operations"]["tested"] == len(operations)
-        accepted |= {
-            operation
-            for operation, rates_of in report["valid_rates"].items()
-            if any(rates["accepted"] for rates in rates_of.values())
-        }
-    assert report["test_cases"]["generated"] >= 1000
-    assert accepted == operations
+    phases, few = PHASES[role]
+    examples = f"--max-examples={MANY_EXAMPLES if MINUTES else few}"
+    report = run_schemathesis(settings_of(role), tmp_path, phases, examples)
+    assert report["operations"]["tested"] == len(operations)
+    accepted = {
+        operation
+        for operation, rates_of in report["valid_rates"].items()
+        if any(rates["accepted"] for rates in rates_of.values())
+    }
+    if role == Role.DRIVER:
+        assert accepted >= OF_DRIVERS
+    if role == Role.ADMIN:
+        assert accepted >= operations - OF_DRIVERS
+        assert report["test_cases"]["generated"] >= 100
 
 
 def test_chained_operations_answer_as_their_document_promises(settings_of, tmp_path):

@@ -86,6 +86,7 @@ def installed(tmp_path: Path) -> set[str]:
     return {name for name in names if not name.startswith(("pip-", "setuptools-"))}
 
 
+@pytest.mark.slow
 def test_old_pins_are_installed_though_newer_versions_were_published(install, index, tmp_path):
     pins = pin(index["old"], index["parser"], index["plugin"])
     done = install(pins)
@@ -100,6 +101,7 @@ def test_pins_that_lack_a_package_are_refused(install, index):
     assert "the packages could not be installed" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_package_changed_since_it_was_pinned_is_refused(install, index, tmp_path):
     pins = pin(index["parser"])
     make_wheel(tmp_path / "index", "parser", "1.0", "Summary: another one")

@@ -123,6 +123,7 @@ def test_another_users_data_folder_is_refused_in_one_line(bare_stranger: Strange
     assert list(home.iterdir()) == [] or home == Path("/")
 
 
+@pytest.mark.slow
 def test_make_run_on_ipv6_prints_an_address_that_works(stranger: Stranger):
     for host in ("::1", "[::]"):
         running = stranger.make_run(HOST=host)
@@ -191,6 +192,7 @@ def test_services_without_a_url_are_started_and_one_death_stops_all(
     assert not bare_stranger.processes()
 
 
+@pytest.mark.slow
 def test_processes_left_by_a_killed_launcher_are_stopped_by_the_next(bare_stranger: Stranger):
     running = bare_stranger.make_run()
     launcher = running.child("worker").parent()
