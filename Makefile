@@ -3,9 +3,9 @@
 .PHONY: help run demo check test test-all coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
 
 PYTHON_BIN := .venv/bin/python
-# Four processes keep two cores busy, since many tests wait for others. The tests of a file run in
+# Three processes keep two cores busy, since many tests wait for others. The tests of a file run in
 # one of them, because they share services; the longest files begin.
-PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 MINUTES ?= 10
 
 help: ## Show this help

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from tests.support.board import Board, BoardSystem, Contexts
 from tests.support.browser import chromium
-from tests.support.system import System
+from tests.support.system import System, empty_tables
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,8 @@ def running(
     folder = tmp_path_factory.mktemp("board")
     with System(settings, folder, pytestconfig.cache.mkdir("compiled")) as system:
         yield system
+    with _migrated_app.app_context():
+        empty_tables()
 
 
 @pytest.fixture(scope="module")

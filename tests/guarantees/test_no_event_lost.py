@@ -95,6 +95,7 @@ def test_a_retry_after_sigkill_during_the_commit_finds_all_or_nothing(system, da
     assert system.notified() == system.assigned()
 
 
+@pytest.mark.slow
 def test_sigkill_of_a_relay_while_marking_loses_nothing_and_blocks_no_other(
     system, database, through
 ):
@@ -154,6 +155,7 @@ def test_sigkill_of_a_consumer_while_recording_loses_and_duplicates_nothing(syst
     assert set(system.notified()) == set(system.assigned())
 
 
+@pytest.mark.slow
 def test_sigkill_between_sending_and_marking_a_notification_sends_it_again(
     system, bus, database, through
 ):
@@ -182,6 +184,7 @@ def test_sigkill_between_sending_and_marking_a_notification_sends_it_again(
     assert system.notified() == {load["id"]: 2, other["id"]: 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bus_is_remote", "assignments"), [(True, 480), (False, 150)], ids=["Pub/Sub", "in process"]
 )

@@ -186,6 +186,7 @@ def test_a_load_created_during_a_redis_outage_is_soon_in_lists(system, apis, red
     wait_until(lambda: look(reader).reply.body[0] == load, SOON_SECONDS)
 
 
+@pytest.mark.slow
 def test_the_worker_logs_each_outage_once_and_recovers(system, postgresql, pubsub):
     worker = system.start_worker()
     wait_until(lambda: log(worker))

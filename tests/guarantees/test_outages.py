@@ -51,6 +51,7 @@ def published(system: System) -> int:
     return len(system.committed()) - system.unpublished()
 
 
+@pytest.mark.slow
 def test_messages_lost_by_the_emulator_are_published_again(system, pubsub):
     api = system.start_api()
     relay, consumer = system.supervise_worker("relay"), system.supervise_worker("consumer")
@@ -74,6 +75,7 @@ def test_messages_lost_by_the_emulator_are_published_again(system, pubsub):
         assert relay.process.output.count(f"The event bus is {state}") == 1
 
 
+@pytest.mark.slow
 def test_a_deleted_subscription_is_recreated(system, emulator):
     api = system.start_api()
     system.supervise_worker()
@@ -84,6 +86,7 @@ def test_a_deleted_subscription_is_recreated(system, emulator):
     assert_nothing_failed(system, dispatcher)
 
 
+@pytest.mark.slow
 def test_a_deleted_topic_is_recreated_with_its_subscription(system, emulator, monkeypatch):
     """Its subscription stays but gets no messages, without any error."""
     monkeypatch.setattr(reconciliation, "GRACE_SECONDS", 1)
@@ -155,6 +158,7 @@ def supervised_here(system: System) -> Iterator[None]:
     assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_no_couchdb_fault_loses_or_duplicates_anything(system, monkeypatch):
     # Longer than the worker's timeout: a hanging request is carried out after the timeout.
     monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)

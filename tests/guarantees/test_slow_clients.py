@@ -85,6 +85,7 @@ def usual_seconds(client: HttpClient, path: str) -> float:
     return statistics.median(taken)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("many_files")
 def test_a_thousand_slow_clients_do_not_slow_down_others(system_without_bus):
     system = system_without_bus
@@ -162,6 +163,7 @@ def test_slow_clients_are_disconnected_after_a_timeout(system_without_bus):
     assert "Traceback" not in api.output
 
 
+@pytest.mark.slow
 def test_a_slow_client_that_keeps_reading_gets_the_whole_answer(system_without_bus):
     system = system_without_bus
     (system.folder / "impatient.py").write_text(IMPATIENT)

@@ -201,6 +201,14 @@ class Supervised:
                 self.process.send(signal.SIGTERM)
 
 
+def empty_tables() -> None:
+    """Empty all tables and Redis, and begin with the first ids again."""
+    tables = ", ".join(db.metadata.tables)
+    db.session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+    db.session.commit()
+    cache.cache.client.flushdb()
+
+
 class System:
     """API and workers over one set of services, on empty tables."""
 
@@ -227,7 +235,7 @@ class System:
         self.couch.__enter__()
         (self.folder / "home").mkdir()
         with self.app.app_context():
-            self._empty()
+            empty_tables()
             user = make_user("Dana", "dana@billor.example")
             self.token = create_access_token(str(user.id))
             db.session.remove()
@@ -371,13 +379,6 @@ class System:
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
         }
-
-    @staticmethod
-    def _empty() -> None:
-        tables = ", ".join(db.metadata.tables)
-        db.session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
-        db.session.commit()
-        cache.cache.client.flushdb()
 
 
 class Api(Process):

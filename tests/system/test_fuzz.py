@@ -39,6 +39,9 @@ OF_DRIVERS = {"GET /me/assignment", "GET /me/assignments", "PATCH /me/assignment
 """What others than drivers cannot do."""
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def api(seeded_system: System) -> Api:
     seeded_system.start_worker()

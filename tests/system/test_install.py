@@ -95,6 +95,7 @@ def test_old_pins_are_installed_though_newer_versions_were_published(install, in
     assert install(pins).stdout == ""  # nothing to do
 
 
+@pytest.mark.slow
 def test_pins_that_lack_a_package_are_refused(install, index):
     done = install(pin(index["plugin"]))
     assert done.returncode == 1

@@ -177,6 +177,7 @@ def test_production_with_the_demo_password_is_refused(bare_stranger: Stranger):
     assert not bare_stranger.processes()
 
 
+@pytest.mark.slow
 def test_services_without_a_url_are_started_and_one_death_stops_all(
     bare_stranger: Stranger, redis_url: str
 ):

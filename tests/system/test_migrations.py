@@ -162,6 +162,7 @@ def test_a_filled_database_is_upgraded_again_and_downgraded(empty_app: Flask):
     assert tables() == TABLES
 
 
+@pytest.mark.slow
 def test_concurrent_migrations_do_not_break_each_other(empty_settings: dict[str, str]):
     command = [sys.executable, "-m", "flask", "db", "upgrade"]
     migrators = [
