@@ -50,7 +50,7 @@ bench: ## Measure speed, beside a bare server, bare Flask and a fast framework
 
 fuzz: ## Fuzz the API with valid and invalid requests from openapi.json for MINUTES=10
 	@scripts/venv.sh requirements-dev.txt
-	@FUZZ_MINUTES=$(MINUTES) $(PYTHON_BIN) -m pytest --capture=no -o faulthandler_timeout=0 tests/system/test_fuzz.py
+	@FUZZ_MINUTES=$(MINUTES) $(PYTHON_BIN) -m pytest -m slow --capture=no -o faulthandler_timeout=0 tests/system/test_fuzz.py
 
 lint: ## Check style, types, the direction of imports, and that pins match pyproject.toml
 	@scripts/venv.sh requirements-dev.txt
