@@ -21,6 +21,8 @@ from tests.support.system import Dispatcher, Process, Supervised, System
 from tests.support.tcp_proxy import Direction, Http2Farewell, TcpProxy
 from tests.support.worker import wait_until
 
+pytestmark = pytest.mark.slow
+
 STARTED = "Worker started"
 NOTIFIED = b"INSERT INTO notifications"
 MARKED = b"UPDATE load_events SET published_at=clock_timestamp()"
@@ -95,7 +97,6 @@ def test_a_retry_after_sigkill_during_the_commit_finds_all_or_nothing(system, da
     assert system.notified() == system.assigned()
 
 
-@pytest.mark.slow
 def test_sigkill_of_a_relay_while_marking_loses_nothing_and_blocks_no_other(
     system, database, through
 ):
@@ -155,7 +156,6 @@ def test_sigkill_of_a_consumer_while_recording_loses_and_duplicates_nothing(syst
     assert set(system.notified()) == set(system.assigned())
 
 
-@pytest.mark.slow
 def test_sigkill_between_sending_and_marking_a_notification_sends_it_again(
     system, bus, database, through
 ):
@@ -184,7 +184,6 @@ def test_sigkill_between_sending_and_marking_a_notification_sends_it_again(
     assert system.notified() == {load["id"]: 2, other["id"]: 1}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bus_is_remote", "assignments"), [(True, 480), (False, 150)], ids=["Pub/Sub", "in process"]
 )
@@ -224,7 +223,6 @@ def make_assignments(system: System, count: int, driver: dict, load: dict) -> No
         connection.execute(events, values | {"count": count})
 
 
-@pytest.mark.slow
 def test_sigkill_of_random_relays_and_consumers_loses_nothing(system, bus):
     seed = random.randrange(1_000_000)  # noqa: S311 - not for secrets
     print(f"seed {seed}")  # shown if the test fails

@@ -100,6 +100,7 @@ def key(message: Message) -> tuple:
     return message.data, tuple(sorted(message.attributes.items()))
 
 
+@pytest.mark.slow
 def test_poison_messages_become_dead_letters_while_other_events_flow(system, publish):
     api = system.start_api()
     worker = system.start_worker()

@@ -23,6 +23,8 @@ from tests.guarantees.test_outages import assert_only_our_log_lines
 from tests.support.races import at_once
 from tests.support.system import Dispatcher, Service, System, start_postgresql
 
+pytestmark = pytest.mark.slow
+
 RIVALS = 5
 UNUSED = {"JWT_SECRET_KEY": "unused" * 6}
 
@@ -92,7 +94,6 @@ def test_the_rule_and_the_trail_hold_behind_a_pooler(pooled_system):
     assert_only_our_log_lines(pooled_system)
 
 
-@pytest.mark.slow
 def test_a_restarted_pooler_loses_nothing(pooled_system, pooler):
     api = pooled_system.start_whole_api(workers=2)
     pooled_system.supervise_worker()

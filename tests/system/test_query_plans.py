@@ -27,6 +27,8 @@ from tests.support.contract import operations
 from tests.support.databases import own_database
 from tests.support.events import EventStream
 
+pytestmark = pytest.mark.slow
+
 ROWS = 100_000
 # Two years of loads, always ten of them created in one transaction. Of the newest some are OPEN
 # and half are ASSIGNED, CANCELLED is rare; all others are COMPLETED. The newest 5,000 drivers have
