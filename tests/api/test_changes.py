@@ -96,9 +96,10 @@ def test_events_of_accounts_are_never_told(client, listen):
 
 
 def test_an_update_that_changes_nothing_is_no_change(client, listen):
-    driver = client.make_driver()
     with listen() as events:
         events.next()
+        driver = client.make_driver()
+        assert events.next().data["type"] == "driver.created"
         same = {"name": driver["name"], "status": "ACTIVE"}
         assert client.patch(f"/drivers/{driver['id']}", same).status_code == 200
         load = client.make_load()
