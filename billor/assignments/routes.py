@@ -1,6 +1,7 @@
 """Routes of `/assignments`."""
 
 from billor.assignments import bulk, reading, service
+from billor.assignments.rule import CODES
 from billor.assignments.schemas import (
     AssignmentDetailSchema,
     AssignmentQuery,
@@ -28,14 +29,7 @@ blueprint = Blueprint(
 @blueprint.arguments(AssignmentSchema)
 @blueprint.idempotent
 @blueprint.created(AssignmentSchema, shown_by="get_assignment")
-@blueprint.problems(
-    "driver_not_found",
-    "load_not_found",
-    "driver_already_assigned",
-    "load_already_assigned",
-    "load_not_open",
-    "driver_inactive",
-)
+@blueprint.problems(*CODES)
 def assign_load(ids):
     """Assign a load to a driver.
 

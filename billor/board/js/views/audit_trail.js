@@ -3,6 +3,7 @@
 import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api/client.js";
+import { Table } from "../ui/table.js";
 import { fullTime } from "../ui/times.js";
 
 /** @import {Problem} from "../api/client.js" */
@@ -41,33 +42,16 @@ export function AuditTrail({ loadId, version }) {
 /** @param {{documents: AuditDocument[]}} props */
 function Documents({ documents }) {
   return h(
-    "div",
-    { class: "table-holder", tabIndex: 0, role: "group", "aria-label": "Audit trail" },
-    h(
-      "table",
-      null,
+    Table,
+    { label: "Audit trail", columns: COLUMNS },
+    documents.map(({ _id, type, timestamp, payload }) =>
       h(
-        "thead",
-        null,
-        h(
-          "tr",
-          null,
-          COLUMNS.map((name) => h("th", { key: name }, name)),
-        ),
-      ),
-      h(
-        "tbody",
-        null,
-        documents.map(({ _id, type, timestamp, payload }) =>
-          h(
-            "tr",
-            { key: _id },
-            h("td", null, fullTime(timestamp)),
-            h("td", null, type),
-            h("td", null, payload.user?.name ?? "–"),
-            h("td", { class: "code" }, _id),
-          ),
-        ),
+        "tr",
+        { key: _id },
+        h("td", null, fullTime(timestamp)),
+        h("td", null, type),
+        h("td", null, payload.user?.name ?? "–"),
+        h("td", { class: "code" }, _id),
       ),
     ),
   );

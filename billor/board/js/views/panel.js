@@ -2,16 +2,17 @@
 
 import { h } from "preact";
 import { address, hasFilters } from "../state/address.js";
-import { dismissTrouble } from "../state/notices.js";
+import { dismissTrouble, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon, to } from "../ui/icons.js";
+import { VirtualList } from "../ui/virtual_list.js";
 import { InTheWay } from "./notices.js";
 
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
 
 export const ROW_REM = 3.625;
-export const TROUBLE_REM = 3.5;
+const TROUBLE_REM = 3.5;
 
 /**
  * @param {object} props
@@ -30,6 +31,36 @@ export function PanelHead({ title, count, total, children }) {
       h("span", { class: "of-total" }, `of ${total.toLocaleString()}`),
     children,
   );
+}
+
+/**
+ * Loads, each with why the last action at it was taken back.
+ *
+ * @template {{load: Load}} Item
+ * @param {object} props
+ * @param {Item[]} props.items
+ * @param {string} props.label
+ * @param {import("preact").ComponentChild} props.empty
+ * @param {(item: Item, tabIndex: number) => import("preact").VNode} props.renderRow
+ */
+export function LoadList({ items, label, empty, renderRow }) {
+  const { troubles } = useStore(notices);
+  return h(/** @type {typeof VirtualList<Item>} */ (VirtualList), {
+    items,
+    keyOf: ({ load }) => load.id,
+    heightOf: ({ load }) => ROW_REM + (troubles.has(load.id) ? TROUBLE_REM : 0),
+    label,
+    empty,
+    renderRow: (item, isActive) => {
+      const tabIndex = isActive ? 0 : -1;
+      const loadId = item.load.id;
+      const trouble = troubles.get(loadId);
+      return [
+        renderRow(item, tabIndex),
+        trouble && h(TroubleLine, { key: "trouble", trouble, loadId, tabIndex }),
+      ];
+    },
+  });
 }
 
 /** @param {{isComplete: boolean, text: string}} props */

@@ -3,87 +3,63 @@
 import { h } from "preact";
 import { close } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
-import { notices } from "../state/notices.js";
-import { useStore } from "../state/store.js";
 import { startDragging } from "../ui/dragging.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { fullTime, since } from "../ui/times.js";
-import { VirtualList } from "../ui/virtual_list.js";
 import { openDialog } from "./dialogs.js";
-import {
-  aboutLoad,
-  LoadNumber,
-  Nothing,
-  PanelHead,
-  ROW_REM,
-  RouteOf,
-  TROUBLE_REM,
-  TroubleLine,
-} from "./panel.js";
+import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
 /** @import {Lists, OnTheRoad} from "../state/lists.js" */
 
-/** @param {OnTheRoad} item */
-const keyOf = ({ load }) => load.id;
-
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
 export function RoadPanel({ lists: { road, total }, now, isComplete }) {
-  const { troubles } = useStore(notices);
   return [
     h(PanelHead, { title: "On the road", count: road.length, total: total.road }),
-    h(/** @type {typeof VirtualList<OnTheRoad>} */ (VirtualList), {
+    h(/** @type {typeof LoadList<OnTheRoad>} */ (LoadList), {
       items: road,
-      keyOf,
-      heightOf: ({ load }) => ROW_REM + (troubles.has(load.id) ? TROUBLE_REM : 0),
       label: "Loads on the road",
       empty: h(Nothing, { isComplete, text: "Nobody is on the road." }),
-      renderRow: (item, isActive) => h(RoadRow, { item, isActive, now }),
+      renderRow: (item, tabIndex) => h(RoadRow, { key: "row", item, tabIndex, now }),
     }),
   ];
 }
 
-/** @param {{item: OnTheRoad, isActive: boolean, now: string}} props */
-function RoadRow({ item, isActive, now }) {
+/** @param {{item: OnTheRoad, tabIndex: number, now: string}} props */
+function RoadRow({ item, tabIndex, now }) {
   const { load, driver, assignment, isPending } = item;
-  const trouble = notices.value.troubles.get(load.id);
-  const tabIndex = isActive ? 0 : -1;
-  return [
+  return h(
+    "div",
+    {
+      class: `row load-row${isPending ? " pending" : ""}`,
+      onPointerDown: (/** @type {PointerEvent} */ event) =>
+        startDragging(event, load, assignment.id),
+    },
+    h(LoadNumber, { load, tabIndex: -1 }),
     h(
-      "div",
+      "a",
       {
-        key: "row",
-        class: `row load-row${isPending ? " pending" : ""}`,
-        onPointerDown: (/** @type {PointerEvent} */ event) =>
-          startDragging(event, load, assignment.id),
+        class: "row-main",
+        "data-main": true,
+        href: `#/loads/${load.id}`,
+        title: aboutLoad(load),
+        draggable: false,
+        tabIndex,
       },
-      h(LoadNumber, { load, tabIndex: -1 }),
-      h(
-        "a",
-        {
-          class: "row-main",
-          "data-main": true,
-          href: `#/loads/${load.id}`,
-          title: aboutLoad(load),
-          draggable: false,
-          tabIndex,
-        },
-        h("span", { class: "driver-name" }, driver.name),
-        h("span", { class: "meta" }, h(RouteOf, { load })),
-      ),
-      h(
-        "time",
-        {
-          class: "when",
-          dateTime: assignment.assignedAt,
-          title: `Since ${fullTime(assignment.assignedAt)}`,
-        },
-        since(assignment.assignedAt, now),
-      ),
-      h(RoadActions, { item, tabIndex }),
+      h("span", { class: "driver-name" }, driver.name),
+      h("span", { class: "meta" }, h(RouteOf, { load })),
     ),
-    trouble && h(TroubleLine, { key: "trouble", trouble, loadId: load.id, tabIndex }),
-  ];
+    h(
+      "time",
+      {
+        class: "when",
+        dateTime: assignment.assignedAt,
+        title: `Since ${fullTime(assignment.assignedAt)}`,
+      },
+      since(assignment.assignedAt, now),
+    ),
+    h(RoadActions, { item, tabIndex }),
+  );
 }
 
 /** @param {{item: OnTheRoad, tabIndex: number}} props */

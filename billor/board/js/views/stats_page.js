@@ -3,6 +3,7 @@
 import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api/client.js";
+import { Table } from "../ui/table.js";
 import { dayName, duration, fullTime, TIME_ZONE } from "../ui/times.js";
 import { Bars, Line } from "./charts.js";
 
@@ -108,33 +109,14 @@ function DayTable({ days, columns }) {
     null,
     h("summary", null, "As a table"),
     h(
-      "div",
-      { class: "table-holder", tabIndex: 0, role: "group", "aria-label": "Figures by day" },
-      h(
-        "table",
-        null,
+      Table,
+      { label: "Figures by day", columns: ["Day", ...columns.map(([name]) => name)] },
+      days.toReversed().map((day) =>
         h(
-          "thead",
-          null,
-          h(
-            "tr",
-            null,
-            ["Day", ...columns.map(([name]) => name)].map((name) =>
-              h("th", { key: name, scope: "col" }, name),
-            ),
-          ),
-        ),
-        h(
-          "tbody",
-          null,
-          days.toReversed().map((day) =>
-            h(
-              "tr",
-              { key: day.date },
-              h("th", { scope: "row" }, dayName(day.date)),
-              columns.map(([name, of]) => h("td", { key: name }, of(day))),
-            ),
-          ),
+          "tr",
+          { key: day.date },
+          h("th", { scope: "row" }, dayName(day.date)),
+          columns.map(([name, of]) => h("td", { key: name }, of(day))),
         ),
       ),
     ),
