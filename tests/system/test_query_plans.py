@@ -40,6 +40,9 @@ HISTORY = f"""
     INSERT INTO users (name, email)
     SELECT 'User ' || n, n || '@billor.example' FROM generate_series(1, {ROWS}) AS n;
 
+    INSERT INTO sessions (user_id, expires_at)
+    SELECT 1 + n % 1000, now() + interval '1 hour' FROM generate_series(1, 10000) AS n;
+
     INSERT INTO drivers (name, license_number, status)
     SELECT 'Driver ' || n, 'TX-' || n, CASE WHEN n % 200 = 0 THEN 'INACTIVE' ELSE 'ACTIVE' END
     FROM generate_series(1, {ROWS}) AS n;
