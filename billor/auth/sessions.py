@@ -47,14 +47,6 @@ from billor.users.service import end_all_sessions, forget_remembered
 RETRY_SECONDS = 10
 
 IS_ALIVE = Session.expires_at > func.now()
-FIND_USER = select(User.name, User.role, User.driver_id, User.epoch).where(
-    User.id == bindparam("user_id"), User.is_active
-)
-FIND_USER_IN_SESSION = FIND_USER.where(
-    select(Session.id)
-    .where(Session.id == bindparam("session_id"), Session.user_id == User.id, IS_ALIVE)
-    .exists()
-)
 _IDS = ARRAY(BigInteger)
 FIND_USERS_IN_SESSIONS = (
     select(
@@ -103,11 +95,10 @@ class Tokens(NamedTuple):
 
 def find_current_user(user_id: int, session_id: int | None) -> CurrentUser | None:
     """Return the user of a token, or None if the user was deactivated or the session has ended."""
-    values = {"user_id": user_id, "session_id": session_id}
-    query = FIND_USER if session_id is None else FIND_USER_IN_SESSION
-    row = db.session.execute(query, values).first()
+    key = user_id, session_id
+    users = find_current_users([key], db.session.connection())
     roll_back()  # the request itself starts a new transaction
-    return None if row is None else CurrentUser(user_id, *row, session_id)
+    return users.get(key)
 
 
 def find_current_users(
