@@ -1,4 +1,4 @@
-"""What every benchmark runs on: PostgreSQL and Redis of its own, migrated, with one user."""
+"""What every benchmark runs on: PostgreSQL and Redis of its own, migrated, with one admin."""
 
 import secrets
 import tempfile
@@ -19,6 +19,7 @@ from billor.embedded import services
 from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import Child
 from billor.extensions import db
+from billor.roles import Role
 from billor.users.service import create_user
 
 
@@ -60,7 +61,7 @@ def environment() -> Iterator[Environment]:
             app = create_app(load_config({**settings, "LOG_LEVEL": "WARNING"}))
             with app.app_context():
                 flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
-                token = issue_token(create_user("Bench", "bench@billor.example"))
+                token = issue_token(create_user("Bench", "bench@billor.example", role=Role.ADMIN))
                 db.session.remove()
             yield Environment(folder, settings, app, token, postgresql)
             with app.app_context():

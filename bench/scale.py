@@ -13,8 +13,10 @@ from sqlalchemy import text
 from bench.environment import environment
 from billor import create_app
 from billor.config import load_config
+from billor.database import DELETE_BATCH_SIZE
 from billor.extensions import db
 from billor.http.pagination import encode_cursor
+from billor.loads.search_index import index_waiting_loads
 
 SIZES = (1_000, 100_000, 1_000_000)
 ROUNDS = 30
@@ -30,15 +32,17 @@ ROWS = """
     SELECT 'Driver ' || n, 'TX-' || n, CASE WHEN n % 4 = 0 THEN 'INACTIVE' ELSE 'ACTIVE' END
     FROM generate_series(1, :loads / 5) AS n;
 
-    INSERT INTO loads (origin, destination, cargo_type, status, created_at)
+    INSERT INTO loads (origin, destination, cargo_type, reference, status, created_at, pickup_at)
     SELECT 'Origin ' || n / 4 % 4, 'Destination ' || n / 16 % 4, 'Cargo ' || n / 64 % 4,
+        'Order ' || n,
         CASE
             WHEN n > :loads * 0.84 THEN 'ASSIGNED'
             WHEN n % 4 = 0 THEN 'OPEN'
             WHEN n % 4 = 1 THEN 'CANCELLED'
             ELSE 'COMPLETED'
         END,
-        timestamptz '2025-01-01 00:00Z' - (:loads - n) * interval '1 minute'
+        timestamptz '2025-01-01 00:00Z' - (:loads - n) * interval '1 minute',
+        timestamptz '2025-01-02 00:00Z' - (:loads - n) * interval '1 minute'
     FROM generate_series(1, :loads) AS n;
 
     INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at)
@@ -63,6 +67,10 @@ FILTERS = {
         "cargoType=cargo%201",
         "createdFrom=2020-01-01T00:00:00Z",
         "createdTo=2024-12-31T23:00:00Z",
+        "pickupFrom=2024-12-31T00:00:00Z",
+        "sort=pickupAt",
+        "q=rigin%201",
+        "q=rder%20100",
     ],
     "/assignments": ["driverId=2", "loadId=1", "status=ASSIGNED", "status=COMPLETED"],
     "/loads/1/timeline": [],
@@ -76,6 +84,7 @@ MIDDLE_OF = {
     "/loads/1/timeline": "SELECT created_at, id FROM load_events WHERE load_id = 1"
     " ORDER BY created_at OFFSET 50 LIMIT 1",
 }
+MIDDLE_BY_PICKUP = "SELECT pickup_at, id FROM loads WHERE id = (SELECT max(id) / 2 FROM loads)"
 
 
 @dataclass(frozen=True)
@@ -104,11 +113,12 @@ class _Client:
 
     def address(self, page: str, *, is_deep: bool) -> str:
         """Return the address of a page, or of that which follows the middle of the list."""
-        return f"{page}&cursor={self._middle(page.partition('?')[0])}" if is_deep else page
+        return f"{page}&cursor={self._middle(page)}" if is_deep else page
 
-    def _middle(self, path: str) -> str:
-        with self._app.test_request_context(path), db.engine.connect() as connection:
-            return encode_cursor(tuple(connection.execute(text(MIDDLE_OF[path])).one()))
+    def _middle(self, page: str) -> str:
+        middle = MIDDLE_BY_PICKUP if "sort=pickupAt" in page else MIDDLE_OF[page.partition("?")[0]]
+        with self._app.test_request_context(page), db.engine.connect() as connection:
+            return encode_cursor(tuple(connection.execute(text(middle)).one()))
 
     def milliseconds(self, address: str) -> float:
         """Get a page; return how long it took."""
@@ -128,6 +138,8 @@ def _filled(loads: int) -> Iterator[_Client]:
             with db.engine.begin() as connection:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text(ROWS), {"loads": loads})
+            while index_waiting_loads() == DELETE_BATCH_SIZE:
+                pass
             with db.engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 connection.execute(text("VACUUM ANALYZE"))
