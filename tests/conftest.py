@@ -5,6 +5,7 @@ names others. Code under test commits for real; tables and Redis are emptied aft
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -38,6 +39,9 @@ EMPTY_TABLES = "".join(
     for table in db.metadata.sorted_tables
     if "id" in table.c and table.c.id.identity is not None
 )
+
+# A shell ignores it for what it runs in the background, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)  # after the tests were shuffled
