@@ -264,6 +264,7 @@ def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, pro
             said.append(found[0])
         return found is not None
 
+    reader.close()  # the server may have closed it, too, since the last test
     wait_until(lambda: reader.get("/loads").headers["X-Cache"] != "BYPASS")
     evict = "evicted" in cargo
     if evict:  # before too: its replacement must be a new one
