@@ -52,17 +52,17 @@ def _with_sane_base(wsgi_app: WSGIApplication) -> WSGIApplication:
 
 
 def _noticing_proxies(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Log, once per process, that a proxy is in front that is not believed."""
+    """Log, once, that a proxy is in front that is not believed."""
+    warn = cache(_warn_of_proxies)
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ:
-            _warn_of_proxies()
+            warn()
         return wsgi_app(environ, start_response)
 
     return run
 
 
-@cache
 def _warn_of_proxies() -> None:
     logger.warning(
         "Forwarded addresses are not believed: all clients behind a proxy count as one. "

@@ -51,12 +51,17 @@ def end_by_silence(_connection: socket.socket) -> None:
     """Leave it to the server's timeout."""
 
 
+@pytest.fixture(scope="module")
+def api(shared_system: System) -> Api:
+    (shared_system.folder / "impatient.py").write_text(IMPATIENT)
+    return shared_system.start_api(workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker")
+
+
 @pytest.fixture
-def api(system_without_bus: System) -> Api:
-    (system_without_bus.folder / "impatient.py").write_text(IMPATIENT)
-    return system_without_bus.start_api(
-        workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker"
-    )
+def system(shared_system: System) -> System:
+    """The system without rows."""
+    shared_system.empty()
+    return shared_system
 
 
 def stored(system: System) -> dict[str, int]:
@@ -85,29 +90,33 @@ def beginning(body: str) -> bytes:
     return body[: len(body) - 6].encode()
 
 
-def send_part(api: Api, request: bytes, end: Callable[[socket.socket], None]) -> Reply | None:
-    """Send this and no more; return the answer if the connection is still open."""
-    answered = api.output.count("billor.http.middleware: POST")
+def send_part(
+    api: Api, request: bytes, end: Callable[[socket.socket], None]
+) -> tuple[Reply | None, str]:
+    """Send this and no more; return the answer if the connection is still open, and the log."""
+    before = len(api.output)
     with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
         connection.sendall(request)
         time.sleep(0.1)  # so that the server reads before a reset
         end(connection)
-        wait_until(lambda: api.output.count("billor.http.middleware: POST") > answered)
-        return read_reply(connection) if connection.fileno() >= 0 else None
+        wait_until(lambda: "billor.http.middleware: POST" in api.output[before:])
+        reply = read_reply(connection) if connection.fileno() >= 0 else None
+    return reply, api.output[before:]
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
 @pytest.mark.parametrize("end", [end_by_closing, end_by_half_closing, end_by_reset, end_by_silence])
-def test_a_truncated_body_is_refused_and_leaves_nothing(system_without_bus, api, kind, end):
+def test_a_truncated_body_is_refused_and_leaves_nothing(system, api, kind, end):
     path, content_type, body = REQUESTS[kind]
     length = f"Content-Length: {len(body)}"
-    before = stored(system_without_bus)
+    before = stored(system)
 
-    reply = send_part(api, head(api, path, content_type, length) + beginning(body), end)
+    request = head(api, path, content_type, length) + beginning(body)
+    reply, log = send_part(api, request, end)
     if reply is not None:
         assert (reply.status, reply.body["code"]) == (400, "body_incomplete")
-    assert f"POST {path} 400" in api.output
-    assert stored(system_without_bus) == before
+    assert f"POST {path} 400" in log
+    assert stored(system) == before
 
     whole = head(api, path, content_type, length, "Connection: close") + body.encode()
     with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
@@ -119,13 +128,14 @@ def test_a_truncated_body_is_refused_and_leaves_nothing(system_without_bus, api,
 
 
 @pytest.mark.parametrize("end", [end_by_closing, end_by_half_closing, end_by_reset])
-def test_a_truncated_body_in_chunks_is_refused_and_leaves_nothing(system_without_bus, api, end):
+def test_a_truncated_body_in_chunks_is_refused_and_leaves_nothing(system, api, end):
     path, content_type, body = REQUESTS["an NDJSON file"]
     chunk = f"{len(body):x}\r\n{body}\r\n".encode()
-    before = stored(system_without_bus)
-    reply = send_part(api, head(api, path, content_type, "Transfer-Encoding: chunked") + chunk, end)
+    before = stored(system)
+    request = head(api, path, content_type, "Transfer-Encoding: chunked") + chunk
+    reply, log = send_part(api, request, end)
     if reply is not None:
         assert reply.status == 400
-    assert f"POST {path} 400" in api.output
-    assert stored(system_without_bus) == before
+    assert f"POST {path} 400" in log
+    assert stored(system) == before
     assert "Traceback" not in api.output

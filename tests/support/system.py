@@ -234,12 +234,16 @@ class System:
     def __enter__(self) -> "System":
         self.couch.__enter__()
         (self.folder / "home").mkdir()
+        self.empty()
+        return self
+
+    def empty(self) -> None:
+        """Empty all tables and Redis, but for the one user that clients are."""
         with self.app.app_context():
             empty_tables()
             user = make_user("Dana", "dana@billor.example")
             self.token = create_access_token(str(user.id))
             db.session.remove()
-        return self
 
     def __exit__(self, *_) -> None:
         self.couch.mend()
@@ -276,6 +280,11 @@ class System:
     def start_whole_api(self, workers: int) -> "Api":
         """The same, and wait until all its processes serve."""
         api = self.start_api(workers)
+        self.wait_for_all_processes(api)
+        return api
+
+    def wait_for_all_processes(self, api: "Api") -> None:
+        """Wait until all its processes serve, a restarted one too."""
 
         def all_serve() -> bool:
             client = self.connect(api.client.port)
@@ -284,7 +293,6 @@ class System:
             return all(api.clients())
 
         wait_until(all_serve)
-        return api
 
     def connect(self, port: int) -> HttpClient:
         """A client of the API at this port, logged in unless its `token` is taken away."""

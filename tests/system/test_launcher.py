@@ -135,7 +135,14 @@ def test_make_run_on_ipv6_prints_an_address_that_works(stranger: Stranger):
         running.press_ctrl_c()
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "nowhere.invalid"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "192.0.2.1",
+        pytest.param("2001:db8::1", marks=pytest.mark.slow),
+        pytest.param("nowhere.invalid", marks=pytest.mark.slow),
+    ],
+)
 def test_a_host_of_another_machine_is_reported_in_one_line(bare_stranger: Stranger, host: str):
     status, output = bare_stranger.run("make", "run", HOST=host)
     assert status != 0
