@@ -32,6 +32,7 @@ class Run:
     assigned: Reply
     token: str
     documents: dict[str, dict]
+    output: str
 
     def of_trace(self, trace_id: str) -> dict[str, list[ReceivedSpan]]:
         """The spans of a trace, by name."""
@@ -42,7 +43,7 @@ class Run:
 
     def lines(self) -> list[dict]:
         """All that our processes have printed."""
-        return [json.loads(line) for line in self.system.logs.splitlines()]
+        return [json.loads(line) for line in self.output.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +80,16 @@ def run(shared_system) -> Run:
         client.post("/drivers", {"name": "Robin", "licenseNumber": "tx 2000001"})
         documents = system.assert_converges()
         assert (worker.terminate(), api.terminate()) == (0, 0)
-        yield Run(system, collector, assigned, token, documents)
+        output = api.output + worker.output
+        yield Run(system, collector, assigned, token, documents, output)
 
 
 def test_one_trace_leads_from_a_request_to_its_audit_document(run):
-    spans = run.of_trace(TRACE)
+    spans, topic = run.of_trace(TRACE), run.system.settings["PUBSUB_TOPIC"]
     (request,) = spans["POST /assignments"]
     (transaction,) = spans["transaction"]
-    (published,) = spans["publish load-events"]
-    (processed,) = spans["process load-events"]
+    (published,) = spans[f"publish {topic}"]
+    (processed,) = spans[f"process {topic}"]
     (notified,) = spans["notify"]
     (recorded,) = spans["record"]
     assert request.parent_id == SPAN
