@@ -32,10 +32,8 @@ class _TextFormatter(logging.Formatter):
 
     def __init__(self, *, is_coloured: bool):
         super().__init__()
-        self._levels = {
-            level: f"\x1b[{colour}m{level:<{LEVEL_WIDTH}}\x1b[0m" if is_coloured else level
-            for level, colour in COLOURS.items()
-        }
+        form = f"\x1b[{{}}m{{:<{LEVEL_WIDTH}}}\x1b[0m" if is_coloured else f"{{1:<{LEVEL_WIDTH}}}"
+        self._levels = {level: form.format(colour, level) for level, colour in COLOURS.items()}
 
     def format(self, record: logging.LogRecord) -> str:
         when = f"{_to_the_second(int(record.created))},{int(record.msecs):03}"
@@ -45,13 +43,13 @@ class _TextFormatter(logging.Formatter):
             lines += self.formatException(record.exc_info).split("\n")
         current = request_id.get()
         told = "\n".join(map(printable, lines))
-        return f"{when} {level:<{LEVEL_WIDTH}} {told}" + (f" [{current}]" if current else "")
+        return f"{when} {level} {told}" + (f" [{current}]" if current else "")
 
 
 class _JsonFormatter(logging.Formatter):
     """Makes a record one line of JSON, in ASCII; what does not apply is left out.
 
-    `fields` of a record are members of their own.
+    The fields of a message that is a named tuple are members, too.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -64,11 +62,20 @@ class _JsonFormatter(logging.Formatter):
             "request_id": request_id.get(),
             "trace_id": trace_id(parent) if parent else None,
             "user_id": user.id if user else None,
-            **getattr(record, "fields", {}),
+            **_fields(record.msg),
             "traceback": self.formatException(record.exc_info) if record.exc_info else None,
         }
         told = json.dumps({name: value for name, value in entry.items() if value is not None})
         return told.replace("\x7f", r"\u007f")  # the only control character that JSON leaves
+
+
+def _fields(message: Any) -> dict[str, Any]:
+    if not isinstance(message, tuple):
+        return {}
+    return {
+        name: round(value, 1) if isinstance(value, float) else value
+        for name, value in message._asdict().items()  # type: ignore[attr-defined]
+    }
 
 
 @lru_cache(maxsize=1)

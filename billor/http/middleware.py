@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -99,19 +100,23 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
     return run
 
 
+class _Answered(NamedTuple):
+    """The message of a request's log line."""
+
+    method: str
+    route: str | None
+    path: str
+    status: int
+    duration_ms: float
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status} {self.duration_ms:.1f} ms"
+
+
 def _log(environ: WSGIEnvironment, status: str, seconds: float) -> None:
     path = quote("/" + get_path_info(environ).lstrip("/"))  # may contain spaces
-    method = environ["REQUEST_METHOD"]
-    fields = {
-        "method": method,
-        "route": environ.get(ROUTE),
-        "path": path,
-        "status": int(status[:3]),
-        "duration_ms": round(seconds * 1000, 1),
-    }
-    logger.info(
-        "%s %s %s %.1f ms", method, path, status[:3], seconds * 1000, extra={"fields": fields}
-    )
+    method, route = environ["REQUEST_METHOD"], environ.get(ROUTE)
+    logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
 
 
 def _traced(wsgi_app: WSGIApplication) -> WSGIApplication:

@@ -5,6 +5,7 @@ import logging
 import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from typing import NamedTuple
 
 import pytest
 
@@ -19,6 +20,18 @@ WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 START = rf"{WHEN} ERROR   billor\.test: "
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 USER = CurrentUser(7, "Dana", Role.ADMIN, driver_id=None, epoch=0, session_id=None)
+
+
+class Told(NamedTuple):
+    """A message with fields."""
+
+    to: str
+    status: int
+    route: str | None
+    duration_ms: float
+
+    def __str__(self) -> str:
+        return f"To {self.to}."
 
 
 class Terminal(StringIO):
@@ -112,8 +125,7 @@ def test_there_are_no_colours_in_a_file_or_with_no_color(log, stream, variables)
 
 @pytest.mark.usefixtures("in_a_request")
 def test_a_record_as_json_tells_its_request_trace_and_user(log_json):
-    fields = {"status": 200, "route": None}
-    record = log_json("To %s.", EVIL + "\x7f", extra={"fields": fields})
+    record = log_json(Told(EVIL + "\x7f", status=200, route=None, duration_ms=0.1234))
     time = datetime.fromisoformat(record.pop("time"))
     assert timedelta(0) <= datetime.now(UTC) - time < timedelta(minutes=1)
     assert record == {
@@ -123,7 +135,9 @@ def test_a_record_as_json_tells_its_request_trace_and_user(log_json):
         "request_id": "a-request",
         "trace_id": TRACE,
         "user_id": 7,
+        "to": f"{EVIL}\x7f",
         "status": 200,
+        "duration_ms": 0.1,
     }
 
 
