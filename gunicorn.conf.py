@@ -9,12 +9,14 @@ import sys  # noqa: E402
 
 from billor.config import ConfigError, load_config  # noqa: E402
 from billor.database import check_connection_limit  # noqa: E402
+from billor.logs import init_logging  # noqa: E402
 from billor.server.gunicorn_worker import forget_process  # noqa: E402
 
 try:
     settings = load_config()
 except ConfigError as error:
     sys.exit(f"billor: {error}")
+init_logging(settings)
 
 bind = settings.address
 worker_class = "billor.server.gunicorn_worker.BillorWorker"
@@ -25,6 +27,7 @@ timeout = 30
 graceful_timeout = 8
 keepalive = 30
 loglevel = "warning"
+logger_class = "billor.server.gunicorn_logger.GunicornLogger"
 control_socket_disable = True  # unused, and slows down shutdown
 
 # What a proxy tells is believed in billor.http.proxies only, and not here of any peer on loopback.

@@ -38,7 +38,9 @@ from billor.http.conditional import init_conditional
 from billor.http.middleware import with_middleware
 from billor.http.page_cache import CachedPages
 from billor.http.problems import init_problems
+from billor.http.route import init_route
 from billor.stats.pages import init_stats
+from billor.traces.spans import init_traces
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -57,7 +59,8 @@ def create_app(config: Config | None = None) -> Flask:
     `config` is None. Raises `ConfigError` if a setting is missing or wrong.
     """
     config = config or load_config()
-    logs.init_logging(config.log_level)
+    logs.init_logging(config)
+    init_traces(config)
 
     app = _Flask(__name__, static_folder=None)
     app.config.from_mapping(
@@ -74,6 +77,7 @@ def create_app(config: Config | None = None) -> Flask:
     cast(DefaultJSONProvider, app.json).sort_keys = False
     app.url_map.converters["id"] = IdConverter
 
+    init_route(app)
     init_conditional(app)
     init_problems(app)
     guard = Guard(app)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing, validate
@@ -90,6 +90,22 @@ class Names(fields.Field):
         if not all(re.fullmatch(self._pattern, name) for name in names):
             raise ValidationError(self._error)
         return names
+
+
+HEADER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=(.*)")
+
+
+class Headers(fields.Field):
+    """Comma-separated headers, `name=value`, with what is special in a value percent-encoded."""
+
+    default_error_messages = {"invalid": "must be like name=value,name=value."}
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        given = [HEADER.fullmatch(header) for header in value.split(",")]
+        headers = {match[1]: unquote(match[2]).strip() for match in given if match}
+        if None in given or not all(t.isascii() and t.isprintable() for t in headers.values()):
+            raise self.make_error("invalid")
+        return headers
 
 
 def _url(*schemes: str) -> fields.String:
@@ -296,6 +312,23 @@ class Config:
         "INFO",
         help="`DEBUG`, `INFO`, `WARNING` or `ERROR`",
     )
+    log_format: str = setting(
+        _text(validate.OneOf(["text", "json"])),
+        "text",
+        help="or `json`: one object a line; text has colours on a terminal",
+    )
+    no_color: str | None = setting(_text(), None, help="anything: no colours")
+    otel_exporter_otlp_endpoint: str | None = setting(
+        _url("http", "https"),
+        None,
+        help="where OpenTelemetry's spans go, over HTTP: `http://host:4318`; without it there are "
+        "none",
+        secret=True,
+    )
+    otel_exporter_otlp_headers: Mapping[str, str] | None = setting(
+        Headers(), None, help="headers for it: `name=value,name=value`", secret=True
+    )
+    otel_service_name: str = setting(_text(), "billor", help="whose spans they are")
 
     @property
     def is_production(self) -> bool:

@@ -1,4 +1,4 @@
-"""The request id and the current user, as context variables."""
+"""The request id, the trace and the current user, as context variables."""
 
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -24,9 +24,11 @@ class CurrentUser(NamedTuple):
         return {"id": self.id, "name": self.name}
 
 
-# Both are None outside a request; so is the current user where no token is needed.
+# All are None outside a request; so is the current user where no token is needed.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 current_user: ContextVar[CurrentUser | None] = ContextVar("current_user", default=None)
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+"""What is done now as part of a trace, as `billor.traces.parent` writes it; None without one."""
 
 
 def signed_in_user() -> CurrentUser:

@@ -43,6 +43,8 @@ from billor.config import Config, ConfigError
 from billor.deadlines import spare_commit
 from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
+from billor.traces.spans import tracer
+from billor.traces.statements import trace_statements
 
 REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
     "uq_users_email": partial(Conflict, "email_taken"),
@@ -131,6 +133,8 @@ def init_database(app: Flask) -> None:
     with app.app_context():
         event.listen(db.engine, "connect", _set_session)
         event.listen(db.engine, "checkout", _check_connection)
+        if app.config["BILLOR"].otel_exporter_otlp_endpoint:
+            trace_statements(db.engine)
     app.teardown_appcontext(_close_session)
 
 
@@ -208,7 +212,7 @@ def transaction() -> Iterator[None]:
     callbacks = info[AFTER_COMMIT] = {}
     committing = False
     try:
-        with _undone_by_errors():
+        with tracer().transaction(), _undone_by_errors():
             yield
             db.session.flush()
             spare_commit()

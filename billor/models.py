@@ -365,6 +365,8 @@ class LoadEvent(Model):
     assignment_id: Mapped[int | None] = mapped_column(ForeignKey("driver_load_assignments.id"))
     payload: Mapped[dict] = mapped_column(JSONB)
     request_id: Mapped[str | None] = mapped_column(String(128))
+    traceparent: Mapped[str | None] = mapped_column(Text)
+    """What wrote it, as part of a trace (https://www.w3.org/TR/trace-context/)."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     published_at: Mapped[datetime | None] = _timestamp()
     recorded_at: Mapped[datetime | None] = _timestamp()

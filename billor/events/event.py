@@ -75,6 +75,9 @@ MAX_EXACT_ID = 2**53 - 1
 # Characters of a reason, which may contain field names chosen by others.
 MAX_REASON = 500
 
+# The attribute of a message with the `traceparent` of its event.
+TRACEPARENT = "traceparent"
+
 
 class MalformedEvent(Exception):
     """Bytes from the bus that are not an event. The message says why."""
@@ -183,7 +186,11 @@ def to_message(row: LoadEvent | Row) -> Message:
         "timestamp": wire_time(row.created_at),
         "requestId": row.request_id,
     }
-    return Message(json.dumps(body).encode(), {"id": id_, "type": row.type})
+    attributes = {"id": id_, "type": row.type}
+    if row.traceparent:
+        # The row's own, whoever publishes it: a message that is published again is the same.
+        attributes[TRACEPARENT] = row.traceparent
+    return Message(json.dumps(body).encode(), attributes)
 
 
 def to_audit_document(data: bytes) -> AuditDocument:

@@ -1,6 +1,6 @@
 """What every request needs, as WSGI middleware around Flask and the page cache.
 
-That is a request id, a log line, security headers, trusted hosts and CORS.
+That is a request id, a trace, a log line, security headers, trusted hosts and CORS.
 """
 
 import logging
@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -18,11 +19,14 @@ from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import get_host, get_path_info
 
 from billor.config import Config
-from billor.context import current_user, request_id
+from billor.context import current_user, request_id, traceparent
 from billor.errors import UntrustedHost
 from billor.http.conditional import answer_not_modified
 from billor.http.problems import render_refusal
 from billor.http.proxies import believe_proxies
+from billor.http.route import ROUTE
+from billor.traces.parent import read_traceparent
+from billor.traces.spans import tracer
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +64,10 @@ def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WS
     if config.cors_origins:
         wsgi_app = _with_cors(wsgi_app, app, config.cors_origins)
     wsgi_app = believe_proxies(wsgi_app, config.trusted_proxies)
-    return _identified(_whole_bodies_only(wsgi_app))
+    wsgi_app = _whole_bodies_only(wsgi_app)
+    if config.otel_exporter_otlp_endpoint:
+        wsgi_app = _traced(wsgi_app)
+    return _identified(wsgi_app)
 
 
 def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
@@ -74,6 +81,8 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         id_ = given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
         request_id.set(id_)
+        if "HTTP_TRACEPARENT" in environ:
+            traceparent.set(read_traceparent(environ["HTTP_TRACEPARENT"]))
 
         def start(status: str, headers: Headers, *error) -> Callable:
             names = {name for name, _ in headers}
@@ -85,15 +94,45 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
             return wsgi_app(environ, start)
         finally:
             request_id.set(None)
+            traceparent.set(None)
             current_user.set(None)
 
     return run
 
 
+class _Answered(NamedTuple):
+    """The message of a request's log line."""
+
+    method: str
+    route: str | None
+    path: str
+    status: int
+    duration_ms: float
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status} {self.duration_ms:.1f} ms"
+
+
 def _log(environ: WSGIEnvironment, status: str, seconds: float) -> None:
     path = quote("/" + get_path_info(environ).lstrip("/"))  # may contain spaces
-    method = environ["REQUEST_METHOD"]
-    logger.info("%s %s %s %.1f ms", method, path, status[:3], seconds * 1000)
+    method, route = environ["REQUEST_METHOD"], environ.get(ROUTE)
+    logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
+
+
+def _traced(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Make each request a span, which ends when the body of its answer begins."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with tracer().request(environ["REQUEST_METHOD"]) as span:
+
+            def start(status: str, headers: Headers, *error) -> Callable:
+                scheme = environ["wsgi.url_scheme"]
+                span.answered(environ.get(ROUTE), scheme, int(status[:3]))
+                return start_response(status, headers, *error)
+
+            return wsgi_app(environ, start)
+
+    return run
 
 
 def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:

@@ -35,6 +35,7 @@ from billor.deadlines import DeadlineExceeded, end_overdue_requests, request_dea
 from billor.http.middleware import SECURITY_HEADERS
 from billor.http.problems import http_problem
 from billor.stopping import close_all
+from billor.traces.spans import tracer
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +111,11 @@ class BillorWorker(GeventWorker):
             server.accept_rest()
             server.close()
         close_all()
+        self._finish(pool)
+        tracer().stop()
+
+    def _finish(self, pool: Pool) -> None:
+        """Let requests in hand end, in time."""
         stopped_at = time.monotonic()
         while time.monotonic() < stopped_at + self.cfg.graceful_timeout:
             if pool.join(POLL_SECONDS):

@@ -8,10 +8,9 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from billor.context import request_id
 from billor.database import execute, table
 from billor.events.event import EventType
-from billor.events.outbox import acting_user
+from billor.events.outbox import acting_user, caused_by
 from billor.models import LoadEvent, User
 from billor.users.schemas import AccountSchema
 
@@ -39,6 +38,6 @@ def record(
         "type": event_type.value,
         "user_id": user.id if user else None,
         "payload": payload,
-        "request_id": request_id.get(),
+        **caused_by(),
     }
     execute(INSERT, event)

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
+from billor.audit.store import AuditStore, DeadLetter, Saved, StoreUnavailable
+from billor.traces.spans import ended, tracer
 from billor.worker.received import Received
 from billor.worker.stage import POLL_SECONDS, Stage, give_back
 
@@ -86,7 +87,7 @@ class Consumer(Stage):
         while pieces:
             piece = pieces.popleft()
             try:
-                saved = self._store.save([r.document for r in piece])
+                saved = self._record(piece)
             except StoreUnavailable as error:
                 if self._stop.is_set():
                     raise
@@ -105,6 +106,17 @@ class Consumer(Stage):
                     if document == received.document:
                         refused[received] = reason
         return refused, failed
+
+    def _record(self, piece: Sequence[Received]) -> Saved:
+        """Store documents, each as a step of its trace. Raises `StoreUnavailable`."""
+        spans = [tracer().document(r.document["_id"], r.traceparent) for r in piece]
+        with ended(spans):
+            saved = self._store.save([r.document for r in piece])
+            refused = [document for document, _ in saved.refused]
+            for received, span in zip(piece, spans, strict=True):
+                if received.document in refused:
+                    span.fail("Refusal")
+        return saved
 
     def _blame(self, received: Received, started: float) -> bool:
         """Count a failure, in a batch begun at `started`; return whether to bury the document."""

@@ -19,6 +19,7 @@ from billor.audit.store import AuditStore
 from billor.config import ConfigError
 from billor.events.bus import Bus, Delivery
 from billor.events.connect import connect_bus
+from billor.traces.spans import tracer
 from billor.worker.consumer import Consumer
 from billor.worker.indexing import keep_indexed
 from billor.worker.maintenance import run_maintenance
@@ -165,6 +166,7 @@ class Worker:
         closing.start()
         closing.join(max(LEAST_CLOSE_SECONDS, deadline - time.monotonic()))
         self._store.close()
+        tracer().stop()
         logger.info("Worker stopped")
         return 1 if self._failed or unfinished else 0
 

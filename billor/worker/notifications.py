@@ -17,6 +17,7 @@ from billor.database import DELETE_BATCH_SIZE, execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.extensions import db
 from billor.models import LoadEvent, Notification
+from billor.traces.spans import tracer
 from billor.worker.received import Received
 from billor.worker.stage import Stage, give_back
 
@@ -50,7 +51,7 @@ class Notifier(Stage):
 
     def handle(self, batch: Sequence[Received]) -> None:
         try:
-            failures = self._tell({r.document["_id"]: r.notification for r in batch})
+            failures = self._tell({r.document["_id"]: r for r in batch})
         except (Unavailable, SQLAlchemyError):
             give_back(batch)
             raise
@@ -62,13 +63,15 @@ class Notifier(Stage):
         for error in failures.values():
             raise NotSent(f"{type(error).__name__}: {error}") from error
 
-    def _tell(self, texts: Mapping[str, str]) -> dict[str, Exception]:
-        """Send the texts, by events' ids, that were not sent before; return what failed."""
+    def _tell(self, batch: Mapping[str, Received]) -> dict[str, Exception]:
+        """Send what was not sent before, by events' ids; return what failed."""
         failures: dict[str, Exception] = {}
         with transaction():
-            for event_id in _mark(texts):
+            for event_id in _mark(batch):
+                received = batch[event_id]
                 try:
-                    self._send(texts[event_id])
+                    with tracer().notification(event_id, received.traceparent):
+                        self._send(received.notification)
                 except Exception as error:
                     failures[event_id] = error
             if failures:

@@ -7,10 +7,11 @@ it, and any number of relays may run.
 
 import logging
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from threading import Event
 
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, exists, func, select, update
+from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, exists, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.database import execute, table, transaction
@@ -19,6 +20,7 @@ from billor.events.bus import Bus, Outcome
 from billor.events.event import to_message
 from billor.extensions import db
 from billor.models import LoadEvent
+from billor.traces.spans import ended, tracer
 from billor.worker.outage import Outage
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ UNPUBLISHED = (
         _EVENTS.user_id,
         _EVENTS.payload,
         _EVENTS.request_id,
+        _EVENTS.traceparent,
         _EVENTS.created_at,
     )
     .where(_EVENTS.published_at.is_(None))
@@ -104,13 +107,23 @@ class Relay:
             rows = execute(UNPUBLISHED.limit(BATCH_SIZE)).all()
             if not rows:
                 return 0
-            outcome = _outcome(self._bus.publish([to_message(row) for row in rows]), stop)
+            outcome = self._publish(rows, stop)
             taken = [row.id for row, refusal in zip(rows, outcome, strict=True) if not refusal]
             if taken:
                 execute(MARK, {"ids": taken})
         for refusal in filter(None, outcome):
             raise PublishFailed(_told(refusal))
         return len(taken)
+
+    def _publish(self, rows: Sequence[Row], stop: Event | None) -> Outcome:
+        """Publish events, each as a step of its trace. Raises `PublishFailed`."""
+        spans = [tracer().message("publish", str(row.id), row.traceparent) for row in rows]
+        with ended(spans):
+            outcome = _outcome(self._bus.publish([to_message(row) for row in rows]), stop)
+            for span, refusal in zip(spans, outcome, strict=True):
+                if refusal:
+                    span.fail(type(refusal).__name__)
+        return outcome
 
 
 def _is_any_unpublished() -> bool:

@@ -40,6 +40,11 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder, monkeypat
         "web_workers": 4,
         "database_pool_size": 8,
         "log_level": "INFO",
+        "log_format": "text",
+        "no_color": None,
+        "otel_exporter_otlp_endpoint": None,
+        "otel_exporter_otlp_headers": None,
+        "otel_service_name": "billor",
         "trusted_proxies": 0,
         "trusted_hosts": LOOPBACK,
         "cors_origins": (),
@@ -75,6 +80,7 @@ def test_settings_are_typed():
         "REDIS_URL": "rediss://:secret@host:6379/0",
         "COUCHDB_URL": "https://host",
         "CORS_ORIGINS": "https://a.example, http://localhost:3000",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20YQ==, x-tenant = 1",
         "UNKNOWN_TO_US": "is ignored",
     }
     config = load_config(MINIMAL | given)
@@ -83,6 +89,7 @@ def test_settings_are_typed():
     assert config.redis_url == given["REDIS_URL"]
     assert config.couchdb_url == given["COUCHDB_URL"]
     assert config.cors_origins == ("https://a.example", "http://localhost:3000")
+    assert config.otel_exporter_otlp_headers == {"authorization": "Basic YQ==", "x-tenant": "1"}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +166,12 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme):
         ("WEB_WORKERS", "0"),
         ("DATABASE_POOL_SIZE", "65"),
         ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hidden"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=1,,"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a name=hidden"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "name=hidden%0Aname:value"),
         ("TRUSTED_PROXIES", "-1"),
         ("TRUSTED_HOSTS", "https://example.com"),
         ("TRUSTED_HOSTS", "example.com:8000"),
@@ -291,6 +304,8 @@ def test_secrets_stay_out_of_repr():
             "COUCHDB_URL": "http://user:hidden@host",
             "JWT_SECRET_KEY": "hidden".ljust(32),
             "DEMO_PASSWORD": "hidden-password",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "https://user:hidden@host/hidden",
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=hidden",
         }
     )
     assert "environment='development'" in repr(config)
