@@ -35,7 +35,7 @@ from billor.extensions import cache, jwt, migrate
 from billor.health.checks import init_health
 from billor.http.api import IdConverter, make_api
 from billor.http.conditional import init_conditional
-from billor.http.middleware import with_middleware
+from billor.http.middleware import init_routes, with_middleware
 from billor.http.page_cache import CachedPages
 from billor.http.problems import init_problems
 from billor.stats.pages import init_stats
@@ -76,6 +76,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     init_conditional(app)
     init_problems(app)
+    init_routes(app)
     guard = Guard(app)
 
     init_database(app)

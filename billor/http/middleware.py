@@ -12,17 +12,18 @@ from functools import lru_cache
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask
+from flask import Flask, request
 from flask_cors.core import get_cors_headers, get_cors_options
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import get_host, get_path_info
 
 from billor.config import Config
-from billor.context import current_user, request_id
+from billor.context import current_route, current_user, request_id
 from billor.errors import UntrustedHost
 from billor.http.conditional import answer_not_modified
 from billor.http.problems import render_refusal
 from billor.http.proxies import believe_proxies
+from billor.metrics import request_answered
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,16 @@ def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WS
     return _identified(_whole_bodies_only(wsgi_app))
 
 
+def init_routes(app: Flask) -> None:
+    """Note the route of each request, before anything may refuse it."""
+    app.before_request(_note_route)
+
+
+def _note_route() -> None:
+    if request.url_rule is not None:
+        current_route.set(request.url_rule.rule)
+
+
 def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
     """Give each request an id and a log line, and each answer the id and the security headers.
 
@@ -78,13 +89,16 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
         def start(status: str, headers: Headers, *error) -> Callable:
             names = {name for name, _ in headers}
             more = [header for header in SECURITY_HEADERS.items() if header[0] not in names]
-            _log(environ, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            _log(environ, status, seconds)
+            request_answered(current_route.get(), environ["REQUEST_METHOD"], status[:3], seconds)
             return start_response(status, [*headers, *more, ("X-Request-ID", id_)], *error)
 
         try:
             return wsgi_app(environ, start)
         finally:
             request_id.set(None)
+            current_route.set(None)
             current_user.set(None)
 
     return run

@@ -15,6 +15,8 @@ from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host
 
 from billor.cache.pages import Lookup, PageCache
+from billor.context import current_route
+from billor.metrics import page_looked_up
 
 REFUSAL = "billor.refusal"
 """In the environ: the error that ended the look-up, for the app to raise and render."""
@@ -45,12 +47,14 @@ class CachedPages:
         if route is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._wsgi_app(environ, start_response)
         endpoint, cache = route
+        current_route.set(environ["PATH_INFO"])
         try:
             self._authorise(endpoint, environ.get("HTTP_AUTHORIZATION", ""))
             lookup = cache.read(_address(environ))
         except Exception as error:
             environ[REFUSAL] = error
             return self._wsgi_app(environ, start_response)
+        page_looked_up(lookup.status)
         if lookup.text is None:
             return self._render(environ, cache, lookup)(environ, start_response)
         headers, body = _unpack(lookup.text)

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
+from billor.events.event import happened_at
+from billor.metrics import batch_recorded, dead_letter_buried
 from billor.worker.received import Received
 from billor.worker.stage import POLL_SECONDS, Stage, give_back
 
@@ -61,7 +63,7 @@ class Consumer(Stage):
         again = (failed.keys() - dead.keys()) | unburied.keys()
         for received in batch:
             if received in again:
-                received.delivery.nack()
+                give_back([received])
             else:
                 received.delivery.ack()
         # No document was stored since these failed: treat the store as unavailable.
@@ -85,6 +87,7 @@ class Consumer(Stage):
         failed: dict[Received, StoreUnavailable] = {}
         while pieces:
             piece = pieces.popleft()
+            began = time.monotonic()
             try:
                 saved = self._store.save([r.document for r in piece])
             except StoreUnavailable as error:
@@ -97,6 +100,11 @@ class Consumer(Stage):
                     middle = len(piece) // 2
                     pieces += [piece[:middle], piece[middle:]]
                 continue
+            batch_recorded(
+                [happened_at(document) for document in saved.new],
+                time.monotonic() - began,
+                again=len(piece) - len(saved.new) - len(saved.refused),
+            )
             if saved.new:
                 self._stored_at = time.monotonic()
             for received in piece:
@@ -134,5 +142,6 @@ class Consumer(Stage):
                 unburied[received] = error
                 continue
             self._buried += 1
+            dead_letter_buried()
             logger.error("Dead letter, number %d since the start: %s", self._buried, reason)
         return unburied

@@ -9,8 +9,10 @@ from billor.events.event import (
     AuditDocument,
     EventType,
     MalformedEvent,
+    happened_at,
     to_audit_document,
 )
+from billor.metrics import Step, events_reached
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ def read(delivery: Delivery) -> Received:
     """Parse a message. Never raises, as `Bus.subscribe` requires."""
     try:
         document = to_audit_document(delivery.message.data)
+        events_reached(Step.DELIVERED, [happened_at(document)])
         return Received(delivery, document, _notification(document))
     except MalformedEvent as error:
         return Received(delivery, flaw=str(error))

@@ -18,6 +18,7 @@ from billor.errors import Unavailable
 from billor.events.bus import Bus, Outcome
 from billor.events.event import to_message
 from billor.extensions import db
+from billor.metrics import batch_published
 from billor.models import LoadEvent
 from billor.worker.outage import Outage
 
@@ -104,10 +105,13 @@ class Relay:
             rows = execute(UNPUBLISHED.limit(BATCH_SIZE)).all()
             if not rows:
                 return 0
+            started = time.monotonic()
             outcome = _outcome(self._bus.publish([to_message(row) for row in rows]), stop)
-            taken = [row.id for row, refusal in zip(rows, outcome, strict=True) if not refusal]
+            seconds = time.monotonic() - started
+            taken = [row for row, refusal in zip(rows, outcome, strict=True) if not refusal]
             if taken:
-                execute(MARK, {"ids": taken})
+                execute(MARK, {"ids": [row.id for row in taken]})
+        batch_published([row.created_at for row in taken], seconds)
         for refusal in filter(None, outcome):
             raise PublishFailed(_told(refusal))
         return len(taken)
