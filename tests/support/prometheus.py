@@ -28,7 +28,7 @@ class Prometheus:
         self._port = free_port()
         (folder / "token").write_text(token)
         configuration = yaml.safe_load((ALERTS.parent / "prometheus.yml").read_text())
-        configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        configuration["global"] = {"scrape_interval": "500ms", "evaluation_interval": "1s"}
         configuration["rule_files"] = [str(ALERTS)]
         assert {job["job_name"] for job in configuration["scrape_configs"]} == set(targets)
         for job in configuration["scrape_configs"]:
