@@ -4,18 +4,41 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything imports what it patches
 
+import os  # noqa: E402
 import resource  # noqa: E402
+import shutil  # noqa: E402
 import sys  # noqa: E402
+import tempfile  # noqa: E402
+from typing import NoReturn  # noqa: E402
+
+# The metrics of all processes, for the client library of Prometheus, which looks for it at its
+# import. A reload keeps it, and a master that has been started by another has its own.
+FOLDER_OF_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+OURS = f"billor-metrics-{os.getpid()}-"
+if OURS not in os.environ.get(FOLDER_OF_METRICS, ""):
+    os.environ[FOLDER_OF_METRICS] = tempfile.mkdtemp(prefix=OURS)
 
 from billor.config import ConfigError, load_config  # noqa: E402
 from billor.database import check_connection_limit  # noqa: E402
 from billor.logs import init_logging  # noqa: E402
 from billor.server.gunicorn_worker import forget_process  # noqa: E402
 
+
+def on_exit(_arbiter=None) -> None:
+    """Remove what is kept for as long as the server runs."""
+    shutil.rmtree(os.environ[FOLDER_OF_METRICS], ignore_errors=True)
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """End with one line that names a setting."""
+    on_exit()
+    sys.exit(f"billor: {error}")
+
+
 try:
     settings = load_config()
 except ConfigError as error:
-    sys.exit(f"billor: {error}")
+    refuse(error)
 init_logging(settings)
 
 bind = settings.address
@@ -43,7 +66,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
 
 def child_exit(_arbiter, worker) -> None:
     """Let the other processes know that this one takes no more connections."""
-    forget_process(worker.age)
+    forget_process(worker.number)
 
 
 def on_starting(_arbiter) -> None:
@@ -51,4 +74,4 @@ def on_starting(_arbiter) -> None:
     try:
         check_connection_limit(settings)
     except ConfigError as error:
-        sys.exit(f"billor: {error}")
+        refuse(error)

@@ -78,19 +78,22 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
             for start in (contenders.bare_flask, contenders.bare_wsgi)
         ]
         return {
-            "GET /loads, cached": _measure(
+            "GET /loads, cached": measure(
                 [billor, fastapi, *bare], lambda: [Request("GET", PAGE)], environment.token
             ),
-            "POST /assignments": _measure([billor, fastapi], next_assignments, environment.token),
+            "POST /assignments": measure([billor, fastapi], next_assignments, environment.token),
         }
 
 
-def _measure(
-    servers: Sequence[Contender], requests: Callable[[], Sequence[Request]], token: str
+def measure(
+    servers: Sequence[Contender],
+    requests: Callable[[], Sequence[Request]],
+    token: str,
+    count: int = ROUNDS,
 ) -> list[Measurement]:
-    """Take the rounds in turn, after one that does not count."""
+    """Take rounds in turn, after one that does not count."""
     rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
-    for _ in range(ROUNDS + 1):
+    for _ in range(count + 1):
         for server in servers:
             rounds[server.name].append(_round(server, requests(), token))
     return [_medians(server, rounds[server.name][1:]) for server in servers]

@@ -106,6 +106,12 @@ def billor(settings: Mapping[str, str], folder: Path):
     return running("Billor", _gunicorn("wsgi:app"), settings, folder)
 
 
+def without_metrics(settings: Mapping[str, str], folder: Path):
+    """Run Billor without counting requests."""
+    app = _gunicorn("bench.yardsticks.without_metrics:app")
+    return running("without metrics", app, settings, folder)
+
+
 def bare_wsgi(settings: Mapping[str, str], folder: Path):
     """Run a function that answers with the same bytes, under Billor's server."""
     return running("bare WSGI", _gunicorn("bench.yardsticks.bare_wsgi:app"), settings, folder)

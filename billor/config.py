@@ -307,6 +307,19 @@ class Config:
         (),
         help="origins that may call the API, e.g. `https://dispatch.example.com`; comma-separated",
     )
+    metrics_token: str | None = setting(
+        _text(validate.Length(min=16, error="must be at least 16 characters long.")),
+        None,
+        help="at least 16 characters; Prometheus sends it as bearer token of `/metrics`",
+        default_help="only admins may read the API's metrics",
+        secret=True,
+    )
+    metrics_port: int | None = setting(
+        _whole_number(1, 65535),
+        None,
+        help="the port, on `HOST`, where a worker serves its metrics at `/metrics`",
+        default_help="it serves none",
+    )
     log_level: str = setting(
         _text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
         "INFO",

@@ -43,6 +43,7 @@ from billor.config import Config, ConfigError
 from billor.deadlines import spare_commit
 from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
+from billor.metrics import watch_connections
 from billor.traces.spans import tracer
 from billor.traces.statements import trace_statements
 
@@ -133,6 +134,7 @@ def init_database(app: Flask) -> None:
     with app.app_context():
         event.listen(db.engine, "connect", _set_session)
         event.listen(db.engine, "checkout", _check_connection)
+        watch_connections(db.engine)
         if app.config["BILLOR"].otel_exporter_otlp_endpoint:
             trace_statements(db.engine)
     app.teardown_appcontext(_close_session)

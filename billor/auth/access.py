@@ -22,6 +22,8 @@ PUBLIC_ENDPOINTS = frozenset(
         "api-docs.openapi_json",
     }
 )
+METRICS_ENDPOINT = "health.get_metrics"
+"""The setting METRICS_TOKEN opens it, too: Prometheus is no user."""
 ADMINS = frozenset({Role.ADMIN})
 STAFF = frozenset({Role.ADMIN, Role.DISPATCHER})
 DRIVERS = frozenset({Role.DRIVER})
@@ -62,5 +64,6 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "stats.get_stats": STAFF,
     "audit.list_audit_documents": STAFF,
     "audit.list_account_documents": ADMINS,
+    METRICS_ENDPOINT: ADMINS,
 }
 """By endpoint, which is a blueprint's name and a view's."""

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from flask import Flask, current_app, g, request
 
-from billor.auth.access import PUBLIC_ENDPOINTS
+from billor.auth.access import METRICS_ENDPOINT, PUBLIC_ENDPOINTS
+from billor.auth.bearer import bearer_token, is_metrics_token
 from billor.auth.grants import Grant
 from billor.auth.sessions import find_current_user
 from billor.auth.tokens import verify
@@ -73,11 +74,17 @@ class Guard:
             return
         if refusal := request.environ.get(REFUSAL):
             raise refusal
-        g.grant = self.authorise(request.endpoint or "", request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization", "")
+        if request.endpoint == METRICS_ENDPOINT and is_metrics_token(
+            authorization, current_app.config["BILLOR"]
+        ):
+            extend_deadline()
+            return
+        g.grant = self.authorise(request.endpoint or "", authorization)
 
     def _look_up(self, authorization: str) -> _Remembered:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        token = bearer_token(authorization)
+        if token is None:
             raise AuthenticationFailed("token_missing")
         with self._app.app_context():
             user_id, claims = verify(token, "access")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock, Thread
 
+from billor.metrics import circuit_is
+
 logger = logging.getLogger(__name__)
 
 # Time between two attempts to recover.
@@ -43,6 +45,7 @@ class CircuitBreaker:
         self._lock = Lock()
         self._recover_again = False
         self.is_open = False
+        circuit_is(service, is_open=False)
 
     @contextmanager
     def call(self) -> Iterator[None]:
@@ -73,6 +76,7 @@ class CircuitBreaker:
             return False
         with self._lock:
             self.is_open = self._recover_again
+            circuit_is(self._service, is_open=self.is_open)
         if not self.is_open:
             logger.info("%s is back", self._service)
         return not self.is_open
@@ -82,6 +86,7 @@ class CircuitBreaker:
             if self.is_open:
                 return
             self.is_open = True
+            circuit_is(self._service, is_open=True)
         if refusal := self._refusal(error):
             logger.error("%s refuses, going on without it: %s", self._service, refusal)
         else:

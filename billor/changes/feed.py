@@ -25,6 +25,7 @@ from billor.changes.source import (
 from billor.changes.stream import Stream
 from billor.errors import Unavailable
 from billor.extensions import db
+from billor.metrics import streams_are
 from billor.stopping import close_at_stop
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Feed:
             if len(self._streams) >= MAX_STREAMS:
                 raise Unavailable("streams_busy")
             self._streams.add(stream)
+            streams_are(len(self._streams))
             if self._reader is None:
                 self._position = here
                 self._reader = Thread(target=self._read, name="changes", daemon=True)
@@ -107,6 +109,7 @@ class Feed:
         """Tell a stream no more."""
         with self._lock:
             self._streams.discard(stream)
+            streams_are(len(self._streams))
 
     def _open_streams(self) -> list[Stream]:
         with self._lock:

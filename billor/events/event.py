@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -220,6 +221,11 @@ def to_audit_document(data: bytes) -> AuditDocument:
         "type": AUDIT_TYPES[event["type"]],
         "timestamp": wire_time(event["timestamp"]),
     }
+
+
+def happened_at(document: AuditDocument) -> datetime:
+    """Return when it happened."""
+    return datetime.fromisoformat(document["timestamp"])
 
 
 def _integer(digits: str) -> int:

@@ -1,7 +1,9 @@
-"""/healthz and /readyz."""
+"""/healthz, /readyz and /metrics."""
 
+from flask import Response
 from marshmallow import fields
 
+from billor import metrics
 from billor.health.checks import (
     DEPENDENCIES,
     MOST_COUNTED,
@@ -10,7 +12,8 @@ from billor.health.checks import (
     State,
     check_dependencies,
 )
-from billor.http.api import Blueprint
+from billor.health.findings import find
+from billor.http.api import API_VERSION, Blueprint
 from billor.http.fields import WireSchema
 
 blueprint = Blueprint(
@@ -104,3 +107,15 @@ def readyz():
         return {"status": "unavailable", **found._asdict()}, 503, NOT_KEPT
     all_ok = all(state is State.OK for state in found.dependencies.values())
     return {"status": "ok" if all_ok else "degraded", **found._asdict()}, NOT_KEPT
+
+
+@blueprint.route("/metrics")
+@blueprint.response(200, {"type": "string"}, content_type="text/plain")
+@blueprint.problems("database_unavailable", "database_busy", "request_timeout")
+def get_metrics():
+    """Get the metrics of the API, for Prometheus.
+
+    With the setting METRICS_TOKEN as bearer token, no user is needed.
+    """
+    exported = metrics.export(API_VERSION, find())
+    return Response(exported, headers=NOT_KEPT, content_type=metrics.CONTENT_TYPE)

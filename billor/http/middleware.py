@@ -25,6 +25,7 @@ from billor.http.conditional import answer_not_modified
 from billor.http.problems import render_refusal
 from billor.http.proxies import believe_proxies
 from billor.http.route import ROUTE
+from billor.metrics import request_answered
 from billor.traces.parent import read_traceparent
 from billor.traces.spans import tracer
 
@@ -87,7 +88,9 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
         def start(status: str, headers: Headers, *error) -> Callable:
             names = {name for name, _ in headers}
             more = [header for header in SECURITY_HEADERS.items() if header[0] not in names]
-            _log(environ, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            _log(environ, status, seconds)
+            request_answered(environ.get(ROUTE), environ["REQUEST_METHOD"], status[:3], seconds)
             return start_response(status, [*headers, *more, ("X-Request-ID", id_)], *error)
 
         try:

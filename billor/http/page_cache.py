@@ -16,6 +16,7 @@ from werkzeug.wsgi import get_host
 
 from billor.cache.pages import Lookup, PageCache
 from billor.http.route import ROUTE
+from billor.metrics import page_looked_up
 
 REFUSAL = "billor.refusal"
 """In the environ: the error that ended the look-up, for the app to raise and render."""
@@ -53,6 +54,7 @@ class CachedPages:
         except Exception as error:
             environ[REFUSAL] = error
             return self._wsgi_app(environ, start_response)
+        page_looked_up(lookup.status)
         if lookup.text is None:
             return self._render(environ, cache, lookup)(environ, start_response)
         headers, body = _unpack(lookup.text)

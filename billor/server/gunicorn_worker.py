@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
+from itertools import count
 
 import gevent
 import psycopg2
@@ -29,6 +30,7 @@ from gunicorn.http.errors import (
 from gunicorn.workers.ggevent import GeventWorker
 from psycopg2 import extensions
 
+from billor import metrics
 from billor.blocking import has_data
 from billor.database import CONNECT_SECONDS
 from billor.deadlines import DeadlineExceeded, end_overdue_requests, request_deadline
@@ -63,11 +65,15 @@ STATUSES: dict[type[ParseException], int] = {
 # One more than the connections of each process, or 0. The master makes it before it forks, so all
 # processes share it.
 _connections = memoryview(mmap.mmap(-1, 1024)).cast("i")
+# The numbers of the living processes, for the master.
+_numbers: set[int] = set()
 
 
-def forget_process(age: int) -> None:
-    """Note that the process of this age has ended; called by the master."""
-    _connections[age % len(_connections)] = 0
+def forget_process(number: int) -> None:
+    """Note that the process of this number has ended; called by the master."""
+    _connections[number] = 0
+    metrics.forget_process(number)
+    _numbers.discard(number)
 
 
 class BillorWorker(GeventWorker):
@@ -75,11 +81,14 @@ class BillorWorker(GeventWorker):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._slot = self.age % len(_connections)
+        # The master is here before each fork. A successor takes over the number.
+        self.number = next(number for number in count() if number not in _numbers)
+        _numbers.add(self.number)
         self._clients: dict[gevent.Greenlet, socket.socket] = {}
         self._idle_since: dict[gevent.Greenlet, float] = {}
 
     def init_process(self) -> None:
+        metrics.use_process_number(self.number)
         extensions.set_wait_callback(_wait_for_postgresql)
         super().init_process()
 
@@ -105,6 +114,7 @@ class BillorWorker(GeventWorker):
             server.start()
         while self.alive:
             self._look_after_connections(self.cfg.keepalive)
+            metrics.measure()
             gevent.sleep(POLL_SECONDS)
         self._count_connections()
         for server in servers:
@@ -177,7 +187,7 @@ class BillorWorker(GeventWorker):
             _linger(client)
 
     def _count_connections(self) -> None:
-        _connections[self._slot] = len(self._clients) + 1 if self.alive else 0
+        _connections[self.number] = len(self._clients) + 1 if self.alive else 0
 
     def _others_have_fewer_connections(self) -> bool:
         clearly_fewer = CLEARLY_FEWER * len(self._clients)

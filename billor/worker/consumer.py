@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from billor.audit.store import AuditStore, DeadLetter, Saved, StoreUnavailable
+from billor.events.event import happened_at
+from billor.metrics import batch_recorded, dead_letter_buried
 from billor.traces.spans import ended, tracer
 from billor.worker.received import Received
 from billor.worker.stage import POLL_SECONDS, Stage, give_back
@@ -62,7 +64,7 @@ class Consumer(Stage):
         again = (failed.keys() - dead.keys()) | unburied.keys()
         for received in batch:
             if received in again:
-                received.delivery.nack()
+                give_back([received])
             else:
                 received.delivery.ack()
         # No document was stored since these failed: treat the store as unavailable.
@@ -109,6 +111,7 @@ class Consumer(Stage):
 
     def _record(self, piece: Sequence[Received]) -> Saved:
         """Store documents, each as a step of its trace. Raises `StoreUnavailable`."""
+        began = time.monotonic()
         spans = [tracer().document(r.document["_id"], r.traceparent) for r in piece]
         with ended(spans):
             saved = self._store.save([r.document for r in piece])
@@ -116,6 +119,11 @@ class Consumer(Stage):
             for received, span in zip(piece, spans, strict=True):
                 if received.document in refused:
                     span.fail("Refusal")
+        batch_recorded(
+            [happened_at(document) for document in saved.new],
+            time.monotonic() - began,
+            again=len(piece) - len(saved.new) - len(saved.refused),
+        )
         return saved
 
     def _blame(self, received: Received, started: float) -> bool:
@@ -146,5 +154,6 @@ class Consumer(Stage):
                 unburied[received] = error
                 continue
             self._buried += 1
+            dead_letter_buried()
             logger.error("Dead letter, number %d since the start: %s", self._buried, reason)
         return unburied

@@ -21,6 +21,7 @@ from billor.events.bus import Bus, Delivery
 from billor.events.connect import connect_bus
 from billor.traces.spans import tracer
 from billor.worker.consumer import Consumer
+from billor.worker.exporter import serve_metrics
 from billor.worker.indexing import keep_indexed
 from billor.worker.maintenance import run_maintenance
 from billor.worker.notifications import Notifier, send
@@ -217,5 +218,6 @@ def _connect_worker(role: str | None) -> Worker:
             "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share a "
             "process: run `python worker.py`."
         )
+    serve_metrics(config)
     roles = (role,) if role else ROLES
     return Worker(app, connect_bus(config), app.extensions["audit_store"], roles)

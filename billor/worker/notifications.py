@@ -57,7 +57,7 @@ class Notifier(Stage):
             raise
         for received in batch:
             if received.document["_id"] in failures:
-                received.delivery.nack()
+                give_back([received])
             else:
                 self._pass_on(received)
         for error in failures.values():

@@ -10,8 +10,10 @@ from billor.events.event import (
     AuditDocument,
     EventType,
     MalformedEvent,
+    happened_at,
     to_audit_document,
 )
+from billor.metrics import Step, events_reached
 from billor.traces.parent import read_traceparent
 from billor.traces.spans import Span, tracer
 
@@ -64,6 +66,7 @@ def read(delivery: Delivery) -> Received:
 def _parse(delivery: Delivery) -> Received:
     try:
         document = to_audit_document(delivery.message.data)
+        events_reached(Step.DELIVERED, [happened_at(document)])
         return Received(delivery, document, _notification(document))
     except MalformedEvent as error:
         return Received(delivery, flaw=str(error))

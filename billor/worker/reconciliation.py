@@ -37,6 +37,7 @@ from billor.database import execute, table, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus
 from billor.extensions import db
+from billor.metrics import Step, events_put_back, events_reached
 from billor.models import LoadEvent
 
 logger = logging.getLogger(__name__)
@@ -139,8 +140,7 @@ def confirm_newest(store: AuditStore) -> Newest:
     events = _fetch(newest_first)
     missing = store.missing([str(event.id) for event in events]) if events else set()
     recorded = [event for event in events if str(event.id) not in missing]
-    with transaction():
-        _confirm([event.id for event in recorded])
+    _confirm(recorded)
     return Newest(
         max((event.published_at for event in recorded), default=NEVER),
         [event for event in events if str(event.id) in missing and _is_overdue(event)],
@@ -169,7 +169,7 @@ def return_unrecorded(
             and (_is_overdue(event) or not patiently)
         ]
         with transaction():
-            _confirm([event.id for event in events if str(event.id) not in missing])
+            _confirm([event for event in events if str(event.id) not in missing])
             _put_back(lost, lost_before)
         returned += len(lost)
         waiting += len(missing) - len(lost)
@@ -231,16 +231,21 @@ def _fetch(query: Select) -> Sequence[Row]:
         return execute(query.limit(BATCH_SIZE)).all()
 
 
-def _confirm(ids: Collection[UUID]) -> None:
-    _update(ids, _EVENTS.recorded_at.is_(None), recorded_at=func.now())
+def _confirm(events: Sequence[Row]) -> None:
+    ids = [event.id for event in events]
+    with transaction():
+        _update(ids, _EVENTS.recorded_at.is_(None), recorded_at=func.now())
+    events_reached(Step.CONFIRMED, [event.created_at for event in events])
 
 
 def _put_back(ids: Collection[UUID], published_before: datetime) -> None:
     """Put events back into the outbox, unless another process has done so meanwhile."""
-    _update(ids, _EVENTS.published_at < published_before, published_at=None)
+    events_put_back(_update(ids, _EVENTS.published_at < published_before, published_at=None))
 
 
-def _update(ids: Collection[UUID], condition: ColumnElement[bool], **values) -> None:
-    if ids:
-        statement = update(table(LoadEvent)).where(_EVENTS.id == any_(_IDS), condition)
-        execute(statement.values(values), {"ids": list(ids)})
+def _update(ids: Collection[UUID], condition: ColumnElement[bool], **values) -> int:
+    """Set values of those of the events that meet the condition; return how many did."""
+    if not ids:
+        return 0
+    statement = update(table(LoadEvent)).where(_EVENTS.id == any_(_IDS), condition)
+    return execute(statement.values(values), {"ids": list(ids)}).rowcount

@@ -19,6 +19,7 @@ from billor.errors import Unavailable
 from billor.events.bus import Bus, Outcome
 from billor.events.event import to_message
 from billor.extensions import db
+from billor.metrics import batch_published
 from billor.models import LoadEvent
 from billor.traces.spans import ended, tracer
 from billor.worker.outage import Outage
@@ -107,10 +108,13 @@ class Relay:
             rows = execute(UNPUBLISHED.limit(BATCH_SIZE)).all()
             if not rows:
                 return 0
+            started = time.monotonic()
             outcome = self._publish(rows, stop)
-            taken = [row.id for row, refusal in zip(rows, outcome, strict=True) if not refusal]
+            seconds = time.monotonic() - started
+            taken = [row for row, refusal in zip(rows, outcome, strict=True) if not refusal]
             if taken:
-                execute(MARK, {"ids": taken})
+                execute(MARK, {"ids": [row.id for row in taken]})
+        batch_published([row.created_at for row in taken], seconds)
         for refusal in filter(None, outcome):
             raise PublishFailed(_told(refusal))
         return len(taken)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from threading import Event
 
+from billor.metrics import messages_given_back
 from billor.worker.outage import Outage
 from billor.worker.received import Received
 
@@ -39,7 +40,7 @@ class Stage:
     def deliver(self, received: Received) -> None:
         """Take a message. Never raises."""
         if self._closed.is_set():
-            received.delivery.nack()
+            give_back([received])
         else:
             self._queue.put(received)
 
@@ -78,3 +79,4 @@ def give_back(batch: Sequence[Received]) -> None:
     """Nack the messages, so that they are redelivered."""
     for received in batch:
         received.delivery.nack()
+    messages_given_back(len(batch))

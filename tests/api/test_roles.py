@@ -56,6 +56,7 @@ ALLOWED = {
     "GET /stats": STAFF,
     "GET /audit": STAFF,
     "GET /audit/accounts": {ADMIN},
+    "GET /metrics": {ADMIN},
 }
 """Not taken from the guard's table, which this tests."""
 CLOSED = {

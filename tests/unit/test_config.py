@@ -39,6 +39,8 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder, monkeypat
         "port": 8000,
         "web_workers": 4,
         "database_pool_size": 8,
+        "metrics_token": None,
+        "metrics_port": None,
         "log_level": "INFO",
         "log_format": "text",
         "no_color": None,
