@@ -35,10 +35,9 @@ from billor.extensions import cache, jwt, migrate
 from billor.health.checks import init_health
 from billor.http.api import IdConverter, make_api
 from billor.http.conditional import init_conditional
-from billor.http.middleware import with_middleware
+from billor.http.middleware import init_routes, with_middleware
 from billor.http.page_cache import CachedPages
 from billor.http.problems import init_problems
-from billor.http.route import init_route
 from billor.stats.pages import init_stats
 from billor.traces.spans import init_traces
 
@@ -77,9 +76,9 @@ def create_app(config: Config | None = None) -> Flask:
     cast(DefaultJSONProvider, app.json).sort_keys = False
     app.url_map.converters["id"] = IdConverter
 
-    init_route(app)
     init_conditional(app)
     init_problems(app)
+    init_routes(app)
     guard = Guard(app)
 
     init_database(app)

@@ -1,4 +1,4 @@
-"""The request id, the trace and the current user, as context variables."""
+"""The request id, the route, the trace and the current user, as context variables."""
 
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -24,8 +24,10 @@ class CurrentUser(NamedTuple):
         return {"id": self.id, "name": self.name}
 
 
-# All are None outside a request; so is the current user where no token is needed.
+# All are None outside a request; so is the current user where no token is needed, and the route
+# where no rule matches. The route is the rule of the URL, as `/loads/<id:load_id>`: no id is in it.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+current_route: ContextVar[str | None] = ContextVar("current_route", default=None)
 current_user: ContextVar[CurrentUser | None] = ContextVar("current_user", default=None)
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 """What is done now as part of a trace, as `billor.traces.parent` writes it; None without one."""

@@ -13,18 +13,17 @@ from typing import NamedTuple
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask
+from flask import Flask, request
 from flask_cors.core import get_cors_headers, get_cors_options
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import get_host, get_path_info
 
 from billor.config import Config
-from billor.context import current_user, request_id, traceparent
+from billor.context import current_route, current_user, request_id, traceparent
 from billor.errors import UntrustedHost
 from billor.http.conditional import answer_not_modified
 from billor.http.problems import render_refusal
 from billor.http.proxies import believe_proxies
-from billor.http.route import ROUTE
 from billor.metrics import request_answered
 from billor.traces.parent import read_traceparent
 from billor.traces.spans import tracer
@@ -71,6 +70,16 @@ def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WS
     return _identified(wsgi_app)
 
 
+def init_routes(app: Flask) -> None:
+    """Note the route of each request, before anything may refuse it."""
+    app.before_request(_note_route)
+
+
+def _note_route() -> None:
+    if request.url_rule is not None:
+        current_route.set(request.url_rule.rule)
+
+
 def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
     """Give each request an id and a log line, and each answer the id and the security headers.
 
@@ -90,13 +99,14 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
             more = [header for header in SECURITY_HEADERS.items() if header[0] not in names]
             seconds = time.perf_counter() - started
             _log(environ, status, seconds)
-            request_answered(environ.get(ROUTE), environ["REQUEST_METHOD"], status[:3], seconds)
+            request_answered(current_route.get(), environ["REQUEST_METHOD"], status[:3], seconds)
             return start_response(status, [*headers, *more, ("X-Request-ID", id_)], *error)
 
         try:
             return wsgi_app(environ, start)
         finally:
             request_id.set(None)
+            current_route.set(None)
             traceparent.set(None)
             current_user.set(None)
 
@@ -118,7 +128,7 @@ class _Answered(NamedTuple):
 
 def _log(environ: WSGIEnvironment, status: str, seconds: float) -> None:
     path = quote("/" + get_path_info(environ).lstrip("/"))  # may contain spaces
-    method, route = environ["REQUEST_METHOD"], environ.get(ROUTE)
+    method, route = environ["REQUEST_METHOD"], current_route.get()
     logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
 
 
@@ -130,7 +140,7 @@ def _traced(wsgi_app: WSGIApplication) -> WSGIApplication:
 
             def start(status: str, headers: Headers, *error) -> Callable:
                 scheme = environ["wsgi.url_scheme"]
-                span.answered(environ.get(ROUTE), scheme, int(status[:3]))
+                span.answered(current_route.get(), scheme, int(status[:3]))
                 return start_response(status, headers, *error)
 
             return wsgi_app(environ, start)

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host
 
 from billor.cache.pages import Lookup, PageCache
-from billor.http.route import ROUTE
+from billor.context import current_route
 from billor.metrics import page_looked_up
 
 REFUSAL = "billor.refusal"
@@ -47,7 +47,7 @@ class CachedPages:
         if route is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._wsgi_app(environ, start_response)
         endpoint, cache = route
-        environ[ROUTE] = environ["PATH_INFO"]
+        current_route.set(environ["PATH_INFO"])
         try:
             self._authorise(endpoint, environ.get("HTTP_AUTHORIZATION", ""))
             lookup = cache.read(_address(environ))

@@ -1,7 +1,5 @@
 """Spans, exported from this process to a collector of the tests' own."""
 
-import time
-
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DataError
@@ -216,16 +214,3 @@ def test_a_refusing_collector_is_logged_once_and_so_is_its_return(
         "Spans are not exported, going on without: status 400",
         "Spans are exported again",
     ]
-
-
-def test_a_hung_collector_delays_neither_requests_nor_a_stop(client, collector, monkeypatch):
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
-    monkeypatch.setattr(export, "STOP_SECONDS", 0.1)
-    collector.hang()
-    client.get("/healthz")
-    assert collector.asked.wait(10)
-    started = time.monotonic()
-    for _ in range(3):
-        assert client.get("/healthz").status_code == 200
-    tracer().stop()
-    assert time.monotonic() - started < export.EXPORT_SECONDS
