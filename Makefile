@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run demo check test test-all coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
+.PHONY: help run demo services check test test-all coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
 
 PYTHON_BIN := .venv/bin/python
 # Three processes keep two cores busy, since many tests wait for others. The tests of a file run in
@@ -21,6 +21,10 @@ run: ## Install if needed, start everything, and stay until Ctrl-C
 demo: ## Start everything, walk through the API, show the audit trail, stop
 	@scripts/venv.sh requirements-embedded.txt
 	@exec $(RUN) demo
+
+services: ## Start PostgreSQL and Redis alone, for flask restore, and stay until Ctrl-C
+	@scripts/venv.sh requirements-embedded.txt
+	@exec $(RUN) services
 
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTEST) tests/unit tests/api

@@ -362,7 +362,8 @@ class LoadEvent(Model):
     load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
     user_id: Mapped[int | None] = mapped_column(BigInteger)
-    assignment_id: Mapped[int | None] = mapped_column(ForeignKey("driver_load_assignments.id"))
+    assignment_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Without a foreign key, too: for each archived assignment PostgreSQL would read all events."""
     payload: Mapped[dict] = mapped_column(JSONB)
     request_id: Mapped[str | None] = mapped_column(String(128))
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
@@ -399,6 +400,21 @@ class LoadEvent(Model):
             postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
         ),
     )
+
+
+class Restore(Model):
+    """A restore of the database from a backup, which has the one before it, too.
+
+    Positions in the outbox are not valid across one: see `billor.changes.source`.
+    """
+
+    __tablename__ = "restores"
+
+    id: Mapped[uuid.UUID] = mapped_column(
+        Uuid, primary_key=True, server_default=func.gen_random_uuid()
+    )
+    backup_began_at: Mapped[datetime] = _timestamp()
+    restored_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
 
 class Notification(Model):
