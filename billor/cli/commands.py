@@ -15,6 +15,7 @@ from billor.audit.store import StoreUnavailable
 from billor.auth.service import issue_token
 from billor.cli.backups import backup, restore
 from billor.cli.command import Command, by_field
+from billor.cli.doctor import doctor
 from billor.cli.drivers import drivers
 from billor.cli.progress import progress_bar, reading
 from billor.cli.seed import seed_database
@@ -29,7 +30,7 @@ def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
     for command in (
         *(seed, import_loads_command, users, drivers, token, dead_letters_command),
-        *(backup, restore),
+        *(doctor, backup, restore),
     ):
         app.cli.add_command(command)
 
