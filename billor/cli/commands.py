@@ -17,6 +17,7 @@ from billor.cli.backups import backup, restore
 from billor.cli.command import Command, by_field
 from billor.cli.doctor import doctor
 from billor.cli.drivers import drivers
+from billor.cli.events import events
 from billor.cli.progress import progress_bar, reading
 from billor.cli.seed import seed_database
 from billor.cli.users import existing_user, users
@@ -30,7 +31,7 @@ def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
     for command in (
         *(seed, import_loads_command, users, drivers, token, dead_letters_command),
-        *(doctor, backup, restore),
+        *(doctor, backup, restore, events),
     ):
         app.cli.add_command(command)
 
