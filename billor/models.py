@@ -84,6 +84,10 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 """Stands for a time that a row does not have, where rows with one come first."""
 
 
+SEPARATOR = chr(31)
+"""Between the parts of `joined` text; no text has it in it."""
+
+
 def _primary_key() -> Mapped[int]:
     return mapped_column(BigInteger, Identity(always=True), primary_key=True)
 
@@ -117,7 +121,8 @@ def joined(parts: Iterable[Any]) -> ColumnElement[str]:
     PostgreSQL knows how often such texts occur. For several columns it takes their values for
     independent, and may choose an index in which it reads past all rows that do not match.
     """
-    return reduce(lambda text, part: text.op("||")(literal_column("chr(31)")).op("||")(part), parts)
+    separator = literal_column(f"chr({ord(SEPARATOR)})")
+    return reduce(lambda text, part: text.op("||")(separator).op("||")(part), parts)
 
 
 def _one_for_each_combination(

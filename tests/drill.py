@@ -60,9 +60,8 @@ def _run(system: System, folder: Path, loads: int) -> None:
         worker.kill()
     lose_and_restore(system, folder, DISPATCHERS, ROUNDS, timed)
     size = sum(file.stat().st_size for file in folder.iterdir())
-    print(
-        f"{len(system.committed()):,} events, each with its document; the backup has {size:,} bytes."
-    )
+    events = len(system.committed())
+    print(f"{events:,} events, each with its document; the backup has {size:,} bytes.")
 
 
 if __name__ == "__main__":

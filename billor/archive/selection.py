@@ -11,9 +11,11 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Row,
+    Text,
     Uuid,
     any_,
     bindparam,
+    cast,
     delete,
     exists,
     select,
@@ -21,7 +23,15 @@ from sqlalchemy import (
 )
 
 from billor.database import execute, table
-from billor.models import Assignment, AssignmentStatus, Load, LoadEvent, LoadStatus
+from billor.models import (
+    SEPARATOR,
+    Assignment,
+    AssignmentStatus,
+    Load,
+    LoadEvent,
+    LoadStatus,
+    joined,
+)
 
 BATCH_LOADS = 200
 BATCH_EVENTS = 1000
@@ -64,8 +74,10 @@ SETTLED_LOADS = (
     .with_for_update(skip_locked=True, key_share=True)
 )
 EVENTS_OF_LOADS = select(_events).where(_events.c.load_id == any_(_IDS))
+# By the index of both, which has no other form.
 CLOSED_ASSIGNMENTS = select(_assignments).where(
-    _assignments.c.load_id == any_(_IDS), _assignments.c.status != AssignmentStatus.ASSIGNED
+    joined([cast(_assignments.c.load_id, Text), _assignments.c.status])
+    == any_(bindparam("keys", type_=ARRAY(Text)))
 )
 DELETE_EVENTS = delete(_events).where(_events.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 DELETE_ASSIGNMENTS = delete(_assignments).where(_assignments.c.id == any_(_IDS))
@@ -99,8 +111,13 @@ def settled_of_loads(
     completed = [load.id for load in loads if load.status == LoadStatus.COMPLETED]
     return (
         execute(EVENTS_OF_LOADS, {"ids": [load.id for load in loads]}).all(),
-        execute(CLOSED_ASSIGNMENTS, {"ids": completed}).all(),
+        execute(CLOSED_ASSIGNMENTS, {"keys": _closed_keys(completed)}).all(),
     )
+
+
+def _closed_keys(load_ids: Sequence[int]) -> list[str]:
+    closed = (AssignmentStatus.COMPLETED, AssignmentStatus.CANCELLED)
+    return [f"{id_}{SEPARATOR}{status}" for id_ in load_ids for status in closed]
 
 
 def settled_of_no_load(before: datetime) -> Sequence[Row]:
