@@ -121,7 +121,7 @@ def joined(parts: Iterable[Any]) -> ColumnElement[str]:
     PostgreSQL knows how often such texts occur. For several columns it takes their values for
     independent, and may choose an index in which it reads past all rows that do not match.
     """
-    separator = literal_column(f"chr({ord(SEPARATOR)})")
+    separator: ColumnElement[str] = literal_column(f"chr({ord(SEPARATOR)})")
     return reduce(lambda text, part: text.op("||")(separator).op("||")(part), parts)
 
 
