@@ -17,7 +17,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import text
 
 from billor.audit.store import AuditStore, DeadLetter
-from billor.backup import database, programs
+from billor.backup import database, programs, service
 from billor.backup.lock import BACKUP_LOCK
 from billor.database import transaction
 from billor.drivers.service import create_drivers
@@ -380,6 +380,16 @@ def test_no_secret_is_in_a_backup_or_in_a_command_line(source, folder, settings,
     address, environment = database._address("postgresql://a:pass%20word@h:1/n?sslmode=require")
     assert "pass" not in address
     assert (environment["PGPASSWORD"], "sslmode=require" in address) == ("pass word", True)
+
+
+def test_a_subscription_that_cannot_be_deleted_is_told(target, folder, monkeypatch):
+    def connect(_) -> None:
+        raise ConnectionError("no\nroute")
+
+    monkeypatch.setattr(service, "connect_bus", connect)
+    done = run(target, "restore", folder)
+    (line,) = done.stderr.splitlines()
+    assert (done.exit_code, line[:51]) == (0, "Delete the subscription load-events-audit before a ")
 
 
 def test_archiving_and_backups_keep_out_of_each_others_way(source, tmp_path):
