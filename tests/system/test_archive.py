@@ -185,6 +185,8 @@ def test_a_cancelled_load_is_reopened_after_its_events_were_archived(history, ar
     archive("--older-than-days", str(DAYS))
     assert client.patch("/loads/4", {"status": "OPEN"}).status_code == 200
     assert [entry["type"] for entry in client.get("/loads/4/timeline").json] == ["LOAD_UPDATED"]
+    client.assign({"id": 2}, {"id": 4})
+    assert client.get("/stats").json["medianSecondsToAssign"] is None, "it was assigned before"
 
 
 def test_the_setting_says_how_old(history, app, archive, monkeypatch):
