@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from billor.audit.store import AuditDocument, AuditStore, DeadLetter
-from billor.backup.database import BackupFailed
+from billor.backup.server import BackupFailed
 from billor.manifest import read_lines, write_lines
 
 BATCH_SIZE = 500

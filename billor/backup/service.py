@@ -11,15 +11,9 @@ from typing import Any
 
 from billor.audit.store import AuditStore
 from billor.backup import audit
-from billor.backup.database import (
-    BackupFailed,
-    Server,
-    connect_server,
-    dump,
-    load,
-    take_backup_lock,
-)
+from billor.backup.database import dump, load
 from billor.backup.programs import find_programs
+from billor.backup.server import BackupFailed, Server, connect_server, take_backup_lock
 from billor.cache.pages import invalidate_pages
 from billor.config import Config
 from billor.events.connect import connect_bus

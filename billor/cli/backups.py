@@ -1,7 +1,5 @@
 """The commands `flask backup` and `flask restore`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +8,11 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from billor.audit.service import audit_store
-from billor.audit.store import StoreUnavailable
 from billor.backup import service
-from billor.backup.database import BackupFailed
-from billor.backup.programs import ProgramsMissing
 from billor.cli.command import Command
 from billor.logs import printable
-from billor.manifest import FolderRefused
 
 FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    try:
-        yield
-    except (BackupFailed, ProgramsMissing, FolderRefused) as error:
-        raise click.ClickException(printable(str(error))) from error
-    except StoreUnavailable as error:
-        raise click.ClickException(f"The audit store is away: {printable(str(error))}") from error
 
 
 @click.command(cls=Command)
@@ -40,8 +24,7 @@ def backup(folder: Path) -> None:
     Everything may run meanwhile. Settings are not in it, and so no secrets; but all data is, with
     the hashes of passwords: keep it as you keep the database. Needs PostgreSQL's pg_dump.
     """
-    with _failures_told():
-        manifest = service.back_up(current_app.config["BILLOR"], audit_store(), folder)
+    manifest = service.back_up(current_app.config["BILLOR"], audit_store(), folder)
     size = sum(file["bytes"] for file in manifest["files"].values())
     click.echo(f"{_counted(manifest)} and PostgreSQL are in {folder}, {size:,} bytes.")
 
@@ -57,8 +40,7 @@ def restore(folder: Path, replace: bool) -> None:
     trail goes there when a worker runs. After an interruption, say it again with --replace.
     """
     config = current_app.config["BILLOR"]
-    with _failures_told():
-        manifest = service.restore(config, audit_store(), folder, replace=replace)
+    manifest = service.restore(config, audit_store(), folder, replace=replace)
     click.echo(f"{_counted(manifest)} and PostgreSQL are as of {manifest['beganAt']}.")
     try:
         service.forget_messages(config)

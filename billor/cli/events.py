@@ -8,12 +8,8 @@ from flask.cli import with_appcontext
 
 from billor.archive.service import Archiver
 from billor.audit.service import audit_store
-from billor.audit.store import StoreUnavailable
-from billor.backup.lock import BackupIsMade
 from billor.cli.command import Command
 from billor.config import LEAST_RETENTION_DAYS
-from billor.logs import printable
-from billor.manifest import FolderRefused
 
 
 @click.group()
@@ -42,12 +38,7 @@ def archive(folder: Path, days: int | None) -> None:
     if days is None:
         raise click.ClickException("How old? Set RETENTION_DAYS, or say --older-than-days.")
     archiver = Archiver(audit_store(), folder, days)
-    try:
-        done = archiver.run()
-    except (FolderRefused, BackupIsMade) as error:
-        raise click.ClickException(printable(str(error))) from error
-    except StoreUnavailable as error:
-        raise click.ClickException(f"The audit store is away: {printable(str(error))}") from error
+    done = archiver.run()
     click.echo(
         f"{done.events:,} events, {done.assignments:,} assignments and {done.documents:,} audit "
         f"documents are in {archiver.folder}."

@@ -3,6 +3,7 @@
 Backups are made of one database and restored into another one of the same server.
 """
 
+import errno
 import gzip
 import json
 import shutil
@@ -17,7 +18,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import text
 
 from billor.audit.store import AuditStore, DeadLetter
-from billor.backup import database, programs, service
+from billor.backup import audit, database, programs, service
 from billor.backup.lock import BACKUP_LOCK
 from billor.database import transaction
 from billor.drivers.service import create_drivers
@@ -398,6 +399,15 @@ def test_archiving_and_backups_keep_out_of_each_others_way(source, tmp_path):
         connection.execute(text(f"SELECT pg_advisory_xact_lock({BACKUP_LOCK})"))
         assert error_line(run(source, *archive)).startswith("A backup is being made")
     assert run(source, *archive).exit_code == 0
+
+
+def test_a_full_disk_is_told_in_one_line(source, tmp_path, monkeypatch):
+    def write(*_) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(audit, "write_lines", write)
+    told = error_line(run(source, "backup", tmp_path / "backup"))
+    assert told == "[Errno 28] No space left on device"
 
 
 def test_an_unavailable_service_is_told_in_one_line(source, settings, tmp_path):
