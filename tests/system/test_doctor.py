@@ -113,7 +113,7 @@ def test_what_hangs_is_given_up(app, monkeypatch):
 def test_missing_and_pending_migrations_are_found(app, settings):
     with own_database(settings) as empty, another_app(empty) as unmigrated:
         told, next_step = wrong(unmigrated)["migrations"]
-        assert told.startswith("21 pending, 0001 to ") or "pending, 0001 to " in told
+        assert told.endswith(f" pending, 0001 to {newest_revision()}")
         assert next_step == "`flask db upgrade`"
     execute(app, "UPDATE alembic_version SET version_num = '0018'")
     try:
