@@ -12,6 +12,10 @@ RUN python -m venv /venv \
  && /venv/bin/pip uninstall --yes --quiet pip
 
 FROM ${PYTHON}
+# pg_dump and its like, for `flask backup`.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends postgresql-client \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home billor \
  && install --directory --owner billor /var/lib/billor
 COPY --from=build /venv /venv

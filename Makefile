@@ -1,12 +1,13 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run demo check test test-all coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
+.PHONY: help run demo services check test test-all coverage soak drill bench fuzz lint openapi audit format lock vendor screenshots clean
 
 PYTHON_BIN := .venv/bin/python
 # Three processes keep two cores busy, since many tests wait for others. The tests of a file run in
 # one of them, because they share services; the longest files begin.
 PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 MINUTES ?= 10
+LOADS ?= 10000
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,10 @@ run: ## Install if needed, start everything, and stay until Ctrl-C
 demo: ## Start everything, walk through the API, show the audit trail, stop
 	@scripts/venv.sh requirements-embedded.txt
 	@exec $(RUN) demo
+
+services: ## Start PostgreSQL and Redis alone, for flask restore, and stay until Ctrl-C
+	@scripts/venv.sh requirements-embedded.txt
+	@exec $(RUN) services
 
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTEST) tests/unit tests/api
@@ -43,6 +48,10 @@ coverage: ## Run all tests and show which lines they cover
 soak: ## Run everything with random faults for MINUTES=10, then count what was lost
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
+
+drill: ## Lose all data of a busy system with LOADS=10000, and restore it, with times
+	@scripts/venv.sh requirements-dev.txt
+	@$(PYTHON_BIN) -m tests.drill --loads $(LOADS)
 
 bench: ## Measure speed, beside a bare server, bare Flask and a fast framework
 	@scripts/venv.sh requirements-bench.txt

@@ -20,6 +20,8 @@ from billor.text import RefusedText, clean
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
 FEWEST_WORKERS, MOST_WORKERS = 2, 8
 """API processes without a setting. With the worker and 8 connections each, 72 at most."""
+LEAST_RETENTION_DAYS = 35
+"""`GET /stats` shows 30 days in any time zone, and Pub/Sub may bring a message again for 31."""
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 # In BILLOR_HOME while the launcher runs: the URLs of the services that it has started.
 SERVICES_FILE = "services.env"
@@ -319,6 +321,13 @@ class Config:
         None,
         help="the port, on `HOST`, where a worker serves its metrics at `/metrics`",
         default_help="it serves none",
+    )
+    retention_days: int | None = setting(
+        _whole_number(LEAST_RETENTION_DAYS, 36_500),
+        None,
+        help="for how long `flask events archive` leaves what is settled; from "
+        f"{LEAST_RETENTION_DAYS} on",
+        default_help="for ever",
     )
     log_level: str = setting(
         _text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),

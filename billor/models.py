@@ -84,6 +84,10 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 """Stands for a time that a row does not have, where rows with one come first."""
 
 
+SEPARATOR = chr(31)
+"""Between the parts of `joined` text; no text has it in it."""
+
+
 def _primary_key() -> Mapped[int]:
     return mapped_column(BigInteger, Identity(always=True), primary_key=True)
 
@@ -117,7 +121,8 @@ def joined(parts: Iterable[Any]) -> ColumnElement[str]:
     PostgreSQL knows how often such texts occur. For several columns it takes their values for
     independent, and may choose an index in which it reads past all rows that do not match.
     """
-    return reduce(lambda text, part: text.op("||")(literal_column("chr(31)")).op("||")(part), parts)
+    separator: ColumnElement[str] = literal_column(f"chr({ord(SEPARATOR)})")
+    return reduce(lambda text, part: text.op("||")(separator).op("||")(part), parts)
 
 
 def _one_for_each_combination(
@@ -362,7 +367,8 @@ class LoadEvent(Model):
     load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
     user_id: Mapped[int | None] = mapped_column(BigInteger)
-    assignment_id: Mapped[int | None] = mapped_column(ForeignKey("driver_load_assignments.id"))
+    assignment_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Without a foreign key, too: for each archived assignment PostgreSQL would read all events."""
     payload: Mapped[dict] = mapped_column(JSONB)
     request_id: Mapped[str | None] = mapped_column(String(128))
     traceparent: Mapped[str | None] = mapped_column(Text)
@@ -401,6 +407,21 @@ class LoadEvent(Model):
             postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
         ),
     )
+
+
+class Restore(Model):
+    """A restore of the database from a backup, which has the one before it, too.
+
+    Positions in the outbox are not valid across one: see `billor.changes.source`.
+    """
+
+    __tablename__ = "restores"
+
+    id: Mapped[uuid.UUID] = mapped_column(
+        Uuid, primary_key=True, server_default=func.gen_random_uuid()
+    )
+    backup_began_at: Mapped[datetime] = _timestamp()
+    restored_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
 
 class Notification(Model):

@@ -78,6 +78,8 @@ DESIGN = f"audit-{hashlib.sha256(json.dumps(VIEWS).encode()).hexdigest()[:8]}"
 OUR_DESIGNS = re.compile(r"_design/audit(-[0-9a-f]{8})?")
 # How long two versions may run side by side.
 DESIGNS_KEPT = timedelta(days=7)
+# All design documents, of others' indexes, too, are between these ids.
+DESIGNS, AFTER_DESIGNS = "_design/", "_design0"
 AFTER_ALL_TEXTS: dict = {}  # CouchDB sorts objects after all strings
 
 
@@ -119,8 +121,45 @@ class CouchStore:
             raise
 
     def missing(self, ids: Sequence[str]) -> set[str]:
-        rows = self._run(lambda: list(self._database(self._name).view("_all_docs", keys=list(ids))))
+        rows = self._run(lambda: self._all_docs(keys=list(ids)))
         return {row.key for row in rows if row.error or row.value.get("deleted")}
+
+    def get(self, ids: Sequence[str]) -> list[AuditDocument]:
+        rows = self._run(lambda: self._all_docs(keys=list(ids), include_docs=True))
+        return [_without_revision(row.doc) for row in rows if row.doc]
+
+    def page(self, limit: int, after: str = "") -> list[AuditDocument]:
+        def read() -> list[AuditDocument]:
+            rows = []
+            if after < DESIGNS:
+                rows = self._all_docs(
+                    startkey=after, endkey=DESIGNS, limit=limit + 1, include_docs=True
+                )
+            if len(rows) <= limit:
+                rows += self._all_docs(
+                    startkey=max(after, AFTER_DESIGNS), limit=limit + 1, include_docs=True
+                )
+            return [_without_revision(row.doc) for row in rows if row.id != after][:limit]
+
+        return self._run(read)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        def mark_deleted() -> None:
+            rows = self._all_docs(keys=list(ids))
+            deleted = [
+                {"_id": row.id, "_rev": row.value["rev"], "_deleted": True}
+                for row in rows
+                if not row.error and not row.value.get("deleted")
+            ]
+            for result in deleted and _bulk_docs(self._database(self._name), deleted):
+                # Another one has deleted it if it is in conflict.
+                if result.get("error") not in (None, "conflict"):
+                    raise StoreUnavailable(f"a document was not deleted: {result['error']}")
+
+        try:
+            self._run(mark_deleted)
+        finally:
+            self._is_to_index.set()
 
     def find(
         self, wanted: AuditFilter | AccountFilter, limit: int, after: Position | None = None
@@ -304,6 +343,9 @@ class CouchStore:
     def _database(self, name: str, timeout: float | None = None) -> couchdb.Database:
         # Not `server[name]`, which sends a request to check that it exists.
         return couchdb.Database(self._connect(timeout or TIMEOUT_SECONDS).resource(name), name)
+
+    def _all_docs(self, **options) -> list[couchdb.client.Row]:
+        return list(self._database(self._name).view("_all_docs", **options))
 
     def _by_filters(self, timeout: float, **options) -> couchdb.client.ViewResults:
         return self._database(self._name, timeout).view(f"{DESIGN}/by_filters", **options)

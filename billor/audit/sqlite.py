@@ -77,6 +77,12 @@ def _select_stored(columns: str) -> str:
 
 
 STORED_IDS, STORED = _select_stored("id"), _select_stored("id, document")
+PAGE = " UNION ALL ".join(
+    # Each by its primary key: so a page is read in order, and not all that come after.
+    f"SELECT * FROM (SELECT id, document FROM {table} WHERE id > :after ORDER BY id LIMIT :limit)"  # noqa: S608
+    for table in FILTERS
+)
+PAGE = f"{PAGE} ORDER BY id LIMIT :limit"
 INSERT_LOADS = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
 INSERT_ACCOUNTS = "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :text)"
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
@@ -130,6 +136,25 @@ class SqliteStore:
         with self._open() as connection:
             found = connection.execute(STORED_IDS, {"ids": json.dumps(ids)}).fetchall()
         return set(ids) - {id_ for (id_,) in found}
+
+    def get(self, ids: Sequence[str]) -> list[AuditDocument]:
+        with self._open() as connection:
+            rows = connection.execute(STORED, {"ids": json.dumps(ids)}).fetchall()
+        return [json.loads(document) for _, document in rows]
+
+    def page(self, limit: int, after: str = "") -> list[AuditDocument]:
+        with self._open() as connection:
+            rows = connection.execute(PAGE, {"after": after, "limit": limit}).fetchall()
+        return [json.loads(document) for _, document in rows]
+
+    def remove(self, ids: Sequence[str]) -> None:
+        with self._open() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for table in FILTERS:
+                connection.execute(
+                    f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608 - of constants
+                    [json.dumps(ids)],
+                )
 
     @in_thread
     def find(

@@ -147,6 +147,15 @@ class AuditStore(Protocol):
     def missing(self, ids: Sequence[str]) -> set[str]:
         """Return the ids that no document has."""
 
+    def get(self, ids: Sequence[str]) -> list[AuditDocument]:
+        """Return the documents with these ids, in any order, without those that are missing."""
+
+    def page(self, limit: int, after: str = "") -> list[AuditDocument]:
+        """Return the first documents of all whose ids come `after` one, in the order of ids."""
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Delete the documents with these ids that exist."""
+
     def find(
         self, wanted: AuditFilter | AccountFilter, limit: int, after: Position | None = None
     ) -> Found:

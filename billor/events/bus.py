@@ -36,6 +36,15 @@ class Bus(Protocol):
         belongs to another topic, and any other exception if the bus is unavailable.
         """
 
+    def ping(self) -> None:
+        """Return if topic and subscription are there. Raises what the bus's client raises."""
+
+    def delete_subscription(self) -> None:
+        """Delete the subscription with all its messages, if there is one.
+
+        The next `prepare` makes a new one. Raises what the bus's client raises.
+        """
+
     def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
         """Publish messages. The future resolves when the bus has accepted or refused each.
 

@@ -69,6 +69,12 @@ class InProcessBus:
         """Do nothing: no event counts as published before it is recorded."""
         return False
 
+    def ping(self) -> None:
+        """Do nothing: the bus is in this process."""
+
+    def delete_subscription(self) -> None:
+        """Do nothing: messages are nowhere but in the outbox."""
+
     def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
         batch = _Batch(len(messages))
         with self._lock:

@@ -9,7 +9,7 @@ from threading import Lock
 
 import grpc
 from google import pubsub_v1 as gapic
-from google.api_core.exceptions import AlreadyExists, InvalidArgument, PermissionDenied
+from google.api_core.exceptions import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
 from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import pubsub_v1
@@ -170,6 +170,18 @@ class PubSubBus:
             subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
         )
         return subscription.topic
+
+    def ping(self) -> None:
+        self._publisher.get_topic(topic=self._topic, retry=RETRY, timeout=RPC_SECONDS)
+        topic = self._subscribed_topic()
+        if topic != self._topic:
+            raise NotFound(f"{self._subscription} is subscribed to {topic}")
+
+    def delete_subscription(self) -> None:
+        with suppress(NotFound):
+            self._subscriber.delete_subscription(
+                subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
+            )
 
     def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
         return self._publishing.submit(self._publish, messages)

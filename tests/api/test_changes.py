@@ -20,6 +20,7 @@ from tests.support.apps import client_with_token
 from tests.support.events import EventStream
 
 LOAD = {"origin": "Dallas, TX", "destination": "Reno, NV", "cargo_type": "Steel"}
+NOTE_RESTORE = "INSERT INTO restores (backup_began_at) VALUES (now())"
 
 
 @pytest.fixture
@@ -170,10 +171,36 @@ def test_a_position_that_is_too_old_is_answered_with_many(listen, monkeypatch):
 def test_a_position_ahead_of_postgresql_is_answered_with_many(app, listen):
     """As after a failover to a standby that lacks the last transactions."""
     with app.app_context():
-        ahead = source.signed_position("999999999:999999999:").id
+        ahead = source.signed_position("999999999:999999999:", None).id
     with listen(ahead) as events:
         events.next()
         assert events.next().event == "many"
+
+
+def test_a_position_from_before_a_restore_is_answered_with_many(app, client, listen):
+    """Transactions have other numbers then, and what was told may never have been."""
+    with listen() as events:
+        before = events.next().id
+        execute(app, NOTE_RESTORE)
+        client.make_load()
+        assert events.next().event == "many"
+    with listen(before) as events:
+        events.next()
+        assert events.next().event == "many"
+        client.make_load()
+        told = events.next()
+        assert told.event == "change"
+    execute(app, NOTE_RESTORE)
+    with listen(told.id) as events:
+        events.next()
+        assert events.next().event == "many"
+        execute(app, "DELETE FROM restores")  # now, while the streams' reader looks
+        assert events.next().event == "many"
+
+
+def execute(app, statement: str) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text(statement))
 
 
 def test_an_import_is_told_as_many(app, client, listen):

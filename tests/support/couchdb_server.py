@@ -99,10 +99,12 @@ class Database:
         share one, as in CouchDB."""
 
     def put(self, document: dict) -> dict:
-        """Store a document that is new, or names the revision it replaces."""
+        """Store a document that is new, or names the revision it replaces or deletes."""
         stored = self.documents.get(document["_id"], {})
         if document.get("_rev") != stored.get("_rev"):
             raise Refusal(409, *CONFLICT)
+        if document.get("_deleted"):
+            return self.delete(document["_id"], document["_rev"])
         generation = int(stored.get("_rev", "0-").split("-")[0]) + 1
         digest = hashlib.md5(json.dumps(document).encode(), usedforsecurity=False).hexdigest()
         for name, attached in document.get("_attachments", {}).items():

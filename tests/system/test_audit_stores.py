@@ -127,9 +127,12 @@ def all_at_once(actions: Sequence[Callable]) -> list:
 OPERATIONS = {
     "prepare": lambda store: store.prepare(),
     "ping": lambda store: store.ping(),
+    "remove": lambda store: store.remove([make_document()["_id"]]),
     "save": lambda store: store.save([make_document()]),
     "find": lambda store: store.find(EVERYTHING, MANY),
     "missing": lambda store: store.missing([make_document()["_id"]]),
+    "get": lambda store: store.get([make_document()["_id"]]),
+    "page": lambda store: store.page(MANY),
     "bury": lambda store: store.bury(make_letter()),
     "dead_letters": lambda store: store.dead_letters(),
 }
@@ -229,6 +232,46 @@ def test_missing_returns_the_unknown_ids(store: AuditStore):
     assert store.missing([*unknown, *ids]) == set(unknown)
     assert store.missing(ids) == set()
     assert store.missing([]) == set()
+
+
+def test_documents_are_got_by_their_ids(store: AuditStore):
+    documents = [make_document(0), make_account_document(1), make_document(2)]
+    store.save(documents)
+    unknown = make_document(7)["_id"]
+    ids = [documents[2]["_id"], unknown, documents[1]["_id"]]
+    assert sorted(store.get(ids), key=lambda row: row["_id"]) == documents[1:]
+    assert store.get([unknown]) == store.get([]) == []
+
+
+def test_all_documents_are_paged_by_id(store: AuditStore):
+    numbers = [n << 120 for n in range(0, 256, 17)]  # from 00… to ff…, around design documents
+    documents = [
+        make_account_document(n) if n % 3 else make_document(n, timestamp=moment(n % 7))
+        for n in numbers
+    ]
+    store.save(documents)
+    for limit in (1, 4, len(documents), MANY):
+        seen = page = store.page(limit)
+        while page:
+            assert len(page) <= limit
+            page = store.page(limit, after=seen[-1]["_id"])
+            seen = seen + page
+        assert seen == documents
+
+
+def test_removed_documents_are_gone_and_may_be_stored_again(store: AuditStore):
+    documents = [make_document(0), make_account_document(1), make_document(2)]
+    store.save(documents)
+    gone = [documents[n]["_id"] for n in (0, 1)]
+    for _ in range(2):
+        store.remove([*gone, make_document(7)["_id"]])
+        assert store.missing([document["_id"] for document in documents]) == set(gone)
+        assert store.get(gone) == []
+        assert store.page(MANY) == found(store, EVERYTHING, MANY) == documents[2:]
+        assert found(store, AccountFilter(), MANY) == []
+    store.remove([])
+    assert outcome(store.save(documents)) == (documents[:2], [])
+    assert found(store, AccountFilter(), MANY) == documents[1:2]
 
 
 PAYLOADS = [

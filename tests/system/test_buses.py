@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from google.api_core.exceptions import NotFound
 from google.cloud import pubsub_v1
 
 from billor.config import Config, ConfigError, load_config
@@ -121,6 +122,22 @@ def test_a_subscription_to_another_topic_is_left_to_its_owner(emulator_settings,
     inbox.take_all_of(message)
     for bus in (owner, intruder):
         bus.close()
+
+
+def test_a_deleted_subscription_has_lost_its_messages(bus_config, bus, subscribe):
+    bus.ping()
+    is_stored = isinstance(bus, PubSubBus)
+    if is_stored:  # in process, a message without a subscriber does not count as published
+        bus.publish([event_message()]).result(TAKE_SECONDS)
+    for _ in range(2):
+        bus.delete_subscription()
+    if is_stored:
+        with pytest.raises(NotFound):
+            bus.ping()
+    assert bus.prepare() is is_stored
+    inbox, message = subscribe(), event_message()
+    with publishing(bus, message):
+        assert inbox.take_all_of(message) == [message.data]
 
 
 def test_preparing_again_is_harmless(bus_config, bus, subscribe):

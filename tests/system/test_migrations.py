@@ -45,8 +45,10 @@ TABLES = {
     "idempotency_keys",
     "notifications",
     "sessions",
+    "restores",
 }
-FIRST_TABLES = sorted(TABLES - {"login_attempts", "idempotency_keys", "notifications", "sessions"})
+LATER_TABLES = {"login_attempts", "idempotency_keys", "notifications", "sessions", "restores"}
+FIRST_TABLES = sorted(TABLES - LATER_TABLES)
 SAMPLE_ROWS = """
     INSERT INTO users (name, email, password_hash) VALUES
         ('Dana', 'dana@billor.example', '$argon2id$…'), ('Silent', 'silent@billor.example', NULL);

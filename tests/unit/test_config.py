@@ -50,6 +50,7 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder, monkeypat
         "trusted_proxies": 0,
         "trusted_hosts": LOOPBACK,
         "cors_origins": (),
+        "retention_days": None,
         "database_migration_url": None,
         "redis_url": None,
         "pubsub_project_id": None,

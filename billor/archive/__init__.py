@@ -1,0 +1,1 @@
+"""Archives: what was settled long ago, moved from PostgreSQL and the audit store to files."""

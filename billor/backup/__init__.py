@@ -1,0 +1,1 @@
+"""Backups of PostgreSQL and the audit store, and how they are restored."""
