@@ -11,7 +11,7 @@ from statistics import median
 from sqlalchemy import text
 
 from bench import contenders
-from bench.contenders import Contender
+from bench.contenders import Contender, cpu_seconds
 from bench.environment import Environment
 from bench.load_client import Outcome, Request, send
 from billor.extensions import db
@@ -28,8 +28,15 @@ PAIRS_SQL = """
 """
 
 
-# What the client saw, CPU microseconds per request, and the smallest share of the connections.
-Round = tuple[Outcome, float, float]
+@dataclass(frozen=True)
+class Round:
+    """What the client saw, CPU microseconds of a request, and the smallest share of connections."""
+
+    outcome: Outcome
+    server: float
+    postgresql: float
+    redis: float
+    smallest_share: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Measurement:
     lowest: float
     highest: float
     cpu_microseconds: float
+    postgresql_microseconds: float
+    redis_microseconds: float
     p50: float
     p99: float
     smallest_share: float
@@ -79,47 +88,57 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
         ]
         return {
             "GET /loads, cached": _measure(
-                [billor, fastapi, *bare], lambda: [Request("GET", PAGE)], environment.token
+                [billor, fastapi, *bare], lambda: [Request("GET", PAGE)], environment
             ),
-            "POST /assignments": _measure([billor, fastapi], next_assignments, environment.token),
+            "POST /assignments": _measure([billor, fastapi], next_assignments, environment),
         }
 
 
 def _measure(
-    servers: Sequence[Contender], requests: Callable[[], Sequence[Request]], token: str
+    servers: Sequence[Contender],
+    requests: Callable[[], Sequence[Request]],
+    environment: Environment,
 ) -> list[Measurement]:
     """Take the rounds in turn, after one that does not count."""
     rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
     for _ in range(ROUNDS + 1):
         for server in servers:
-            rounds[server.name].append(_round(server, requests(), token))
+            rounds[server.name].append(_round(server, requests(), environment))
     return [_medians(server, rounds[server.name][1:]) for server in servers]
 
 
-def _round(server: Contender, requests: Sequence[Request], token: str) -> Round:
+def _round(server: Contender, requests: Sequence[Request], environment: Environment) -> Round:
+    def used() -> list[float]:
+        return [
+            cpu_seconds(process)
+            for process in (server.process, environment.postgresql, environment.redis)
+        ]
+
     with ThreadPoolExecutor(1) as thread:
-        cpu_before = server.cpu_seconds()
-        sending = thread.submit(send, server.url, token, requests, SECONDS)
+        before = used()
+        sending = thread.submit(send, server.url, environment.token, requests, SECONDS)
         time.sleep(SECONDS / 2)
         smallest_share = server.shares()[0]
         outcome = sending.result()
-        cpu = server.cpu_seconds() - cpu_before
-    return outcome, cpu / outcome.requests * 1e6, smallest_share
+        each = [(after - cpu) * 1e6 for after, cpu in zip(used(), before, strict=True)]
+    return Round(outcome, *(cpu / outcome.requests for cpu in each), smallest_share)
 
 
 def _medians(server: Contender, rounds: list[Round]) -> Measurement:
-    rates = sorted(outcome.requests / outcome.seconds for outcome, _, _ in rounds)
+    rates = sorted(each.outcome.requests / each.outcome.seconds for each in rounds)
     return Measurement(
         contender=server.name,
         requests_per_second=median(rates),
         lowest=rates[0],
         highest=rates[-1],
-        cpu_microseconds=median(cpu for _, cpu, _ in rounds),
-        p50=median(outcome.p50 for outcome, _, _ in rounds),
-        p99=median(outcome.p99 for outcome, _, _ in rounds),
-        smallest_share=min(share for _, _, share in rounds),
+        cpu_microseconds=median(each.server for each in rounds),
+        postgresql_microseconds=median(each.postgresql for each in rounds),
+        redis_microseconds=median(each.redis for each in rounds),
+        p50=median(each.outcome.p50 for each in rounds),
+        p99=median(each.outcome.p99 for each in rounds),
+        smallest_share=min(each.smallest_share for each in rounds),
         proportional_megabytes=server.megabytes("pss"),
         resident_megabytes=server.megabytes("rss"),
         start_seconds=server.start_seconds,
-        errors=sum(outcome.errors for outcome, _, _ in rounds),
+        errors=sum(each.outcome.errors for each in rounds),
     )
