@@ -150,7 +150,7 @@ def _drain() -> dict[str, Any]:
 def _queue() -> dict[str, Any]:
     modelled = model(json.loads(FIGURES.read_text())["drain"])
     PICTURE_OF_QUEUES.write_text(draw_queues(modelled))
-    return modelled
+    return {name: modelled[name] for name in ("drains", "latencies")}
 
 
 def _storage() -> dict[str, Any]:

@@ -20,6 +20,7 @@ ROUNDS = 3
 SECONDS = 5
 PAIRS = 200_000
 PAGE = "/loads?limit=50"
+CACHED, UNCACHED, WRITTEN = "GET /loads, cached", "GET /loads, uncached", "POST /assignments"
 PAIRS_SQL = """
     INSERT INTO drivers (name, license_number, status)
     SELECT 'Alex Carter', 'BENCH-' || number, 'ACTIVE' FROM generate_series(1, :count) number;
@@ -60,7 +61,7 @@ class Measurement:
 
 
 def compare(environment: Environment) -> dict[str, list[Measurement]]:
-    """Measure both requests; return the measurements of each by its name."""
+    """Measure all requests; return the measurements of each by its name."""
     with environment.app.app_context():
         db.session.execute(text(PAIRS_SQL), {"count": PAIRS})
         db.session.commit()
@@ -75,9 +76,15 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
     def next_assignments() -> Sequence[Request]:
         return [next(unused) for _ in range(PAIRS // (2 * (ROUNDS + 1)))]
 
+    def page() -> Sequence[Request]:
+        return [Request("GET", PAGE)]
+
     folder = environment.folder
     with ExitStack() as stack:
         billor = stack.enter_context(contenders.billor(environment.settings, folder))
+        settings = {**environment.settings, "REDIS_URL": ""}
+        (apart := folder / "without-redis").mkdir()
+        without_redis = stack.enter_context(contenders.billor(settings, apart))
         fastapi = stack.enter_context(contenders.fastapi(environment.settings, folder))
         body = folder / "page.json"
         body.write_bytes(contenders.get(billor, PAGE, environment.token))
@@ -87,10 +94,9 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
             for start in (contenders.bare_flask, contenders.bare_wsgi)
         ]
         return {
-            "GET /loads, cached": _measure(
-                [billor, fastapi, *bare], lambda: [Request("GET", PAGE)], environment
-            ),
-            "POST /assignments": _measure([billor, fastapi], next_assignments, environment),
+            CACHED: _measure([billor, fastapi, *bare], page, environment),
+            UNCACHED: _measure([without_redis], page, environment),
+            WRITTEN: _measure([billor, fastapi], next_assignments, environment),
         }
 
 

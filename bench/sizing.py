@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bench.compare import CACHED, UNCACHED, WRITTEN
 from bench.tables import table
 from billor.embedded.launcher import PROJECT
 
@@ -17,14 +18,22 @@ PAGE = PROJECT / "docs/scaling.md"
 BLOCK = "<!-- {name}: written by python -m bench.sizing -->\n"
 END = "<!-- end -->"
 
-# Of requests, pages from Redis and assignments; the rest of the work is in between.
-READS, WRITES = 0.9, 0.1
+# Of requests, pages of loads and assignments. Each write makes all pages old, so that one is in
+# Redis if it was read since.
+READS, WRITES = 0.95, 0.05
+PAGES = 20
+HITS = READS / PAGES / (READS / PAGES + WRITES)
 REQUESTS_PER_SECOND = (100, 1_000, 3_000, 10_000)
 BUSY = 0.6
 """How much of a process is planned for: the rest is for peaks and failed machines."""
 PROCESSES_OF_A_POD = 2
 POOL = 8
 LEAST_PODS, LEAST_WORKERS = 2, 2
+REQUESTS = {
+    "an API process, pages from Redis": CACHED,
+    "an API process, pages from PostgreSQL": UNCACHED,
+    "an API process, assignments": WRITTEN,
+}
 LOADS = (1_000_000, 10_000_000, 100_000_000)
 
 
@@ -59,11 +68,9 @@ def _of_billor(figures: Mapping[str, Any], request: str) -> Mapping[str, float]:
 
 
 def _processes(figures: Mapping[str, Any]) -> str:
-    read, write = _read_and_write(figures)
     drain = figures["drain"]
     rows = [
-        ["an API process, pages from Redis", *_cost(read)],
-        ["an API process, assignments", *_cost(write)],
+        *([name, *_cost(_of_billor(figures, request))] for name, request in REQUESTS.items()),
         [
             "a worker, events",
             f"{_per_worker(figures):,.0f}",
@@ -75,10 +82,6 @@ def _processes(figures: Mapping[str, Any]) -> str:
     ]
     headings = ["", "a second at most", "CPU µs", "PostgreSQL's", "Redis'", "MB"]
     return table(headings, rows)
-
-
-def _read_and_write(figures: Mapping[str, Any]) -> tuple[Mapping, Mapping]:
-    return _of_billor(figures, "GET /loads, cached"), _of_billor(figures, "POST /assignments")
 
 
 def _cost(measured: Mapping[str, float]) -> Iterator[str]:
@@ -107,10 +110,11 @@ def _requests(figures: Mapping[str, Any]) -> str:
 
 
 def _row(figures: Mapping[str, Any], rate: int) -> list[str]:
-    read, write = _read_and_write(figures)
+    shares = {CACHED: READS * HITS, UNCACHED: READS * (1 - HITS), WRITTEN: WRITES}
 
     def cores(name: str) -> float:
-        return rate * (READS * read[name] + WRITES * write[name]) / 1e6
+        used = (share * _of_billor(figures, request)[name] for request, share in shares.items())
+        return rate * sum(used) / 1e6
 
     events = rate * WRITES
     processes = cores("cpu_microseconds") / BUSY
