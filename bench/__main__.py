@@ -1,5 +1,6 @@
-"""`python -m bench [NAME …]`: measures, prints tables, and writes docs/performance.json and .svg.
+"""`python -m bench [NAME …]`: measures, prints tables, and writes docs/performance.json.
 
+It draws docs/performance.svg and docs/scaling.svg, and writes the tables of docs/scaling.md.
 Without names it measures all, as `make bench` does; with some, the other figures stay.
 """
 
@@ -15,13 +16,18 @@ from bench.environment import environment
 from bench.imports import import_files
 from bench.metrics import metrics
 from bench.picture import draw
+from bench.queue_model import model
+from bench.queue_picture import draw_queues
 from bench.scale import SIZES, scale
+from bench.sizing import FIGURES, write_tables
 from bench.start import start
+from bench.storage import storage
 from bench.streams import STREAMS, streams
+from bench.tables import table
 from billor.embedded.launcher import PROJECT
 
-FIGURES = PROJECT / "docs/performance.json"
 PICTURE = PROJECT / "docs/performance.svg"
+PICTURE_OF_QUEUES = PROJECT / "docs/scaling.svg"
 
 
 def main() -> None:
@@ -35,6 +41,7 @@ def main() -> None:
     for name in names:
         figures[name] = BENCHMARKS[name]()
         FIGURES.write_text(json.dumps(figures, indent=2) + "\n")
+    write_tables(figures)
 
 
 def _requests() -> dict[str, Any]:
@@ -48,9 +55,19 @@ def _requests() -> dict[str, Any]:
 
 def _comparison(measurements: Sequence[Measurement]) -> str:
     ours = measurements[0].requests_per_second
-    return _table(
+    return table(
         [
-            *("", "requests/s", "Billor's", "CPU µs", "p50 ms", "p99 ms", "least share"),
+            *(
+                "",
+                "requests/s",
+                "Billor's",
+                "CPU µs",
+                "PostgreSQL",
+                "Redis",
+                "p50 ms",
+                "p99 ms",
+                "least share",
+            ),
             *("PSS MB", "RSS MB", "start s", "errors"),
         ],
         [
@@ -59,6 +76,8 @@ def _comparison(measurements: Sequence[Measurement]) -> str:
                 f"{each.requests_per_second:,.0f} ({each.lowest:,.0f} to {each.highest:,.0f})",
                 f"{ours / each.requests_per_second:.2f}",
                 f"{each.cpu_microseconds:,.0f}",
+                f"{each.postgresql_microseconds:,.0f}",
+                f"{each.redis_microseconds:,.0f}",
                 f"{each.p50:.1f}",
                 f"{each.p99:.1f}",
                 f"{each.smallest_share:.0%}",
@@ -79,7 +98,7 @@ def _scale() -> list[dict[str, Any]]:
         [f"`{each.page}`", *(f"{took:.2f}" for took in each.milliseconds), f"{each.ratio:.2f}"]
         for each in scaled
     ]
-    print(f"\n{_table(headings, rows)}")
+    print(f"\n{table(headings, rows)}")
     return [asdict(each) for each in scaled]
 
 
@@ -106,13 +125,43 @@ def _start() -> dict[str, Any]:
 def _drain() -> dict[str, Any]:
     with environment() as found:
         drained = drain(found)
+    halves = {"relay": drained.relay, "consumer": drained.consumer}
+    rows = [
+        [
+            name,
+            *(f"{took:,.0f}" for took in (each.seconds, each.worker, each.postgresql, each.others)),
+        ]
+        for name, each in halves.items()
+    ]
+    print(f"\n{table(['µs of an event', 'time', 'worker', 'PostgreSQL', 'others'], rows)}\n")
+    for each in drained.rates:
+        print(
+            f"{each.workers} recorded {each.events_per_second:,.0f} events/s"
+            f" ({each.lowest:,.0f} to {each.highest:,.0f})."
+        )
     print(
-        f"\nA worker recorded {drained.events_per_second:,.0f} events/s with"
-        f" {drained.cpu_microseconds:,.0f} µs of CPU each, after a start of"
-        f" {drained.start_seconds:.1f} s; two recorded {drained.by_two_workers:,.0f}. Idle, one"
-        f" took {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
+        f"A worker took {drained.cpu_microseconds:,.0f} µs of CPU for each, after a start of"
+        f" {drained.start_seconds:.1f} s, and {drained.megabytes:.0f} MB; a single event was"
+        f" recorded after {drained.lone_milliseconds:.0f} ms. Idle, a worker took"
+        f" {drained.idle_worker:.1%} of a core, and PostgreSQL {drained.idle_postgresql:.1%}."
     )
     return asdict(drained)
+
+
+def _queue() -> dict[str, Any]:
+    modelled = model(json.loads(FIGURES.read_text())["drain"])
+    PICTURE_OF_QUEUES.write_text(draw_queues(modelled))
+    return {name: modelled[name] for name in ("drains", "latencies")}
+
+
+def _storage() -> dict[str, Any]:
+    with environment() as found:
+        measured = storage(found)
+    print(
+        f"\nA load that was delivered took {sum(measured.tables.values()):,.0f} bytes in PostgreSQL"
+        f" and {measured.audit:,.0f} in the audit store."
+    )
+    return asdict(measured)
 
 
 def _streams() -> dict[str, Any]:
@@ -140,17 +189,14 @@ def _metrics() -> dict[str, Any]:
     return asdict(measured)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head, *lines = (f"| {' | '.join(cells)} |" for cells in (headings, *rows))
-    return "\n".join([head, "|" + "---|" * len(headings), *lines])
-
-
 BENCHMARKS: Mapping[str, Callable[[], Any]] = {
     "requests": _requests,
     "scale": _scale,
     "import": _import,
     "start": _start,
     "drain": _drain,
+    "queue": _queue,  # of what the drain has measured
+    "storage": _storage,
     "streams": _streams,
     "metrics": _metrics,
 }

@@ -11,7 +11,7 @@ from statistics import median
 from sqlalchemy import text
 
 from bench import contenders
-from bench.contenders import Contender
+from bench.contenders import Contender, cpu_seconds
 from bench.environment import Environment
 from bench.load_client import Outcome, Request, send
 from billor.extensions import db
@@ -20,6 +20,7 @@ ROUNDS = 3
 SECONDS = 5
 PAIRS = 200_000
 PAGE = "/loads?limit=50"
+CACHED, UNCACHED, WRITTEN = "GET /loads, cached", "GET /loads, uncached", "POST /assignments"
 PAIRS_SQL = """
     INSERT INTO drivers (name, license_number, status)
     SELECT 'Alex Carter', 'BENCH-' || number, 'ACTIVE' FROM generate_series(1, :count) number;
@@ -28,8 +29,15 @@ PAIRS_SQL = """
 """
 
 
-# What the client saw, CPU microseconds per request, and the smallest share of the connections.
-Round = tuple[Outcome, float, float]
+@dataclass(frozen=True)
+class Round:
+    """What the client saw, CPU microseconds of a request, and the smallest share of connections."""
+
+    outcome: Outcome
+    server: float
+    postgresql: float
+    redis: float
+    smallest_share: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Measurement:
     lowest: float
     highest: float
     cpu_microseconds: float
+    postgresql_microseconds: float
+    redis_microseconds: float
     p50: float
     p99: float
     smallest_share: float
@@ -51,7 +61,7 @@ class Measurement:
 
 
 def compare(environment: Environment) -> dict[str, list[Measurement]]:
-    """Measure both requests; return the measurements of each by its name."""
+    """Measure all requests; return the measurements of each by its name."""
     with environment.app.app_context():
         db.session.execute(text(PAIRS_SQL), {"count": PAIRS})
         db.session.commit()
@@ -66,9 +76,15 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
     def next_assignments() -> Sequence[Request]:
         return [next(unused) for _ in range(PAIRS // (2 * (ROUNDS + 1)))]
 
+    def page() -> Sequence[Request]:
+        return [Request("GET", PAGE)]
+
     folder = environment.folder
     with ExitStack() as stack:
         billor = stack.enter_context(contenders.billor(environment.settings, folder))
+        settings = {**environment.settings, "REDIS_URL": ""}
+        (apart := folder / "without-redis").mkdir()
+        without_redis = stack.enter_context(contenders.billor(settings, apart))
         fastapi = stack.enter_context(contenders.fastapi(environment.settings, folder))
         body = folder / "page.json"
         body.write_bytes(contenders.get(billor, PAGE, environment.token))
@@ -78,51 +94,58 @@ def compare(environment: Environment) -> dict[str, list[Measurement]]:
             for start in (contenders.bare_flask, contenders.bare_wsgi)
         ]
         return {
-            "GET /loads, cached": measure(
-                [billor, fastapi, *bare], lambda: [Request("GET", PAGE)], environment.token
-            ),
-            "POST /assignments": measure([billor, fastapi], next_assignments, environment.token),
+            CACHED: measure([billor, fastapi, *bare], page, environment),
+            UNCACHED: measure([without_redis], page, environment),
+            WRITTEN: measure([billor, fastapi], next_assignments, environment),
         }
 
 
 def measure(
     servers: Sequence[Contender],
     requests: Callable[[], Sequence[Request]],
-    token: str,
+    environment: Environment,
     count: int = ROUNDS,
 ) -> list[Measurement]:
     """Take rounds in turn, after one that does not count."""
     rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
     for _ in range(count + 1):
         for server in servers:
-            rounds[server.name].append(_round(server, requests(), token))
+            rounds[server.name].append(_round(server, requests(), environment))
     return [_medians(server, rounds[server.name][1:]) for server in servers]
 
 
-def _round(server: Contender, requests: Sequence[Request], token: str) -> Round:
+def _round(server: Contender, requests: Sequence[Request], environment: Environment) -> Round:
+    def used() -> list[float]:
+        return [
+            cpu_seconds(process)
+            for process in (server.process, environment.postgresql, environment.redis)
+        ]
+
     with ThreadPoolExecutor(1) as thread:
-        cpu_before = server.cpu_seconds()
-        sending = thread.submit(send, server.url, token, requests, SECONDS)
+        before = used()
+        sending = thread.submit(send, server.url, environment.token, requests, SECONDS)
         time.sleep(SECONDS / 2)
         smallest_share = server.shares()[0]
         outcome = sending.result()
-        cpu = server.cpu_seconds() - cpu_before
-    return outcome, cpu / outcome.requests * 1e6, smallest_share
+        each = [(after - cpu) * 1e6 for after, cpu in zip(used(), before, strict=True)]
+    return Round(outcome, *(cpu / outcome.requests for cpu in each), smallest_share)
 
 
 def _medians(server: Contender, rounds: list[Round]) -> Measurement:
-    rates = sorted(outcome.requests / outcome.seconds for outcome, _, _ in rounds)
+    rates = sorted(each.outcome.requests / each.outcome.seconds for each in rounds)
     return Measurement(
         contender=server.name,
         requests_per_second=median(rates),
         lowest=rates[0],
         highest=rates[-1],
-        cpu_microseconds=median(cpu for _, cpu, _ in rounds),
-        p50=median(outcome.p50 for outcome, _, _ in rounds),
-        p99=median(outcome.p99 for outcome, _, _ in rounds),
-        smallest_share=min(share for _, _, share in rounds),
+        cpu_microseconds=median(each.server for each in rounds),
+        postgresql_microseconds=median(each.postgresql for each in rounds),
+        redis_microseconds=median(each.redis for each in rounds),
+        p50=median(each.outcome.p50 for each in rounds),
+        p99=median(each.outcome.p99 for each in rounds),
+        smallest_share=min(each.smallest_share for each in rounds),
         proportional_megabytes=server.megabytes("pss"),
         resident_megabytes=server.megabytes("rss"),
         start_seconds=server.start_seconds,
-        errors=sum(outcome.errors for outcome, _, _ in rounds),
+        errors=sum(each.outcome.errors for each in rounds),
     )

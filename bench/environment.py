@@ -25,13 +25,14 @@ from billor.users.service import create_user
 
 @dataclass(frozen=True)
 class Environment:
-    """Settings for servers, an app for preparing data, a token, and PostgreSQL's process."""
+    """Settings for servers, an app for preparing data, a token, and the services' processes."""
 
     folder: Path
     settings: dict[str, str]
     app: Flask
     token: str
     postgresql: psutil.Process
+    redis: psutil.Process
 
 
 @contextmanager
@@ -57,13 +58,13 @@ def environment() -> Iterator[Environment]:
                 settings |= program.settings
             for child in children:
                 child.wait_until_ready()
-            postgresql = psutil.Process(children[0].process.pid)
+            processes = [psutil.Process(child.process.pid) for child in children]
             app = create_app(load_config({**settings, "LOG_LEVEL": "WARNING"}))
             with app.app_context():
                 flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
                 token = issue_token(create_user("Bench", "bench@billor.example", role=Role.ADMIN))
                 db.session.remove()
-            yield Environment(folder, settings, app, token, postgresql)
+            yield Environment(folder, settings, app, token, *processes)
             with app.app_context():
                 db.engine.dispose()
         finally:

@@ -39,7 +39,7 @@ def metrics(environment: Environment) -> Metrics:
         page = [Request("GET", PAGE)]
         for server in (billor, without):
             contenders.get(server, PAGE, token)
-        measured = measure([billor, without], lambda: page, token, ROUNDS)
+        measured = measure([billor, without], lambda: page, environment, ROUNDS)
         return Metrics(
             with_metrics=measured[0].cpu_microseconds,
             without_metrics=measured[1].cpu_microseconds,
