@@ -183,8 +183,9 @@ def test_prometheus_evaluates_all_expressions(monitored, tmp_path):
         for expression in dashboard_expressions():
             wait_until(lambda expression=expression: prometheus.query(expression))
         wait_until(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()))
-        states = {rule["name"]: rule["state"] for rule in prometheus.rules()}
-        assert states == {alert["alert"]: "inactive" for alert in alerts()}
+        # On a slow machine a scrape may take longer than it may; an alert is pending for a while.
+        quiet = {alert["alert"]: "inactive" for alert in alerts()}
+        wait_until(lambda: {r["name"]: r["state"] for r in prometheus.rules()} == quiet)
     finally:
         child.stop()
 
