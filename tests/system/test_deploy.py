@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import click
 import pytest
+import yaml
 from flask.cli import FlaskGroup, ScriptInfo
 
 from bench.sizing import FIGURES, PAGE, written
@@ -15,6 +16,8 @@ from billor.config import SETTINGS, Config
 from billor.embedded.launcher import PROJECT
 from billor.health.checks import MOST_COUNTED
 from billor.worker.main import HEARTBEAT_FILE, ROLES, STOP_SECONDS
+from tests.support.apps import client_with_token
+from tests.support.exported import Exported
 from tests.support.manifests import Resource, containers, files, flaws, rendered, resources
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
@@ -227,6 +230,21 @@ def test_requested_memory_is_more_than_was_measured(example):
             for kind in ("requests", "limits")
         )
         assert processes * measured[container["command"][0]] < requested < limit
+
+
+def test_the_autoscaler_and_prometheus_ask_for_what_is_exported(app, example):
+    exported = Exported(client_with_token(app).get("/metrics").text).labels()
+    (metric,) = [each["metric"] for each in values_of("external", example)]
+    assert set(metric["selector"]["matchLabels"]) <= exported[metric["name"]]
+    folder = PROJECT / "deploy/kubernetes"
+    assert f"seriesQuery: {metric['name']}" in (folder / "prometheus-adapter.yaml").read_text()
+    kept = values_of("regex", yaml.safe_load((folder / "prometheus-scrape.yaml").read_text()))
+    ports = {port["name"] for each in of_kind(example, "Deployment") for port in _ports(each)}
+    assert set(kept) == ports
+
+
+def _ports(workload: Resource) -> list[dict[str, str]]:
+    return [port for container in containers(workload) for port in container["ports"]]
 
 
 def test_the_autoscaler_counts_no_further_than_the_backlog_is_counted(example):
