@@ -1,7 +1,7 @@
 """Dispatching on the board: by mouse, by keyboard, and by touch on a phone."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.support.board import PHONE
 from tests.support.worker import wait_until
@@ -48,6 +48,17 @@ def test_a_load_is_assigned_with_the_keyboard_alone(billor, open_board):
     expect(board.road).to_contain_text(["Brianna Lopez"])
     expect(board.road.get_by_role("button", name="Complete")).to_be_enabled()
     assert active(billor) == [(billor.loads[1]["id"], billor.drivers[1]["id"])]
+
+
+def test_the_choice_of_a_driver_begins_when_the_drivers_have_come(open_board):
+    board = open_board()
+    held: list[Route] = []
+    board.page.route("**/drivers?*", lambda route: held.append(route), times=1)
+    board.page.reload()
+    board.waiting.first.get_by_role("button").press("Enter")
+    expect(board.page.locator(".choosing-head")).to_be_visible()
+    held.pop().continue_()
+    expect(board.drivers.first.get_by_role("button")).to_be_focused()
 
 
 def test_escape_ends_the_choice_of_a_driver(billor, open_board):

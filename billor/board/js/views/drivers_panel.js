@@ -30,10 +30,12 @@ export function DriversPanel({ lists: { drivers, total, areAllDrivers }, isCompl
     ? drivers.filter((driver) => hasAll(driverText(driver), words(name)))
     : drivers;
 
+  const hasDrivers = drivers.length > 0;
+
+  useEffect(() => setName(""), [loadId]);
   useEffect(() => {
-    setName("");
-    if (loadId !== null) list.current?.focusRow(0);
-  }, [loadId]);
+    if (loadId !== null && hasDrivers) list.current?.focusRow(0);
+  }, [loadId, hasDrivers]);
 
   const onChoose = (/** @type {Driver} */ driver) =>
     isNarrow ? choosing.set({ driverId: driver.id }) : chooseDriver(driver);
