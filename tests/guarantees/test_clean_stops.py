@@ -157,7 +157,14 @@ def test_a_consumer_finishes_its_batch_at_shutdown(system):
     assert "you have load" in worker.output
 
 
-@pytest.mark.parametrize("hanging", ["CouchDB", "Pub/Sub", "both"])
+@pytest.mark.parametrize(
+    "hanging",
+    [
+        pytest.param("CouchDB", marks=pytest.mark.slow),
+        pytest.param("Pub/Sub", marks=pytest.mark.slow),
+        "both",
+    ],
+)
 def test_a_worker_with_hanging_services_shuts_down_in_time(system, pubsub, hanging_couch, hanging):
     """They hang while the worker processes batches."""
     worker = system.start_worker()

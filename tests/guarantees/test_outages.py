@@ -228,7 +228,13 @@ def wait_until_logged(worker: Process, line: str, times: int, fault: str) -> Non
         raise
 
 
-@pytest.mark.parametrize("end", [Service.stop, Service.kill], ids=["stopped", "killed"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(Service.stop, id="stopped", marks=pytest.mark.slow),
+        pytest.param(Service.kill, id="killed"),
+    ],
+)
 def test_a_postgresql_restart_loses_nothing_and_ends_no_process(system, postgresql, end):
     api = system.start_api()
     worker = system.start_worker()

@@ -488,7 +488,11 @@ def test_the_default_password_is_refused_in_production_in_one_line(settings):
     ("changes", "told"),
     [
         ({"BILLOR_ENV": "production", "JWT_SECRET_KEY": ""}, "JWT_SECRET_KEY is not set"),
-        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is not a PostgreSQL URL"),
+        pytest.param(
+            {"DATABASE_URL": "nonsense"},
+            "DATABASE_URL is not a PostgreSQL URL",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_wrong_setting_is_reported_in_one_line(process_environment, tmp_path, changes, told):

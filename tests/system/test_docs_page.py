@@ -74,6 +74,7 @@ def test_logging_in_on_the_page_authorizes_everything_else(page: Page):
     expect(locked).not_to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_token_can_be_pasted_under_authorize(page: Page, api: Api):
     page.get_by_role("button", name="Authorize", exact=True).click()
     dialog = page.locator(".dialog-ux")
