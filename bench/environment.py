@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import flask_migrate
 import psutil
 from flask import Flask
 
@@ -16,9 +15,9 @@ from billor import create_app
 from billor.auth.service import issue_token
 from billor.config import load_config
 from billor.embedded import services
-from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import Child
 from billor.extensions import db
+from billor.revisions import upgrade
 from billor.roles import Role
 from billor.users.service import create_user
 
@@ -61,7 +60,7 @@ def environment() -> Iterator[Environment]:
             processes = [psutil.Process(child.process.pid) for child in children]
             app = create_app(load_config({**settings, "LOG_LEVEL": "WARNING"}))
             with app.app_context():
-                flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+                upgrade()
                 token = issue_token(create_user("Bench", "bench@billor.example", role=Role.ADMIN))
                 db.session.remove()
             yield Environment(folder, settings, app, token, *processes)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
-import flask_migrate
 import pytest
 from flask import Flask, has_app_context
 from sqlalchemy import text
@@ -18,9 +17,9 @@ from sqlalchemy import text
 from billor import create_app
 from billor.config import Config, load_config
 from billor.embedded import services
-from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import Child, Program
 from billor.extensions import cache, db
+from billor.revisions import upgrade
 from tests.support.client import ApiClient, log_in
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD, as_admin
@@ -123,7 +122,7 @@ def config(settings: dict[str, str]) -> Config:
 def _migrated_app(config: Config) -> Iterator[Flask]:
     app = create_app(config)
     with app.app_context():
-        flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+        upgrade()
     yield app
     with app.app_context():
         db.engine.dispose()

@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import product
 
-import flask_migrate
 import pytest
 from sqlalchemy import text
 
 from billor import create_app
 from billor.config import load_config
 from billor.database import SESSION_SETTINGS
-from billor.embedded.launcher import PROJECT
 from billor.extensions import db
+from billor.revisions import upgrade
 from tests.guarantees.conftest import start_pooler
 from tests.guarantees.test_one_active_load import (
     assert_rule_held_at_all_times,
@@ -50,7 +49,7 @@ def pooled_system(pooler, redis, pubsub, tmp_path, compiled) -> Iterator[System]
 
 def migrate(settings: dict[str, str]) -> None:
     with create_app(load_config(settings | UNUSED)).app_context():
-        flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+        upgrade()
 
 
 def test_migrations_ask_for_the_address_behind_a_pooler(pooler, caplog):

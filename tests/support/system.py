@@ -18,7 +18,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import flask_migrate
 import psutil
 import pytest
 from flask import Flask
@@ -34,6 +33,7 @@ from billor.embedded.processes import Child, Program, free_port
 from billor.events.event import to_audit_document, to_message
 from billor.extensions import cache, db
 from billor.models import LoadEvent
+from billor.revisions import upgrade
 from tests.support.bus import own_topic
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD
@@ -101,7 +101,7 @@ def migrate(url: str) -> None:
     """Migrate this database."""
     app = create_app(load_config({"DATABASE_URL": url, "JWT_SECRET_KEY": "unused" * 6}))
     with app.app_context():
-        flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+        upgrade()
         db.session.remove()
         db.engine.dispose()
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
-import flask_migrate
 import psycopg2
 import pytest
 from flask import Flask
@@ -17,12 +16,12 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import event
 
 from billor.archive import selection
-from billor.embedded.launcher import PROJECT
 from billor.extensions import db
 from billor.http.fields import DEFAULT_LIMIT
 from billor.http.pagination import encode_cursor
 from billor.keyset import WALKED_ROWS
 from billor.loads.exporting import PAGE_ROWS
+from billor.revisions import upgrade
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.contract import operations
@@ -377,7 +376,7 @@ def history(settings: dict[str, str]) -> Iterator[History]:
         closing(psycopg2.connect(own_settings["DATABASE_URL"])) as connection,
     ):
         with app.app_context():
-            flask_migrate.upgrade(directory=str(PROJECT / "migrations"))
+            upgrade()
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(HISTORY)
