@@ -4,9 +4,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.board import PHONE, Board
+from tests.support.worker import wait_until
 
 MOST_MILLISECONDS = 200
 ATTEMPTS = 3
+FITS = "document.documentElement.scrollWidth <= innerWidth"
 # Also what began before the script ran.
 RECORD_LONG_TASKS = """
   window.longTasks = [];
@@ -90,7 +92,7 @@ def test_no_page_scrolls_sideways(billor, open_board):
         expect(board.page.get_by_text("Loading …").locator("visible=true")).to_have_count(0)
         for width in (320, 375, 768, 1280, 2560):
             board.page.set_viewport_size({"width": width, "height": 700})
-            board.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+            wait_until(lambda: board.page.evaluate(FITS))
 
 
 @pytest.mark.slow
