@@ -102,7 +102,7 @@ class TextRedisCache(RedisCache):
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = pool.make_connection()
+            connection = pool.get_connection()  # which closes it with the client
         try:
             return _ask(connection, command)
         except RedisConnectionError:  # a restarted Redis has closed it

@@ -8,6 +8,7 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 
 from billor import create_app
+from billor.cache.backend import redis_backend
 from billor.config import load_config
 from billor.embedded.processes import free_port
 from billor.extensions import db
@@ -23,6 +24,8 @@ def another_app(settings: Mapping[str, str], **changes: str) -> Iterator[Flask]:
     yield app
     with app.app_context():
         db.engine.dispose()
+        if backend := redis_backend():
+            backend.client.close()
 
 
 def dead_address() -> str:

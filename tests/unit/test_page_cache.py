@@ -3,12 +3,13 @@
 import pickle
 
 import pytest
-from redis import BlockingConnectionPool, Redis
+from redis import BlockingConnectionPool, ConnectionPool, Redis
 
 from billor.cache.backend import TextRedisCache, redis_backend
 from billor.cache.pages import CacheStatus, PageCache, invalidate_pages
 from billor.extensions import cache
 from tests.support.redis_wire import RedisWire
+from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -87,6 +88,16 @@ def test_a_connection_that_redis_has_closed_is_replaced_unnoticed(pages):
     assert status(pages) is CacheStatus.HIT
     redis().client_kill_filter(_type="normal", skipme=True)
     assert status(pages) is CacheStatus.HIT
+
+
+def test_all_connections_are_closed_with_the_client(pages):
+    keep(pages, "key", "text")
+    assert status(pages) is CacheStatus.HIT
+    options = redis().connection_pool.connection_kwargs
+    with Redis(connection_pool=ConnectionPool(**options, client_name="another")) as another:
+        redis().close()
+        wait_until(lambda: [each["name"] for each in another.client_list()] == ["another"])
+        another.connection_pool.disconnect()
 
 
 def test_a_pool_that_does_more_than_keep_connections_is_used(pages, wire):
