@@ -9,23 +9,23 @@ PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 MINUTES ?= 10
 LOADS ?= 10000
 
+# Without bytecode each start would compile all packages again; many images switch it off.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Without bytecode each start would compile all packages again; many images switch it off.
-RUN := env -u PYTHONDONTWRITEBYTECODE $(PYTHON_BIN) -m billor.embedded
-
 run: ## Install if needed, start everything, and stay until Ctrl-C
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(RUN) run
+	@exec $(PYTHON_BIN) -m billor.embedded run
 
 demo: ## Start everything, walk through the API, show the audit trail, stop
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(RUN) demo
+	@exec $(PYTHON_BIN) -m billor.embedded demo
 
 services: ## Start PostgreSQL and Redis alone, for flask restore, and stay until Ctrl-C
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(RUN) services
+	@exec $(PYTHON_BIN) -m billor.embedded services
 
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTEST) tests/unit tests/api
