@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import cast
 
+import click
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
@@ -31,13 +32,14 @@ from billor.cache.pages import load_pages
 from billor.changes.feed import init_changes
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
-from billor.extensions import cache, jwt, migrate
+from billor.extensions import cache, jwt
 from billor.health.checks import init_health
 from billor.http.api import IdConverter, make_api
 from billor.http.conditional import init_conditional
 from billor.http.middleware import init_routes, with_middleware
 from billor.http.page_cache import CachedPages
 from billor.http.problems import init_problems
+from billor.revisions import init_migrations
 from billor.stats.pages import init_stats
 from billor.traces.spans import init_traces
 
@@ -82,7 +84,6 @@ def create_app(config: Config | None = None) -> Flask:
     guard = Guard(app)
 
     init_database(app)
-    migrate.init_app(app)
     jwt.init_app(app)
     cache.init_app(app)
     app.extensions["audit_store"] = connect_store(config)
@@ -98,6 +99,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(board.blueprint)
     cli.init_cli(app)
+    if click.get_current_context(silent=True):  # the `flask` command, which may be `flask db`
+        init_migrations(app)
 
     with app.app_context():
         cached_pages = CachedPages(app, {"/loads": load_pages()}, guard.authorise)

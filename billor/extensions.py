@@ -2,7 +2,6 @@
 
 from flask_caching import Cache
 from flask_jwt_extended import JWTManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
@@ -22,6 +21,5 @@ class Base(DeclarativeBase):
 
 # Expired objects would be read again, one by one, to be rendered after the commit.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-migrate = Migrate(db=db)
 jwt = JWTManager()
 cache = Cache()

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
+from billor.revisions import init_migrations
 from billor.stored_text import MOST_TOLD
 from tests.support.apps import another_app
 from tests.support.databases import own_database
@@ -49,6 +50,7 @@ ADDRESSES = {
 def old(settings: dict[str, str]) -> Iterator[Flask]:
     """An app on a database of the version before."""
     with own_database(settings) as own, another_app(own, REDIS_URL="") as app, app.app_context():
+        init_migrations(app)
         flask_migrate.upgrade(directory=MIGRATIONS, revision=BEFORE)
         yield app
         db.session.remove()

@@ -21,6 +21,7 @@ from billor.cli.seed import seed_database
 from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
+from billor.revisions import init_migrations
 from tests.support.databases import own_database
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
@@ -103,6 +104,7 @@ def empty_settings(settings: dict[str, str]) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def empty_app(empty_settings: dict[str, str]) -> Iterator[Flask]:
     app = create_app(load_config(empty_settings))
+    init_migrations(app)
     with app.app_context():
         yield app
         db.session.remove()
