@@ -4,7 +4,7 @@ All transactions lock in one order, so that none waits for one that waits for it
 loads before assignments, and rows of one table by rising id.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
@@ -100,5 +100,8 @@ class RowsById(Generic[Model]):
         return objects, now
 
 
-def _object(model: type[Model], cells: Any) -> Model:
-    return model(**{column.key: next(cells) for column in table(model).c})
+def _object(model: type[Model], cells: Iterator) -> Model:
+    """Return an object of the next cells, as a query of the session does, without its events."""
+    made = model()
+    made.__dict__.update(zip(table(model).c.keys(), cells, strict=False))
+    return made

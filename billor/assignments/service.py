@@ -10,14 +10,15 @@ id; a driver's assignments, so, one after the other, and each begins after the o
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, insert, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from billor.assignments.reading import active_assignment_id
 from billor.assignments.rule import BLOCKED_BY, Pair, refusal
-from billor.database import execute, get_or_not_found, table, transaction
+from billor.database import get_or_not_found, table, transaction
 from billor.errors import Conflict, NotFound, NothingAssigned
 from billor.events.event import EventType
+from billor.events.outbox import RecordedChange
 from billor.loads import outbox
 from billor.locking import LockingQuery
 from billor.models import (
@@ -53,14 +54,14 @@ LOCK_ASSIGNMENT_AND_BOTH_DRIVERS = LockingQuery(
     HigherDriver.id == func.greatest(Assignment.driver_id, bindparam("driver_id")),
     Load.id == Assignment.load_id,
 )
-# An assignment is written together with its load.
+# An assignment is written together with its load and the event.
 UPDATE_LOAD = (
     update(table(Load))
     .where(table(Load).c.id == bindparam("load"))
     .values(status=bindparam("load_status"), updated_at=bindparam("now"))
     .cte("update_load")
 )
-INSERT = (
+NEW_ASSIGNMENT = (
     insert(table(Assignment))
     .values(
         driver_id=bindparam("driver"),
@@ -69,14 +70,18 @@ INSERT = (
         assigned_at=bindparam("now"),
     )
     .returning(table(Assignment).c.id)
-    .add_cte(UPDATE_LOAD)
+    .cte("new_assignment")
 )
-CLOSE = (
+ASSIGN = RecordedChange(
+    UPDATE_LOAD, NEW_ASSIGNMENT, assignment_id=select(NEW_ASSIGNMENT.c.id).scalar_subquery()
+)
+UPDATE_ASSIGNMENT = (
     update(table(Assignment))
     .where(table(Assignment).c.id == bindparam("assignment"))
     .values(status=bindparam("closed_as"), closed_at=bindparam("now"))
-    .add_cte(UPDATE_LOAD)
+    .cte("update_assignment")
 )
+CLOSE = RecordedChange(UPDATE_LOAD, UPDATE_ASSIGNMENT)
 
 
 def assign(driver_id: int, load_id: int) -> Assignment:
@@ -168,15 +173,14 @@ def _assign(driver: Driver, load: Load, now: datetime) -> Assignment:
         raise refused
     load.status, load.updated_at = LoadStatus.ASSIGNED, now
     values = {"driver": driver.id, "load": load.id, "load_status": load.status, "now": now}
-    assignment = Assignment(
-        id=execute(INSERT, values).scalar_one(),
+    event = outbox.event(EventType.LOAD_ASSIGNED, load, driver=driver)
+    return Assignment(
+        id=ASSIGN.run(event, values).scalar_one(),
         driver_id=driver.id,
         load_id=load.id,
         status=AssignmentStatus.ASSIGNED,
         assigned_at=now,
     )
-    outbox.record(EventType.LOAD_ASSIGNED, load, driver=driver, assignment=assignment)
-    return assignment
 
 
 def _close(assignment: Assignment, closed_as: AssignmentStatus, now: datetime) -> None:
@@ -197,8 +201,8 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus, now: datetime) -
         "load_status": load_status,
         "now": now,
     }
-    execute(CLOSE, values)
-    outbox.record(event_type, load, driver=assignment.driver, assignment=assignment)
+    event = outbox.event(event_type, load, driver=assignment.driver, assignment=assignment)
+    CLOSE.run(event, values)
 
 
 def _lock_driver_and_load(driver_id: int, load_id: int) -> tuple[Driver, Load, datetime]:

@@ -4,19 +4,19 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import CTE, ColumnElement, CursorResult, bindparam, insert
+
 from billor.cache.pages import invalidate_pages
 from billor.context import current_user, request_id, traceparent
-from billor.database import Insertion, after_commit
+from billor.database import Insertion, after_commit, execute, table
 from billor.events.event import EventType
 from billor.models import LoadEvent
 
-_INSERTION = Insertion(
-    LoadEvent,
-    [
-        *("id", "type", "load_id", "driver_id", "assignment_id"),
-        *("payload", "request_id", "traceparent"),
-    ],
+_COLUMNS = (
+    *("id", "type", "load_id", "driver_id", "assignment_id"),
+    *("payload", "request_id", "traceparent"),
 )
+_INSERTION = Insertion(LoadEvent, _COLUMNS)
 
 
 def acting_user() -> dict[str, Any]:
@@ -49,3 +49,25 @@ def add_events(events: Sequence[dict[str, Any]]) -> None:
     if events:
         _INSERTION.run(events)
         after_commit(invalidate_pages)
+
+
+class RecordedChange:
+    """Changes rows, and adds the event that tells of it, with one statement."""
+
+    def __init__(self, *changes: CTE, **columns: ColumnElement):
+        """`columns` are those of the event whose values the changes make."""
+        events = table(LoadEvent)
+        values = {name: bindparam(f"event_{name}", type_=events.c[name].type) for name in _COLUMNS}
+        self._statement = (
+            insert(events)
+            .values(values | columns)
+            .returning(*(events.c[name] for name in columns))
+            .add_cte(*changes)
+        )
+
+    def run(self, event: dict[str, Any], parameters: dict[str, Any]) -> CursorResult:
+        """Run the changes with their parameters; return the columns that they made, if any."""
+        values = {f"event_{name}": event.get(name) for name in _COLUMNS}
+        made = execute(self._statement, values | parameters)
+        after_commit(invalidate_pages)
+        return made

@@ -15,15 +15,15 @@ _load_schema = LoadSchema()
 _driver_schema = DriverSchema()
 
 
-def record(
+def event(
     event_type: EventType,
     load: Load,
     *,
     driver: Driver | None = None,
     assignment: Assignment | None = None,
     before: dict[str, Any] | None = None,
-) -> None:
-    """Add an event of `load` to the transaction.
+) -> dict[str, Any]:
+    """Return an event of `load`, for the outbox.
 
     Its payload is the load, the driver if there is one, the values `before` an update by
     attribute, and the current user.
@@ -37,7 +37,7 @@ def record(
         payload["driver"] = _driver_schema.dump(driver)
     if assignment is not None:
         subject["assignment_id"] = assignment.id
-    add_events([new_event(event_type, payload, **subject)])
+    return new_event(event_type, payload, **subject)
 
 
 def record_assigned(assignments: Sequence[Assignment]) -> None:

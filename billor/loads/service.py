@@ -8,6 +8,7 @@ from sqlalchemy import Row, bindparam, select
 from billor.database import get_or_not_found, transaction, update_row, values_before
 from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
+from billor.events.outbox import add_events
 from billor.keyset import Page, Position, paginate
 from billor.loads import outbox
 from billor.loads.references import REFERENCE, insert_new_loads
@@ -71,11 +72,8 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
             with REFERENCE.named_if_taken(_new_reference(load, before, changes)):
                 update_row(load, written)
             cancelled = "status" in before and load.status == LoadStatus.CANCELLED
-            outbox.record(
-                EventType.LOAD_CANCELLED if cancelled else EventType.LOAD_UPDATED,
-                load,
-                before=before,
-            )
+            event_type = EventType.LOAD_CANCELLED if cancelled else EventType.LOAD_UPDATED
+            add_events([outbox.event(event_type, load, before=before)])
     return load
 
 

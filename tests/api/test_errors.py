@@ -23,7 +23,7 @@ from billor.errors import NotFound
 from billor.extensions import db
 from billor.http.middleware import SECURITY_HEADERS
 from billor.http.problems import CATALOGUE
-from billor.loads import outbox, service
+from billor.loads import service
 from billor.loads.exporting import MAX_EXPORTS
 from billor.roles import Role
 from tests.support.answers import assert_problem
@@ -567,7 +567,7 @@ def test_a_connection_lost_within_a_transaction_is_answered_with_503(
     client, postgresql_url, monkeypatch
 ):
     load = client.make_load()
-    monkeypatch.setattr(outbox, "record", lambda *_, **__: close_connections(postgresql_url))
+    monkeypatch.setattr(service, "add_events", lambda _: close_connections(postgresql_url))
     answer = client.patch(f"/loads/{load['id']}", {"origin": "Elsewhere"})
     assert_problem(answer, 503, "database_unavailable")
     monkeypatch.undo()

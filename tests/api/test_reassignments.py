@@ -94,7 +94,7 @@ def test_a_driver_who_was_changed_meanwhile_fails_the_precondition(client, drive
     assert reassign(client, assignment, drivers[1]["id"], headers=current).status_code == 201
 
 
-def test_a_reassignment_takes_five_statements(client, drivers, assignment, statements):
+def test_a_reassignment_takes_three_statements(client, drivers, assignment, statements):
     with statements:
         reassign(client, assignment, drivers[1]["id"])
-    assert len(statements.sent) == 5, statements.sent
+    assert len(statements.sent) == 3, statements.sent
