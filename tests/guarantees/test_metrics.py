@@ -62,12 +62,12 @@ class Monitored(NamedTuple):
     @property
     def folders(self) -> set[Path]:
         """The folders of metrics of all servers."""
-        return set(self.folder.glob("*billor-metrics-*"))
+        return set(self.folder.glob("*billor-prometheus-*"))
 
     @property
     def files(self) -> set[str]:
         """The names of the files of metrics."""
-        return {file.name for file in self.folder.glob("billor-metrics-*/*")}
+        return {file.name for file in self.folder.glob("billor-prometheus-*/*")}
 
     def exported(self) -> Exported:
         """What whichever process takes the connection exports."""
@@ -102,7 +102,7 @@ def monitored(shared_system, tmp_path_factory) -> Iterator[Monitored]:
     with database:
         yield Monitored(shared_system, api, database, folder, prometheus, worker)
         assert api.terminate() == 0
-    assert list(folder.glob("billor-metrics-*")) == []
+    assert list(folder.glob("billor-prometheus-*")) == []
 
 
 def test_no_label_tells_of_a_person_or_a_path(monitored):
