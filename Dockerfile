@@ -1,5 +1,9 @@
 # One image for the API, the worker and the migrations.
-ARG PYTHON=python:3.13-slim
+# Debian 13 has the pg_dump of PostgreSQL 17, which docker-compose.yml runs, and dumps older ones, too.
+ARG PYTHON=python:3.13-slim-trixie
+
+FROM ${PYTHON} AS postgresql
+RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-client
 
 FROM ${PYTHON} AS build
 COPY requirements.txt .
@@ -12,10 +16,13 @@ RUN python -m venv /venv \
  && /venv/bin/pip uninstall --yes --quiet pip
 
 FROM ${PYTHON}
-# pg_dump and its like, for `flask backup`.
+# For `flask backup`, without the Perl of the package. The last line fails if a library is missing.
+COPY --from=postgresql /usr/lib/postgresql/*/bin/pg_dump /usr/lib/postgresql/*/bin/pg_restore \
+    /usr/lib/postgresql/*/bin/psql /usr/local/bin/
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends postgresql-client \
- && rm -rf /var/lib/apt/lists/*
+ && apt-get install --yes --no-install-recommends libpq5 \
+ && rm -rf /var/lib/apt/lists/* \
+ && pg_dump --version && pg_restore --version && psql --version
 RUN useradd --system --uid 10001 --no-create-home billor \
  && install --directory --owner billor /var/lib/billor
 COPY --from=build /venv /venv

@@ -60,9 +60,14 @@ class Monitored(NamedTuple):
     worker: HttpClient
 
     @property
+    def folders(self) -> set[Path]:
+        """The folders of metrics of all servers."""
+        return set(self.folder.glob("*billor-prometheus-*"))
+
+    @property
     def files(self) -> set[str]:
         """The names of the files of metrics."""
-        return {file.name for file in self.folder.glob("billor-metrics-*/*")}
+        return {file.name for file in self.folder.glob("billor-prometheus-*/*")}
 
     def exported(self) -> Exported:
         """What whichever process takes the connection exports."""
@@ -97,7 +102,7 @@ def monitored(shared_system, tmp_path_factory) -> Iterator[Monitored]:
     with database:
         yield Monitored(shared_system, api, database, folder, prometheus, worker)
         assert api.terminate() == 0
-    assert list(folder.glob("billor-metrics-*")) == []
+    assert list(folder.glob("billor-prometheus-*")) == []
 
 
 def test_no_label_tells_of_a_person_or_a_path(monitored):
@@ -161,6 +166,20 @@ def test_a_killed_process_takes_no_count_with_it(monitored):
         victim.send_signal(signal.SIGKILL)
         victim.wait()
         wait_until(lambda: len(api.children()) == PROCESSES)
+
+
+def test_a_killed_server_leaves_nothing_after_the_next_start(monitored):
+    """While a server that runs keeps its folder."""
+    in_use = monitored.folders
+    server = {"app": "wsgiref.simple_server:demo_app", "TMPDIR": str(monitored.folder)}
+    monitored.system.start_api(1, **server).kill()
+    abandoned = monitored.folders - in_use
+    assert len(in_use) == len(abandoned) == 1
+    successor = monitored.system.start_api(1, **server)
+    assert in_use < monitored.folders
+    assert not abandoned & monitored.folders
+    assert successor.terminate() == 0
+    assert monitored.folders == in_use
 
 
 def test_all_expressions_name_what_is_exported(monitored):

@@ -265,12 +265,14 @@ class System:
         for process in list(self._running):
             process.kill()
 
-    def start_api(self, workers: int = 2, port: int | None = None, **settings: str) -> "Api":
+    def start_api(
+        self, workers: int = 2, port: int | None = None, app: str = "wsgi:app", **settings: str
+    ) -> "Api":
         """Start gunicorn, and wait until it answers."""
         port = port or free_port()
         more = {"PORT": str(port), "WEB_WORKERS": str(workers), **settings}
         configuration = f"--config={PROJECT / 'gunicorn.conf.py'}"
-        argv = [sys.executable, "-m", "gunicorn", configuration, "wsgi:app"]
+        argv = [sys.executable, "-m", "gunicorn", configuration, app]
         api = Api(f"api-{port}", argv, self._environment(more), self.folder)
         self._running.append(api)
         api.client = self.connect(port)

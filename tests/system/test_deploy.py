@@ -21,6 +21,9 @@ from tests.support.exported import Exported
 from tests.support.manifests import Resource, containers, files, flaws, rendered, resources
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
+COMPOSE = (PROJECT / "docker-compose.yml").read_text()
+# Which PostgreSQL's programs each Debian has.
+POSTGRESQL_OF = {"bookworm": 15, "trixie": 17}
 HOME = re.search(r"BILLOR_HOME=(\S+)", DOCKERFILE)[1]
 DEPLOYMENT = (PROJECT / "docs/deployment.md").read_text()
 FOR_GUNICORN = (PROJECT / "gunicorn.conf.py").read_text()
@@ -123,6 +126,12 @@ def test_the_stream_and_the_api_select_pods_of_their_own(example):
     for kind in ("Service", "Deployment", "PodDisruptionBudget"):
         selectors = [json.dumps(each["spec"]["selector"]) for each in of_kind(example, kind)]
         assert len(set(selectors)) == len(selectors), kind
+
+
+def test_the_image_can_dump_the_postgresql_of_compose():
+    debian = re.search(r"^ARG PYTHON=python:[\d.]+-slim-(\w+)$", DOCKERFILE, re.MULTILINE)[1]
+    server = re.search(r"^    image: postgres:(\d+)$", COMPOSE, re.MULTILINE)[1]
+    assert POSTGRESQL_OF[debian] >= int(server)
 
 
 def test_every_setting_in_manifests_exists(example):

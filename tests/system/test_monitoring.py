@@ -49,12 +49,25 @@ def test_alerts_are_late_when_readiness_says_so():
 
 
 def test_the_monitoring_profile_mounts_what_exists():
-    assert set(MONITORING) == {"prometheus", "grafana"}
+    assert set(MONITORING) == {"metrics-token", "prometheus", "grafana"}
     for service in MONITORING.values():
         for mounted in service["volumes"]:
             source = mounted.split(":")[0]
             is_file = source.startswith("./")
             assert (PROJECT / source).exists() if is_file else source in COMPOSE["volumes"], source
+
+
+@pytest.mark.parametrize(
+    ("token", "said"), [("", "billor: set METRICS_TOKEN in .env\n"), ("a-token-of-prometheus", "")]
+)
+def test_prometheus_is_not_started_without_a_token(token, said):
+    check = [word.replace("$$", "$") for word in MONITORING["metrics-token"]["command"]]
+    done = subprocess.run(
+        check, env={"METRICS_TOKEN": token}, stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (bool(said), said)
+    needed = MONITORING["prometheus"]["depends_on"]["metrics-token"]["condition"]
+    assert needed == "service_completed_successfully"
 
 
 def test_prometheus_scrapes_the_containers_of_api_and_worker():
