@@ -15,7 +15,6 @@ from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 FOLDER_OF_METRICS = "PROMETHEUS_MULTIPROC_DIR"
-# Versions that lock nothing named theirs `billor-metrics-…`, and may run beside this one.
 ALL_OF_THEM = "billor-prometheus-"
 OURS = f"{ALL_OF_THEM}{os.getpid()}-"
 
