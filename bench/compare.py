@@ -104,11 +104,10 @@ def measure(
     servers: Sequence[Contender],
     requests: Callable[[], Sequence[Request]],
     environment: Environment,
-    count: int = ROUNDS,
 ) -> list[Measurement]:
     """Take rounds in turn, after one that does not count."""
     rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
-    for _ in range(count + 1):
+    for _ in range(ROUNDS + 1):
         for server in servers:
             rounds[server.name].append(_round(server, requests(), environment))
     return [_medians(server, rounds[server.name][1:]) for server in servers]

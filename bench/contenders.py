@@ -106,10 +106,10 @@ def billor(settings: Mapping[str, str], folder: Path):
     return running("Billor", _gunicorn("wsgi:app"), settings, folder)
 
 
-def without_metrics(settings: Mapping[str, str], folder: Path):
-    """Run Billor without counting requests."""
-    app = _gunicorn("bench.yardsticks.without_metrics:app")
-    return running("without metrics", app, settings, folder)
+def switched_metrics(settings: Mapping[str, str], folder: Path):
+    """Run Billor, whose counting of requests signals switch off and on."""
+    app = _gunicorn("bench.yardsticks.switched_metrics:app")
+    return running("switched metrics", app, settings, folder)
 
 
 def bare_wsgi(settings: Mapping[str, str], folder: Path):
