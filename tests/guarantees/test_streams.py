@@ -48,7 +48,6 @@ def shared_api(shared_system: System) -> Api:
 
 @pytest.fixture
 def api(shared_system: System, shared_api: Api) -> Api:
-    shared_api.client.close()  # the server may have closed it, too, since the last test
     shared_system.wait_for_all_processes(shared_api)
     return shared_api
 
