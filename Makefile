@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run demo services check test test-all coverage soak drill bench fuzz lint openapi audit format lock vendor screenshots clean
+.PHONY: help run demo services check test test-all coverage soak drill bench fuzz lint openapi audit format lock vendor screenshots dashboard clean
 
 PYTHON_BIN := .venv/bin/python
 # Three processes keep two cores busy, since many tests wait for others. The tests of a file run in
@@ -99,6 +99,10 @@ vendor: ## Copy the board's library from npm, after a change in package.json
 screenshots: ## Make the pictures of the board in docs/images
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.screenshots
+
+dashboard: ## Make the picture of the dashboard in docs/images, in three minutes
+	@scripts/venv.sh requirements-dev.txt
+	@$(PYTHON_BIN) -m tests.dashboard
 
 clean: ## Remove .venv, node_modules and caches; the data in .billor/ stays
 	rm -rf .venv node_modules .pytest_cache .ruff_cache .coverage*

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from bench.compare import Measurement
+from bench.drawing import svg
 
 WIDTH, LEFT, BAR, GAP = 720, 110, 22, 8
 COLOURS = {"Billor": "#1f6feb"}
@@ -30,9 +31,4 @@ def draw(measured: Mapping[str, Sequence[Measurement]]) -> str:
                 f" · {each.cpu_microseconds:,.0f} µs CPU · p99 {each.p99:.0f} ms</text>",
             ]
             y += BAR + GAP
-    drawn = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 10}"'
-        ' font-family="sans-serif" font-size="13" fill="#24292f">\n'
-        f'<rect width="100%" height="100%" fill="white"/>\n{drawn}\n</svg>\n'
-    )
+    return svg(WIDTH, y + 10, 13, parts)

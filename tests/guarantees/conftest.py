@@ -8,6 +8,7 @@ import pytest
 
 from billor.embedded import services
 from tests.support.pooler import pgbouncer
+from tests.support.redis_servers import WholeCluster, redis_cluster
 from tests.support.system import Api, Service, System, start_postgresql
 
 API_PROCESSES = 3
@@ -39,8 +40,13 @@ def database_settings(postgresql, tmp_path_factory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory) -> Iterator[Service]:
+def redis(tmp_path_factory) -> Iterator[Service | WholeCluster]:
+    """One server, or a cluster of three masters if TEST_REDIS_CLUSTER is set."""
     folder = tmp_path_factory.mktemp("redis")
+    if os.environ.get("TEST_REDIS_CLUSTER"):
+        with redis_cluster(folder) as nodes:
+            yield WholeCluster(nodes)
+        return
     service = Service(services.redis(folder), folder)
     yield service
     service.stop()

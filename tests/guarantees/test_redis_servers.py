@@ -11,8 +11,15 @@ from billor.cache import circuit_breaker
 from billor.extensions import cache
 from tests.support.apps import another_app, client_with_token
 from tests.support.client import ApiClient
-from tests.support.redis_servers import SLOTS_EACH, client_of, redis_cluster, sentinel, servers
-from tests.support.system import Service
+from tests.support.redis_servers import (
+    SLOTS_EACH,
+    address,
+    client_of,
+    redis_cluster,
+    sentinel,
+    servers,
+)
+from tests.support.system import SCRIPT_SECONDS, Service, System
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.slow
@@ -30,10 +37,6 @@ def cluster(tmp_path) -> Iterator[list[Service]]:
         yield nodes
 
 
-def address(*servers: Service) -> str:
-    return ",".join(f"127.0.0.1:{server.settings['PORT']}" for server in servers)
-
-
 @pytest.fixture
 def client_over(app, settings):
     """Make a client of an app over the Redis at a URL."""
@@ -47,6 +50,11 @@ def client_over(app, settings):
                 cache.cache.client.close()
 
     return make
+
+
+def owner_of_all(cluster: list[Service]) -> Service:
+    """The master that has all our keys."""
+    return cluster[key_slot(b"billor") // SLOTS_EACH]
 
 
 def told(caplog) -> list[str]:
@@ -74,7 +82,7 @@ def test_pages_are_cached_in_a_cluster(client_over, cluster):
 def test_a_cluster_whose_master_is_killed_is_away_until_it_is_back(client_over, cluster, caplog):
     with client_over(f"redis+cluster://{address(*cluster)}") as client:
         assert statuses(client) == ["MISS", "HIT"]
-        owner = cluster[key_slot(b"billor") // SLOTS_EACH]
+        owner = owner_of_all(cluster)
         owner.kill()
         assert statuses(client) == ["BYPASS", "BYPASS"]
         owner.start()
@@ -82,6 +90,27 @@ def test_a_cluster_whose_master_is_killed_is_away_until_it_is_back(client_over, 
     first, last = told(caplog)
     assert first.startswith("Redis is away, going on without it: ")
     assert last == "Redis is back"
+
+
+def test_the_endpoint_script_works_while_a_master_is_killed(
+    postgresql, pubsub, cluster, tmp_path, compiled
+):
+    redis = {"REDIS_URL": f"redis+cluster://{address(*cluster)}"}
+    settings = postgresql.settings | redis | pubsub.settings
+    owner = owner_of_all(cluster)
+    with System(settings, tmp_path, compiled) as system:
+        api = system.start_api()
+        system.start_worker()
+        script = system.start_endpoint_script(api)
+        wait_until(lambda: "X-Cache: HIT" in script.output)
+        owner.kill()
+        assert script.wait(SCRIPT_SECONDS) == 0, script.output
+        assert api.client.get("/loads").headers["X-Cache"] == "BYPASS"
+        owner.start()
+        wait_until(lambda: api.client.get("/loads").headers["X-Cache"] == "HIT")
+        again = system.start_endpoint_script(api)
+        assert again.wait(SCRIPT_SECONDS) == 0, again.output
+        system.assert_converges()
 
 
 def test_a_master_that_sentinels_replace_is_found(client_over, tmp_path):

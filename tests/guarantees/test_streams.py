@@ -13,8 +13,7 @@ import pytest
 from billor.extensions import db
 from billor.loads.service import create_loads
 from billor.users.service import create_user
-from tests.support.events import EventStream, ServerEvent
-from tests.support.http import HttpClient
+from tests.support.events import Listener
 from tests.support.system import Api, System
 from tests.support.worker import WAIT_SECONDS, wait_until
 
@@ -29,34 +28,6 @@ from billor.server import gunicorn_worker
 deadlines.PIECE_SECONDS = 1
 Worker = gunicorn_worker.BillorWorker
 """
-
-
-class Listener(EventStream):
-    """A stream over a connection of its own."""
-
-    def __init__(self, client: HttpClient, last: str = ""):
-        self._connection = http.client.HTTPConnection("127.0.0.1", client.port, WAIT_SECONDS)
-        headers = {"Authorization": f"Bearer {client.token}"}
-        if last:
-            headers["Last-Event-ID"] = last
-        self._connection.request("GET", "/changes", headers=headers)
-        answer = self._connection.getresponse()
-        assert answer.status == 200
-        super().__init__(iter(lambda: answer.read1() or None, None), answer.headers)
-        self.ready = self.next()
-
-    def event_of(self, load: dict) -> ServerEvent:
-        """The next event of a load; those of just before the stream began may come first."""
-        while (event := self.next()).data["loadId"] != load["id"]:
-            pass
-        return event
-
-    def close(self) -> None:
-        self._connection.close()
-
-    @property
-    def local_port(self) -> int:
-        return self._connection.sock.getsockname()[1]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Their spans go to a collector of the tests' own, and all that they print is JSON
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -20,6 +21,7 @@ SPAN = "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 PASSWORD = "a-password-of-robin"
 ROBIN = {"name": "Robin Reed", "email": "robin.reed@billor.example", "password": PASSWORD}
+ON_PUBSUB, IN_PROCESS = "on-pubsub", "in-process"
 LEADS_TO_A_PERSON = re.compile(r"(?i)robin|dana|reed|billor\.example|tx-?2000001|/\d|\w@\w")
 
 
@@ -46,14 +48,27 @@ class Run:
         return [json.loads(line) for line in self.output.splitlines()]
 
 
+@pytest.fixture(
+    scope="module", params=[ON_PUBSUB, pytest.param(IN_PROCESS, marks=pytest.mark.slow)]
+)
+def bus(request) -> dict[str, str]:
+    """The settings of Google's emulator, or none: then the bus is within the worker."""
+    return request.getfixturevalue("pubsub").settings if request.param == ON_PUBSUB else {}
+
+
 @pytest.fixture(scope="module")
-def run(shared_system) -> Run:
+def run(bus, database_settings, redis, tmp_path_factory, pytestconfig) -> Iterator[Run]:
     """Everything once, with one process that is killed; then all are told to stop.
 
-    No span is exported before, unless they are very many.
+    No span is exported before, unless they are very many. On Pub/Sub, relay and consumer are
+    processes of their own, so that only the message joins them.
     """
-    system = shared_system
-    with Collector() as collector:
+    folder = tmp_path_factory.mktemp("traced")
+    services = database_settings | redis.settings | bus
+    with (
+        System(services, folder, pytestconfig.cache.mkdir("compiled")) as system,
+        Collector() as collector,
+    ):
         settings = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
             "OTEL_BSP_SCHEDULE_DELAY": "600000",
@@ -63,7 +78,10 @@ def run(shared_system) -> Run:
         (child,) = api.children()
         child.kill()
         wait_until(lambda: api.children() and api.answers())
-        worker = system.start_worker(**settings)
+        workers = [system.start_worker(*(["consumer"] if bus else []), **settings)]
+        if bus:
+            wait_until(lambda: "Worker started" in workers[0].output)  # and is subscribed
+            workers.append(system.start_worker("relay", **settings))
         client = api.client
         assert client.post("/users", ROBIN | {"role": "DISPATCHER"}).status == 201
         credentials = {"email": ROBIN["email"], "password": PASSWORD}
@@ -79,8 +97,8 @@ def run(shared_system) -> Run:
             assert client.get(path).status == 200
         client.post("/drivers", {"name": "Robin", "licenseNumber": "tx 2000001"})
         documents = system.assert_converges()
-        assert (worker.terminate(), api.terminate()) == (0, 0)
-        output = api.output + worker.output
+        assert {process.terminate() for process in (*workers, api)} == {0}
+        output = "".join(process.output for process in (*workers, api))
         yield Run(system, collector, assigned, token, documents, output)
 
 

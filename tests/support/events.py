@@ -1,8 +1,12 @@
 """Reading a stream of Server-Sent Events."""
 
+import http.client
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+
+from tests.support.http import HttpClient
+from tests.support.worker import WAIT_SECONDS
 
 
 class ServerEvent(NamedTuple):
@@ -72,3 +76,31 @@ class EventStream:
                 return None
             self._known.add(event.data["id"])
         return event
+
+
+class Listener(EventStream):
+    """A stream over a connection of its own."""
+
+    def __init__(self, client: HttpClient, last: str = ""):
+        self._connection = http.client.HTTPConnection("127.0.0.1", client.port, WAIT_SECONDS)
+        headers = {"Authorization": f"Bearer {client.token}"}
+        if last:
+            headers["Last-Event-ID"] = last
+        self._connection.request("GET", "/changes", headers=headers)
+        answer = self._connection.getresponse()
+        assert answer.status == 200
+        super().__init__(iter(lambda: answer.read1() or None, None), answer.headers)
+        self.ready = self.next()
+
+    def event_of(self, load: dict) -> ServerEvent:
+        """The next event of a load; those of just before the stream began may come first."""
+        while (event := self.next()).data["loadId"] != load["id"]:
+            pass
+        return event
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def local_port(self) -> int:
+        return self._connection.sock.getsockname()[1]

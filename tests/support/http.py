@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from threading import local
 from typing import Any
 
 ANSWER_SECONDS = 30
+IDLE_SECONDS = 10
+"""How long a connection is reused; the server closes idle ones, too, and later."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ class HttpClient:
                 "127.0.0.1", self.port, timeout=ANSWER_SECONDS
             )
             self._connections.append(self._local.connection)
+        elif time.monotonic() - self._local.used_at > IDLE_SECONDS:
+            self._local.connection.close()  # it reconnects
+        self._local.used_at = time.monotonic()
         return self._local.connection
 
     @staticmethod

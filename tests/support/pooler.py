@@ -24,6 +24,8 @@ auth_file = users.txt
 pool_mode = transaction
 default_pool_size = {sessions}
 max_client_conn = 500
+query_wait_timeout = 5
+server_login_retry = 1
 """
 
 

@@ -24,11 +24,13 @@ def program(name: str) -> str:
 class Prometheus:
     """How to start it with these targets by job, and how to ask it."""
 
-    def __init__(self, folder: Path, targets: Mapping[str, str], token: str):
+    def __init__(
+        self, folder: Path, targets: Mapping[str, str], token: str, interval: str = "500ms"
+    ):
         self._port = free_port()
         (folder / "token").write_text(token)
         configuration = yaml.safe_load((ALERTS.parent / "prometheus.yml").read_text())
-        configuration["global"] = {"scrape_interval": "500ms", "evaluation_interval": "1s"}
+        configuration["global"] = {"scrape_interval": interval, "evaluation_interval": "1s"}
         configuration["rule_files"] = [str(ALERTS)]
         assert {job["job_name"] for job in configuration["scrape_configs"]} == set(targets)
         for job in configuration["scrape_configs"]:
@@ -62,7 +64,14 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict]:
         """The samples of an expression now. Fails if it cannot be evaluated."""
-        found = self._get(f"/api/v1/query?{urlencode({'query': expression})}").body
+        return self._result("query", query=expression)
+
+    def query_range(self, expression: str, start: float, end: float, step: float) -> list[dict]:
+        """The series of an expression between two times, in seconds since 1970."""
+        return self._result("query_range", query=expression, start=start, end=end, step=step)
+
+    def _result(self, kind: str, **parameters: str | float) -> list[dict]:
+        found = self._get(f"/api/v1/{kind}?{urlencode(parameters)}").body
         assert found["status"] == "success", found
         return found["data"]["result"]
 

@@ -47,6 +47,11 @@ def servers(folder: Path, *configurations: Sequence[str]) -> Iterator[list[Servi
         yield started
 
 
+def address(*servers: Service) -> str:
+    """All hosts and ports, as in a URL."""
+    return ",".join(f"127.0.0.1:{server.settings['PORT']}" for server in servers)
+
+
 @contextmanager
 def redis_cluster(folder: Path) -> Iterator[list[Service]]:
     """Start a cluster of three masters."""
@@ -63,12 +68,42 @@ def redis_cluster(folder: Path) -> Iterator[list[Service]]:
             last = min((number + 1) * SLOTS_EACH, SLOTS) - 1
             client.execute_command("CLUSTER ADDSLOTSRANGE", number * SLOTS_EACH, last)
             bus = configurations[number][1].split()[1]
-            address = ("127.0.0.1", nodes[number].settings["PORT"], bus)
-            clients[0].execute_command("CLUSTER MEET", *address)
-        wait_until(lambda: all(_is_complete(client) for client in clients))
+            meeting = ("127.0.0.1", nodes[number].settings["PORT"], bus)
+            clients[0].execute_command("CLUSTER MEET", *meeting)
         for client in clients:
             client.close()
+        _wait_until_complete(nodes)
         yield nodes
+
+
+class WholeCluster:
+    """A cluster in the place of one Redis: what happens to that happens to all its masters."""
+
+    def __init__(self, nodes: Sequence[Service]):
+        self._nodes = nodes
+        self.settings = {"REDIS_URL": f"redis+cluster://{address(*nodes)}"}
+
+    def start(self) -> None:
+        for node in self._nodes:
+            node.start()
+        _wait_until_complete(self._nodes)
+
+    def kill(self) -> None:
+        for node in self._nodes:
+            node.kill()
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for node in self._nodes:
+                stack.enter_context(node.hung())
+            yield
+
+
+def _wait_until_complete(nodes: Sequence[Service]) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(client_of(node)) for node in nodes]
+        wait_until(lambda: all(_is_complete(client) for client in clients))
 
 
 def _is_complete(client: Redis) -> bool:

@@ -43,6 +43,7 @@ from tests.support.worker import STOP_SECONDS, python_environment, wait_until
 
 RESTART_SECONDS = 0.2
 CONVERGE_SECONDS = 60
+SCRIPT_SECONDS = 60
 CLIENTS = 20
 """The simultaneous clients that keep several processes busy."""
 
@@ -307,6 +308,23 @@ class System:
         name = f"worker-{next(self._numbers)}"
         argv = [sys.executable, str(PROJECT / "worker.py"), *arguments]
         process = Process(name, argv, self._environment(settings), self.folder)
+        self._running.append(process)
+        return process
+
+    def start_endpoint_script(self, api: "Api") -> Process:
+        """Start `scripts/test_endpoints.sh` against an API, as an admin of its own."""
+        number = next(self._numbers)
+        email, password = f"script-{number}@billor.example", "a-password-of-a-script"
+        user = {"name": "Script", "email": email, "password": password, "role": "ADMIN"}
+        assert api.client.post("/users", user).status == 201
+        environment = {
+            "PATH": os.environ["PATH"],
+            "BASE_URL": f"http://127.0.0.1:{api.client.port}",
+            "DEMO_EMAIL": email,
+            "DEMO_PASSWORD": password,
+        }
+        argv = [str(PROJECT / "scripts" / "test_endpoints.sh")]
+        process = Process(f"script-{number}", argv, environment, self.folder)
         self._running.append(process)
         return process
 
