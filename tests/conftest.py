@@ -7,7 +7,6 @@ names others. Code under test commits for real; tables and Redis are emptied aft
 import os
 import signal
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -169,22 +168,9 @@ def client(app: Flask, anonymous: ApiClient) -> ApiClient:
 
 @pytest.fixture
 def couch() -> Iterator[FakeCouchDB]:
-    """A CouchDB in this process.
-
-    The client leaves the connections of failed requests to the garbage collector, which would
-    warn of them in a later test; so they are closed here.
-    """
-    opened: list[HTTPConnection] = []
-
-    def connect(*args, **options) -> HTTPConnection:
-        opened.append(HTTPConnection(*args, **options))
-        return opened[-1]
-
-    with pytest.MonkeyPatch.context() as patch, FakeCouchDB() as couch:
-        patch.setattr("couchdb.http.HTTPConnection", connect)
+    """A CouchDB in this process."""
+    with FakeCouchDB() as couch:
         yield couch
-    for connection in opened:
-        connection.close()
     assert not couch.surprises, "\n".join(couch.surprises)
 
 

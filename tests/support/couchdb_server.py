@@ -18,10 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import pytest
 
 KNOWN_MAP = """function (doc) {
   var isOfAccount = doc.userId !== undefined;
@@ -257,12 +260,26 @@ class FakeCouchDB:
         self._held_share: float | None = None
         self._index_is_held = False
         self._hanging, self._released = Event(), Event()
+        self._patch = pytest.MonkeyPatch()
+        self._clients: list[HTTPConnection] = []
 
     def __enter__(self) -> "FakeCouchDB":
         self._thread.start()
+        self._patch.setattr("couchdb.http.HTTPConnection", self._connect)
         return self
 
+    def _connect(self, *args, **options) -> HTTPConnection:
+        """Connect a client in this process.
+
+        It leaves connections to the garbage collector, which would warn of them in a later test.
+        """
+        self._clients.append(HTTPConnection(*args, **options))
+        return self._clients[-1]
+
     def __exit__(self, *_) -> None:
+        self._patch.undo()
+        for client in self._clients:
+            client.close()
         self.mend()
         self._server.shutdown()
         self._server.close_connections()

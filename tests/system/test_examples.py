@@ -16,7 +16,7 @@ from tests.support.system import Api
 RUN_SECONDS = 60
 MARK = "--- next example ---"
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-ASKS_THE_API = re.compile(r"\b(curl|billor) ")
+ASKS_THE_API = re.compile(r"(?<!/)\b(curl|billor) ")
 VARYING = re.compile(r'[^\s",/]*[\d…][^\s",/]*')
 """Ids, times and ETags: words with a digit, and ellipses."""
 
