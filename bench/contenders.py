@@ -106,12 +106,6 @@ def billor(settings: Mapping[str, str], folder: Path):
     return running("Billor", _gunicorn("wsgi:app"), settings, folder)
 
 
-def switched_metrics(settings: Mapping[str, str], folder: Path):
-    """Run Billor, whose counting of requests signals switch off and on."""
-    app = _gunicorn("bench.yardsticks.switched_metrics:app")
-    return running("switched metrics", app, settings, folder)
-
-
 def bare_wsgi(settings: Mapping[str, str], folder: Path):
     """Run a function that answers with the same bytes, under Billor's server."""
     return running("bare WSGI", _gunicorn("bench.yardsticks.bare_wsgi:app"), settings, folder)

@@ -1,69 +1,74 @@
-"""Measures what metrics cost: a cached page with and without them, and an export.
+"""Measures what metrics cost: counting a cached page, and an export.
 
-Two servers differ by more than that, so one counts and does not count in turn.
+Two servers differ by more than that, so one process counts and does not count in turn.
 """
 
+import json
+import os
 import secrets
-import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import median
 
 from bench import contenders
 from bench.compare import PAGE
-from bench.contenders import Contender
 from bench.environment import Environment
 from bench.load_client import Request, send
+from billor.embedded.launcher import PROJECT
 
-PAIRS = 40
-SECONDS = 1
+PAGE_SECONDS = 5
 EXPORTS = 50
-ON, OFF = signal.SIGUSR1, signal.SIGUSR2  # of bench.yardsticks.switched_metrics
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """CPU microseconds of the API for a cached page, and milliseconds for an export."""
+    """CPU microseconds of a cached page and of counting it, and milliseconds of an export."""
 
-    with_metrics: float
-    without_metrics: float
-    quartiles: tuple[float, ...]
-    """What part of a page's time they take: the quartiles of the pairs of rounds."""
+    page_microseconds: float
+    counting_microseconds: float
     export_milliseconds: float
+
+    @property
+    def share(self) -> float:
+        """What part of a cached page's time counting takes."""
+        return self.counting_microseconds / self.page_microseconds
 
 
 def metrics(environment: Environment) -> Metrics:
-    """Take rounds in turn, and then export what was counted."""
+    """Ask a server for pages and exports, and then one process alone."""
     settings = {**environment.settings, "METRICS_TOKEN": secrets.token_hex()}
-    token = environment.token
-    with contenders.switched_metrics(settings, environment.folder) as server:
-        contenders.get(server, PAGE, token)
-        _microseconds(server, ON, token)  # does not count
-        pairs = []
-        for number in range(PAIRS):
-            order = (ON, OFF) if number % 2 else (OFF, ON)
-            pair = {state: _microseconds(server, state, token) for state in order}
-            pairs.append((pair[ON], pair[OFF]))
+    with contenders.billor(settings, environment.folder) as server:
+        contenders.get(server, PAGE, environment.token)
+        before = server.cpu_seconds()
+        pages = [Request("GET", PAGE)]
+        outcome = send(server.url, environment.token, pages, PAGE_SECONDS)
         return Metrics(
-            with_metrics=median(on for on, _ in pairs),
-            without_metrics=median(off for _, off in pairs),
-            quartiles=tuple(quantiles(on / off - 1 for on, off in pairs)),
+            page_microseconds=(server.cpu_seconds() - before) * 1e6 / outcome.requests,
+            counting_microseconds=_counting_microseconds(environment),
             export_milliseconds=median(
                 _export_milliseconds(server, settings["METRICS_TOKEN"]) for _ in range(EXPORTS)
             ),
         )
 
 
-def _microseconds(server: Contender, state: signal.Signals, token: str) -> float:
-    """Return the CPU time of a cached page, with metrics ON or OFF."""
-    for process in server.process.children():
-        process.send_signal(state)
-    before = server.cpu_seconds()
-    outcome = send(server.url, token, [Request("GET", PAGE)], SECONDS)
-    return (server.cpu_seconds() - before) * 1e6 / outcome.requests
+def _counting_microseconds(environment: Environment) -> float:
+    """Return the median of the differences of rounds with and without counting."""
+    (shared := environment.folder / "metrics").mkdir()
+    more = {"PROMETHEUS_MULTIPROC_DIR": str(shared), "BENCH_TOKEN": environment.token}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.yardsticks.counted_pages"],
+        env={**os.environ, **environment.settings, **more, "LOG_LEVEL": "INFO"},
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # a line for each page
+        check=True,
+    )
+    return median(on - off for on, off in json.loads(done.stdout))
 
 
-def _export_milliseconds(server: Contender, token: str) -> float:
+def _export_milliseconds(server: contenders.Contender, token: str) -> float:
     started = time.perf_counter()
     contenders.get(server, "/metrics", token)
     return (time.perf_counter() - started) * 1000

@@ -8,12 +8,14 @@ down.
 Labels have few values, all of them ours: never an id, a path or text of a request.
 """
 
+import collections
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import NamedTuple
+from threading import Lock
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from prometheus_client import (
@@ -34,6 +36,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BATCH_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
+MOST_NOTED = 1000
 LAG_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 60, 300, 1800)
 
 _is_shared = values.ValueClass is not values.MutexValue
@@ -139,28 +142,47 @@ REPUBLICATIONS = Counter(
 )
 
 _engines: WeakSet[Engine] = WeakSet()
+_answered: list[tuple[str | None, str, str, float]] = []
+_looked_up: list[str] = []
+_counting = Lock()
 
 
-@cache
-def _request(route: str, method: str, status: str) -> tuple[Counter, Histogram]:
-    return REQUESTS.labels(route, method, status), REQUEST_SECONDS.labels(route, method)
-
-
-_cache_page = cache(CACHE_PAGES.labels)
+_duration = cache(REQUEST_SECONDS.labels)
 _lag = cache(EVENT_LAG_SECONDS.labels)
 
 
 def request_answered(route: str | None, method: str, status: str, seconds: float) -> None:
-    """Count a request: the rule of its URL, its method, and the three digits of the status."""
-    method = method if method in METHODS else "other"
-    requests, duration = _request(route or "none", method, status)
-    requests.inc()
-    duration.observe(seconds)
+    """Note a request: the rule of its URL, its method, and the three digits of the status."""
+    _answered.append((route, method, status, seconds))
+    if len(_answered) >= MOST_NOTED:
+        _count_noted()
 
 
 def page_looked_up(status: str) -> None:
-    """Count a look into the cache of pages."""
-    _cache_page(status).inc()
+    """Note a look into the cache of pages."""
+    _looked_up.append(status)
+
+
+def _count_noted() -> None:
+    """Count what was noted. One by one, with cold caches, that takes three times as long."""
+    with _counting:
+        answered, looked_up = _take(_answered), _take(_looked_up)
+    requests: collections.Counter[tuple[str, str, str]] = collections.Counter()
+    for route, method, status, seconds in answered:
+        request = route or "none", method if method in METHODS else "other"
+        requests[*request, status] += 1
+        _duration(*request).observe(seconds)
+    for labels, count in requests.items():
+        REQUESTS.labels(*labels).inc(count)
+    for looked_up_as, count in collections.Counter(looked_up).items():
+        CACHE_PAGES.labels(looked_up_as).inc(count)
+
+
+def _take(noted: list[Any]) -> list[Any]:
+    """Empty a list to which other threads may be adding."""
+    taken = noted[:]
+    del noted[: len(taken)]
+    return taken
 
 
 def circuit_is(service: str, *, is_open: bool) -> None:
@@ -179,7 +201,8 @@ def watch_connections(engine: Engine) -> None:
 
 
 def measure() -> None:
-    """Look at what changes without a word: the pools of connections."""
+    """Count what was noted, and look at what changes without a word: the pools of connections."""
+    _count_noted()
     pools = [engine.pool for engine in _engines if isinstance(engine.pool, QueuePool)]
     CONNECTIONS.labels("in_use").set(sum(pool.checkedout() for pool in pools))
     CONNECTIONS.labels("idle").set(sum(pool.checkedin() for pool in pools))

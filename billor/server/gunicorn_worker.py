@@ -122,6 +122,7 @@ class BillorWorker(GeventWorker):
             server.close()
         close_all()
         self._finish(pool)
+        metrics.measure()
         tracer().stop()
 
     def _finish(self, pool: Pool) -> None:
