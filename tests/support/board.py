@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Route, expect
+from sqlalchemy import text
 
 from billor.embedded.launcher import PROJECT
 from billor.extensions import cache, db
@@ -84,6 +85,8 @@ class BoardSystem:
         """Delete all but the users who are no drivers."""
         self.client.close()  # the server ends idle connections
         with self._system.app.app_context():
+            # A page that was closed may have left a change under way.
+            db.session.execute(text("LOCK TABLE drivers, loads IN EXCLUSIVE MODE"))
             for table in reversed(db.metadata.sorted_tables):
                 if table.name not in ("users", "sessions"):
                     db.session.execute(table.delete())
