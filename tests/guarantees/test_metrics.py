@@ -160,7 +160,7 @@ def test_a_killed_process_takes_no_exported_count_with_it(monitored):
         wait_until(asked_all)
         asked += in_vain
         files = files or monitored.files
-        wait_until(lambda: answered() == before + asked)
+        wait_until(lambda total=before + asked: answered() == total)
         assert monitored.files == files
         victim = api.children()[0]
         victim.send_signal(signal.SIGKILL)
