@@ -200,8 +200,11 @@ def test_the_worker_logs_each_outage_once_and_recovers(system, postgresql, pubsu
         system.couch.fail(Fault.SERVER_ERROR, times=4)
         make_load(system)
     with logging_one_outage(worker, "PostgreSQL"), in_place_of(postgresql) as door:
-        for _ in range(4):
+        refused = 0
+        # A pooler keeps an outage from clients until they have waited for too long.
+        while refused < 4 or "PostgreSQL is away" not in worker.output:
             door.accept()[0].close()
+            refused += 1
     with logging_one_outage(worker, "The event bus"), pubsub.hung():
         make_load(system)
         wait_until(lambda: "The event bus is away" in worker.output)
