@@ -63,9 +63,8 @@ class Contender:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time that a process and its children have taken."""
-    times = [each.cpu_times() for each in _with_children(process)]
-    return sum(each.user + each.system for each in times)
+    """Return the CPU time that a process and its children have taken, those that ended, too."""
+    return sum(sum(each.cpu_times()[:4]) for each in _with_children(process))
 
 
 def _with_children(process: psutil.Process) -> list[psutil.Process]:
