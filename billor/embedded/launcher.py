@@ -243,7 +243,13 @@ class Launcher:
         print(f"{time.monotonic() - started:.1f} s", flush=True)
 
     def _watch(self) -> int:
+        was_in_foreground: bool | None = False
         while True:
+            is_in_foreground = _is_in_foreground()
+            # Its window was closed. `make`, if that is what the window ran, passes no signal on.
+            if was_in_foreground and is_in_foreground is None:
+                raise Stopped
+            was_in_foreground = is_in_foreground
             for child in self._children:
                 status = child.process.poll()
                 if status is not None:
@@ -267,6 +273,14 @@ class Launcher:
             (self._home / SERVICES_FILE).unlink(missing_ok=True)
             (self._home / "children.json").unlink(missing_ok=True)
             self._lock.close()
+
+
+def _is_in_foreground() -> bool | None:
+    """Return whether we are what the terminal shows, or None without a terminal."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return None
 
 
 def _migrate_and_seed(config: Config) -> None:

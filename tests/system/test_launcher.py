@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,19 @@ import pytest
 from billor.embedded.processes import free_port
 from tests.support.http import HttpClient
 from tests.support.stranger import Stranger, only_line
+from tests.support.worker import wait_until
 
 FLASK = ".venv/bin/flask"
+# A window without a shell, which would pass the hang-up on to all of its jobs.
+IN_A_TERMINAL = """
+import os, pty
+child, terminal = pty.fork()
+if not child:
+    os.execvp("make", ["make", "run"])
+said = b""
+while b"Stop with Ctrl-C" not in said:
+    said += os.read(terminal, 1000)
+"""
 HIDDEN_PROGRAMS = {"java", "gcloud", "redis-server", "valkey-server"}
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -149,6 +161,13 @@ def test_another_users_data_folder_is_refused_in_one_line(bare_stranger: Strange
     assert str(home) in only_line(output)
     assert "somebody else's" in only_line(output)
     assert list(home.iterdir()) == [] or home == Path("/")
+
+
+@pytest.mark.slow
+def test_everything_stops_when_its_terminal_is_closed(bare_stranger: Stranger):
+    status, output = bare_stranger.run(sys.executable, "-c", IN_A_TERMINAL)
+    assert status == 0, output
+    wait_until(lambda: not bare_stranger.processes())
 
 
 @pytest.mark.slow
