@@ -27,6 +27,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def first_line(text: str) -> str:
+    """Return the first line of an error, or nothing: those after it may have the values of rows."""
+    return next(iter(text.strip().splitlines()), "")
+
+
 class _TextFormatter(logging.Formatter):
     """Makes records printable; only a traceback has several lines."""
 

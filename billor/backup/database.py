@@ -13,8 +13,9 @@ from typing import IO, BinaryIO, cast
 from psycopg2 import extensions
 
 from billor.backup.programs import Programs
-from billor.backup.server import BackupFailed, Server, first_line
+from billor.backup.server import BackupFailed, Server
 from billor.database import CONNECT_SECONDS
+from billor.logs import first_line
 from billor.manifest import open_private
 
 # Sessions are over with a restore. What is not logged is not worth a backup, either.

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from billor.backup.lock import BACKUP_LOCK
 from billor.config import Config
 from billor.database import CONNECT_SECONDS, is_pooled
+from billor.logs import first_line
 
 
 class BackupFailed(Exception):
@@ -107,8 +108,3 @@ def take_backup_lock(server: Server) -> datetime:
     except errors.LockNotAvailable as error:
         raise BackupFailed("Another backup is being made. Wait for it.") from error
     return server.ask("SELECT clock_timestamp()")
-
-
-def first_line(text: str) -> str:
-    """Return the first line: those after it may have the values of rows."""
-    return next(iter(text.strip().splitlines()), "")

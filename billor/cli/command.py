@@ -13,7 +13,7 @@ from billor.backup.server import BackupFailed
 from billor.config import ConfigError
 from billor.database import from_database_error
 from billor.errors import BillorError, Invalid
-from billor.logs import printable
+from billor.logs import first_line, printable
 from billor.manifest import FolderRefused
 from billor.stored_text import Duplicates
 
@@ -60,5 +60,5 @@ def show_duplicates(duplicates: Sequence[Duplicates]) -> None:
 def _describe_database_error(error: SQLAlchemyError) -> str:
     if refusal := from_database_error(error):
         return refusal.detail
-    reason = str(getattr(error, "orig", error)).splitlines()[0]
+    reason = first_line(str(getattr(error, "orig", error)))
     return f"The database refuses: {reason}. Is it migrated? See `flask db upgrade`."

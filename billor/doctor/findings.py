@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flask import Flask
 
 from billor.config import Config
-from billor.logs import printable
+from billor.logs import first_line, printable
 
 CHECK_SECONDS = 6
 """How long a check may take: what hangs must not keep whoever asks waiting."""
@@ -48,9 +48,8 @@ def wrong(subject: str, told: str, next_step: str) -> Finding:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of an error: those after it may have the values of rows."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return printable(lines[0])[:MOST_CHARACTERS]
+    """Return what an error says, or else its name, in few words."""
+    return printable(first_line(str(error)) or type(error).__name__)[:MOST_CHARACTERS]
 
 
 Check = Callable[[Config], Iterator[Finding]]

@@ -30,6 +30,7 @@ from billor.embedded import services
 from billor.embedded.processes import Child, Program, StartFailed
 from billor.errors import BillorError
 from billor.extensions import db
+from billor.logs import first_line
 from billor.manifest import write_private
 from billor.revisions import upgrade
 from billor.worker.main import HEARTBEAT_FILE
@@ -291,7 +292,7 @@ def _migrate_and_seed(config: Config) -> None:
             upgrade()
             seed_database(config)
         except SQLAlchemyError as error:
-            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            reason = first_line(str(error.__cause__ or error))
             raise StartFailed(f"the database cannot be migrated: {reason}") from error
         except (SeedRefused, BillorError) as error:
             raise StartFailed(str(error)) from error
