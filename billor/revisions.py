@@ -31,11 +31,6 @@ def upgrade() -> None:
     flask_migrate.upgrade()
 
 
-def newest_revision() -> str:
-    """Return the revision that this version of Billor needs."""
-    return str(_scripts().get_current_head())
-
-
 def is_known(revision: str) -> bool:
     """Return whether this version of Billor has the revision."""
     return any(script.revision == revision for script in _scripts().walk_revisions())

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.store import AuditStore, StoreUnavailable
-from billor.database import execute, table, transaction
+from billor.database import after_commit, execute, table, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus
 from billor.extensions import db
@@ -140,7 +140,8 @@ def confirm_newest(store: AuditStore) -> Newest:
     events = _fetch(newest_first)
     missing = store.missing([str(event.id) for event in events]) if events else set()
     recorded = [event for event in events if str(event.id) not in missing]
-    _confirm(recorded)
+    with transaction():
+        _confirm(recorded)
     return Newest(
         max((event.published_at for event in recorded), default=NEVER),
         [event for event in events if str(event.id) in missing and _is_overdue(event)],
@@ -232,15 +233,15 @@ def _fetch(query: Select) -> Sequence[Row]:
 
 
 def _confirm(events: Sequence[Row]) -> None:
-    ids = [event.id for event in events]
-    with transaction():
-        _update(ids, _EVENTS.recorded_at.is_(None), recorded_at=func.now())
-    events_reached(Step.CONFIRMED, [event.created_at for event in events])
+    ids, times = [event.id for event in events], [event.created_at for event in events]
+    _update(ids, _EVENTS.recorded_at.is_(None), recorded_at=func.now())
+    after_commit(lambda: events_reached(Step.CONFIRMED, times))
 
 
 def _put_back(ids: Collection[UUID], published_before: datetime) -> None:
     """Put events back into the outbox, unless another process has done so meanwhile."""
-    events_put_back(_update(ids, _EVENTS.published_at < published_before, published_at=None))
+    count = _update(ids, _EVENTS.published_at < published_before, published_at=None)
+    after_commit(lambda: events_put_back(count))
 
 
 def _update(ids: Collection[UUID], condition: ColumnElement[bool], **values) -> int:
