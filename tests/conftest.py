@@ -19,6 +19,7 @@ from billor.embedded import services
 from billor.embedded.processes import Child, Program
 from billor.extensions import cache, db
 from billor.revisions import upgrade
+from tests.support.apps import close_connections
 from tests.support.client import ApiClient, log_in
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD, as_admin
@@ -123,9 +124,7 @@ def _migrated_app(config: Config) -> Iterator[Flask]:
     with app.app_context():
         upgrade()
     yield app
-    with app.app_context():
-        db.engine.dispose()
-        cache.cache.client.close()
+    close_connections(app)
 
 
 @pytest.fixture

@@ -22,7 +22,13 @@ def another_app(settings: Mapping[str, str], **changes: str) -> Iterator[Flask]:
     """An app over the same services, except where `changes` name others."""
     app = create_app(load_config({**settings, **changes}))
     yield app
+    close_connections(app)
+
+
+def close_connections(app: Flask) -> None:
+    """Close those to PostgreSQL and Redis, which the garbage collector would warn of later."""
     with app.app_context():
+        db.session.remove()
         db.engine.dispose()
         if backend := redis_backend():
             backend.client.close()

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from billor.auth.service import issue_token
 from billor.extensions import db
 from billor.models import User
+from tests.support.apps import close_connections
 from tests.support.system import Dispatcher, System
 from tests.support.worker import wait_until
 
@@ -25,21 +26,14 @@ def flask(system: System, *args: object) -> None:
     """Run a command on the system's data, from this process."""
     done = system.app.test_cli_runner().invoke(args=[str(arg) for arg in args])
     assert (done.exit_code, done.stderr) == (0, ""), done.output
-    let_go(system)
-
-
-def let_go(system: System) -> None:
-    """Close this process's connections to the database."""
-    with system.app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    close_connections(system.app)
 
 
 def destroy(system: System) -> None:
     """Lose all data of PostgreSQL and of the audit store."""
     with system.app.app_context(), db.engine.begin() as connection:
         connection.execute(text(DESTROY))
-    let_go(system)
+    close_connections(system.app)
     system.couch.databases.clear()
 
 

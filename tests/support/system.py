@@ -34,6 +34,7 @@ from billor.events.event import to_audit_document, to_message
 from billor.extensions import cache, db
 from billor.models import LoadEvent
 from billor.revisions import upgrade
+from tests.support.apps import close_connections
 from tests.support.bus import own_topic
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD
@@ -103,8 +104,7 @@ def migrate(url: str) -> None:
     app = create_app(load_config({"DATABASE_URL": url, "JWT_SECRET_KEY": "unused" * 6}))
     with app.app_context():
         upgrade()
-        db.session.remove()
-        db.engine.dispose()
+    close_connections(app)
 
 
 class Process:
@@ -257,10 +257,7 @@ class System:
             supervised.join()
         self._kill_all()  # processes started meanwhile
         self.couch.__exit__()
-        with self.app.app_context():
-            db.session.remove()
-            db.engine.dispose()
-            cache.cache.client.close()
+        close_connections(self.app)
 
     def _kill_all(self) -> None:
         for process in list(self._running):

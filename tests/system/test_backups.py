@@ -29,7 +29,7 @@ from billor.manifest import NAME, checked
 from billor.models import LoadEvent
 from billor.revisions import pending_revisions, upgrade
 from billor.users.service import create_user
-from tests.support.apps import another_app
+from tests.support.apps import another_app, close_connections
 from tests.support.client import ApiClient
 from tests.support.databases import own_database
 
@@ -100,13 +100,6 @@ def an_app(settings: Mapping[str, str], home: Path) -> Iterator[Flask]:
         yield app
 
 
-def release(app: Flask) -> None:
-    """Close the connections of this process to the database."""
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-
-
 LOAD_BODY = {"origin": "Austin, TX", "destination": "Reno, NV", "cargoType": "Flatbed"}
 
 
@@ -158,7 +151,7 @@ def folder(backup: Path, tmp_path: Path) -> Path:
 
 
 def restored(target: Flask, folder: Path, *options: str) -> Result:
-    release(target)
+    close_connections(target)
     done = run(target, "restore", folder, *options)
     assert (done.exit_code, done.stderr) == (0, ""), done.output
     return done
@@ -257,7 +250,7 @@ def test_a_restore_replaces_only_if_told(source, target, folder):
         create_loads([LOADS[0] | {"origin": "Elsewhere"}])
     record_all(target)
     before = rows(target), documents(target)
-    release(target)
+    close_connections(target)
     assert error_line(run(target, "restore", folder)).endswith("and say --replace.")
     assert (rows(target), documents(target)) == before
     restored(target, folder, "--replace")
@@ -276,7 +269,7 @@ def test_what_interrupts_a_restore_leaves_postgresql_as_it_was(source, target, f
     dump = folder / "database.dump"
     dump.write_bytes(dump.read_bytes()[: dump.stat().st_size // 2])
     tell_checksum(folder, dump)
-    release(target)
+    close_connections(target)
     told = error_line(run(target, "restore", folder, "--replace"))
     assert told.startswith(("pg_restore failed: ", "psql failed: ")), told
     assert rows(target) == before

@@ -22,6 +22,7 @@ from billor.config import load_config
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
 from billor.revisions import init_migrations
+from tests.support.apps import close_connections
 from tests.support.databases import own_database
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
@@ -107,8 +108,7 @@ def empty_app(empty_settings: dict[str, str]) -> Iterator[Flask]:
     init_migrations(app)
     with app.app_context():
         yield app
-        db.session.remove()
-        db.engine.dispose()
+    close_connections(app)
 
 
 def tables() -> set[str]:
