@@ -43,6 +43,7 @@ class CircuitBreaker:
         self._error = error
         self._refusal = refusal
         self._lock = Lock()
+        self._closing = Lock()
         self._recover_again = False
         self.is_open = False
         circuit_is(service, is_open=False)
@@ -68,18 +69,21 @@ class CircuitBreaker:
             return self.is_open
 
     def try_to_close(self) -> bool:
-        """Recover, and close the circuit if that succeeds; return whether it did."""
-        self._recover_again = False
-        try:
-            self._recover()
-        except self._error:
-            return False
-        with self._lock:
-            self.is_open = self._recover_again
-            circuit_is(self._service, is_open=self.is_open)
-        if not self.is_open:
-            logger.info("%s is back", self._service)
-        return not self.is_open
+        """Recover and close the circuit if it is open; return whether it is closed now."""
+        with self._closing:
+            if not self.is_open:
+                return True
+            self._recover_again = False
+            try:
+                self._recover()
+            except self._error:
+                return False
+            with self._lock:
+                self.is_open = self._recover_again
+                circuit_is(self._service, is_open=self.is_open)
+            if not self.is_open:
+                logger.info("%s is back", self._service)
+            return not self.is_open
 
     def _open(self, error: Exception) -> None:
         with self._lock:

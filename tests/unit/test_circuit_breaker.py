@@ -1,10 +1,13 @@
 """The circuit breaker: opening, closing, and calls in between."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from billor.cache import circuit_breaker
 from billor.cache.circuit_breaker import CircuitBreaker, CircuitOpen
-from tests.support.worker import wait_until
+from tests.support.worker import WAIT_SECONDS, wait_until
 
 
 class Service:
@@ -92,9 +95,29 @@ def test_a_recovery_required_during_recovery_is_done_again(breaker, service):
     assert service.recoveries == 2
 
 
-def test_a_closed_circuit_needs_no_recovery(breaker):
+def test_a_closed_circuit_needs_no_recovery(breaker, service):
     assert breaker.require_recovery() is False
     assert breaker.try_to_close()
+    assert service.recoveries == 0
+
+
+def test_one_recovery_closes_the_circuit_for_all_who_try(breaker, service):
+    open_circuit(breaker, service)
+    service.is_down = False
+    recovering = Barrier(2)
+
+    def recover_slowly():
+        recovering.wait(WAIT_SECONDS)
+        service.recover()
+
+    breaker._recover = recover_slowly
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(breaker.try_to_close)
+        second = pool.submit(breaker.try_to_close)
+        recovering.wait(WAIT_SECONDS)
+        assert first.result(WAIT_SECONDS)
+        assert second.result(WAIT_SECONDS)
+    assert service.recoveries == 1
 
 
 def test_the_circuit_closes_by_itself_and_logs_each_change_once(service, monkeypatch, caplog):
