@@ -14,8 +14,6 @@ from argon2.exceptions import VerifyMismatchError
 from billor.blocking import in_thread
 
 _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
-# An unknown user's password is checked against this, so that the response takes as long.
-_NOBODYS_HASH = _hasher.hash("nobody")
 
 MIN_LENGTH = 8
 
@@ -45,9 +43,16 @@ def password_matches(password_hash: str | None, password: str) -> bool:
 
     Without a hash it never is, after the same time.
     """
+    nobodys_hash = _nobodys_hash()
     forms = {_normalized(password), password}  # hashes from before are of what was typed
-    matches = any(_verifies(password_hash or _NOBODYS_HASH, form) for form in forms)
+    matches = any(_verifies(password_hash or nobodys_hash, form) for form in forms)
     return matches and password_hash is not None
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Return what an unknown user's password is checked against, so that it takes as long."""
+    return _hasher.hash("nobody")
 
 
 def _verifies(password_hash: str, password: str) -> bool:
