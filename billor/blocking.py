@@ -6,7 +6,7 @@ And one that never blocks, for which gevent need not switch: whether something c
 import select
 import socket
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import gevent
@@ -16,29 +16,42 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Run `function` in a thread of gevent's pool, where gevent serves requests.
+def start_in_thread(
+    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Callable[[], Result]:
+    """Start a call in a thread of gevent's pool, where gevent serves requests.
 
-    Everywhere else it runs in the caller's thread.
+    Return a function that waits for its result. Everywhere else that one makes the call.
     """
+    if not monkey.is_module_patched("threading"):
+        return partial(function, *args, **kwargs)
+    call = gevent.get_hub().threadpool.spawn(_attempt, function, args, kwargs)
 
-    @wraps(function)
-    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        if not monkey.is_module_patched("threading"):
-            return function(*args, **kwargs)
-        result, error = gevent.get_hub().threadpool.apply(attempt, (args, kwargs))
+    def wait() -> Result:
+        result, error = call.get()
         if error is not None:
             raise error
         return result
 
-    # gevent would also print what is raised in a thread.
-    def attempt(args: Any, kwargs: Any) -> tuple[Any, Exception | None]:
-        try:
-            return function(*args, **kwargs), None
-        except Exception as error:
-            return None, error
+    return wait
+
+
+def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Make `function` one that runs in another thread, as `start_in_thread` does."""
+
+    @wraps(function)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        return start_in_thread(function, *args, **kwargs)()
 
     return run
+
+
+def _attempt(function: Callable, args: Any, kwargs: Any) -> tuple[Any, Exception | None]:
+    """Call a function; return what it returns and what it raises, which gevent would print."""
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:
+        return None, error
 
 
 def has_data(file: int) -> bool:

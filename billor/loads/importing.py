@@ -1,11 +1,12 @@
 """Import of loads from a file, row by row, in bounded memory and one transaction."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
 from sqlalchemy import Row as LoadRow
 
-from billor.blocking import in_thread
+from billor.blocking import start_in_thread
 from billor.database import transaction
 from billor.deadlines import extend_deadline
 from billor.errors import Taken
@@ -65,13 +66,20 @@ def import_loads(stream: Readable, media_type: str) -> ImportOutcome:
     outcome = ImportOutcome()
     extend_deadline(IMPORT_SECONDS)
     with transaction():
-        while chunk := _next_rows(reader):
+        for chunk in _chunks(reader):
             outcome.rows += _create(chunk)
     outcome.ignored = reader.ignored
     return outcome
 
 
-@in_thread
+def _chunks(reader: RowReader) -> Iterator[list[Row]]:
+    """Yield rows; while some are being stored, the next ones are read."""
+    next_rows = start_in_thread(_next_rows, reader)
+    while chunk := next_rows():
+        next_rows = start_in_thread(_next_rows, reader)
+        yield chunk
+
+
 def _next_rows(reader: RowReader) -> list[Row]:
     return list(islice(reader, CHUNK_ROWS))
 
