@@ -69,7 +69,9 @@ class RefusedText(ValueError):
 
 def fold_space(text: str) -> str:
     """Return the text trimmed, with one space for all white space between others."""
-    return SPACE.sub(" ", text.strip(WHITE_SPACE))
+    text = text.strip(WHITE_SPACE)
+    is_folded = text.isascii() and "  " not in text and "\t" not in text  # as nearly all is
+    return text if is_folded else SPACE.sub(" ", text)
 
 
 def normal(text: str) -> str:
@@ -83,7 +85,7 @@ def normal(text: str) -> str:
 
 def first_refused(text: str) -> int | None:
     """Return the place in a normal text of the first character that is refused there."""
-    if text.isprintable() and not EMPTY.search(text):
+    if text.isprintable() and (text.isascii() or not EMPTY.search(text)):
         return None
     refused = (
         place

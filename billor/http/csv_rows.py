@@ -13,6 +13,8 @@ from billor.http.text_lines import Lines
 SEPARATORS = ",;\t|"
 # A first line that only tells the separator, for Excel.
 TOLD_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+# White space next to quotes, inside a cell or not. Looking for it is quick.
+NEAR_QUOTES = re.compile(r'"[^\S\r\n]|[^\S\r\n]"')
 BLANK_LINE = re.compile(rf'(?:[\s{SEPARATORS}]|"")*')
 
 
@@ -56,7 +58,7 @@ def _cells(line: str, separator: str) -> list[str]:
 
 def _reader(lines: Iterable[str], separator: str, *, strict: bool):
     space = _space_around_quotes(separator)
-    tidy = (space.sub(r"\1", line) if '"' in line else line for line in lines)
+    tidy = (space.sub(r"\1", line) if NEAR_QUOTES.search(line) else line for line in lines)
     return csv.reader(tidy, delimiter=separator, skipinitialspace=True, strict=strict)
 
 

@@ -73,7 +73,7 @@ class WireSchema(Schema):
         Its time grows with the square of their number, and the answer with the length of
         their names.
         """
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or data.keys() <= self._known:
             return data
         unknown = islice((name for name in data if name not in self._known), MAX_UNKNOWN_TOLD)
         return {name: data[name] for name in self._known if name in data} | {
