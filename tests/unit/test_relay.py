@@ -11,11 +11,14 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from billor.cache.pages import invalidate_pages
 from billor.extensions import db
 from billor.models import Load, LoadEvent
 from billor.worker import outage, relay
 from billor.worker.relay import PublishFailed, Relay
 from tests.support.bus import FakeBus
+from tests.support.redis_wire import RedisWire
+from tests.support.statements import StatementRecorder
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -39,7 +42,7 @@ def load_id(context) -> int:
 
 @pytest.fixture
 def add_events(load_id) -> Callable[[int], list[str]]:
-    """Add events, the newest first; return their ids, the oldest first."""
+    """Add events, the newest first, as requests do; return their ids, the oldest first."""
 
     def add(count: int) -> list[str]:
         for minute in reversed(range(count)):
@@ -47,6 +50,7 @@ def add_events(load_id) -> Callable[[int], list[str]]:
             db.session.flush()
         ids = db.session.scalars(select(LoadEvent.id).order_by(LoadEvent.created_at)).all()
         db.session.commit()
+        invalidate_pages()
         return [str(id_) for id_ in ids]
 
     return add
@@ -243,6 +247,7 @@ def test_a_bus_outage_is_logged_once_and_retried_with_backoff(add_events, log):
     Relay(bus).run(stop)
 
     assert bus.taken[:2] == ids
+    assert len(bus.taken) == 3
     assert marked() == set(bus.taken)
     outage_waits, idle_waits = stop.waits[:8], stop.waits[8:]
     assert outage_waits == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10])
@@ -251,6 +256,42 @@ def test_a_bus_outage_is_logged_once_and_retried_with_backoff(add_events, log):
     assert warning == "WARNING"
     assert told.startswith("The event bus is away")
     assert rest == [("INFO", "The event bus is back")]
+
+
+def looks(statements: StatementRecorder) -> int:
+    """How often PostgreSQL was asked whether there are events."""
+    return sum("EXISTS" in statement for statement in statements.sent)
+
+
+def test_an_idle_relay_asks_postgresql_again_once_something_was_written(add_events, statements):
+    bus = FakeBus()
+    with statements:
+        Relay(bus).run(ScriptedStop(nothing, nothing, lambda: add_events(1)))
+    assert len(bus.taken) == 1
+    assert looks(statements) == 3  # before it was written, after that, and after it was published
+
+
+def test_an_idle_relay_asks_postgresql_each_time_while_redis_is_away(
+    context, statements, monkeypatch
+):
+    RedisWire(monkeypatch).cut = True
+    with statements:
+        Relay(FakeBus()).run(ScriptedStop(nothing, nothing))
+    assert looks(statements) == 3
+
+
+def test_an_event_that_redis_does_not_tell_of_is_published_after_the_longest_wait(
+    load_id, monkeypatch
+):
+    monkeypatch.setattr(relay, "LONGEST_IDLE_SECONDS", 0)
+    bus = FakeBus()
+
+    def add():
+        db.session.add(make_event(load_id))
+        db.session.commit()
+
+    Relay(bus).run(ScriptedStop(add))
+    assert len(bus.taken) == 1
 
 
 def test_a_lost_postgresql_connection_costs_a_retry_and_no_event(add_events, log):
