@@ -29,12 +29,12 @@ import pytest
 from argon2 import Type, extract_parameters
 from sqlalchemy import select, text
 
-from billor import MAX_BODY_BYTES
 from billor.auth import guard
 from billor.auth.guard import PUBLIC_ENDPOINTS, REMEMBERED_SECONDS
 from billor.embedded import launcher
 from billor.embedded.launcher import PROJECT
 from billor.extensions import db
+from billor.factory import MAX_BODY_BYTES
 from billor.http.middleware import SECURITY_HEADERS
 from billor.http.problems import CATALOGUE
 from billor.models import User
