@@ -73,7 +73,11 @@ def _until_banner(settings: Mapping[str, str]) -> float:
             return time.perf_counter() - started
         finally:
             launcher.send_signal(signal.SIGINT)
-            launcher.communicate(timeout=STOP_SECONDS)
+            try:
+                launcher.communicate(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                launcher.kill()
+                raise
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:

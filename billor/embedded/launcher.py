@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -65,8 +65,8 @@ class Launcher:
         self._children: list[Child] = []
         self._settings: dict[str, str] = {}
         self._lock: IO[str] | None = None
-        self._spawning = False
         self._stop_requested = False
+        self._is_interruptible = False
 
     def run(self) -> int:
         """Run in the foreground until stopped or until a part dies; return the exit status."""
@@ -98,19 +98,11 @@ class Launcher:
             config = self._start()
             url = _url(config)
             later = url if "PORT" in environment else DEFAULT_URL
-            script = subprocess.run(
-                [str(PROJECT / ENDPOINT_SCRIPT)],
-                env={
-                    **os.environ,
-                    "BASE_URL": url,
-                    "DEMO_EMAIL": config.demo_email,
-                    "DEMO_PASSWORD": config.demo_password,
-                },
-                check=False,
-            )
-            if script.returncode == 0:
-                _show_audit_trail(url, config)
-                print(WHERE_TO_LOOK.format(url=later, config=config), flush=True)
+            with self._interruptible():
+                script = _run_endpoint_script(url, config)
+                if script.returncode == 0:
+                    _show_audit_trail(url, config)
+                    print(WHERE_TO_LOOK.format(url=later, config=config), flush=True)
         except Stopped:
             return 130
         else:
@@ -124,14 +116,36 @@ class Launcher:
         return [child for child in self._children if child.program.name in ("api", "worker")]
 
     def _on_signal(self, *_) -> None:
-        self._stop_requested = True
-        if not self._spawning:
+        """Stop at the next pause, or at once.
+
+        What is raised in the middle of `Popen.poll` leaves a lock taken, for which `_stop` would
+        wait for ever, and in that of `_spawn` a child that nobody stops.
+        """
+        is_first, self._stop_requested = not self._stop_requested, True
+        if is_first and self._is_interruptible:
+            raise Stopped
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Stop at once in the block, which takes long. Raises `Stopped`."""
+        self._is_interruptible = True
+        try:
+            self._pause(0)
+            yield
+        finally:
+            self._is_interruptible = False
+
+    def _pause(self, seconds: float) -> None:
+        """Wait. Raises `Stopped`."""
+        time.sleep(seconds)
+        if self._stop_requested:
             raise Stopped
 
     def _start(self) -> Config:
         config = self._start_embedded(_check_port)
         check_connection_limit(config)
-        self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
+        with self._interruptible():
+            self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
         self._start_billor(config.home, config)
         return config
 
@@ -195,7 +209,7 @@ class Launcher:
     def _start_services(self, home: Path, programs: list[Program]) -> None:
         children = [self._spawn(home, program) for program in programs]
         for child in children:
-            self._step(f"Starting {child.program.name}", child.wait_until_ready)
+            self._await(f"Starting {child.program.name}", child)
 
     def _start_billor(self, home: Path, config: Config) -> None:
         environment = {**os.environ, **self._settings, "PYTHONUNBUFFERED": "1"}
@@ -216,15 +230,11 @@ class Launcher:
             is_ready=lambda: _is_ready(f"{_url(config)}/readyz"),
         )
         for child in [self._spawn(home, program) for program in (worker, api)]:
-            self._step(f"Starting the {child.program.name}", child.wait_until_ready)
+            self._await(f"Starting the {child.program.name}", child)
 
     def _spawn(self, home: Path, program: Program) -> Child:
-        self._spawning = True  # a signal must not leave a started child unrecorded
         child = Child(program, home / "logs")
         self._children.append(child)
-        self._spawning = False
-        if self._stop_requested:
-            raise Stopped
         with suppress(psutil.NoSuchProcess):
             processes = [psutil.Process(child.process.pid) for child in self._children]
             write_private(
@@ -243,6 +253,9 @@ class Launcher:
             raise
         print(f"{time.monotonic() - started:.1f} s", flush=True)
 
+    def _await(self, name: str, child: Child) -> None:
+        self._step(name, lambda: child.wait_until_ready(self._pause))
+
     def _watch(self) -> int:
         was_in_foreground: bool | None = False
         while True:
@@ -258,7 +271,7 @@ class Launcher:
                         f"{child.program.name} stopped by itself (status {status}), so all of it "
                         f"stops. Its log: {child.log_file}"
                     )
-            time.sleep(POLL_SECONDS)
+            self._pause(POLL_SECONDS)
 
     def _stop(self) -> None:
         """Stop the API and the worker, then their services, ignoring further signals."""
@@ -369,6 +382,19 @@ def _is_ready(url: str) -> bool:
             return json.load(response)["status"] == "ok"
     except (OSError, ValueError):
         return False
+
+
+def _run_endpoint_script(url: str, config: Config) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(PROJECT / ENDPOINT_SCRIPT)],
+        env={
+            **os.environ,
+            "BASE_URL": url,
+            "DEMO_EMAIL": config.demo_email,
+            "DEMO_PASSWORD": config.demo_password,
+        },
+        check=False,
+    )
 
 
 def _show_audit_trail(url: str, config: Config) -> None:

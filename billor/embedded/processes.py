@@ -89,8 +89,11 @@ class Child:
         self._copying = Thread(target=self._copy_output, daemon=True)
         self._copying.start()
 
-    def wait_until_ready(self) -> None:
-        """Wait. Raises `StartFailed` if the program exits or is not ready in time."""
+    def wait_until_ready(self, pause: Callable[[float], None] = time.sleep) -> None:
+        """Wait. Raises `StartFailed` if the program exits or is not ready in time.
+
+        `pause` waits for so many seconds; it may raise.
+        """
         deadline = time.monotonic() + self.program.ready_seconds
         while not self.program.is_ready():
             if self.process.poll() is not None:
@@ -100,7 +103,7 @@ class Child:
                     f"{self.program.name} was not ready after {self.program.ready_seconds:.0f} s. "
                     f"Its log: {self.log_file}"
                 )
-            time.sleep(0.05)
+            pause(0.05)
 
     def request_stop(self) -> None:
         """Send the program its stop signal."""

@@ -1,0 +1,60 @@
+"""The launcher's signals: wherever it is, it stops, and with it all that it started."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from billor.embedded import launcher as launcher_module
+from billor.embedded.launcher import Launcher, Stopped
+from billor.embedded.processes import Child, Program
+
+
+@pytest.fixture
+def child(tmp_path) -> Iterator[Child]:
+    child = Child(Program(name="child", argv=["sleep", "60"]), tmp_path)
+    yield child
+    child.stop()
+
+
+@pytest.fixture
+def launcher(child) -> Iterator[Launcher]:
+    """A launcher that watches a child, and stops at SIGALRM."""
+    launcher = Launcher()
+    launcher._children.append(child)
+    before = signal.signal(signal.SIGALRM, launcher._on_signal)
+    yield launcher
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_at_any_moment_of_the_watch_leaves_no_lock_taken(launcher, child, monkeypatch):
+    monkeypatch.setattr(launcher_module, "POLL_SECONDS", 0)
+    for microseconds in range(1, 300):
+        launcher._stop_requested = False
+        signal.setitimer(signal.ITIMER_REAL, microseconds / 1e6)
+        with pytest.raises(Stopped):
+            launcher._watch()
+        assert not child.process._waitpid_lock.locked()
+
+
+def test_a_signal_interrupts_what_takes_long(launcher):
+    def migrate_for_ever():
+        while True:
+            pass
+
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    with pytest.raises(Stopped), launcher._interruptible():
+        migrate_for_ever()
+
+
+def test_a_signal_from_before_ends_what_takes_long_before_it_begins(launcher):
+    launcher._on_signal()
+    with pytest.raises(Stopped), launcher._interruptible():
+        pytest.fail("the block has begun")
+
+
+def test_a_second_signal_does_not_disturb_the_stop(launcher):
+    launcher._is_interruptible = True
+    with pytest.raises(Stopped):
+        launcher._on_signal()
+    launcher._on_signal()
