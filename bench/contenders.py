@@ -81,7 +81,8 @@ def running(
     """
     port = free_port()
     started = time.monotonic()
-    with (folder / f"{name}.log").open("w") as log:
+    output = folder / f"{name}.log"
+    with output.open("w") as log:
         server = subprocess.Popen(
             [argument.format(port=port) for argument in argv],
             env={**os.environ, **settings, "PORT": str(port), "PYTHONPATH": str(PROJECT)},
@@ -92,7 +93,10 @@ def running(
         )
     try:
         contender = Contender(name, port, psutil.Process(server.pid))
-        _wait_until_it_answers(contender.url)
+        try:
+            _wait_until_it_answers(contender.url)
+        except OSError as error:
+            raise RuntimeError(f"{name} did not start: {output.read_text()}") from error
         contender.start_seconds = time.monotonic() - started
         yield contender
     finally:
