@@ -1,6 +1,7 @@
 """Runs relay and consumer in threads of one process until stopped."""
 
 import argparse
+import gc
 import logging
 import signal
 import sys
@@ -39,6 +40,9 @@ ABANDONED = ("reconciler", "indexer", "maintenance")
 HEARTBEAT_FILE = "worker.alive"
 BEAT_SECONDS = 10
 SIGNAL_SECONDS = 0.5
+# How many objects are made between two looks for garbage. Batches make many, and leave none in
+# cycles: with Python's 700 an event takes a tenth more CPU.
+GARBAGE_THRESHOLD = 10_000
 # Timeout of a shutdown: to finish the current work and close the bus.
 STOP_SECONDS = 7
 LEAST_CLOSE_SECONDS = 1
@@ -175,6 +179,7 @@ class Worker:
 def main(argv: list[str] | None = None) -> int:
     """Run the worker as the command line says; return the exit status."""
     arguments = _parser().parse_args(argv)
+    gc.set_threshold(GARBAGE_THRESHOLD)
     try:
         return _run(_connect_worker(arguments.role))
     except ConfigError as error:
