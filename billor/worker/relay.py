@@ -137,7 +137,7 @@ class Relay:
 def _wait_for_events(generation: str | None, stop: Event) -> None:
     """Wait `IDLE_SECONDS`, and on while the cache generation is still this one.
 
-    Each event starts a new one, and to ask Redis takes a fifth of the CPU.
+    Each event starts a new one, and to ask Redis takes a quarter of the CPU.
     """
     deadline = time.monotonic() + LONGEST_IDLE_SECONDS
     while not stop.wait(IDLE_SECONDS) and time.monotonic() < deadline:
