@@ -71,10 +71,13 @@ def empty(store: AuditStore) -> None:
 
 
 def _documents(store: AuditStore) -> Iterator[AuditDocument]:
-    page = store.page(limit=BATCH_SIZE)
-    while page:
+    after = ""
+    while True:
+        page = store.page(limit=BATCH_SIZE, after=after)
         yield from page
-        page = store.page(limit=BATCH_SIZE, after=page[-1]["_id"])
+        if len(page) < BATCH_SIZE:  # ids grow with time: to wait for none would take for ever
+            return
+        after = page[-1]["_id"]
 
 
 def _letters(store: AuditStore) -> Iterator[dict]:

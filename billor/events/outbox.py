@@ -1,10 +1,10 @@
 """The outbox: events are stored in the transaction of the change that they describe."""
 
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, CursorResult, bindparam, insert
+from uuid_utils.compat import uuid7
 
 from billor.cache.pages import invalidate_pages
 from billor.context import current_user, request_id, traceparent
@@ -33,7 +33,7 @@ def caused_by() -> dict[str, str | None]:
 def new_event(event_type: EventType, payload: dict[str, Any], **subject: int) -> dict[str, Any]:
     """Return an event for `add_events`; `subject` are the ids of what it is about, by column."""
     return {
-        "id": uuid.uuid4(),
+        "id": uuid7(),
         "type": event_type.value,
         "payload": payload,
         **caused_by(),

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
+from uuid_utils.compat import uuid7
+
 from billor.events.bus import Delivery, Outcome
 from billor.events.event import Message
 
@@ -19,7 +21,7 @@ RETRY_SECONDS = 0.05
 def event_body(**changes) -> dict:
     """An event as the bus carries it, with an id of its own."""
     return {
-        "id": str(uuid.uuid4()),
+        "id": str(uuid7()),
         "type": "load.created",
         "driverId": None,
         "loadId": 7,

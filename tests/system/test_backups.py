@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 from sqlalchemy import text
 
+from billor.audit.sqlite import SqliteStore
 from billor.audit.store import AuditStore, DeadLetter
 from billor.backup import audit, database, programs, service
 from billor.backup.lock import BACKUP_LOCK
@@ -30,6 +32,7 @@ from billor.models import LoadEvent
 from billor.revisions import pending_revisions, upgrade
 from billor.users.service import create_user
 from tests.support.apps import another_app, close_connections
+from tests.support.bus import event_message
 from tests.support.client import ApiClient
 from tests.support.databases import own_database
 
@@ -223,6 +226,19 @@ def test_events_that_the_copied_trail_may_lack_are_published_again(
         "driver.created",
         "load.assigned",
     }
+
+
+def test_a_copy_of_the_trail_ends_while_events_are_recorded(tmp_path, monkeypatch):
+    store, pages = SqliteStore(tmp_path / "audit.db"), count(1)
+    read = store.page
+
+    def page(limit: int, after: str = "") -> list[dict]:
+        assert next(pages) < 10, "it does not end"
+        store.save([to_audit_document(event_message().data) for _ in range(3)])
+        return read(limit, after)
+
+    monkeypatch.setattr(store, "page", page)
+    assert audit.copy_documents(store, tmp_path / "audit.jsonl.gz") == 3
 
 
 def test_numbers_of_transactions_of_the_old_cluster_are_forgotten(source, target, folder):
