@@ -85,6 +85,7 @@ PAGE = " UNION ALL ".join(
 PAGE = f"{PAGE} ORDER BY id LIMIT :limit"
 INSERT_LOADS = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
 INSERT_ACCOUNTS = "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :text)"
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
 VERSION = 5
 """Of the schema; kept in the file."""
@@ -117,13 +118,13 @@ class SqliteStore:
             of_loads: list[AuditDocument] = []
             of_accounts: list[AuditDocument] = []
             for document in documents:
-                id_, text = document["_id"], json.dumps(document, sort_keys=True)
+                id_ = document["_id"]
                 if id_ not in stored:
-                    stored[id_] = text
+                    stored[id_] = text = _ENCODER.encode(document)
                     new.append(document)
                     rows = of_accounts if is_of_account(document) else of_loads
                     rows.append({**document, "text": text})
-                elif stored[id_] != text:
+                elif _canonical(json.loads(stored[id_])) != _canonical(document):
                     refused.append(Refusal(document, ID_TAKEN))
             connection.executemany(INSERT_LOADS, of_loads)
             connection.executemany(INSERT_ACCOUNTS, of_accounts)
@@ -253,6 +254,11 @@ def _conditions(
         conditions.append("(timestamp, id) < (?, ?)")
         values += start
     return table, index, " AND ".join(conditions) or "TRUE", values
+
+
+def _canonical(document: AuditDocument) -> str:
+    """Return what equal documents have in common, and no others: for Python, 1 equals true."""
+    return json.dumps(document, sort_keys=True)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -42,7 +42,7 @@ DELETED_TOPIC = "_deleted-topic_"
 class _Delivery:
     def __init__(self, received: PubSubMessage):
         self._received = received
-        self.message = Message(received.data, dict(received.attributes))
+        self.message = Message(received.data, received.attributes)
 
     def ack(self) -> None:
         self._received.ack()

@@ -148,7 +148,7 @@ class Consumer(Stage):
         for received, reason in dead.items():
             message = received.delivery.message
             try:
-                self._store.bury(DeadLetter(message.data, message.attributes, reason))
+                self._store.bury(DeadLetter(message.data, dict(message.attributes), reason))
             except StoreUnavailable as error:
                 self._store.ping()
                 unburied[received] = error

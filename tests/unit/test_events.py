@@ -41,6 +41,7 @@ def test_a_row_becomes_a_message_and_the_message_an_audit_document(type_):
     )
 
     message = to_message(row)
+    assert "Łódź".encode() in message.data
     shared = {
         "driverId": row.driver_id,
         "loadId": 7,
@@ -181,10 +182,13 @@ MALFORMED = {
         ("payload", {"weight": [10**400]}),
         ("payload", {"weight": -(2**1024)}),
         ("payload", {"name": "\ud800"}),
+        ("payload", {"\udc00": "name"}),
         ("timestamp", "yesterday"),
         ("timestamp", "0001-01-01T00:00:00+02:00"),
         ("timestamp", "9999-12-31T23:59:59-02:00"),
         ("timestamp", "2026-03-01T12:00:00"),
+        ("timestamp", "2026-03-01T24:00:00.000000Z"),
+        ("timestamp", "2026-02-30T12:00:00.000000Z"),
         ("timestamp", 1772366400),
         ("timestamp", None),
         ("requestId", 5),
@@ -222,6 +226,7 @@ def test_the_reason_for_a_malformed_event_is_short():
         ("id", "{f47ac10b58cc4372a5670e02b2c3d479}", None),
         ("timestamp", "2026-03-01T14:00:00+02:00", "2026-03-01T12:00:00.000000Z"),
         ("timestamp", "2026-03-01T12:00:00Z", "2026-03-01T12:00:00.000000Z"),
+        ("timestamp", "2016-12-31T23:59:60.000000Z", "2017-01-01T00:00:00.000000Z"),
     ],
 )
 def test_ids_and_times_of_other_publishers_are_normalized(field, given, stored):
