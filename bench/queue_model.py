@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, takewhile
+from itertools import accumulate, islice, takewhile
 from typing import Any, NamedTuple
 
 from billor.worker.relay import BATCH_SIZE, IDLE_SECONDS
@@ -134,13 +134,11 @@ class Simulation:
         return self.recorded
 
     def _begin_batches(self) -> None:
-        while self._happening and self._happening[0] <= self._now:
+        while self._happening and self._happening[0] <= self._now + EPSILON:
             self._outbox.append(self._happening.popleft())
         for relay in self._ready(self._relays):
             if self._outbox:
                 relay.take(self._outbox, BATCH_SIZE)
-            else:
-                relay.wakes_at = self._now + IDLE_SECONDS
         idle = self._ready(self._consumers)
         while idle and self._bus:  # which gives each an equal share
             share = math.ceil(len(self._bus) / len(idle))
@@ -158,7 +156,13 @@ class Simulation:
             for each in (*self._relays, *self._consumers)
             if not each.phases and each.wakes_at > self._now
         ]
-        seconds = min([*(thread.left / pace for thread, pace in paces), *wakes])
+        seconds = min(
+            [
+                *(thread.left / pace for thread, pace in paces),
+                *wakes,
+                *(each - self._now for each in islice(self._happening, 1)),  # relays are told of it
+            ]
+        )
         self._now += seconds
         for thread, pace in paces:
             if thread.advance(seconds * pace):
@@ -177,6 +181,8 @@ class Simulation:
     def _settle(self, thread: _Thread) -> None:
         if thread in self._relays:
             self._bus.extend(thread.batch)
+            if not self._outbox:
+                thread.wakes_at = self._now + IDLE_SECONDS
         else:
             self.recorded += [Recorded(happened, self._now) for happened in thread.batch]
 
@@ -216,10 +222,9 @@ def _arrivals(events_per_second: float, seconds: float) -> Iterator[float]:
 def halves_of(drained: Mapping[str, Any]) -> tuple[Half, Half]:
     """Return relay and consumer as `bench/drain.py` measured them.
 
-    What a single event takes besides the wait for the relay's next look is what a batch takes, half
-    of it in either.
+    What a single event takes is what a batch takes, half of it in either.
     """
-    batch = max(0.0, drained["lone_milliseconds"] / 1000 - IDLE_SECONDS / 2) / 2
+    batch = drained["lone_milliseconds"] / 1000 / 2
     return Half.measured(drained["relay"], batch), Half.measured(drained["consumer"], batch)
 
 

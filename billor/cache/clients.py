@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.cluster import ClusterNode, RedisCluster
-from redis.connection import parse_url
+from redis.connection import ConnectionPool, parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
 from redis.sentinel import Sentinel
@@ -36,6 +36,13 @@ def make_client(url: str, **options: Any) -> Redis:
     if kind == "cluster":
         return cast(Redis, _Cluster(servers, **options | more))
     return _named_by_sentinels(servers, urlsplit(url).path, **options | more)
+
+
+def pool_of(client: Redis, key: str) -> ConnectionPool:
+    """Return the connections of a client to the server that has a key."""
+    if isinstance(client, _Cluster):
+        client = client.get_node_from_key(key).redis_connection
+    return client.connection_pool
 
 
 def _servers(url: str, scheme: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
 
-from billor.cache.backend import GENERATION_KEY, TextRedisCache, redis_backend, redis_call
+from billor.cache.backend import GENERATION_KEY, TextRedisCache, redis_backend
 from billor.cache.circuit_breaker import CircuitOpen
 
 
@@ -84,19 +84,6 @@ def invalidate_pages() -> None:
         except CircuitOpen:
             if backend.breaker.require_recovery():
                 return
-
-
-def current_generation() -> str | None:
-    """Return the cache generation, which each change of a load or a driver replaces.
-
-    None while Redis is unavailable or not configured.
-    """
-    try:
-        with redis_call() as redis:
-            (generation,) = redis.get_many(GENERATION_KEY)
-            return generation or redis.first_generation()
-    except CircuitOpen:
-        return None
 
 
 def load_pages() -> PageCache:

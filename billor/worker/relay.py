@@ -14,7 +14,7 @@ from threading import Event
 from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, exists, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.cache.pages import current_generation
+from billor.cache.watch import ChangeWatch
 from billor.database import execute, table, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus, Outcome
@@ -28,8 +28,9 @@ from billor.worker.outage import Outage
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
+# How often PostgreSQL is asked for events, at most: those of so long are published together.
 IDLE_SECONDS = 0.15
-# How long Redis may tell that nothing was written before PostgreSQL is asked again.
+# And at least, if Redis tells of changes.
 LONGEST_IDLE_SECONDS = 1
 STOP_POLL_SECONDS = 0.5
 # Timeout of publishing a batch.
@@ -71,12 +72,14 @@ class Relay:
 
     def __init__(self, bus: Bus):
         self._bus = bus
+        self._watch = ChangeWatch()
 
     def run(self, stop: Event) -> None:
         """Publish events until `stop` is set, with a backoff while PostgreSQL or the bus fails."""
         database, bus = Outage("PostgreSQL", logger), Outage("The event bus", logger)
         while not stop.is_set():
-            generation = current_generation()
+            self._watch.begin()
+            asked_at = time.monotonic()
             try:
                 published = self.publish_batch(stop) if _is_any_unpublished() else 0
             except (Unavailable, SQLAlchemyError) as error:
@@ -92,7 +95,14 @@ class Relay:
                 if published:
                     bus.end()
                 else:
-                    _wait_for_events(generation, stop)
+                    self._wait_for_events(asked_at, stop)
+
+    def _wait_for_events(self, asked_at: float, stop: Event) -> None:
+        """Wait until there may be events, and until PostgreSQL may be asked again."""
+        while not stop.is_set() and time.monotonic() < asked_at + LONGEST_IDLE_SECONDS:
+            if self._watch.wait(STOP_POLL_SECONDS):
+                break
+        stop.wait(max(0, asked_at + IDLE_SECONDS - time.monotonic()))
 
     def _prepare_topic(self) -> None:
         """Recreate the topic if it was deleted, one reason for failed publications."""
@@ -132,17 +142,6 @@ class Relay:
                 if refusal:
                     span.fail(type(refusal).__name__)
         return outcome
-
-
-def _wait_for_events(generation: str | None, stop: Event) -> None:
-    """Wait `IDLE_SECONDS`, and on while the cache generation is still this one.
-
-    Each event starts a new one, and to ask Redis takes a quarter of the CPU.
-    """
-    deadline = time.monotonic() + LONGEST_IDLE_SECONDS
-    while not stop.wait(IDLE_SECONDS) and time.monotonic() < deadline:
-        if generation is None or current_generation() != generation:
-            return
 
 
 def _is_any_unpublished() -> bool:

@@ -8,6 +8,9 @@ import pytest
 from redis.cluster import key_slot
 
 from billor.cache import circuit_breaker
+from billor.cache.backend import redis_backend
+from billor.cache.pages import invalidate_pages
+from billor.cache.watch import ChangeWatch
 from billor.extensions import cache
 from tests.support.apps import another_app, client_with_token
 from tests.support.client import ApiClient
@@ -90,6 +93,24 @@ def test_a_cluster_whose_master_is_killed_is_away_until_it_is_back(client_over, 
     first, last = told(caplog)
     assert first.startswith("Redis is away, going on without it: ")
     assert last == "Redis is back"
+
+
+def test_a_cluster_tells_of_changes_and_does_again_after_an_outage(app, settings, cluster):
+    url = f"redis+cluster://{address(*cluster)}"
+    with another_app(settings, REDIS_URL=url) as over, over.app_context():
+        watch, owner = ChangeWatch(), owner_of_all(cluster)
+        for _ in range(2):
+            watch.begin()
+            assert not watch.wait(0.1)
+            invalidate_pages()
+            assert watch.wait(10)
+            owner.kill()
+            assert watch.wait(10)
+            watch.begin()
+            assert watch.wait(10)
+            owner.start()
+            wait_until(lambda: not redis_backend().breaker.is_open)
+        cache.cache.client.close()
 
 
 def test_the_endpoint_script_works_while_a_master_is_killed(

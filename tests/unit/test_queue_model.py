@@ -56,6 +56,13 @@ def test_a_half_alone_takes_as_long_as_it_was_measured(seconds):
     assert cpu == pytest.approx(BATCH_SIZE * 650 / 1e6)
 
 
+def test_a_lone_event_waits_for_nothing_and_the_next_ones_for_each_other():
+    happening = [10.0, 10.01, 10.02]
+    first, *others = Simulation(HALVES, 1, math.inf, happening).run()
+    assert first.recorded == pytest.approx(10.001)
+    assert [each.recorded for each in others] == pytest.approx([10.1524] * 2, abs=0.01)
+
+
 def test_latency_rises_with_the_load():
     medians = [
         taken[len(taken) // 2] for taken in (latencies(HALVES, 1, each) for each in (100, 600, 950))
