@@ -60,11 +60,28 @@ class WireSchema(Schema):
         if field_obj.data_key is None:
             field_obj.data_key = wire_name(field_name)
 
-    def get_attribute(self, obj, attr, default):
-        """Take an attribute, or a dict's item. marshmallow tries others first, which is slow."""
-        if "." in attr:
-            return super().get_attribute(obj, attr, default)
-        return obj.get(attr, default) if isinstance(obj, dict) else getattr(obj, attr, default)
+    def _serialize(self, obj, *, many=False):
+        """Do as marshmallow does, in half the time: it finds out anew where each value is."""
+        if many and obj is not None:
+            return [self._serialize(each) for each in obj]
+        is_dict, values = isinstance(obj, dict), {}
+        for key, attribute, name, field in self._dumped:
+            value = obj.get(attribute, missing) if is_dict else getattr(obj, attribute, missing)
+            if value is missing:
+                value = field.serialize(name, obj)
+            else:
+                value = field._serialize(value, name, obj)
+            if value is not missing:
+                values[key] = value
+        return values
+
+    @cached_property
+    def _dumped(self) -> list[tuple[str | None, str, str, fields.Field]]:
+        """Each field that is dumped, after its name in JSON, its attribute and its own name."""
+        return [
+            (field.data_key, _attribute(name, field), name, field)
+            for name, field in self.dump_fields.items()
+        ]
 
     @pre_load
     def _bound_unknown_fields(self, data, **_):
@@ -84,6 +101,12 @@ class WireSchema(Schema):
     def _known(self) -> set[str | None]:
         """The names that a body may have. A file is checked row by row, with one schema."""
         return {field.data_key for field in self.load_fields.values()}
+
+
+def _attribute(name: str, field: fields.Field) -> str:
+    """Return the attribute that is a field's value; "" if the field finds it in its own way."""
+    is_plain = field._CHECK_ATTRIBUTE and type(field).get_value is fields.Field.get_value
+    return (field.attribute or name) if is_plain else ""
 
 
 class Text(fields.String):

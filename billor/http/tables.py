@@ -84,8 +84,8 @@ class Table:
                 yield partial(self._read, cells)
 
     def _is_header(self, cells: Sequence[Cell]) -> bool:
-        first = next(cell for cell in cells if not is_blank(cell))
-        if fold(first) not in self._known and fold(first) not in self._ignorable:
+        first = fold(next(cell for cell in cells if not is_blank(cell)))
+        if first not in self._known and first not in self._ignorable:
             return False
         return set(self._required) <= {fold(cell) for cell in cells}
 
