@@ -49,9 +49,10 @@ def wrong(app: Flask) -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def _ask_each_time(app):
-    """Past what a process remembers of its services."""
+def _nothing_from_before(app):
+    """Forget what a process remembers of its services, and the workers of other tests."""
     app.extensions["health"].until = 0
+    (app.config["BILLOR"].home / HEARTBEAT_FILE).unlink(missing_ok=True)
 
 
 def execute(app: Flask, statement: str) -> None:
