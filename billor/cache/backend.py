@@ -1,6 +1,5 @@
 """Flask-Caching's Redis backend, for text and with a circuit breaker."""
 
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +21,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
+from uuid_utils import uuid4
 
 from billor.cache.circuit_breaker import CircuitBreaker, CircuitOpen
 from billor.cache.clients import is_cluster, make_client
@@ -88,7 +88,7 @@ class TextRedisCache(RedisCache):
 
     def start_generation(self) -> None:
         """Invalidate all cached text. A generation is a random name, so none is ever reused."""
-        self._execute("SET", f"{self.key_prefix}{GENERATION_KEY}", uuid.uuid4().hex)
+        self._execute("SET", f"{self.key_prefix}{GENERATION_KEY}", uuid4().hex)
 
     def _execute(self, *command: str) -> Any:
         """Run a command that may be repeated, over a connection of redis-py and past its client.
@@ -117,7 +117,7 @@ class TextRedisCache(RedisCache):
 
     def first_generation(self) -> str:
         """Start a generation if there is none; return the current one. Safe for concurrent use."""
-        candidate = uuid.uuid4().hex
+        candidate = uuid4().hex
         if self.add(GENERATION_KEY, candidate, timeout=0):
             return candidate
         return self.get(GENERATION_KEY) or candidate

@@ -6,7 +6,6 @@ That is a request id, a trace, a log line, security headers, trusted hosts and C
 import logging
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, request
 from flask_cors.core import get_cors_headers, get_cors_options
+from uuid_utils import uuid4
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.wsgi import get_host, get_path_info
 
@@ -89,7 +89,7 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        id_ = given if SANE_REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        id_ = given if SANE_REQUEST_ID.fullmatch(given) else str(uuid4())
         request_id.set(id_)
         if "HTTP_TRACEPARENT" in environ:
             traceparent.set(read_traceparent(environ["HTTP_TRACEPARENT"]))

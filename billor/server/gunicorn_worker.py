@@ -8,7 +8,6 @@ import logging
 import mmap
 import socket
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
@@ -29,6 +28,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.ggevent import GeventWorker
 from psycopg2 import extensions
+from uuid_utils import uuid4
 
 from billor import metrics
 from billor.blocking import has_data
@@ -334,7 +334,7 @@ def _problem_response(status: int) -> bytes:
     headers = {
         **dict(problem.headers),
         **SECURITY_HEADERS,
-        "X-Request-ID": str(uuid.uuid4()),
+        "X-Request-ID": str(uuid4()),
         "Connection": "close",
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
