@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
+from typing import Any
 
 import psutil
 from sqlalchemy import text
@@ -215,10 +216,10 @@ def _lone_seconds() -> Iterator[float]:
     """Commit events, each a while after the last was recorded; yield how long that took."""
     while True:
         time.sleep(LONE_PAUSE_SECONDS)
-        create_loads([LOAD])
+        (load,) = create_loads([LOAD])
         db.session.remove()
         committed = time.perf_counter()
-        ids = _query("SELECT id FROM load_events ORDER BY created_at DESC LIMIT 1")
+        ids = _query("SELECT id FROM load_events WHERE load_id = :load_id", load_id=load.id)
         while audit_store().missing([str(id_) for id_ in ids]):
             _wait(committed, LONE_POLL_SECONDS)
         yield time.perf_counter() - committed
@@ -233,8 +234,8 @@ def _rate(workers: int, microseconds: Sequence[float]) -> Rate:
     return Rate(workers, median(rates), rates[0], rates[-1])
 
 
-def _query(statement: str) -> list:
-    values = list(db.session.scalars(text(statement)))
+def _query(statement: str, **parameters: Any) -> list:
+    values = list(db.session.scalars(text(statement), parameters))
     db.session.remove()
     return values
 
