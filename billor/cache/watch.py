@@ -2,7 +2,6 @@
 
 import logging
 import time
-from contextlib import suppress
 
 from redis.connection import Connection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -37,14 +36,17 @@ class ChangeWatch:
         """
         if time.monotonic() < self._refused_until:
             return
-        with suppress(CircuitOpen), redis_call() as redis:
-            is_kept = self._connection is not None
-            try:
-                self._ask(redis)
-            except RedisConnectionError:
-                if not is_kept:
-                    raise
-                self._ask(redis)  # a restarted Redis had closed it
+        is_kept = self._connection is not None
+        try:
+            with redis_call() as redis:
+                try:
+                    self._ask(redis)
+                except RedisConnectionError:
+                    if not is_kept:
+                        raise
+                    self._ask(redis)  # a restarted Redis had closed it
+        except CircuitOpen:
+            self._give_up()
 
     def wait(self, seconds: float) -> bool:
         """Wait for a change since `begin`, at most so long; return whether there may be one.

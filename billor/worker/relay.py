@@ -28,9 +28,9 @@ from billor.worker.outage import Outage
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
-# How often PostgreSQL is asked for events, at most: those of so long are published together.
+# The least time between two looks for events: those that come within it are published together.
 IDLE_SECONDS = 0.15
-# And at least, if Redis tells of changes.
+# The longest time between two, while Redis tells of changes.
 LONGEST_IDLE_SECONDS = 1
 STOP_POLL_SECONDS = 0.5
 # Timeout of publishing a batch.

@@ -107,6 +107,16 @@ def test_without_redis_nothing_is_waited_for_until_it_is_back(watch, wire):
     assert wait(watch, SHORT) == (False, True)
 
 
+def test_nothing_is_waited_for_while_others_have_found_redis_away(watch, wire):
+    wire.probe_after(600)
+    wire.cut = True
+    invalidate_pages()
+    wire.cut = False
+    watch.begin()
+    assert wait(watch, LONG) == (True, False)
+    assert redis_backend().breaker.try_to_close()
+
+
 @contextmanager
 def refusing() -> Iterator[None]:
     """Have Redis refuse to tell of changes."""
