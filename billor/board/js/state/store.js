@@ -62,6 +62,11 @@ export class Store {
  */
 export function useStore(store) {
   const [, draw] = useState(0);
-  useEffect(() => store.follow(() => draw((count) => count + 1)), [store]);
+  const { toldAt } = store;
+  useEffect(() => {
+    const drawAgain = () => draw((count) => count + 1);
+    if (store.toldAt !== toldAt) drawAgain(); // since the view was drawn
+    return store.follow(drawAgain);
+  }, [store]);
   return store.value;
 }

@@ -25,6 +25,7 @@ export function useMedia(query) {
   useEffect(() => {
     const note = () => setMatches(media.matches);
     media.addEventListener("change", note);
+    note(); // what has changed since the view was drawn
     return () => media.removeEventListener("change", note);
   }, [media]);
   return matches;
