@@ -24,6 +24,7 @@ from billor.embedded.processes import Child
 from billor.events.connect import connect_bus
 from billor.extensions import db
 from billor.loads.service import create_loads
+from billor.worker.relay import IDLE_SECONDS as RELAY_SECONDS
 
 EVENTS = 20_000
 ROUNDS = 3
@@ -35,7 +36,7 @@ LONGEST_SECONDS = 300
 POLL_SECONDS = 0.02
 LONE_POLL_SECONDS = 0.002
 # The relay publishes events that follow each other sooner together.
-LONE_PAUSE_SECONDS = 0.3
+LONE_PAUSE_SECONDS = 2 * RELAY_SECONDS
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
 UNPUBLISHED = "SELECT count(*) FROM load_events WHERE published_at IS NULL"
 

@@ -85,7 +85,6 @@ PAGE = " UNION ALL ".join(
 PAGE = f"{PAGE} ORDER BY id LIMIT :limit"
 INSERT_LOADS = "INSERT INTO audit VALUES (:_id, :loadId, :driverId, :type, :timestamp, :text)"
 INSERT_ACCOUNTS = "INSERT INTO account_audit VALUES (:_id, :userId, :type, :timestamp, :text)"
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
 SCHEMA = DOCUMENTS + INDEXES + DEAD_LETTERS
 VERSION = 5
 """Of the schema; kept in the file."""
@@ -120,7 +119,7 @@ class SqliteStore:
             for document in documents:
                 id_ = document["_id"]
                 if id_ not in stored:
-                    stored[id_] = text = _ENCODER.encode(document)
+                    stored[id_] = text = json.dumps(document)
                     new.append(document)
                     rows = of_accounts if is_of_account(document) else of_loads
                     rows.append({**document, "text": text})

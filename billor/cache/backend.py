@@ -104,9 +104,9 @@ class TextRedisCache(RedisCache):
         except IndexError:
             connection = pool.get_connection()  # which closes it with the client
         try:
-            return _ask(connection, command)
+            return ask(connection, command)
         except RedisConnectionError:  # a restarted Redis has closed it
-            return _ask(connection, command)
+            return ask(connection, command)
         finally:
             self._idle.append(connection)
 
@@ -142,7 +142,7 @@ def redis_backend() -> TextRedisCache | None:
     return backend if isinstance(backend, TextRedisCache) else None
 
 
-def _ask(connection: ConnectionInterface, command: Iterable[str]) -> Any:
+def ask(connection: ConnectionInterface, command: Iterable[str]) -> Any:
     """Send a command and return the answer. Connects first, also after an error."""
     connection.send_command(*command)
     return connection.read_response()

@@ -7,7 +7,7 @@ from redis.connection import Connection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-from billor.cache.backend import GENERATION_KEY, TextRedisCache, redis_call
+from billor.cache.backend import GENERATION_KEY, TextRedisCache, ask, redis_call
 from billor.cache.circuit_breaker import CircuitOpen
 from billor.cache.clients import pool_of
 
@@ -40,11 +40,11 @@ class ChangeWatch:
         try:
             with redis_call() as redis:
                 try:
-                    self._ask(redis)
+                    self._ask_to_be_told(redis)
                 except RedisConnectionError:
                     if not is_kept:
                         raise
-                    self._ask(redis)  # a restarted Redis had closed it
+                    self._ask_to_be_told(redis)  # a restarted Redis had closed it
         except CircuitOpen:
             self._give_up()
 
@@ -63,15 +63,14 @@ class ChangeWatch:
             self._give_up()
         return True
 
-    def _ask(self, redis: TextRedisCache) -> None:
+    def _ask_to_be_told(self, redis: TextRedisCache) -> None:
         key = f"{redis.key_prefix}{GENERATION_KEY}"
         if self._connection is None:
             self._pool = pool_of(redis.client, key)
             self._connection = self._pool.get_connection()
         try:
-            for command in (("CLIENT", "TRACKING", "ON"), ("GET", key)):
-                self._connection.send_command(*command)
-                self._connection.read_response()
+            ask(self._connection, ("CLIENT", "TRACKING", "ON"))
+            ask(self._connection, ("GET", key))
         except ResponseError as error:
             if not self._refused_until:
                 logger.warning("Redis does not tell of changes, so we ask for them: %s", error)

@@ -231,7 +231,7 @@ def to_audit_document(data: bytes) -> AuditDocument:
         text = data.decode()
         body = _DECODER.decode(text)
         if "\\u" in text:
-            json.dumps(body, ensure_ascii=False).encode()  # half a pair of surrogates is no text
+            _ENCODER.encode(body).encode()  # half a pair of surrogates is no text
     except (ValueError, RecursionError) as error:
         raise MalformedEvent(f"not JSON: {error}") from error
     document = _checked(body)
