@@ -1,146 +1,192 @@
 #!/usr/bin/env bash
-# Walks through the API with curl, one line per check; exits with 1 at the first failure.
-#   BASE_URL       where the API is (default http://127.0.0.1:8000)
-#   DEMO_EMAIL, DEMO_PASSWORD   the user to log in as (default: the one that `flask seed` creates)
+# Calls the API with curl, step by step, and shows each request with its answer.
+# Ends with status 1 at the first answer that is not the expected one.
+#
+#   BASE_URL                    where the API is (default: http://127.0.0.1:8000)
+#   DEMO_EMAIL, DEMO_PASSWORD   who logs in (default: the user that `flask seed` creates)
+#
+# Needs bash 3.2 and curl 7.68 or newer; with jq, answers are printed indented.
 set -euo pipefail
 
 base_url=${BASE_URL:-http://127.0.0.1:${PORT:-8000}}
+base_url=${base_url%/}
 email=${DEMO_EMAIL:-demo@billor.example}
 password=${DEMO_PASSWORD:-demo-password}
 run="$(date +%s)-$$"   # makes names unique, so that the script can run again and again
 start_seconds=15       # how long the API may take to start
-audit_seconds=10       # how long the worker may take to record an event
+audit_seconds=60       # how long the worker may take to record an event
 
-token= status= headers= body=
+token='' status='' headers='' body=''
+
+step() { printf '\n%s\n' "$1"; }
+pass() { printf '    ✓ %s\n' "$1"; }
+fail() {
+  printf '    ✗ %s\n' "$1" >&2
+  exit 1
+}
+fail_with_answer() {
+  printf '    %s\n' "$body" >&2
+  fail "$1"
+}
+
+command -v curl >/dev/null || fail 'curl is not installed. Install it, for example with: sudo apt install curl'
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-step() { printf '\n%s\n' "$1"; }
-pass() { printf '  ✓ %s\n' "$1"; }
-fail() {
-  printf '  ✗ %s\n' "$1"
-  [ -z "$status" ] || printf '    the answer was %s: %s\n' "$status" "$body"
-  exit 1
-} >&2
+# ask ARGUMENT...: curl without the user's own settings, and without a proxy to this machine.
+ask() {
+  case $base_url in
+    http://127.0.0.1* | http://localhost* | http://\[::1\]*) set -- --noproxy '*' "$@" ;;
+  esac
+  curl --disable --silent --show-error --max-time 30 "$@"
+}
 
-# request METHOD PATH [BODY]: sets $status, $headers and $body.
-request() {
-  local arguments=(--silent --show-error --max-time 15 --request "$1" "$base_url$2"
-    --dump-header "$scratch/headers" --output "$scratch/body" --write-out '%{http_code}')
-  [ -z "$token" ] || arguments+=(--header "Authorization: Bearer $token")
-  [ $# -lt 3 ] || arguments+=(--header 'Content-Type: application/json' --data "$3")
+# send METHOD PATH [BODY]: set $status, $headers and $body.
+send() {
+  local method="$1" path="$2" data="${3:-}"
+  set -- --request "$method" --dump-header "$scratch/headers" --output "$scratch/body" \
+    --write-out '%{http_code}'
+  [ -z "$token" ] || set -- "$@" --header "Authorization: Bearer $token"
+  [ -z "$data" ] || set -- "$@" --header 'Content-Type: application/json' --data "$data"
   : >"$scratch/body"
-  status=$(curl "${arguments[@]}" 2>"$scratch/error") || {
-    status=
-    fail "no answer from $base_url: $(cat "$scratch/error"). Is it running? Try: make run"
-  }
+  status=$(ask "$@" "$base_url$path" 2>"$scratch/error") ||
+    fail "no answer from ${base_url}: $(cat "$scratch/error")"
   headers=$(tr -d '\r' <"$scratch/headers")
   body=$(cat "$scratch/body")
 }
 
-# expect STATUS WHAT: check the status of the last response.
-expect() { if [ "$status" = "$1" ]; then pass "$2"; else fail "$2: expected status $1"; fi; }
-
-# field NAME: print a text or number of the last response, an object.
-field() {
-  if command -v jq >/dev/null; then
-    jq -r ".$1 // empty" <<<"$body"
-  else
-    tr -d '\n' <<<"$body" | sed -nE 's/.*"'"$1"'" *: *("([^"]*)"|([0-9]+)).*/\2\3/p'
-  fi
+# request METHOD PATH [BODY]: send it, and show it with the status of its answer.
+request() {
+  send "$@"
+  show_request "$@"
+}
+show_request() {
+  local data="${3:-}" secret='"password": '
+  case $data in *"$secret"*) data="${data%%$secret*}$secret…}" ;; esac
+  printf '  %s %s %s→ %s\n' "$1" "$2" "${data:+$data }" "$status"
 }
 
-# expect_field NAME VALUE WHAT
+# expect STATUS WHAT: check the status of the last answer.
+expect() {
+  [ "$status" = "$1" ] || fail_with_answer "$2: expected $1"
+  pass "$2"
+}
+
+# expect_field NAME VALUE WHAT: check a field of the last answer.
 expect_field() {
-  local value
-  value=$(field "$1")
-  if [ "$value" = "$2" ]; then pass "$3"; else fail "$3: expected $1 $2, got '$value'"; fi
+  [ "$(field "$1")" = "$2" ] || fail_with_answer "$3: expected $1 $2"
+  pass "$3"
 }
+
+# field NAME: print a field of the last answer, which is one object; the first of that name.
+field() {
+  { grep -oE "\"$1\": ?(\"[^\"]*\"|[0-9]+)" <<<"$body" || true; } |
+    sed -nE '1{s/^"[^"]*": ?//;s/^"//;s/"$//;p;}'
+}
+
+# escaped TEXT: print it as the inside of a JSON string.
+escaped() { sed 's/[\"]/\\&/g' <<<"$1"; }
 
 header() { { grep -i "^$1:" <<<"$headers" || true; } | cut -d ' ' -f 2-; }
 
-# audit_has TYPE: wait until the audit trail of the load has a document of this type.
-audit_has() {
-  local try
-  for ((try = 0; try < audit_seconds * 5; try++)); do
-    request GET "/audit?loadId=$load_id&type=$1"
-    [ "$status" = 200 ] || break
-    case $body in *'"_id"'*) pass "the worker recorded $1: document $(first_audit_id)"; return ;; esac
-    sleep 0.2
-  done
-  fail "the worker recorded $1 within $audit_seconds s"
+show_answer() {
+  if command -v jq >/dev/null; then jq . <<<"$body"; else printf '%s\n' "$body"; fi |
+    sed 's/^/    /'
 }
-first_audit_id() { sed -nE 's/.*"_id" *: *"([^"]*)".*/\1/p' <<<"$body" | head -n 1; }
 
-echo "Billor at $base_url"
-for ((try = 0; try < start_seconds * 2; try++)); do  # it may still be starting
-  if curl --silent --fail --max-time 5 --output /dev/null "$base_url/healthz"; then break; fi
-  sleep 0.5
-done
+wait_for_the_api() {
+  local try=0
+  until ask --output "$scratch/body" "$base_url/healthz" 2>"$scratch/error"; do
+    [ "$try" -gt 0 ] || printf 'No answer yet: waiting up to %s seconds …\n' "$start_seconds"
+    try=$((try + 1))
+    [ "$try" -le "$start_seconds" ] ||
+      fail "Billor is not running at ${base_url} ($(cat "$scratch/error")). Start it with: make run"
+    sleep 1
+  done
+  grep -qE '"status": ?"ok"' "$scratch/body" ||
+    fail "what answers at ${base_url} is not Billor. Set BASE_URL to the address that make run shows."
+}
+
+# expect_audit TYPE: wait until the load's audit trail has a document of this type.
+expect_audit() {
+  local path="/audit?loadId=$load_id&type=$1" try=0
+  send GET "$path"
+  until [ "$status" != 200 ] || [ -n "$(field _id)" ] || [ "$try" -ge "$audit_seconds" ]; do
+    sleep 1
+    try=$((try + 1))
+    send GET "$path"
+  done
+  show_request GET "$path"
+  expect 200 'the audit trail of the load'
+  expect_field type "$1" "the worker has recorded $1 as document $(field _id)"
+}
+
+printf 'Billor at %s\n' "$base_url"
+wait_for_the_api
 
 step '1. Log in'
-request GET /loads
-expect 401 'without a token: refused'
-request POST /auth/login "{\"email\": \"$email\", \"password\": \"not-the-password\"}"
-expect 401 'with a wrong password: refused'
-request POST /auth/login "{\"email\": \"$email\", \"password\": \"$password\"}"
-expect 200 "as $email"
+request POST /auth/login "{\"email\": \"$email\", \"password\": \"$(escaped "$password")\"}"
+[ "$status" != 401 ] || fail_with_answer "$email cannot log in: set DEMO_EMAIL and DEMO_PASSWORD"
+expect 200 "logged in as $email"
 token=$(field access_token)
 
 step '2. Create a user'
 request POST /users "{\"name\": \"Test $run\", \"email\": \"test-$run@billor.example\", \"password\": \"a-good-password\"}"
 expect 201 "user $(field id)"
-request POST /users "{\"name\": \"Test $run\", \"email\": \"TEST-$run@billor.example\"}"
-expect 409 'the same email address again: refused'
 
-step '3. Create a driver'
+step '3. Create two drivers and two loads'
 request POST /drivers "{\"name\": \"Driver $run\", \"licenseNumber\": \"TEST-$run\"}"
 expect 201 "driver $(field id)"
 driver_id=$(field id)
-
-step '4. Create two loads'
+request POST /drivers "{\"name\": \"Relief $run\", \"licenseNumber\": \"RELIEF-$run\"}"
+expect 201 "driver $(field id)"
+relief_id=$(field id)
 request POST /loads "{\"origin\": \"Dallas, TX\", \"destination\": \"Atlanta, GA\", \"cargoType\": \"Test $run\"}"
 expect 201 "load $(field id)"
 load_id=$(field id)
 request POST /loads "{\"origin\": \"Houston, TX\", \"destination\": \"Chicago, IL\", \"cargoType\": \"Test $run\"}"
 expect 201 "load $(field id)"
-other_load_id=$(field id)
+second_load_id=$(field id)
 
-step '5. List loads, from Redis the second time'
-for expected in MISS HIT; do
-  request GET "/loads?cargoType=Test%20$run"
-  [ "$status" = 200 ] || fail 'a list of loads'
-  cache=$(header X-Cache)
-  if [ "$cache" = "$expected" ]; then pass "X-Cache: $cache"; else fail "X-Cache: expected $expected, got '$cache'"; fi
+step '4. List loads: first from PostgreSQL, then from Redis'
+for number in 1 2 3 4 5; do  # others may change a load between the two requests
+  request GET "/loads?cargoType=Test%20$run&limit=$number"
+  expect 200 "X-Cache: $(header X-Cache)"
+  request GET "/loads?cargoType=Test%20$run&limit=$number"
+  expect 200 "X-Cache: $(header X-Cache)"
+  [ "$(header X-Cache)" != HIT ] || break
 done
+[ "$(header X-Cache)" = HIT ] || fail 'expected X-Cache: HIT; BYPASS means that Redis is unavailable'
 
-step '6. Assign a load; the driver cannot have a second one'
+step '5. Assign the first load to the first driver'
 request POST /assignments "{\"driverId\": $driver_id, \"loadId\": $load_id}"
-expect 201 "assignment $(field id), at $(header Location)"
+expect 201 "assignment $(field id)"
 assignment_id=$(field id)
-request POST /assignments "{\"driverId\": $driver_id, \"loadId\": $other_load_id}"
-expect 409 'a second active load: refused'
-expect_field code driver_already_assigned "because: $(field detail)"
-audit_has ASSIGNED
 
-step '7. Complete it'
+step '6. Fetch the assignment, with its driver and its load'
+request GET "/assignments/$assignment_id"
+show_answer
+expect 200 'this is the assignment'
+
+step '7. Assign the second load to the same driver: refused'
+request POST /assignments "{\"driverId\": $driver_id, \"loadId\": $second_load_id}"
+show_answer
+expect 409 'a driver has at most one active load'
+expect_field code driver_already_assigned "the code says why: $(field code)"
+
+step 'Beyond the brief'
+expect_audit ASSIGNED
 request PATCH "/assignments/$assignment_id/status" '{"status": "COMPLETED"}'
 expect 200 'completed'
-request GET "/assignments/$assignment_id"
-expect 200 "assignment $assignment_id with its driver and its load"
-request GET "/loads/$load_id"
-expect_field status COMPLETED "load $load_id is COMPLETED"
-audit_has LOAD_COMPLETED
-request POST /assignments "{\"driverId\": $driver_id, \"loadId\": $other_load_id}"
-expect 201 'the driver is free for the other load'
-assignment_id=$(field id)
-
-step '8. Reassign it'
-request POST /drivers "{\"name\": \"Relief $run\", \"licenseNumber\": \"RELIEF-$run\"}"
-expect 201 "another driver $(field id)"
-request POST "/assignments/$assignment_id/reassign" "{\"driverId\": $(field id)}"
-expect 201 'the other driver has the load now'
-request PATCH "/assignments/$(header Location | sed 's|.*/||')/status" '{"status": "CANCELLED"}'
-expect 200 'which is cancelled again'
+expect_audit LOAD_COMPLETED
+request POST /assignments "{\"driverId\": $driver_id, \"loadId\": $second_load_id}"
+expect 201 "the driver is free again: assignment $(field id)"
+request POST "/assignments/$(field id)/reassign" "{\"driverId\": $relief_id}"
+expect 201 "the other driver has the load now: assignment $(field id)"
+request PATCH "/assignments/$(field id)/status" '{"status": "COMPLETED"}'
+expect 200 'completed'
+token=''
+request GET /loads
+expect 401 'without a token nobody gets in'
 
 printf '\nAll of it works.\n'

@@ -77,7 +77,7 @@ def test_make_run_starts_stops_and_restarts_with_its_data(stranger: Stranger):
     again = stranger.make_run()
     status, output = stranger.run("scripts/test_endpoints.sh")
     assert status == 0, output
-    assert "assignment 1," not in output, "the data of the first run is gone"
+    assert "assignment 1\n" not in output, "the data of the first run is gone"
     again.child("worker").parent().terminate()
     again.wait_for_end()
     assert not stranger.processes()
