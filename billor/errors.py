@@ -195,6 +195,7 @@ class Unavailable(BillorError):
     CODES = {
         "database_unavailable": "The database is away. Try again soon.",
         "database_busy": "The database is busy. Try again in a moment.",
+        "imports_busy": "Too many files are being imported. Try again soon.",
         "exports_busy": "Too many exports are running. Try again soon.",
         "streams_busy": "Too many streams of changes are open. Try again soon.",
         "request_timeout": "The request took too long. Try again soon.",

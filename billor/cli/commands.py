@@ -22,7 +22,7 @@ from billor.cli.progress import progress_bar, reading
 from billor.cli.seed import seed_database
 from billor.cli.users import existing_user, users
 from billor.http.media_types import BY_EXTENSION, HEAD_BYTES, XLSX, recognise
-from billor.loads.importing import ImportOutcome, import_loads
+from billor.loads.importing import ImportOutcome, import_loads, read_loads
 from billor.logs import printable
 from billor.worker import dead_letters
 
@@ -94,12 +94,12 @@ def _import(stream: BufferedReader, media_type: str) -> ImportOutcome:
     media_type = recognise(stream.peek(HEAD_BYTES)[:HEAD_BYTES], media_type)
     if media_type != XLSX:
         with reading(stream, "importing") as watched:
-            return import_loads(watched, media_type)
+            return import_loads(read_loads(watched, media_type))
     if stream.seekable():
-        return import_loads(stream, media_type)
+        return import_loads(read_loads(stream, media_type))
     with TemporaryFile() as file:  # a workbook is not read from its beginning to its end
         shutil.copyfileobj(stream, file)
-        return import_loads(file, media_type)
+        return import_loads(read_loads(file, media_type))
 
 
 def _open(file: str) -> BufferedReader:

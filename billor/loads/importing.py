@@ -1,15 +1,19 @@
-"""Import of loads from a file, row by row, in bounded memory and one transaction."""
+"""Import of loads from a file: it is read first, and stored then, in one transaction.
+
+So no database connection is held while a file is parsed.
+"""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from threading import BoundedSemaphore
 
 from sqlalchemy import Row as LoadRow
 
-from billor.blocking import start_in_thread
+from billor.blocking import in_thread
 from billor.database import transaction
 from billor.deadlines import extend_deadline
-from billor.errors import Taken
+from billor.errors import Taken, Unavailable
 from billor.http.rows import Row, RowReader
 from billor.http.text_lines import Readable
 from billor.loads.exporting import COLUMNS
@@ -19,6 +23,18 @@ from billor.loads.service import create_loads
 CHUNK_ROWS = 500
 # Deadline of an import, and so the longest time until its first load becomes visible.
 IMPORT_SECONDS = 60
+MAX_IMPORTS = 2
+"""Per process: each takes a thread, most of a core, and then a database connection."""
+
+_running = BoundedSemaphore(MAX_IMPORTS)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadsRead:
+    """The rows of a file, and the columns of an export that were left out."""
+
+    rows: list[Row]
+    ignored: list[str]
 
 
 @dataclass(slots=True)
@@ -54,34 +70,38 @@ class ImportOutcome:
         return sum(row.errors is not None for row in self.rows)
 
 
-def import_loads(stream: Readable, media_type: str) -> ImportOutcome:
+@contextmanager
+def import_slot() -> Iterator[None]:
+    """Hold one of `MAX_IMPORTS`. Raises `Unavailable` `imports_busy` at once if all are taken."""
+    if not _running.acquire(blocking=False):
+        raise Unavailable("imports_busy")
+    try:
+        yield
+    finally:
+        _running.release()
+
+
+@in_thread
+def read_loads(stream: Readable, media_type: str) -> LoadsRead:
+    """Read and check all rows of a file; the arguments are those of `RowReader`.
+
+    Raises `Refused` `import_refused`.
+    """
+    reader = RowReader(stream, media_type, LoadSchema(), ignorable=COLUMNS)
+    return LoadsRead(list(reader), reader.ignored)
+
+
+def import_loads(read: LoadsRead) -> ImportOutcome:
     """Create a load for every valid row of a file whose reference no other load has.
 
     So a file whose rows have references can be imported again.
-
-    The arguments are those of `RowReader`. Raises `Refused` `import_refused`; then nothing is
-    stored.
     """
-    reader = RowReader(stream, media_type, LoadSchema(), ignorable=COLUMNS)
-    outcome = ImportOutcome()
+    outcome = ImportOutcome(ignored=read.ignored)
     extend_deadline(IMPORT_SECONDS)
     with transaction():
-        for chunk in _chunks(reader):
-            outcome.rows += _create(chunk)
-    outcome.ignored = reader.ignored
+        for start in range(0, len(read.rows), CHUNK_ROWS):
+            outcome.rows += _create(read.rows[start : start + CHUNK_ROWS])
     return outcome
-
-
-def _chunks(reader: RowReader) -> Iterator[list[Row]]:
-    """Yield rows; while some are being stored, the next ones are read."""
-    next_rows = start_in_thread(_next_rows, reader)
-    while chunk := next_rows():
-        next_rows = start_in_thread(_next_rows, reader)
-        yield chunk
-
-
-def _next_rows(reader: RowReader) -> list[Row]:
-    return list(islice(reader, CHUNK_ROWS))
 
 
 def _create(rows: list[Row]) -> list[RowOutcome]:

@@ -1,5 +1,7 @@
 """Routes of `/loads`."""
 
+from functools import wraps
+
 from flask import Response
 
 from billor.http.api import Blueprint
@@ -80,19 +82,31 @@ def export_loads(wanted):
     )
 
 
+def reads_loads(view):
+    """Give the view the rows of a file, read before an `Idempotency-Key` takes a connection."""
+
+    @wraps(view)
+    def read(file, media_type):
+        with importing.import_slot():
+            return view(importing.read_loads(file, media_type))
+
+    return read
+
+
 @blueprint.route("/loads/import", methods=["POST"])
 @takes_file(MAX_IMPORT_BYTES)
+@reads_loads
 @blueprint.idempotent
 @blueprint.response(200, ImportReportSchema)
-@blueprint.problems("import_refused")
+@blueprint.problems("import_refused", "imports_busy")
 @blueprint.doc(requestBody=IMPORT_BODY)
-def import_loads(file, media_type):
+def import_loads(loads):
     """Create up to 10,000 loads from a file: CSV, NDJSON or an .xlsx workbook.
 
     Invalid rows are reported and left out, as are rows with the reference of a load that is there.
     The others are created in one transaction: all of them or, after an error, none.
     """
-    return importing.import_loads(file, media_type)
+    return importing.import_loads(loads)
 
 
 @blueprint.route("/loads/<id:load_id>")

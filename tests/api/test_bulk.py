@@ -7,7 +7,8 @@ from io import BytesIO, StringIO
 import pytest
 
 from billor.extensions import db
-from billor.loads import exporting
+from billor.loads import exporting, importing
+from billor.loads.importing import import_slot, read_loads
 from billor.models import LoadEvent
 from tests.support.answers import as_cells, assert_problem
 from tests.support.apps import client_with_token
@@ -198,6 +199,28 @@ def test_a_repeated_import_with_the_same_idempotency_key_is_done_once(app, clien
     assert_problem(other, 422, "idempotency_key_reused")
     with app.app_context():
         assert db.session.query(LoadEvent).count() == 3
+
+
+def test_no_connection_is_held_while_a_file_is_read(app, client, monkeypatch):
+    held = []
+
+    def read(*args):
+        held.append(db.engine.pool.checkedout())
+        return read_loads(*args)
+
+    monkeypatch.setattr(importing, "read_loads", read)
+    for headers in ({}, {"Idempotency-Key": "monday"}):
+        assert send(client, as_ndjson(LOADS), **headers).json["created"] == 3
+    assert held == [0, 0]
+
+
+def test_beyond_two_imports_at_a_time_others_are_refused_at_once(client):
+    with import_slot(), import_slot():
+        busy = send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"})
+        assert_problem(busy, 503, "imports_busy")
+        assert busy.headers["Retry-After"] == "1"
+        assert client.get("/loads").json == []
+    assert send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"}).json["created"] == 3
 
 
 def test_an_export_has_every_load_newest_first(client, monkeypatch):

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
@@ -25,6 +26,7 @@ from billor.http.middleware import SECURITY_HEADERS
 from billor.http.problems import CATALOGUE
 from billor.loads import service
 from billor.loads.exporting import MAX_EXPORTS
+from billor.loads.importing import MAX_IMPORTS, import_slot
 from billor.roles import Role
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, dead_address
@@ -300,6 +302,14 @@ def many_exports(scene):
             export.close()
 
 
+def many_imports(scene):
+    headers = {"Content-Type": "application/x-ndjson"}
+    with ExitStack() as running:
+        for _ in range(MAX_IMPORTS):
+            running.enter_context(import_slot())
+        return scene.client.post("/loads/import", data=b"{}", headers=headers)
+
+
 Cause = Callable[[Scene], object]
 CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
     400: {
@@ -437,6 +447,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
             "no connection": reading(raise_pool_timeout),
         },
         "audit_unavailable": {"": without_audit_store},
+        "imports_busy": {"": many_imports},
         "exports_busy": {"": many_exports},
         "streams_busy": {"": many_streams},
         "request_timeout": {

