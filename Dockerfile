@@ -16,7 +16,7 @@ RUN python -m venv /venv \
  && /venv/bin/pip uninstall --yes --quiet pip
 
 FROM ${PYTHON}
-# For `flask backup`, without the Perl of the package. The last line fails if a library is missing.
+# For scripts/backup, without the Perl of the package. The last line fails if a library is missing.
 COPY --from=postgresql /usr/lib/postgresql/*/bin/pg_dump /usr/lib/postgresql/*/bin/pg_restore \
     /usr/lib/postgresql/*/bin/psql /usr/local/bin/
 RUN apt-get update \
@@ -29,7 +29,7 @@ COPY --from=build /venv /venv
 WORKDIR /app
 COPY billor billor
 COPY migrations migrations
-COPY scripts/container-setup.sh scripts/
+COPY scripts/container-setup.sh scripts/backup scripts/restore scripts/postgres.sh scripts/
 COPY gunicorn.conf.py worker.py wsgi.py ./
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 BILLOR_HOME=/var/lib/billor

@@ -1,13 +1,12 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run demo services check test test-all coverage soak drill bench fuzz lint openapi audit format lock vendor screenshots dashboard clean
+.PHONY: help run demo check test test-all coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
 
 PYTHON_BIN := .venv/bin/python
 # Three processes keep two cores busy, since many tests wait for others. The tests of a file run in
 # one of them, because they share services; the longest files begin.
 PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 MINUTES ?= 10
-LOADS ?= 10000
 
 # Without bytecode each start would compile all packages again; many images switch it off.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,10 +21,6 @@ run: ## Install if needed, start everything, and stay until Ctrl-C
 demo: ## Start everything, walk through the API, show the audit trail, stop
 	@scripts/venv.sh requirements-embedded.txt
 	@exec $(PYTHON_BIN) -m billor.embedded demo
-
-services: ## Start PostgreSQL and Redis alone, for flask restore, and stay until Ctrl-C
-	@scripts/venv.sh requirements-embedded.txt
-	@exec $(PYTHON_BIN) -m billor.embedded services
 
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTEST) tests/unit tests/api
@@ -48,10 +43,6 @@ coverage: ## Run all tests and show which lines they cover
 soak: ## Run everything with random faults for MINUTES=10, then count what was lost
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
-
-drill: ## Lose all data of a busy system with LOADS=10000, and restore it, with times
-	@scripts/venv.sh requirements-dev.txt
-	@$(PYTHON_BIN) -m tests.drill --loads $(LOADS)
 
 bench: ## Measure speed, beside a bare server, bare Flask and a fast framework
 	@scripts/venv.sh requirements-bench.txt
@@ -99,10 +90,6 @@ vendor: ## Copy the board's library from npm, after a change in package.json
 screenshots: ## Make the pictures of the board in docs/images
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.screenshots
-
-dashboard: ## Make the picture of the dashboard in docs/images, in three minutes
-	@scripts/venv.sh requirements-dev.txt
-	@$(PYTHON_BIN) -m tests.dashboard
 
 clean: ## Remove .venv, node_modules and caches; the data in .billor/ stays
 	rm -rf .venv node_modules .pytest_cache .ruff_cache .coverage*

@@ -1,6 +1,5 @@
 """`python -m bench [NAME …]`: measures, prints tables, and writes docs/performance.json.
 
-It draws docs/performance.svg and docs/scaling.svg, and writes the tables of docs/scaling.md.
 Without names it measures all, as `make bench` does; with some, the other figures stay.
 """
 
@@ -13,21 +12,13 @@ from typing import Any
 from bench.compare import Measurement, compare
 from bench.drain import drain
 from bench.environment import environment
-from bench.imports import import_files
-from bench.metrics import metrics
-from bench.picture import draw
-from bench.queue_model import model
-from bench.queue_picture import draw_queues
 from bench.scale import SIZES, scale
-from bench.sizing import FIGURES, write_tables
 from bench.start import start
-from bench.storage import storage
 from bench.streams import STREAMS, streams
 from bench.tables import table
 from billor.embedded.launcher import PROJECT
 
-PICTURE = PROJECT / "docs/performance.svg"
-PICTURE_OF_QUEUES = PROJECT / "docs/scaling.svg"
+FIGURES = PROJECT / "docs/performance.json"
 
 
 def main() -> None:
@@ -41,7 +32,6 @@ def main() -> None:
     for name in names:
         figures[name] = BENCHMARKS[name]()
         FIGURES.write_text(json.dumps(figures, indent=2) + "\n")
-    write_tables(figures)
 
 
 def _requests() -> dict[str, Any]:
@@ -49,7 +39,6 @@ def _requests() -> dict[str, Any]:
         measured = compare(found)
     for name, measurements in measured.items():
         print(f"\n{name}\n\n{_comparison(measurements)}")
-    PICTURE.write_text(draw(measured))
     return {name: [asdict(each) for each in taken] for name, taken in measured.items()}
 
 
@@ -102,17 +91,6 @@ def _scale() -> list[dict[str, Any]]:
     return [asdict(each) for each in scaled]
 
 
-def _import() -> dict[str, Any]:
-    with environment() as found:
-        imported = import_files(found)
-    print(
-        f"\nA file of 10,000 rows took {imported.seconds_alone:.1f} s, with"
-        f" {imported.cpu_seconds:.1f} s of CPU; four at once took {imported.seconds_together:.1f}"
-        f" s, and {imported.answered} of {imported.sent} files were imported."
-    )
-    return asdict(imported)
-
-
 def _start() -> dict[str, Any]:
     started = start()
     print(
@@ -148,22 +126,6 @@ def _drain() -> dict[str, Any]:
     return asdict(drained)
 
 
-def _queue() -> dict[str, Any]:
-    modelled = model(json.loads(FIGURES.read_text())["drain"])
-    PICTURE_OF_QUEUES.write_text(draw_queues(modelled))
-    return {name: modelled[name] for name in ("drains", "latencies")}
-
-
-def _storage() -> dict[str, Any]:
-    with environment() as found:
-        measured = storage(found)
-    print(
-        f"\nA load that was delivered took {sum(measured.tables.values()):,.0f} bytes in PostgreSQL"
-        f" and {measured.audit:,.0f} in the audit store."
-    )
-    return asdict(measured)
-
-
 def _streams() -> dict[str, Any]:
     with environment() as found:
         measured = streams(found)
@@ -177,27 +139,12 @@ def _streams() -> dict[str, Any]:
     return asdict(measured)
 
 
-def _metrics() -> dict[str, Any]:
-    with environment() as found:
-        measured = metrics(found)
-    print(
-        f"\nCounting takes {measured.counting_microseconds:.1f} µs of CPU, {measured.share:.1%} of"
-        f" the {measured.page_microseconds:.0f} µs of a cached page. An export takes"
-        f" {measured.export_milliseconds:.1f} ms."
-    )
-    return asdict(measured)
-
-
 BENCHMARKS: Mapping[str, Callable[[], Any]] = {
     "requests": _requests,
     "scale": _scale,
-    "import": _import,
     "start": _start,
     "drain": _drain,
-    "queue": _queue,  # of what the drain has measured
-    "storage": _storage,
     "streams": _streams,
-    "metrics": _metrics,
 }
 
 if __name__ == "__main__":

@@ -7,18 +7,11 @@ from marshmallow import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.store import StoreUnavailable
-from billor.backup.lock import BackupIsMade
-from billor.backup.programs import ProgramsMissing
-from billor.backup.server import BackupFailed
 from billor.config import ConfigError
 from billor.database import from_database_error
 from billor.errors import BillorError, Invalid
 from billor.logs import first_line, printable
-from billor.manifest import FolderRefused
 from billor.stored_text import Duplicates
-
-# Their messages are one line that says what to do.
-TOLD_BY_THEMSELVES = (BackupFailed, BackupIsMade, ProgramsMissing, FolderRefused)
 
 
 class Command(click.Command):
@@ -31,8 +24,6 @@ class Command(click.Command):
             raise click.ClickException(by_field(error.extra["errors"])) from error
         except (BillorError, ConfigError) as error:
             raise click.ClickException(str(error)) from error
-        except TOLD_BY_THEMSELVES as error:
-            raise click.ClickException(printable(str(error))) from error
         except StoreUnavailable as error:
             told = f"The audit store is away: {printable(str(error))}"
             raise click.ClickException(told) from error

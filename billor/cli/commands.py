@@ -13,9 +13,7 @@ from flask.cli import with_appcontext
 from billor.audit.service import audit_store
 from billor.audit.store import StoreUnavailable
 from billor.auth.service import issue_token
-from billor.cli.backups import backup, restore
 from billor.cli.command import Command, by_field
-from billor.cli.doctor import doctor
 from billor.cli.drivers import drivers
 from billor.cli.events import events
 from billor.cli.progress import progress_bar, reading
@@ -30,8 +28,13 @@ from billor.worker import dead_letters
 def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
     for command in (
-        *(seed, import_loads_command, users, drivers, token, dead_letters_command),
-        *(doctor, backup, restore, events),
+        seed,
+        import_loads_command,
+        users,
+        drivers,
+        token,
+        dead_letters_command,
+        events,
     ):
         app.cli.add_command(command)
 

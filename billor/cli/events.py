@@ -1,47 +1,36 @@
 """The commands of `flask events`."""
 
-from pathlib import Path
+from datetime import UTC, datetime
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
-from billor.archive.service import Archiver
-from billor.audit.service import audit_store
 from billor.cli.command import Command
-from billor.config import LEAST_RETENTION_DAYS
+from billor.events.outbox import publish_again
 
 
 @click.group()
 def events() -> None:
-    """Care for what happened long ago."""
+    """Publish events to the audit trail."""
 
 
 @events.command(cls=Command)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--older-than-days",
-    "days",
-    type=click.IntRange(min=LEAST_RETENTION_DAYS),
-    help="How long it must have been settled; RETENTION_DAYS if not given.",
-)
+@click.option("--since", metavar="TIME", help="Only events from this time on, in ISO 8601.")
 @with_appcontext
-def archive(folder: Path, days: int | None) -> None:
-    """Move what was settled long ago to files in FOLDER, each run to a folder of its own.
+def replay(since: str | None) -> None:
+    """Have the worker publish all events again, which rebuilds the audit trail.
 
-    That is events of closed loads, of drivers and of accounts, with their audit documents, and
-    assignments of COMPLETED loads. Loads, drivers and users stay. Everything may run meanwhile, and
-    so may another archiving. Safe to interrupt and to repeat: each batch is deleted after its file
-    was checked.
+    Safe to repeat: each event has one document, however often it is published.
     """
-    days = days or current_app.config["BILLOR"].retention_days
-    if days is None:
-        raise click.ClickException("How old? Set RETENTION_DAYS, or say --older-than-days.")
-    archiver = Archiver(audit_store(), folder, days)
-    done = archiver.run()
-    click.echo(
-        f"{done.events:,} events, {done.assignments:,} assignments and {done.documents:,} audit "
-        f"documents are in {archiver.folder}."
-        if archiver.folder
-        else f"Nothing was settled more than {days} days ago."
-    )
+    click.echo(f"{publish_again(_time(since)):,} events will be published again.")
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        time = text and datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"--since {text} is not a time like 2026-11-30T09:00:00Z."
+        raise click.ClickException(message) from error
+    if not time:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""`python -m billor.embedded run|demo|services`: what `make` with these names calls."""
+"""`python -m billor.embedded run|demo`: what `make` with these names calls."""
 
 import argparse
 import sys
@@ -11,13 +11,11 @@ from billor.embedded.processes import StartFailed
 def main() -> int:
     """Run the command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m billor.embedded", description=__doc__)
-    parser.add_argument("command", choices=["run", "demo", "services"])
+    parser.add_argument("command", choices=["run", "demo"])
     command = parser.parse_args().command
     try:
         launcher = Launcher()
-        return {"run": launcher.run, "demo": launcher.demo, "services": launcher.services}[
-            command
-        ]()
+        return launcher.run() if command == "run" else launcher.demo()
     except (ConfigError, StartFailed) as error:
         print(f"billor: {error}", file=sys.stderr)
         return 1

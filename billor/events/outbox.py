@@ -1,14 +1,16 @@
 """The outbox: events are stored in the transaction of the change that they describe."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, CursorResult, bindparam, insert
+from sqlalchemy import CTE, ColumnElement, CursorResult, bindparam, insert, select, update
 from uuid_utils.compat import uuid7
 
 from billor.cache.pages import invalidate_pages
 from billor.context import current_user, request_id, traceparent
-from billor.database import Insertion, after_commit, execute, table
+from billor.database import Insertion, after_commit, execute, table, transaction
 from billor.events.event import EventType
 from billor.models import LoadEvent
 
@@ -16,6 +18,7 @@ _COLUMNS = (
     *("id", "type", "load_id", "driver_id", "assignment_id"),
     *("payload", "request_id", "traceparent"),
 )
+REPLAY_ROWS = 1000
 _INSERTION = Insertion(LoadEvent, _COLUMNS)
 
 
@@ -49,6 +52,26 @@ def add_events(events: Sequence[dict[str, Any]]) -> None:
     if events:
         _INSERTION.run(events)
         after_commit(invalidate_pages)
+
+
+def publish_again(since: datetime | None = None) -> int:
+    """Have the worker publish all events again, or those since a time; return how many."""
+    events = table(LoadEvent)
+    chosen = select(events.c.id).order_by(events.c.id).limit(REPLAY_ROWS)
+    if since is not None:
+        chosen = chosen.where(events.c.created_at >= since)
+    count, last = 0, UUID(int=0)
+    while True:
+        with transaction():
+            ids = execute(chosen.where(events.c.id > last)).scalars().all()
+            execute(
+                update(events)
+                .where(events.c.id.in_(ids))
+                .values(published_at=None, recorded_at=None)
+            )
+        if not ids:
+            return count
+        count, last = count + len(ids), ids[-1]
 
 
 class RecordedChange:

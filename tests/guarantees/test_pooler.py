@@ -19,7 +19,6 @@ from tests.guarantees.test_one_active_load import (
     assert_rule_holds,
 )
 from tests.guarantees.test_outages import assert_only_our_log_lines
-from tests.support.apps import another_app
 from tests.support.races import at_once
 from tests.support.system import SCRIPT_SECONDS, Dispatcher, Service, System, start_postgresql
 
@@ -67,27 +66,6 @@ def test_sessions_of_a_pooler_have_the_limits_of_ours(pooler):
             found = {name: connection.scalar(text(f"SHOW {name}")) for name in SESSION_SETTINGS}
         db.engine.dispose()
     assert found == SESSION_SETTINGS
-
-
-def test_backups_and_the_doctor_ask_for_that_address_too(pooler, tmp_path):
-    migrate(pooler.settings)
-    settings = UNUSED | {"BILLOR_HOME": str(tmp_path / "home")}
-    folder = str(tmp_path / "backup")
-    with another_app(settings, DATABASE_URL=pooler.settings["DATABASE_URL"]) as app:
-        run = partial(app.test_cli_runner().invoke, args=["backup", folder])
-        assert "set DATABASE_MIGRATION_URL" in run().stderr
-        told = run(args=["doctor"])
-        assert (told.exit_code, "DATABASE_MIGRATION_URL is not set" in told.stdout) == (1, True)
-    with another_app(settings | pooler.settings) as app:
-        run = app.test_cli_runner().invoke
-        assert "behind a connection pooler" in run(args=["doctor"]).stdout
-        assert run(args=["backup", folder]).exit_code == 0
-        pooler.restart()  # it keeps connections, which a restore takes for an API's
-        restored = run(args=["restore", folder, "--replace"])
-        assert restored.exit_code == 0, restored.output
-        with app.app_context():
-            assert db.session.scalar(text("SELECT count(*) FROM restores")) == 1
-            db.session.remove()
 
 
 def test_the_rule_and_the_trail_hold_behind_a_pooler(pooled_system):

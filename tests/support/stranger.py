@@ -61,10 +61,6 @@ class Stranger:
         """`make run`, up to its banner."""
         return Running(self, self.start("make", "run", **environment))
 
-    def make_services(self) -> "Running":
-        """`make services`, up to its banner."""
-        return Running(self, self.start("make", "services"))
-
     def processes(self) -> list[psutil.Process]:
         """All processes with a working directory in this copy of the project."""
         found = []

@@ -11,7 +11,6 @@ import pytest
 import yaml
 from flask.cli import FlaskGroup, ScriptInfo
 
-from bench.sizing import FIGURES, PAGE, written
 from billor.config import SETTINGS, Config
 from billor.embedded.launcher import PROJECT
 from billor.health.checks import MOST_COUNTED
@@ -29,7 +28,6 @@ DEPLOYMENT = (PROJECT / "docs/deployment.md").read_text()
 FOR_GUNICORN = (PROJECT / "gunicorn.conf.py").read_text()
 FILES = files()
 EVERYWHERE = [resource for file in FILES for resource in resources(file)]
-MEBI = 1024**2 / 1e6
 
 
 @pytest.fixture(scope="module")
@@ -219,28 +217,6 @@ def test_pods_are_given_the_time_that_a_stop_takes(example):
         assert spec["terminationGracePeriodSeconds"] > takes
 
 
-def test_requested_memory_is_more_than_was_measured(example):
-    figures = json.loads(FIGURES.read_text())
-    measured = {
-        "gunicorn": max(
-            each["proportional_megabytes"]
-            for request in figures["requests"].values()
-            for each in request
-            if each["contender"] == "Billor"
-        ),
-        "python": figures["drain"]["megabytes"],
-    }
-    for deployment in of_kind(example, "Deployment"):
-        (container,) = pod(deployment)["containers"]
-        env = {each["name"]: each.get("value") for each in container.get("env", [])}
-        processes = 1 + int(env.get("WEB_WORKERS", 0))  # gunicorn's master, too
-        requested, limit = (
-            int(container["resources"][kind]["memory"].removesuffix("Mi")) * MEBI
-            for kind in ("requests", "limits")
-        )
-        assert processes * measured[container["command"][0]] < requested < limit
-
-
 def test_the_autoscaler_and_prometheus_ask_for_what_is_exported(app, example):
     exported = Exported(client_with_token(app).get("/metrics").text).labels()
     (metric,) = [each["metric"] for each in values_of("external", example)]
@@ -264,8 +240,3 @@ def test_the_autoscaler_counts_no_further_than_the_backlog_is_counted(example):
     ]
     (target,) = values_of("averageValue", scaled)
     assert scaled["maxReplicas"] * int(target) == MOST_COUNTED
-
-
-def test_the_tables_of_scaling_are_made_of_the_measured_figures():
-    page = PAGE.read_text()
-    assert written(page, json.loads(FIGURES.read_text())) == page, "python -m bench.sizing"

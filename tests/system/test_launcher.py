@@ -83,33 +83,6 @@ def test_make_run_starts_stops_and_restarts_with_its_data(stranger: Stranger):
     assert not stranger.processes()
 
 
-@pytest.mark.slow
-def test_a_backup_of_make_run_is_restored_over_make_services(stranger: Stranger):
-    running = stranger.make_run()
-    status, output = stranger.run(FLASK, "backup", "backup")
-    assert status == 0, output
-    status, output = stranger.run(FLASK, "restore", "backup", "--replace")
-    assert status == 1
-    assert "connections of Billor are open: stop all APIs and workers." in output
-    running.press_ctrl_c()
-    for data in ("postgresql", "audit.sqlite3"):
-        (stranger.folder / ".billor" / data).rename(stranger.folder / f"lost-{data}")
-
-    alone = stranger.make_services()
-    assert "without API and worker" in alone.output
-    commands = " ".join(word for each in stranger.processes() for word in each.cmdline())
-    assert ("bin/postgres" in commands, "gunicorn" in commands) == (True, False)
-    status, output = stranger.run(FLASK, "restore", "backup")
-    assert status == 0, output
-    alone.press_ctrl_c()
-    assert not stranger.processes()
-
-    again = stranger.make_run()
-    status, output = stranger.run(FLASK, "doctor")
-    assert (status, "0 wrong, 0 to look at." in output) == (0, True), output
-    again.press_ctrl_c()
-
-
 def test_the_demo_needs_neither_java_nor_redis_and_shows_the_audit_trail(bare_stranger: Stranger):
     status, output = bare_stranger.run("make", "demo")
     assert status == 0, output

@@ -6,7 +6,6 @@ The plans are PostgreSQL's own, of the statements that the API sends.
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
 import psycopg2
@@ -15,7 +14,6 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 from sqlalchemy import event
 
-from billor.archive import selection
 from billor.extensions import db
 from billor.http.fields import DEFAULT_LIMIT
 from billor.http.pagination import encode_cursor
@@ -317,17 +315,6 @@ class History:
                 last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
         return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
 
-    def plans_of_archiving(self) -> list[Plan]:
-        """The plans of the statements that choose the first batches, and one in the middle."""
-        before = datetime(9999, 1, 1, tzinfo=UTC)
-        with self._recorded() as statements, self._app.app_context():
-            last = selection.last_load_before(before)
-            for after in (0, ROWS // 2):
-                selection.settled_of_loads(selection.next_loads(after, last), before)
-            selection.settled_of_no_load(before)
-            db.session.rollback()
-        return [self._explain(each) for each in statements]
-
     def _get(self, address: str) -> tuple[list[dict] | None, list[Plan]]:
         with self._recorded() as statements:
             answer = self._client.get(address)
@@ -457,14 +444,6 @@ def test_a_look_for_changes_reads_only_what_is_new(history: History):
     assert_little_is_read(plans, most_rows=0)
     used = {scan.name for plan in plans for scan in plan.scans}
     assert "ix_load_events_transaction_id" in used
-
-
-def test_archiving_reads_little_more_than_it_moves(history: History):
-    plans = history.plans_of_archiving()
-    assert len(plans) == 11
-    # Load 1 has a thousand events, and what a bitmap finds is read in the table, too.
-    most = 2 * (selection.BATCH_LOADS + 1000)
-    assert_little_is_read(plans, most_rows=most, most_blocks=15 * selection.BATCH_LOADS)
 
 
 def test_readiness_reads_no_more_than_the_waiting_events(history: History):

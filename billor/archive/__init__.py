@@ -1,1 +1,0 @@
-"""Archives: what was settled long ago, moved from PostgreSQL and the audit store to files."""

@@ -1,1 +1,0 @@
-"""Backups of PostgreSQL and the audit store, and how they are restored."""

@@ -1,1 +1,0 @@
-"""What is configured, reachable, migrated and late, with the next step for each finding."""
