@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from billor.http.problems import CATALOGUE
+from billor.errors import CODES
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 HEAD = "| status | code | what to do |\n|---|---|---|\n"
@@ -11,7 +11,7 @@ HEAD = "| status | code | what to do |\n|---|---|---|\n"
 
 def error_table() -> str:
     """Return the rows in the order of their status."""
-    rows = sorted(CATALOGUE.items(), key=lambda item: item[1].status)
+    rows = sorted(CODES.items(), key=lambda item: item[1].status)
     return "".join(f"| {entry.status} | `{code}` | {entry.detail} |\n" for code, entry in rows)
 
 

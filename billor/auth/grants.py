@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from billor.auth import access
 from billor.auth.sessions import find_current_users
 from billor.context import CurrentUser
-from billor.errors import AuthenticationFailed, BillorError, Forbidden
+from billor.errors import AuthenticationFailed, BillorError
 
 
 class Grant(NamedTuple):
@@ -30,7 +30,7 @@ class Grant(NamedTuple):
         if user is None or user.epoch != self.epoch:
             return AuthenticationFailed("token_invalid")
         if user.role not in access.ROLES_ALLOWED.get(self.endpoint, ()):
-            return Forbidden("role_missing")
+            return BillorError("role_missing")
         return None
 
 

@@ -49,7 +49,7 @@ class Guard:
     def authorise(self, endpoint: str, authorization: str) -> Grant:
         """Make the user named by an `Authorization` header the current user, as of the endpoint.
 
-        Raises `AuthenticationFailed` if nobody is named, and `Forbidden` if the role is missing.
+        Raises `AuthenticationFailed` if nobody is named, and `role_missing` if the role is missing.
         """
         remembered, now = self._remembered.get(authorization), time.monotonic()
         if remembered is None or remembered.until <= now:

@@ -17,7 +17,7 @@ from marshmallow import Schema
 from werkzeug.datastructures import ETags
 from werkzeug.http import parse_etags
 
-from billor.errors import PreconditionFailed
+from billor.errors import BillorError
 
 JSON = "application/json"
 # As Apache's mod_deflate and mod_brotli, Jetty and others append them.
@@ -48,7 +48,7 @@ def answer_not_modified(wsgi_app: WSGIApplication) -> WSGIApplication:
 def if_match(schema: Schema) -> Callable[[Any], None] | None:
     """Return a check of a row against the request's `If-Match`, or None without that header.
 
-    The check raises `PreconditionFailed` unless the row, rendered by `schema` as its GET does, has
+    The check raises `precondition_failed` unless the row, rendered by `schema` as its GET does, has
     one of the ETags.
     """
     if "If-Match" not in request.headers:
@@ -57,7 +57,7 @@ def if_match(schema: Schema) -> Callable[[Any], None] | None:
 
     def check(row: Any) -> None:
         if not _contains(wanted, etag_of(jsonify(schema.dump(row)).get_data())):
-            raise PreconditionFailed("precondition_failed")
+            raise BillorError("precondition_failed")
 
     return check
 

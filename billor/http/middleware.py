@@ -20,7 +20,7 @@ from werkzeug.wsgi import get_host, get_path_info
 
 from billor.config import Config
 from billor.context import current_route, current_user, request_id, traceparent
-from billor.errors import UntrustedHost
+from billor.errors import BillorError
 from billor.http.conditional import answer_not_modified
 from billor.http.problems import render_refusal
 from billor.http.proxies import believe_proxies
@@ -40,7 +40,6 @@ SECURITY_HEADERS = {
 
 # Headers that scripts of other origins may read, if they may call us at all.
 EXPOSED_HEADERS = [
-    "Accept-Encoding",
     "Content-Disposition",
     "ETag",
     "Idempotency-Replayed",
@@ -194,7 +193,7 @@ def _only_for_hosts(
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] in health_checks or is_trusted(get_host(environ)):
             return wsgi_app(environ, start_response)
-        return render_refusal(UntrustedHost("untrusted_host"))(environ, start_response)
+        return render_refusal(BillorError("untrusted_host"))(environ, start_response)
 
     return run
 

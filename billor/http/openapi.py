@@ -7,7 +7,8 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import Schema
 
-from billor.http.problems import CATALOGUE, CONTENT_TYPE, problem_document, title_of
+from billor.errors import CODES
+from billor.http.problems import CONTENT_TYPE, problem_document, title_of
 
 Document = dict[str, Any]
 
@@ -49,11 +50,6 @@ AUDIT_HEADERS = {
 }
 HEADERS_OF_PROBLEMS = {
     401: {"WWW-Authenticate": _header("How to authenticate.")},
-    415: {
-        "Accept-Encoding": _header(
-            "The content codings that a body may have: none. Only if it had one.", enum=["identity"]
-        )
-    },
     429: {"Retry-After": _header("In how many seconds to try again.", type="integer")},
     503: {"Retry-After": _header("In how many seconds to try again.", type="integer")},
 }
@@ -194,11 +190,11 @@ def link_to(operation_id: str, id_name: str) -> Document:
 
 
 def _by_status(codes: Collection[str]) -> Iterable[tuple[int, list[str]]]:
-    in_order = [code for code in CATALOGUE if code in codes]
-    in_order.sort(key=lambda code: CATALOGUE[code].status)
+    in_order = [code for code in CODES if code in codes]
+    in_order.sort(key=lambda code: CODES[code].status)
     return [
         (status, list(group))
-        for status, group in groupby(in_order, key=lambda code: CATALOGUE[code].status)
+        for status, group in groupby(in_order, key=lambda code: CODES[code].status)
     ]
 
 
@@ -209,7 +205,7 @@ def _component_name(status: int) -> str:
 def _problem_response(status: int, codes: Iterable[str]) -> Document:
     names = ", ".join(f"`{code}`" for code in codes)
     examples = {
-        code: {"value": problem_document(status, code, CATALOGUE[code].detail)} for code in codes
+        code: {"value": problem_document(status, code, CODES[code].detail)} for code in codes
     }
     response = {
         "description": f"{title_of(status)}: {names}.",

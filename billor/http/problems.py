@@ -2,7 +2,7 @@
 
 import logging
 from http import HTTPStatus
-from typing import NamedTuple, cast
+from typing import cast
 
 from flask import Flask, Response, json
 from gunicorn.http.errors import ParseException
@@ -12,84 +12,14 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from billor.database import from_database_error, without_values
 from billor.deadlines import DeadlineExceeded
-from billor.errors import (
-    AuthenticationFailed,
-    BillorError,
-    Conflict,
-    Forbidden,
-    Incomplete,
-    InProgress,
-    Invalid,
-    NotFound,
-    NothingAssigned,
-    PreconditionFailed,
-    Refused,
-    TooManyAttempts,
-    Unavailable,
-    Unsupported,
-    UnsupportedCoding,
-    UntrustedHost,
-)
+from billor.errors import BY_STATUS, AuthenticationFailed, BillorError, Unavailable
 from billor.http.fields import WireSchema
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-STATUS_OF: dict[type[BillorError], int] = {
-    Incomplete: 400,
-    UntrustedHost: 400,
-    AuthenticationFailed: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    NothingAssigned: 404,
-    Conflict: 409,
-    InProgress: 409,
-    PreconditionFailed: 412,
-    Unsupported: 415,
-    Invalid: 422,
-    Refused: 422,
-    TooManyAttempts: 429,
-    Unavailable: 503,
-}
-# Errors that Flask and gunicorn raise. The code of any other status derives from its title.
-HTTP_ERRORS = {
-    400: ("malformed_request", "The request cannot be read. Check that its body is valid JSON."),
-    404: ("not_found", "There is nothing at this address. See /docs for all there is."),
-    405: ("method_not_allowed", "This address does not know the method. See the Allow header."),
-    413: (
-        "body_too_large",
-        "The body is larger than 8 KiB for a login, 1 MiB, or 16 MiB for an import. Split it.",
-    ),
-    414: ("uri_too_long", "The address is too long. Leave out some of its parameters."),
-    415: ("unsupported_media_type", Unsupported.CODES["unsupported_media_type"]),
-    417: ("expectation_failed", "Send no Expect header other than `100-continue`."),
-    422: ("validation_failed", Invalid.CODES["validation_failed"]),
-    431: ("headers_too_large", "The headers are too large or too many. Leave out some of them."),
-    500: (
-        "internal_error",
-        "Something went wrong here. Report the X-Request-ID of this answer: it leads to the cause.",
-    ),
-    501: ("not_implemented", "Send the body as it is, or in chunks: no other coding is known."),
-}
 # Titles of RFC 9110; Python's own differ between versions.
 TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
-
-
-class CatalogueEntry(NamedTuple):
-    """The status and the default detail of a `code`."""
-
-    status: int
-    detail: str
-
-
-# All codes.
-CATALOGUE: dict[str, CatalogueEntry] = {
-    code: CatalogueEntry(status, detail) for status, (code, detail) in HTTP_ERRORS.items()
-} | {
-    code: CatalogueEntry(status, detail)
-    for kind, status in STATUS_OF.items()
-    for code, detail in kind.CODES.items()
-}
 
 
 def title_of(status: int) -> str:
@@ -116,9 +46,7 @@ class ProblemSchema(WireSchema):
         values=fields.List(fields.String()),
         metadata={"description": "For `validation_failed`: field → messages."},
     )
-    assignment_id = fields.Integer(
-        metadata={"description": "The active assignment that is in the way, where one is."}
-    )
+    assignment_id = fields.Integer(metadata={"description": "The conflicting active assignment."})
     driver_id = fields.Integer(metadata={"description": "The driver who has the license number."})
     user_id = fields.Integer(metadata={"description": "The user who has the email address."})
     load_id = fields.Integer(metadata={"description": "The load that has the reference."})
@@ -127,22 +55,22 @@ class ProblemSchema(WireSchema):
 def init_problems(app: Flask) -> None:
     """Render every error of the app as a problem document."""
     app.register_error_handler(BillorError, render_refusal)
-    app.register_error_handler(HTTPException, _render_http_error)
+    app.register_error_handler(HTTPException, render_http_error)
+    app.register_error_handler(SQLAlchemyError, _render_database_error)
     # Raised by gunicorn when the app reads a body with malformed chunks.
     app.register_error_handler(ParseException, lambda _error: http_problem(400))
-    app.register_error_handler(
-        ClientDisconnected, lambda _error: render_refusal(Incomplete("body_incomplete"))
-    )
-    app.register_error_handler(SQLAlchemyError, _render_database_error)
-    app.register_error_handler(
-        DeadlineExceeded, lambda _error: render_refusal(Unavailable("request_timeout"))
-    )
+    for error, refusal in {
+        ClientDisconnected: BillorError("body_incomplete"),
+        DeadlineExceeded: Unavailable("request_timeout"),
+    }.items():
+        app.register_error_handler(error, lambda _error, it=refusal: render_refusal(it))
 
 
 def http_problem(status: int, headers=None, **extra) -> Response:
-    """Return the problem document of an HTTP status."""
+    """Return the problem document of an HTTP status; its first code is the general one."""
     title = title_of(status)
-    code, detail = HTTP_ERRORS.get(status, (title.lower().replace(" ", "_"), f"{title}."))
+    general = {title.lower().replace(" ", "_"): f"{title}."}
+    code, detail = next(iter(BY_STATUS.get(status, general).items()))
     return _problem(status, code, detail, headers, **extra)
 
 
@@ -167,19 +95,17 @@ def render_refusal(error: BillorError) -> Response:
     headers = {}
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, UnsupportedCoding):
-        headers["Accept-Encoding"] = "identity"  # RFC 9110, section 15.5.16
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    status = next(status for kind, status in STATUS_OF.items() if isinstance(error, kind))
-    return _problem(status, error.code, error.detail, headers, **error.extra)
+    return _problem(error.status, error.code, error.detail, headers, **error.extra)
 
 
-def _render_http_error(error: HTTPException) -> Response:
+def render_http_error(error: HTTPException) -> Response:
+    """Return the problem document of an error of Flask's, Werkzeug's or webargs'."""
     status = error.code or 500
     if error.response is not None or status < 400:
         return cast(Response, error.get_response())
-    headers = [(k, v) for k, v in error.get_headers() if k not in ("Content-Type",)]
+    headers = [(k, v) for k, v in error.get_headers() if k != "Content-Type"]
     extra = {}
     if messages := getattr(error, "data", {}).get("messages"):
         extra["errors"] = _by_field(messages)

@@ -10,7 +10,7 @@ from tempfile import SpooledTemporaryFile
 
 from flask import g, request
 
-from billor.errors import Unsupported, UnsupportedCoding
+from billor.errors import Unsupported
 from billor.http.media_types import ACCEPTED, HEAD_BYTES, recognise, require_utf8
 from billor.http.strict_json import MAX_NAME_TOLD
 from billor.logs import printable
@@ -50,7 +50,7 @@ def takes_file(max_bytes: int) -> Callable[[Callable], Callable]:
 
 
 def refuse_coded_body() -> None:
-    """Raise `UnsupportedCoding`, which names it, for a body with any coding.
+    """Raise `Unsupported`, which names it, for a body with any coding.
 
     gunicorn takes the chunks of one with a transfer coding apart, and leaves it coded.
     """
@@ -59,7 +59,7 @@ def refuse_coded_body() -> None:
             if coding.strip().lower() not in plain:
                 name = printable(coding.strip()[:MAX_NAME_TOLD])
                 detail = f"The body has the {header} {name}. Send it as it is, without one."
-                raise UnsupportedCoding(detail)
+                raise Unsupported(detail)
 
 
 def _receive(file: SpooledTemporaryFile[bytes]) -> None:

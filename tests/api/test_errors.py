@@ -20,10 +20,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from billor.audit.sqlite import SqliteStore
 from billor.auth.attempts import MAX_FAILURES
 from billor.deadlines import DeadlineExceeded
-from billor.errors import NotFound
+from billor.errors import CODES, NotFound
 from billor.extensions import db
 from billor.http.middleware import SECURITY_HEADERS
-from billor.http.problems import CATALOGUE
 from billor.loads import service
 from billor.loads.exporting import MAX_EXPORTS
 from billor.loads.importing import MAX_IMPORTS, import_slot
@@ -502,9 +501,9 @@ def test_every_error_is_a_problem_document_that_says_what_to_do(scene, status, c
 def test_every_error_code_is_tested():
     tested = {(code, status) for status, by_code in CAUSES.items() for code in by_code}
     assert tested == {
-        (code, entry.status) for code, entry in CATALOGUE.items() if code not in OF_THE_SERVER
+        (code, entry.status) for code, entry in CODES.items() if code not in OF_THE_SERVER
     }
-    for code, entry in CATALOGUE.items():
+    for code, entry in CODES.items():
         assert WHAT_TO_DO.search(entry.detail), (code, entry.detail)
 
 
@@ -518,7 +517,7 @@ def test_a_new_resource_gets_a_not_found_problem_by_default(scene):
     headers = {"Authorization": f"Bearer {scene.client.token}"}
     answer = scene.app.test_client().get("/drivers/1", headers=headers)
     problem = assert_problem(answer, 404, "truck_not_found")
-    assert problem["detail"] == "No truck has the id 7. GET /trucks lists all there are."
+    assert problem["detail"] == "No truck has the id 7. GET /trucks lists them all."
 
 
 @pytest.mark.parametrize(

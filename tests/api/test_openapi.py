@@ -10,8 +10,8 @@ import pytest
 
 from billor.auth.guard import PUBLIC_ENDPOINTS
 from billor.embedded.launcher import PROJECT
+from billor.errors import CODES
 from billor.http.api import API_VERSION
-from billor.http.problems import CATALOGUE
 
 CODES_OF_NO_OPERATION = {
     "expectation_failed",
@@ -111,7 +111,7 @@ def test_every_error_is_documented_as_a_problem_with_its_codes(document, operati
                 assert (value["status"], value["code"]) == (int(status), code)
                 assert f"`{code}`" in error["description"]
                 documented.add(code)
-    assert documented == set(CATALOGUE) - CODES_OF_NO_OPERATION
+    assert documented == set(CODES) - CODES_OF_NO_OPERATION
     schema = resolve(document, problem)
     assert set(schema["required"]) == {"type", "title", "status", "detail", "code"}
 

@@ -29,14 +29,14 @@ import pytest
 from argon2 import Type, extract_parameters
 from sqlalchemy import select, text
 
+from billor import MAX_BODY_BYTES
 from billor.auth import guard
 from billor.auth.guard import PUBLIC_ENDPOINTS, REMEMBERED_SECONDS
 from billor.embedded import launcher
 from billor.embedded.launcher import PROJECT
+from billor.errors import CODES
 from billor.extensions import db
-from billor.factory import MAX_BODY_BYTES
 from billor.http.middleware import SECURITY_HEADERS
-from billor.http.problems import CATALOGUE
 from billor.models import User
 from tests.conftest import DEMO_EMAIL
 from tests.support.answers import assert_problem
@@ -455,7 +455,7 @@ def test_errors_of_the_server_itself_are_problem_documents_too(system_without_bu
         assert reply.headers["Content-Type"] == "application/problem+json", kind
         assert reply.body["status"] == status, kind
         assert {"type", "title", "detail"} <= set(reply.body), kind
-        assert CATALOGUE[reply.body["code"]].status == status, kind
+        assert CODES[reply.body["code"]].status == status, kind
         for name, value in SECURITY_HEADERS.items():
             assert reply.headers.get_all(name) == [value], kind
         assert uuid.UUID(reply.headers["X-Request-ID"]), kind

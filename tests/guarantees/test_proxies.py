@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from billor.http.problems import CATALOGUE
+from billor.errors import CODES
 from tests.support.http import Reply, read_reply
 from tests.support.system import Api
 from tests.support.worker import WAIT_SECONDS
@@ -123,7 +123,7 @@ def port(request) -> Iterator[int]:
 def test_the_proxy_protocol_is_refused(port, line):
     reply = talk(port, line + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert (reply.status, reply.body["code"]) == (400, "malformed_request")
-    assert CATALOGUE[reply.body["code"]].status == 400
+    assert CODES[reply.body["code"]].status == 400
 
 
 FORWARDED = {

@@ -20,7 +20,7 @@ from billor import cli
 from billor.cli.progress import progress_bar
 from billor.drivers.service import create_driver
 from billor.embedded.launcher import PROJECT
-from billor.errors import Conflict, Unavailable
+from billor.errors import CODES
 from billor.extensions import db
 from billor.models import Driver, Load, LoadEvent
 from billor.users.service import get_user
@@ -327,8 +327,8 @@ def test_a_password_is_set_and_ends_old_tokens(app, flask, anonymous):
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        (["deactivate", "dana@billor.example"], Conflict.CODES["last_admin"]),
-        (["set-role", "dana@billor.example", "DISPATCHER"], Conflict.CODES["last_admin"]),
+        (["deactivate", "dana@billor.example"], CODES["last_admin"].detail),
+        (["set-role", "dana@billor.example", "DISPATCHER"], CODES["last_admin"].detail),
         (["deactivate", "nobody"], "No user has the email address nobody."),
         (
             ["set-password", "dana@billor.example", "--password", "password123"],
@@ -461,7 +461,7 @@ def test_an_unavailable_database_is_reported_in_one_line(settings, tmp_path, com
     away = f"postgresql://billor@{dead_address()}/billor"
     with another_app(settings, DATABASE_URL=away) as app:
         told = error_line(run_in(app, tmp_path, command, monkeypatch))
-    assert told == Unavailable.CODES["database_unavailable"]
+    assert told == CODES["database_unavailable"].detail
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
