@@ -32,7 +32,7 @@ COPY migrations migrations
 COPY scripts/container-setup.sh scripts/backup scripts/restore scripts/postgres.sh scripts/
 COPY gunicorn.conf.py worker.py wsgi.py ./
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    HOST=0.0.0.0 BILLOR_HOME=/var/lib/billor
+    BIND=0.0.0.0 BILLOR_HOME=/var/lib/billor
 USER billor
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", \

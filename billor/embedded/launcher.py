@@ -340,15 +340,15 @@ def _as_env_file(variables: Mapping[str, str]) -> str:
 
 
 def _check_port(config: Config) -> None:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((config.host, config.port))
+            listener.bind((config.bind, config.port))
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise StartFailed(
-                    f"HOST {config.host} is no address of this machine ({error.strerror}): "
+                    f"BIND {config.bind} is no address of this machine ({error.strerror}): "
                     "set it to one, e.g. 127.0.0.1 or ::1."
                 ) from error
             raise StartFailed(
@@ -359,7 +359,7 @@ def _check_port(config: Config) -> None:
 
 def _url(config: Config) -> str:
     """Return the API's URL on this machine."""
-    return f"http://{replace(config, host=LOOPBACK_OF.get(config.host, config.host)).address}"
+    return f"http://{replace(config, bind=LOOPBACK_OF.get(config.bind, config.bind)).address}"
 
 
 def _is_ready(url: str) -> bool:

@@ -27,6 +27,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import Tracer as OtelTracer
+from opentelemetry.util.re import parse_env_headers
 from sqlalchemy.engine import make_url
 
 from billor.config import Config
@@ -179,7 +180,7 @@ class ExportingTracer(Tracer):
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         exporter = OTLPSpanExporter(
             endpoint=self._endpoint.rstrip("/") + TRACES_PATH,
-            headers=self._config.otel_exporter_otlp_headers,
+            headers=parse_env_headers(self._config.otel_exporter_otlp_headers or "", liberal=True),
             timeout=EXPORT_SECONDS,
             session=_Session(),
         )

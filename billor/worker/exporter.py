@@ -28,8 +28,8 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def __init__(self, config: Config):
-        self.address_family = AF_INET6 if ":" in config.host else AF_INET
-        super().__init__((config.host, config.metrics_port or 0), _Handler)
+        self.address_family = AF_INET6 if ":" in config.bind else AF_INET
+        super().__init__((config.bind, config.metrics_port or 0), _Handler)
         self.set_app(make_exporter(config))
 
 

@@ -596,7 +596,7 @@ def test_a_body_with_the_coding_identity_is_like_one_without(client, operation):
 def test_an_invalid_host_header_yields_relative_links_where_any_host_is_trusted(client, settings):
     for _ in range(2):
         client.make_load()
-    with another_app(settings, HOST="192.0.2.1") as app:
+    with another_app(settings, BIND="192.0.2.1") as app:
         anywhere = ApiClient(app.test_client(), client.token)
         for host in NO_HOSTS:
             answer = anywhere.get("/loads?limit=1", headers={"Host": host})

@@ -84,7 +84,7 @@ def test_the_host_forwarded_by_a_trusted_proxy_is_checked(client, settings):
 
 
 def test_an_api_on_another_address_trusts_any_host_name(client, settings):
-    with another_app(settings, HOST="192.0.2.1") as app:
+    with another_app(settings, BIND="192.0.2.1") as app:
         api = ApiClient(app.test_client(), client.token)
         assert api.get("/loads", headers=host("evil.example")).status_code == 200
 

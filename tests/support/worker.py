@@ -24,7 +24,7 @@ from billor.worker.main import Worker
 
 WAIT_SECONDS = 30
 STOP_SECONDS = 10
-OUR_SETTINGS = {setting.name for setting in SETTINGS}
+OUR_SETTINGS = set(SETTINGS)
 
 Answer = TypeVar("Answer")
 

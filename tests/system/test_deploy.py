@@ -133,7 +133,7 @@ def test_the_image_can_dump_the_postgresql_of_compose():
 
 
 def test_every_setting_in_manifests_exists(example):
-    known = {setting.name for setting in SETTINGS}
+    known = set(SETTINGS)
     everywhere = [each for resource in (*EVERYWHERE, *example) for each in containers(resource)]
     used = {variable["name"] for each in everywhere for variable in each.get("env", [])}
     assert used

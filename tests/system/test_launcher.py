@@ -146,7 +146,7 @@ def test_everything_stops_when_its_terminal_is_closed(bare_stranger: Stranger):
 @pytest.mark.slow
 def test_make_run_on_ipv6_prints_an_address_that_works(stranger: Stranger):
     for host in ("::1", "[::]"):
-        running = stranger.make_run(HOST=host)
+        running = stranger.make_run(BIND=host)
         (url,) = re.findall(r"^ +API +(\S+)$", running.output, re.MULTILINE)
         assert url == f"http://[::1]:{stranger.port}"
         assert f"BASE_URL={url} scripts/test_endpoints.sh" in running.output
@@ -164,9 +164,9 @@ def test_make_run_on_ipv6_prints_an_address_that_works(stranger: Stranger):
     ],
 )
 def test_a_host_of_another_machine_is_reported_in_one_line(bare_stranger: Stranger, host: str):
-    status, output = bare_stranger.run("make", "run", HOST=host)
+    status, output = bare_stranger.run("make", "run", BIND=host)
     assert status != 0
-    assert f"HOST {host} is no address of this machine" in only_line(output)
+    assert f"BIND {host} is no address of this machine" in only_line(output)
     assert not bare_stranger.processes()
 
 

@@ -147,7 +147,7 @@ def test_a_thousand_loads_cost_a_few_statements(config, statements):
 @pytest.mark.usefixtures("context")
 def test_seeding_again_replaces_the_default_password(config, anonymous):
     seed_database(config)
-    better = replace(config, environment="production", demo_password="something-better")
+    better = replace(config, billor_env="production", demo_password="something-better")
     seed_database(better)
     assert log_in(anonymous, config.demo_email, config.demo_password) == 401
     assert log_in(anonymous, config.demo_email, "something-better") == 200
@@ -166,4 +166,4 @@ def test_seeding_again_keeps_a_password_that_was_changed(config, anonymous, conf
 @pytest.mark.usefixtures("context")
 def test_the_default_password_is_refused_in_production(config):
     with pytest.raises(SeedRefused, match="DEMO_PASSWORD"):
-        seed_database(replace(config, environment="production"))
+        seed_database(replace(config, billor_env="production"))
