@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema, ValidationError, missing
 from marshmallow.fields import Integer, String
 from marshmallow.validate import Email, Length, OneOf, Range, Regexp
 
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
 SERVICES_FILE = "services.env"  # in BILLOR_HOME: the URLs of what a running launcher has started
-LEAST_RETENTION_DAYS = 35
 _AUTHORITY = r"(.*@)?(\[[^]]+\]|[^][:/@?]+)(:\d+)?([/?].*)?"
 POSTGRESQL = Regexp(
     rf"postgres(ql)?(\+\w+)?://({_AUTHORITY}|/.+)\Z",
@@ -31,10 +30,10 @@ class ConfigError(Exception):
     """A setting is missing or wrong. The message is one line that names it."""
 
 
-def text(default: str | None = None, *checks: Any, secret: bool = False, required=False) -> Any:
-    """Declare a setting that is a text."""
-    options = {"required": True} if required else {"load_default": default}
-    return field(repr=not secret, metadata={"field": String(validate=list(checks), **options)})
+def text(default: Any = None, *checks: Any, secret: bool = False) -> Any:
+    """Declare a setting that is a text, required if its default is `missing`."""
+    text = String(required=default is missing, load_default=default, validate=list(checks))
+    return field(repr=not secret, metadata={"field": text})
 
 
 def number(default: int | None, low: int, high: int) -> Any:
@@ -44,9 +43,9 @@ def number(default: int | None, low: int, high: int) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The settings, validated and typed, by the names of their variables in lower case."""
+    """The settings, validated and typed. Each is named like its variable, in lower case."""
 
-    database_url: str = text(None, POSTGRESQL, secret=True, required=True)
+    database_url: str = text(missing, POSTGRESQL, secret=True)
     database_migration_url: str | None = text(None, POSTGRESQL, secret=True)
     redis_url: str | None = text(None, REDIS, secret=True)
     pubsub_project_id: str | None = text()
@@ -55,7 +54,7 @@ class Config:
     pubsub_subscription: str = text()  # by default the topic's name and `-audit`
     couchdb_url: str | None = text(None, HTTP, secret=True)
     couchdb_database: str = text("billor-audit")
-    jwt_secret_key: str = text(None, Length(32), secret=True, required=True)
+    jwt_secret_key: str = text(missing, Length(32), secret=True)
     access_token_seconds: int = number(3600, 60, 604_800)
     session_seconds: int = number(43_200, 60, 604_800)
     demo_email: str = text("demo@billor.example", Email())
@@ -71,7 +70,6 @@ class Config:
     cors_origins: tuple[str, ...] = text(None, ORIGINS)
     metrics_token: str | None = text(None, Length(16), secret=True)
     metrics_port: int | None = number(None, 1, 65535)
-    retention_days: int | None = number(None, 35, 36_500)
     log_level: str = text("INFO", OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     log_format: str = text("text", OneOf(["text", "json"]))
     no_color: str | None = text()
@@ -89,12 +87,10 @@ class Config:
 
     @property
     def address(self) -> str:
-        """The host and the port where the API listens, as in a URL."""
         return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
 
     @property
     def audit_file(self) -> Path:
-        """The file of the SQLite audit store, used while COUCHDB_URL is unset."""
         return self.home / "audit.sqlite3"
 
 
@@ -105,8 +101,8 @@ SETTINGS = [name.upper() for name in _SCHEMA.fields]
 def read_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables that settings are read from, stripped; empty ones count as unset.
 
-    In order of precedence: the environment, `.env` in the working directory, and the file of a
-    running launcher. `JWT_SECRET_KEY_FILE` names a file with the key.
+    The environment wins over `.env`, and `.env` over the file of a running launcher.
+    `JWT_SECRET_KEY_FILE` names a file with the key.
     """
     try:
         merged = _stripped(dotenv_values(".env")) | _stripped(environ)
@@ -135,17 +131,16 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         values = _SCHEMA.load(given)
     except ValidationError as error:
         name, (problem, *_) = next(iter(error.normalized_messages().items()))
-        missing = "is not set: start everything with `make run`, or set it (see .env.example)."
-        message = problem if name in given else missing
-        raise ConfigError(f"{name.upper()} {message[0].lower()}{message[1:]}") from error
+        if name not in given:
+            problem = "is not set: start everything with `make run`, or set it (see .env.example)."
+        raise ConfigError(f"{name.upper()} {problem[0].lower()}{problem[1:]}") from error
     if values["pubsub_emulator_host"] and not values["pubsub_project_id"]:
         raise ConfigError("PUBSUB_PROJECT_ID is not set, and PUBSUB_EMULATOR_HOST needs one.")
     for name in ("database_url", "database_migration_url"):
         values[name] = values[name] and re.sub(r"\A[^:]+", "postgresql+psycopg2", values[name])
     values["bind"] = values["bind"].strip("[]").lower()
-    values["pubsub_subscription"] = (
-        values["pubsub_subscription"] or f"{values['pubsub_topic']}-audit"
-    )
+    if not values["pubsub_subscription"]:
+        values["pubsub_subscription"] = f"{values['pubsub_topic']}-audit"
     values["web_workers"] = values["web_workers"] or min(max(os.cpu_count() or 1, 2), 8)
     is_local = re.fullmatch(r"localhost|127\.[\d.]+|::1", values["bind"])
     if values["trusted_hosts"] is None and is_local and not values["trusted_proxies"]:
