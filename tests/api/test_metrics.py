@@ -145,7 +145,7 @@ def test_without_postgresql_prometheus_is_told_so(settings):
         exported = scrape(ApiClient(broken.test_client(), TOKEN))
     assert exported.sum("billor_dependency_up", dependency="postgresql") == 0
     assert exported.sum("billor_dependency_up", dependency="redis") == 1
-    assert "billor_outbox_events" not in exported.labels()
+    assert "billor_outbox_events" not in exported.names()
 
 
 def test_connections_streams_and_circuits_are_exported(app, client, monkeypatch):

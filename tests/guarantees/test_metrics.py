@@ -10,16 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from billor.embedded.processes import Child, free_port
+from billor.embedded.processes import free_port
 from billor.health.checks import DEPENDENCIES
-from tests.support.exported import (
-    Exported,
-    alerts,
-    dashboard_expressions,
-    missing_from,
-)
+from tests.support.exported import Exported
 from tests.support.http import HttpClient
-from tests.support.prometheus import Prometheus
 from tests.support.system import CLIENTS, Api, Dispatcher, System
 from tests.support.tcp_proxy import Direction, TcpProxy
 from tests.support.worker import wait_until
@@ -180,33 +174,6 @@ def test_a_killed_server_leaves_nothing_after_the_next_start(monitored):
     assert not abandoned & monitored.folders
     assert successor.terminate() == 0
     assert monitored.folders == in_use
-
-
-def test_all_expressions_name_what_is_exported(monitored):
-    known = monitored.exported().labels() | monitored.exported_by_worker().labels()
-    expressions = [*dashboard_expressions(), *(alert["expr"] for alert in alerts())]
-    assert len(expressions) > 30
-    assert {each: found for each in expressions if (found := missing_from(known, each))} == {}
-
-
-def test_prometheus_evaluates_all_expressions(monitored, tmp_path):
-    targets = {
-        "billor-api": f"127.0.0.1:{monitored.api.client.port}",
-        "billor-worker": f"127.0.0.1:{monitored.worker.port}",
-    }
-    prometheus = Prometheus(tmp_path, targets, TOKEN)
-    child = Child(prometheus.program, tmp_path)
-    try:
-        child.wait_until_ready()
-        wait_until(lambda: len(prometheus.query("rate(billor_build_info[1m])")) == len(targets))
-        for expression in dashboard_expressions():
-            wait_until(lambda expression=expression: prometheus.query(expression))
-        wait_until(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()))
-        # On a slow machine a scrape may take longer than it may; an alert is pending for a while.
-        quiet = {alert["alert"]: "inactive" for alert in alerts()}
-        wait_until(lambda: {r["name"]: r["state"] for r in prometheus.rules()} == quiet)
-    finally:
-        child.stop()
 
 
 def test_a_hanging_postgresql_is_told_in_time(monitored):
