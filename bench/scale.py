@@ -13,10 +13,8 @@ from sqlalchemy import text
 from bench.environment import environment
 from billor import create_app
 from billor.config import load_config
-from billor.database import DELETE_BATCH_SIZE
 from billor.extensions import db
 from billor.http.pagination import encode_cursor
-from billor.loads.search_index import index_waiting_loads
 
 SIZES = (1_000, 100_000, 1_000_000)
 ROUNDS = 30
@@ -138,8 +136,6 @@ def _filled(loads: int) -> Iterator[_Client]:
             with db.engine.begin() as connection:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text(ROWS), {"loads": loads})
-            while index_waiting_loads() == DELETE_BATCH_SIZE:
-                pass
             with db.engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 connection.execute(text("VACUUM ANALYZE"))

@@ -152,21 +152,13 @@ def canonical_key(text: Any) -> ColumnElement[str]:
     return func.canonical_key(text)
 
 
-def searched_text(columns: Iterable[Any]) -> ColumnElement[str]:
-    """Return what a search looks at: the text of all these columns, as it is compared."""
-    return func.fold_text(joined(func.coalesce(each, literal_column("''")) for each in columns))
+def search_vector(row: Any) -> ColumnElement[Any]:
+    """Return the words of a row, and its number, as the index of a search has them.
 
-
-def search_pieces(columns: Iterable[Any]) -> ColumnElement[Any]:
-    """Return the pieces of that text which the index of a search has.
-
-    The function is in the database, and only there: so both sides agree.
+    The functions are in the database, and only there: so both sides agree.
     """
-    return func.search_pieces(searched_text(columns))
-
-
-def _search_index(table: str, columns: Iterable[Any], **options: Any) -> Index:
-    return Index(f"ix_{table}_search", search_pieces(columns), postgresql_using="gin", **options)
+    text = joined(func.coalesce(getattr(row, name), literal_column("''")) for name in row.SEARCHED)
+    return func.search_vector(row.id, func.fold_text(text))
 
 
 class User(Model):
@@ -184,10 +176,9 @@ class User(Model):
     """Rises when all tokens of the user must end: each carries the epoch that it was issued in."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
-    SEARCHED = [name, email]
+    SEARCHED = ("name", "email")
 
     __table_args__ = (
-        _search_index("users", SEARCHED),
         CheckConstraint("(role = 'DRIVER') = (driver_id IS NOT NULL)", name="driver_id"),
         Index("uq_users_email", func.lower(email), unique=True),
     )
@@ -221,14 +212,13 @@ class Driver(Model):
     has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
     """Whether an assignment of the driver is active. Only a trigger on assignments writes it."""
 
-    SEARCHED = [name, license_number]
+    SEARCHED = ("name", "license_number")
 
     assignment: Mapped["Assignment | None"] = _active_assignment("Driver.id", "driver_id")
 
     # Each driver is in one of the last three. An index with the status in it would not do: for a
     # common status PostgreSQL may prefer the primary key, and read past all other drivers.
     __table_args__ = (
-        _search_index("drivers", SEARCHED),
         Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
         Index(
             "ix_drivers_available",
@@ -254,20 +244,11 @@ class Load(Model):
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
-    is_indexed: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    """Whether the index of a search has the load while it is OPEN. It has all others."""
-
-    SEARCHED = [reference, origin, destination, cargo_type]
+    SEARCHED = ("reference", "origin", "destination", "cargo_type")
 
     assignment: Mapped["Assignment | None"] = _active_assignment("Load.id", "load_id")
 
     __table_args__ = (
-        # Without new loads: an import would take a third longer. A search looks at each, and
-        # the worker sees to it that they do not become too many.
-        _search_index("loads", SEARCHED, postgresql_where=text("status <> 'OPEN' OR is_indexed")),
-        Index(
-            "ix_loads_not_indexed", id, postgresql_where=text("status = 'OPEN' AND NOT is_indexed")
-        ),
         # Whatever they are filtered by, loads are listed in the order they were created in: each
         # combination of filters is a range of one of these for each status.
         Index("ix_loads_status_created", status, created_at, id),
@@ -475,3 +456,7 @@ class LoginAttempts(Model):
     # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures, and known
     # addresses are strange ones until the next login.
     __table_args__ = {"prefixes": ["UNLOGGED"]}
+
+
+for _model in (User, Driver, Load):
+    Index(f"ix_{_model.__tablename__}_search", search_vector(_model), postgresql_using="gin")

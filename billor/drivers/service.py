@@ -9,7 +9,7 @@ from billor.drivers import outbox
 from billor.keyset import Page, Position, paginate, paginate_matching
 from billor.locking import LockingQuery
 from billor.models import Assignment, Driver, DriverStatus, canonical_key
-from billor.search import has_words, may_have_words
+from billor.search import has_words
 from billor.uniqueness import Unique
 
 LOCK_DRIVER = LockingQuery([Driver], Driver.id == bindparam("driver_id"))
@@ -81,7 +81,7 @@ def list_drivers(
 ) -> Page:
     """Return a page of drivers, newest first; `available`: ACTIVE and without an active load.
 
-    `q` has words, each of which is a part of the name or the license number. `expand` may be
+    `q` has words, each of which begins one of the name or the license number. `expand` may be
     `assignment`: the active one, with its load, or None.
     """
     query = select(Driver)
@@ -98,7 +98,7 @@ def list_drivers(
     order, related = [Driver.id], [[Driver.assignment, Assignment.load]] if expand else []
     if q is None:
         return paginate(queries, order, cursor, limit, related=related)
-    by_index = query.where(or_(false(), *groups), may_have_words(Driver, q), has_words(Driver, q))
+    by_index = query.where(or_(false(), *groups), has_words(Driver, q))
     return paginate_matching(
         queries, order, cursor, limit, lambda row: [has_words(row, q)], by_index, related=related
     )

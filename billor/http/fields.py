@@ -150,7 +150,7 @@ class Identifier(Text):
 
 
 class Words(Text):
-    """What to search for: some words, each of which is a part of any of some fields."""
+    """What to search for: some words, each of which begins a word of any of some fields."""
 
     MOST = 10
 
@@ -159,8 +159,9 @@ class Words(Text):
         super().__init__(
             max_length=100,
             metadata={
-                "description": f"Up to {self.MOST} words, each of which is a part of "
-                f"{' or '.join(fields_searched)}. Upper and lower case, and accents, are alike.",
+                "description": f"Up to {self.MOST} words, each of which begins a word of "
+                f"{' or '.join(fields_searched)}, or is the row's number: 39 or #39. Upper and "
+                "lower case are alike, and accents do not count.",
             },
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, func, select
 
 from billor.keyset import (
     Page,
@@ -17,7 +17,7 @@ from billor.keyset import (
 )
 from billor.loads.references import REFERENCE
 from billor.models import NEVER, Assignment, Load, LoadStatus
-from billor.search import has_words, may_have_words
+from billor.search import has_words
 
 Conditions = list[ColumnElement[bool]]
 
@@ -26,7 +26,7 @@ class LoadFilters:
     """Which loads to list; None matches all.
 
     Places and cargo types match in upper or lower case alike, and `created_to` and `pickup_to` are
-    not in their ranges. `q` has words, each of which is a part of any of a load's texts.
+    not in their ranges. `q` has words, each of which begins one of a load's texts.
     """
 
     def __init__(
@@ -137,18 +137,7 @@ def _by_any_index(wanted: LoadFilters) -> Select:
     ).where(
         *_within(Load.created_at, *wanted.created), *_within(Load.pickup_or_never, *wanted.pickup)
     )
-    return query.where(_may_have_words(wanted), *_words(wanted, Load))
-
-
-def _may_have_words(wanted: LoadFilters) -> ColumnElement[bool]:
-    """Return the condition of the index of a search, or that a load is not in it."""
-    if wanted.words is None:
-        return true()
-    is_open = Load.status == LoadStatus.OPEN
-    by_index = and_(
-        or_(Load.status != LoadStatus.OPEN, Load.is_indexed), may_have_words(Load, wanted.words)
-    )
-    return or_(and_(is_open, ~Load.is_indexed), by_index)
+    return query.where(*_words(wanted, Load))
 
 
 def _words(wanted: LoadFilters, row: Any) -> Conditions:

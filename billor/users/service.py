@@ -15,7 +15,7 @@ from billor.keyset import Page, Position, paginate, paginate_matching
 from billor.locking import LockingQuery
 from billor.models import Driver, User
 from billor.roles import Role
-from billor.search import has_words, may_have_words
+from billor.search import has_words
 from billor.text import RefusedText
 from billor.uniqueness import Unique
 from billor.users import outbox
@@ -90,7 +90,7 @@ def list_users(
 ) -> Page:
     """Return a page of users, newest first.
 
-    `q` has words, each of which is a part of the name or the email address.
+    `q` has words, each of which begins one of the name or the email address.
     """
     query = select(User)
     if email is not None:
@@ -98,7 +98,7 @@ def list_users(
     order = [User.id]
     if q is None:
         return paginate([query], order, cursor, limit)
-    by_index = query.where(may_have_words(User, q), has_words(User, q))
+    by_index = query.where(has_words(User, q))
     return paginate_matching(
         [query], order, cursor, limit, lambda row: [has_words(row, q)], by_index
     )

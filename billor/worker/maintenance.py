@@ -9,7 +9,6 @@ from billor.auth.sessions import delete_expired_sessions
 from billor.database import DELETE_BATCH_SIZE
 from billor.errors import Unavailable
 from billor.http.idempotency import delete_expired_keys
-from billor.loads.search_index import index_waiting_loads
 from billor.worker.notifications import delete_old_marks
 
 logger = logging.getLogger(__name__)
@@ -20,7 +19,7 @@ EVERY_SECONDS = 60
 def run_maintenance(stop: Event) -> None:
     """Delete expired idempotency keys and sessions, and old marks, until `stop` is set.
 
-    Waiting loads get into the index of a search, if they are many. Needs an application context.
+    Needs an application context.
     """
     while not stop.is_set():
         try:
@@ -28,7 +27,6 @@ def run_maintenance(stop: Event) -> None:
                 delete_expired_keys,
                 delete_expired_sessions,
                 delete_old_marks,
-                index_waiting_loads,
             ):
                 while not stop.is_set() and do_batch() == DELETE_BATCH_SIZE:
                     pass

@@ -1,4 +1,4 @@
-"""Search by parts of words, and loads in the order of their pickup."""
+"""Search by beginnings of words, and loads in the order of their pickup."""
 
 from itertools import chain, combinations
 from random import Random
@@ -34,31 +34,50 @@ def found(client, path, **query):
 
 
 WORDS = [
-    ("Dallas, TX", ["dallas", "ALL", "s, t", "tx", "x", "Dallas, TX", "tx  dallas", "las,"]),
-    ("São Paulo", ["sao", "SÃO", "ao pau", "são paulo", "Sa\u0303o"]),
-    ("Sao Paulo", ["são", "PAÚLO"]),
-    ("Łódź", ["lodz", "ŁÓDŹ", "od"]),
-    ("Straße", ["strasse", "STRASSE", "aß"]),
-    ("Ærøskøbing", ["aeroskobing", "ærø"]),
-    ("ΑΘΗΝΑ", ["αθη", "άθηνα"]),
-    ("Й-ЯЩЖ", ["ящ", "и"]),
-    ("東京 🚚", ["東", "京", "🚚", "東京"]),
-    ("한국", ["한국", "한"]),
-    ("ﬁne ①", ["fine 1"]),
-    ("100% _ a\\b 'o''", ["100%", "%", "_", "\\", "a\\b", "'o''", "''"]),
-    ("a&b|c!d:* <-> (e)", ["&b|c", "!d:*", "<->", "(e)", ":*"]),
+    ("Dallas, TX", ["dallas", "DAL", "tx", "Dallas, TX", "tx  dallas", "dallas,"], ["all", "s"]),
+    ("São Paulo", ["sao", "SÃO", "sao pau", "Sa\u0303o"], ["ao"]),
+    ("Sao Paulo", ["são", "PAÚLO"], []),
+    ("Łódź", ["lodz", "ŁÓDŹ"], []),
+    ("Straße", ["strasse", "STRASSE", "straß"], []),
+    ("Ærøskøbing", ["aeroskobing", "ærø"], []),
+    ("IĞDIR", ["ığdır", "igdir"], []),
+    ("O'Brien", ["O\u2019Brien", "o'b", "obrien"], ["brien"]),
+    ("St. John\u2019s", ["st john's", "johns"], []),
+    ("Jean\u2011Luc", ["jean-luc", "jean\u2013luc", "luc", "jean luc"], ["jeanluc"]),
+    ("ΑΘΗΝΑ", ["αθη", "άθηνα"], []),
+    ("東京 🚚", ["東", "🚚", "東京"], ["京"]),
+    ("ﬁne ①", ["fine 1"], []),
+    ("100% _ a\\b 'o''", ["100%", "a\\b", "'o''"], ["%", "_", "\\", "''"]),
+    ("a&b|c!d:* <-> (e)", ["&b|c", "!d:*", "(e)"], ["<->", ":*"]),
+    ("x" * 150, ["x" * 100], ["y" * 100]),
+    ("\ufdfa" * 200, ["\ufdfa" * 20], []),
 ]
 
 
-@pytest.mark.usefixtures("path_taken")
-@pytest.mark.parametrize("field", ["origin", "cargoType"])
-@pytest.mark.parametrize(("stored", "wanted"), WORDS, ids=[ascii(stored) for stored, _ in WORDS])
-def test_loads_are_found_by_any_part_of_a_field(client, field, stored, wanted):
-    load = client.make_load(**{field: stored})["id"]
+@pytest.mark.parametrize(("stored", "found_by", "not_by"), WORDS)
+def test_loads_are_found_by_the_beginnings_of_words(client, stored, found_by, not_by):
+    load = client.make_load(origin=stored)["id"]
     client.make_load(origin="Q", destination="Q", cargoType="Q")
-    client.patch(f"/loads/{load}", {"status": "CANCELLED"})
-    for words in wanted:
+    for words in found_by:
         assert found(client, "/loads", q=words) == [load], words
+    for words in not_by:
+        assert found(client, "/loads", q=words) == [], words
+
+
+@pytest.mark.usefixtures("path_taken")
+def test_a_load_is_found_by_its_number(client):
+    for number in range(1, 12):
+        client.make_load(reference=f"PO-{100 + number}")
+    for words, expected in (
+        ("#1", [1]),
+        ("1", [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        ("#11 po", [11]),
+        ("po 103", [3]),
+        ("#103", [3]),
+        ("#99", []),
+        ("#", []),
+    ):
+        assert found(client, "/loads", q=words) == expected, words
 
 
 @pytest.mark.usefixtures("path_taken")
@@ -72,10 +91,7 @@ def test_each_word_may_be_in_another_field(client):
         ("tank 1002 atl", [other]),
         ("1001 tanker", []),
         ("nvatlanta", []),
-        ("1001reno", []),
-        ("po1001", []),
-        ("%", []),
-        ("P_-", []),
+        ("P_-", [other, load]),
     ):
         assert found(client, "/loads", q=words) == expected, words
         exported = client.get("/loads.csv", query_string={"q": words}).text.splitlines()[1:]
@@ -88,19 +104,19 @@ def test_a_search_sees_every_status_and_every_change(client):
         client.patch(f"/loads/{load['id']}", {"status": status})
         assert found(client, "/loads", q="zwo", status=status) == [load["id"]]
     client.patch(f"/loads/{load['id']}", {"origin": "Reno, NV"})
-    assert (found(client, "/loads", q="zwo"), found(client, "/loads", q="eno")) == (
+    assert (found(client, "/loads", q="zwo"), found(client, "/loads", q="ren")) == (
         [],
         [load["id"]],
     )
     assignment = client.assign(client.make_driver(), load)
-    assert found(client, "/loads", q="eno", status="ASSIGNED") == [load["id"]]
+    assert found(client, "/loads", q="ren", status="ASSIGNED") == [load["id"]]
     client.close(assignment, "COMPLETED")
-    assert found(client, "/loads", q="eno", status=["OPEN", "COMPLETED"]) == [load["id"]]
-    assert found(client, "/loads", q="eno", status="ASSIGNED") == []
+    assert found(client, "/loads", q="ren", status=["OPEN", "COMPLETED"]) == [load["id"]]
+    assert found(client, "/loads", q="ren", status="ASSIGNED") == []
 
 
 @pytest.mark.usefixtures("path_taken")
-def test_drivers_are_found_by_parts_of_name_and_license_number(client):
+def test_drivers_are_found_by_words_of_name_and_license_number(client):
     zoe = client.make_driver("TX-100", name="Zoë Nuñez")["id"]
     ana = client.make_driver("OK-100", name="Ana Zoellner", status="INACTIVE")["id"]
     for query, expected in (
@@ -111,12 +127,13 @@ def test_drivers_are_found_by_parts_of_name_and_license_number(client):
         ({"q": "zoe", "licenseNumber": "ok 100"}, [ana]),
         ({"q": "zoe", "status": "INACTIVE", "available": "true"}, []),
         ({"q": "tx1"}, []),
+        ({"q": f"#{zoe}"}, [zoe]),
     ):
         assert found(client, "/drivers", **query) == expected, query
 
 
 @pytest.mark.usefixtures("path_taken")
-def test_users_are_found_by_parts_of_name_and_email_address(client):
+def test_users_are_found_by_words_of_name_and_email_address(client):
     for name, email in (("Dána Dee", "dd@billor.example"), ("Ed", "dana@other.example")):
         body = {"name": name, "email": email, "password": "a-good-long-password"}
         assert client.post("/users", body).status_code == 201
@@ -148,7 +165,6 @@ def many(app, client):
         if chance.random() < 0.4:
             client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
     with app.app_context():
-        db.session.execute(update(Load).where(Load.id % 3 == 0).values(is_indexed=True))
         for number in range(1, 61):
             time = DAY.format(1 + number // 9)
             db.session.execute(update(Load).where(Load.id == number).values(created_at=time))
@@ -160,7 +176,7 @@ FILTERS = {
     "status=OPEN": lambda load: load["status"] == "OPEN",
     "status=OPEN&status=CANCELLED": lambda _: True,
     "origin=reno,%20nv": lambda load: load["origin"] == "Reno, NV",
-    "q=PO-1": lambda load: (load["reference"] or "").startswith("PO-1"),
+    "q=PO-5": lambda load: (load["reference"] or "").startswith("PO-5"),
     "q=ren": lambda load: load["origin"] == "Reno, NV",
     "q=nothing": lambda _: False,
     "createdFrom=2026-03-03T00:00:00Z": lambda load: load["createdAt"] >= "2026-03-03",

@@ -136,8 +136,6 @@ def test_migrations_create_exactly_what_the_models_declare(empty_app: Flask):
             "ix_drivers_busy": "(((status)::text = 'ACTIVE'::text) AND has_load)",
             "ix_drivers_inactive": "((status)::text = 'INACTIVE'::text)",
             "ix_loads_reference_key_created": "(reference IS NOT NULL)",
-            "ix_loads_search": "(((status)::text <> 'OPEN'::text) OR is_indexed)",
-            "ix_loads_not_indexed": "(((status)::text = 'OPEN'::text) AND (NOT is_indexed))",
             "uq_loads_reference_key": "((reference IS NOT NULL) AND"
             " ((status)::text <> 'CANCELLED'::text))",
             "ix_assignments_completed": "((status)::text = 'COMPLETED'::text)",

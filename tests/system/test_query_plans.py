@@ -225,15 +225,15 @@ EXPANDED = {
 # What no index has in the list's order: some rows are read in that order, and then, if the page is
 # not full, those that another index finds, which are few here.
 SEARCHES = {
-    "/users": ["q=user", "q=777", "q=ser%20777@bill"],
-    "/drivers": ["q=driver", "q=tx-777", "q=0800&status=INACTIVE", "q=777&available=true"],
+    "/users": ["q=user", "q=777", "q=user%20777@bill"],
+    "/drivers": ["q=driver", "q=tx-777", "q=800&status=INACTIVE", "q=777&available=true"],
     "/loads": [
         "q=city",
         "q=city%207&status=COMPLETED",
-        "q=O-7777",
+        "q=po-7777",
         "q=po-77%20city%2027",
-        "q=o-7777&status=COMPLETED&origin=city%2027",
-        "q=go%20500&sort=pickupAt",
+        "q=po-7777&status=COMPLETED&origin=city%2027",
+        "q=cargo%20500&sort=pickupAt",
         "sort=pickupAt&origin=city%207",
         "sort=pickupAt&cargoType=cargo%20500&status=COMPLETED",
         "sort=pickupAt&destination=city%207&status=OPEN&status=ASSIGNED",

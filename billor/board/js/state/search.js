@@ -1,32 +1,61 @@
-// Finds rows by the words of a search, as the API's `q` does.
+// Finds rows by the beginnings of words, as the API's `q` does: see its `fold_text` and
+// `search_vector` in the database.
 
 /** @import {Driver, Load} from "../types.js" */
 
+/** @type {Record<string, string>} */
+const PLAIN = { ß: "ss", æ: "ae", œ: "oe", ł: "l", ø: "o", đ: "d", ð: "d", ħ: "h", ı: "i" };
+const MARKS = /[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f]/g;
+const SIGNS =
+  /[\s!"$%&()*+,./:;<=>?@[\\\]^_`{|}~\u00ab\u00b7\u00bb\u201c-\u201e\u2022\u3001\u3002-]+/;
+
 /**
- * Fold a text: upper and lower case are the same, and so are letters with and without accents.
+ * Fold a text: upper and lower case are the same, letters with and without accents, and kinds of
+ * apostrophes and hyphens.
  *
  * @param {string} text
  * @returns {string}
  */
 export const fold = (text) =>
-  text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/\s+/gu, " ").trim();
+  text
+    .normalize("NFKD")
+    .replace(MARKS, "")
+    .toLowerCase()
+    .replace(/[ßæœłøđðħı]/g, (letter) => PLAIN[letter])
+    .replace(/[\u2018\u2019\u02bc\u2032]/g, "'")
+    .replace(/[\u2010-\u2015\u2212]/g, "-")
+    .replace(/\s+/g, " ")
+    .trim();
 
-/** @param {string} text */
-export const words = (text) => fold(text).split(" ").filter(Boolean);
+/**
+ * Return the words of a search. One that begins with `#` is a number.
+ *
+ * @param {string} text
+ * @returns {string[]}
+ */
+export const words = (text) =>
+  fold(text)
+    .replaceAll("'", "")
+    .replace(/#(?!\d)/g, " ")
+    .replaceAll("#", " #")
+    .split(SIGNS)
+    .filter(Boolean);
 
 /** @type {WeakMap<object, string>} */
 const texts = new WeakMap();
 
 /**
- * Return a row's searchable text; it is folded once for each state of the row.
+ * Return a row's words, with spaces around each; they are made once for each state of the row.
  *
  * @param {object} row
  * @param {Array<string | null>} fields
+ * @param {string} [number]
  */
-function textOf(row, fields) {
+function textOf(row, fields, number = "") {
   let text = texts.get(row);
   if (text === undefined) {
-    text = fields.map((field) => fold(field ?? "")).join("\n");
+    const plain = fields.map((field) => (field ?? "").replaceAll("#", " ")).join(" ");
+    text = ` ${words(plain).join(" ")} ${number} `;
     texts.set(row, text);
   }
   return text;
@@ -34,7 +63,7 @@ function textOf(row, fields) {
 
 /** @param {Load} load */
 export const loadText = (load) =>
-  textOf(load, [load.reference, load.origin, load.destination, load.cargoType, `#${load.id}`]);
+  textOf(load, [load.reference, load.origin, load.destination, load.cargoType], `#${load.id}`);
 
 /** @param {Driver} driver */
 export const driverText = (driver) => textOf(driver, [driver.name, driver.licenseNumber]);
@@ -42,6 +71,11 @@ export const driverText = (driver) => textOf(driver, [driver.name, driver.licens
 /**
  * @param {string} text
  * @param {string[]} wanted
- * @returns {boolean} whether each word is a part of the text
+ * @returns {boolean} whether each word begins one of the text, or is the row's number
  */
-export const hasAll = (text, wanted) => wanted.every((word) => text.includes(word));
+export const hasAll = (text, wanted) =>
+  wanted.every((word) =>
+    word.startsWith("#")
+      ? text.includes(` ${word} `) || text.includes(` ${word.slice(1)} `)
+      : text.includes(` ${word}`) || text.includes(` #${word} `),
+  );
