@@ -50,7 +50,8 @@ if OURS not in os.environ.get(FOLDER_OF_METRICS, ""):
 from billor.config import ConfigError, load_config  # noqa: E402
 from billor.database import check_connection_limit  # noqa: E402
 from billor.logs import init_logging  # noqa: E402
-from billor.server.gunicorn_worker import forget_process  # noqa: E402
+from billor.metrics import forget_process  # noqa: E402
+from billor.traces.spans import tracer  # noqa: E402
 
 
 def on_exit(_arbiter=None) -> None:
@@ -71,7 +72,7 @@ except ConfigError as error:
 init_logging(settings)
 
 bind = settings.address
-worker_class = "billor.server.gunicorn_worker.BillorWorker"
+worker_class = "billor.server.BillorWorker"
 workers = settings.web_workers
 worker_connections = 10_000  # of each worker; more clients wait to be accepted
 preload_app = False  # connections made before a fork would be shared
@@ -79,7 +80,7 @@ timeout = 30
 graceful_timeout = 8
 keepalive = 30
 loglevel = "warning"
-logger_class = "billor.server.gunicorn_logger.GunicornLogger"
+logger_class = "billor.server.GunicornLogger"
 control_socket_disable = True  # unused, and slows down shutdown
 
 # What a proxy tells is believed in billor.http.proxies only, and not here of any peer on loopback.
@@ -93,9 +94,14 @@ _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
 
 
+def worker_exit(_arbiter, _worker) -> None:
+    """Export the last spans."""
+    tracer().stop()
+
+
 def child_exit(_arbiter, worker) -> None:
-    """Let the other processes know that this one takes no more connections."""
-    forget_process(worker.number)
+    """Forget what the process had open."""
+    forget_process(worker.pid)
 
 
 def on_starting(_arbiter) -> None:

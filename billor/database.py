@@ -40,7 +40,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from billor.blocking import has_data
 from billor.config import Config, ConfigError
-from billor.deadlines import spare_commit
 from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
 from billor.metrics import watch_connections
@@ -202,8 +201,7 @@ def transaction() -> Iterator[None]:
     A transaction inside another is part of that one, which commits, and is rolled back with all
     of it: what it raises must not be caught in between.
 
-    Raises `Conflict` where a constraint refuses, `Unavailable` where PostgreSQL is unavailable,
-    and `DeadlineExceeded` if the request's deadline passes before the commit.
+    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is unavailable.
     """
     info = db.session.info
     if AFTER_COMMIT in info:
@@ -217,7 +215,6 @@ def transaction() -> Iterator[None]:
         with tracer().transaction(), _undone_by_errors():
             yield
             db.session.flush()
-            spare_commit()
             committing = True
             db.session.commit()
     except BaseException:

@@ -12,7 +12,6 @@ from billor.auth.grants import Grant
 from billor.auth.sessions import find_current_user
 from billor.auth.tokens import verify
 from billor.context import CurrentUser, current_user
-from billor.deadlines import extend_deadline
 from billor.errors import AuthenticationFailed
 from billor.http.page_cache import REFUSAL
 
@@ -61,7 +60,6 @@ class Guard:
         if refusal := grant.refusal(remembered.user):
             raise refusal
         current_user.set(remembered.user)
-        extend_deadline()
         return grant
 
     def _demand_token(self) -> None:
@@ -78,7 +76,6 @@ class Guard:
         if request.endpoint == METRICS_ENDPOINT and is_metrics_token(
             authorization, current_app.config["BILLOR"]
         ):
-            extend_deadline()
             return
         g.grant = self.authorise(request.endpoint or "", authorization)
 

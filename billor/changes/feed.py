@@ -6,7 +6,6 @@ connection. Under gunicorn it is a greenlet, elsewhere a thread.
 
 import logging
 import time
-from collections.abc import Callable
 from threading import Lock, Thread
 
 from flask import Flask, current_app
@@ -26,7 +25,6 @@ from billor.changes.stream import Stream
 from billor.errors import Unavailable
 from billor.extensions import db
 from billor.metrics import streams_are
-from billor.stopping import close_at_stop
 
 logger = logging.getLogger(__name__)
 
@@ -42,17 +40,13 @@ def init_changes(app: Flask) -> None:
     app.extensions["changes"] = Feed(app)
 
 
-def open_stream(
-    grant: Grant, last_event_id: str | None, client_has_left: Callable[[], bool]
-) -> Stream:
+def open_stream(grant: Grant, last_event_id: str | None) -> Stream:
     """Return a stream of what is committed from now on, or after `last_event_id`.
-
-    It ends instead of a heartbeat if `client_has_left`.
 
     Raises `Unavailable`, `streams_busy` beyond `MAX_STREAMS` in this process.
     """
     feed: Feed = current_app.extensions["changes"]
-    return feed.open(Stream(grant, feed.forget, client_has_left), last_event_id)
+    return feed.open(Stream(grant, feed.forget), last_event_id)
 
 
 class Feed:
@@ -66,7 +60,6 @@ class Feed:
         self._reader: Thread | None = None
         self._checked_at = 0.0
         self._is_closed = False
-        close_at_stop(self)
 
     def open(self, stream: Stream, last_event_id: str | None) -> Stream:
         """Begin a stream; see `open_stream`."""

@@ -1,11 +1,8 @@
 """Routes of `/changes`."""
 
-from functools import partial
-
 from flask import Response, request
 
 from billor.auth.grants import current_grant
-from billor.blocking import has_left
 from billor.changes.feed import open_stream
 from billor.changes.messages import CONTENT_TYPE
 from billor.http.api import Blueprint
@@ -32,11 +29,6 @@ def stream_changes():
     """
     # A HEAD has no body to wait for.
     body = None
-    connection = request.environ.get("gunicorn.socket")  # of no other server
     if request.method == "GET":
-        body = open_stream(
-            current_grant(),
-            request.headers.get("Last-Event-ID"),
-            partial(has_left, connection) if connection else lambda: False,
-        )
+        body = open_stream(current_grant(), request.headers.get("Last-Event-ID"))
     return Response(body, headers=HEADERS, content_type=CONTENT_TYPE)

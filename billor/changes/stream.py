@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from threading import Event, Lock
 
-from billor import deadlines
 from billor.auth.grants import Grant
 from billor.changes.messages import HEARTBEAT, end_message, many_message
 from billor.changes.source import Position
@@ -22,15 +21,9 @@ MOST_WAITING = 200
 class Stream(Iterator[bytes]):
     """The pieces of a response. Other threads add to them; iterating waits for what comes next."""
 
-    def __init__(
-        self,
-        grant: Grant,
-        on_close: Callable[["Stream"], None],
-        client_has_left: Callable[[], bool],
-    ):
+    def __init__(self, grant: Grant, on_close: Callable[["Stream"], None]):
         self.grant = grant
         self._on_close = on_close
-        self._client_has_left = client_has_left
         lasts = STREAM_SECONDS * (1 - SPREAD * random.random())  # noqa: S311 - no secret
         self._ends_at = time.monotonic() + lasts
         self._lock = Lock()
@@ -66,7 +59,6 @@ class Stream(Iterator[bytes]):
         self._wake.set()
 
     def __next__(self) -> bytes:
-        deadlines.extend_deadline(HEARTBEAT_SECONDS + deadlines.PIECE_SECONDS)
         self._wake.wait(self._seconds_to_wait())
         if self.grant.expires_at <= time.time():
             self.end("token_expired")
@@ -77,10 +69,8 @@ class Stream(Iterator[bytes]):
             self._pieces, self._waiting = [], 0
             if not is_over:
                 self._wake.clear()
-        if not piece and (is_over or self._client_has_left()):
+        if not piece and is_over:
             raise StopIteration
-        # A client that does not read is disconnected.
-        deadlines.extend_deadline(deadlines.PIECE_SECONDS)
         return piece or HEARTBEAT
 
     def close(self) -> None:

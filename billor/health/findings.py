@@ -1,24 +1,15 @@
 """What health checks find out, as metrics."""
 
 from billor import metrics
-from billor.deadlines import DeadlineExceeded, extend_deadline
 from billor.health.checks import UNKNOWN, Readiness, State, check_dependencies
 
-# Prometheus waits for ten seconds, by default, and then takes the API for down.
-CHECK_SECONDS = 5
-# Of all that is checked only PostgreSQL may hang for so long.
+# Another request's check has not ended: of all that is checked only PostgreSQL may hang.
 HANGING = metrics.Findings({"postgresql": False}, {}, {})
 
 
 def find() -> metrics.Findings:
-    """Check the dependencies, within `CHECK_SECONDS` and the time until that is noticed."""
-    extend_deadline(CHECK_SECONDS)
-    try:
-        found = check_dependencies()
-    except DeadlineExceeded:
-        return HANGING
-    finally:
-        extend_deadline()
+    """Check the dependencies."""
+    found = check_dependencies()
     return HANGING if found is UNKNOWN else _as_metrics(found)
 
 

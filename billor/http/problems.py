@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from billor.database import from_database_error, without_values
-from billor.deadlines import DeadlineExceeded
 from billor.errors import BY_STATUS, AuthenticationFailed, BillorError, Unavailable
 from billor.http.fields import WireSchema
 
@@ -61,7 +60,7 @@ def init_problems(app: Flask) -> None:
     app.register_error_handler(ParseException, lambda _error: http_problem(400))
     for error, refusal in {
         ClientDisconnected: BillorError("body_incomplete"),
-        DeadlineExceeded: Unavailable("request_timeout"),
+        TimeoutError: Unavailable("request_timeout"),
     }.items():
         app.register_error_handler(error, lambda _error, it=refusal: render_refusal(it))
 

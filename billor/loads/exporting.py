@@ -13,7 +13,6 @@ from typing import Any
 
 from flask import Flask, current_app
 
-from billor import deadlines
 from billor.database import roll_back
 from billor.errors import Unavailable
 from billor.keyset import Position
@@ -45,8 +44,7 @@ def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any
     quote before what would be a formula.
 
     Raises `Unavailable` `exports_busy` beyond `MAX_EXPORTS` in this process, and any error of the
-    first page. No database connection is held between pieces. The client must take each piece
-    within `PIECE_SECONDS`.
+    first page. No database connection is held between pieces.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     pieces = _pieces(app, partial(_next_rows, filters, spreadsheet), "\ufeff" if bom else "")
@@ -64,7 +62,6 @@ def _pieces(
         yield ""  # taken by `export_loads`; from here on, closing the generator ends the export
         piece = f"{mark}{','.join(COLUMNS)}\r\n{rows}"
         while True:
-            deadlines.extend_deadline(deadlines.PIECE_SECONDS)
             yield piece
             if position is None:
                 return

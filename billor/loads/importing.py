@@ -12,7 +12,6 @@ from sqlalchemy import Row as LoadRow
 
 from billor.blocking import in_thread
 from billor.database import transaction
-from billor.deadlines import extend_deadline
 from billor.errors import Taken, Unavailable
 from billor.http.rows import Row, RowReader
 from billor.http.text_lines import Readable
@@ -21,8 +20,6 @@ from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
 
 CHUNK_ROWS = 500
-# Deadline of an import, and so the longest time until its first load becomes visible.
-IMPORT_SECONDS = 60
 MAX_IMPORTS = 2
 """Per process: each takes a thread, most of a core, and then a database connection."""
 
@@ -97,7 +94,6 @@ def import_loads(read: LoadsRead) -> ImportOutcome:
     So a file whose rows have references can be imported again.
     """
     outcome = ImportOutcome(ignored=read.ignored)
-    extend_deadline(IMPORT_SECONDS)
     with transaction():
         for start in range(0, len(read.rows), CHUNK_ROWS):
             outcome.rows += _create(read.rows[start : start + CHUNK_ROWS])

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from socket import socketpair
 
 import pytest
 from flask_jwt_extended import create_access_token
@@ -249,21 +248,6 @@ def test_a_stream_ends_after_some_minutes(listen, monkeypatch):
     with listen() as events:
         assert events.next().event == "ready"
         assert events.rest() == []
-
-
-def test_a_client_that_has_left_is_noticed_at_a_heartbeat(app, client, monkeypatch):
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
-    ours, theirs = socketpair()
-    headers = {"Authorization": f"Bearer {client.token}"}
-    with ours, theirs:
-        options = {"headers": headers, "environ_overrides": {"gunicorn.socket": ours}}
-        with app.test_client().get("/changes", **options) as answer:
-            events = EventStream(answer.iter_encoded(), answer.headers)
-            events.next()
-            assert events.next_piece() == b":\n\n"
-            theirs.close()
-            assert events.rest() == []
-    assert app.extensions["changes"].count == 0
 
 
 @pytest.mark.parametrize("path", ["/auth/logout", "/auth/logout-all"])

@@ -19,7 +19,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from billor.audit.sqlite import SqliteStore
 from billor.auth.attempts import MAX_FAILURES
-from billor.deadlines import DeadlineExceeded
 from billor.errors import CODES, NotFound
 from billor.extensions import db
 from billor.http.middleware import SECURITY_HEADERS
@@ -250,7 +249,7 @@ def raise_pool_timeout(*_, **__):
 
 
 def raise_deadline_exceeded(*_, **__):
-    raise DeadlineExceeded
+    raise TimeoutError
 
 
 def reading(failure):

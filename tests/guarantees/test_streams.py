@@ -23,10 +23,9 @@ STREAMS = 8
 SOON_SECONDS = 1.0
 LOAD = {"origin": "x" * 200, "destination": "y" * 200, "cargo_type": "z" * 100}
 IMPATIENT = """
-from billor import deadlines
-from billor.server import gunicorn_worker
-deadlines.PIECE_SECONDS = 1
-Worker = gunicorn_worker.BillorWorker
+from billor import server
+server.CLIENT_SECONDS = 1
+Worker = server.BillorWorker
 """
 
 

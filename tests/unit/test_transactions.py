@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from billor.database import after_commit, transaction
-from billor.deadlines import DeadlineExceeded, extend_deadline, request_deadline
 from billor.errors import Conflict, Unavailable
 from billor.extensions import db
 from billor.models import Driver
@@ -84,21 +83,6 @@ def test_an_error_at_any_depth_rolls_back_everything(error, depth):
         run(depth)
     assert raised.value is error
     assert committed() == []
-
-
-def test_a_deadline_that_passed_unnoticed_rolls_back_everything(called, tell):
-    """As after a long calculation, during which no other greenlet ran."""
-
-    def run() -> None:
-        with request_deadline(), transaction():
-            add("A")
-            after_commit(tell)
-            extend_deadline(0)
-
-    with pytest.raises(DeadlineExceeded):
-        run()
-    assert committed() == []
-    assert called == []
 
 
 def test_an_outer_error_rolls_back_a_finished_inner_transaction():

@@ -1,1 +1,0 @@
-"""The gunicorn worker that serves the API."""
