@@ -1,4 +1,4 @@
-"""One system and one browser for each file, and a board for each who looks at it."""
+"""One system and one browser for each file; a test opens as many boards as it needs."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,33 +10,27 @@ from tests.support.board import Board, BoardSystem, Contexts
 from tests.support.browser import chromium
 from tests.support.system import System, empty_tables
 
+NO_OTHER_HOST = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium(
-        "the board is", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    ) as browser:
+    with chromium("the board is", NO_OTHER_HOST) as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
-def running(
+def board_system(
     _migrated_app: Flask,
     settings: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
     pytestconfig: pytest.Config,
-) -> Iterator[System]:
-    """Billor in processes of its own."""
+) -> Iterator[BoardSystem]:
     folder = tmp_path_factory.mktemp("board")
     with System(settings, folder, pytestconfig.cache.mkdir("compiled")) as system:
-        yield system
+        yield BoardSystem(system)
     with _migrated_app.app_context():
         empty_tables()
-
-
-@pytest.fixture(scope="module")
-def board_system(running: System) -> BoardSystem:
-    return BoardSystem(running)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""A driver's own page, on a phone and on a bad line."""
+"""A driver's own page, on a phone and on a bad connection."""
 
 import pytest
 from playwright.sync_api import expect
 
 from billor.roles import Role
+from tests.board.test_dispatching import status_of
 from tests.support.board import DRIVER_EMAIL, PHONE
 
 
@@ -27,18 +28,19 @@ def deliver(phone) -> None:
     phone.page.get_by_role("button", name="Yes, delivered").tap()
 
 
-def status_of(billor, load: dict) -> str:
-    return billor.client.get(f"/loads/{load['id']}").body["status"]
-
-
-def test_a_driver_sees_the_load_and_completes_it(billor, phone):
+def test_a_driver_completes_the_load_and_the_next_appears_by_itself(billor, phone):
     page = phone.page
     expect(page.get_by_role("heading", level=1)).to_have_text("Laredo, TX to Atlanta, GA")
     expect(page.get_by_text("May 4, 2031, 8:30 AM CDT")).to_be_visible()
-    deliver(phone)
+    assert phone.axe_violations() == []
+    page.get_by_role("button", name="Delivered").tap()
+    assert phone.axe_violations() == []
+    page.get_by_role("button", name="Yes, delivered").tap()
     expect(page.get_by_role("heading", name="No load now")).to_be_visible()
     expect(page.locator(".past li")).to_contain_text(["Laredo, TX"])
     assert status_of(billor, billor.load) == "COMPLETED"
+    billor.client.assign(billor.drivers[0], billor.client.make_load(origin="Memphis, TN"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
 
 
 def test_a_delivery_without_a_connection_is_sent_later(billor, phone):
@@ -54,50 +56,28 @@ def test_a_delivery_without_a_connection_is_sent_later(billor, phone):
 
 def test_a_lost_answer_does_not_complete_the_next_load(billor, phone):
     following = billor.client.make_load(origin="Memphis, TN")
-    attempts: list[str] = []
-
-    def lose_the_first(route) -> None:
-        attempts.append(route.request.headers["idempotency-key"])
-        if len(attempts) > 1:
-            route.continue_()
-            return
-        route.fetch()
-        billor.client.assign(billor.drivers[0], following)
-        route.abort("connectionreset")
-
-    phone.page.route("**/me/assignment/status", lose_the_first)
+    keys = phone.lose_first_answer(
+        "/me/assignment/status",
+        "PATCH",
+        then=lambda: billor.client.assign(billor.drivers[0], following),
+    )
     deliver(phone)
     expect(phone.page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
-    assert len(attempts) == 2
-    assert len(set(attempts)) == 1
+    assert (len(keys), len(set(keys))) == (2, 1)
     assert status_of(billor, billor.load) == "COMPLETED"
     assert status_of(billor, following) == "ASSIGNED"
 
 
-def test_a_load_that_was_exchanged_meanwhile_is_not_completed(billor, phone):
+def test_a_load_that_was_replaced_meanwhile_is_not_completed(billor, phone):
     following = billor.client.make_load(origin="Memphis, TN")
 
-    def exchange() -> None:
+    def replace() -> None:
         (active,) = billor.client.get("/assignments?status=ASSIGNED").body
         billor.client.close_assignment(active["id"], "CANCELLED")
         billor.client.assign(billor.drivers[0], following)
 
-    phone.before_request("/me/assignment/status", "PATCH", exchange)
+    phone.before_request("/me/assignment/status", "PATCH", replace)
     deliver(phone)
     expect(phone.page.get_by_role("alert")).to_contain_text("Your load has changed meanwhile.")
     expect(phone.page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
     assert status_of(billor, following) == "ASSIGNED"
-
-
-def test_a_new_load_appears_by_itself(billor, phone):
-    deliver(phone)
-    expect(phone.page.get_by_role("heading", name="No load now")).to_be_visible()
-    billor.client.assign(billor.drivers[0], billor.client.make_load(origin="Memphis, TN"))
-    expect(phone.page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
-
-
-def test_axe_finds_nothing_wrong_on_the_drivers_page(phone):
-    expect(phone.page.get_by_role("button", name="Delivered")).to_be_visible()
-    assert phone.axe_violations() == []
-    phone.page.get_by_role("button", name="Delivered").tap()
-    assert phone.axe_violations() == []

@@ -11,6 +11,7 @@ from billor.embedded.launcher import PROJECT
 from billor.extensions import cache, db
 from billor.roles import Role
 from tests.support.browser import no_troubles
+from tests.support.http import HttpClient
 from tests.support.system import Api, System
 from tests.support.users import make_user
 
@@ -18,12 +19,12 @@ EMAIL, PASSWORD = "dana.dispatcher@billor.example", "a-good-password"
 DRIVER_EMAIL = "robin.driver@billor.example"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"viewport": {"width": 375, "height": 740}, "has_touch": True, "is_mobile": True}
-# Of rules, only that of contrasts depends on colours.
+# Only the rule about contrast depends on colours.
 AXE_OPTIONS = {
     "light": {"resultTypes": ["violations"]},
     "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
 }
-# Unless it has some already; a blank page has no storage.
+# A blank page has no storage, and a page that has tokens keeps them.
 KEEP_TOKENS = """
   if (location.protocol === "http:" && !sessionStorage.getItem("billor.tokens")) {
     sessionStorage.setItem("billor.tokens", %s);
@@ -38,13 +39,13 @@ class BoardSystem:
     def __init__(self, system: System):
         self._system = system
         self.api: Api = system.start_api(workers=1)
-        self.client = self.api.client
         self.url = f"http://127.0.0.1:{self.client.port}"
+        self.start_worker = system.start_worker
         self.make_user("Dana Dispatcher", EMAIL)
 
-    def start_worker(self) -> None:
-        """Start what fills the audit trail."""
-        self._system.start_worker()
+    @property
+    def client(self) -> HttpClient:
+        return self.api.client
 
     def make_user(
         self, name: str, email: str, role: Role = Role.DISPATCHER, driver_id: int | None = None
@@ -58,17 +59,14 @@ class BoardSystem:
         return reply.body
 
     def end_sessions(self) -> None:
-        """End all sessions of the dispatcher, as an admin or the user elsewhere may."""
+        """End all sessions of the dispatcher."""
         token = self.log_in()["access_token"]
         reply = self.client.post("/auth/logout-all", Authorization=f"Bearer {token}")
         assert reply.status == 204, reply
 
-    def stop_api(self) -> None:
-        self.api.terminate()
-
     def start_api(self) -> None:
+        """Start it again, at the same address."""
         self.api = self._system.start_api(workers=1, port=self.client.port)
-        self.client = self.api.client
 
     def make_drivers(self, *names: str) -> list[dict]:
         return [
@@ -76,22 +74,21 @@ class BoardSystem:
         ]
 
     def make_many(self, loads: int, drivers: int) -> None:
-        """Seed so many, past the API."""
+        """Make many rows with `flask seed`."""
         arguments = ["seed", "--loads", str(loads), "--drivers", str(drivers)]
         seeded = self._system.app.test_cli_runner().invoke(args=arguments)
         assert seeded.exit_code == 0, seeded.output
 
     def empty(self) -> None:
-        """Delete all but the users who are no drivers."""
+        """Delete everything but the users who are not drivers."""
         self.client.close()  # the server ends idle connections
         with self._system.app.app_context():
-            # A page that was closed may have left a change under way.
+            # A request of a page that was closed may still be running.
             db.session.execute(text("LOCK TABLE drivers, loads IN EXCLUSIVE MODE"))
+            db.session.execute(text("DELETE FROM users WHERE driver_id IS NOT NULL"))
             for table in reversed(db.metadata.sorted_tables):
                 if table.name not in ("users", "sessions"):
                     db.session.execute(table.delete())
-                elif table.name == "users":
-                    db.session.execute(table.delete().where(table.c.driver_id.is_not(None)))
             db.session.commit()
             db.session.remove()
             cache.cache.client.flushdb()
@@ -134,7 +131,7 @@ class Board:
         if email is not None:
             self.page.add_init_script(KEEP_TOKENS % json.dumps(_tokens(billor.log_in(email))))
         self.writes: list[str] = []
-        """The changes that were asked for, as method and path."""
+        """The writes that the page has sent, as method and path."""
         self.page.on("request", self._note_write)
         self.page.goto(billor.url + path)
 
@@ -163,35 +160,34 @@ class Board:
         return self.waiting.filter(has_text=route)
 
     def drag(self, source: Locator, target: Locator) -> None:
-        """Drag with the mouse, slowly enough to be no click."""
+        """Drag with the mouse; more than one move, or it would be a click."""
         source.hover(position={"x": 120, "y": 20})
         self.page.mouse.down()
         target.hover()
         target.hover(position={"x": 40, "y": 20})
         self.page.mouse.up()
 
-    def hold(self, path: str, method: str) -> list[Route]:
-        """Keep requests back until the test continues them."""
-        held: list[Route] = []
+    def lose_first_answer(
+        self, path: str, method: str, then: Callable[[], Any] = lambda: None
+    ) -> list[str]:
+        """Let the server act on the first request, but lose its answer; return all keys so far."""
+        keys: list[str] = []
 
         def handle(route: Route) -> None:
-            if route.request.method == method:
-                held.append(route)
-            else:
-                route.continue_()
+            if route.request.method != method:
+                return route.continue_()
+            keys.append(route.request.headers["idempotency-key"])
+            if len(keys) > 1:
+                return route.continue_()
+            route.fetch()
+            then()
+            return route.abort("connectionreset")
 
         self.page.route(f"**{path}", handle)
-        return held
-
-    def continue_one(self, held: list[Route]) -> None:
-        """Wait for a request that is kept back, and let it go on; it must be the only one."""
-        while not held:
-            self.page.wait_for_timeout(10)
-        (route,) = held
-        route.continue_()
+        return keys
 
     def before_request(self, path: str, method: str, action: Callable[[], Any]) -> None:
-        """Have something happen on the server just before a request of the page gets there."""
+        """Call `action` just before the page's request goes to the server."""
 
         def handle(route: Route) -> None:
             if route.request.method == method:
