@@ -8,8 +8,9 @@ PYTHON_BIN := .venv/bin/python
 PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 MINUTES ?= 10
 
-# Without bytecode each start would compile all packages again; many images switch it off.
-unexport PYTHONDONTWRITEBYTECODE
+# Without bytecode each start would compile all packages again; many images switch it off. The other
+# settings are those that people make for other projects.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONWARNINGS PYTHONIOENCODING
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -48,7 +48,6 @@ if OURS not in os.environ.get(FOLDER_OF_METRICS, ""):
     os.environ[FOLDER_OF_METRICS] = str(make_folder())
 
 from billor.config import ConfigError, load_config  # noqa: E402
-from billor.database import check_connection_limit  # noqa: E402
 from billor.logs import init_logging  # noqa: E402
 from billor.metrics import forget_process  # noqa: E402
 from billor.traces.spans import tracer  # noqa: E402
@@ -102,11 +101,3 @@ def worker_exit(_arbiter, _worker) -> None:
 def child_exit(_arbiter, worker) -> None:
     """Forget what the process had open."""
     forget_process(worker.pid)
-
-
-def on_starting(_arbiter) -> None:
-    """Refuse to start with more database connections than PostgreSQL allows."""
-    try:
-        check_connection_limit(settings)
-    except ConfigError as error:
-        refuse(error)

@@ -1,45 +1,18 @@
-"""PostgreSQL: engine options, the transaction, and the one map from its errors to ours."""
+"""PostgreSQL: engine options, the transaction, locks, and the one map from its errors to ours."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
-import psycopg2
 from flask import Flask
 from psycopg2 import errors as postgres
 from psycopg2 import extensions
-from sqlalchemy import (
-    Column,
-    CursorResult,
-    Delete,
-    Executable,
-    String,
-    Table,
-    Text,
-    Update,
-    bindparam,
-    event,
-    func,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import (
-    DBAPIError,
-    IntegrityError,
-    InvalidatePoolError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.exc import (
-    TimeoutError as PoolTimeout,
-)
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import CursorResult, Delete, Executable, Table, Update, select
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from billor.blocking import has_data
-from billor.config import Config, ConfigError
+from billor.config import Config
 from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
 from billor.metrics import watch_connections
@@ -58,23 +31,12 @@ REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
 CONNECT_SECONDS = 3
 TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.QueryCanceled)
 
-AFTER_COMMIT = "after_commit"
-"""In the session's info while it is in a transaction: what to call then, each once."""
-
-# No statement or lock waits without end.
 SESSION_SETTINGS = {"timezone": "UTC", "statement_timeout": "15s", "lock_timeout": "5s"}
-# Not in a session that belongs to a pooler, which lends it to others.
-SET_SESSION = """
-    SELECT set_config(name, value, false)
-    FROM unnest(%(names)s, %(values)s) AS setting (name, value)
-    WHERE pg_backend_pid() = %(pid)s
-"""
+"""No statement or lock waits without end. These are the role's defaults, set by migrations/env.py:
+a transaction pooler lends sessions to others, so none of them is ours to change."""
 
-ALLOWED_CONNECTIONS = """
-    SELECT sum(setting::int * CASE name WHEN 'max_connections' THEN 1 ELSE -1 END)::int
-    FROM pg_settings
-    WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')
-"""
+AFTER_COMMIT = "after_commit"
+"""In the session's info during a transaction: what to call after it, each once."""
 
 DELETE_BATCH_SIZE = 1000
 """How many rows one statement of maintenance deletes or changes, so that locks are short."""
@@ -88,6 +50,7 @@ def engine_options(config: Config) -> dict:
         "pool_size": config.database_pool_size,
         "max_overflow": 0,
         "pool_timeout": 5,
+        "pool_pre_ping": True,
         "hide_parameters": True,
         "connect_args": {
             "connect_timeout": CONNECT_SECONDS,
@@ -101,144 +64,78 @@ def engine_options(config: Config) -> dict:
     }
 
 
-def check_connection_limit(config: Config) -> None:
-    """Raise `ConfigError` if the API may open more connections than PostgreSQL allows.
-
-    A PostgreSQL that is unavailable is not waited for: the API starts without it, too. Behind a
-    pooler the limit is the pooler's, and not known here.
-    """
-    url = make_url(config.database_url).set(drivername="postgresql")
-    try:
-        connection = psycopg2.connect(
-            url.render_as_string(hide_password=False), connect_timeout=CONNECT_SECONDS
-        )
-    except psycopg2.OperationalError:
-        return
-    with closing(connection), connection.cursor() as cursor:
-        if is_pooled(connection):
-            return
-        cursor.execute(ALLOWED_CONNECTIONS)
-        (allowed,) = cursor.fetchone()
-    wanted = (config.web_workers + 1) * config.database_pool_size
-    if wanted > allowed:
-        raise ConfigError(
-            f"WEB_WORKERS and the worker, with DATABASE_POOL_SIZE connections each, need {wanted}, "
-            f"and PostgreSQL allows {allowed}: lower these settings or raise its max_connections."
-        )
-
-
 def init_database(app: Flask) -> None:
     """Bind the app to its database."""
     db.init_app(app)
     with app.app_context():
-        event.listen(db.engine, "connect", _set_session)
-        event.listen(db.engine, "checkout", _check_connection)
         watch_connections(db.engine)
         if app.config["BILLOR"].otel_exporter_otlp_endpoint:
             trace_statements(db.engine)
     app.teardown_appcontext(_close_session)
 
 
-def is_pooled(connection: extensions.connection) -> bool:
-    """Return whether a pooler is between us and PostgreSQL: its sessions are not ours to keep.
-
-    A pooler answers with a process id of its own making.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return cursor.fetchone() != (connection.get_backend_pid(),)
-
-
-def _set_session(connection: extensions.connection, _record: ConnectionPoolEntry) -> None:
-    """Apply `SESSION_SETTINGS` to a new connection.
-
-    They are no startup options, which poolers refuse. Behind one the sessions have them as their
-    role's defaults: see migrations/env.py.
-    """
-    connection.autocommit = True
-    values = {
-        "names": [*SESSION_SETTINGS],
-        "values": [*SESSION_SETTINGS.values()],
-        "pid": connection.get_backend_pid(),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(SET_SESSION, values)
-    connection.autocommit = False
-
-
-def _check_connection(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Replace a pooled connection that the server has closed, so that it costs nobody an error.
-
-    A server that ends a connection says so at once; otherwise nothing arrives between statements.
-    So no statement has to be sent to find out.
-    """
-    if record.info.get("used") and _has_ended(connection):
-        raise InvalidatePoolError
-    record.info["used"] = True
-
-
-def _has_ended(connection: Any) -> bool:
-    return connection.closed or connection.fileno() < 0 or has_data(connection.fileno())
-
-
 def _close_session(_error: BaseException | None) -> None:
-    """Close the session before Flask-SQLAlchemy does.
-
-    Its own way fails on a lost connection, and takes an answer with it that was made before.
-    """
-    if not db.session.registry.has():
-        return
+    """Close the session before Flask-SQLAlchemy does, whose way fails on a lost connection."""
     try:
         db.session.close()
     except SQLAlchemyError:
         db.session().invalidate()
 
 
+def is_pooled(connection: extensions.connection) -> bool:
+    """Return whether a pooler is between us and PostgreSQL: it answers with an id of its own."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone() != (connection.get_backend_pid(),)
+
+
 @contextmanager
 def transaction() -> Iterator[None]:
     """Run the block as one transaction: commit at its end, roll back if it raises.
 
-    A transaction inside another is part of that one, which commits, and is rolled back with all
-    of it: what it raises must not be caught in between.
+    A transaction inside another is part of that one.
 
     Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is unavailable.
     """
-    info = db.session.info
-    if AFTER_COMMIT in info:
-        with _undone_by_errors():
+    with _errors_as_ours():
+        if AFTER_COMMIT in db.session.info:
             yield
             db.session.flush()
-        return
-    callbacks = info[AFTER_COMMIT] = {}
+        else:
+            with _committed():
+                yield
+
+
+@contextmanager
+def _committed() -> Iterator[None]:
+    callbacks: dict[Callable[[], None], None] = {}
+    db.session.info[AFTER_COMMIT] = callbacks
     committing = False
     try:
-        with tracer().transaction(), _undone_by_errors():
+        with tracer().transaction():
             yield
             db.session.flush()
             committing = True
             db.session.commit()
     except BaseException:
-        if committing:  # it may have been committed all the same, with the answer lost
-            _call_all(callbacks)
+        roll_back()
         raise
     finally:
-        info.pop(AFTER_COMMIT, None)
-    _call_all(callbacks)
+        del db.session.info[AFTER_COMMIT]
+        if committing:  # or committed with the answer lost
+            for callback in callbacks:
+                callback()
 
 
 @contextmanager
-def _undone_by_errors() -> Iterator[None]:
+def _errors_as_ours() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        roll_back()
         refusal = from_database_error(error)
         if refusal is None:
             raise
         raise refusal from error
-    except BaseException:
-        roll_back()
-        raise
 
 
 def roll_back() -> None:
@@ -257,9 +154,49 @@ def after_commit(callback: Callable[[], None]) -> None:
     db.session.info[AFTER_COMMIT][callback] = None
 
 
-def _call_all(callbacks: Iterable[Callable[[], None]]) -> None:
-    for callback in callbacks:
-        callback()
+def get_or_not_found(model: type[Row], id_: int, **options: Any) -> Row:
+    """Return the row with this id, by `Session.get` and its options. Raises `NotFound`."""
+    row = db.session.get(model, id_, **options)
+    if row is None:
+        raise NotFound(model.__name__, id_)
+    return row
+
+
+def lock(model: type[Row], id_: int) -> Row:
+    """Return the row, as it is now and locked until the transaction ends. Raises `NotFound`.
+
+    All transactions lock drivers before loads before assignments, and rows of one table by rising
+    id: so none waits for one that waits for it.
+    """
+    return get_or_not_found(
+        model,
+        id_,
+        populate_existing=True,
+        with_for_update={"key_share": True},  # which does not block foreign keys
+    )
+
+
+def lock_all(model: Any, ids: Collection[int]) -> None:
+    """Lock those of the rows that exist, by rising id."""
+    rows = select(model.id).where(model.id.in_(ids)).order_by(model.id)
+    db.session.execute(rows.with_for_update(key_share=True))
+
+
+def change(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set attributes of a row; return the values before of those that are others now."""
+    before = {
+        name: getattr(row, name) for name, value in changes.items() if getattr(row, name) != value
+    }
+    for name in before:
+        setattr(row, name, changes[name])
+    return before
+
+
+def execute_bulk(statement: Update | Delete) -> int:
+    """Run an UPDATE or DELETE; return the number of rows. Objects in the session do not notice."""
+    options = {"synchronize_session": False}
+    result = db.session.execute(statement, execution_options=options)
+    return cast(CursorResult, result).rowcount
 
 
 @contextmanager
@@ -271,93 +208,6 @@ def long_waits_refused_as(refusal: BillorError) -> Iterator[None]:
         if isinstance(error.orig, postgres.LockNotAvailable):
             raise refusal from error
         raise
-
-
-def get_or_not_found(model: type[Row], id_: int) -> Row:
-    """Return the row with this id as last committed. Raises `NotFound`."""
-    row = db.session.get(model, id_)
-    if row is None:
-        raise NotFound(model.__name__, id_)
-    return row
-
-
-def table(model: type[Base]) -> Table:
-    """Return the model's table, for `execute`."""
-    return cast(Table, model.__table__)
-
-
-def execute(statement: Executable, parameters: Any = None) -> CursorResult:
-    """Run a statement for tables within the caller's transaction, past the session.
-
-    `parameters` are those of the statement, or a list for many rows.
-    """
-    return db.session.connection().execute(statement, parameters)
-
-
-def without_default(model: type[Base]) -> list[str]:
-    """Return the names of the columns that a new row has to be given."""
-    return [
-        column.key
-        for column in table(model).c
-        if column.default is None and column.server_default is None
-    ]
-
-
-class Insertion:
-    """Inserts rows with one statement, however many they are.
-
-    Many are a list for each column, so that they cost no parameters of their own. `COPY`, which
-    would be faster still, does not work with psycopg2's wait callback.
-    """
-
-    def __init__(self, model: type[Base], names: Sequence[str], returning: Sequence[Column] = ()):
-        """Insert the columns `names` of rows, and return of each what `returning` says."""
-        self._names = names
-        columns = table(model).c
-        # PostgreSQL would cut off what is too long for a length in the type of a parameter.
-        types = {
-            name: Text() if type(columns[name].type) is String else columns[name].type
-            for name in names
-        }
-        lists = [bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()]
-        rows = func.unnest(*lists).table_valued(*names, with_ordinality="number").render_derived()
-        query = select(*(rows.c[name] for name in names)).order_by(rows.c.number)
-        self._one: Executable = insert(table(model))
-        self._many: Executable = insert(table(model)).from_select(list(names), query)
-        if returning:
-            self._one, self._many = (
-                statement.returning(*returning) for statement in (self._one, self._many)
-            )
-
-    def run(self, rows: Sequence[Mapping[str, Any]]) -> CursorResult:
-        """Insert rows, with rising ids; what they lack is null. The result is not in order."""
-        if len(rows) == 1:
-            return execute(self._one, {name: rows[0].get(name) for name in self._names})
-        lists = {name: [row.get(name) for row in rows] for name in self._names}
-        return execute(self._many, lists)
-
-
-def values_before(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the present values of those attributes that `changes` would make others."""
-    return {
-        name: getattr(row, name) for name, value in changes.items() if getattr(row, name) != value
-    }
-
-
-def update_row(row: Base, changes: Mapping[str, Any]) -> None:
-    """Write changes by attribute to an object of a `LockingQuery` and to its row."""
-    its_table = table(type(row))
-    if changes:
-        execute(update(its_table).where(its_table.c.id == row.id).values(changes))  # type: ignore[attr-defined]
-    for name, value in changes.items():
-        setattr(row, name, value)
-
-
-def execute_bulk(statement: Update | Delete) -> int:
-    """Run an UPDATE or DELETE; return the number of rows. Objects in the session do not notice."""
-    options = {"synchronize_session": False}
-    result = db.session.execute(statement, execution_options=options)
-    return cast(CursorResult, result).rowcount
 
 
 def from_database_error(error: SQLAlchemyError) -> BillorError | None:
@@ -385,9 +235,19 @@ def violated_constraint(error: IntegrityError) -> str:
 def without_values(error: SQLAlchemyError) -> Exception:
     """Return what to log of an error that is our own mistake, without the values of rows.
 
-    Both SQLAlchemy and PostgreSQL tell these in full, and they may be secrets.
+    Both SQLAlchemy and PostgreSQL show these in full, and they may be secrets.
     """
     cause = getattr(error, "orig", None) or error
     diagnosis = getattr(cause, "diag", None)
     what = diagnosis and (diagnosis.sqlstate, diagnosis.table_name, diagnosis.constraint_name)
     return RuntimeError(f"{type(cause).__name__} {what or ''}").with_traceback(error.__traceback__)
+
+
+def table(model: type[Base]) -> Table:
+    """Return the model's table, for `execute`."""
+    return cast(Table, model.__table__)
+
+
+def execute(statement: Executable, parameters: Any = None) -> CursorResult:
+    """Run a statement for tables within the caller's transaction, past the session."""
+    return db.session.connection().execute(statement, parameters)

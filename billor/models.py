@@ -113,7 +113,7 @@ def _status(statuses: type[StrEnum], default: StrEnum) -> Mapped[Any]:
 def _active_assignment(id_: str, foreign_key: str) -> Mapped[Any]:
     """Return the relationship to the active assignment, of which there is one at most."""
     condition = f"({id_} == Assignment.{foreign_key}) & (Assignment.status == 'ASSIGNED')"
-    return relationship(primaryjoin=condition, lazy="raise", viewonly=True)
+    return relationship(primaryjoin=condition, lazy="raise_on_sql", viewonly=True)
 
 
 def joined(parts: Iterable[Any]) -> ColumnElement[str]:
@@ -246,6 +246,8 @@ class Load(Model):
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
     SEARCHED = ("reference", "origin", "destination", "cargo_type")
 
+    __mapper_args__ = {"eager_defaults": True}  # `updated_at` is in events and answers
+
     assignment: Mapped["Assignment | None"] = _active_assignment("Load.id", "load_id")
 
     __table_args__ = (
@@ -300,8 +302,8 @@ class Assignment(Model):
     closed_at: Mapped[datetime | None] = _timestamp()
     status: Mapped[AssignmentStatus] = _status(AssignmentStatus, AssignmentStatus.ASSIGNED)
 
-    driver: Mapped[Driver] = relationship(lazy="raise")
-    load: Mapped[Load] = relationship(lazy="raise")
+    driver: Mapped[Driver] = relationship(lazy="raise_on_sql")
+    load: Mapped[Load] = relationship(lazy="raise_on_sql")
 
     __table_args__ = (
         CheckConstraint("(status = 'ASSIGNED') = (closed_at IS NULL)", name="closed_at"),

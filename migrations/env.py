@@ -35,8 +35,8 @@ def _become_only_migrator(connection: Connection) -> None:
     connection.commit()
 
 
-def _limit_pooled_sessions(connection: Connection) -> None:
-    """Make the session settings the role's defaults, since a pooler's sessions have no others."""
+def _limit_sessions(connection: Connection) -> None:
+    """Make the session settings the role's defaults: so sessions of a pooler have them, too."""
     quote = connection.dialect.identifier_preparer.quote
     names = connection.execute(text("SELECT current_user, current_database()")).one()
     role, database = map(quote, names)
@@ -66,8 +66,7 @@ def run_migrations() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
-        if config.database_migration_url:
-            _limit_pooled_sessions(connection)
+        _limit_sessions(connection)
 
 
 run_migrations()

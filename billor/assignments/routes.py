@@ -1,8 +1,8 @@
 """Routes of `/assignments`."""
 
-from billor.assignments import bulk, reading, service
-from billor.assignments.rule import CODES
+from billor.assignments import service
 from billor.assignments.schemas import (
+    CODES,
     AssignmentDetailSchema,
     AssignmentQuery,
     AssignmentSchema,
@@ -48,7 +48,7 @@ def assign_many_loads(wanted):
     The rows that can be done are done, in order and together; the others are refused, each for the
     reason that it would have alone. Of two rows with the same driver or load the second is refused.
     """
-    return bulk.assign_many(**wanted)
+    return service.assign_many(**wanted)
 
 
 @blueprint.route("")
@@ -56,7 +56,7 @@ def assign_many_loads(wanted):
 @blueprint.response(200, ListedAssignmentSchema(many=True), headers=PAGE_HEADERS)
 def list_assignments(query):
     """List assignments, newest first."""
-    page = reading.list_assignments(**query)
+    page = service.list_assignments(**query)
     return page.items, page_headers(page)
 
 
@@ -65,7 +65,7 @@ def list_assignments(query):
 @blueprint.problems("assignment_not_found")
 def get_assignment(assignment_id):
     """Show an assignment with its driver and its load."""
-    return reading.get_assignment(assignment_id)
+    return service.get_assignment(assignment_id)
 
 
 @blueprint.route("/<id:assignment_id>/status", methods=["PATCH"])

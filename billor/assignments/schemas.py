@@ -2,7 +2,6 @@
 
 from marshmallow import fields, validate
 
-from billor.assignments.rule import CODES
 from billor.drivers.schemas import DriverSchema
 from billor.http.fields import (
     Expand,
@@ -19,6 +18,15 @@ from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
 
 CLOSED = [AssignmentStatus.COMPLETED.value, AssignmentStatus.CANCELLED.value]
+CODES = (
+    "driver_not_found",
+    "load_not_found",
+    "driver_already_assigned",
+    "load_already_assigned",
+    "load_not_open",
+    "driver_inactive",
+)
+"""Why a load is not assigned, the reason with the highest precedence first."""
 MAX_PAIRS = 500
 
 

@@ -1,87 +1,31 @@
 """The iron rule: a driver has at most one active load, and a load at most one driver.
 
-PostgreSQL enforces it, with two partial unique indexes. The checks (`rule.py`) come first and give
-a more precise refusal; of what goes past the locks the index refuses one.
-
-Rows are always locked in the order drivers, loads, assignments, and those of one table by rising
-id; a driver's assignments, so, one after the other, and each begins after the one before has ended.
+PostgreSQL enforces it, with two partial unique indexes. The checks here come first and give a more
+precise refusal.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import joinedload
 
-from billor.assignments.reading import active_assignment_id
-from billor.assignments.rule import BLOCKED_BY, Pair, refusal
-from billor.database import get_or_not_found, table, transaction
+from billor.database import get_or_not_found, lock, lock_all, transaction
 from billor.errors import Conflict, NotFound, NothingAssigned
 from billor.events.event import EventType
-from billor.events.outbox import RecordedChange
-from billor.loads import outbox
-from billor.locking import LockingQuery
-from billor.models import (
-    Assignment,
-    AssignmentStatus,
-    Driver,
-    Load,
-    LoadStatus,
-)
+from billor.extensions import db
+from billor.keyset import Page, Position, paginate
+from billor.loads.service import record_load
+from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus, Load, LoadStatus
 
-# What closing an assignment does to its load, and the event that tells of it.
+IS_ACTIVE = Assignment.status == AssignmentStatus.ASSIGNED
+WITH_BOTH = (joinedload(Assignment.driver), joinedload(Assignment.load))
+
+# What closing an assignment does to its load, and the event of it.
 CLOSING = {
     AssignmentStatus.COMPLETED: (LoadStatus.COMPLETED, EventType.LOAD_COMPLETED),
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
-NEXT_MOMENT = timedelta(microseconds=1)
-"""What PostgreSQL tells times apart by."""
-
-LOCK_DRIVER_AND_LOAD = LockingQuery(
-    [Driver, Load], Driver.id == bindparam("driver_id"), Load.id == bindparam("load_id")
-)
-LOCK_ASSIGNMENT = LockingQuery(
-    [Driver, Load, Assignment],
-    Assignment.id == bindparam("assignment_id"),
-    Driver.id == Assignment.driver_id,
-    Load.id == Assignment.load_id,
-)
-LowerDriver, HigherDriver = aliased(Driver), aliased(Driver)
-LOCK_ASSIGNMENT_AND_BOTH_DRIVERS = LockingQuery(
-    [LowerDriver, HigherDriver, Load, Assignment],
-    Assignment.id == bindparam("assignment_id"),
-    LowerDriver.id == func.least(Assignment.driver_id, bindparam("driver_id")),
-    HigherDriver.id == func.greatest(Assignment.driver_id, bindparam("driver_id")),
-    Load.id == Assignment.load_id,
-)
-# An assignment is written together with its load and the event.
-UPDATE_LOAD = (
-    update(table(Load))
-    .where(table(Load).c.id == bindparam("load"))
-    .values(status=bindparam("load_status"), updated_at=bindparam("now"))
-    .cte("update_load")
-)
-NEW_ASSIGNMENT = (
-    insert(table(Assignment))
-    .values(
-        driver_id=bindparam("driver"),
-        load_id=bindparam("load"),
-        status=AssignmentStatus.ASSIGNED,
-        assigned_at=bindparam("now"),
-    )
-    .returning(table(Assignment).c.id)
-    .cte("new_assignment")
-)
-ASSIGN = RecordedChange(
-    UPDATE_LOAD, NEW_ASSIGNMENT, assignment_id=select(NEW_ASSIGNMENT.c.id).scalar_subquery()
-)
-UPDATE_ASSIGNMENT = (
-    update(table(Assignment))
-    .where(table(Assignment).c.id == bindparam("assignment"))
-    .values(status=bindparam("closed_as"), closed_at=bindparam("now"))
-    .cte("update_assignment")
-)
-CLOSE = RecordedChange(UPDATE_LOAD, UPDATE_ASSIGNMENT)
 
 
 def assign(driver_id: int, load_id: int) -> Assignment:
@@ -89,38 +33,71 @@ def assign(driver_id: int, load_id: int) -> Assignment:
 
     Raises `NotFound`, and `Conflict` `driver_already_assigned`, `load_already_assigned`,
     `load_not_open` or `driver_inactive`, in this order of precedence; the first two name the
-    `assignmentId` that is in the way.
+    blocking `assignmentId`.
     """
-    try:
-        with transaction():
-            driver, load, now = _lock_driver_and_load(driver_id, load_id)
-            assignment = _assign(driver, load, now)
-    except Conflict as refused:
-        _name_blocker(refused, Pair(driver_id, load_id))
-        raise
+    with transaction():
+        driver = lock(Driver, driver_id)
+        load = lock(Load, load_id)
+        if driver.has_load:
+            raise _blocked("driver_already_assigned", Assignment.driver_id == driver_id)
+        if load.status == LoadStatus.ASSIGNED:
+            raise _blocked("load_already_assigned", Assignment.load_id == load_id)
+        if load.status != LoadStatus.OPEN:
+            raise Conflict("load_not_open")
+        if driver.status != DriverStatus.ACTIVE:
+            raise Conflict("driver_inactive")
+        assignment = Assignment(driver=driver, load=load, status=AssignmentStatus.ASSIGNED)
+        load.status = LoadStatus.ASSIGNED
+        db.session.add(assignment)
+        db.session.flush()
+        record_load(EventType.LOAD_ASSIGNED, load, assignment=assignment)
     return assignment
+
+
+def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+    """Make those of the assignments that can be made, in order and in one transaction.
+
+    Each has a `driver_id` and a `load_id`. Returns how many were `assigned` and `refused`, and of
+    each of the `rows`, in the same order, its `row` from 1, `driver_id`, `load_id`, and either the
+    `assignment_id` or the `error`, which is what `assign` would raise.
+    """
+    with transaction():
+        lock_all(Driver, {pair["driver_id"] for pair in assignments})
+        lock_all(Load, {pair["load_id"] for pair in assignments})
+        rows = [
+            {"row": row, **pair, **_try_to_assign(**pair)}
+            for row, pair in enumerate(assignments, start=1)
+        ]
+    refused = sum("error" in row for row in rows)
+    return {"assigned": len(rows) - refused, "refused": refused, "rows": rows}
+
+
+def _try_to_assign(driver_id: int, load_id: int) -> dict[str, Any]:
+    try:
+        with db.session.begin_nested():
+            return {"assignment_id": assign(driver_id, load_id).id}
+    except (NotFound, Conflict) as refused:
+        return {"error": refused}
 
 
 def close_assignment(
     assignment_id: int, status: str, check: Callable[[Assignment], None] | None = None
 ) -> Assignment:
-    """Complete or cancel an active assignment.
+    """Complete or cancel an active assignment. Its load becomes COMPLETED with it, or OPEN again.
 
-    Its load becomes COMPLETED with it, or OPEN again. `check` may refuse, seeing the assignment
-    as it is before. One that has the status already is left as it is: the answer of the request
-    that closed it may be lost.
+    `check` gets the unchanged assignment and may raise. One that has the status already is left as
+    it is: the answer of the request that closed it may be lost.
 
-    Raises `NotFound`, what `check` raises, and `Conflict` `assignment_not_active` if it was
-    closed before with the other status.
+    Raises `NotFound`, what `check` raises, and `Conflict` `assignment_not_active` if it was closed
+    before with the other status.
     """
     closed_as = AssignmentStatus(status)
     with transaction():
-        driver, load, assignment, now = LOCK_ASSIGNMENT.rows(assignment_id=assignment_id)
-        assignment.driver, assignment.load = driver, load
+        assignment = _lock_with_driver_and_load(assignment_id)
         if check is not None:
             check(assignment)
         if assignment.status != closed_as:
-            _close(assignment, closed_as, now)
+            _close(assignment, closed_as)
     return assignment
 
 
@@ -131,107 +108,100 @@ def complete_active_assignment(
 
     Raises `NothingAssigned`, and what `close_assignment` does.
     """
-    with transaction():
-        assignment_id = active_assignment_id(Assignment.driver_id == driver_id)
-        if assignment_id is None:
-            raise NothingAssigned("no_active_assignment")
-        return close_assignment(assignment_id, AssignmentStatus.COMPLETED, check)
+    assignment_id = _active_id(Assignment.driver_id == driver_id)
+    if assignment_id is None:
+        raise NothingAssigned("no_active_assignment")
+    return close_assignment(assignment_id, AssignmentStatus.COMPLETED, check)
 
 
 def reassign(
     assignment_id: int, driver_id: int, check: Callable[[Assignment], None] | None = None
 ) -> Assignment:
-    """Cancel an active assignment, and give its load to another driver at once.
+    """Cancel an active assignment and give its load to another driver, or change nothing.
 
-    `check` may refuse, seeing the assignment as it is before. Returns the new assignment with its
-    driver and its load.
+    `check` gets the unchanged assignment and may raise. Returns the new assignment.
 
     Raises `NotFound` for the assignment or the driver, what `check` raises, and `Conflict`
-    `assignment_not_active`, `driver_already_assigned` with the `assignmentId` in the way, or
-    `driver_inactive`; then nothing has changed.
+    `assignment_not_active`, `driver_already_assigned` with the blocking `assignmentId`, or
+    `driver_inactive`.
     """
-    try:
-        with transaction():
-            old, driver, now = _lock_for_reassignment(assignment_id, driver_id)
-            if check is not None:
-                check(old)
-            _close(old, AssignmentStatus.CANCELLED, now)
-            # Later than that, so that whoever sees both states of the load knows the newer.
-            new = _assign(driver, old.load, now + NEXT_MOMENT)
-            new.driver, new.load = driver, old.load
-    except Conflict as refused:
-        _name_blocker(refused, Pair(driver_id, old.load_id))
-        raise
-    return new
+    with transaction():
+        old = _lock_with_driver_and_load(assignment_id, driver_id)
+        if check is not None:
+            check(old)
+        _close(old, AssignmentStatus.CANCELLED)
+        if driver_id == old.driver_id:
+            raise Conflict("driver_already_assigned", assignmentId=old.id)
+        return assign(driver_id, old.load_id)
 
 
-def _assign(driver: Driver, load: Load, now: datetime) -> Assignment:
-    """Assign a load to a driver, both locked, or raise the refusal."""
-    pair = Pair(driver.id, load.id)
-    refused = refusal(pair, driver, load, driver_has_load=driver.has_load, load_has_driver=False)
-    if refused is not None:
-        raise refused
-    load.status, load.updated_at = LoadStatus.ASSIGNED, now
-    values = {"driver": driver.id, "load": load.id, "load_status": load.status, "now": now}
-    event = outbox.event(EventType.LOAD_ASSIGNED, load, driver=driver)
-    return Assignment(
-        id=ASSIGN.run(event, values).scalar_one(),
-        driver_id=driver.id,
-        load_id=load.id,
-        status=AssignmentStatus.ASSIGNED,
-        assigned_at=now,
-    )
+def _lock_with_driver_and_load(assignment_id: int, *driver_ids: int) -> Assignment:
+    """Lock the assignment's driver, other drivers, and its load; return the assignment with both.
+
+    Nobody changes an assignment without these locks.
+    """
+    found = get_or_not_found(Assignment, assignment_id)
+    for driver_id in sorted({found.driver_id, *driver_ids}):
+        lock(Driver, driver_id)
+    lock(Load, found.load_id)
+    return get_or_not_found(Assignment, assignment_id, options=WITH_BOTH, populate_existing=True)
 
 
-def _close(assignment: Assignment, closed_as: AssignmentStatus, now: datetime) -> None:
+def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
     """Close an assignment, locked with its driver and its load.
 
     Raises `Conflict` `assignment_not_active`.
     """
     if assignment.status != AssignmentStatus.ASSIGNED:
         raise Conflict("assignment_not_active")
-    load = assignment.load
     load_status, event_type = CLOSING[closed_as]
-    assignment.status, assignment.closed_at = closed_as, now
-    load.status, load.updated_at = load_status, now
-    values = {
-        "assignment": assignment.id,
-        "closed_as": closed_as,
-        "load": load.id,
-        "load_status": load_status,
-        "now": now,
-    }
-    event = outbox.event(event_type, load, driver=assignment.driver, assignment=assignment)
-    CLOSE.run(event, values)
+    assignment.status, assignment.load.status = closed_as, load_status
+    assignment.closed_at = func.clock_timestamp()
+    db.session.flush()
+    record_load(event_type, assignment.load, assignment=assignment)
 
 
-def _lock_driver_and_load(driver_id: int, load_id: int) -> tuple[Driver, Load, datetime]:
-    try:
-        return LOCK_DRIVER_AND_LOAD.rows(driver_id=driver_id, load_id=load_id)
-    except NotFound:
-        get_or_not_found(Driver, driver_id)  # it may be the driver
-        raise
+def get_assignment(assignment_id: int) -> Assignment:
+    """Return an assignment with its driver and its load. Raises `NotFound`."""
+    return get_or_not_found(Assignment, assignment_id, options=WITH_BOTH)
 
 
-def _lock_for_reassignment(
-    assignment_id: int, driver_id: int
-) -> tuple[Assignment, Driver, datetime]:
-    """Return the assignment with its driver and its load, and the other driver."""
-    ids = {"driver_id": driver_id, "assignment_id": assignment_id}
-    try:
-        *drivers, load, assignment, now = LOCK_ASSIGNMENT_AND_BOTH_DRIVERS.rows(**ids)
-    except NotFound:
-        get_or_not_found(Assignment, assignment_id)
-        get_or_not_found(Driver, driver_id)
-        raise
-    by_id = {driver.id: driver for driver in drivers}
-    assignment.driver, assignment.load = by_id[assignment.driver_id], load
-    return assignment, by_id[driver_id], now
+def active_assignment(driver_id: int) -> Assignment:
+    """Return a driver's active assignment with its driver and its load.
+
+    Raises `NothingAssigned`.
+    """
+    active = select(Assignment).where(Assignment.driver_id == driver_id, IS_ACTIVE)
+    assignment = db.session.scalar(active.options(*WITH_BOTH))
+    if assignment is None:
+        raise NothingAssigned("no_active_assignment")
+    return assignment
 
 
-def _name_blocker(refused: Conflict, pair: Pair) -> None:
-    """Add the id of the active assignment that is in the way, if it still is."""
-    if name := BLOCKED_BY.get(refused.code):
-        assignment_id = active_assignment_id(getattr(Assignment, name) == getattr(pair, name))
-        if assignment_id is not None:
-            refused.extra["assignmentId"] = assignment_id
+def list_assignments(
+    limit: int,
+    cursor: Position | None = None,
+    driver_id: int | None = None,
+    load_id: int | None = None,
+    status: Collection[str] = (),
+    expand: Collection[str] = (),
+) -> Page:
+    """Return a page of assignments, newest first; `expand` may be `driver` and `load`."""
+    query = select(Assignment)
+    if driver_id is not None:
+        query = query.where(Assignment.driver_id == driver_id)
+    if load_id is not None:
+        query = query.where(Assignment.load_id == load_id)
+    if status:
+        query = query.where(Assignment.status.in_(status))
+    query = query.options(*(joinedload(getattr(Assignment, name)) for name in expand))
+    return paginate(query, [Assignment.assigned_at, Assignment.id], cursor, limit)
+
+
+def _blocked(code: str, condition: ColumnElement[bool]) -> Conflict:
+    """Return the refusal that names the active assignment of a driver or a load."""
+    return Conflict(code, assignmentId=_active_id(condition))
+
+
+def _active_id(condition: ColumnElement[bool]) -> int | None:
+    return db.session.scalar(select(Assignment.id).where(condition, IS_ACTIVE))

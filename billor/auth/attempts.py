@@ -22,8 +22,7 @@ from billor.errors import AuthenticationFailed, TooManyAttempts
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import LoginAttempts
-from billor.users import outbox
-from billor.users.service import find_user
+from billor.users.service import find_user, record_account
 
 MAX_FAILURES = 20
 WINDOW = timedelta(minutes=1)
@@ -172,7 +171,7 @@ def _report(keys: Collection[str], email: str, network: str) -> None:
     limits = sorted(LIMITS[key.partition(" ")[0]] for key in reported)
     if limits:
         user = None if limits == [LIMITS["address"]] else find_user(email)
-        outbox.record(EventType.LOGIN_BLOCKED, user, address=network, limits=limits)
+        record_account(EventType.LOGIN_BLOCKED, user, address=network, limits=limits)
 
 
 def _uncount(keys: Collection[str], known: str | None = None) -> None:

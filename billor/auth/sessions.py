@@ -39,8 +39,7 @@ from billor.errors import AuthenticationFailed
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import Session, User
-from billor.users import outbox
-from billor.users.service import end_all_sessions, forget_remembered
+from billor.users.service import end_all_sessions, forget_remembered, record_account
 
 # Two tabs, or a client that got no answer, may send a token twice. Within this time each of them
 # gets a token of the same new generation.
@@ -160,7 +159,7 @@ def _next_generation(session: Row, used: int) -> int | None:
         return session.generation
     _end(session.id)
     user = db.session.get_one(User, session.user_id)
-    outbox.record(EventType.REFRESH_TOKEN_REUSED, user)
+    record_account(EventType.REFRESH_TOKEN_REUSED, user)
     return None
 
 

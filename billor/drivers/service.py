@@ -1,43 +1,50 @@
 """Business rules of drivers."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import and_, bindparam, false, or_, select
+from sqlalchemy import and_, select
+from sqlalchemy.orm import joinedload
 
-from billor.database import get_or_not_found, transaction, update_row, values_before
-from billor.drivers import outbox
-from billor.keyset import Page, Position, paginate, paginate_matching
-from billor.locking import LockingQuery
+from billor.database import change, get_or_not_found, lock, transaction
+from billor.drivers.schemas import DriverSchema
+from billor.events.event import EventType
+from billor.events.outbox import record
+from billor.extensions import db
+from billor.keyset import Page, Position, paginate
 from billor.models import Assignment, Driver, DriverStatus, canonical_key
 from billor.search import has_words
 from billor.uniqueness import Unique
 
-LOCK_DRIVER = LockingQuery([Driver], Driver.id == bindparam("driver_id"))
 LICENSE_NUMBER = Unique(
     Driver.license_number, canonical_key, "uq_drivers_license_number", "license_number_taken"
 )
-# Status and availability of drivers. Each combination is an index.
-GROUPS = {
-    (DriverStatus.ACTIVE, True): (Driver.status == DriverStatus.ACTIVE, ~Driver.has_load),
-    (DriverStatus.ACTIVE, False): (Driver.status == DriverStatus.ACTIVE, Driver.has_load),
-    (DriverStatus.INACTIVE, False): (Driver.status == DriverStatus.INACTIVE,),
-}
+IS_AVAILABLE = and_(Driver.status == DriverStatus.ACTIVE, ~Driver.has_load)
+
+_schema = DriverSchema()
 
 
 def create_driver(name: str, license_number: str, status: str = DriverStatus.ACTIVE) -> Driver:
     """Create a driver. Raises `Taken` `license_number_taken`."""
-    fields = {"name": name, "license_number": license_number, "status": status}
-    return create_drivers([fields])[0]
+    driver = Driver(name=name, license_number=license_number, status=DriverStatus(status))
+    with transaction():
+        with LICENSE_NUMBER.kept(license_number):
+            db.session.add(driver)
+        record(EventType.DRIVER_CREATED, {"driver": _schema.dump(driver)}, driver_id=driver.id)
+    return driver
 
 
 def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
-    """Create drivers in bulk, all or none; a row has the arguments of `create_driver`.
+    """Create drivers, all or none; a row has the arguments of `create_driver`.
 
-    Raises `Taken` `license_number_taken`.
+    Raises `Conflict` `license_number_taken`.
     """
+    drivers = [Driver(**row) for row in rows]
     with transaction():
-        drivers = LICENSE_NUMBER.insert(rows)
-        outbox.record_created(drivers)
+        db.session.add_all(drivers)
+        db.session.flush()
+        for driver in drivers:
+            record(EventType.DRIVER_CREATED, {"driver": _schema.dump(driver)}, driver_id=driver.id)
     return drivers
 
 
@@ -47,7 +54,7 @@ def get_driver(driver_id: int) -> Driver:
 
 
 def update_driver(
-    driver_id: int, check: Callable[[Driver], None] | None = None, **changes: str
+    driver_id: int, check: Callable[[Driver], None] | None = None, **changes: Any
 ) -> Driver:
     """Change `name`, `license_number` or `status`.
 
@@ -56,17 +63,15 @@ def update_driver(
 
     Raises `NotFound`, `Taken` `license_number_taken`, and what `check` raises.
     """
-    if "status" in changes:
-        changes["status"] = DriverStatus(changes["status"])
     with transaction():
-        driver, _ = LOCK_DRIVER.rows(driver_id=driver_id)
+        driver = lock(Driver, driver_id)
         if check is not None:
             check(driver)
-        before = values_before(driver, changes)
+        with LICENSE_NUMBER.kept(changes.get("license_number"), driver_id):
+            before = change(driver, changes)
         if before:
-            with LICENSE_NUMBER.named_if_taken(changes.get("license_number")):
-                update_row(driver, {name: changes[name] for name in before})
-            outbox.record_updated(driver, before)
+            payload = {"driver": _schema.dump(driver), "before": _schema.dump(before)}
+            record(EventType.DRIVER_UPDATED, payload, driver_id=driver_id)
     return driver
 
 
@@ -85,20 +90,14 @@ def list_drivers(
     `assignment`: the active one, with its load, or None.
     """
     query = select(Driver)
+    if status:
+        query = query.where(Driver.status.in_(status))
+    if available is not None:
+        query = query.where(IS_AVAILABLE if available else ~IS_AVAILABLE)
     if license_number is not None:
         query = query.where(LICENSE_NUMBER.equals(license_number))
-    groups = [
-        and_(*conditions)
-        for (its_status, is_available), conditions in GROUPS.items()
-        if its_status in (status or DriverStatus) and available in (None, is_available)
-    ]
-    queries = [query.where(group) for group in groups]
-    if len(groups) == len(GROUPS):
-        queries = [query]
-    order, related = [Driver.id], [[Driver.assignment, Assignment.load]] if expand else []
-    if q is None:
-        return paginate(queries, order, cursor, limit, related=related)
-    by_index = query.where(or_(false(), *groups), has_words(Driver, q))
-    return paginate_matching(
-        queries, order, cursor, limit, lambda row: [has_words(row, q)], by_index, related=related
-    )
+    if q is not None:
+        query = query.where(has_words(Driver, q))
+    if expand:
+        query = query.options(joinedload(Driver.assignment).joinedload(Assignment.load))
+    return paginate(query, [Driver.id], cursor, limit)

@@ -25,7 +25,6 @@ import billor
 from billor import create_app
 from billor.cli.seed import SeedRefused, seed_database
 from billor.config import SERVICES_FILE, Config, load_config, read_environment
-from billor.database import check_connection_limit
 from billor.embedded import services
 from billor.embedded.processes import Child, Program, StartFailed, write_private
 from billor.errors import BillorError
@@ -129,7 +128,6 @@ class Launcher:
 
     def _start(self) -> Config:
         config = self._start_embedded(_check_port)
-        check_connection_limit(config)
         with self._interruptible():
             self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
         self._start_billor(config.home, config)

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 
-from sqlalchemy import Row as LoadRow
-
 from billor.blocking import in_thread
 from billor.database import transaction
 from billor.errors import Taken, Unavailable
@@ -18,6 +16,7 @@ from billor.http.text_lines import Readable
 from billor.loads.exporting import COLUMNS
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_loads
+from billor.models import Load
 
 CHUNK_ROWS = 500
 MAX_IMPORTS = 2
@@ -108,5 +107,5 @@ def _create(rows: list[Row]) -> list[RowOutcome]:
     ]
 
 
-def _outcome(row: Row, load: LoadRow | Taken) -> RowOutcome:
+def _outcome(row: Row, load: Load | Taken) -> RowOutcome:
     return RowOutcome(row.number, load.id, already_there=isinstance(load, Taken))

@@ -1,47 +1,119 @@
-"""The rules of loads. What a load goes through is written down as events, in the same commit."""
+"""The rules of loads. What happens to a load is an event, in the same commit."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import ARRAY, Row, Text, bindparam, func, select
+from sqlalchemy.exc import IntegrityError
 
-from billor.database import get_or_not_found, transaction, update_row, values_before
+from billor.database import change, get_or_not_found, lock, transaction, violated_constraint
+from billor.drivers.schemas import DriverSchema
 from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
-from billor.events.outbox import add_events
+from billor.events.outbox import record
+from billor.extensions import db
 from billor.keyset import Page, Position, paginate
-from billor.loads import outbox
-from billor.loads.references import REFERENCE, insert_new_loads
-from billor.loads.schemas import DELIVERED_TOO_EARLY, is_before
-from billor.locking import LockingQuery
-from billor.models import Load, LoadEvent, LoadStatus
+from billor.loads.schemas import DELIVERED_TOO_EARLY, LoadSchema, is_before
+from billor.models import Assignment, Load, LoadEvent, LoadStatus, canonical_key
+from billor.uniqueness import Unique
 
+CHECKED = ("status", "reference", "pickup_at", "deliver_by")
+"""Fields whose values must agree with each other, or with those of other loads."""
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
-LOCK_LOAD = LockingQuery([Load], Load.id == bindparam("load_id"))
+REFERENCE = Unique(
+    Load.reference,
+    canonical_key,
+    "uq_loads_reference_key",
+    "reference_taken",
+    among=Load.reference.is_not(None) & (Load.status != LoadStatus.CANCELLED),
+)
+
+_schema = LoadSchema()
+_driver_schema = DriverSchema()
 
 
-def create_load(**fields: Any) -> Row:
-    """Create an OPEN load with these attributes. The row returned has those of a `Load`.
+def record_load(
+    event_type: EventType,
+    load: Load,
+    *,
+    assignment: Assignment | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> None:
+    """Add an event of `load` to the transaction.
 
-    Raises `Taken` `reference_taken`.
+    Its payload is the load, the driver of the `assignment`, and the values `before` an update.
     """
-    (created,) = create_loads([fields])
-    if isinstance(created, Taken):
-        raise created
-    return created
+    payload = {"load": _schema.dump(load)}
+    subject = {"load_id": load.id}
+    if before is not None:
+        payload["before"] = _schema.dump(before)
+    if assignment is not None:
+        payload["driver"] = _driver_schema.dump(assignment.driver)
+        subject |= {"driver_id": assignment.driver_id, "assignment_id": assignment.id}
+    record(event_type, payload, **subject)
 
 
-def create_loads(loads: Sequence[Mapping[str, Any]]) -> Sequence[Row | Taken]:
+def create_load(**fields: Any) -> Load:
+    """Create an OPEN load with these attributes. Raises `Taken` `reference_taken`."""
+    load = Load(**fields)
+    with transaction():
+        with REFERENCE.kept(load.reference):
+            db.session.add(load)
+        db.session.flush()
+        record_load(EventType.LOAD_CREATED, load)
+    return load
+
+
+def create_loads(rows: Sequence[Mapping[str, Any]]) -> list[Load | Taken]:
     """Create OPEN loads with these attributes, with rising ids, however many with few statements.
 
-    For each, in the same order, a row with the attributes of a `Load` is returned, or the refusal
-    `reference_taken`, which has no effect on the others.
+    For each, in the same order, the load is returned, or the refusal `reference_taken`, which does
+    not affect the others: another load has its reference, or an earlier one of them.
     """
     with transaction():
-        outcomes = insert_new_loads(loads)
-        if created := [row for row in outcomes if isinstance(row, Row)]:
-            outbox.record_created(created)
+        outcomes = _insert([Load(**row) for row in rows])
+        for outcome in outcomes:
+            if isinstance(outcome, Load):
+                record_load(EventType.LOAD_CREATED, outcome)
     return outcomes
+
+
+def _insert(loads: Sequence[Load]) -> list[Load | Taken]:
+    while True:
+        new: dict[Any, Load] = {}
+        owners: list[Load | int] = [
+            id_ or new.setdefault(key or load, load)
+            for load, (key, id_) in zip(loads, _reference_keys(loads), strict=True)
+        ]
+        try:
+            with db.session.begin_nested():
+                db.session.add_all(new.values())
+        except IntegrityError as error:
+            # Another transaction was quicker. It has ended, so its loads can be seen now.
+            if violated_constraint(error) != REFERENCE.index:
+                raise
+        else:
+            return [
+                load if owner is load else REFERENCE.taken_by(_id(owner))
+                for load, owner in zip(loads, owners, strict=True)
+            ]
+
+
+def _id(owner: Load | int) -> int:
+    return owner.id if isinstance(owner, Load) else owner
+
+
+def _reference_keys(loads: Sequence[Load]) -> Sequence[Row]:
+    """Return for each load the key of its reference, and the id of the load that has it."""
+    texts = bindparam("texts", [load.reference for load in loads], ARRAY(Text))
+    given = func.unnest(texts).table_valued("text", with_ordinality="place").render_derived()
+    key = canonical_key(given.c.text)
+    return db.session.execute(
+        select(key, Load.id)
+        .select_from(given)
+        .outerjoin(Load, (canonical_key(Load.reference) == key) & REFERENCE.among)
+        .order_by(given.c.place)
+    ).all()
 
 
 def get_load(load_id: int) -> Load:
@@ -52,7 +124,7 @@ def get_load(load_id: int) -> Load:
 def update_load(load_id: int, check: Callable[[Load], None] | None = None, **changes: Any) -> Load:
     """Change fields of an OPEN or CANCELLED load, or make it the other of the two.
 
-    `check` may refuse, seeing the load as it is before.
+    `check` gets the unchanged load and may raise.
 
     Raises `NotFound`, what `check` raises, `Conflict` `load_not_editable` for other loads,
     `Invalid` for a delivery before the pickup, and `Taken` `reference_taken`.
@@ -60,35 +132,23 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
     if "status" in changes:
         changes["status"] = LoadStatus(changes["status"])
     with transaction():
-        load, now = LOCK_LOAD.rows(load_id=load_id)
+        load = lock(Load, load_id)
         if check is not None:
             check(load)
         if load.status not in EDITABLE:
             raise Conflict("load_not_editable")
-        _check_times(load, changes)
-        before = values_before(load, changes)
+        wanted = {name: changes.get(name, getattr(load, name)) for name in CHECKED}
+        if is_before(wanted["deliver_by"], wanted["pickup_at"]):
+            raise Invalid({"deliverBy": [DELIVERED_TOO_EARLY]})
+        is_cancelled = wanted["status"] == LoadStatus.CANCELLED
+        with REFERENCE.kept(None if is_cancelled else wanted["reference"], load_id):
+            before = change(load, changes)
         if before:
-            written = {name: changes[name] for name in before} | {"updated_at": now}
-            with REFERENCE.named_if_taken(_new_reference(load, before, changes)):
-                update_row(load, written)
-            cancelled = "status" in before and load.status == LoadStatus.CANCELLED
+            db.session.flush()
+            cancelled = is_cancelled and "status" in before
             event_type = EventType.LOAD_CANCELLED if cancelled else EventType.LOAD_UPDATED
-            add_events([outbox.event(event_type, load, before=before)])
+            record_load(event_type, load, before=before)
     return load
-
-
-def _check_times(load: Load, changes: Mapping[str, Any]) -> None:
-    """Raise `Invalid` if the changed load would have to be delivered before it is picked up."""
-    pickup_at, deliver_by = (
-        changes.get(name, getattr(load, name)) for name in ("pickup_at", "deliver_by")
-    )
-    if is_before(deliver_by, pickup_at):
-        raise Invalid({"deliverBy": [DELIVERED_TOO_EARLY]})
-
-
-def _new_reference(load: Load, before: Collection[str], changes: Mapping[str, Any]) -> str | None:
-    """Return the reference that a changed load has from now on and had not among the others."""
-    return changes.get("reference", load.reference) if {"reference", "status"} & {*before} else None
 
 
 def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> Page:
@@ -96,4 +156,4 @@ def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> P
     get_or_not_found(Load, load_id)
     query = select(LoadEvent).where(LoadEvent.load_id == load_id)
     order = [LoadEvent.created_at, LoadEvent.id]
-    return paginate([query], order, cursor, limit, newest_first=False)
+    return paginate(query, order, cursor, limit, newest_first=False)

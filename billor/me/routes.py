@@ -2,7 +2,6 @@
 
 from flask import request
 
-from billor.assignments import reading
 from billor.assignments import service as assignments
 from billor.auth import service as auth
 from billor.context import signed_in_user
@@ -56,7 +55,7 @@ def change_password(passwords):
 @blueprint.problems("no_active_assignment")
 def get_my_assignment():
     """Show your active assignment with its load."""
-    return reading.active_assignment(_my_driver_id())
+    return assignments.active_assignment(_my_driver_id())
 
 
 @blueprint.route("/assignments")
@@ -64,7 +63,7 @@ def get_my_assignment():
 @blueprint.response(200, MyAssignmentSchema(many=True), headers=PAGE_HEADERS)
 def list_my_assignments(query):
     """List your assignments with their loads, newest first."""
-    page = reading.list_assignments(**query, driver_id=_my_driver_id(), expand=["load"])
+    page = assignments.list_assignments(**query, driver_id=_my_driver_id(), expand=["load"])
     return page.items, page_headers(page)
 
 

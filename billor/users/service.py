@@ -1,29 +1,28 @@
 """Business rules of users."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import exists, func, select
 
-from billor.database import after_commit, get_or_not_found, transaction, update_row
+from billor.database import after_commit, change, get_or_not_found, lock, transaction
 from billor.emails import stored_address
 from billor.errors import AuthenticationFailed, Conflict, Invalid
 from billor.events.event import EventType
+from billor.events.outbox import record
 from billor.extensions import db
-from billor.keyset import Page, Position, paginate, paginate_matching
-from billor.locking import LockingQuery
+from billor.keyset import Page, Position, paginate
 from billor.models import Driver, User
 from billor.roles import Role
 from billor.search import has_words
 from billor.text import RefusedText
 from billor.uniqueness import Unique
-from billor.users import outbox
 from billor.users.passwords import hash_password
+from billor.users.schemas import AccountSchema
 
 EMAIL = Unique(User.email, func.lower, "uq_users_email", "email_taken")
 
-LOCK_USER = LockingQuery([User], User.id == bindparam("user_id"))
 LOCK_ADMINS = (
     select(User.id)
     .where(User.role == Role.ADMIN, User.is_active)
@@ -32,6 +31,28 @@ LOCK_ADMINS = (
 )
 ENDS_TOKENS = {"role", "driver_id", "is_active"}
 """Changes after which the user must log in again."""
+
+
+_schema = AccountSchema()
+
+
+def record_account(
+    event_type: EventType,
+    user: User | None,
+    before: Mapping[str, Any] | None = None,
+    **details: Any,
+) -> None:
+    """Add an event of the user's account to the transaction.
+
+    Its payload is the account, the values `before` an update, and `details`. `user` is None for a
+    login at no account. It has no secret and no email address: other subscribers get it, too.
+    """
+    payload = details
+    if user is not None:
+        payload["account"] = _schema.dump(user)
+    if before is not None:
+        payload["before"] = _schema.dump(before)
+    record(event_type, payload, user_id=user.id if user else None)
 
 
 def create_user(
@@ -47,17 +68,18 @@ def create_user(
     the role DRIVER or no driver.
     """
     password_hash = hash_password(password) if password is not None else None
-    row = {
-        "name": name,
-        "email": stored_address(email),
-        "password_hash": password_hash,
-        "role": role,
-        "driver_id": driver_id,
-    }
+    user = User(
+        name=name,
+        email=stored_address(email),
+        password_hash=password_hash,
+        role=role,
+        driver_id=driver_id,
+    )
     with transaction():
         _check_driver(role, driver_id)
-        (user,) = EMAIL.insert([row])
-        outbox.record(EventType.USER_CREATED, user)
+        with EMAIL.kept(user.email):
+            db.session.add(user)
+        record_account(EventType.USER_CREATED, user)
     return user
 
 
@@ -95,13 +117,9 @@ def list_users(
     query = select(User)
     if email is not None:
         query = query.where(EMAIL.equals(stored_address(email)))
-    order = [User.id]
-    if q is None:
-        return paginate([query], order, cursor, limit)
-    by_index = query.where(has_words(User, q))
-    return paginate_matching(
-        [query], order, cursor, limit, lambda row: [has_words(row, q)], by_index
-    )
+    if q is not None:
+        query = query.where(has_words(User, q))
+    return paginate(query, [User.id], cursor, limit)
 
 
 def update_user(user_id: int, check: Callable[[User], None] | None = None, **changes: Any) -> User:
@@ -114,13 +132,13 @@ def update_user(user_id: int, check: Callable[[User], None] | None = None, **cha
     """
     with transaction():
         admins = set(db.session.scalars(LOCK_ADMINS)) if ENDS_TOKENS & changes.keys() else set()
-        user, _ = LOCK_USER.rows(user_id=user_id)
+        user = lock(User, user_id)
         if check is not None:
             check(user)
         changed = _effective(changes, user)
-        was_admin, before = _is_admin(user), {name: getattr(user, name) for name in changed}
+        was_admin = _is_admin(user)
         _check_driver(changed.get("role", user.role), changed.get("driver_id", user.driver_id))
-        update_row(user, changed)
+        before = change(user, changed)
         if was_admin and not _is_admin(user) and not admins - {user_id}:
             raise Conflict("last_admin")
         _record_changes(user, before)
@@ -151,11 +169,11 @@ def _end_tokens(
     user_id: int, event_type: EventType, epoch: int | None = None, **changes: Any
 ) -> None:
     with transaction():
-        user, _ = LOCK_USER.rows(user_id=user_id)
+        user = lock(User, user_id)
         if epoch not in (None, user.epoch):
             raise AuthenticationFailed("token_invalid")
-        update_row(user, changes | {"epoch": user.epoch + 1})
-        outbox.record(event_type, user)
+        change(user, changes | {"epoch": user.epoch + 1})
+        record_account(event_type, user)
         after_commit(forget_remembered)
 
 
@@ -191,4 +209,4 @@ def _record_changes(user: User, before: dict[str, Any]) -> None:
     }
     for event_type, names in kinds.items():
         if values := {name: before[name] for name in names if name in before}:
-            outbox.record(event_type, user, before=values)
+            record_account(event_type, user, before=values)

@@ -124,8 +124,8 @@ def test_an_assignment_can_only_become_completed_or_cancelled(client, status):
     assert list(answer.json["errors"]) == ["status"]
 
 
-def test_an_assignment_takes_two_statements(client, statements):
+def test_an_assignment_takes_five_statements(client, statements):
     driver, load = client.make_driver(), client.make_load()
     with statements:
         client.assign(driver, load)
-    assert len(statements.sent) == 2, statements.sent
+    assert len(statements.sent) == 5, statements.sent

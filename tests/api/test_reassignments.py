@@ -38,7 +38,6 @@ def test_a_load_changes_its_driver_in_one_step(client, drivers, assignment):
     old = client.get(f"/assignments/{assignment['id']}").json
     assert (old["status"], old["driver"]) == ("CANCELLED", drivers[0])
     assert old["closedAt"] < new["assignedAt"], "the load's assignments do not overlap"
-    assert new["load"]["updatedAt"] == new["assignedAt"]
     assert client.get("/loads/1").json == new["load"]
     client.assign(drivers[0], client.make_load())
 
@@ -92,9 +91,3 @@ def test_a_driver_who_was_changed_meanwhile_fails_the_precondition(client, drive
     assert_problem(refused, 412, "precondition_failed")
     current = {"If-Match": client.get(path).headers["ETag"]}
     assert reassign(client, assignment, drivers[1]["id"], headers=current).status_code == 201
-
-
-def test_a_reassignment_takes_three_statements(client, drivers, assignment, statements):
-    with statements:
-        reassign(client, assignment, drivers[1]["id"])
-    assert len(statements.sent) == 3, statements.sent

@@ -6,7 +6,6 @@ from random import Random
 import pytest
 from sqlalchemy import update
 
-from billor import keyset
 from billor.extensions import db
 from billor.models import Load
 from tests.support.answers import assert_invalid, pages
@@ -18,13 +17,6 @@ DAY = "2026-03-0{}T12:00:00.000000Z"
 @pytest.fixture
 def client(app):
     return client_with_token(app)
-
-
-@pytest.fixture(params=[True, False], ids=["in order", "by index"])
-def path_taken(request, monkeypatch):
-    """Have a search end in the list's order, or turn to the index after the first row."""
-    if not request.param:
-        monkeypatch.setattr(keyset, "WALKED_ROWS", 1)
 
 
 def found(client, path, **query):
@@ -64,7 +56,6 @@ def test_loads_are_found_by_the_beginnings_of_words(client, stored, found_by, no
         assert found(client, "/loads", q=words) == [], words
 
 
-@pytest.mark.usefixtures("path_taken")
 def test_a_load_is_found_by_its_number(client):
     for number in range(1, 12):
         client.make_load(reference=f"PO-{100 + number}")
@@ -80,7 +71,6 @@ def test_a_load_is_found_by_its_number(client):
         assert found(client, "/loads", q=words) == expected, words
 
 
-@pytest.mark.usefixtures("path_taken")
 def test_each_word_may_be_in_another_field(client):
     load = client.make_load(reference="PO-1001", origin="Reno, NV", cargoType="Dry van")["id"]
     other = client.make_load(reference="PO-1002", origin="Reno, NV", cargoType="Tanker")["id"]
@@ -115,7 +105,6 @@ def test_a_search_sees_every_status_and_every_change(client):
     assert found(client, "/loads", q="ren", status="ASSIGNED") == []
 
 
-@pytest.mark.usefixtures("path_taken")
 def test_drivers_are_found_by_words_of_name_and_license_number(client):
     zoe = client.make_driver("TX-100", name="Zoë Nuñez")["id"]
     ana = client.make_driver("OK-100", name="Ana Zoellner", status="INACTIVE")["id"]
@@ -132,7 +121,6 @@ def test_drivers_are_found_by_words_of_name_and_license_number(client):
         assert found(client, "/drivers", **query) == expected, query
 
 
-@pytest.mark.usefixtures("path_taken")
 def test_users_are_found_by_words_of_name_and_email_address(client):
     for name, email in (("Dána Dee", "dd@billor.example"), ("Ed", "dana@other.example")):
         body = {"name": name, "email": email, "password": "a-good-long-password"}
@@ -187,7 +175,6 @@ FILTERS = {
 }
 
 
-@pytest.mark.usefixtures("path_taken")
 def test_all_filters_together_work_in_both_orders_page_by_page(client, many):
     newest = sorted(many, key=lambda load: (load["createdAt"], load["id"]), reverse=True)
     soonest = sorted(many, key=lambda load: (load["pickupAt"] or "a", load["id"]))

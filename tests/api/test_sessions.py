@@ -284,7 +284,8 @@ def test_a_login_during_a_change_of_password_gets_dead_tokens(app, anonymous, us
     start_session = sessions.start_session
 
     def start_late(user):
-        set_password(user.id, NEW_PASSWORD)
+        with app.app_context():
+            set_password(user.id, NEW_PASSWORD)
         return start_session(user)
 
     monkeypatch.setattr("billor.auth.service.start_session", start_late)

@@ -14,6 +14,7 @@ import psutil
 from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import free_port
 
+ODD_NAME = "José's Müll 日本"
 STARTED = "Stop with Ctrl-C"
 START_SECONDS = 90
 

@@ -1,27 +1,37 @@
-"""Pinned packages are installed as pinned, whatever was published since, without a network."""
+"""scripts/venv.sh on odd machines: it installs what is pinned, or says in one line what to do."""
 
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 from billor.embedded.launcher import PROJECT
+from tests.support.stranger import ODD_NAME
 
-VENV_SCRIPT = PROJECT / "scripts" / "venv.sh"
+NOBODY = 65534
+FAKE_PYTHON = f"""#!/bin/sh
+case "$2" in *{{fails_on}}*) exit 1 ;; esac
+exec {sys.executable} "$@"
+"""
 
 
 def make_wheel(folder: Path, name: str, version: str, *metadata: str) -> Path:
-    """A package with nothing in it but its metadata."""
+    """A package with nothing in it but its metadata and a program."""
     wheel = folder / f"{name}-{version}-py3-none-any.whl"
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *metadata, ""]
     info = f"{name}-{version}.dist-info"
     with ZipFile(wheel, "w") as file:
+        file.writestr(f"{name}.py", f"def main(): print('{name} {version}')")
         file.writestr(f"{info}/METADATA", "\n".join(lines))
+        file.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{name} = {name}:main\n")
         file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         file.writestr(f"{info}/RECORD", "")
     return wheel
@@ -38,10 +48,7 @@ def pin(*wheels: Path) -> str:
 
 @pytest.fixture
 def index(tmp_path) -> dict[str, Path]:
-    """A package with an extra, in the pinned and a newer version, and one that needs the extra.
-
-    `pytest-cov` needs `coverage[toml]` in the same way, in any version.
-    """
+    """A package with an extra, in the pinned and a newer version, and one that needs the extra."""
     folder = tmp_path / "index"
     folder.mkdir()
     extra = ("Provides-Extra: toml", 'Requires-Dist: parser; extra == "toml"')
@@ -53,60 +60,148 @@ def index(tmp_path) -> dict[str, Path]:
     }
 
 
-@pytest.fixture
-def install(tmp_path, index):
-    """Run scripts/venv.sh with these pins, in a project of its own."""
-    project = tmp_path / "project"
-    (project / "scripts").mkdir(parents=True)
-    shutil.copy(VENV_SCRIPT, project / "scripts")
-    environment = {
-        **os.environ,
-        "PYTHON": sys.executable,
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(tmp_path / "index"),
-    }
+class Machine:
+    """A project of its own, with `scripts/venv.sh` and pins."""
 
-    def run(pins: str) -> subprocess.CompletedProcess:
-        (project / "requirements.txt").write_text(pins)
-        return subprocess.run(
-            [project / "scripts" / "venv.sh", "requirements.txt"],
-            env=environment,
-            capture_output=True,
+    def __init__(self, folder: Path, index: dict[str, Path]):
+        self.project = folder / ODD_NAME
+        (self.project / "scripts").mkdir(parents=True)
+        for name in ("venv.sh", "relocatable.py"):
+            shutil.copy(PROJECT / "scripts" / name, self.project / "scripts")
+        self.pins = pin(index["old"], index["parser"], index["plugin"])
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.environment = {
+            "PATH": f"{self.bin}:{Path(sys.executable).resolve().parent}:/usr/bin:/bin",
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(folder / "index"),
+        }
+
+    def start(self, user: int | None = None, **environment: str) -> subprocess.Popen:
+        (self.project / "requirements.txt").write_text(self.pins)
+        return subprocess.Popen(
+            ["scripts/venv.sh", "requirements.txt"],
+            cwd=self.project,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-            timeout=120,
+            start_new_session=True,
+            user=user,
         )
 
-    return run
+    def install(self, user: int | None = None, **environment: str) -> str:
+        """Run it; return all that it printed."""
+        return self.start(user, **environment).communicate(timeout=120)[0]
+
+    def refusal(self, user: int | None = None, **environment: str) -> str:
+        """Run it; return the one line that says why it failed, after which nothing is left."""
+        output = self.install(user, **environment)
+        progress, _, line = output.rpartition("billor: ")
+        assert all("Installing" in each or not each.strip(".") for each in progress.splitlines())
+        assert line.count("\n") == 1, output
+        assert not list(self.project.glob(".venv.new*"))
+        return line
+
+    def programs(self, *names: str) -> list[str]:
+        return [
+            subprocess.check_output([f".venv/bin/{name}"], cwd=self.project, text=True).strip()
+            for name in names
+        ]
+
+    def fake_python(self, fails_on: str, name: str = "python3") -> str:
+        """Put a Python on PATH that fails when it is asked for something."""
+        (self.bin / name).write_text(FAKE_PYTHON.format(fails_on=fails_on))
+        (self.bin / name).chmod(0o755)
+        return name
 
 
-def installed(tmp_path: Path) -> set[str]:
-    packages = tmp_path.glob("project/.venv/lib/python*/site-packages/*.dist-info")
-    names = {path.name.removesuffix(".dist-info") for path in packages}
-    return {name for name in names if not name.startswith(("pip-", "setuptools-"))}
+@pytest.fixture
+def machine(tmp_path, index) -> Machine:
+    return Machine(tmp_path, index)
+
+
+def test_a_python_that_is_named_is_there_and_recent_enough(machine):
+    assert "PYTHON=python9 was not found" in machine.refusal(PYTHON="python9")
+    too_old = machine.fake_python("version_info", "python-old")
+    assert "PYTHON=python-old is not Python 3.11 or newer" in machine.refusal(PYTHON=too_old)
+
+
+def test_debian_without_its_venv_package_is_told_to_install_it(machine):
+    machine.fake_python("ensurepip")
+    assert "sudo apt install python3-venv" in machine.refusal()
+
+
+def test_what_a_virtual_environment_lacks_is_shown(machine):
+    machine.project.rename(machine.project.with_name("a:b"))
+    machine.project = machine.project.with_name("a:b")
+    assert "PATH separator" in machine.refusal()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_a_folder_or_a_venv_of_another_user_is_named(index):
+    with tempfile.TemporaryDirectory() as folder:  # pytest's are closed to others
+        Path(folder).chmod(0o755)
+        machine = Machine(Path(folder), index)
+        assert "cannot be written to" in machine.refusal(NOBODY)
+        os.chown(machine.project, NOBODY, NOBODY)
+        (machine.project / ".venv").mkdir()
+        assert "sudo rm -rf .venv" in machine.refusal(NOBODY)
 
 
 @pytest.mark.slow
-def test_old_pins_are_installed_though_newer_versions_were_published(install, index, tmp_path):
-    pins = pin(index["old"], index["parser"], index["plugin"])
-    done = install(pins)
-    assert done.returncode == 0, done.stderr
-    assert installed(tmp_path) == {"measure-1.0", "parser-1.0", "plugin-1.0"}
-    assert install(pins).stdout == ""  # nothing to do
+def test_the_life_of_a_venv_in_an_odd_folder(machine, index, tmp_path):
+    (machine.project / ".venv/bin").mkdir(parents=True)  # half made: Python, but no pip
+    (machine.project / ".venv/bin/python").symlink_to(sys.executable)
+    odd = {"PIP_TARGET": "/nowhere", "PIP_PREFIX": "/nowhere", "PIP_USER": "1", "PIP_DRY_RUN": "1"}
+    output = machine.install(PYTHONPATH="/nowhere", PYTHONHOME="/nowhere", LC_ALL="C", **odd)
+    assert machine.programs("measure", "parser") == ["measure 1.0", "parser 1.0"], output
+    assert machine.install(**odd) == ""  # nothing to do
+
+    made = (machine.project / ".venv/pyvenv.cfg").stat().st_ino
+    machine.fake_python("impossible")  # another Python comes first
+    assert machine.install(PYTHON="python3") == ""
+    assert (machine.project / ".venv/pyvenv.cfg").stat().st_ino == made
+
+    machine.project = machine.project.rename(tmp_path / "moved")
+    assert machine.programs("measure") == ["measure 1.0"]
+    assert machine.install() == ""
+    assert str(machine.project) in (machine.project / ".venv/bin/activate").read_text()
+
+    machine.pins = pin(index["new"], index["parser"])
+    machine.install()
+    assert machine.programs("measure") == ["measure 2.0"]
 
 
 @pytest.mark.slow
-def test_pins_that_lack_a_package_are_refused(install, index):
-    done = install(pin(index["plugin"]))
-    assert done.returncode == 1
-    assert "the packages could not be installed" in done.stderr
+def test_after_ctrl_c_or_kill_the_next_try_works(machine):
+    for number in (signal.SIGINT, signal.SIGKILL):
+        process = machine.start()
+        while not list(machine.project.glob(".venv.new.*/bin/python")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, number)
+        output = process.communicate(timeout=60)[0]
+        assert number == signal.SIGKILL or "billor: stopped before" in output
+        assert not (machine.project / ".venv").exists()
+    machine.install()
+    assert machine.programs("measure") == ["measure 1.0"]
+    assert not list(machine.project.glob(".venv.new.*"))
 
 
 @pytest.mark.slow
-def test_a_package_changed_since_it_was_pinned_is_refused(install, index, tmp_path):
-    pins = pin(index["parser"])
+def test_an_index_that_does_not_answer_is_named_as_such(machine):
+    line = machine.refusal(PIP_NO_INDEX="", PIP_FIND_LINKS="", PIP_INDEX_URL="http://127.0.0.1:1/")
+    assert "index does not answer ([Errno 111] Connection refused)" in line
+    assert not (machine.project / ".venv").exists()
+
+
+@pytest.mark.slow
+def test_pins_that_lack_a_package_or_were_changed_are_refused(machine, index, tmp_path):
+    complete = machine.pins
+    machine.pins = pin(index["plugin"])
+    assert "plugin 1.0 requires measure" in machine.refusal()
+    machine.pins = complete
     make_wheel(tmp_path / "index", "parser", "1.0", "Summary: another one")
-    done = install(pins)
-    assert done.returncode == 1
-    assert "DO NOT MATCH THE HASHES" in done.stderr
-    assert installed(tmp_path) == set()
+    assert "DO NOT MATCH THE HASHES" in machine.refusal()
+    assert not (machine.project / ".venv").exists()

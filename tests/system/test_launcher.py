@@ -176,27 +176,6 @@ def test_a_bad_setting_is_reported_in_one_line(bare_stranger: Stranger):
     assert "DATABASE_POOL_SIZE" in only_line(output)
 
 
-def test_too_many_database_connections_are_reported_in_one_line(bare_stranger: Stranger):
-    status, output = bare_stranger.run("make", "run", WEB_WORKERS="12")
-    assert status != 0
-    assert "WEB_WORKERS" in only_line(output)
-    assert "need 104, and PostgreSQL allows 97" in only_line(output)
-    assert not bare_stranger.processes()
-
-
-def test_gunicorn_reports_too_many_database_connections_in_one_line(
-    bare_stranger: Stranger, postgresql_url: str
-):
-    status, output = bare_stranger.run(
-        *(".venv/bin/python", "-m", "gunicorn", "wsgi:app"),
-        DATABASE_URL=postgresql_url,
-        JWT_SECRET_KEY="a-key-for-tests-only-0123456789abcdef",
-        DATABASE_POOL_SIZE="40",
-    )
-    assert status != 0
-    assert "DATABASE_POOL_SIZE" in only_line(output)
-
-
 def test_production_with_the_demo_password_is_refused(bare_stranger: Stranger):
     status, output = bare_stranger.run("make", "run", BILLOR_ENV="production")
     assert status != 0

@@ -17,7 +17,6 @@ from sqlalchemy import event
 from billor.extensions import db
 from billor.http.fields import DEFAULT_LIMIT
 from billor.http.pagination import encode_cursor
-from billor.keyset import WALKED_ROWS
 from billor.loads.exporting import PAGE_ROWS
 from billor.revisions import upgrade
 from tests.support.apps import another_app
@@ -404,18 +403,6 @@ def test_an_expanded_list_reads_little_more_than_it_shows(history: History, addr
 @each(NEVER_MET)
 def test_common_filters_without_shared_rows_read_next_to_nothing(history: History, address: str):
     assert_little_is_read(history.plans_of_pages(address, empty=True))
-
-
-@each(SEARCHES)
-def test_a_search_reads_few_rows_besides_those_that_it_walks(history: History, address: str):
-    plans = history.plans_of_pages(address, empty=False)
-    assert_little_is_read(plans, most_rows=WALKED_ROWS + 1000, most_blocks=2 * WALKED_ROWS)
-
-
-@each(FOUND_NOWHERE)
-def test_a_search_for_what_is_nowhere_ends_soon(history: History, address: str):
-    plans = history.plans_of_pages(address, empty=True)
-    assert_little_is_read(plans, most_rows=WALKED_ROWS + 1000, most_blocks=2 * WALKED_ROWS)
 
 
 def test_an_export_reads_little_more_than_it_shows(history: History):

@@ -303,5 +303,5 @@ def test_the_api_imports_neither_pubsub_nor_an_exporter_of_spans(settings, pytes
         check=True,
     )
     imported = json.loads(done.stdout)
-    assert "billor.loads.outbox" in imported
+    assert "billor.events.outbox" in imported
     assert [name for name in imported if name.startswith(FORBIDDEN_IN_THE_API)] == []

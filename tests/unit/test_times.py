@@ -9,8 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from billor.assignments.bulk import assign_many
-from billor.assignments.service import assign, close_assignment, reassign
+from billor.assignments.service import assign, assign_many, close_assignment, reassign
 from billor.database import transaction
 from billor.drivers.service import create_driver
 from billor.errors import Conflict

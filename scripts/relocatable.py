@@ -1,0 +1,18 @@
+"""Let the programs of a virtual environment find its Python by their own place.
+
+Installers write its absolute path into them, which breaks when the folder is renamed or moved.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+BY_PATH = re.compile(rb"\A#!(/bin/sh\n'''exec' .*\n' '''|.*/bin/python[0-9.]*)\n")
+BY_PLACE = b"""#!/bin/sh
+'''exec' "$(dirname "$0")/python" "$0" "$@"
+' '''
+"""
+
+for program in Path(sys.argv[1]).iterdir():
+    if program.is_file() and not program.is_symlink():
+        program.write_bytes(BY_PATH.sub(lambda _: BY_PLACE, program.read_bytes()))
