@@ -33,7 +33,7 @@ from billor.config import Config, load_config
 from billor.database import engine_options, init_database
 from billor.extensions import cache, jwt
 from billor.health.checks import init_health
-from billor.http.api import IdConverter, make_api
+from billor.http.api import init_api
 from billor.http.conditional import init_conditional
 from billor.http.middleware import init_routes, with_middleware
 from billor.http.page_cache import CachedPages
@@ -69,7 +69,6 @@ def create_app(config: Config | None = None) -> Flask:
         **cache_config(config.redis_url),
     )
     cast(DefaultJSONProvider, app.json).sort_keys = False
-    app.url_map.converters["id"] = IdConverter
 
     init_conditional(app)
     init_problems(app)
@@ -83,8 +82,7 @@ def create_app(config: Config | None = None) -> Flask:
     init_changes(app)
     init_stats(app)
 
-    api = make_api(ROLES_ALLOWED)
-    api.init_app(app)
+    api = init_api(app, ROLES_ALLOWED)
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint)
     app.register_blueprint(docs.blueprint)

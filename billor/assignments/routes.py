@@ -6,9 +6,9 @@ from billor.assignments.schemas import (
     AssignmentDetailSchema,
     AssignmentQuery,
     AssignmentSchema,
-    AssignmentStatusSchema,
     BulkReportSchema,
     BulkSchema,
+    ClosingSchema,
     ListedAssignmentSchema,
     ReassignmentSchema,
 )
@@ -69,7 +69,7 @@ def get_assignment(assignment_id):
 
 
 @blueprint.route("/<id:assignment_id>/status", methods=["PATCH"])
-@blueprint.arguments(AssignmentStatusSchema)
+@blueprint.arguments(ClosingSchema)
 @blueprint.idempotent
 @blueprint.response(200, AssignmentDetailSchema)
 @blueprint.problems("assignment_not_found", "assignment_not_active")

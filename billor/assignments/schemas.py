@@ -62,7 +62,7 @@ class ListedAssignmentSchema(AssignmentSchema):
     )
 
 
-class AssignmentStatusSchema(WireSchema):
+class ClosingSchema(WireSchema):
     status = fields.String(required=True, validate=validate.OneOf(CLOSED))
 
 

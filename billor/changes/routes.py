@@ -16,7 +16,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 @blueprint.route("/changes")
 @blueprint.response(200, {"type": "string"}, content_type=CONTENT_TYPE)
 @blueprint.problems("streams_busy")
-@blueprint.doc(parameters=["LastEventId"])
+@blueprint.doc(parameters=["Last-Event-ID"])
 def stream_changes():
     """Follow what happens to loads and drivers, as Server-Sent Events.
 

@@ -20,7 +20,6 @@ blueprint = Blueprint(
     "health",
     __name__,
     description="For load balancers and supervisors.",
-    needs_database=False,
 )
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -111,7 +110,6 @@ def readyz():
 
 @blueprint.route("/metrics")
 @blueprint.response(200, {"type": "string"}, content_type="text/plain")
-@blueprint.problems("database_unavailable", "database_busy", "request_timeout")
 def get_metrics():
     """Get the metrics of the API, for Prometheus.
 

@@ -1,21 +1,23 @@
-"""flask-smorest, adapted to our contract: problem+json, strict bodies, bearer by default."""
+"""flask-smorest with our contract: problem+json, strict bodies, bearer by default."""
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 
-from flask import Request, url_for
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Flask, Request, url_for
 from flask_smorest import Api as SmorestApi
 from flask_smorest import Blueprint as SmorestBlueprint
+from marshmallow import Schema
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
 
-from billor.errors import Invalid, Unsupported
-from billor.http import idempotency, openapi
+from billor.errors import Unsupported
+from billor.http import idempotency
 from billor.http.fields import wire_name
-from billor.http.media_types import require_utf8
-from billor.http.problems import ProblemSchema
-from billor.http.strict_json import DoubledField, read_json
+from billor.http.openapi import DESCRIPTION, Contract, component_name, enum_component
+from billor.http.problems import ProblemSchema, render_http_error
 from billor.http.uploads import refuse_coded_body
 from billor.roles import Role
 
@@ -29,60 +31,49 @@ class Parser(FlaskParser):
 
     def load_json(self, req: Request, schema):
         refuse_coded_body()
-        # A body without Content-Length is truncated at the limit instead of refused.
-        cut_off = req.content_length is None and len(req.get_data()) == req.max_content_length
-        if cut_off and req.environ["wsgi.input"].read(1):
-            raise RequestEntityTooLarge
         if not req.is_json:
             raise Unsupported
-        require_utf8(req)
+        body = req.get_data()
+        # A body without Content-Length is truncated at the limit instead of refused.
+        cut_off = req.content_length is None and len(body) == req.max_content_length
+        if cut_off and req.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
         try:
-            return read_json(req.get_data())
-        except DoubledField as error:
-            raise Invalid({error.name: ["Is there twice."]}) from error
+            return json.loads(body)
         except (ValueError, RecursionError) as error:
             raise BadRequest from error
 
 
 class Blueprint(SmorestBlueprint):
-    """A blueprint that documents what its operations have in common.
-
-    It derives OpenAPI ids from the names of views, and adds the errors common to all operations
-    of a kind.
-    """
+    """A blueprint whose views say what the `Contract` plugin documents."""
 
     ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, *args, needs_database: bool = True, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._needs_database = needs_database
-        self._prepare_doc_cbks.append(self._complete_doc)
-
     def route(self, rule, **options):
         register = super().route(rule, **options)
-
-        def decorate(view):
-            operation_id = wire_name(view.__name__)
-            endpoint = f"{self.name}.{view.__name__}"
-            return register(_note(self.doc(operationId=operation_id)(view), endpoint=endpoint))
-
-        return decorate
+        return lambda view: register(self.doc(operationId=wire_name(view.__name__))(view))
 
     def arguments(self, schema, **options):
-        """Take what `schema` describes; it is made once and not for each request."""
-        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+        """Take what `schema` describes, without its read-only fields."""
+        return super().arguments(_without(schema, lambda field: field.dump_only), **options)
+
+    def response(self, status_code, schema=None, **options):
+        """Answer with what `schema` describes, without its write-only fields."""
+        if schema is not None and not isinstance(schema, dict):
+            schema = _without(schema, lambda field: field.load_only)
+        return super().response(status_code, schema, **options)
 
     def problems(self, *codes: str):
         """Document that the operation may answer with these errors, besides those of its kind."""
-        return lambda view: _note(view, problems=codes)
+        return self.doc(**{"x-problems": codes})
 
     def idempotent(self, view):
         """Accept an `Idempotency-Key`."""
-        return _note(idempotency.idempotent(view), is_idempotent=True)
+        return self.doc(**{"x-idempotent": True})(idempotency.idempotent(view))
 
     def takes_if_match(self, view):
-        """Accept an `If-Match` of what the operation changes, as every PATCH does."""
-        return _note(view, takes_if_match=True)
+        """Accept an `If-Match` of what the operation changes, as every PATCH and DELETE does."""
+        return self.doc(**{"x-if-match": True})(view)
 
     def created(self, schema, *, shown_by: str):
         """Respond 201 with the new row that the view returns, and its URL in `Location`.
@@ -97,44 +88,15 @@ class Blueprint(SmorestBlueprint):
                 row = view(*args, **kwargs)
                 return row, {"Location": url_for(f".{shown_by}", **{id_name: row.id})}
 
-            respond = self.response(201, schema, headers={"Location": openapi.LOCATION})
-            link = openapi.link_to(wire_name(shown_by), id_name)
-            return _note(respond(locate), link=link)
+            return self.response(201, schema, headers={"Location": "Location"})(locate)
 
         return decorate
 
-    def _complete_doc(self, doc, doc_info, *, api, method, **_):
-        needs_token = doc_info.get("manual_doc", {}).get("security") != []
-        roles = api.roles_allowed.get(doc_info["endpoint"], frozenset())
-        needs_role = needs_token and roles != frozenset(Role)
-        if needs_role:
-            openapi.add_roles(doc_info["docstring"], roles)
-        has_body = "requestBody" in doc or "requestBody" in doc_info.get("manual_doc", {})
-        codes = openapi.common_codes(
-            needs_token=needs_token,
-            needs_role=needs_role,
-            has_body=has_body,
-            has_arguments=has_body or "parameters" in doc,
-            needs_database=self._needs_database,
-        )
-        if doc_info.get("is_idempotent"):
-            openapi.add_idempotency(doc)
-            codes |= openapi.IDEMPOTENCY_CODES
-        if method == "get" and needs_token:
-            openapi.add_etag(doc)
-        if method in ("patch", "delete") or doc_info.get("takes_if_match"):
-            openapi.add_if_match(doc)
-            codes |= openapi.IF_MATCH_CODES
-        if "link" in doc_info:
-            doc["responses"][201]["links"] = doc_info["link"]
-        openapi.add_problems(doc, codes | set(doc_info.get("problems", ())))
-        return doc
 
-
-def _note(view, **notes):
-    """Store notes on a view for `_complete_doc`."""
-    view._apidoc = getattr(view, "_apidoc", {}) | notes
-    return view
+def _without(schema: Schema | type[Schema], is_left_out: Callable) -> Schema:
+    schema = schema() if isinstance(schema, type) else schema
+    left_out = [name for name, field in schema.fields.items() if is_left_out(field)]
+    return type(schema)(many=schema.many, exclude=left_out)
 
 
 class Api(SmorestApi):
@@ -142,24 +104,9 @@ class Api(SmorestApi):
 
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors
-    roles_allowed: Mapping[str, Collection[Role]] = {}
-    """Which roles may use an operation, by endpoint."""
 
-    def _init_spec(self, **options):
-        super()._init_spec(**options)
-        openapi.add_components(self.spec, ProblemSchema)
-
-    def _register_error_handlers(self):
-        """Leave errors to `problems`."""
-
-    def _register_responses(self):
-        """Leave responses to `openapi`: their names here depend on Python's version."""
-
-    def _register_etag_headers(self):
-        """Leave ETag headers to `openapi`, too."""
-
-    def _register_pagination_header(self):
-        """Leave it out: pages have a `Link`."""
+    def handle_http_exception(self, error):
+        return render_http_error(error)
 
 
 class IdConverter(IntegerConverter):
@@ -173,29 +120,26 @@ class IdConverter(IntegerConverter):
     maximum = 10**18 - 1
 
 
-def make_api(roles_allowed: Mapping[str, Collection[Role]]) -> Api:
-    """Create the OpenAPI layer, without app or blueprints.
-
-    `roles_allowed` are the roles that may use an operation, by endpoint.
-    """
+def init_api(app: Flask, roles_allowed: Mapping[str, Collection[Role]]) -> Api:
+    """Make the API, without blueprints; `roles_allowed` has the roles of each endpoint."""
+    app.url_map.converters["id"] = IdConverter
+    schemas = MarshmallowPlugin(schema_name_resolver=component_name)
     api = Api(
+        app,
         spec_kwargs={
             "title": "Billor",
             "version": API_VERSION,
             "openapi_version": "3.1.0",
-            "info": {"description": openapi.DESCRIPTION},
+            "info": {"description": DESCRIPTION},
+            "servers": [{"url": "/"}],
             "security": [{"bearer": []}],
-        }
-    )
-    api.roles_allowed = roles_allowed
-    api.register_converter(
-        IdConverter,
-        lambda converter: {
-            "type": "integer",
-            "format": "int64",
-            "minimum": 1,
-            "maximum": IdConverter.maximum,
-            "example": 1,
+            "marshmallow_plugin": schemas,
+            "extra_plugins": [Contract(roles_allowed)],
         },
     )
+    assert schemas.converter is not None, "the API has set it up"  # noqa: S101
+    schemas.converter.add_attribute_function(enum_component(api.spec))
+    del api.spec.components.schemas["PaginationMetadata"]  # of smorest's own pages
+    id_ = {"type": "integer", "format": "int64", "minimum": 1, "maximum": IdConverter.maximum}
+    api.register_converter(IdConverter, lambda _converter: id_ | {"example": 1})
     return api

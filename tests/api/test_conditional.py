@@ -25,7 +25,7 @@ SHOWN = {
     for operation in operations()
     if operation.method == "GET"
     and operation.needs_token
-    and "application/json" in operation.content(200)
+    and operation.documents(200, "application/json", None)
 }
 """Every GET of JSON by its path, with an address that has content."""
 

@@ -264,7 +264,7 @@ def writing(failure):
     """Fail within a transaction."""
 
     def cause(scene):
-        scene.patch.setattr("billor.locking.LockingQuery.rows", failure)
+        scene.patch.setattr("billor.drivers.service.lock", failure)
         return scene.client.patch("/drivers/1", {})
 
     return cause
@@ -576,7 +576,7 @@ def test_a_connection_lost_within_a_transaction_is_answered_with_503(
     client, postgresql_url, monkeypatch
 ):
     load = client.make_load()
-    monkeypatch.setattr(service, "add_events", lambda _: close_connections(postgresql_url))
+    monkeypatch.setattr(service, "record_load", lambda *_, **__: close_connections(postgresql_url))
     answer = client.patch(f"/loads/{load['id']}", {"origin": "Elsewhere"})
     assert_problem(answer, 503, "database_unavailable")
     monkeypatch.undo()
