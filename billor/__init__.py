@@ -40,7 +40,7 @@ from billor.http.page_cache import CachedPages
 from billor.http.problems import init_problems
 from billor.revisions import init_migrations
 from billor.stats.pages import init_stats
-from billor.traces.spans import init_traces
+from billor.traces import init_traces
 
 RESOURCES = (auth, me, users, drivers, loads, assignments, changes, stats, audit, health)
 MAX_BODY_BYTES = 1024 * 1024
@@ -54,7 +54,6 @@ def create_app(config: Config | None = None) -> Flask:
     """
     config = config or load_config()
     logs.init_logging(config)
-    init_traces(config)
 
     app = Flask("billor", static_folder=None)
     app.config.from_mapping(
@@ -94,4 +93,5 @@ def create_app(config: Config | None = None) -> Flask:
     with app.app_context():
         cached_pages = CachedPages(app, {"/loads": load_pages()}, guard.authorise)
     app.wsgi_app = with_middleware(cached_pages, app, config)  # type: ignore
+    init_traces(app, config)
     return app

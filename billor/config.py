@@ -72,7 +72,6 @@ class Config:
     metrics_port: int | None = number(None, 1, 65535)
     log_level: str = text("INFO", OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
     log_format: str = text("text", OneOf(["text", "json"]))
-    no_color: str | None = text()
     otel_exporter_otlp_endpoint: str | None = text(None, HTTP, secret=True)
     otel_exporter_otlp_headers: str | None = text(secret=True)
     otel_service_name: str = text("billor")

@@ -39,7 +39,8 @@ compile() { # compile FILE [OPTION …]
 
 compile requirements.txt
 compile requirements-embedded.txt --extra embedded --constraint "$folder/requirements.txt"
-compile requirements-dev.txt --extra embedded --extra dev \
+compile requirements-otel.txt --extra otel --constraint "$folder/requirements.txt"
+compile requirements-dev.txt --extra embedded --extra otel --extra dev \
   --constraint "$folder/requirements-embedded.txt"
 compile requirements-bench.txt --extra embedded --extra bench \
   --constraint "$folder/requirements-dev.txt"

@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from billor.cache.pages import invalidate_pages
-from billor.context import current_user, request_id, traceparent
+from billor.context import current_user, request_id
 from billor.database import after_commit, execute, table, transaction
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.models import LoadEvent
+from billor.traces import current_traceparent
 
 REPLAY_ROWS = 1000
 
@@ -29,7 +30,7 @@ def record(event_type: EventType, payload: dict[str, Any], **subject: int | None
             type=event_type.value,
             payload=payload,
             request_id=request_id.get(),
-            traceparent=traceparent.get(),
+            traceparent=current_traceparent(),
             **subject,
         )
     )

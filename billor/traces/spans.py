@@ -1,4 +1,4 @@
-"""Spans: the steps of a trace. Without an exporter there are none, and a trace only passes through.
+"""Spans that are not exported, until their callers use `billor.traces`.
 
 The parent of each step is a `traceparent`, so that a step may follow one in another process.
 """
@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from contextvars import Token
 from typing import Literal
 
-from billor.config import Config
 from billor.context import traceparent
 
 Attributes = Mapping[str, str | int]
@@ -82,18 +81,6 @@ _tracer = Tracer()
 def tracer() -> Tracer:
     """Return what begins spans in this process."""
     return _tracer
-
-
-def init_traces(config: Config) -> None:
-    """Export the spans of this process if the settings say where to."""
-    global _tracer
-    if config.otel_exporter_otlp_endpoint is None:
-        _tracer = Tracer()
-        return
-    # Imported here, so that only who exports spans loads OpenTelemetry's SDK.
-    from billor.traces.export import ExportingTracer
-
-    _tracer = ExportingTracer(config, config.otel_exporter_otlp_endpoint)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from billor.audit.store import AuditStore
 from billor.config import ConfigError
 from billor.events.bus import Bus, Delivery
 from billor.events.connect import connect_bus
-from billor.traces.spans import tracer
+from billor.traces import export_last_spans
 from billor.worker.consumer import Consumer
 from billor.worker.exporter import serve_metrics
 from billor.worker.indexing import keep_indexed
@@ -171,7 +171,7 @@ class Worker:
         closing.start()
         closing.join(max(LEAST_CLOSE_SECONDS, deadline - time.monotonic()))
         self._store.close()
-        tracer().stop()
+        export_last_spans()
         logger.info("Worker stopped")
         return 1 if self._failed or unfinished else 0
 

@@ -17,7 +17,7 @@ from billor.database import DELETE_BATCH_SIZE, execute_bulk, transaction
 from billor.errors import Unavailable
 from billor.extensions import db
 from billor.models import LoadEvent, Notification
-from billor.traces.spans import tracer
+from billor.traces import continued
 from billor.worker.received import Received
 from billor.worker.stage import Stage, give_back
 
@@ -70,7 +70,7 @@ class Notifier(Stage):
             for event_id in _mark(batch):
                 received = batch[event_id]
                 try:
-                    with tracer().notification(event_id, received.traceparent):
+                    with continued("notify", received.traceparent):
                         self._send(received.notification)
                 except Exception as error:
                     failures[event_id] = error

@@ -23,7 +23,6 @@ from tests.support.exported import Exported, exported_here
 
 TOKEN = "a-token-of-prometheus"
 LAG = "billor_event_lag_seconds"
-BATCH = "billor_batch_duration_seconds"
 
 
 @pytest.fixture
@@ -66,7 +65,6 @@ def test_published_events_are_counted_with_their_lag(counted):
     assert counted(f"{LAG}_count", step="published") == 3
     assert counted(f"{LAG}_bucket", step="published", le="60.0") == 0
     assert counted(f"{LAG}_bucket", step="published", le="300.0") == 3
-    assert counted(f"{BATCH}_count", step="published") == 1
 
 
 def test_recorded_events_are_counted_with_their_lag(consume, counted):
@@ -74,7 +72,6 @@ def test_recorded_events_are_counted_with_their_lag(consume, counted):
     for step in ("delivered", "recorded"):
         assert counted(f"{LAG}_count", step=step) == 2
         assert 120 <= counted(f"{LAG}_sum", step=step) < 180, "a clock ahead counts as no lag"
-    assert counted(f"{BATCH}_count", step="recorded") == 1
 
 
 def test_redelivered_events_are_counted_apart(consume, counted):
