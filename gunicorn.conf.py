@@ -50,7 +50,6 @@ if OURS not in os.environ.get(FOLDER_OF_METRICS, ""):
 from billor.config import ConfigError, load_config  # noqa: E402
 from billor.logs import init_logging  # noqa: E402
 from billor.metrics import forget_process  # noqa: E402
-from billor.traces.spans import tracer  # noqa: E402
 
 
 def on_exit(_arbiter=None) -> None:
@@ -91,11 +90,6 @@ proxy_protocol = "off"
 # Every client needs an open file.
 _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-
-
-def worker_exit(_arbiter, _worker) -> None:
-    """Export the last spans."""
-    tracer().stop()
 
 
 def child_exit(_arbiter, worker) -> None:

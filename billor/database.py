@@ -16,8 +16,6 @@ from billor.config import Config
 from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
 from billor.extensions import Base, db
 from billor.metrics import watch_connections
-from billor.traces.spans import tracer
-from billor.traces.statements import trace_statements
 
 REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
     "uq_users_email": partial(Conflict, "email_taken"),
@@ -69,8 +67,6 @@ def init_database(app: Flask) -> None:
     db.init_app(app)
     with app.app_context():
         watch_connections(db.engine)
-        if app.config["BILLOR"].otel_exporter_otlp_endpoint:
-            trace_statements(db.engine)
     app.teardown_appcontext(_close_session)
 
 
@@ -112,11 +108,10 @@ def _committed() -> Iterator[None]:
     db.session.info[AFTER_COMMIT] = callbacks
     committing = False
     try:
-        with tracer().transaction():
-            yield
-            db.session.flush()
-            committing = True
-            db.session.commit()
+        yield
+        db.session.flush()
+        committing = True
+        db.session.commit()
     except BaseException:
         roll_back()
         raise

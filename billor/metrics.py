@@ -140,9 +140,9 @@ def export(version: str, found: Findings = NOTHING_FOUND) -> bytes:
     return generate_latest(shared) + generate_latest(found_now)
 
 
-def forget_process(number: int) -> None:
+def forget_process(pid: int) -> None:
     """Forget what a process had open when it ended. What it has counted stays."""
-    mark_process_dead(number)
+    mark_process_dead(pid)
 
 
 # Until their callers use the metrics themselves.
@@ -158,14 +158,6 @@ def circuit_is(_service: str, *, is_open: bool) -> None:
 
 def streams_are(count: int) -> None:
     STREAMS.set(count)
-
-
-def measure() -> None:
-    pass
-
-
-def use_process_number(_number: int) -> None:
-    pass
 
 
 def batch_published(happened_at: Iterable[datetime], _seconds: float) -> None:

@@ -4,7 +4,6 @@ A connection costs a greenlet and no thread, so idle and slow clients keep nobod
 """
 
 import logging
-import os
 import socket
 from contextlib import suppress
 from functools import partial
@@ -26,7 +25,6 @@ from gunicorn.http.errors import (
 from gunicorn.workers.ggevent import GeventWorker
 from psycopg2 import extensions
 
-from billor import metrics
 from billor.database import CONNECT_SECONDS
 from billor.http.problems import http_problem
 
@@ -64,7 +62,6 @@ class BillorWorker(GeventWorker):
         self._idle: set[socket.socket] = set()
 
     def init_process(self) -> None:
-        metrics.use_process_number(os.getpid())
         extensions.set_wait_callback(wait_for_postgresql)
         super().init_process()
 
@@ -84,7 +81,6 @@ class BillorWorker(GeventWorker):
             server.start()
         while self.alive:
             self.notify()
-            metrics.measure()
             sleep(POLL_SECONDS)
         for server in servers:
             server.stop_accepting()
@@ -98,7 +94,6 @@ class BillorWorker(GeventWorker):
                 client.shutdown(socket.SHUT_RD)
         pool.join(self.cfg.graceful_timeout - FAREWELL_SECONDS)
         pool.kill(timeout=POLL_SECONDS)
-        metrics.measure()
 
     def handle(self, listener, client, addr) -> None:
         self._idle.add(client)
