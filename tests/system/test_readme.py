@@ -1,4 +1,4 @@
-"""The README is true: its commands are run, its tables compared with the code."""
+"""README and docs are true: commands are run, and names compared with the code."""
 
 import json
 import re
@@ -10,27 +10,27 @@ from flask.cli import FlaskGroup, ScriptInfo
 
 from billor.config import SETTINGS
 from billor.embedded.launcher import PROJECT
+from billor.embedded.processes import free_port
+from tests.support.http import HttpClient
 from tests.support.stranger import Stranger
+from tests.support.worker import wait_until
+from tests.system.test_examples import is_like
 
 README = (PROJECT / "README.md").read_text()
-PAGES = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
-SHELL_BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+OPERATIONS = (PROJECT / "docs" / "operations.md").read_text()
+GUARANTEES = PROJECT / "docs" / "guarantees.md"
+PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md"), PROJECT / "tests/README.md"]
+RUN, TRY, WORK = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+RELOADS_WITHIN_SECONDS = 60
 # Read before the settings themselves are.
 ALSO_SETTINGS = {"JWT_SECRET_KEY_FILE"}
-
-
-def table_cells(heading: str, column: int) -> list[str]:
-    """A column of the table under a heading, without its title."""
-    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    rows = [line.split("|")[1:-1] for line in section.splitlines() if line[:1] == "|"]
-    return [row[column].strip() for row in rows[2:]]
 
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     """A copy of the project in which the README's first command was run."""
     stranger = Stranger(tmp_path_factory.mktemp("readme"))
-    assert SHELL_BLOCKS[0] == "make run\n"
+    assert RUN.endswith("cd billor && make run\n")
     running = stranger.make_run()
     for line in re.search(r"```\n(  Billor is running.*?)```", README, re.DOTALL)[1].splitlines():
         assert line.replace("8000", str(stranger.port)) in running.output
@@ -39,36 +39,36 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     stranger.kill_all()
 
 
-def test_every_example_succeeds_in_the_order_of_the_readme(stranger: Stranger):
-    (preparation,) = [block for block in SHELL_BLOCKS if "TOKEN=" in block]
-    examples = [
-        cell.strip("`") for cell in table_cells("Use it", 1) if re.match("`(billor|curl) ", cell)
-    ]
-    assert len(examples) > 10
-    # The audit trail is eventually consistent: wait for the worker.
-    examples = [
-        f"until {example} | grep _id; do sleep 0.1; done" if "/audit" in example else example
-        for example in examples
-    ]
-    script = "\n".join(["set -e", preparation, *(f"echo; {example}" for example in examples)])
-    status, output = stranger.run("bash", "-c", script.replace("8000", str(stranger.port)))
+def test_the_api_answers_as_the_readme_shows(stranger: Stranger):
+    status, output = stranger.run("bash", "-euc", TRY.replace("8000", str(stranger.port)))
     assert status == 0, output
-    (audit,) = [line for line in output.splitlines() if '"_id"' in line]
-    assert '"type": "ASSIGNED"' in audit
+    (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    answers = filter(None, output.splitlines())
+    for line, expected in zip(answers, shown.splitlines(), strict=True):
+        assert is_like(json.loads(line), json.loads(expected)), line
 
 
-def test_flasks_commands_work_from_a_second_terminal(stranger: Stranger):
-    (block,) = [block for block in SHELL_BLOCKS if "flask seed" in block]
-    status, output = stranger.run("bash", "-ec", block)
-    assert status == 0, output
-    assert re.search(r"0 users, 1\d drivers, 49\d loads created\.", output)
-    assert re.search(r"^[\w-]+\.[\w-]+\.[\w-]+$", output, re.MULTILINE), "no token"
-    assert "assignments.assign_load" in output
+def test_the_debug_server_runs_beside_make_run_and_reloads(stranger: Stranger):
+    (command,) = re.findall(r"(\S+ run --debug --port )", WORK)
+    client = HttpClient(free_port())
+
+    def document() -> dict:
+        try:
+            return client.get("/openapi.json").body
+        except OSError:
+            return {}
+
+    stranger.start(*command.split(), str(client.port))
+    wait_until(document, RELOADS_WITHIN_SECONDS)
+    code = stranger.folder / "billor" / "drivers" / "routes.py"
+    code.write_text(re.sub(r'"""(\w)', r'"""Reloaded \1', code.read_text()))
+    wait_until(lambda: "Reloaded" in json.dumps(document()), RELOADS_WITHIN_SECONDS)
+    client.close()
 
 
-def test_every_flask_command_in_the_readme_exists(app):
-    named = re.findall(r"\bflask ([a-z-]+)(?: ([a-z]+)\b)?", README)
-    assert len(named) > 6
+def test_every_flask_command_in_the_docs_exists(app):
+    named = re.findall(r"\bflask ([a-z-]+)(?: ([a-z-]+)\b)?", README + OPERATIONS)
+    assert len(named) > 10
     flask = FlaskGroup()
     with click.Context(flask, obj=ScriptInfo(create_app=lambda: app)) as context:
         for name, subcommand in named:
@@ -78,45 +78,34 @@ def test_every_flask_command_in_the_readme_exists(app):
                 assert command.get_command(context, subcommand), subcommand
 
 
-def test_every_operation_is_in_the_readmes_table():
-    paths = json.loads((PROJECT / "openapi.json").read_text())["paths"]
-    operations = {
-        f"{method.upper()} {re.sub('{[a-z_]+}', '{id}', path)}"
-        for path, methods in paths.items()
-        for method in methods
-        if method in ("get", "post", "patch", "delete")
-    }
-    listed = re.findall("`(.+?)`", "".join(table_cells("Use it", 0)))
-    assert set(listed) == operations | {"GET /docs", "GET /openapi.json"}
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_linked_file_exists(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+def test_every_linked_file_and_make_target_exists(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert "://" in target or (page.parent / target).exists(), target
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
 
 
-def test_every_test_that_a_guarantee_names_exists():
-    page = PROJECT / "docs" / "guarantees.md"
-    rows = re.findall(r"^\| .* \| \[.*\]\((.*)\) `(.*)` \|$", page.read_text(), re.MULTILINE)
-    assert len(rows) > 40
-    for file, test in rows:
-        assert f"\ndef {test}(" in (page.parent / file).read_text(), test
-
-
-def test_every_make_target_in_the_readme_exists():
-    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+def test_every_promise_names_a_test_that_exists():
+    rows = re.findall(
+        r"^\| (\d+) \| .* \| \[.*\]\((.*)\) `(.*)` \|$", GUARANTEES.read_text(), re.MULTILINE
+    )
+    assert [int(number) for number, *_ in rows] == list(range(1, 16))
+    for _, file, test in rows:
+        assert f"\ndef {test}(" in (GUARANTEES.parent / file).read_text(), test
 
 
 def test_every_setting_is_documented():
-    names = [cell.strip("`") for cell in table_cells("Settings", 0)]
+    section = OPERATIONS.split("## Settings\n", 1)[1].split("\n## ", 1)[0]
+    names = re.findall(r"^\| `([A-Z_]+)` \|", section, re.MULTILINE)
     assert sorted(names) == sorted({*SETTINGS, *ALSO_SETTINGS})
 
 
-def test_every_setting_of_the_example_file_and_of_compose_exists():
+def test_every_setting_of_the_readme_the_example_file_and_compose_exists():
     known = set(SETTINGS) | ALSO_SETTINGS
     containers = {"POSTGRES_PASSWORD", "COUCHDB_PASSWORD"}
+    assert set(re.findall(r"^- `([A-Z_]+)`:", README, re.MULTILINE)) <= known
     example = (PROJECT / ".env.example").read_text()
     assert not re.findall(r"^[A-Z]", example, re.MULTILINE), "as it stands it changes nothing"
     assert set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE)) <= known | containers
