@@ -1,6 +1,4 @@
-"""What commands share: how they report errors and duplicates."""
-
-from collections.abc import Sequence
+"""How commands report errors."""
 
 import click
 from marshmallow import ValidationError
@@ -11,7 +9,7 @@ from billor.config import ConfigError
 from billor.database import from_database_error
 from billor.errors import BillorError, Invalid
 from billor.logs import first_line, printable
-from billor.stored_text import Duplicates
+from billor.worker.dead_letters import NotReplayed
 
 
 class Command(click.Command):
@@ -22,15 +20,11 @@ class Command(click.Command):
             return super().invoke(ctx)
         except Invalid as error:
             raise click.ClickException(by_field(error.extra["errors"])) from error
-        except (BillorError, ConfigError) as error:
+        except (BillorError, ConfigError, NotReplayed) as error:
             raise click.ClickException(str(error)) from error
         except StoreUnavailable as error:
-            told = f"The audit store is away: {printable(str(error))}"
-            raise click.ClickException(told) from error
-        except BrokenPipeError:
-            raise  # click ends quietly then
-        except OSError as error:  # a full disk, a folder of somebody else
-            raise click.ClickException(printable(str(error))) from error
+            message = f"The audit store is away: {printable(str(error))}"
+            raise click.ClickException(message) from error
         except ValidationError as error:
             raise click.ClickException(by_field(error.normalized_messages())) from error
         except SQLAlchemyError as error:
@@ -40,12 +34,6 @@ class Command(click.Command):
 def by_field(messages: dict[str, list[str]]) -> str:
     text = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in messages.items())
     return printable(text.replace("_schema: ", ""))
-
-
-def show_duplicates(duplicates: Sequence[Duplicates]) -> None:
-    for each in duplicates:
-        click.echo(str(each))
-    click.echo(f"{len(duplicates):,} found", err=True)
 
 
 def _describe_database_error(error: SQLAlchemyError) -> str:

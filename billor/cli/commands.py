@@ -1,41 +1,32 @@
 """Commands of `flask`: demo data, bulk import, users, tokens for scripts, and dead letters."""
 
 import shutil
-from io import BufferedReader
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import cast
+from typing import BinaryIO
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from billor.audit.service import audit_store
-from billor.audit.store import StoreUnavailable
 from billor.auth.service import issue_token
 from billor.cli.command import Command, by_field
-from billor.cli.drivers import drivers
-from billor.cli.events import events
-from billor.cli.progress import progress_bar, reading
 from billor.cli.seed import seed_database
 from billor.cli.users import existing_user, users
-from billor.http.media_types import BY_EXTENSION, HEAD_BYTES, XLSX, recognise
+from billor.events.outbox import publish_again
+from billor.http.media_types import BY_EXTENSION, HEAD_BYTES, recognise
 from billor.loads.importing import ImportOutcome, import_loads, read_loads
 from billor.logs import printable
 from billor.worker import dead_letters
 
+TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+
 
 def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (
-        seed,
-        import_loads_command,
-        users,
-        drivers,
-        token,
-        dead_letters_command,
-        events,
-    ):
+    for command in (seed, import_loads_command, users, token, dead_letters_command, events):
         app.cli.add_command(command)
 
 
@@ -46,17 +37,16 @@ def init_cli(app: Flask) -> None:
 def seed(drivers: int | None, loads: int | None) -> None:
     """Create the demo user, and some drivers and loads.
 
-    Without options, creates a few drivers and loads if there are none. Safe to repeat: the next
-    run continues an interrupted one.
+    Without options, creates a few if there are none. Safe to interrupt and to repeat.
     """
     config = current_app.config["BILLOR"]
-    created = seed_database(config, drivers, loads, progress_bar)
+    created = seed_database(config, drivers, loads)
     click.echo(f"Log in as {config.demo_email}.")
     click.echo(", ".join(f"{count:,} {name}" for name, count in created.items()) + " created.")
 
 
 @click.command("import-loads", cls=Command)
-@click.argument("file", type=click.Path(allow_dash=True))
+@click.argument("file", type=click.File("rb"))
 @click.option(
     "--format",
     "format_",
@@ -64,7 +54,7 @@ def seed(drivers: int | None, loads: int | None) -> None:
     help="The format of FILE, if its name does not end in one of these.",
 )
 @with_appcontext
-def import_loads_command(file: str, format_: str | None) -> None:
+def import_loads_command(file: BinaryIO, format_: str | None) -> None:
     """Create a load for each row of FILE; `-` is standard input.
 
     CSV, and the first visible sheet of an .xlsx workbook, have the column names in the first line,
@@ -73,11 +63,11 @@ def import_loads_command(file: str, format_: str | None) -> None:
     Refused rows are listed, and all others created; the exit status is then 1. If the file cannot
     be read to its end, nothing is created.
     """
-    format_ = format_ or Path(file).suffix.lower().removeprefix(".")
+    format_ = format_ or Path(file.name).suffix.lower().removeprefix(".")
     if format_ not in BY_EXTENSION:
-        raise click.ClickException(f"What is {file}? Say --format {' or '.join(BY_EXTENSION)}.")
-    with _open(file) as stream:
-        outcome = _import(stream, BY_EXTENSION[format_])
+        formats = " or ".join(BY_EXTENSION)
+        raise click.ClickException(f"What is {file.name}? Say --format {formats}.")
+    outcome = _import(file, BY_EXTENSION[format_])
     click.echo(
         f"{outcome.created:,} created, {outcome.already_there:,} already there,"
         f" {outcome.refused:,} refused"
@@ -93,23 +83,13 @@ def import_loads_command(file: str, format_: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _import(stream: BufferedReader, media_type: str) -> ImportOutcome:
-    media_type = recognise(stream.peek(HEAD_BYTES)[:HEAD_BYTES], media_type)
-    if media_type != XLSX:
-        with reading(stream, "importing") as watched:
-            return import_loads(read_loads(watched, media_type))
-    if stream.seekable():
-        return import_loads(read_loads(stream, media_type))
+def _import(stream: BinaryIO, media_type: str) -> ImportOutcome:
     with TemporaryFile() as file:  # a workbook is not read from its beginning to its end
         shutil.copyfileobj(stream, file)
+        file.seek(0)
+        media_type = recognise(file.read(HEAD_BYTES), media_type)
+        file.seek(0)
         return import_loads(read_loads(file, media_type))
-
-
-def _open(file: str) -> BufferedReader:
-    try:
-        return cast(BufferedReader, click.open_file(file, "rb"))
-    except OSError as error:
-        raise click.FileError(file, error.strerror) from error
 
 
 @click.command(cls=Command)
@@ -132,11 +112,24 @@ def token(email: str) -> None:
 def dead_letters_command(replay: str | None) -> None:
     """List the messages that could not be recorded, or record one of them."""
     store = audit_store()
-    try:
-        if replay is None:
-            click.echo(dead_letters.describe(store.dead_letters()))
-        else:
-            event_id = dead_letters.replay(store, replay)
-            click.echo(f"Event {event_id} is in the audit trail now.")
-    except (dead_letters.NotReplayed, StoreUnavailable) as error:
-        raise click.ClickException(str(error)) from error
+    if replay is None:
+        click.echo(dead_letters.describe(store.dead_letters()))
+    else:
+        event_id = dead_letters.replay(store, replay)
+        click.echo(f"Event {event_id} is in the audit trail now.")
+
+
+@click.group()
+def events() -> None:
+    """Publish events to the audit trail."""
+
+
+@events.command("replay", cls=Command)
+@click.option("--since", type=click.DateTime(TIMES), help="Only events from this time on.")
+@with_appcontext
+def replay_events(since: datetime | None) -> None:
+    """Have the worker publish all events again, which rebuilds the audit trail.
+
+    Safe to repeat: each event has one document, however often it is published.
+    """
+    click.echo(f"{publish_again(since):,} events will be published again.")

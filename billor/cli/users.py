@@ -5,12 +5,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from billor.cli.command import Command, show_duplicates
-from billor.extensions import db
+from billor.cli.command import Command
 from billor.logs import printable
 from billor.models import User
 from billor.roles import Role
-from billor.stored_text import duplicate_users
 from billor.users.schemas import UserSchema
 from billor.users.service import (
     all_users,
@@ -44,13 +42,6 @@ def list_users() -> None:
     for user in all_users():
         state = "" if user.is_active else " (deactivated)"
         click.echo(f"{user.id} {user.role} {printable(user.email)} {printable(user.name)}{state}")
-
-
-@users.command("duplicates", cls=Command)
-@with_appcontext
-def list_duplicates() -> None:
-    """List users with one email address in several forms: with these a migration stops."""
-    show_duplicates(duplicate_users(db.session.connection()))
 
 
 @users.command("create", cls=Command)

@@ -171,7 +171,7 @@ def test_events_since_a_time_are_published_again(app, client):
     replay = app.test_cli_runner().invoke
     assert replay(args=["events", "replay", "--since", since]).output.startswith("1 events")
     refused = replay(args=["events", "replay", "--since", "yesterday"])
-    assert (refused.exit_code, "is not a time like" in refused.stderr) == (1, True)
+    assert "does not match the format" in refused.stderr
     with app.app_context():
         states = {event.id: event.published_at for event in db.session.query(LoadEvent)}
     assert (states[first.id] is None, states[last.id]) == (False, None)
