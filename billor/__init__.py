@@ -26,20 +26,17 @@ from billor.audit.connect import connect_store
 from billor.auth.access import ROLES_ALLOWED
 from billor.auth.guard import Guard
 from billor.auth.tokens import CLOCK_LEEWAY_SECONDS
-from billor.cache.backend import cache_config
-from billor.cache.pages import load_pages
+from billor.cache import CachedPages, init_cache
 from billor.changes.feed import init_changes
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
-from billor.extensions import cache, jwt
+from billor.extensions import jwt
 from billor.health.checks import init_health
 from billor.http.api import init_api
 from billor.http.conditional import init_conditional
 from billor.http.middleware import init_routes, with_middleware
-from billor.http.page_cache import CachedPages
 from billor.http.problems import init_problems
 from billor.revisions import init_migrations
-from billor.stats.pages import init_stats
 from billor.traces import init_traces
 
 RESOURCES = (auth, me, users, drivers, loads, assignments, changes, stats, audit, health)
@@ -65,7 +62,6 @@ def create_app(config: Config | None = None) -> Flask:
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config),
         OPENAPI_URL_PREFIX="/",
-        **cache_config(config.redis_url),
     )
     cast(DefaultJSONProvider, app.json).sort_keys = False
 
@@ -75,11 +71,10 @@ def create_app(config: Config | None = None) -> Flask:
     guard = Guard(app)
     init_database(app)
     jwt.init_app(app)
-    cache.init_app(app)
+    init_cache(app)
     app.extensions["audit_store"] = connect_store(config)
     init_health(app)
     init_changes(app)
-    init_stats(app)
 
     api = init_api(app, ROLES_ALLOWED)
     for resource in RESOURCES:
@@ -90,8 +85,7 @@ def create_app(config: Config | None = None) -> Flask:
     if click.get_current_context(silent=True):  # the `flask` command, which may be `flask db`
         init_migrations(app)
 
-    with app.app_context():
-        cached_pages = CachedPages(app, {"/loads": load_pages()}, guard.authorise)
+    cached_pages = CachedPages(app, ["/loads"], guard.authorise)
     app.wsgi_app = with_middleware(cached_pages, app, config)  # type: ignore
     init_traces(app, config)
     return app

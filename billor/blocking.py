@@ -1,8 +1,12 @@
-"""Calls that block: password hashing, SQLite, files. gevent cannot switch while one runs."""
+"""Calls that block: password hashing, SQLite, files. gevent cannot switch while one runs.
 
-import select
-from collections.abc import Callable
+And turns at what is scarce, for which a burst of requests waits in line.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from threading import Semaphore
 from typing import ParamSpec, TypeVar
 
 import gevent
@@ -10,6 +14,8 @@ from gevent import monkey
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+TURN_SECONDS = 20
 
 
 def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -35,8 +41,12 @@ def _attempt(function, args, kwargs):
         return None, error
 
 
-def has_data(file: int) -> bool:
-    """Return whether something can be read from a file descriptor at once."""
-    poll = monkey.get_original("select", "poll")()
-    poll.register(file, select.POLLIN)
-    return bool(poll.poll(0))
+@contextmanager
+def turn(semaphore: Semaphore) -> Iterator[None]:
+    """Wait for a turn, and after `TURN_SECONDS` go on without it."""
+    has_turn = semaphore.acquire(timeout=TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if has_turn:
+            semaphore.release()

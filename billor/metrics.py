@@ -148,14 +148,6 @@ def forget_process(pid: int) -> None:
 # Until their callers use the metrics themselves.
 
 
-def page_looked_up(status: str) -> None:
-    CACHE_PAGES.labels(status).inc()
-
-
-def circuit_is(_service: str, *, is_open: bool) -> None:
-    pass
-
-
 def streams_are(count: int) -> None:
     STREAMS.set(count)
 

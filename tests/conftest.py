@@ -132,14 +132,13 @@ def app(_migrated_app: Flask) -> Iterator[Flask]:
     """The app on empty tables, an empty Redis and an empty audit store."""
     _migrated_app.extensions["health"].until = 0
     _migrated_app.extensions["remembered_users"].clear()
-    _migrated_app.extensions["stats"].clear()
     yield _migrated_app
     assert not has_app_context(), "the test has left a context, and with it a transaction, behind"
     with _migrated_app.app_context():
         db.session.rollback()
         db.session.execute(text(EMPTY_TABLES))
         db.session.commit()
-        assert cache.cache.breaker.try_to_close()
+        _migrated_app.extensions["pages"].invalidate()  # also ends a pause
         cache.cache.client.flushdb()
         config: Config = _migrated_app.config["BILLOR"]
     for file in Path(config.home).glob("audit.sqlite3*"):

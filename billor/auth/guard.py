@@ -2,6 +2,7 @@
 
 import math
 import time
+from threading import Semaphore
 from typing import NamedTuple
 
 from flask import Flask, current_app, g, request
@@ -11,9 +12,10 @@ from billor.auth.bearer import bearer_token, is_metrics_token
 from billor.auth.grants import Grant
 from billor.auth.sessions import find_current_user
 from billor.auth.tokens import verify
+from billor.blocking import turn
+from billor.cache import REFUSAL
 from billor.context import CurrentUser, current_user
 from billor.errors import AuthenticationFailed
-from billor.http.page_cache import REFUSAL
 
 # Limit of a request body without a token.
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
@@ -42,6 +44,8 @@ class Guard:
         """Install the guard before every view of the app."""
         self._app = app
         self._remembered: dict[str, _Remembered] = {}
+        # The other database connections stay free for requests that have their user.
+        self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)
         app.extensions["remembered_users"] = self._remembered
         app.before_request(self._demand_token)
 
@@ -52,7 +56,10 @@ class Guard:
         """
         remembered, now = self._remembered.get(authorization), time.monotonic()
         if remembered is None or remembered.until <= now:
-            remembered = self._look_up(authorization)
+            with turn(self._turns):  # a burst waits here while one of it looks the token up
+                remembered = self._remembered.get(authorization)
+                if remembered is None or remembered.until <= time.monotonic():
+                    remembered = self._look_up(authorization)
         elif remembered.refresh_at <= now:
             self._remembered[authorization] = remembered._replace(refresh_at=math.inf)
             remembered = self._look_up(authorization)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from billor.cache.pages import invalidate_pages
+from billor.cache import invalidate_pages
 from billor.context import current_user, request_id
 from billor.database import after_commit, execute, table, transaction
 from billor.events.event import EventType

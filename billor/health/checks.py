@@ -12,8 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.service import audit_store
 from billor.audit.store import StoreUnavailable
-from billor.cache.backend import redis_call
-from billor.cache.circuit_breaker import CircuitOpen
+from billor.cache import redis_answers
 from billor.extensions import db
 from billor.models import LoadEvent
 
@@ -117,12 +116,7 @@ def _postgresql() -> State:
 
 
 def _redis() -> State:
-    try:
-        with redis_call() as redis:
-            redis.client.ping()
-    except CircuitOpen:
-        return State.AWAY
-    return State.OK
+    return State.OK if redis_answers() else State.AWAY
 
 
 def _lag() -> Lag | None:

@@ -17,7 +17,7 @@ from flask import Response, current_app, g, request
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from billor.cache.pages import invalidate_pages
+from billor.cache import invalidate_pages
 from billor.context import current_user
 from billor.database import (
     DELETE_BATCH_SIZE,

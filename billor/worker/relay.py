@@ -14,7 +14,6 @@ from threading import Event
 from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, exists, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.cache.watch import ChangeWatch
 from billor.database import execute, table, transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus, Outcome
@@ -72,13 +71,11 @@ class Relay:
 
     def __init__(self, bus: Bus):
         self._bus = bus
-        self._watch = ChangeWatch()
 
     def run(self, stop: Event) -> None:
         """Publish events until `stop` is set, with a backoff while PostgreSQL or the bus fails."""
         database, bus = Outage("PostgreSQL", logger), Outage("The event bus", logger)
         while not stop.is_set():
-            self._watch.begin()
             asked_at = time.monotonic()
             try:
                 published = self.publish_batch(stop) if _is_any_unpublished() else 0
@@ -98,10 +95,7 @@ class Relay:
                     self._wait_for_events(asked_at, stop)
 
     def _wait_for_events(self, asked_at: float, stop: Event) -> None:
-        """Wait until there may be events, and until PostgreSQL may be asked again."""
-        while not stop.is_set() and time.monotonic() < asked_at + LONGEST_IDLE_SECONDS:
-            if self._watch.wait(STOP_POLL_SECONDS):
-                break
+        """Wait until PostgreSQL may be asked again."""
         stop.wait(max(0, asked_at + IDLE_SECONDS - time.monotonic()))
 
     def _prepare_topic(self) -> None:

@@ -87,7 +87,6 @@ def change(app, client, record) -> dict[str, Callable]:
 
     def count_another_load() -> None:
         client.make_load()
-        app.extensions["stats"].clear()
         with app.app_context():
             cache.cache.client.flushdb()
 

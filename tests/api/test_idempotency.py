@@ -10,7 +10,7 @@ import pytest
 from flask_jwt_extended import create_access_token
 from sqlalchemy import delete, event, func, select, text
 
-from billor.cache.backend import TextRedisCache
+from billor.cache import PageCache
 from billor.database import transaction
 from billor.extensions import Base, db
 from billor.models import Assignment, Driver, IdempotencyKey, Load, LoadEvent, User
@@ -469,7 +469,7 @@ def test_replay_invalidates_the_cached_list(client, creation, options, monkeypat
     """The first process may have died before it invalidated the list."""
     client.get("/loads")
     with monkeypatch.context() as patch:
-        patch.setattr(TextRedisCache, "start_generation", lambda _redis: None)
+        patch.setattr(PageCache, "invalidate", lambda _pages: None)
         first = send(client, creation, options[0])
     stale = client.get("/loads")
     assert (stale.headers["X-Cache"], stale.json) == ("HIT", [])

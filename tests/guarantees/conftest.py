@@ -1,6 +1,7 @@
 """Services for fault injection, and the system over them."""
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 
 from billor.embedded import services
 from tests.support.pooler import pgbouncer
-from tests.support.redis_servers import WholeCluster, redis_cluster
 from tests.support.system import Api, Service, System, start_postgresql
 
 API_PROCESSES = 3
@@ -40,13 +40,8 @@ def database_settings(postgresql, tmp_path_factory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory) -> Iterator[Service | WholeCluster]:
-    """One server, or a cluster of three masters if TEST_REDIS_CLUSTER is set."""
+def redis(tmp_path_factory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("redis")
-    if os.environ.get("TEST_REDIS_CLUSTER"):
-        with redis_cluster(folder) as nodes:
-            yield WholeCluster(nodes)
-        return
     service = Service(services.redis(folder), folder)
     yield service
     service.stop()
@@ -95,3 +90,12 @@ def shared_system(database_settings, redis, tmp_path_factory, pytestconfig) -> I
 def api(shared_system) -> Api:
     """The shared system's API, with all its processes serving."""
     return shared_system.start_whole_api(API_PROCESSES)
+
+
+@pytest.fixture
+def many_files():
+    """Raise the limit of open files, of which every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

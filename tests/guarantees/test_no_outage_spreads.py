@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
-from billor.cache.backend import TIMEOUT_SECONDS
+from billor.cache import TIMEOUT_SECONDS
 from billor.extensions import db
 from billor.health.checks import OUTBOX_LATE_SECONDS
 from billor.loads.schemas import LoadSchema

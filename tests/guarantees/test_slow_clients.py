@@ -1,7 +1,6 @@
 """Clients that are silent, or send or read slowly, keep no other client waiting."""
 
 import itertools
-import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -33,15 +32,6 @@ SLOW_REQUESTS = {  # the first bytes, and the byte that is repeated
     "an endless head": ("GET /healthz HTTP/1.1\r\nX-Endless: ", b"a"),
     "half a body": (f"{POST}Content-Length: 100\r\n\r\n{{", b""),
 }
-
-
-@pytest.fixture
-def many_files():
-    """Raise the limit of open files, of which every connection is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

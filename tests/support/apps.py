@@ -8,10 +8,9 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 
 from billor import create_app
-from billor.cache.backend import redis_backend
 from billor.config import load_config
 from billor.embedded.processes import free_port
-from billor.extensions import db
+from billor.extensions import cache, db
 from billor.roles import Role
 from tests.support.client import ApiClient
 from tests.support.users import make_user
@@ -30,8 +29,8 @@ def close_connections(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
-        if backend := redis_backend():
-            backend.client.close()
+        if app.config["BILLOR"].redis_url:
+            cache.cache.client.close()
 
 
 def dead_address() -> str:

@@ -4,8 +4,6 @@ import pytest
 from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from billor.cache import circuit_breaker
-
 
 class RedisWire:
     """Records the commands sent to Redis in `sent`, one entry per round trip.
@@ -17,7 +15,6 @@ class RedisWire:
         self.sent: list[str] = []
         self.cut = False
         self._last: str | None = None
-        self._monkeypatch = monkeypatch
         send = AbstractConnection.send_packed_command
 
         def watched(connection, command, *args, **kwargs):
@@ -33,10 +30,6 @@ class RedisWire:
     def cut_after(self, name: str) -> None:
         """Let commands pass up to the next of this name, and cut the wire then."""
         self._last = name
-
-    def probe_after(self, seconds: float) -> None:
-        """Set how long after a failure the circuit breaker probes Redis."""
-        self._monkeypatch.setattr(circuit_breaker, "PROBE_SECONDS", seconds)
 
 
 def _name(command) -> str:

@@ -11,8 +11,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from billor.cache.pages import invalidate_pages
-from billor.cache.watch import ChangeWatch
+from billor.cache import invalidate_pages
 from billor.extensions import db
 from billor.models import Load, LoadEvent
 from billor.worker import outage, relay
@@ -269,33 +268,6 @@ def test_a_bus_outage_is_logged_once_and_retried_with_backoff(add_events, log, m
 def looks(statements: StatementRecorder) -> int:
     """How often PostgreSQL was asked whether there are events."""
     return sum("EXISTS" in statement for statement in statements.sent)
-
-
-def test_an_idle_relay_asks_postgresql_only_once_redis_tells_of_a_change(
-    app, add_events, statements, monkeypatch
-):
-    monkeypatch.setattr(relay, "LONGEST_IDLE_SECONDS", 600)
-    waiting, stop = Event(), Event()
-    watch = ChangeWatch.wait
-
-    def wait(self, seconds):
-        waiting.set()
-        return watch(self, seconds)
-
-    monkeypatch.setattr(ChangeWatch, "wait", wait)
-    bus = StoppingBus(stop)
-
-    def run():
-        with app.app_context(), statements:
-            Relay(bus).run(stop)
-
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    assert waiting.wait(10)
-    add_events(1)
-    thread.join(10)
-    assert len(bus.taken) == 1
-    assert looks(statements) == 2
 
 
 def test_an_idle_relay_asks_postgresql_each_time_while_redis_is_away(

@@ -1,0 +1,250 @@
+"""The cache of `GET /loads`: pages in Redis, looked up in front of Flask.
+
+A page is stamped with the generation that was current before it was rendered, and a page with
+another stamp is a MISS. Every write starts a new generation after its commit and before its
+answer. So a slow reader cannot restore an outdated page, whatever Redis evicts.
+
+Without Redis all pages come from PostgreSQL (BYPASS). A failure of any command may hide a write
+from other processes, so a new generation must be stored before this process reads a page again.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Semaphore, Thread
+from typing import Literal, NamedTuple, cast
+from uuid import uuid4
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from cachelib.serializers import RedisSerializer
+from flask import Flask, current_app
+from flask_caching.backends.rediscache import RedisCache
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from werkzeug.wrappers import Response
+from werkzeug.wsgi import get_host
+
+from billor.blocking import turn
+from billor.context import current_route
+from billor.extensions import cache
+from billor.metrics import CACHE_PAGES
+
+logger = logging.getLogger(__name__)
+
+PAGE_SECONDS = 60
+GENERATION_KEY = "generation"
+TIMEOUT_SECONDS = 0.2
+PAUSE_SECONDS = 1.0  # after a failure
+MAX_CONNECTIONS = 16  # of each process; a burst of requests waits for one of them
+REFUSAL = "billor.refusal"  # in the environ: an error for the app to raise and render
+
+
+class TextSerializer(RedisSerializer):
+    """UTF-8 text instead of pickles: data from Redis can never run as code."""
+
+    def dumps(self, value: str, protocol: int = 0) -> bytes:
+        return value.encode()
+
+    def loads(self, value: bytes | None) -> str | None:
+        return None if value is None else value.decode(errors="replace")
+
+
+class TextRedisCache(RedisCache):
+    """Flask-Caching's Redis backend, for text."""
+
+    serializer = TextSerializer()
+
+    @property
+    def client(self) -> Redis:
+        return self._write_client
+
+
+class Lookup(NamedTuple):
+    """The result of a read. After a MISS, pass it to `store` with the rendered page."""
+
+    status: Literal["HIT", "MISS", "BYPASS"]
+    key: str
+    text: str | None = None
+    generation: str | None = None
+
+
+class RedisAway(Exception):
+    """Redis was not asked, or the command failed."""
+
+
+class PageCache:
+    """The pages of an app, and what one process knows of Redis."""
+
+    def __init__(self, redis: TextRedisCache | None):
+        self._redis = redis
+        self._connections = Semaphore(MAX_CONNECTIONS)
+        self._paused_until = 0.0
+        self._is_away = False
+        # The number of failures, and how many of them a new generation has followed.
+        self._failures = self._settled = 0
+
+    def read(self, key: str) -> Lookup:
+        """Look up a page, in one round trip. Without Redis the status is BYPASS."""
+        try:
+            with self._use_redis() as redis:
+                if self._settled != self._failures:
+                    self._start_generation(redis)
+                generation, stamped = redis.get_many(GENERATION_KEY, key)
+                if generation is None:
+                    generation = self._start_generation(redis)
+        except RedisAway:
+            return Lookup("BYPASS", key)
+        stamp, _, text = (stamped or "").partition("\n")
+        if stamp and stamp == generation:
+            return Lookup("HIT", key, text)
+        return Lookup("MISS", key, generation=generation)
+
+    def store(self, lookup: Lookup, text: str) -> None:
+        """Store a page that was rendered after `lookup`. Does nothing after a BYPASS."""
+        if lookup.generation is not None:
+            with suppress(RedisAway), self._use_redis() as redis:
+                redis.set(lookup.key, f"{lookup.generation}\n{text}", timeout=PAGE_SECONDS)
+
+    def shared_text(self, key: str, seconds: int, make: Callable[[], str]) -> str:
+        """Return a text that any process has made within so many seconds, or make it."""
+        with suppress(RedisAway), self._use_redis() as redis:
+            if (text := redis.get(key)) is not None:
+                return text
+        text = make()
+        with suppress(RedisAway), self._use_redis() as redis:
+            redis.set(key, text, timeout=seconds)
+        return text
+
+    def invalidate(self) -> None:
+        """Invalidate all pages. Redis is asked in a pause, too: other processes may read there."""
+        with suppress(RedisAway), self._use_redis(is_write=True) as redis:
+            self._start_generation(redis)
+
+    @contextmanager
+    def _use_redis(self, *, is_write: bool = False) -> Iterator[TextRedisCache]:
+        """Use Redis in the block. Raises `RedisAway`, also from the block."""
+        with turn(self._connections):  # a shortage of our own is no failure of Redis
+            if self._redis is None or (time.monotonic() < self._paused_until and not is_write):
+                raise RedisAway
+            try:
+                yield self._redis
+            except RedisError as error:
+                self._note_failure(error)
+                raise RedisAway from error
+
+    def _start_generation(self, redis: TextRedisCache) -> str:
+        """Invalidate all pages. A generation is a random name, so none is ever reused."""
+        generation, failures = uuid4().hex, self._failures
+        redis.set(GENERATION_KEY, generation, timeout=0)
+        self._settled = failures
+        if self._is_away and failures == self._failures:
+            self._is_away, self._paused_until = False, 0.0
+            logger.info("Redis is back")
+        return generation
+
+    def _note_failure(self, error: RedisError) -> None:
+        self._failures += 1
+        self._paused_until = time.monotonic() + PAUSE_SECONDS
+        if not self._is_away:
+            self._is_away = True
+            logger.warning("Redis is away or refuses, going on without it: %s", error)
+            Thread(target=self._retry, name="redis", daemon=True).start()
+
+    def _retry(self) -> None:
+        """Start a generation as soon as Redis answers, even if no request comes here.
+
+        Other processes may have noticed nothing, and still have pages from before a write.
+        """
+        while self._is_away:
+            time.sleep(PAUSE_SECONDS)
+            self.invalidate()
+
+
+def init_cache(app: Flask) -> None:
+    """Bind the app to Redis, if there is one."""
+    app.extensions["pages"] = PageCache(None)
+    if (url := app.config["BILLOR"].redis_url) is None:
+        return
+    client = Redis.from_url(
+        url,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        # A late first attempt of a repeated SET could restore an old generation.
+        retry=Retry(NoBackoff(), 0),
+    )
+    settings = {"CACHE_TYPE": "billor.cache.TextRedisCache", "CACHE_KEY_PREFIX": "billor:"}
+    cache.init_app(app, settings | {"CACHE_REDIS_HOST": client})
+    with app.app_context():
+        app.extensions["pages"] = PageCache(cast(TextRedisCache, cache.cache))
+
+
+def invalidate_pages() -> None:
+    """Invalidate all cached pages. Call it after the commit and before the answer."""
+    current_app.extensions["pages"].invalidate()
+
+
+def redis_answers() -> bool:
+    """Return whether pages can come from Redis, for health checks."""
+    return current_app.extensions["pages"].read("health").status != "BYPASS"
+
+
+class CachedPages:
+    """WSGI middleware that answers some paths from the cache, or stores what the app answers.
+
+    In front of Flask, since that serves 1.6 times the hits of a view. To debug a page, look at its
+    `X-Cache` and at `redis-cli keys 'billor:*'`. Without REDIS_URL the app answers every request.
+    """
+
+    def __init__(self, app: Flask, paths: Collection[str], authorise: Callable[[str, str], object]):
+        """`authorise` takes an endpoint and an `Authorization` header, and raises refusals."""
+        self._wsgi_app, self._authorise = app.wsgi_app, authorise
+        self._pages: PageCache = app.extensions["pages"]
+        routes = app.url_map.bind("")
+        self._endpoints = {path: routes.match(path)[0] for path in paths}
+        # The other database connections stay free for writes.
+        self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request. The app renders the refusals."""
+        endpoint = self._endpoints.get(environ["PATH_INFO"])
+        if endpoint is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return self._wsgi_app(environ, start_response)
+        current_route.set(environ["PATH_INFO"])
+        try:
+            self._authorise(endpoint, environ.get("HTTP_AUTHORIZATION", ""))
+        except Exception as error:
+            environ[REFUSAL] = error
+            return self._wsgi_app(environ, start_response)
+        lookup = self._pages.read(_page_key(environ))
+        if lookup.text is None:
+            with turn(self._turns):  # a burst waits here while one of it renders the page
+                lookup = self._pages.read(lookup.key)
+                if lookup.text is None:
+                    return self._render(environ, lookup)(environ, start_response)
+        CACHE_PAGES.labels(lookup.status).inc()
+        head, _, body = lookup.text.partition("\n\n")
+        fields = (line.partition(": ") for line in head.split("\n"))
+        headers = [(name, value) for name, _, value in fields]
+        start_response("200 OK", [*headers, ("X-Cache", lookup.status)])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body.encode()]
+
+    def _render(self, environ: WSGIEnvironment, lookup: Lookup) -> Response:
+        """Have the app answer, and store that if it is a page."""
+        CACHE_PAGES.labels(lookup.status).inc()
+        whole = {**environ, "REQUEST_METHOD": "GET"}
+        response = Response.from_app(self._wsgi_app, whole, buffered=True)
+        if response.status_code == 200:
+            head = "\n".join(f"{name}: {value}" for name, value in response.headers)
+            self._pages.store(lookup, f"{head}\n\n{response.get_data(as_text=True)}")
+            response.headers["X-Cache"] = lookup.status
+        return response
+
+
+def _page_key(environ: WSGIEnvironment) -> str:
+    """Return the whole address of a request, since the `Link` of its page leads there."""
+    origin = f"{environ['wsgi.url_scheme']}://{get_host(environ)}{environ.get('SCRIPT_NAME', '')}"
+    # The prefix changes with the format of pages: in a release two versions share Redis.
+    return f"loads-4:{origin}{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"

@@ -1,1 +1,0 @@
-"""Cached pages in Redis: the circuit breaker, the backend, and cache generations."""
