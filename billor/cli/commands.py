@@ -16,8 +16,9 @@ from billor.cli.command import Command, by_field
 from billor.cli.seed import seed_database
 from billor.cli.users import existing_user, users
 from billor.events.outbox import publish_again
-from billor.http.media_types import BY_EXTENSION, HEAD_BYTES, recognise
-from billor.loads.importing import ImportOutcome, import_loads, read_loads
+from billor.loads import files
+from billor.loads.importing import import_loads
+from billor.loads.schemas import ImportQuery
 from billor.logs import printable
 from billor.worker import dead_letters
 
@@ -50,24 +51,33 @@ def seed(drivers: int | None, loads: int | None) -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(list(BY_EXTENSION)),
+    type=click.Choice(list(files.BY_EXTENSION)),
     help="The format of FILE, if its name does not end in one of these.",
 )
+@click.option("--time-zone", help="Of times without an offset, like America/Chicago.")
+@click.option("--day-first", is_flag=True, help="3/4/2026 is in April.")
 @with_appcontext
-def import_loads_command(file: BinaryIO, format_: str | None) -> None:
+def import_loads_command(
+    file: BinaryIO, format_: str | None, time_zone: str | None, day_first: bool
+) -> None:
     """Create a load for each row of FILE; `-` is standard input.
 
-    CSV, and the first visible sheet of an .xlsx workbook, have the column names in the first line,
-    NDJSON an object on each line, with the fields of POST /loads. UTF-8, at most 10,000 rows.
+    A CSV file or workbook (.xlsx, .xls, .ods) names the columns in its first row; NDJSON has an
+    object on each line, with the fields of POST /loads. At most 10,000 rows.
 
     Refused rows are listed, and all others created; the exit status is then 1. If the file cannot
     be read to its end, nothing is created.
     """
     format_ = format_ or Path(file.name).suffix.lower().removeprefix(".")
-    if format_ not in BY_EXTENSION:
-        formats = " or ".join(BY_EXTENSION)
+    if format_ not in files.BY_EXTENSION:
+        formats = " or ".join(files.BY_EXTENSION)
         raise click.ClickException(f"What is {file.name}? Say --format {formats}.")
-    outcome = _import(file, BY_EXTENSION[format_])
+    zone = {"timeZone": time_zone} if time_zone else {}
+    times = files.TimeFormat(**ImportQuery().load(zone), day_first=day_first)
+    with TemporaryFile() as copy:  # standard input cannot be read twice
+        shutil.copyfileobj(file, copy)
+        copy.seek(0)
+        outcome = import_loads(files.read_file(copy, files.BY_EXTENSION[format_], times))
     click.echo(
         f"{outcome.created:,} created, {outcome.already_there:,} already there,"
         f" {outcome.refused:,} refused"
@@ -81,15 +91,6 @@ def import_loads_command(file: BinaryIO, format_: str | None) -> None:
             click.echo(f"row {row.row}: {by_field(row.errors)}", err=True)
     if outcome.refused:
         raise click.exceptions.Exit(1)
-
-
-def _import(stream: BinaryIO, media_type: str) -> ImportOutcome:
-    with TemporaryFile() as file:  # a workbook is not read from its beginning to its end
-        shutil.copyfileobj(stream, file)
-        file.seek(0)
-        media_type = recognise(file.read(HEAD_BYTES), media_type)
-        file.seek(0)
-        return import_loads(read_loads(file, media_type))
 
 
 @click.command(cls=Command)

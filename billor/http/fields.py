@@ -3,8 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from typing import Any, Self
+from zoneinfo import available_timezones
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 from sqlalchemy.orm import InstrumentedAttribute
@@ -30,6 +32,9 @@ MAX_UNKNOWN_TOLD = 10
 """How many unknown fields an error names."""
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+
+
+zone_names = cache(available_timezones)
 
 
 def wire_name(name: str) -> str:
@@ -124,6 +129,19 @@ class Words(Text):
         if text.count(" ") >= self.MAX_WORDS:
             raise RefusedText(f"Must not have more than {self.MAX_WORDS} words.")
         return text
+
+
+class TimeZone(fields.String):
+    """The name of a time zone in the IANA database."""
+
+    def __init__(self, *, metadata: dict, **kwargs):
+        super().__init__(metadata={"example": "America/Chicago"} | metadata, **kwargs)
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if name not in zone_names():
+            raise ValidationError("Not the name of a time zone, like America/Chicago.")
+        return name
 
 
 class Password(fields.String):

@@ -1,21 +1,18 @@
-"""Files as request bodies, received completely before they are processed.
-
-So a slow client keeps no transaction open. Large files are kept on disk.
-"""
+"""Files as request bodies."""
 
 import hashlib
-from collections.abc import Callable
-from functools import wraps
+import shutil
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
+from typing import IO
 
 from flask import g, request
 
 from billor.errors import Unsupported
-from billor.http.media_types import ACCEPTED, HEAD_BYTES, recognise, require_utf8
 from billor.http.strict_json import MAX_NAME_TOLD
 from billor.logs import printable
 
-PIECE_BYTES = 64 * 1024
 IN_MEMORY_BYTES = 1024 * 1024
 PLAIN_CODINGS = {
     "Content-Encoding": ("", "identity"),
@@ -23,30 +20,22 @@ PLAIN_CODINGS = {
 }
 
 
-def takes_file(max_bytes: int) -> Callable[[Callable], Callable]:
-    """Call a view with the body, a file, and what `recognise` says it is, as its first arguments.
+@contextmanager
+def received_file(media_types: Container[str], max_bytes: int) -> Iterator[IO[bytes]]:
+    """Receive the whole body before the block, so that a slow client keeps nothing else.
 
-    Raises `Unsupported` for other kinds of files, and `RequestEntityTooLarge` for more than
-    `max_bytes`.
+    Raises `Unsupported` for other media types, and `RequestEntityTooLarge`.
     """
-
-    def decorate(view: Callable) -> Callable:
-        @wraps(view)
-        def receive(*args, **kwargs):
-            refuse_coded_body()
-            if request.mimetype not in ACCEPTED:
-                raise Unsupported
-            require_utf8(request)
-            request.max_content_length = max_bytes
-            with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
-                _receive(file)
-                media_type = recognise(file.read(HEAD_BYTES), request.mimetype)
-                file.seek(0)
-                return view(file, media_type, *args, **kwargs)
-
-        return receive
-
-    return decorate
+    refuse_coded_body()
+    if request.mimetype not in media_types:
+        raise Unsupported
+    request.max_content_length = max_bytes
+    with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+        shutil.copyfileobj(request.stream, file)
+        file.seek(0)
+        g.body_digest = hashlib.file_digest(file, "sha256").digest()  # it can be read only once
+        file.seek(0)
+        yield file
 
 
 def refuse_coded_body() -> None:
@@ -60,13 +49,3 @@ def refuse_coded_body() -> None:
                 name = printable(coding.strip()[:MAX_NAME_TOLD])
                 detail = f"The body has the {header} {name}. Send it as it is, without one."
                 raise Unsupported(detail)
-
-
-def _receive(file: SpooledTemporaryFile[bytes]) -> None:
-    """Read the body, and keep its digest in `g.body_digest`: it can be read only once."""
-    digest = hashlib.sha256()
-    while piece := request.stream.read(PIECE_BYTES):
-        digest.update(piece)
-        file.write(piece)
-    g.body_digest = digest.digest()
-    file.seek(0)

@@ -1,20 +1,20 @@
 """Import of loads from a file: it is read first, and stored then, in one transaction.
 
-So no database connection is held while a file is parsed.
+So no database connection is held while a file is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from threading import BoundedSemaphore
 
-from billor.blocking import in_thread
+from sqlalchemy import select
+
 from billor.database import transaction
 from billor.errors import Taken, Unavailable
-from billor.http.rows import Row, RowReader
-from billor.http.text_lines import Readable
-from billor.loads.exporting import COLUMNS
-from billor.loads.schemas import LoadSchema
+from billor.extensions import db
+from billor.loads.files import FileRow, LoadFile
 from billor.loads.service import create_loads
 from billor.models import Load
 
@@ -23,14 +23,6 @@ MAX_IMPORTS = 2
 """Per process: each takes a thread, most of a core, and then a database connection."""
 
 _running = BoundedSemaphore(MAX_IMPORTS)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadsRead:
-    """The rows of a file, and the columns of an export that were left out."""
-
-    rows: list[Row]
-    ignored: list[str]
 
 
 @dataclass(slots=True)
@@ -43,27 +35,18 @@ class RowOutcome:
     already_there: bool = False
 
 
-@dataclass(slots=True)
+@dataclass
 class ImportOutcome:
-    """The outcome of each row, in order, and the columns of an export that were left out."""
+    """The outcome of each row, in order; the sheet that was read, and the columns left out."""
 
-    rows: list[RowOutcome] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    rows: list[RowOutcome]
+    ignored: list[str]
+    sheet: str | None
 
-    @property
-    def created(self) -> int:
-        """How many rows became loads."""
-        return len(self.rows) - self.already_there - self.refused
-
-    @property
-    def already_there(self) -> int:
-        """How many rows have the reference of a load, or of an earlier row."""
-        return sum(row.already_there for row in self.rows)
-
-    @property
-    def refused(self) -> int:
-        """How many rows have errors."""
-        return sum(row.errors is not None for row in self.rows)
+    def __post_init__(self) -> None:
+        self.refused = sum(row.errors is not None for row in self.rows)
+        self.already_there = sum(row.already_there for row in self.rows)
+        self.created = len(self.rows) - self.refused - self.already_there
 
 
 @contextmanager
@@ -77,35 +60,39 @@ def import_slot() -> Iterator[None]:
         _running.release()
 
 
-@in_thread
-def read_loads(stream: Readable, media_type: str) -> LoadsRead:
-    """Read and check all rows of a file; the arguments are those of `RowReader`.
+def import_loads(file: LoadFile) -> ImportOutcome:
+    """Create a load for each valid row, unless it was exported or its reference is there.
 
-    Raises `Refused` `import_refused`.
+    So a file can be imported again, if it is an export or its rows have references.
     """
-    reader = RowReader(stream, media_type, LoadSchema(), ignorable=COLUMNS)
-    return LoadsRead(list(reader), reader.ignored)
-
-
-def import_loads(read: LoadsRead) -> ImportOutcome:
-    """Create a load for every valid row of a file whose reference no other load has.
-
-    So a file whose rows have references can be imported again.
-    """
-    outcome = ImportOutcome(ignored=read.ignored)
+    rows: list[RowOutcome] = []
     with transaction():
-        for start in range(0, len(read.rows), CHUNK_ROWS):
-            outcome.rows += _create(read.rows[start : start + CHUNK_ROWS])
-    return outcome
+        for start in range(0, len(file.rows), CHUNK_ROWS):
+            rows += _store(file.rows[start : start + CHUNK_ROWS])
+    return ImportOutcome(rows, file.ignored, file.sheet)
 
 
-def _create(rows: list[Row]) -> list[RowOutcome]:
-    loads = iter(create_loads([row.attributes for row in rows if row.attributes is not None]))
-    return [
-        RowOutcome(row.number, errors=row.errors) if row.errors else _outcome(row, next(loads))
-        for row in rows
-    ]
+def _store(rows: Sequence[FileRow]) -> list[RowOutcome]:
+    exported = _still_there(rows)
+    new = [row.attributes for row in rows if row.attributes and row.exported not in exported]
+    loads = iter(create_loads(new))
+    outcomes = []
+    for row in rows:
+        if row.errors:
+            outcomes.append(RowOutcome(row.number, errors=row.errors))
+        elif row.exported in exported:
+            outcomes.append(RowOutcome(row.number, row.exported[0], already_there=True))
+        else:
+            load = next(loads)
+            is_there = isinstance(load, Taken)
+            outcomes.append(RowOutcome(row.number, load.id, already_there=is_there))
+    return outcomes
 
 
-def _outcome(row: Row, load: Load | Taken) -> RowOutcome:
-    return RowOutcome(row.number, load.id, already_there=isinstance(load, Taken))
+def _still_there(rows: Sequence[FileRow]) -> set[tuple[int, datetime]]:
+    """Return which loads that were exported are in this database: with id and time of creation."""
+    ids = [row.exported[0] for row in rows if row.exported]
+    if not ids:
+        return set()
+    found = db.session.execute(select(Load.id, Load.created_at).where(Load.id.in_(ids)))
+    return {(id_, created_at) for id_, created_at in found}

@@ -2,18 +2,18 @@
 
 from functools import wraps
 
-from flask import Response
+from flask import Response, request
 
 from billor.http.api import Blueprint
 from billor.http.conditional import if_match
-from billor.http.media_types import CSV, NDJSON, XLSX
 from billor.http.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
 from billor.http.pagination import page_headers
-from billor.http.uploads import takes_file
-from billor.loads import exporting, importing, service
+from billor.http.uploads import received_file
+from billor.loads import exporting, files, importing, service
 from billor.loads.lists import list_loads as find_loads
 from billor.loads.schemas import (
     ExportQuery,
+    ImportQuery,
     ImportReportSchema,
     ListedLoadSchema,
     LoadQuery,
@@ -29,15 +29,15 @@ MAX_IMPORT_BYTES = 16 * 1024 * 1024
 IMPORT_BODY = {
     "required": True,
     "content": {
-        CSV: {
+        files.CSV: {
             "schema": {"type": "string"},
             "example": 'origin,destination,cargoType\n"Dallas, TX","Reno, NV",Steel\n',
         },
-        NDJSON: {
+        files.NDJSON: {
             "schema": {"type": "string"},
             "example": '{"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Logs"}\n',
         },
-        XLSX: {"schema": {"type": "string", "contentMediaType": XLSX}},
+        files.WORKBOOK: {"schema": {"type": "string", "contentMediaType": files.WORKBOOK}},
     },
 }
 
@@ -82,31 +82,32 @@ def export_loads(wanted):
     )
 
 
-def reads_loads(view):
+def reads_file(view):
     """Give the view the rows of a file, read before an `Idempotency-Key` takes a connection."""
 
     @wraps(view)
-    def read(file, media_type):
-        with importing.import_slot():
-            return view(importing.read_loads(file, media_type))
+    def read(query):
+        times = files.TimeFormat(**query)
+        with received_file(files.MEDIA_TYPES, MAX_IMPORT_BYTES) as file, importing.import_slot():
+            return view(files.read_file(file, request.mimetype, times))
 
     return read
 
 
 @blueprint.route("/loads/import", methods=["POST"])
-@takes_file(MAX_IMPORT_BYTES)
-@reads_loads
+@blueprint.arguments(ImportQuery, location="query")
+@reads_file
 @blueprint.idempotent
 @blueprint.response(200, ImportReportSchema)
 @blueprint.problems("import_refused", "imports_busy")
 @blueprint.doc(requestBody=IMPORT_BODY)
-def import_loads(loads):
-    """Create up to 10,000 loads from a file: CSV, NDJSON or an .xlsx workbook.
+def import_loads(file):
+    """Create up to 10,000 loads from a file: CSV, NDJSON, or a workbook (.xlsx, .xls, .ods).
 
     Invalid rows are reported and left out, as are rows with the reference of a load that is there.
     The others are created in one transaction: all of them or, after an error, none.
     """
-    return importing.import_loads(loads)
+    return importing.import_loads(file)
 
 
 @blueprint.route("/loads/<id:load_id>")

@@ -16,6 +16,7 @@ from billor.http.fields import (
     Several,
     Text,
     Timestamp,
+    TimeZone,
     WireSchema,
     Words,
     check_range,
@@ -152,10 +153,19 @@ class LoadQuery(LoadFilter, PageQuery):
     expand = Expand("assignment")
 
 
+class ImportQuery(WireSchema):
+    """How times without an offset are read, as spreadsheets have them."""
+
+    time_zone = TimeZone(
+        metadata={"description": "Of times without an offset: a name of the IANA database."}
+    )
+    day_first = _switch("Whether 3/4/2026 is in April.")
+
+
 class ImportedRowSchema(WireSchema):
     row = fields.Integer(
         required=True,
-        metadata={"description": "From 1; header and blank lines do not count.", "example": 1},
+        metadata={"description": "As a spreadsheet counts rows, or the line.", "example": 2},
     )
     load_id = Id(required=True, allow_none=True)
     errors = fields.Dict(
@@ -168,7 +178,8 @@ class ImportedRowSchema(WireSchema):
     already_there = fields.Boolean(
         required=True,
         metadata={
-            "description": "The load was there before, with this reference, and is as it was.",
+            "description": "The load was there before, with this reference or as it was exported, "
+            "and is as it was.",
             "example": False,
         },
     )
@@ -183,9 +194,14 @@ class ImportReportSchema(WireSchema):
         fields.String(),
         required=True,
         metadata={
-            "description": "Columns of an export that were left out.",
-            "example": ["id", "status"],
+            "description": "Columns that no load has, and that were left out.",
+            "example": ["Rate", "status"],
         },
+    )
+    sheet = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of a workbook: the first sheet with these columns."},
     )
 
 

@@ -1,19 +1,9 @@
 """Wire schemas of figures."""
 
-from functools import cache
-from zoneinfo import available_timezones
+from marshmallow import fields
 
-from marshmallow import ValidationError, fields
-
-from billor.http.fields import Timestamp, WireSchema
+from billor.http.fields import Timestamp, TimeZone, WireSchema
 from billor.models import LoadStatus
-
-zone_names = cache(available_timezones)
-
-
-def _check_zone(name: str) -> None:
-    if name not in zone_names():
-        raise ValidationError("Not the name of a time zone, like America/Chicago.")
 
 
 def _count(description: str) -> fields.Integer:
@@ -29,13 +19,9 @@ def _median(description: str) -> fields.Float:
 
 
 class StatsQuery(WireSchema):
-    time_zone = fields.String(
+    time_zone = TimeZone(
         load_default="UTC",
-        validate=_check_zone,
-        metadata={
-            "description": "In which days begin: a name of the IANA time zone database.",
-            "example": "America/Chicago",
-        },
+        metadata={"description": "In which days begin: a name of the IANA time zone database."},
     )
 
 

@@ -7,8 +7,9 @@ from io import BytesIO, StringIO
 import pytest
 
 from billor.extensions import db
-from billor.loads import exporting, importing
-from billor.loads.importing import import_slot, read_loads
+from billor.loads import exporting, files
+from billor.loads.files import read_file
+from billor.loads.importing import import_slot
 from billor.models import LoadEvent
 from tests.support.answers import as_cells, assert_problem
 from tests.support.apps import client_with_token
@@ -23,9 +24,6 @@ LOADS = [
     {"origin": "Houston, TX", "destination": "Chicago, IL", "cargoType": "Flatbed"},
 ]
 FIELDS = list(LOADS[0])
-ALL_CREATED = [
-    {"row": row, "loadId": row, "errors": None, "alreadyThere": False} for row in (1, 2, 3)
-]
 
 
 @pytest.fixture
@@ -45,11 +43,6 @@ def as_csv(rows) -> bytes:
     return text.getvalue().encode()
 
 
-FORMATS = pytest.mark.parametrize(
-    ("media_type", "write"), [(NDJSON, as_ndjson), (CSV, as_csv)], ids=["NDJSON", "CSV"]
-)
-
-
 def send(client, data: bytes, media_type: str = NDJSON, **headers: str):
     headers |= {"Content-Type": media_type}
     return client.post("/loads/import", data=data, headers=headers)
@@ -63,39 +56,32 @@ def exported(client, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(answer.text, newline="")))
 
 
-@FORMATS
-def test_an_import_creates_loads_and_lists_their_ids_in_order(client, media_type, write):
-    answer = send(client, write(LOADS), f"{media_type}; charset=utf-8")
-    assert answer.status_code == 200
+def test_an_import_reports_each_row_and_creates_the_good_ones(client):
+    bad = {"origin": "x" * 201, "destination": "Reno, NV", "cargoType": "x" * 101}
+    answer = send(client, as_csv([LOADS[0], bad, LOADS[1]]), f"{CSV}; charset=utf-8")
+    alone = assert_problem(client.post("/loads", bad), 422, "validation_failed")
+    created = {"errors": None, "alreadyThere": False}
     assert answer.json == {
-        "created": 3,
+        "created": 2,
         "alreadyThere": 0,
-        "refused": 0,
-        "rows": ALL_CREATED,
+        "refused": 1,
+        "rows": [
+            {"row": 2, "loadId": 1} | created,
+            {"row": 3, "loadId": None, "errors": alone["errors"], "alreadyThere": False},
+            {"row": 4, "loadId": 2} | created,
+        ],
         "ignored": [],
+        "sheet": None,
     }
-    for row, load in enumerate(LOADS, start=1):
-        shown = client.get(f"/loads/{row}").json
+    for number, load in enumerate(LOADS[:2], start=1):
+        shown = client.get(f"/loads/{number}").json
         assert {name: shown[name] for name in FIELDS} == load
-        (event,) = client.get(f"/loads/{row}/timeline").json
+        (event,) = client.get(f"/loads/{number}/timeline").json
         assert (event["type"], event["user"]["name"]) == ("LOAD_CREATED", "Somebody")
 
 
-@FORMATS
-def test_an_import_reports_invalid_rows_and_creates_the_others(client, media_type, write):
-    bad = {"origin": "x" * 201, "destination": "Reno, NV", "cargoType": "x" * 101}
-    answer = send(client, write([LOADS[0], bad, LOADS[2]]), media_type)
-    rows = answer.json["rows"]
-    assert (answer.json["created"], answer.json["refused"]) == (2, 1)
-    assert [row["loadId"] for row in rows] == [1, None, 2]
-    alone = assert_problem(client.post("/loads", bad), 422, "validation_failed")
-    assert rows[1]["errors"] == alone["errors"]
-    assert [load["origin"] for load in client.get("/loads").json] == ["Houston, TX", "Dallas, TX"]
-
-
 def test_a_refused_file_creates_nothing(client):
-    too_many = as_ndjson(LOADS[:1] * 10_001)
-    for data in (too_many, b"", as_ndjson(LOADS) + b"\xff\n"):
+    for data in (as_ndjson(LOADS[:1] * 10_001), b""):
         problem = assert_problem(send(client, data), 422, "import_refused")
         assert problem["detail"]
     assert client.get("/loads").json == []
@@ -105,64 +91,42 @@ def as_xlsx(rows) -> bytes:
     return workbook([FIELDS, *(list(row.values()) for row in rows)])
 
 
-CSV_TYPES = [CSV, "application/csv", "application/vnd.ms-excel", "text/plain", ANY]
-CSV_TYPES += ["text/x-csv", "text/comma-separated-values", "TEXT/CSV", "text/tab-separated-values"]
-NDJSON_TYPES = [NDJSON, "application/ndjson", "application/jsonl"]
-
-
 @pytest.mark.parametrize(
     ("write", "media_type"),
     [
-        *((as_csv, media_type) for media_type in CSV_TYPES),
-        *((as_ndjson, media_type) for media_type in NDJSON_TYPES),
-        *((as_xlsx, media_type) for media_type in (XLSX, *CSV_TYPES, NDJSON)),
+        *((as_csv, media_type) for media_type in (CSV, "TEXT/CSV", "text/plain", ANY)),
+        *((as_ndjson, media_type) for media_type in (NDJSON, "application/jsonl")),
+        *((as_xlsx, media_type) for media_type in (XLSX, "application/vnd.ms-excel", CSV, NDJSON)),
     ],
 )
 def test_a_file_is_recognised_by_its_type_and_its_form(client, write, media_type):
     answer = send(client, write(LOADS), media_type)
     assert answer.status_code == 200, answer.text
-    assert answer.json["rows"] == ALL_CREATED
     assert [load["origin"] for load in client.get("/loads").json] == [
         load["origin"] for load in LOADS[::-1]
     ]
 
 
 def test_an_import_of_another_media_type_is_refused(client):
-    for media_type in ("application/json", "text/html", "text/plain", ANY, ""):
+    for media_type in ("application/json", "text/html", ""):
         answer = send(client, as_ndjson(LOADS), media_type)
         assert_problem(answer, 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize(
-    "charset", ["utf-8", "UTF8", '"utf-8"', '""', "us-ascii", "UTF_8", "utf-8-sig"]
-)
-def test_utf_8_may_have_any_of_its_names(client, charset):
-    data = b"\xef\xbb\xbf" + as_csv(LOADS)
-    assert send(client, data, f"{CSV}; charset={charset}").json["created"] == 3
-
-
-@pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "utf-16", "utf-7", "nonsense"])
-@pytest.mark.parametrize("path", ["/loads/import", "/loads"])
-def test_another_charset_is_refused_by_its_name(client, charset, path):
-    media_type = CSV if path == "/loads/import" else "application/json"
-    headers = {"Content-Type": f"{media_type}; charset={charset}"}
-    answer = client.post(path, data=b"{}", headers=headers)
-    problem = assert_problem(answer, 415, "unsupported_media_type")
-    assert charset in problem["detail"]
-
-
-@pytest.mark.parametrize(
-    ("data", "why"),
-    [
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1000, "an old .xls workbook"),
-        (workbook([["origin", "destination"]]), "must name the columns cargoType"),
-        (b"PK\x03\x04 and no more", "damaged"),
-    ],
-)
-def test_a_workbook_that_cannot_be_read_is_refused(client, data, why):
-    for media_type in (XLSX, "application/vnd.ms-excel", ANY):
-        problem = assert_problem(send(client, data, media_type), 422, "import_refused")
-        assert why in problem["detail"]
+def test_times_are_read_as_the_request_says(client):
+    text = b"origin,destination,cargoType,Pickup\na,b,c,3/12/2026 8:00 AM\n"
+    for query, pickup_at in (
+        ("timeZone=America/Chicago", "2026-03-12T13:00:00.000000Z"),
+        ("timeZone=Europe/Berlin&dayFirst=true", "2026-12-03T07:00:00.000000Z"),
+    ):
+        answer = client.post(f"/loads/import?{query}", data=text, headers={"Content-Type": CSV})
+        assert (
+            client.get(f"/loads/{answer.json['rows'][0]['loadId']}").json["pickupAt"] == pickup_at
+        )
+    assert list(send(client, text, CSV).json["rows"][0]["errors"]) == ["pickupAt"]
+    for query in ("timeZone=Dallas", "timeZone=", "dayFirst=1", "sheet=2"):
+        answer = client.post(f"/loads/import?{query}", data=text, headers={"Content-Type": CSV})
+        assert_problem(answer, 422, "validation_failed")
 
 
 @pytest.mark.parametrize("tells_length", [True, False])
@@ -206,9 +170,9 @@ def test_no_connection_is_held_while_a_file_is_read(app, client, monkeypatch):
 
     def read(*args):
         held.append(db.engine.pool.checkedout())
-        return read_loads(*args)
+        return read_file(*args)
 
-    monkeypatch.setattr(importing, "read_loads", read)
+    monkeypatch.setattr(files, "read_file", read)
     for headers in ({}, {"Idempotency-Key": "monday"}):
         assert send(client, as_ndjson(LOADS), **headers).json["created"] == 3
     assert held == [0, 0]
@@ -270,15 +234,16 @@ def test_an_export_refuses_pagination_parameters(client):
         assert list(problem["errors"]) == [query.partition("=")[0]]
 
 
-def test_an_export_can_be_imported_again(client):
+def test_an_export_is_not_imported_twice(client):
     times = {"pickupAt": "2026-03-01T08:00:00.000000Z", "deliverBy": "2026-03-02T08:00:00.000000Z"}
     send(client, as_ndjson([LOADS[0], LOADS[1] | times, LOADS[2]]))
-    text = client.get("/loads.csv").text
-    rows = list(csv.DictReader(StringIO(text, newline="")))
-    answer = send(client, text.encode(), CSV)
-    assert (answer.json["created"], answer.json["refused"]) == (3, 0)
+    text = client.get("/loads.csv?bom=true&spreadsheet=true").text
+    again = send(client, text.encode(), CSV).json
+    assert (again["created"], again["alreadyThere"], again["refused"]) == (0, 3, 0)
+    assert [row["loadId"] for row in again["rows"]] == [3, 2, 1]
+    elsewhere = text.replace("\n3,", "\n33,")
+    assert send(client, elsewhere.encode(), CSV).json["created"] == 1
+    assert {name: client.get("/loads/4").json[name] for name in FIELDS} == LOADS[2]
     read = (*FIELDS, "reference", "pickupAt", "deliverBy")
-    assert answer.json["ignored"] == [name for name in rows[0] if name not in read]
-    again = exported(client)[:3]
-    assert [{name: row[name] for name in FIELDS} for row in again] == LOADS
-    assert [{name: row[name] for name in times} for row in again][1] == times
+    names = text.removeprefix("\ufeff").splitlines()[0].split(",")
+    assert again["ignored"] == [name for name in names if name not in read]

@@ -1,41 +1,26 @@
 """Workbooks as files: made by openpyxl, and from parts written by hand."""
 
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
+from pathlib import Path
 
 import openpyxl
 
-MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-RELATIONSHIPS = "application/vnd.openxmlformats-package.relationships+xml"
-PARTS = {
-    "[Content_Types].xml": f"""<Types xmlns="{PACKAGE}/content-types">
-        <Default Extension="rels" ContentType="{RELATIONSHIPS}"/>
-        <Override PartName="/xl/workbook.xml" ContentType="{TYPE}.sheet.main+xml"/>
-        <Override PartName="/xl/sheet.xml" ContentType="{TYPE}.worksheet+xml"/>
-        <Override PartName="/xl/texts.bin" ContentType="{TYPE}.sharedStrings+xml"/></Types>""",
-    "_rels/.rels": f"""<Relationships xmlns="{PACKAGE}/relationships">
-        <Relationship Id="r1" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/>
-        </Relationships>""",
-    "xl/workbook.xml": f"""<workbook {MAIN} xmlns:r="{OFFICE}">
-        <sheets><sheet name="Loads" sheetId="1" r:id="r1"/></sheets></workbook>""",
-    "xl/_rels/workbook.xml.rels": f"""<Relationships xmlns="{PACKAGE}/relationships">
-        <Relationship Id="r1" Type="{OFFICE}/worksheet" Target="/xl/sheet.xml"/>
-        </Relationships>""",
-    "xl/texts.bin": f"<sst {MAIN}><si><t>shared</t></si></sst>",
-}
+XLS = (Path(__file__).parent / "loads.xls").read_bytes()
+"""An empty sheet, and one with a load: reference 420655, pickup on 2026-12-01 at 8:00."""
+SHEET = "xl/worksheets/sheet1.xml"
+TEXT_CELL = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+OFFICE = "urn:oasis:names:tc:opendocument:xmlns"
 
 
-def workbook(*sheets: Iterable[Sequence], states: Sequence[str] = ()) -> bytes:
-    """A workbook of these sheets, each of some rows, in these states (`visible` by default)."""
+def workbook(*sheets: Iterable[Sequence], hidden: int = 0) -> bytes:
+    """A workbook of these sheets, each of some rows; the first ones are hidden."""
     book = openpyxl.Workbook()
     book.remove(book.active)
     for number, rows in enumerate(sheets):
-        sheet = book.create_sheet()
-        sheet.sheet_state = states[number] if states else "visible"
+        sheet = book.create_sheet(f"Sheet {number + 1}")
+        sheet.sheet_state = "hidden" if number < hidden else "visible"
         for row in rows:
             sheet.append(row)
     return saved(book)
@@ -47,12 +32,35 @@ def saved(book: openpyxl.Workbook) -> bytes:
     return file.getvalue()
 
 
-def package(sheet_data: str = "", parts: Mapping[str, str | bytes | None] | None = None) -> bytes:
-    """A workbook with one sheet of these rows in XML; `parts` replace others, None removes."""
-    sheet = f"<worksheet {MAIN}><sheetData>{sheet_data}</sheetData></worksheet>"
+def changed(
+    book: bytes, before: str, after: str, texts: str | None = None, part: str = SHEET
+) -> bytes:
+    """The workbook with something else in a part; `texts` is a table of texts to add."""
     file = BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in (PARTS | {"xl/sheet.xml": sheet} | (parts or {})).items():
-            if text is not None:
-                archive.writestr(name, text)
+    with zipfile.ZipFile(BytesIO(book)) as old, zipfile.ZipFile(file, "w", 8) as new:
+        for name in old.namelist():
+            text = old.read(name)
+            if name == part:
+                assert before.encode() in text
+                text = text.replace(before.encode(), after.encode())
+            new.writestr(name, text)
+        if texts is not None:
+            new.writestr("xl/sharedStrings.xml", texts)
+    return file.getvalue()
+
+
+def ods(rows: Iterable[Sequence[str]]) -> bytes:
+    """An OpenDocument spreadsheet with one sheet of texts."""
+    cells = "".join(
+        f"<table:table-row>{''.join(map(TEXT_CELL.format, row))}</table:table-row>" for row in rows
+    )
+    content = f"""<office:document-content xmlns:office="{OFFICE}:office:1.0"
+        xmlns:table="{OFFICE}:table:1.0" xmlns:text="{OFFICE}:text:1.0"><office:body>
+        <office:spreadsheet><table:table table:name="Loads">{cells}</table:table>
+        </office:spreadsheet></office:body></office:document-content>"""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", content)
+        archive.writestr("META-INF/manifest.xml", f'<m:manifest xmlns:m="{OFFICE}:manifest:1.0"/>')
     return file.getvalue()

@@ -73,7 +73,7 @@ def test_seed_reports_what_it_created(flask):
         ("LOADS.CSV", GOOD_CSV.encode(), []),
         ("loads.ndjson", GOOD_JSON.encode(), []),
         ("loads.txt", GOOD_JSON.encode(), ["--format", "ndjson"]),
-        ("loads.xlsx", GOOD_XLSX, []),
+        ("loads.xlsx", GOOD_XLSX, ["--time-zone", "UTC", "--day-first"]),
         ("-", GOOD_CSV.encode(), ["--format", "csv"]),
         ("-", GOOD_XLSX, ["--format", "xlsx"]),
     ],
@@ -95,8 +95,8 @@ def test_refused_rows_are_listed_and_the_others_created(app, flask, tmp_path):
     done = flask("import-loads", str(file))
     assert (done.exit_code, done.stdout) == (1, "1 created, 0 already there, 2 refused\n")
     assert [re.match(r"row \d+: \w+: ", line)[0] for line in done.stderr.splitlines()] == [
-        "row 2: origin: ",
-        "row 3: cargoType: ",
+        "row 3: origin: ",
+        "row 4: cargoType: ",
     ]
     assert count(app, Load) == 1
 
@@ -112,11 +112,11 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_line(app, flask, tmp_path,
     monkeypatch.chdir(tmp_path)
     Path("latin.csv").write_bytes(GOOD_CSV.encode() + b"M\xfcnchen,Reno,Steel\n")
     Path("loads.xlsx").write_bytes(b"no workbook")
-    Path("loads.txt").touch()
+    Path("loads.pdf").touch()
     said = {
         "latin.csv": "not UTF-8",
         "loads.xlsx": "damaged",
-        "loads.txt": "What is loads.txt? Say --format csv or",
+        "loads.pdf": "What is loads.pdf? Say --format csv or",
     }
     for name, why in said.items():
         assert why in error_line(flask("import-loads", name)), name

@@ -40,8 +40,11 @@ export function loadQuery({ q, origin, destination, show }, place = show) {
 
 export async function exportView() {
   try {
+    const query = loadQuery(address.value);
+    query.set("bom", "true");
+    query.set("spreadsheet", "true");
     const options = { signal: AbortSignal.timeout(10 * 60_000) };
-    const response = await send("GET", `/loads.csv?${loadQuery(address.value)}`, options);
+    const response = await send("GET", `/loads.csv?${query}`, options);
     if (!response.ok) throw await problemOf(response);
     save(await response.blob(), "loads.csv");
   } catch (error) {

@@ -90,11 +90,11 @@ function Chooser({ file, choose }) {
     h(
       "span",
       { class: "hint" },
-      "CSV, NDJSON or .xlsx, with columns origin, destination, cargoType",
+      "CSV, NDJSON, .xlsx, .xls or .ods, with columns origin, destination, cargoType",
     ),
     h("input", {
       type: "file",
-      accept: ".csv,.tsv,.txt,.ndjson,.jsonl,.xlsx",
+      accept: ".csv,.tsv,.txt,.ndjson,.jsonl,.xlsx,.xls,.ods",
       onChange: (/** @type {Event} */ event) =>
         choose(/** @type {HTMLInputElement} */ (event.currentTarget).files?.[0]),
     }),

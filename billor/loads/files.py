@@ -1,0 +1,346 @@
+"""Loads in files as people have them: CSV, NDJSON, and workbooks (.xlsx, .xls, .ods)."""
+
+import codecs
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby, islice
+from operator import itemgetter
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+from zoneinfo import ZoneInfo
+
+from marshmallow import ValidationError, fields
+
+from billor.blocking import in_thread
+from billor.errors import Refused
+from billor.http.fields import Identifier, Timestamp
+from billor.http.strict_json import DoubledField, read_json
+from billor.loads.schemas import LoadSchema
+
+CSV = "text/csv"
+NDJSON = "application/x-ndjson"
+WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ODS = "application/vnd.oasis.opendocument.spreadsheet"
+# What programs call a file without looking inside. Windows takes CSV for Excel's.
+VAGUE = ("application/octet-stream", "application/vnd.ms-excel", "text/plain")
+MEDIA_TYPES = {
+    **dict.fromkeys((CSV, "application/csv", "application/x-csv", "text/x-csv"), CSV),
+    **dict.fromkeys(("text/comma-separated-values", "text/tab-separated-values", *VAGUE), CSV),
+    **dict.fromkeys((NDJSON, "application/ndjson", "application/jsonl"), NDJSON),
+    **dict.fromkeys((WORKBOOK, ODS), WORKBOOK),
+}
+BY_EXTENSION = {
+    **dict.fromkeys(("csv", "tsv", "txt"), CSV),
+    **dict.fromkeys(("ndjson", "jsonl"), NDJSON),
+    **dict.fromkeys(("xlsx", "xls", "ods"), WORKBOOK),
+}
+ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+READER = Path(__file__).with_name("workbook.py")
+READER_REFUSED = 3  # its status then; it is not imported, since its library takes memory
+MAX_CELL_CHARACTERS = 32_767
+MAX_ROWS = 10_000
+HEADER_ROWS = 20
+"""Of a sheet: how many may be above its header, and the header itself."""
+SEPARATORS = ",;\t|"
+SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?\r?\n?', re.IGNORECASE)
+# Other words for a column in a header, by letters and digits.
+ALIASES = {
+    "origin": "from pickuplocation pickupcity shipfrom",
+    "destination": "to dropoff deliverylocation deliverycity shipto",
+    "cargoType": "cargo commodity freight goods",
+    "reference": "ref po pono ponumber order orderno ordernumber referenceno referencenumber",
+    "pickupAt": "pickup pickupdate pickuptime pickupdatetime",
+    "deliverBy": "deliver delivery deliverydate deliverytime deliverydatetime due duedate",
+}
+YEARS = range(2000, 2101)
+END_OF_DAY = timedelta(hours=23, minutes=59)
+SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?E\+?[0-9]+", re.IGNORECASE)
+WRITTEN_TIME = re.compile(
+    r"(\d{1,4})[-/.](\d{1,2})[-/.](\d{2,4})"
+    r"(?:,?[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap]\.?m\.?)?)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+# A sheet's name, if there is one, the row's number in it, and its cells.
+TableRow = tuple[str | None, int, list[Any]]
+
+_schema = LoadSchema()
+KNOWN = {each.data_key or name: each for name, each in _schema.load_fields.items()}
+REQUIRED = {name for name, each in KNOWN.items() if each.required}
+
+
+@dataclass(frozen=True)
+class TimeFormat:
+    """How times without an offset are read, and whether 3/4 is in April."""
+
+    time_zone: str | None = None
+    day_first: bool = False
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A load's attributes, or its errors by field; and which load it is, if it was exported."""
+
+    number: int
+    attributes: dict[str, Any] | None = None
+    errors: dict[str, list[str]] | None = None
+    exported: tuple[int, datetime] | None = None
+
+
+@dataclass
+class LoadFile:
+    """What was read of a file; `ignored` are the columns that were left out."""
+
+    rows: list[FileRow] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    sheet: str | None = None
+
+
+def _letters(name: Any) -> str:
+    """Return what two names of a column have in common: letters and digits, in lower case."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", str(name or ""))).casefold()
+
+
+NAMES = {_letters(name): name for name in KNOWN} | {
+    alias: name for name, aliases in ALIASES.items() for alias in aliases.split()
+}
+
+
+def read_file(file: IO[bytes], media_type: str, times: TimeFormat) -> LoadFile:
+    """Read and check all rows of a file on disk.
+
+    `media_type` is one of `MEDIA_TYPES`; the first bytes count more. Raises `Refused`.
+    """
+    kind = MEDIA_TYPES[media_type]
+    head = file.read(512)
+    file.seek(0)
+    if kind == WORKBOOK or head.startswith((ZIP, OLE)):
+        with TemporaryFile() as rows:
+            _unpack_workbook(file, rows)
+            return in_thread(_table)(map(json.loads, rows), times)
+    return _read_ndjson(file) if kind == NDJSON else _read_csv(file, times)
+
+
+def _refused(reason: str) -> Refused:
+    return Refused("import_refused", reason)
+
+
+def _unpack_workbook(file: IO[bytes], rows: IO[bytes]) -> None:
+    command = [sys.executable, "-I", str(READER)]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, input=file.read(), stdout=rows, stderr=subprocess.PIPE
+    )
+    rows.seek(0)
+    if done.returncode == READER_REFUSED:
+        raise _refused(done.stderr.decode())
+    if done.returncode:
+        raise _refused("The workbook is too large. Save only the sheet with the loads.")
+
+
+@in_thread
+def _read_ndjson(file: IO[bytes]) -> LoadFile:
+    found = LoadFile()
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            _add(found, number, partial(_read_json, line))
+    return _complete(found)
+
+
+def _read_json(line: bytes) -> Any:
+    try:
+        return read_json(line)
+    except DoubledField as error:
+        raise ValidationError("Is there twice.", error.name) from error
+    except (ValueError, RecursionError) as error:
+        raise ValidationError("Not valid JSON.") from error
+
+
+@in_thread
+def _read_csv(file: IO[bytes], times: TimeFormat) -> LoadFile:
+    data = file.read()
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _refused(f"Line {line} is not UTF-8. Save the file as CSV in UTF-8.") from error
+    separators = SEPARATORS
+    if named := SEPARATOR_LINE.match(text):
+        text, separators = text[named.end() :], named[1]
+    separator = max(separators, key=partial(_columns_known, text[:10_000]))
+    return _table(_csv_rows(text, separator), times)
+
+
+def _columns_known(text: str, separator: str) -> int:
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    return max((len(_columns(row)) for row in islice(rows, HEADER_ROWS)), default=0)
+
+
+def _csv_rows(text: str, separator: str) -> Iterator[TableRow]:
+    rows = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    number = 0
+    try:
+        for number, row in enumerate(rows, 1):
+            if max(map(len, row), default=0) > MAX_CELL_CHARACTERS:
+                raise csv.Error("a cell is too long")
+            yield None, number, [cell.strip() or None for cell in row]
+    except csv.Error as error:
+        raise _refused(
+            f"Row {number + 1} is not CSV: {error}. Put a cell that has commas, quotes or line "
+            "breaks in it in double quotes, and double the quotes inside."
+        ) from error
+
+
+def _table(rows: Iterable[TableRow], times: TimeFormat) -> LoadFile:
+    """Read the rows below the header, in the first sheet that has one."""
+    nearest: list[str] = []
+    for sheet, of_sheet in groupby(rows, key=itemgetter(0)):
+        below = iter(of_sheet)
+        for _, _, cells in islice(below, HEADER_ROWS):
+            columns = _columns(cells)
+            if set(columns.values()) >= REQUIRED:
+                return _read_rows(sheet, cells, columns, below, times)
+            nearest = max(nearest, [*columns.values()], key=len)
+    missing = ", ".join(name for name in KNOWN if name in REQUIRED - {*nearest})
+    raise _refused(
+        f"No row names the columns {missing}. Put them above the loads. Known are "
+        f"{', '.join(KNOWN)}."
+    )
+
+
+def _columns(cells: Sequence[Any]) -> dict[int, str]:
+    """Return the fields that a header names, by their places."""
+    names = ((place, NAMES.get(_letters(cell))) for place, cell in enumerate(cells))
+    return {place: name for place, name in names if name}
+
+
+def _read_rows(
+    sheet: str | None,
+    header: Sequence[Any],
+    columns: Mapping[int, str],
+    rows: Iterable[TableRow],
+    times: TimeFormat,
+) -> LoadFile:
+    if twice := {name for name in columns.values() if [*columns.values()].count(name) > 1}:
+        raise _refused(f"Name each column once: {', '.join(twice)}.")
+    left_out = [str(cell) for place, cell in enumerate(header) if cell and place not in columns]
+    found = LoadFile(ignored=left_out, sheet=sheet)
+    places = {_letters(cell): place for place, cell in enumerate(header)}
+    for _, number, cells in rows:
+        if any(cells):
+            read = partial(_read_cells, cells, columns, len(header), times)
+            _add(found, number, read, _exported(cells, places))
+    return _complete(found)
+
+
+def _add(
+    found: LoadFile,
+    number: int,
+    read: Callable[[], Any],
+    exported: tuple[int, datetime] | None = None,
+) -> None:
+    if len(found.rows) == MAX_ROWS:
+        raise _refused(f"The file has more than {MAX_ROWS:,} rows. Split it into smaller ones.")
+    try:
+        row = FileRow(number, _schema.load(read()), exported=exported)
+    except ValidationError as error:
+        row = FileRow(number, errors=error.normalized_messages())
+    found.rows.append(row)
+
+
+def _complete(found: LoadFile) -> LoadFile:
+    if not found.rows:
+        raise _refused("The file has no rows. Put one load in each.")
+    return found
+
+
+def _exported(cells: Sequence[Any], places: Mapping[str, int]) -> tuple[int, datetime] | None:
+    """Return the id and the time of creation that an export has of a load."""
+    try:
+        id_, created_at = (cells[places[name]] for name in ("id", "createdat"))
+        return int(id_), datetime.fromisoformat(created_at)
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+def _read_cells(
+    cells: Sequence[Any], columns: Mapping[int, str], width: int, times: TimeFormat
+) -> dict[str, Any]:
+    """Return a row as a JSON object; an empty cell is a missing field."""
+    if any(cells[width:]):
+        raise ValidationError(f"Has {len(cells)} columns, but the header has {width}.")
+    return {
+        name: _read_cell(name, cells[place], times)
+        for place, name in columns.items()
+        if place < len(cells) and cells[place]
+    }
+
+
+def _read_cell(name: str, cell: Any, times: TimeFormat) -> Any:
+    its_field = KNOWN[name]
+    if isinstance(cell, dict):
+        raise ValidationError(cell["unreadable"], name)
+    if isinstance(its_field, Timestamp):
+        return _read_time(name, cell, times)
+    if isinstance(its_field, Identifier) and SHORTENED.fullmatch(cell):
+        raise ValidationError(
+            "A spreadsheet has shortened this number. Format the column as text, and save again.",
+            name,
+        )
+    if isinstance(its_field, fields.String):
+        return cell
+    try:
+        return read_json(cell)
+    except ValueError:
+        return cell  # the schema refuses it
+
+
+def _read_time(name: str, text: str, times: TimeFormat) -> str:
+    """Return a time with its offset, or the text for the schema to refuse."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        match = WRITTEN_TIME.fullmatch(text)
+        if not match:
+            return text
+        moment = _written_time(name, match, times.day_first)
+    if moment.year not in YEARS:
+        raise ValidationError("The year must be from 2000 to 2100.", name)
+    if ":" not in text and name == "deliverBy":
+        moment += END_OF_DAY
+    if moment.tzinfo is None:
+        if times.time_zone is None:
+            raise ValidationError(
+                "Has no time zone. Send timeZone=America/Chicago, or the like, with the file.", name
+            )
+        moment = moment.replace(tzinfo=ZoneInfo(times.time_zone))
+    return moment.isoformat()
+
+
+def _written_time(name: str, match: re.Match[str], day_first: bool) -> datetime:
+    first, second, third, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:6])
+    if len(match[1]) == 4:
+        year, month, day = first, second, third
+    else:
+        year, month, day = third + 2000 * (third < 100), first, second
+        if month > 12 or (day_first and day <= 12):
+            month, day = day, month
+    if half := match[7]:
+        hours = hours % 12 + 12 * (half[0] in "pP")
+    try:
+        return datetime(year, month, day, hours, minutes, seconds)  # noqa: DTZ001 - added later
+    except ValueError as error:
+        raise ValidationError("There is no such time.", name) from error
