@@ -1,11 +1,9 @@
 """The tables. The one-active-load rule is the two partial unique indexes on assignments."""
 
 import uuid
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import reduce
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -22,7 +20,6 @@ from sqlalchemy import (
     String,
     Text,
     Uuid,
-    cast,
     false,
     func,
     literal_column,
@@ -85,10 +82,6 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 """Stands for a time that a row does not have, where rows with one come first."""
 
 
-SEPARATOR = chr(31)
-"""Between the parts of `joined` text; no text has it in it."""
-
-
 def _primary_key() -> Mapped[int]:
     return mapped_column(BigInteger, Identity(always=True), primary_key=True)
 
@@ -116,34 +109,6 @@ def _active_assignment(id_: str, foreign_key: str) -> Mapped[Any]:
     return relationship(primaryjoin=condition, lazy="raise_on_sql", viewonly=True)
 
 
-def joined(parts: Iterable[Any]) -> ColumnElement[str]:
-    """Join the parts to one text, for an index whose first column it is.
-
-    PostgreSQL knows how often such texts occur. For several columns it takes their values for
-    independent, and may choose an index in which it reads past all rows that do not match.
-    """
-    separator: ColumnElement[str] = literal_column(f"chr({ord(SEPARATOR)})")
-    return reduce(lambda text, part: text.op("||")(separator).op("||")(part), parts)
-
-
-def _one_for_each_combination(
-    name: str,
-    filters: dict[str, ColumnElement[str]],
-    status: Mapped[Any],
-    order: Sequence[Mapped],
-) -> list[Index]:
-    """Indexes for the `status` together with one, two … or all of the `filters`, in an `order`."""
-    return [
-        Index(
-            name.format("_".join(chosen)),
-            joined([*(filters[each] for each in chosen), status]),
-            *order,
-        )
-        for count in range(1, len(filters) + 1)
-        for chosen in combinations(filters, count)
-    ]
-
-
 def canonical_key(text: Any) -> ColumnElement[str]:
     """Return what a license number or a reference is unique by: letters and digits, upper case.
 
@@ -157,7 +122,11 @@ def search_vector(row: Any) -> ColumnElement[Any]:
 
     The functions are in the database, and only there: so both sides agree.
     """
-    text = joined(func.coalesce(getattr(row, name), literal_column("''")) for name in row.SEARCHED)
+    separator: ColumnElement[str] = literal_column("chr(31)")
+    first, *others = (
+        func.coalesce(getattr(row, name), literal_column("''")) for name in row.SEARCHED
+    )
+    text = reduce(lambda text, other: text.op("||")(separator).op("||")(other), others, first)
     return func.search_vector(row.id, func.fold_text(text))
 
 
@@ -216,8 +185,6 @@ class Driver(Model):
 
     assignment: Mapped["Assignment | None"] = _active_assignment("Driver.id", "driver_id")
 
-    # Each driver is in one of the last three. An index with the status in it would not do: for a
-    # common status PostgreSQL may prefer the primary key, and read past all other drivers.
     __table_args__ = (
         Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
         Index(
@@ -225,7 +192,11 @@ class Driver(Model):
             id,
             postgresql_where=text("status = 'ACTIVE' AND NOT has_load"),
         ),
-        Index("ix_drivers_busy", id, postgresql_where=text("status = 'ACTIVE' AND has_load")),
+        Index(
+            "ix_drivers_unavailable",
+            id,
+            postgresql_where=text("status <> 'ACTIVE' OR has_load"),
+        ),
         Index("ix_drivers_inactive", id, postgresql_where=text("status = 'INACTIVE'")),
     )
 
@@ -244,6 +215,7 @@ class Load(Model):
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
+
     SEARCHED = ("reference", "origin", "destination", "cargo_type")
 
     __mapper_args__ = {"eager_defaults": True}  # `updated_at` is in events and answers
@@ -251,33 +223,31 @@ class Load(Model):
     assignment: Mapped["Assignment | None"] = _active_assignment("Load.id", "load_id")
 
     __table_args__ = (
-        # Whatever they are filtered by, loads are listed in the order they were created in: each
-        # combination of filters is a range of one of these for each status.
-        Index("ix_loads_status_created", status, created_at, id),
-        Index("ix_loads_status_pickup", status, _or_never(pickup_at), id),
         CheckConstraint("deliver_by >= pickup_at", name="deliver_by"),
-        Index(
-            "ix_loads_reference_key_created",
-            canonical_key(reference),
-            created_at,
-            id,
-            postgresql_where=text("reference IS NOT NULL"),
-        ),
         Index(
             "uq_loads_reference_key",
             canonical_key(reference),
             unique=True,
             postgresql_where=text("reference IS NOT NULL AND status <> 'CANCELLED'"),
         ),
-        *_one_for_each_combination(
-            "ix_loads_{}_status_created",
-            {
-                "origin": func.lower(origin),
-                "destination": func.lower(destination),
-                "cargo_type": func.lower(cargo_type),
-            },
-            status,
-            (created_at, id),
+        # Each in the order of a list: so a page takes the same time for any number of loads.
+        Index("ix_loads_created", created_at, id),
+        Index("ix_loads_pickup", _or_never(pickup_at), id),
+        Index("ix_loads_status_created", status, created_at, id),
+        Index("ix_loads_status_pickup", status, _or_never(pickup_at), id),
+        Index(
+            "ix_loads_finished",  # the board's list of both
+            created_at,
+            id,
+            postgresql_where=text("status IN ('COMPLETED', 'CANCELLED')"),
+        ),
+        Index("ix_loads_origin_created", func.lower(origin), created_at, id),
+        Index("ix_loads_destination_created", func.lower(destination), created_at, id),
+        Index("ix_loads_cargo_type_created", func.lower(cargo_type), created_at, id),
+        Index(
+            "ix_loads_reference_key",
+            canonical_key(reference),
+            postgresql_where=text("reference IS NOT NULL"),
         ),
     )
 
@@ -324,15 +294,10 @@ class Assignment(Model):
             closed_at,
             postgresql_where=text("status = 'COMPLETED'"),
         ),
-        # Not in the order of ids: the primary key has that, too, and for a common filter PostgreSQL
-        # may prefer it, and read past all rows that do not match.
+        Index("ix_assignments_assigned", assigned_at, id),
         Index("ix_assignments_status_assigned", status, assigned_at, id),
-        *_one_for_each_combination(
-            "ix_assignments_{}_status_assigned",
-            {"driver_id": cast(driver_id, Text), "load_id": cast(load_id, Text)},
-            status,
-            (assigned_at, id),
-        ),
+        Index("ix_assignments_driver_id_assigned", driver_id, assigned_at, id),
+        Index("ix_assignments_load_id_assigned", load_id, assigned_at, id),
     )
 
 

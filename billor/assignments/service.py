@@ -194,8 +194,9 @@ def list_assignments(
         query = query.where(Assignment.load_id == load_id)
     if status:
         query = query.where(Assignment.status.in_(status))
-    query = query.options(*(joinedload(getattr(Assignment, name)) for name in expand))
-    return paginate(query, [Assignment.assigned_at, Assignment.id], cursor, limit)
+    order = [Assignment.assigned_at, Assignment.id]
+    related = [joinedload(getattr(Assignment, name)) for name in expand]
+    return paginate(query, order, cursor, limit, related=related)
 
 
 def _blocked(code: str, condition: ColumnElement[bool]) -> Conflict:

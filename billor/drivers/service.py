@@ -96,8 +96,11 @@ def list_drivers(
         query = query.where(IS_AVAILABLE if available else ~IS_AVAILABLE)
     if license_number is not None:
         query = query.where(LICENSE_NUMBER.equals(license_number))
-    if q is not None:
-        query = query.where(has_words(Driver, q))
-    if expand:
-        query = query.options(joinedload(Driver.assignment).joinedload(Assignment.load))
-    return paginate(query, [Driver.id], cursor, limit)
+    return paginate(
+        query,
+        [Driver.id],
+        cursor,
+        limit,
+        search=None if q is None else has_words(Driver, q),
+        related=[joinedload(Driver.assignment).joinedload(Assignment.load)] if expand else [],
+    )

@@ -22,13 +22,15 @@ def list_loads(
     created_to: datetime | None = None,
     pickup_from: datetime | None = None,
     pickup_to: datetime | None = None,
+    q: str | None = None,
     **filters: Any,
 ) -> Page:
     """Return a page of loads, newest first; None matches all.
 
     `created_to` and `pickup_to` are not in their ranges. With the `sort` `pickupAt` it is the
     soonest pickup first, and loads without one last. `expand` may be `assignment`: the active one,
-    with its driver, or None. `filters` are those of `_conditions`.
+    with its driver, or None. `q` has words, each the beginning of one in any of a load's texts.
+    `filters` are those of `_conditions`.
     """
     if pickup_from is not None and pickup_to is None:
         pickup_to = NEVER  # which is not in the range
@@ -50,25 +52,25 @@ def list_loads(
         query = query.where(pickup >= pickup_from)
     if pickup_to is not None:
         query = query.where(pickup < pickup_to)
-    if expand:
-        query = query.options(joinedload(Load.assignment).joinedload(Assignment.driver))
-    order = [pickup if sort else created, Load.id]
-    return paginate(query, order, cursor, limit, newest_first=not sort)
+    return paginate(
+        query,
+        [pickup if sort else created, Load.id],
+        cursor,
+        limit,
+        newest_first=not sort,
+        search=None if q is None else has_words(Load, q),
+        related=[joinedload(Load.assignment).joinedload(Assignment.driver)] if expand else [],
+    )
 
 
 def _conditions(
     status: Collection[str] = (),
-    q: str | None = None,
     reference: str | None = None,
     origin: str | None = None,
     destination: str | None = None,
     cargo_type: str | None = None,
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions that a load meets.
-
-    Places and cargo types match in upper or lower case alike. `q` has words, each of which is a
-    beginning of one in any of a load's texts.
-    """
+    """Return the conditions that a load meets; places match in upper or lower case alike."""
     places = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
     conditions: list[ColumnElement[bool]] = [
         func.lower(column) == func.lower(value)
@@ -79,6 +81,4 @@ def _conditions(
         conditions.append(Load.status.in_(status))
     if reference is not None:
         conditions.append(REFERENCE.equals(reference))
-    if q is not None:
-        conditions.append(has_words(Load, q))
     return conditions

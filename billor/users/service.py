@@ -117,9 +117,8 @@ def list_users(
     query = select(User)
     if email is not None:
         query = query.where(EMAIL.equals(stored_address(email)))
-    if q is not None:
-        query = query.where(has_words(User, q))
-    return paginate(query, [User.id], cursor, limit)
+    search = None if q is None else has_words(User, q)
+    return paginate(query, [User.id], cursor, limit, search=search)
 
 
 def update_user(user_id: int, check: Callable[[User], None] | None = None, **changes: Any) -> User:

@@ -118,6 +118,31 @@ def upgrade() -> None:
             [sa.text(f"search_vector(id, fold_text({text}))")],
             postgresql_using="gin",
         )
+    for name in (
+        *("drivers_busy", "loads_reference_key_created"),
+        *("loads_origin_status_created", "loads_destination_status_created"),
+        *("loads_cargo_type_status_created", "loads_origin_destination_status_created"),
+        *("loads_origin_cargo_type_status_created", "loads_destination_cargo_type_status_created"),
+        "loads_origin_destination_cargo_type_status_created",
+        *("assignments_driver_id_status_assigned", "assignments_load_id_status_assigned"),
+        "assignments_driver_id_load_id_status_assigned",
+    ):
+        op.execute(f"DROP INDEX ix_{name}")
+    never = "coalesce(pickup_at, '9999-12-31 23:59:59.999999+00'::timestamptz)"
+    for name, on in {
+        "drivers_unavailable": "drivers (id) WHERE status <> 'ACTIVE' OR has_load",
+        "loads_created": "loads (created_at, id)",
+        "loads_pickup": f"loads ({never}, id)",
+        "loads_finished": "loads (created_at, id) WHERE status IN ('COMPLETED', 'CANCELLED')",
+        "loads_origin_created": "loads (lower(origin), created_at, id)",
+        "loads_destination_created": "loads (lower(destination), created_at, id)",
+        "loads_cargo_type_created": "loads (lower(cargo_type), created_at, id)",
+        "loads_reference_key": "loads (canonical_key(reference)) WHERE reference IS NOT NULL",
+        "assignments_assigned": "driver_load_assignments (assigned_at, id)",
+        "assignments_driver_id_assigned": "driver_load_assignments (driver_id, assigned_at, id)",
+        "assignments_load_id_assigned": "driver_load_assignments (load_id, assigned_at, id)",
+    }.items():
+        op.execute(f"CREATE INDEX ix_{name} ON {on}")
 
 
 def downgrade() -> None:

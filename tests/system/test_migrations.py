@@ -133,9 +133,11 @@ def test_migrations_create_exactly_what_the_models_declare(empty_app: Flask):
             "uq_assignments_active_driver": "((status)::text = 'ASSIGNED'::text)",
             "uq_assignments_active_load": "((status)::text = 'ASSIGNED'::text)",
             "ix_drivers_available": "(((status)::text = 'ACTIVE'::text) AND (NOT has_load))",
-            "ix_drivers_busy": "(((status)::text = 'ACTIVE'::text) AND has_load)",
+            "ix_drivers_unavailable": "(((status)::text <> 'ACTIVE'::text) OR has_load)",
             "ix_drivers_inactive": "((status)::text = 'INACTIVE'::text)",
-            "ix_loads_reference_key_created": "(reference IS NOT NULL)",
+            "ix_loads_reference_key": "(reference IS NOT NULL)",
+            "ix_loads_finished": "((status)::text = ANY ((ARRAY['COMPLETED'::character varying,"
+            " 'CANCELLED'::character varying])::text[]))",
             "uq_loads_reference_key": "((reference IS NOT NULL) AND"
             " ((status)::text <> 'CANCELLED'::text))",
             "ix_assignments_completed": "((status)::text = 'COMPLETED'::text)",
