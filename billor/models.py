@@ -123,10 +123,10 @@ def search_vector(row: Any) -> ColumnElement[Any]:
     The functions are in the database, and only there: so both sides agree.
     """
     separator: ColumnElement[str] = literal_column("chr(31)")
-    first, *others = (
+    parts: list[Any] = [
         func.coalesce(getattr(row, name), literal_column("''")) for name in row.SEARCHED
-    )
-    text = reduce(lambda text, other: text.op("||")(separator).op("||")(other), others, first)
+    ]
+    text = reduce(lambda text, part: text.op("||")(separator).op("||")(part), parts)
     return func.search_vector(row.id, func.fold_text(text))
 
 
