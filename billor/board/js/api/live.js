@@ -1,4 +1,4 @@
-// Keeps the board up to date: by the stream of changes, or by asking again and again without it.
+// Keeps the board up to date: by the stream of changes, or by polling without it.
 
 import { Store } from "../state/store.js";
 import { send, sleep } from "./client.js";
@@ -7,12 +7,12 @@ import { EventParser } from "./sse.js";
 /** @import {Change} from "../types.js" */
 /** @import {ServerEvent} from "./sse.js" */
 
-/** A stream that says nothing, not even a heartbeat, for so long is dead. */
+/** A stream without anything, even a heartbeat, for this long is dead. */
 const SILENCE_MILLISECONDS = 35_000;
-/** A proxy that holds the stream back is noticed after so long without the first event. */
+/** Without a first event for this long, a proxy buffers the stream. */
 const READY_MILLISECONDS = 8_000;
 const POLL_MILLISECONDS = 5_000;
-/** Without the stream, it is tried again so often. */
+/** How often the stream is tried again while polling. */
 const RETRY_STREAM_MILLISECONDS = 60_000;
 const MAX_PAUSE_MILLISECONDS = 10_000;
 /** A connection that is back sooner was not lost: the server ends each after some minutes. */

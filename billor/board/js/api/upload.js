@@ -1,4 +1,4 @@
-// Sends a file, and tells how much of it is there: `fetch` cannot.
+// Sends a file, and reports how much of it was sent, which `fetch` cannot.
 
 import { validToken } from "../state/session.js";
 import { addressOf } from "./address.js";

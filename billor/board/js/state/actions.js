@@ -106,7 +106,7 @@ function setPending(loadId, action) {
 }
 
 /**
- * Keep what the API answered; the stream tells it to everybody else.
+ * Keep what the API answered; everybody else gets it from the stream.
  *
  * @param {Pending} action
  * @param {any} data

@@ -62,7 +62,7 @@ function endIfGone() {
       : fleet.value.assignments.has(assignmentId);
   if (isThere) return;
   choosing.set(NOTHING);
-  toast(`Load ${loadId} was changed by somebody else meanwhile.`, { isGood: false });
+  toast(`Load ${loadId} has been changed by somebody else.`, { isGood: false });
 }
 
 fleet.follow(endIfGone);

@@ -20,7 +20,7 @@ const STATUSES = {
 
 /**
  * The filters of the board as those of `GET /loads` and `/loads.csv`. A place that loads have is
- * compared as a whole there; what is typed of one is looked for like other words.
+ * compared as a whole there; a part of one is searched like other words.
  *
  * @param {Filters} filters
  * @param {Place} [place]

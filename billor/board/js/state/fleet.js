@@ -1,4 +1,4 @@
-// What the board knows: loads, active assignments and drivers, each as new as any answer told.
+// What the board knows: loads, active assignments and drivers, each as new as the newest answer.
 
 import { pages } from "../api/client.js";
 import { Store } from "./store.js";
@@ -21,8 +21,8 @@ export class Fleet {
     this.drivers = new Map();
     /** Assignments never become active again. @type {Set<number>} */
     this.closed = new Set();
-    /** When a row was last told of, by a clock that counts. @type {WeakMap<object, number>} */
-    this.told = new WeakMap();
+    /** When a row was last received, by a clock that counts. @type {WeakMap<object, number>} */
+    this.received = new WeakMap();
     this.clock = 0;
     /** Raised by each change, so that what is derived can be kept until then. */
     this.version = 0;
@@ -92,20 +92,20 @@ export class Fleet {
    * @returns {Row}
    */
   mark(row) {
-    this.told.set(row, ++this.clock);
+    this.received.set(row, ++this.clock);
     this.version += 1;
     return row;
   }
 
   /**
-   * Forget the rows that a complete list no longer has, unless they were told of since.
+   * Forget the rows that a complete list no longer has, unless they were received since.
    *
    * @param {Map<number, object>} rows
    * @param {number} since
    */
   forget(rows, since) {
     for (const [id, row] of rows) {
-      if ((this.told.get(row) ?? 0) <= since) rows.delete(id);
+      if ((this.received.get(row) ?? 0) <= since) rows.delete(id);
     }
     this.version += 1;
   }
@@ -148,7 +148,7 @@ async function getAll() {
 }
 
 /**
- * Drivers have no time of change: what an event told meanwhile is newer than the list.
+ * Drivers have no time of change: an event that came meanwhile is newer than the list.
  *
  * @param {Fleet} known
  * @param {Driver} driver
@@ -156,7 +156,7 @@ async function getAll() {
  */
 function putListed(known, driver, since) {
   const current = known.drivers.get(driver.id);
-  if (!current || (known.told.get(current) ?? 0) <= since) known.putDriver(driver);
+  if (!current || (known.received.get(current) ?? 0) <= since) known.putDriver(driver);
 }
 
 /**

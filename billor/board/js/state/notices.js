@@ -1,4 +1,4 @@
-// What the board tells: refusals at the load that they concern, others for a while, and what
+// What the board says: refusals at their load, other messages for a while, and what
 // screen readers say.
 
 import { get, Problem } from "../api/client.js";
@@ -9,7 +9,7 @@ import { Store } from "./store.js";
 /**
  * @typedef {object} Trouble
  * @property {string} detail what the API said
- * @property {{loadId: number, text: string} | null} inTheWay the load that is in the way
+ * @property {{loadId: number, text: string} | null} conflict the conflicting load
  */
 /** @typedef {Trouble & {id: number, isGood: boolean}} Toast */
 
@@ -30,17 +30,17 @@ export function say(text) {
 }
 
 /**
- * Show a refusal at a load, with a link to what is in the way.
+ * Show a refusal at a load, with a link to the conflicting load.
  *
  * @param {number} loadId
  * @param {Problem} problem
  */
 export async function showTrouble(loadId, problem) {
-  setTrouble(loadId, { detail: problem.message, inTheWay: null });
+  setTrouble(loadId, { detail: problem.message, conflict: null });
   say(problem.message);
-  const inTheWay = await loadInTheWay(problem);
-  if (inTheWay && inTheWay.loadId !== loadId) {
-    setTrouble(loadId, { detail: problem.message, inTheWay });
+  const conflict = await conflictingLoad(problem);
+  if (conflict && conflict.loadId !== loadId) {
+    setTrouble(loadId, { detail: problem.message, conflict });
   }
 }
 
@@ -62,9 +62,9 @@ export function dismissTrouble(loadId) {
 
 /**
  * @param {Problem} problem
- * @returns {Promise<Trouble["inTheWay"]>}
+ * @returns {Promise<Trouble["conflict"]>}
  */
-export async function loadInTheWay({ assignmentId, loadId }) {
+export async function conflictingLoad({ assignmentId, loadId }) {
   if (loadId !== undefined) return { loadId, text: `Load ${loadId}` };
   if (assignmentId === undefined) return null;
   /** @type {AssignmentDetail | null} */
@@ -84,7 +84,7 @@ export async function loadInTheWay({ assignmentId, loadId }) {
  * @param {Partial<Toast>} [more]
  */
 export function toast(detail, more = {}) {
-  const shown = { id: ++lastToast, detail, inTheWay: null, isGood: true, ...more };
+  const shown = { id: ++lastToast, detail, conflict: null, isGood: true, ...more };
   notices.set({ toasts: [...notices.value.toasts, shown].slice(-3), said: detail });
   setTimeout(() => dismissToast(shown.id), TOAST_MILLISECONDS);
 }

@@ -1,4 +1,4 @@
-// Charts in SVG. Series differ by fill and outline, too, so they can be told apart in grey.
+// Charts in SVG. Series differ by fill and outline, too, so they can be distinguished in grey.
 
 import { h } from "preact";
 import { useId } from "preact/hooks";

@@ -42,7 +42,9 @@ export function DriversPanel({ lists: { drivers, total, areAllDrivers }, isCompl
   return [
     h(PanelHead, { title: "Free drivers", count: shown.length, total: total.drivers }),
     load && h(ChoosingHead, { load, name, setName }),
-    areAllDrivers && !load && h("p", { class: "note" }, "No driver is named so: these are all."),
+    areAllDrivers &&
+      !load &&
+      h("p", { class: "note" }, "No driver matches the search: here are all of them."),
     h(/** @type {typeof VirtualList<Driver>} */ (VirtualList), {
       handle: list,
       items: shown,

@@ -4,11 +4,11 @@ import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { request } from "../api/client.js";
 import { fleet } from "../state/fleet.js";
-import { loadInTheWay, toast } from "../state/notices.js";
+import { conflictingLoad, toast } from "../state/notices.js";
 import { Dialog } from "../ui/dialog.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
 import { fromLocalField, toLocalField, zoneName } from "../ui/times.js";
-import { InTheWay } from "./notices.js";
+import { ConflictLink } from "./notices.js";
 
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
@@ -28,7 +28,7 @@ export function LoadDialog({ load, onSaved, onClose }) {
     onClose();
     onSaved?.();
   });
-  const inTheWay = useInTheWay(problem);
+  const conflict = useConflict(problem);
   return h(
     Dialog,
     { title: load ? `Change load ${load.id}` : "New load", onClose },
@@ -38,7 +38,7 @@ export function LoadDialog({ load, onSaved, onClose }) {
       h(
         "div",
         { class: "dialog-body" },
-        h(Refusal, { problem, fields: FIELDS }, h(InTheWay, { trouble: { inTheWay } })),
+        h(Refusal, { problem, fields: FIELDS }, h(ConflictLink, { trouble: { conflict } })),
         h(
           "div",
           { class: "pair" },
@@ -138,13 +138,13 @@ function changesOf(load, body) {
 
 /**
  * @param {import("../api/client.js").Problem | null} problem
- * @returns {Trouble["inTheWay"]}
+ * @returns {Trouble["conflict"]}
  */
-function useInTheWay(problem) {
-  const [found, setFound] = useState(/** @type {Trouble["inTheWay"]} */ (null));
+function useConflict(problem) {
+  const [found, setFound] = useState(/** @type {Trouble["conflict"]} */ (null));
   useEffect(() => {
     setFound(null);
-    if (problem) loadInTheWay(problem).then(setFound);
+    if (problem) conflictingLoad(problem).then(setFound);
   }, [problem]);
   return found;
 }

@@ -160,8 +160,8 @@ function Actions({ load, onSaved }) {
 /** @param {Known} known */
 function driverOf({ load, timeline }) {
   if (load.status !== "ASSIGNED" && load.status !== "COMPLETED") return undefined;
-  const told = timeline.findLast((entry) => entry.payload.driver)?.payload.driver;
-  return told && (fleet.value.drivers.get(told.id) ?? told);
+  const last = timeline.findLast((entry) => entry.payload.driver)?.payload.driver;
+  return last && (fleet.value.drivers.get(last.id) ?? last);
 }
 
 /** @param {{known: Known}} props */

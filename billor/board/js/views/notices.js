@@ -18,7 +18,7 @@ export function Announcer() {
         h(
           "div",
           { class: shown.isGood ? "toast" : "toast bad", key: shown.id },
-          h("p", null, shown.detail, " ", h(InTheWay, { trouble: shown })),
+          h("p", null, shown.detail, " ", h(ConflictLink, { trouble: shown })),
           h(
             "button",
             {
@@ -35,7 +35,7 @@ export function Announcer() {
   ];
 }
 
-/** @param {{trouble: Pick<Trouble, "inTheWay">}} props */
-export function InTheWay({ trouble: { inTheWay } }) {
-  return inTheWay && h("a", { href: `#/loads/${inTheWay.loadId}` }, inTheWay.text);
+/** @param {{trouble: Pick<Trouble, "conflict">}} props */
+export function ConflictLink({ trouble: { conflict } }) {
+  return conflict && h("a", { href: `#/loads/${conflict.loadId}` }, conflict.text);
 }

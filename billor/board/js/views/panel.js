@@ -6,7 +6,7 @@ import { dismissTrouble, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon, to } from "../ui/icons.js";
 import { VirtualList } from "../ui/virtual_list.js";
-import { InTheWay } from "./notices.js";
+import { ConflictLink } from "./notices.js";
 
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
@@ -102,7 +102,7 @@ export function TroubleLine({ trouble, loadId, tabIndex }) {
     "div",
     { class: "trouble" },
     icon("warning"),
-    h("p", { title: trouble.detail }, trouble.detail, " ", h(InTheWay, { trouble })),
+    h("p", { title: trouble.detail }, trouble.detail, " ", h(ConflictLink, { trouble })),
     h(
       "button",
       {

@@ -23,7 +23,7 @@ export function WaitingPanel({ lists: { waiting, total }, now, isComplete }) {
     h(/** @type {typeof LoadList<Waiting>} */ (LoadList), {
       items: waiting,
       label: "Waiting loads",
-      empty: h(Nothing, { isComplete, text: "No load waits." }),
+      empty: h(Nothing, { isComplete, text: "No load is waiting." }),
       renderRow: (item, tabIndex) =>
         h(WaitingRow, { key: "row", item, tabIndex, now, isChosen: loadId === item.load.id }),
     }),
