@@ -24,14 +24,13 @@ from billor.users.service import create_user
 
 @dataclass(frozen=True)
 class Environment:
-    """Settings for servers, an app for preparing data, a token, and the services' processes."""
+    """Settings for servers, an app for preparing data, a token, and PostgreSQL's process."""
 
     folder: Path
     settings: dict[str, str]
     app: Flask
     token: str
     postgresql: psutil.Process
-    redis: psutil.Process
 
 
 @contextmanager
@@ -57,13 +56,13 @@ def environment() -> Iterator[Environment]:
                 settings |= program.settings
             for child in children:
                 child.wait_until_ready()
-            processes = [psutil.Process(child.process.pid) for child in children]
+            postgresql = psutil.Process(children[0].process.pid)
             app = create_app(load_config({**settings, "LOG_LEVEL": "WARNING"}))
             with app.app_context():
                 upgrade()
                 token = issue_token(create_user("Bench", "bench@billor.example", role=Role.ADMIN))
                 db.session.remove()
-            yield Environment(folder, settings, app, token, *processes)
+            yield Environment(folder, settings, app, token, postgresql)
             with app.app_context():
                 db.engine.dispose()
         finally:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
@@ -67,8 +66,8 @@ FILTERS = {
         "createdTo=2024-12-31T23:00:00Z",
         "pickupFrom=2024-12-31T00:00:00Z",
         "sort=pickupAt",
-        "q=rigin%201",
-        "q=rder%20100",
+        "q=origin%201",
+        "q=order%20100",
     ],
     "/assignments": ["driverId=2", "loadId=1", "status=ASSIGNED", "status=COMPLETED"],
     "/loads/1/timeline": [],
@@ -85,20 +84,20 @@ MIDDLE_OF = {
 MIDDLE_BY_PICKUP = "SELECT pickup_at, id FROM loads WHERE id = (SELECT max(id) / 2 FROM loads)"
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """The median milliseconds of a page at each size, and the last in parts of the first."""
-
-    page: str
-    milliseconds: list[float]
-    ratio: float
+HEADINGS = ("milliseconds of", *(f"{loads:,} loads" for loads in SIZES), "ratio")
 
 
-def scale() -> list[Scaling]:
+def scale() -> tuple[tuple[str, ...], Iterator[tuple[str, ...]]]:
     """Measure all pages, without Redis and in this process; the sizes take turns."""
+    return HEADINGS, _rows()
+
+
+def _rows() -> Iterator[tuple[str, ...]]:
     with ExitStack() as stack:
         clients = [stack.enter_context(_filled(loads)) for loads in SIZES]
-        return [_measure(clients, page, is_deep) for page in _pages() for is_deep in (False, True)]
+        for page in _pages():
+            for is_deep in (False, True):
+                yield _measure(clients, page, is_deep)
 
 
 class _Client:
@@ -111,12 +110,12 @@ class _Client:
 
     def address(self, page: str, *, is_deep: bool) -> str:
         """Return the address of a page, or of that which follows the middle of the list."""
-        return f"{page}&cursor={self._middle(page)}" if is_deep else page
-
-    def _middle(self, page: str) -> str:
+        if not is_deep:
+            return page
         middle = MIDDLE_BY_PICKUP if "sort=pickupAt" in page else MIDDLE_OF[page.partition("?")[0]]
         with self._app.test_request_context(page), db.engine.connect() as connection:
-            return encode_cursor(tuple(connection.execute(text(middle)).one()))
+            cursor = encode_cursor(tuple(connection.execute(text(middle)).one()))
+        return f"{page}&cursor={cursor}"
 
     def milliseconds(self, address: str) -> float:
         """Get a page; return how long it took."""
@@ -153,15 +152,17 @@ def _pages() -> Iterator[str]:
                     yield f"{path}?{'&'.join([f'limit={LIMIT}', *chosen])}"
 
 
-def _measure(clients: Sequence[_Client], page: str, is_deep: bool) -> Scaling:
+def _measure(clients: Sequence[_Client], page: str, is_deep: bool) -> tuple[str, ...]:
     addresses = [client.address(page, is_deep=is_deep) for client in clients]
     rounds = [
         [client.milliseconds(address) for client, address in zip(clients, addresses, strict=True)]
         for _ in range(1 + ROUNDS)
     ][1:]
-    return Scaling(
-        page=page.replace(f"limit={LIMIT}&", "").replace(f"?limit={LIMIT}", "")
-        + (", deep" if is_deep else ""),
-        milliseconds=[median(taken) for taken in zip(*rounds, strict=True)],
-        ratio=median(taken[-1] / taken[0] for taken in rounds),
+    name = page.replace(f"limit={LIMIT}&", "").replace(f"?limit={LIMIT}", "")
+    times = [median(taken) for taken in zip(*rounds, strict=True)]
+    ratio = median(taken[-1] / taken[0] for taken in rounds)
+    return (
+        f"`{name}`" + (", deep" if is_deep else ""),
+        *(f"{time:.2f}" for time in times),
+        f"{ratio:.2f}",
     )
