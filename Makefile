@@ -17,11 +17,11 @@ help: ## Show this help
 
 run: ## Install if needed, start everything, and stay until Ctrl-C
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(PYTHON_BIN) -m billor.embedded run
+	@exec $(PYTHON_BIN) run.py
 
-demo: ## Start everything, walk through the API, show the audit trail, stop
+demo: ## Start everything, walk through the API, stop
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(PYTHON_BIN) -m billor.embedded demo
+	@exec $(PYTHON_BIN) run.py demo
 
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTEST) tests/unit tests/api

@@ -15,4 +15,6 @@ BY_PLACE = b"""#!/bin/sh
 
 for program in Path(sys.argv[1]).iterdir():
     if program.is_file() and not program.is_symlink():
-        program.write_bytes(BY_PATH.sub(lambda _: BY_PLACE, program.read_bytes()))
+        content = program.read_bytes()
+        if BY_PATH.match(content):
+            program.write_bytes(BY_PATH.sub(lambda _: BY_PLACE, content))

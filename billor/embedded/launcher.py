@@ -5,28 +5,28 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
+from urllib.request import urlopen
 
 import psutil
-from dotenv import dotenv_values
+from dotenv import dotenv_values, set_key
 from sqlalchemy.exc import SQLAlchemyError
 
 import billor
 from billor import create_app
 from billor.cli.seed import SeedRefused, seed_database
-from billor.config import SERVICES_FILE, Config, load_config, read_environment
+from billor.config import SERVICES_FILE, Config, ConfigError, load_config, read_environment
 from billor.embedded import services
-from billor.embedded.processes import Child, Program, StartFailed, write_private
+from billor.embedded.processes import Child, Program, StartFailed, say
 from billor.errors import BillorError
 from billor.extensions import db
 from billor.logs import first_line
@@ -35,19 +35,55 @@ from billor.worker.main import HEARTBEAT_FILE
 
 PROJECT = Path(billor.__file__).parent.parent
 POLL_SECONDS = 0.2
+SETTLE_SECONDS = 10
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SECRETS = ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
-ENDPOINT_SCRIPT = "scripts/test_endpoints.sh"
-DEFAULT_URL = "http://127.0.0.1:8000"  # of that script
-WHERE_TO_LOOK = """See and do all of this yourself: `make run`, then open {url}/board
-and log in as {config.demo_email} / {config.demo_password}.
+DEFAULT_URL = "http://127.0.0.1:8000"  # of the endpoint script
+BANNER = """
+  Billor is running.{degraded}
+
+    Board       {url}/board
+    API         {url}
+    Docs        {url}/docs
+    Log in as   {config.demo_email} / {config.demo_password}
+    Events      {bus} → audit documents in {store}
+    Data        {config.home}
+
+  Try, in a second terminal:   {base_url}scripts/test_endpoints.sh
+  Stop with Ctrl-C; the data stays.
 """
-# Nothing can connect to all addresses of a machine.
-LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+AFTER_DEMO = """
+See and do all of this yourself: `make run`, then open {url}/board
+and log in as {config.demo_email} / {config.demo_password}."""
 
 
 class Stopped(Exception):
     """Somebody pressed Ctrl-C or sent SIGTERM."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run or demonstrate the whole system; return the exit status."""
+    os.umask(0o077)  # logs, secrets and data are their owner's
+    # Nothing on this machine is asked through a proxy.
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost,::1".lstrip(",")
+    launcher = Launcher()
+    try:
+        if arguments == ["demo"]:
+            return launcher.demo()
+        launcher.run()
+    except (ConfigError, StartFailed) as error:
+        print(f"billor: {error}", file=sys.stderr)
+    except shutil.Error as error:  # has one line for each file
+        print(f"billor: {error.args[0][0][-1]}.", file=sys.stderr)
+    except OSError as error:  # a full disk, a folder of another user
+        print(f"billor: {error}.", file=sys.stderr)
+    except Stopped:
+        say("\nStopping …")
+        return 130 if arguments == ["demo"] else 0
+    finally:
+        launcher.stop()
+    return 1
 
 
 class Launcher:
@@ -56,44 +92,56 @@ class Launcher:
     def __init__(self) -> None:
         self._children: list[Child] = []
         self._settings: dict[str, str] = {}
+        self._home = Path()
         self._lock: IO[str] | None = None
         self._stop_requested = False
-        self._is_interruptible = False
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+                signal.signal(number, self._on_signal)
 
-    def run(self) -> int:
-        """Run in the foreground until stopped or until a part dies; return the exit status."""
-        try:
-            config = self._start()
-            print(_banner(config), flush=True)
-            for child in self._ours:
-                child.loud = True
-            return self._watch()
-        except Stopped:
-            print("\nStopping …", flush=True)
-            return 0
-        finally:
-            self._stop()
+    def run(self) -> NoReturn:
+        """Run in the foreground until a part dies or somebody stops us. Raises `Stopped`."""
+        config = self._start()
+        say(_banner(config, _not_working(config) or []))
+        for child in self._ours:
+            child.loud = True
+        self._watch()
 
     def demo(self) -> int:
-        """Start, run the endpoint script, show the audit trail it left, stop."""
-        environment = read_environment()
-        if "PORT" not in environment:
+        """Start, run the endpoint script, stop."""
+        for program in ("bash", "curl"):
+            if shutil.which(program) is None:
+                raise StartFailed(f"the demo needs {program}: install it, or try `make run`.")
+        has_port = "PORT" in read_environment()
+        if not has_port:
             os.environ["PORT"] = str(services.free_port())
-        try:
-            config = self._start()
-            url = _url(config)
-            later = url if "PORT" in environment else DEFAULT_URL
-            with self._interruptible():
-                script = _run_endpoint_script(url, config)
-                if script.returncode == 0:
-                    _show_audit_trail(url, config)
-                    print(WHERE_TO_LOOK.format(url=later, config=config), flush=True)
-        except Stopped:
-            return 130
-        else:
-            return script.returncode
-        finally:
-            self._stop()
+        config = self._start()
+        url = _url(config)
+        demo = {"DEMO_EMAIL": config.demo_email, "DEMO_PASSWORD": config.demo_password}
+        script = subprocess.Popen(
+            [str(PROJECT / "scripts/test_endpoints.sh")],
+            env={**os.environ, **demo, "BASE_URL": url},
+        )
+        while (status := script.poll()) is None:
+            self._pause(POLL_SECONDS)
+        if status == 0:
+            say(AFTER_DEMO.format(url=url if has_port else DEFAULT_URL, config=config))
+        return status
+
+    def stop(self) -> None:
+        """Stop the API and the worker, then their services, ignoring further signals."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        rest = [child for child in self._children if child not in self._ours]
+        for group in (self._ours, rest):
+            for child in group:
+                child.request_stop()
+            for child in group:
+                child.stop()
+        if self._lock is not None:
+            (self._home / SERVICES_FILE).unlink(missing_ok=True)
+            (self._home / "children.json").unlink(missing_ok=True)
+            self._lock.close()
 
     @property
     def _ours(self) -> list[Child]:
@@ -101,24 +149,14 @@ class Launcher:
         return [child for child in self._children if child.program.name in ("api", "worker")]
 
     def _on_signal(self, *_) -> None:
-        """Stop at the next pause, or at once.
+        """Stop at the next pause; at the second signal, at once.
 
-        What is raised in the middle of `Popen.poll` leaves a lock taken, for which `_stop` would
-        wait for ever, and in that of `_spawn` a child that nobody stops.
+        What is raised in the middle of `Popen.poll` leaves a lock taken, and in that of `_spawn` a
+        child that nobody stops.
         """
-        is_first, self._stop_requested = not self._stop_requested, True
-        if is_first and self._is_interruptible:
+        if self._stop_requested:
             raise Stopped
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Stop at once in the block, which takes long. Raises `Stopped`."""
-        self._is_interruptible = True
-        try:
-            self._pause(0)
-            yield
-        finally:
-            self._is_interruptible = False
+        self._stop_requested = True
 
     def _pause(self, seconds: float) -> None:
         """Wait. Raises `Stopped`."""
@@ -127,54 +165,49 @@ class Launcher:
             raise Stopped
 
     def _start(self) -> Config:
-        config = self._start_embedded(_check_port)
-        with self._interruptible():
-            self._step("Migrating and seeding the database", lambda: _migrate_and_seed(config))
-        self._start_billor(config.home, config)
-        return config
-
-    def _start_embedded(self, check: Callable[[Config], None] = lambda _: None) -> Config:
-        """Start the services without a URL, if the `check` of the settings does not raise."""
-        for number in STOP_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
-                signal.signal(number, self._on_signal)
-        variables = read_environment()
-        home = Path(variables.get("BILLOR_HOME", ".billor")).absolute()
-        self._lock_home(home)
+        """Start everything."""
+        self._lock_home(Path(read_environment().get("BILLOR_HOME", ".billor")).absolute())
         variables = read_environment()  # now without the services file of a killed launcher
-        programs = self._choose_services(home, variables)
+        programs = self._choose_services(variables)
         config = load_config({**variables, **self._settings})
-        check(config)
-        self._start_services(home, programs)
-        write_private(home / SERVICES_FILE, _as_env_file(self._settings))
+        _check_port(config)
+        for child in [self._spawn(program) for program in programs]:
+            self._await(child)
+        for name, value in self._settings.items():
+            set_key(self._home / SERVICES_FILE, name, value)
+        with _timed("Migrating and seeding the database"):
+            _migrate_and_seed(config)
+            self._pause(0)
+        self._start_billor(config)
         return config
 
     def _lock_home(self, home: Path) -> None:
         """Lock the data folder, and stop processes that a killed launcher left running."""
         try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _make_private(home)
-            lock = (home / "lock").open("a")
-        except OSError as error:
-            raise StartFailed(
-                f"the data folder {home} cannot be written ({error.strerror}): "
-                "set BILLOR_HOME to another one."
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            home.mkdir(parents=True, exist_ok=True)
+            if home.stat().st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "it belongs to another user")
+            home.chmod(0o700)
+            self._lock = (home / "lock").open("a", encoding="utf-8")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            lock.close()
+            self._lock = None
             raise StartFailed(
                 f"Billor already runs with the data in {home}: stop it, or set another BILLOR_HOME "
                 "and PORT."
             ) from error
-        self._home, self._lock = home, lock
+        except OSError as error:
+            raise StartFailed(
+                f"the data folder {home} cannot be used ({error.strerror}): set BILLOR_HOME to "
+                "another one."
+            ) from error
+        self._home = home
         (home / SERVICES_FILE).unlink(missing_ok=True)
         _stop_leftovers(home / "children.json")
 
-    def _choose_services(self, home: Path, variables: Mapping[str, str]) -> list[Program]:
+    def _choose_services(self, variables: Mapping[str, str]) -> list[Program]:
         """Return the services to start; collect their settings and this home's secrets."""
-        kept = _secrets_of(home / "secrets.env")
+        home, kept = self._home, _secrets_of(self._home / "secrets.env")
         self._settings = {"BILLOR_HOME": str(home)}
         if "JWT_SECRET_KEY" not in variables:
             self._settings["JWT_SECRET_KEY"] = kept["JWT_SECRET_KEY"]
@@ -190,57 +223,43 @@ class Launcher:
             self._settings |= program.settings
         return programs
 
-    def _start_services(self, home: Path, programs: list[Program]) -> None:
-        children = [self._spawn(home, program) for program in programs]
-        for child in children:
-            self._await(f"Starting {child.program.name}", child)
-
-    def _start_billor(self, home: Path, config: Config) -> None:
+    def _start_billor(self, config: Config) -> None:
+        """Start the API and the worker. The API may answer while something else does not work."""
+        (self._home / HEARTBEAT_FILE).unlink(missing_ok=True)
         environment = {**os.environ, **self._settings, "PYTHONUNBUFFERED": "1"}
-        heartbeat = home / HEARTBEAT_FILE
-        heartbeat.unlink(missing_ok=True)
-        worker = Program(
-            name="worker",
-            argv=[sys.executable, "worker.py"],
-            environment=environment,
-            folder=PROJECT,
-            is_ready=heartbeat.exists,
-        )
+        deadline = time.monotonic() + SETTLE_SECONDS
         api = Program(
             name="api",
             argv=[sys.executable, "-m", "gunicorn", "wsgi:app"],
             environment=environment,
             folder=PROJECT,
-            is_ready=lambda: _is_ready(f"{_url(config)}/readyz"),
+            is_ready=lambda: _not_working(config) is not None,
         )
-        for child in [self._spawn(home, program) for program in (worker, api)]:
-            self._await(f"Starting the {child.program.name}", child)
+        worker = Program(
+            name="worker",
+            argv=[sys.executable, "worker.py"],
+            environment=environment,
+            folder=PROJECT,
+            is_ready=lambda: not _not_working(config) or time.monotonic() > deadline,
+        )
+        for child in [self._spawn(program) for program in (api, worker)]:
+            self._await(child)
 
-    def _spawn(self, home: Path, program: Program) -> Child:
-        child = Child(program, home / "logs")
+    def _spawn(self, program: Program) -> Child:
+        child = Child(program, self._home / "logs")
         self._children.append(child)
         with suppress(psutil.NoSuchProcess):
             processes = [psutil.Process(child.process.pid) for child in self._children]
-            write_private(
-                home / "children.json",
-                json.dumps([[process.pid, process.create_time()] for process in processes]),
-            )
+            record = [[process.pid, process.create_time()] for process in processes]
+            (self._home / "children.json").write_text(json.dumps(record), encoding="utf-8")
         return child
 
-    def _step(self, name: str, action: Callable[[], None]) -> None:
-        print(f"  {name} … ", end="", flush=True)
-        started = time.monotonic()
-        try:
-            action()
-        except BaseException:
-            print("", flush=True)
-            raise
-        print(f"{time.monotonic() - started:.1f} s", flush=True)
+    def _await(self, child: Child) -> None:
+        with _timed(f"Starting {child.program.name}"):
+            child.wait_until_ready(self._pause)
 
-    def _await(self, name: str, child: Child) -> None:
-        self._step(name, lambda: child.wait_until_ready(self._pause))
-
-    def _watch(self) -> int:
+    def _watch(self) -> NoReturn:
+        """Wait until a part dies, which raises `StartFailed`, or somebody stops us."""
         was_in_foreground: bool | None = False
         while True:
             is_in_foreground = _is_in_foreground()
@@ -249,28 +268,25 @@ class Launcher:
                 raise Stopped
             was_in_foreground = is_in_foreground
             for child in self._children:
-                status = child.process.poll()
-                if status is not None:
+                if (status := child.process.poll()) is not None:
                     raise StartFailed(
                         f"{child.program.name} stopped by itself (status {status}), so all of it "
                         f"stops. Its log: {child.log_file}"
                     )
             self._pause(POLL_SECONDS)
 
-    def _stop(self) -> None:
-        """Stop the API and the worker, then their services, ignoring further signals."""
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        rest = [child for child in self._children if child not in self._ours]
-        for group in (self._ours, rest):
-            for child in group:
-                child.request_stop()
-            for child in group:
-                child.stop()
-        if self._lock is not None:
-            (self._home / SERVICES_FILE).unlink(missing_ok=True)
-            (self._home / "children.json").unlink(missing_ok=True)
-            self._lock.close()
+
+@contextmanager
+def _timed(step: str) -> Iterator[None]:
+    """Say what is done, and how long it took."""
+    say(f"  {step} … ", end="")
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        say("")
+        raise
+    say(f"{time.monotonic() - started:.1f} s")
 
 
 def _is_in_foreground() -> bool | None:
@@ -302,39 +318,25 @@ def _stop_leftovers(record: Path) -> None:
     if not record.exists():
         return
     leftovers = []
-    for pid, created in json.loads(record.read_text()):
+    for pid, created in json.loads(record.read_text(encoding="utf-8")):
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if process.create_time() == created:
                 process.send_signal(signal.SIGINT)  # fast shutdown of PostgreSQL
                 leftovers.append(process)
     if leftovers:
-        print(f"  Stopping {len(leftovers)} processes left over from a killed run …", flush=True)
+        say(f"  Stopping {len(leftovers)} processes left over from a killed run …")
     for process in psutil.wait_procs(leftovers, timeout=15)[1]:
         process.kill()
     record.unlink()
 
 
-def _make_private(home: Path) -> None:
-    """Deny others access to a data folder. Raises `StartFailed` if another user owns it."""
-    status = home.stat()
-    if status.st_uid != os.geteuid():
-        raise StartFailed(f"the data folder {home} is somebody else's: set BILLOR_HOME to another.")
-    if status.st_mode & 0o077:
-        home.chmod(0o700)
-        print(f"  Others could look into {home}; now only you can.", flush=True)
-
-
 def _secrets_of(path: Path) -> dict[str, str]:
     """Return the secrets of this data folder, each generated on first use."""
-    made = {name: secrets.token_urlsafe(32) for name in SECRETS}
-    kept = made | {name: value or "" for name, value in dotenv_values(path).items()}
-    write_private(path, _as_env_file(kept))
-    return kept
-
-
-def _as_env_file(variables: Mapping[str, str]) -> str:
-    return "".join(f"{name}='{value}'\n" for name, value in variables.items())
+    for name in SECRETS:
+        if not dotenv_values(path).get(name):
+            set_key(path, name, secrets.token_urlsafe(32))
+    return {name: value or "" for name, value in dotenv_values(path).items()}
 
 
 def _check_port(config: Config) -> None:
@@ -344,80 +346,35 @@ def _check_port(config: Config) -> None:
         try:
             listener.bind((config.bind, config.port))
         except OSError as error:
-            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-                raise StartFailed(
-                    f"BIND {config.bind} is no address of this machine ({error.strerror}): "
-                    "set it to one, e.g. 127.0.0.1 or ::1."
-                ) from error
             raise StartFailed(
-                f"port {config.port} cannot be used ({error.strerror}): "
-                f"try another one, e.g. `PORT={config.port + 1} make run`."
+                f"cannot listen on {config.address} ({error.strerror}): set BIND or PORT, e.g. "
+                f"`PORT={config.port + 1} make run`."
             ) from error
 
 
 def _url(config: Config) -> str:
-    """Return the API's URL on this machine."""
-    return f"http://{replace(config, bind=LOOPBACK_OF.get(config.bind, config.bind)).address}"
+    """Return the API's URL on this machine. Nothing can connect to all addresses of one."""
+    return f"http://{config.address}".replace("//0.0.0.0", "//127.0.0.1").replace("[::]", "[::1]")
 
 
-def _is_ready(url: str) -> bool:
+def _not_working(config: Config) -> list[str] | None:
+    """Return what does not work, or None while the API does not answer."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return json.load(response)["status"] == "ok"
+        with urlopen(f"{_url(config)}/readyz", timeout=5) as response:
+            states = json.load(response)["dependencies"]
     except (OSError, ValueError):
-        return False
+        return None
+    found = [f"{name} is {state}" for name, state in states.items() if state != "ok"]
+    return found if (config.home / HEARTBEAT_FILE).exists() else [*found, "the worker waits"]
 
 
-def _run_endpoint_script(url: str, config: Config) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [str(PROJECT / ENDPOINT_SCRIPT)],
-        env={
-            **os.environ,
-            "BASE_URL": url,
-            "DEMO_EMAIL": config.demo_email,
-            "DEMO_PASSWORD": config.demo_password,
-        },
-        check=False,
-    )
-
-
-def _show_audit_trail(url: str, config: Config) -> None:
-    """Print the newest audit documents, as the API returns them."""
-    credentials = json.dumps({"email": config.demo_email, "password": config.demo_password})
-    token = _request(f"{url}/auth/login", credentials.encode())["access_token"]
-    print("\nThe audit trail, as the worker recorded it (GET /audit?limit=8), newest first:\n")
-    for document in _request(f"{url}/audit?limit=8", token=token):
-        driver = document["payload"].get("driver", {}).get("name", "")
-        load = document["payload"].get("load")  # events of drivers have none
-        about = load and f"load {load['id']:<4} {load['origin']} → {load['destination']}  "
-        print(f"  {document['timestamp'][11:19]}  {document['type']:<20} {about or ''}{driver}")
-    print(flush=True)
-
-
-def _request(url: str, body: bytes | None = None, token: str | None = None):
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    request = urllib.request.Request(url, body, headers)
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)
-
-
-def _banner(config: Config) -> str:
+def _banner(config: Config, not_working: list[str]) -> str:
     url = _url(config)
-    base_url = "" if url == DEFAULT_URL else f"BASE_URL={url} "
-    bus = "Pub/Sub" if config.pubsub_project_id else "in-process bus"
-    store = "CouchDB" if config.couchdb_url else "SQLite"
-    return f"""
-  Billor is running.
-
-    Board       {url}/board
-    API         {url}
-    Docs        {url}/docs
-    Log in as   {config.demo_email} / {config.demo_password}
-    Events      {bus} → audit documents in {store}
-    Data        {config.home}
-
-  Try, in a second terminal:   {base_url}scripts/test_endpoints.sh
-  Stop with Ctrl-C; the data stays.
-"""
+    return BANNER.format(
+        url=url,
+        config=config,
+        base_url="" if url == DEFAULT_URL else f"BASE_URL={url} ",
+        bus="Pub/Sub" if config.pubsub_project_id else "in-process bus",
+        store="CouchDB" if config.couchdb_url else "SQLite",
+        degraded=f" But {', '.join(not_working)}: see {config.home}/logs." if not_working else "",
+    )

@@ -1,21 +1,22 @@
 """Child processes: started in their own sessions, logged, and always stopped."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import TextIOWrapper
 from logging import makeLogRecord
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any, cast
 
+READY_SECONDS, STOP_SECONDS = 60, 15
 LOG_BYTES = 10_000_000
+SIGNS_OF_A_CAUSE = "error|fatal|panic|no space left|denied"
 
 
 class StartFailed(Exception):
@@ -24,50 +25,18 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What to run, and how to tell that it is ready."""
+    """What to run, and how to know that it is ready."""
 
     name: str
     argv: Sequence[str]
     prepare: Callable[[], None] = lambda: None
     is_ready: Callable[[], bool] = lambda: True
-    ready_seconds: float = 30
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 15
     stdin: str = ""
     environment: Mapping[str, str] | None = None
-    folder: Path | None = None
-    """The working directory, if not ours."""
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    """Options of `Popen` to run it as another user, if it must not run as ours."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """The settings by which others find it, e.g. `DATABASE_URL`."""
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file as a whole, readable by its owner only."""
-    fresh = path.with_name(f"{path.name}.new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
-
-
-class _Log(RotatingFileHandler):
-    """A log file readable by its owner only, empty at the start.
-
-    A full one is rotated; one old file is kept.
-    """
-
-    terminator = ""  # lines end in one
-
-    def __init__(self, file: Path):
-        file.unlink(missing_ok=True)
-        super().__init__(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
-
-    def _open(self) -> TextIOWrapper:
-        os.close(os.open(self.baseFilename, os.O_CREAT, 0o600))
-        return super()._open()
+    folder: Path | None = None  # the working directory, if not ours
+    identity: Mapping[str, Any] = field(default_factory=dict)  # `Popen`'s options of another user
+    settings: Mapping[str, str] = field(default_factory=dict)  # by which others find it
 
 
 class Child:
@@ -78,7 +47,12 @@ class Child:
         self.log_file = log_folder / f"{program.name}.log"
         log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         program.prepare()
-        self._log = _Log(self.log_file)
+        self.log_file.unlink(missing_ok=True)
+        # A full one is rotated; one old file is kept.
+        self._log = RotatingFileHandler(
+            self.log_file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
+        )
+        self._log.terminator = ""  # lines end in one
         # In its own session, so that Ctrl-C reaches only the launcher, which stops all in order.
         self.process: subprocess.Popen[str] = subprocess.Popen(
             program.argv,
@@ -100,18 +74,13 @@ class Child:
         self._copying.start()
 
     def wait_until_ready(self, pause: Callable[[float], None] = time.sleep) -> None:
-        """Wait. Raises `StartFailed` if the program exits or is not ready in time.
-
-        `pause` waits for so many seconds; it may raise.
-        """
-        deadline = time.monotonic() + self.program.ready_seconds
+        """Wait by means of `pause`, which may raise. Raises `StartFailed`."""
+        deadline = time.monotonic() + READY_SECONDS
         while not self.program.is_ready():
-            if self.process.poll() is not None:
-                raise StartFailed(f"{self.program.name} did not start. Its log: {self.log_file}")
-            if time.monotonic() > deadline:
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 raise StartFailed(
-                    f"{self.program.name} was not ready after {self.program.ready_seconds:.0f} s. "
-                    f"Its log: {self.log_file}"
+                    f"{self.program.name} did not start: "
+                    f"{cause(self.log_file.read_text(encoding='utf-8'))}. Its log: {self.log_file}"
                 )
             pause(0.05)
 
@@ -121,10 +90,10 @@ class Child:
             self.process.send_signal(self.program.stop_signal)
 
     def stop(self) -> None:
-        """Stop the program: send its stop signal, wait, and kill it after `stop_seconds`."""
+        """Stop the program: send its stop signal, wait, and kill it if that takes too long."""
         self.request_stop()
         try:
-            self.process.wait(self.program.stop_seconds)
+            self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -136,8 +105,22 @@ class Child:
         for line in self._output:
             self._log.emit(makeLogRecord({"msg": line}))
             if self.loud:
-                sys.stdout.write(f"{self.program.name:>6} | {line}")
-                sys.stdout.flush()
+                say(f"{self.program.name:>6} | {line}", end="")
+
+
+def cause(output: str) -> str:
+    """Return the first line of a program's output that looks like a cause, or else the last."""
+    lines = output.strip().splitlines() or ["it said nothing"]
+    causes = [line for line in lines if re.search(SIGNS_OF_A_CAUSE, line, re.IGNORECASE)]
+    return [*causes, lines[-1]][0].strip(" .")
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print at once. Who reads our output may have ended: then the rest of it goes nowhere."""
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def free_port() -> int:

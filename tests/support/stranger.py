@@ -23,7 +23,8 @@ class Stranger:
     """A fresh copy of the project, with a port of its own and no settings."""
 
     def __init__(self, folder: Path):
-        self.folder = folder / "billor"
+        self.folder = folder / ODD_NAME
+        self.home = self.folder / ".billor"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
@@ -43,7 +44,8 @@ class Stranger:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             start_new_session=True,
         )
         self._started.append(process)

@@ -20,11 +20,14 @@ def child(tmp_path) -> Iterator[Child]:
 @pytest.fixture
 def launcher(child) -> Iterator[Launcher]:
     """A launcher that watches a child, and stops at SIGALRM."""
+    before = [signal.getsignal(number) for number in launcher_module.STOP_SIGNALS]
     launcher = Launcher()
     launcher._children.append(child)
-    before = signal.signal(signal.SIGALRM, launcher._on_signal)
+    alarm = signal.signal(signal.SIGALRM, launcher._on_signal)
     yield launcher
-    signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGALRM, alarm)
+    for number, handler in zip(launcher_module.STOP_SIGNALS, before, strict=True):
+        signal.signal(number, handler)
 
 
 def test_a_signal_at_any_moment_of_the_watch_leaves_no_lock_taken(launcher, child, monkeypatch):
@@ -37,24 +40,12 @@ def test_a_signal_at_any_moment_of_the_watch_leaves_no_lock_taken(launcher, chil
         assert not child.process._waitpid_lock.locked()
 
 
-def test_a_signal_interrupts_what_takes_long(launcher):
+def test_a_second_signal_ends_at_once_what_takes_long(launcher):
     def migrate_for_ever():
         while True:
             pass
 
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
-    with pytest.raises(Stopped), launcher._interruptible():
-        migrate_for_ever()
-
-
-def test_a_signal_from_before_ends_what_takes_long_before_it_begins(launcher):
-    launcher._on_signal()
-    with pytest.raises(Stopped), launcher._interruptible():
-        pytest.fail("the block has begun")
-
-
-def test_a_second_signal_does_not_disturb_the_stop(launcher):
-    launcher._is_interruptible = True
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
     with pytest.raises(Stopped):
-        launcher._on_signal()
-    launcher._on_signal()
+        migrate_for_ever()
+    signal.setitimer(signal.ITIMER_REAL, 0)
