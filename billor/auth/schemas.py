@@ -2,13 +2,15 @@
 
 from marshmallow import fields
 
-from billor.emails import MAX_LENGTH
 from billor.http.fields import Password, Text, WireSchema
+from billor.text import MAX_EMAIL_LENGTH
 
 
 class LoginSchema(WireSchema):
     # Looser than for a new user: an invalid address is just an unknown one.
-    email = Text(max_length=MAX_LENGTH, required=True, metadata={"example": "demo@billor.example"})
+    email = Text(
+        max_length=MAX_EMAIL_LENGTH, required=True, metadata={"example": "demo@billor.example"}
+    )
     password = Password(required=True, metadata={"example": "demo-password"})
 
 

@@ -6,9 +6,9 @@ from billor.auth import tokens
 from billor.auth.attempts import counted_attempt
 from billor.auth.sessions import Tokens, start_session
 from billor.context import CurrentUser
-from billor.emails import stored_address
 from billor.errors import AuthenticationFailed
 from billor.models import User
+from billor.text import normal_email
 from billor.users.passwords import password_matches
 from billor.users.service import find_user, get_user, set_password
 
@@ -20,7 +20,7 @@ def log_in(email: str, password: str, address: str) -> Tokens:
     user, and `TooManyAttempts` when logins from `address` or with this email address failed too
     often.
     """
-    email = stored_address(email)
+    email = normal_email(email)
     with counted_attempt(email, address):
         user = find_user(email)
         matches = password_matches(user.password_hash if user else None, password)

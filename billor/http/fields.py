@@ -11,16 +11,14 @@ from zoneinfo import available_timezones
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 from sqlalchemy.orm import InstrumentedAttribute
 
-from billor.emails import MAX_LENGTH, read_address
 from billor.http.strict_json import MAX_NAME_TOLD
 from billor.text import (
-    MOST_PARTS,
+    MAX_EMAIL_LENGTH,
+    MAX_PARTS,
     RefusedText,
-    check_scripts,
     clean,
-    compatible,
-    fold_space,
-    is_letter_or_digit,
+    clean_email,
+    clean_identifier,
 )
 
 MAX_ID = 2**63 - 1
@@ -101,11 +99,7 @@ class Identifier(Text):
         super().__init__(metadata={"description": SAME_NUMBER} | (metadata or {}), **kwargs)
 
     def _read(self, text: str) -> str:
-        text, same = clean(text), compatible(text)
-        if text and not any(map(is_letter_or_digit, same)):
-            raise RefusedText("Must have a letter or a digit.")
-        check_scripts(same)
-        return text
+        return clean_identifier(text)
 
 
 class Words(Text):
@@ -167,24 +161,24 @@ class Password(fields.String):
 
 
 class EmailAddress(fields.String):
-    """An email address in its one form (`billor.emails`)."""
+    """An email address in its one form (`billor.text`)."""
 
     def __init__(self, *, metadata: dict | None = None, **kwargs):
         super().__init__(
-            validate=validate.Length(max=MAX_LENGTH),
+            validate=validate.Length(max=MAX_EMAIL_LENGTH),
             metadata={"format": "email"} | (metadata or {}),
             **kwargs,
         )
 
     def _deserialize(self, value, attr, data, **kwargs):
         text = super()._deserialize(value, attr, data, **kwargs)
-        return _read_text(text, MAX_LENGTH, read_address)
+        return _read_text(text, MAX_EMAIL_LENGTH, clean_email)
 
 
 def _read_text(text: str, max_length: int, read: Callable[[str], str]) -> str:
     """Return what `read` makes of the text, or the text itself if that is too long in any form."""
-    text = fold_space(text)
-    if len(text) > MOST_PARTS * max_length:
+    text = " ".join(text.split())
+    if len(text) > MAX_PARTS * max_length:
         return text
     try:
         return read(text)

@@ -2,7 +2,6 @@
 
 from marshmallow import ValidationError, fields
 
-from billor.emails import MAX_LENGTH
 from billor.http.fields import (
     EmailAddress,
     Flag,
@@ -15,6 +14,7 @@ from billor.http.fields import (
 )
 from billor.http.pagination import PageQuery
 from billor.roles import Role
+from billor.text import MAX_EMAIL_LENGTH
 from billor.users.passwords import MIN_LENGTH, is_common
 
 
@@ -83,4 +83,6 @@ class UserSchema(AccountSchema):
 class UserQuery(PageQuery):
     q = Words("name", "email")
     # Looser than for a new user: an invalid address is just an unknown one.
-    email = Text(max_length=MAX_LENGTH, metadata={"description": "In any form of the address."})
+    email = Text(
+        max_length=MAX_EMAIL_LENGTH, metadata={"description": "In any form of the address."}
+    )

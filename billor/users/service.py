@@ -7,7 +7,6 @@ from flask import current_app
 from sqlalchemy import exists, func, select
 
 from billor.database import after_commit, change, get_or_not_found, lock, transaction
-from billor.emails import stored_address
 from billor.errors import AuthenticationFailed, Conflict, Invalid
 from billor.events.event import EventType
 from billor.events.outbox import record
@@ -16,7 +15,7 @@ from billor.keyset import Page, Position, paginate
 from billor.models import Driver, User
 from billor.roles import Role
 from billor.search import has_words
-from billor.text import RefusedText
+from billor.text import normal_email
 from billor.uniqueness import Unique
 from billor.users.passwords import hash_password
 from billor.users.schemas import AccountSchema
@@ -70,7 +69,7 @@ def create_user(
     password_hash = hash_password(password) if password is not None else None
     user = User(
         name=name,
-        email=stored_address(email),
+        email=normal_email(email),
         password_hash=password_hash,
         role=role,
         driver_id=driver_id,
@@ -90,11 +89,7 @@ def get_user(user_id: int) -> User:
 
 def find_user(email: str) -> User | None:
     """Return the user with this email address, in whatever form."""
-    try:
-        is_theirs = EMAIL.equals(stored_address(email))
-    except RefusedText:
-        return None
-    return db.session.scalar(select(User).where(is_theirs))
+    return db.session.scalar(select(User).where(EMAIL.equals(normal_email(email))))
 
 
 def all_users() -> Iterator[User]:
@@ -116,7 +111,7 @@ def list_users(
     """
     query = select(User)
     if email is not None:
-        query = query.where(EMAIL.equals(stored_address(email)))
+        query = query.where(EMAIL.equals(normal_email(email)))
     search = None if q is None else has_words(User, q)
     return paginate(query, [User.id], cursor, limit, search=search)
 
