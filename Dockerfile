@@ -6,7 +6,8 @@ FROM ${PYTHON} AS postgresql
 RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-client
 
 FROM ${PYTHON} AS build
-COPY requirements.txt .
+ARG REQUIREMENTS=requirements.txt
+COPY ${REQUIREMENTS} requirements.txt
 # The file is complete: --no-deps installs exactly the pinned versions.
 RUN python -m venv /venv \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \

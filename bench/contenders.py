@@ -16,7 +16,6 @@ from billor.embedded.processes import accepts_connections, free_port
 
 PROCESSES = 2
 START_SECONDS = 60
-STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -85,4 +84,4 @@ def _running(
         yield Contender(name, port, psutil.Process(server.pid))
     finally:
         server.terminate()
-        server.wait(STOP_SECONDS)
+        server.wait(30)

@@ -26,7 +26,6 @@ EVENTS = 20_000
 ROUNDS = 3
 LONE_EVENTS = 40
 IDLE_SECONDS = 20
-STOP_SECONDS = 30
 MAX_SECONDS = 300
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
 UNRECORDED = "SELECT count(*) FROM load_events WHERE recorded_at IS NULL"
@@ -80,7 +79,7 @@ def _worker(settings: Mapping[str, str], found: Environment) -> Iterator[psutil.
         yield psutil.Process(worker.pid)
     finally:
         worker.terminate()
-        worker.wait(STOP_SECONDS)
+        worker.wait(30)
 
 
 def _round(settings: Mapping[str, str], found: Environment) -> tuple[float, float]:
@@ -116,9 +115,8 @@ def _idle_share(*processes: psutil.Process) -> float:
 
 
 def _ask(statement: str, **parameters: Any) -> Any:
-    value = db.session.scalar(text(statement), parameters)
-    db.session.remove()
-    return value
+    with db.engine.connect() as connection:
+        return connection.scalar(text(statement), parameters)
 
 
 def _wait_until(is_done: Callable[[], bool], poll_seconds: float = 0.02) -> None:

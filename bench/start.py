@@ -13,7 +13,6 @@ from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import free_port
 
 ROUNDS = 3
-STOP_SECONDS = 60
 
 
 def start() -> tuple[tuple[str, str], list[tuple[str, str]]]:
@@ -42,4 +41,4 @@ def _seconds_until_banner(settings: Mapping[str, str]) -> float:
             return time.perf_counter() - started
         finally:
             launcher.send_signal(signal.SIGINT)
-            launcher.communicate(timeout=STOP_SECONDS)
+            launcher.communicate(timeout=60)

@@ -19,8 +19,6 @@ IDLE_SECONDS = 20
 MAX_SECONDS = 30
 BYTES = 64 * 1024
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
-
-
 HEADINGS = (f"{STREAMS} open streams", "")
 
 
@@ -49,12 +47,9 @@ def streams() -> tuple[tuple[str, str], list[tuple[str, str]]]:
 
 
 def _idle_share(server: Contender, found: Environment) -> float:
-    def used() -> float:
-        return cpu_seconds(server.process, found.postgresql)
-
-    before = used()
+    before = cpu_seconds(server.process, found.postgresql)
     time.sleep(IDLE_SECONDS)
-    return (used() - before) / IDLE_SECONDS
+    return (cpu_seconds(server.process, found.postgresql) - before) / IDLE_SECONDS
 
 
 class _Clients:
