@@ -88,7 +88,7 @@ vendor: ## Copy the board's library from npm, after a change in package.json
 	@scripts/venv.sh requirements-dev.txt
 	@scripts/vendor.sh --update
 
-screenshots: ## Make the pictures of the board in docs/images
+screenshots: ## Make the picture of the board in docs/images
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.screenshots
 

@@ -1,4 +1,4 @@
-"""Pictures of the board for the README: `make screenshots`. They go to docs/images."""
+"""The README's picture of the board: `make screenshots`."""
 
 import tempfile
 from contextlib import ExitStack
@@ -9,11 +9,11 @@ from playwright.sync_api import expect
 
 from billor.embedded import services
 from billor.embedded.launcher import PROJECT
-from tests.support.board import PHONE, Board, BoardSystem, Contexts
+from tests.support.board import Board, BoardSystem, Contexts
 from tests.support.browser import chromium
 from tests.support.system import Service, System, start_postgresql
 
-IMAGES = PROJECT / "docs" / "images"
+PICTURE = PROJECT / "docs" / "images" / "board.png"
 # Origin, destination, cargo type, hours until the pickup, and until the delivery.
 LOADS = [
     ("Salt Lake City, UT", "Laredo, TX", "Refrigerated", -1.2, 20),
@@ -39,17 +39,15 @@ FREE = ["Alex Carter", "Ben Cruz", "Brianna Lopez", "Chen Wei", "Karen Scott", "
 
 
 def main() -> None:
-    """Start everything, make a day's work, and take the pictures."""
+    """Start everything, make a day's work, and take the picture."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         billor = BoardSystem(stack.enter_context(_system(stack, folder)))
-        shown = _make_work(billor)
-        IMAGES.mkdir(exist_ok=True)
-        contexts = Contexts(stack.enter_context(chromium("the pictures are")))
-        picture_of_board(Board(contexts, billor, viewport={"width": 1200, "height": 660}))
-        path = f"/board#/loads/{shown['id']}"
-        picture_of_load(Board(contexts, billor, path, viewport={"width": 900, "height": 560}))
-        picture_of_phone(Board(contexts, billor, color_scheme="dark", **PHONE))
+        _make_work(billor)
+        contexts = Contexts(stack.enter_context(chromium("the picture is")))
+        board = Board(contexts, billor, viewport={"width": 1200, "height": 660})
+        _take_picture(board)
+        board.close()
 
 
 def _system(stack: ExitStack, folder: Path) -> System:
@@ -61,8 +59,7 @@ def _system(stack: ExitStack, folder: Path) -> System:
     return System(postgresql.settings | redis.settings, folder / "system", folder / "compiled")
 
 
-def _make_work(billor: BoardSystem) -> dict:
-    """Make loads and drivers; return a load that has been through something."""
+def _make_work(billor: BoardSystem) -> None:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
     def at(hours: float) -> str:
@@ -77,7 +74,6 @@ def _make_work(billor: BoardSystem) -> dict:
             pickupAt=at(pickup),
             deliverBy=at(delivery),
         )
-    load = {}
     for number, (name, origin, destination) in enumerate(ON_THE_ROAD):
         load = billor.client.make_load(
             origin=origin,
@@ -90,10 +86,9 @@ def _make_work(billor: BoardSystem) -> dict:
         billor.client.assign(driver, load)
     for number, name in enumerate(FREE):
         billor.client.make_driver(f"TX-57{number}0914", name)
-    return load
 
 
-def picture_of_board(board: Board) -> None:
+def _take_picture(board: Board) -> None:
     """Take the whole board, while a load is dragged."""
     expect(board.road).to_have_count(len(ON_THE_ROAD))
     board.expect_live()
@@ -101,28 +96,7 @@ def picture_of_board(board: Board) -> None:
     board.page.mouse.down()
     board.drivers.nth(2).hover()
     board.drivers.nth(2).hover(position={"x": 30, "y": 22})
-    _save(board, "board")
-    board.close()
-
-
-def picture_of_load(board: Board) -> None:
-    """Take the page of a load."""
-    expect(board.page.get_by_role("button", name="Complete")).to_be_visible()
-    _save(board, "load")
-    board.close()
-
-
-def picture_of_phone(board: Board) -> None:
-    """Take the choice of a driver on a phone."""
-    board.waiting.nth(1).get_by_role("button").tap()
-    board.drivers.nth(2).get_by_role("button").tap()
-    expect(board.page.get_by_role("group", name="Confirm")).to_be_visible()
-    _save(board, "phone")
-    board.close()
-
-
-def _save(board: Board, name: str) -> None:
-    board.page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    board.page.screenshot(path=PICTURE, animations="disabled")
 
 
 if __name__ == "__main__":
