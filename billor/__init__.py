@@ -25,7 +25,6 @@ from billor import (
 from billor.audit.connect import connect_store
 from billor.auth.access import ROLES_ALLOWED
 from billor.auth.guard import Guard
-from billor.auth.tokens import CLOCK_LEEWAY_SECONDS
 from billor.cache import CachedPages, init_cache
 from billor.changes.feed import init_changes
 from billor.config import Config, load_config
@@ -57,7 +56,8 @@ def create_app(config: Config | None = None) -> Flask:
         BILLOR=config,
         JWT_SECRET_KEY=config.jwt_secret_key,  # no SECRET_KEY: there are no cookie sessions
         JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
-        JWT_DECODE_LEEWAY=CLOCK_LEEWAY_SECONDS,
+        JWT_REFRESH_JSON_KEY="refreshToken",
+        JWT_DECODE_LEEWAY=10,  # seconds by which clocks of several servers may differ
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config),

@@ -191,6 +191,9 @@ def redis_answers() -> bool:
     return current_app.extensions["pages"].read("health").status != "BYPASS"
 
 
+Authorise = Callable[[str, WSGIEnvironment], object]
+
+
 class CachedPages:
     """WSGI middleware that answers some paths from the cache, or stores what the app answers.
 
@@ -198,8 +201,8 @@ class CachedPages:
     `X-Cache` and at `redis-cli keys 'billor:*'`. Without REDIS_URL the app answers every request.
     """
 
-    def __init__(self, app: Flask, paths: Collection[str], authorise: Callable[[str, str], object]):
-        """`authorise` takes an endpoint and an `Authorization` header, and raises refusals."""
+    def __init__(self, app: Flask, paths: Collection[str], authorise: Authorise):
+        """`authorise` takes an endpoint and an environ, and raises refusals."""
         self._wsgi_app, self._authorise = app.wsgi_app, authorise
         self._pages: PageCache = app.extensions["pages"]
         routes = app.url_map.bind("")
@@ -214,7 +217,7 @@ class CachedPages:
             return self._wsgi_app(environ, start_response)
         current_route.set(environ["PATH_INFO"])
         try:
-            self._authorise(endpoint, environ.get("HTTP_AUTHORIZATION", ""))
+            self._authorise(endpoint, environ)
         except Exception as error:
             environ[REFUSAL] = error
             return self._wsgi_app(environ, start_response)

@@ -1,5 +1,6 @@
 """What a request is about, as context variables: None outside of one, and where it is not known."""
 
+import math
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ class CurrentUser(NamedTuple):
     epoch: int
     session_id: int | None
     """None for a token made by `flask token`."""
+    expires_at: float = math.inf
+    """When the token ends, in seconds since 1970."""
 
     @property
     def reference(self) -> dict[str, int | str]:

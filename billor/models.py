@@ -1,7 +1,7 @@
 """The tables. The one-active-load rule is the two partial unique indexes on assignments."""
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
-    Interval,
     String,
     Text,
     Uuid,
@@ -404,24 +403,16 @@ class IdempotencyKey(Model):
 
 
 class LoginAttempts(Model):
-    """How many logins have failed within the current window.
-
-    From an address, at an account, or for both together, where they have succeeded before.
-    """
+    """How many logins have failed within a window, from an address or at an account."""
 
     __tablename__ = "login_attempts"
 
-    key: Mapped[str] = mapped_column(String(80), primary_key=True)
-    """What is counted, after a word for its kind; never an email address."""
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """A hash of what is counted."""
     failures: Mapped[int] = mapped_column(Integer)
-    window_length: Mapped[timedelta] = mapped_column(Interval)
-    window_ends_at: Mapped[datetime] = _timestamp()
-    expires_at: Mapped[datetime] = _timestamp(index=True)
-    is_reported: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    """Whether the audit trail tells that the current window is used up."""
+    ends_at: Mapped[datetime] = _timestamp(index=True)
 
-    # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures, and known
-    # addresses are strange ones until the next login.
+    # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures.
     __table_args__ = {"prefixes": ["UNLOGGED"]}
 
 

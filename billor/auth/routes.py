@@ -1,6 +1,7 @@
 """Routes of `/auth`."""
 
 from flask import request
+from flask_jwt_extended import get_current_user, get_jwt, jwt_required
 
 from billor.auth import service, sessions
 from billor.auth.schemas import LoginSchema, RefreshSchema, TokenSchema
@@ -28,13 +29,14 @@ def login(credentials):
 @blueprint.response(200, TokenSchema)
 @blueprint.problems("token_expired", "token_invalid")
 @blueprint.doc(security=[])
-def refresh(body):
+@jwt_required(refresh=True, locations="json")
+def refresh(_body):
     """Get new tokens for a refresh token, without the password.
 
     Each refresh token can be used once; sent again within ten seconds, it gets an equal answer.
     Used later, it may have been stolen: its session ends.
     """
-    return sessions.refresh_session(**body), NO_STORE
+    return sessions.refresh_session(get_current_user(), get_jwt().get("gen")), NO_STORE
 
 
 @blueprint.route("/logout", methods=["POST"])

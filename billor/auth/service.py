@@ -2,9 +2,8 @@
 
 from flask import current_app
 
-from billor.auth import tokens
 from billor.auth.attempts import counted_attempt
-from billor.auth.sessions import Tokens, start_session
+from billor.auth.sessions import Tokens, access_token, start_session
 from billor.context import CurrentUser
 from billor.errors import AuthenticationFailed
 from billor.models import User
@@ -16,9 +15,9 @@ from billor.users.service import find_user, get_user, set_password
 def log_in(email: str, password: str, address: str) -> Tokens:
     """Check the password and start a session.
 
-    Raises `AuthenticationFailed`, after the same time for an unknown email address or a deactivated
-    user, and `TooManyAttempts` when logins from `address` or with this email address failed too
-    often.
+    Raises `AuthenticationFailed`, after as many hashes for an unknown email address or a
+    deactivated user, and `TooManyAttempts` when logins from `address` or with this email address
+    failed too often.
     """
     email = normal_email(email)
     with counted_attempt(email, address):
@@ -45,4 +44,4 @@ def change_password(user: CurrentUser, old_password: str, new_password: str, add
 def issue_token(user: User) -> str:
     """Create an access token without a session, for scripts."""
     seconds = current_app.config["BILLOR"].access_token_seconds
-    return tokens.access_token(user.id, {"epoch": user.epoch}, seconds)
+    return access_token(user.id, {"epoch": user.epoch}, seconds)

@@ -1,85 +1,34 @@
 """Sessions: what a login starts, refresh tokens prolong up to its end, and a logout ends.
 
-Each use of a refresh token makes the session's next generation, and the token before is used up.
-Used again, it may have been stolen, and the session ends (RFC 9700, section 4.14.2).
+A token carries its user's id, the account's `epoch`, its session's id `sid`, and a refresh token
+its generation `gen`. It ends when the account's epoch rises, or its session ends. Each use of a
+refresh token makes the next generation, and the token before is used up. Used again, it may have
+been stolen, and the session ends (RFC 9700, section 4.14.2).
 """
 
+import time
 from collections.abc import Collection
-from datetime import timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from flask import current_app
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Connection,
-    Row,
-    any_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from flask import current_app, request
+from flask_jwt_extended import create_access_token, create_refresh_token
+from sqlalchemy import Connection, Row, delete, func, select
 
-from billor.auth import tokens
 from billor.config import Config
-from billor.context import CurrentUser
-from billor.database import (
-    DELETE_BATCH_SIZE,
-    after_commit,
-    execute,
-    execute_bulk,
-    roll_back,
-    table,
-    transaction,
-)
+from billor.context import CurrentUser, signed_in_user
+from billor.database import DELETE_BATCH_SIZE, after_commit, execute_bulk, roll_back, transaction
 from billor.errors import AuthenticationFailed
 from billor.events.event import EventType
-from billor.extensions import db
+from billor.extensions import db, jwt
 from billor.models import Session, User
-from billor.users.service import end_all_sessions, forget_remembered, record_account
+from billor.users.service import end_all_sessions, forget_remembered, get_user, record_account
 
 # Two tabs, or a client that got no answer, may send a token twice. Within this time each of them
 # gets a token of the same new generation.
 RETRY_SECONDS = 10
 
 IS_ALIVE = Session.expires_at > func.now()
-_IDS = ARRAY(BigInteger)
-FIND_USERS_IN_SESSIONS = (
-    select(
-        User.id, User.name, User.role, User.driver_id, User.epoch, Session.id.label("session_id")
-    )
-    .outerjoin(
-        Session,
-        (Session.user_id == User.id)
-        & (Session.id == any_(bindparam("session_ids", type_=_IDS)))
-        & IS_ALIVE,
-    )
-    .where(User.id == any_(bindparam("user_ids", type_=_IDS)), User.is_active)
-)
-LOCK_SESSION = (
-    select(
-        Session.id,
-        Session.user_id,
-        Session.generation,
-        (Session.refreshed_at > func.clock_timestamp() - timedelta(seconds=RETRY_SECONDS)).label(
-            "may_be_retried"
-        ),
-        func.floor(func.extract("epoch", Session.expires_at - func.now())).label("seconds"),
-        User.epoch,
-    )
-    .join(User, User.id == Session.user_id)
-    .where(
-        Session.id == bindparam("sid"),
-        Session.user_id == bindparam("user_id"),
-        User.is_active,
-        User.epoch == bindparam("epoch"),
-        IS_ALIVE,
-    )
-    .with_for_update(of=Session)
-)
 
 
 class Tokens(NamedTuple):
@@ -92,75 +41,101 @@ class Tokens(NamedTuple):
     token_type: str = "Bearer"  # noqa: S105 - no token
 
 
-def find_current_user(user_id: int, session_id: int | None) -> CurrentUser | None:
-    """Return the user of a token, or None if the user was deactivated or the session has ended."""
-    key = user_id, session_id
-    users = find_current_users([key], db.session.connection())
+class Grant(NamedTuple):
+    """A user's access to an endpoint."""
+
+    user: CurrentUser
+    endpoint: str
+
+    @property
+    def expires_at(self) -> float:
+        """Seconds since 1970."""
+        return self.user.expires_at
+
+
+def current_grant() -> Grant:
+    """Return the grant of the current request, which the guard has let in."""
+    return Grant(signed_in_user(), request.endpoint or "")
+
+
+@jwt.user_lookup_loader
+def find_current_user(_header: dict[str, Any], claims: dict[str, Any]) -> CurrentUser | None:
+    """Return the user of a token, or None if the token has ended."""
+    user_id, session_id, epoch = int(claims["sub"]), claims.get("sid"), claims.get("epoch", 0)
+    row = _find_users([(user_id, session_id)], db.session.connection()).get((user_id, session_id))
     roll_back()  # the request itself starts a new transaction
-    return users.get(key)
+    if row is None or row.epoch != epoch:
+        return None
+    return CurrentUser(
+        row.id, row.name, row.role, row.driver_id, epoch, session_id, float(claims["exp"])
+    )
 
 
-def find_current_users(
+def ended_grants(grants: Collection[Grant], connection: Connection) -> dict[Grant, str]:
+    """Return which grants have ended, with the codes of the refusals; with one statement."""
+    users = _find_users([(user.id, user.session_id) for user, _ in grants], connection)
+    ended = {}
+    for grant in grants:
+        row = users.get((grant.user.id, grant.user.session_id))
+        if grant.expires_at <= time.time():
+            ended[grant] = "token_expired"
+        elif row is None or row.epoch != grant.user.epoch:
+            ended[grant] = "token_invalid"
+    return ended
+
+
+def _find_users(
     keys: Collection[tuple[int, int | None]], connection: Connection
-) -> dict[tuple[int, int | None], CurrentUser]:
-    """Find the users of many tokens, by user's and session's id, as `find_current_user` does one.
-
-    Those who were deactivated or whose session has ended are left out.
-    """
-    ids = {
-        "user_ids": list({user_id for user_id, _ in keys}),
-        "session_ids": list({id_ for _, id_ in keys if id_ is not None}),
-    }
-    found = {}
-    for row in connection.execute(FIND_USERS_IN_SESSIONS, ids):
-        for session_id in {row.session_id, None}:  # a token without a session needs none
-            user = CurrentUser(row.id, row.name, row.role, row.driver_id, row.epoch, session_id)
-            found[row.id, session_id] = user
-    return found
+) -> dict[tuple[int, int | None], Row]:
+    """Find active users by their and their sessions' ids; a token may have no session."""
+    sessions = {session_id for _, session_id in keys if session_id is not None}
+    rows = connection.execute(
+        select(User.id, User.name, User.role, User.driver_id, User.epoch, Session.id.label("sid"))
+        .outerjoin(Session, (Session.user_id == User.id) & Session.id.in_(sessions) & IS_ALIVE)
+        .where(User.id.in_({user_id for user_id, _ in keys}), User.is_active)
+    )
+    return {(row.id, sid): row for row in rows for sid in (row.sid, None)}
 
 
 def start_session(user: User) -> Tokens:
     """Start a session of a user who has logged in."""
     config: Config = current_app.config["BILLOR"]
     seconds = max(config.session_seconds, config.access_token_seconds)
-    row = {"user_id": user.id, "expires_at": func.now() + timedelta(seconds=seconds)}
+    expires_at = _now() + timedelta(seconds=seconds)
+    session = Session(user_id=user.id, generation=0, expires_at=expires_at)
     with transaction():
-        session_id = execute(insert(table(Session)).values(row).returning(Session.id)).scalar_one()
-    return _issue(user.id, user.epoch, session_id, 0, seconds)
+        db.session.add(session)
+    return _issue(user.id, user.epoch, session)
 
 
-def refresh_session(refresh_token: str) -> Tokens:
-    """Return the next tokens of a session, in exchange for its newest refresh token.
+def refresh_session(user: CurrentUser, generation: int | None) -> Tokens:
+    """Return the next tokens of a session, for the `generation` of its newest refresh token.
 
     Sent again within `RETRY_SECONDS`, the token gets an answer as good as the first. Later, the
-    session ends.
-
-    Raises `AuthenticationFailed` `token_expired` or `token_invalid`.
+    session ends. Raises `AuthenticationFailed` `token_invalid`.
     """
-    user_id, claims = tokens.verify(refresh_token, "refresh")
     with transaction():
-        values = {name: claims.get(name) for name in ("sid", "epoch")} | {"user_id": user_id}
-        session = execute(LOCK_SESSION, values).first()
+        session = db.session.get(Session, user.session_id or 0, with_for_update=True)
         if session is None:
             raise AuthenticationFailed("token_invalid")
-        generation = _next_generation(session, claims["gen"])
-    if generation is None:
+        may_go_on = _is_next_generation(session, generation)
+        if not may_go_on:
+            db.session.delete(session)
+            record_account(EventType.REFRESH_TOKEN_REUSED, get_user(user.id))
+            after_commit(forget_remembered)
+    if not may_go_on:
         raise AuthenticationFailed("token_invalid")
-    return _issue(user_id, session.epoch, session.id, generation, int(session.seconds))
+    return _issue(user.id, user.epoch, session)
 
 
-def _next_generation(session: Row, used: int) -> int | None:
-    """Return the generation after the `used` one; None if the session had to end."""
+def _is_next_generation(session: Session, used: int | None) -> bool:
+    """Use up a generation; return False if it was used up before."""
     if used == session.generation:
-        following = {"generation": used + 1, "refreshed_at": func.clock_timestamp()}
-        execute(update(table(Session)).where(Session.id == session.id).values(following))
-        return used + 1
-    if used + 1 == session.generation and session.may_be_retried:
-        return session.generation
-    _end(session.id)
-    user = db.session.get_one(User, session.user_id)
-    record_account(EventType.REFRESH_TOKEN_REUSED, user)
-    return None
+        session.generation += 1
+        session.refreshed_at = _now()
+        return True
+    is_recent = _now() < session.refreshed_at + timedelta(seconds=RETRY_SECONDS)
+    return used == session.generation - 1 and is_recent
 
 
 def end_session(user: CurrentUser) -> None:
@@ -169,7 +144,8 @@ def end_session(user: CurrentUser) -> None:
         end_all_sessions(user.id)
         return
     with transaction():
-        _end(user.session_id)
+        execute_bulk(delete(Session).where(Session.id == user.session_id))
+        after_commit(forget_remembered)
 
 
 def delete_expired_sessions() -> int:
@@ -182,18 +158,23 @@ def delete_expired_sessions() -> int:
         return execute_bulk(delete(Session).where(Session.id.in_(expired.scalar_subquery())))
 
 
-def _end(session_id: int) -> None:
-    execute(delete(table(Session)).where(Session.id == session_id))
-    after_commit(forget_remembered)
+def access_token(user_id: int, claims: dict[str, Any], seconds: int) -> str:
+    """Return a signed access token."""
+    lifetime = timedelta(seconds=seconds)
+    return create_access_token(str(user_id), additional_claims=claims, expires_delta=lifetime)
 
 
-def _issue(user_id: int, epoch: int, session_id: int, generation: int, seconds: int) -> Tokens:
-    """Return tokens of a session that lasts for so many more seconds; neither outlives it."""
-    claims = {"epoch": epoch, "sid": session_id}
+def _issue(user_id: int, epoch: int, session: Session) -> Tokens:
+    """Return tokens of a session; neither outlives it."""
+    lifetime = session.expires_at - _now()
+    seconds = round(lifetime.total_seconds())
     expires_in = min(current_app.config["BILLOR"].access_token_seconds, seconds)
-    return Tokens(
-        tokens.access_token(user_id, claims, expires_in),
-        expires_in,
-        tokens.refresh_token(user_id, claims | {"gen": generation}, seconds),
-        seconds,
+    claims = {"epoch": epoch, "sid": session.id}
+    refresh_token = create_refresh_token(
+        str(user_id), additional_claims=claims | {"gen": session.generation}, expires_delta=lifetime
     )
+    return Tokens(access_token(user_id, claims, expires_in), expires_in, refresh_token, seconds)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

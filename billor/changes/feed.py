@@ -12,7 +12,7 @@ from flask import Flask, current_app
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.auth.grants import Grant, ended_grants
+from billor.auth.sessions import Grant, ended_grants
 from billor.changes.messages import change_messages, first_message, many_message
 from billor.changes.source import (
     Changes,

@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from billor.auth.grants import current_grant
+from billor.auth.sessions import current_grant
 from billor.changes.feed import open_stream
 from billor.changes.messages import CONTENT_TYPE
 from billor.http.api import Blueprint

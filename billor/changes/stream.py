@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from threading import Event, Lock
 
-from billor.auth.grants import Grant
+from billor.auth.sessions import Grant
 from billor.changes.messages import HEARTBEAT, end_message, many_message
 from billor.changes.source import Position
 

@@ -19,7 +19,7 @@ from billor.users.passwords import MIN_LENGTH, is_common
 
 
 class NewPassword(Password):
-    """A password that is to be set: long enough, and not one of the commonest."""
+    """A password that is to be set: long enough, and not one that everybody knows."""
 
     def __init__(self, **kwargs):
         super().__init__(min_length=MIN_LENGTH, **kwargs)
@@ -27,12 +27,12 @@ class NewPassword(Password):
     def _deserialize(self, value, attr, data, **kwargs):
         password = super()._deserialize(value, attr, data, **kwargs)
         if len(password) <= self.MAX_LENGTH and is_common(password):
-            raise ValidationError("Is one of the commonest passwords. Choose another one.")
+            raise ValidationError("Is one of the most common passwords. Choose another one.")
         return password
 
 
 class AccountSchema(WireSchema):
-    """What events tell of an account: neither its email address nor a secret."""
+    """What events show of an account: neither its email address nor a secret."""
 
     id = Id(dump_only=True, required=True)
     name = Text(max_length=200, required=True, metadata={"example": "Dana Dispatcher"})
@@ -40,7 +40,7 @@ class AccountSchema(WireSchema):
         Role,
         metadata={
             "description": "ADMIN: users and all else. DISPATCHER: all but users. DRIVER: only "
-            "their own load. New users are dispatchers unless told.",
+            "their own load. New users are dispatchers by default.",
             "example": "DISPATCHER",
         },
     )

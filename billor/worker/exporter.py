@@ -8,7 +8,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from flask import Flask, Response, request
 
 from billor import metrics
-from billor.auth.bearer import is_metrics_token
+from billor.auth.guard import is_metrics_token
 from billor.config import Config, ConfigError
 from billor.errors import AuthenticationFailed
 from billor.http.api import API_VERSION

@@ -330,7 +330,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
             "no header": with_authorization(""),
             "another scheme": with_authorization("Basic ZGFuYTpkYW5h"),
         },
-        "token_expired": {"": with_token_of("1", expires_delta=timedelta(seconds=-1))},
+        "token_expired": {"": with_token_of("1", expires_delta=timedelta(minutes=-1))},
         "token_invalid": {
             "nonsense": with_authorization("Bearer nonsense"),
             "of nobody": with_token_of(str(2**31)),

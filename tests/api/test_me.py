@@ -8,7 +8,6 @@ import pytest
 
 from billor.roles import Role
 from billor.users import passwords
-from billor.users.service import find_user, set_password
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_invalid, assert_problem
 from tests.support.apps import client_with_token
@@ -108,17 +107,6 @@ def test_a_password_may_come_in_another_unicode_form(app, user, anonymous):
     assert change_password(client, DEMO_PASSWORD, "Pässwort ﬁve").status_code == 204
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
         assert log_in(anonymous, normalize(form, "Pässwort ﬁve")).status_code == 200, form
-
-
-def test_a_password_that_was_hashed_as_given_stays_valid(app, user, anonymous, monkeypatch):
-    """As all were before they were normalised."""
-    password = normalize("NFD", "Pässwort")
-    with app.app_context():
-        monkeypatch.setattr(passwords, "_normalized", lambda text: text)
-        set_password(find_user(DEMO_EMAIL).id, password)
-    monkeypatch.undo()
-    assert log_in(anonymous, password).status_code == 200
-    assert log_in(anonymous, "Passwort").status_code == 401
 
 
 def test_guesses_of_the_old_password_are_limited_as_logins_are(app, user):

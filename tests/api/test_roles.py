@@ -121,14 +121,6 @@ def test_a_refusal_is_the_same_for_own_foreign_and_unknown_ids(clients, statemen
         assert statements.sent == []
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
-def test_head_and_options_are_refused_as_get_is(clients, method):
-    for name, roles in ALLOWED.items():
-        if name.startswith("GET") and DRIVER not in roles:
-            path = re.sub(r"{\w+}", "1", CLOSED[name].path)
-            assert clients[DRIVER].request(method, path).status_code == 403, path
-
-
 @pytest.mark.usefixtures("app")
 def test_an_endpoint_without_a_row_in_the_table_is_refused_for_all(config, clients):
     fresh = create_app(config)

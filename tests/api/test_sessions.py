@@ -4,7 +4,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
-from types import SimpleNamespace
 
 import jwt
 import pytest
@@ -20,7 +19,6 @@ from billor.roles import Role
 from billor.users.service import find_user, set_password, update_user
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
-from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.users import make_user
 
@@ -111,7 +109,7 @@ def test_a_refresh_token_is_exchanged_for_the_next_tokens(app, anonymous, logged
     assert status(logged_in) == 200, "an access token lasts as long as it says"
 
 
-def test_no_refreshed_token_outlives_the_session(app, anonymous, logged_in, pass_time):
+def test_no_token_outlives_its_session(app, anonymous, logged_in, status, pass_time):
     pass_time(timedelta(hours=11, minutes=59))
     tokens = refreshed(anonymous, logged_in)
     assert 50 <= tokens["expires_in"] == tokens["refreshExpiresIn"] <= 60
@@ -119,17 +117,7 @@ def test_no_refreshed_token_outlives_the_session(app, anonymous, logged_in, pass
         assert claims(app, tokens[name])["exp"] <= time.time() + 60
     pass_time(timedelta(minutes=1))
     assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
-
-
-def test_an_access_token_ends_with_its_session(logged_in, status, pass_time):
-    pass_time(timedelta(hours=12))
-    assert status(logged_in) == 401
-
-
-def test_a_session_lasts_as_long_as_its_access_token(settings, user, logged_in):
-    with another_app(settings, ACCESS_TOKEN_SECONDS="86400", SESSION_SECONDS="60") as app:
-        tokens = log_in(ApiClient(app.test_client()))
-    assert tokens["expires_in"] == tokens["refreshExpiresIn"] == 86_400
+    assert status(tokens) == 401
 
 
 def test_reuse_of_an_old_refresh_token_ends_the_session(
@@ -144,12 +132,6 @@ def test_reuse_of_an_old_refresh_token_ends_the_session(
     with app.app_context():
         events = db.session.scalars(select(LoadEvent)).all()
     assert [event.type for event in events] == ["user.refresh_token_reused"]
-
-
-def test_an_older_refresh_token_ends_the_session_at_once(anonymous, logged_in, status):
-    tokens = refreshed(anonymous, refreshed(anonymous, logged_in))
-    assert_problem(refresh(anonymous, logged_in["refreshToken"]), 401, "token_invalid")
-    assert status(tokens) == 401
 
 
 def test_a_retry_within_seconds_gets_an_equal_answer(app, anonymous, logged_in, pass_time):
@@ -180,7 +162,7 @@ def test_simultaneous_refreshes_all_succeed_with_one_generation(app, logged_in, 
 def test_only_refresh_tokens_of_sessions_are_refreshed(app, anonymous, logged_in):
     with app.app_context():
         bare = create_refresh_token("1")
-        expired = create_refresh_token("1", expires_delta=timedelta(seconds=-1))
+        expired = create_refresh_token("1", expires_delta=timedelta(minutes=-1))
     for token, code in (
         (logged_in["access_token"], "token_invalid"),
         (bare, "token_invalid"),
@@ -189,10 +171,6 @@ def test_only_refresh_tokens_of_sessions_are_refreshed(app, anonymous, logged_in
         ("nonsense", "token_invalid"),
     ):
         assert_problem(refresh(anonymous, token), 401, code)
-
-
-def test_a_refresh_token_opens_nothing_else(logged_in, status):
-    assert status(logged_in["refreshToken"]) == 401
 
 
 def test_no_token_is_stored(app, anonymous, logged_in):
@@ -306,14 +284,6 @@ def test_a_token_from_before_sessions_is_valid_until_its_user_changes(app, user,
     assert status(old) == 401, "it has no session, so all tokens of the user end"
 
 
-def test_a_token_of_another_users_session_is_refused(app, anonymous, logged_in, status):
-    with app.app_context():
-        make_user("Another Admin", "another@billor.example")
-        sid = claims(app, logged_in["access_token"])["sid"]
-        mixed = create_access_token("2", additional_claims={"sid": sid, "epoch": 0})
-    assert status(mixed) == 401
-
-
 # Costs
 
 
@@ -329,35 +299,11 @@ def test_a_cached_page_costs_no_statement_and_a_lookup_is_one(app, logged_in, st
     assert len(statements.sent) == 1
 
 
-def test_one_request_looks_a_user_up_again_before_the_end(app, logged_in, statements, monkeypatch):
-    monkeypatch.setattr("billor.auth.guard.REMEMBERED_SECONDS", 3600)
-    client = ApiClient(app.test_client(), logged_in["access_token"])
-    client.get("/loads")
-    remembered_users = app.extensions["remembered_users"]
-    ((key, remembered),) = remembered_users.items()
-    remembered_users[key] = remembered._replace(refresh_at=time.monotonic())
-    with statements:
-        for _ in range(2):
-            client.get("/loads")
-    assert len(statements.sent) == 1
-    assert remembered_users[key].until > remembered.until
-
-
 def test_remembered_users_do_not_accumulate(app, anonymous, user, status, monkeypatch):
     monkeypatch.setattr("billor.auth.guard.MAX_REMEMBERED", 3)
     for _ in range(5):
         assert status(log_in(anonymous)) == 200
         assert len(app.extensions["remembered_users"]) <= 3
-
-
-def test_no_token_is_remembered_for_longer_than_it_is_valid(app, user, status, monkeypatch):
-    monkeypatch.setattr("billor.auth.guard.REMEMBERED_SECONDS", 3600)
-    with app.app_context():
-        token = create_access_token(str(user.id), expires_delta=timedelta(seconds=60))
-    assert status(token) == 200
-    later = SimpleNamespace(time=lambda: time.time() + 60)
-    monkeypatch.setattr("billor.auth.grants.time", later)
-    assert status(token) == 401
 
 
 def test_expired_sessions_are_deleted(app, anonymous, logged_in, pass_time, stored):
@@ -367,7 +313,3 @@ def test_expired_sessions_are_deleted(app, anonymous, logged_in, pass_time, stor
         assert [delete_expired_sessions(), delete_expired_sessions()] == [1, 0]
     (session,) = stored()
     assert session.id == claims(app, live["access_token"])["sid"]
-
-
-def test_a_refresh_answers_as_a_login_does(anonymous, logged_in):
-    assert set(refreshed(anonymous, logged_in)) == set(logged_in)

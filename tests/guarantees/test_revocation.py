@@ -1,4 +1,4 @@
-"""Guarantee 7: whatever ends a token ends it within a second in every process."""
+"""Promise 8: whatever ends a token ends it within two seconds in every process."""
 
 import time
 from uuid import uuid4
@@ -31,7 +31,7 @@ def user(shared_system: System) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_an_old_token_is_dead_within_a_second_in_every_process(
+def test_an_old_token_is_dead_within_two_seconds_in_every_process(
     shared_system: System, api: Api, user: tuple[int, str], change
 ):
     user_id, email = user
@@ -44,10 +44,9 @@ def test_an_old_token_is_dead_within_a_second_in_every_process(
     assert len(processes) > 1, "connections are spread over processes"
 
     assert change(api.client, clients[0], user_id).status in (200, 204)
-    deadline = time.monotonic() + REMEMBERED_SECONDS
-    while time.monotonic() < deadline:  # goes on asking: a use must not prolong it
-        for client in clients:
-            assert client.get("/loads").status in (200, 401)
+    for _ in range(3):  # a use does not prolong it
+        assert {client.get("/loads").status for client in clients} <= {200, 401}
+        time.sleep(REMEMBERED_SECONDS / 2)
     assert {client.get("/loads").status for client in clients} == {401}
     refresh = {"refreshToken": logged_in.body["refreshToken"]}
     assert clients[0].post("/auth/refresh", refresh).status == 401
