@@ -179,6 +179,8 @@ expect_audit ASSIGNED
 request PATCH "/assignments/$assignment_id/status" '{"status": "COMPLETED"}'
 expect 200 'completed'
 expect_audit LOAD_COMPLETED
+request PATCH "/loads/$second_load_id" '{"destination": "Denver, CO"}'
+expect 200 'the second load goes to Denver'
 request POST /assignments "{\"driverId\": $driver_id, \"loadId\": $second_load_id}"
 expect 201 "the driver is free again: assignment $(field id)"
 request POST "/assignments/$(field id)/reassign" "{\"driverId\": $relief_id}"

@@ -30,6 +30,7 @@ STEPS = [
             "GET /audit 200",
             "PATCH /assignments/ID/status 200",
             "GET /audit 200",
+            "PATCH /loads/ID 200",
             "POST /assignments 201",
             "POST /assignments/ID/reassign 201",
             "PATCH /assignments/ID/status 200",
