@@ -34,7 +34,7 @@ COLUMNS = [
 ]
 # With these a spreadsheet begins a formula:
 # https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any) -> Iterator[str]:

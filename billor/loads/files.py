@@ -145,7 +145,7 @@ def _unpack_workbook(file: IO[bytes], rows: IO[bytes]) -> None:
     if done.returncode == READER_REFUSED:
         raise _refused(done.stderr.decode())
     if done.returncode:
-        raise _refused("The workbook is too large. Save only the sheet with the loads.")
+        raise _refused("The workbook is damaged or too large. Save only the sheet with the loads.")
 
 
 @in_thread

@@ -14,13 +14,20 @@ import resource
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
 from typing import Any
 from xml.etree import ElementTree
 
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetVisibleEnum
+from python_calamine import (
+    CalamineError,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
 
 REFUSED = 3
 MAX_UNPACKED_BYTES = 50_000_000
@@ -52,7 +59,8 @@ class TooLargeError(Exception):
 def main() -> None:
     """Read standard input, within `LIMITS`."""
     for limit, value in LIMITS.items():
-        resource.setrlimit(limit, (value, value))
+        with suppress(ValueError):  # macOS does not limit memory
+            resource.setrlimit(limit, (value, value))
     try:
         for row in _rows(io.BytesIO(sys.stdin.buffer.read())):
             print(json.dumps(row))
@@ -73,7 +81,7 @@ def _rows(file: io.BytesIO) -> Iterator[tuple[str, int, list[Any]]]:
     file.seek(0)
     workbook = CalamineWorkbook.from_filelike(file)
     for sheet in workbook.sheets_metadata:
-        if sheet.visible != SheetVisibleEnum.Visible:
+        if sheet.visible != SheetVisibleEnum.Visible or sheet.typ != SheetTypeEnum.WorkSheet:
             continue
         notes = _notes(archive, sheet.name) if archive else {}
         cells = workbook.get_sheet_by_name(sheet.name)
@@ -119,7 +127,7 @@ def _notes(archive: zipfile.ZipFile, sheet: str) -> Notes:
     digits = _digits_shown(archive)
     with archive.open(_part(archive, sheet)) as part:
         for _, element in ElementTree.iterparse(part):
-            if element.tag == CELL and (note := _note(element, digits)):
+            if element.tag == CELL and element.get("r") and (note := _note(element, digits)):
                 letters, row = re.findall("[A-Z]+|[0-9]+", element.get("r", ""))
                 column = reduce(lambda number, letter: 26 * number + ord(letter) - 64, letters, 0)
                 notes[int(row), column] = note
@@ -139,6 +147,8 @@ def _note(cell: ElementTree.Element, digits: dict[str, int]) -> str | int | None
 
 def _digits_shown(archive: zipfile.ZipFile) -> dict[str, int]:
     """Return how many digits are shown by the styles that have a format like 0000000."""
+    if "xl/styles.xml" not in archive.namelist():
+        return {}
     styles = ElementTree.fromstring(archive.read("xl/styles.xml"))
     formats = styles.iterfind(".//numFmt", NAMESPACES)
     codes = {each.get("numFmtId"): each.get("formatCode", "") for each in formats}

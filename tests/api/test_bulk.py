@@ -7,11 +7,11 @@ from io import BytesIO, StringIO
 import pytest
 
 from billor.extensions import db
-from billor.loads import exporting, files
+from billor.loads import files
 from billor.loads.files import read_file
 from billor.loads.importing import import_slot
 from billor.models import LoadEvent
-from tests.support.answers import as_cells, assert_problem
+from tests.support.answers import assert_problem
 from tests.support.apps import client_with_token
 from tests.support.workbooks import workbook
 
@@ -148,12 +148,6 @@ def test_a_file_larger_than_16_mib_is_refused(client, tells_length):
     assert len(client.get("/loads").json) == 1
 
 
-def test_an_import_invalidates_cached_pages_of_loads(client):
-    assert client.get("/loads").json == []
-    send(client, as_ndjson(LOADS))
-    assert len(client.get("/loads").json) == 3
-
-
 def test_a_repeated_import_with_the_same_idempotency_key_is_done_once(app, client):
     first = send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"})
     again = send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"})
@@ -185,17 +179,6 @@ def test_beyond_two_imports_at_a_time_others_are_refused_at_once(client):
         assert busy.headers["Retry-After"] == "1"
         assert client.get("/loads").json == []
     assert send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"}).json["created"] == 3
-
-
-def test_an_export_has_every_load_newest_first(client, monkeypatch):
-    monkeypatch.setattr(exporting, "PAGE_ROWS", 2)
-    send(client, as_ndjson(LOADS))
-    rows = exported(client)
-    shown = client.get("/loads").json
-    assert [{name: row[name] for name in shown[0]} for row in rows] == [
-        as_cells(load) for load in shown
-    ]
-    assert [row["id"] for row in rows] == ["3", "2", "1"]
 
 
 def test_an_export_applies_the_filters(client):

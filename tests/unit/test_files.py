@@ -180,6 +180,15 @@ def test_a_workbook_is_read_as_it_is_shown():
     assert list(bad[-1].errors) == ["origin"]
 
 
+def test_a_workbook_of_another_program_is_read():
+    book = openpyxl.Workbook()
+    book.active.append(NAMES)
+    book.create_chartsheet()
+    book.move_sheet(book.active, 1)
+    plain = changed(saved(book), "</sheetData>", f"<row>{TEXT * 3}</row></sheetData>")
+    assert outcomes(plain, WORKBOOK) == [dict.fromkeys(LOAD, "text")]
+
+
 def test_old_and_open_workbooks_are_read_whatever_their_type_is():
     xls = read(XLS, "application/vnd.ms-excel", time_zone="America/Chicago")
     assert xls.rows == [FileRow(2, LOAD | {"reference": "420655", "pickup_at": CHICAGO_8AM})]
@@ -189,6 +198,7 @@ def test_old_and_open_workbooks_are_read_whatever_their_type_is():
         assert outcomes(data, media_type) == [LOAD]
 
 
+TEXT = '<c t="inlineStr"><is><t>text</t></is></c>'
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 SHARED = '<c t="s"><v>0</v></c>' * 8000 + "</row>"
 TEXTS = f'<sst xmlns="{MAIN}"><si><t>{"x" * 32_000}</t></si></sst>'
