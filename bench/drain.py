@@ -18,7 +18,7 @@ from billor.config import load_config
 from billor.embedded import services
 from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import Child
-from billor.events.connect import connect_bus
+from billor.events.bus import connect_bus
 from billor.extensions import db
 from billor.loads.service import create_loads
 

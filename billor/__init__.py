@@ -22,15 +22,14 @@ from billor import (
     stats,
     users,
 )
-from billor.audit.connect import connect_store
+from billor.audit.store import connect_store
 from billor.auth.access import ROLES_ALLOWED
 from billor.auth.guard import Guard
 from billor.cache import CachedPages, init_cache
-from billor.changes.feed import init_changes
+from billor.changes.feed import Feed
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
 from billor.extensions import jwt
-from billor.health.checks import init_health
 from billor.http.api import init_api
 from billor.http.conditional import init_conditional
 from billor.http.middleware import init_routes, with_middleware
@@ -73,8 +72,7 @@ def create_app(config: Config | None = None) -> Flask:
     jwt.init_app(app)
     init_cache(app)
     app.extensions["audit_store"] = connect_store(config)
-    init_health(app)
-    init_changes(app)
+    app.extensions["changes"] = Feed(app)
 
     api = init_api(app, ROLES_ALLOWED)
     for resource in RESOURCES:

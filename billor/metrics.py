@@ -57,7 +57,7 @@ MAX_CONNECTIONS = Gauge(
 EVENTS_PUBLISHED = Counter("billor_events_published_total", "Events that the bus accepted.")
 EVENT_LAG = Histogram(
     "billor_event_lag_seconds",
-    "Time from a change until its event was published, delivered, recorded.",
+    "Time from a change until its event was published, recorded.",
     ["step"],
     buckets=LAG_SECONDS,
 )
@@ -71,9 +71,7 @@ class Step(StrEnum):
     """The steps of an event on its way to the audit trail."""
 
     PUBLISHED = "published"
-    DELIVERED = "delivered"
     RECORDED = "recorded"
-    CONFIRMED = "confirmed"
 
 
 def request_answered(route: str | None, method: str, status: str, seconds: float) -> None:
@@ -143,33 +141,3 @@ def export(version: str, found: Findings = NOTHING_FOUND) -> bytes:
 def forget_process(pid: int) -> None:
     """Forget what a process had open when it ended. What it has counted stays."""
     mark_process_dead(pid)
-
-
-# Until their callers use the metrics themselves.
-
-
-def streams_are(count: int) -> None:
-    STREAMS.set(count)
-
-
-def batch_published(happened_at: Iterable[datetime], _seconds: float) -> None:
-    moments = list(happened_at)
-    EVENTS_PUBLISHED.inc(len(moments))
-    events_reached(Step.PUBLISHED, moments)
-
-
-def batch_recorded(happened_at: Iterable[datetime], _seconds: float, *, again: int) -> None:
-    REDELIVERIES.inc(again)
-    events_reached(Step.RECORDED, happened_at)
-
-
-def dead_letter_buried() -> None:
-    DEAD_LETTERS.inc()
-
-
-def messages_given_back(count: int) -> None:
-    NACKS.inc(count)
-
-
-def events_put_back(count: int) -> None:
-    REPUBLICATIONS.inc(count)

@@ -325,7 +325,9 @@ class LoadEvent(Model):
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     published_at: Mapped[datetime | None] = _timestamp()
     recorded_at: Mapped[datetime | None] = _timestamp()
-    """When the audit store was seen to have it, some seconds after it was published."""
+    """When the worker had stored its audit document; null while it is to be published again."""
+    notified_at: Mapped[datetime | None] = _timestamp()
+    """When the driver of an assignment was notified of it."""
     transaction_id: Mapped[str | None] = mapped_column(
         TransactionId, server_default=func.pg_current_xact_id()
     )
@@ -356,30 +358,6 @@ class LoadEvent(Model):
             postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
         ),
     )
-
-
-class Restore(Model):
-    """A restore of the database from a backup, which has the one before it, too.
-
-    Positions in the outbox are not valid across one: see `billor.changes.source`.
-    """
-
-    __tablename__ = "restores"
-
-    id: Mapped[uuid.UUID] = mapped_column(
-        Uuid, primary_key=True, server_default=func.gen_random_uuid()
-    )
-    backup_began_at: Mapped[datetime] = _timestamp()
-    restored_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-
-
-class Notification(Model):
-    """A mark that the notification of an event was sent to its driver."""
-
-    __tablename__ = "notifications"
-
-    event_id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
-    sent_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT, index=True)
 
 
 class IdempotencyKey(Model):

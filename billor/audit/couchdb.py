@@ -1,24 +1,18 @@
 """The audit store on CouchDB 3. Only this module uses the `couchdb` client.
 
-The client is old and needs care. Set a timeout: the default is none. Create a `Server` after a
-fork: connections shared across one mix up responses. Always set `_id`.
+The client is old: it has no timeout by default, mixes up responses on a connection that is shared
+after a fork, and raises arbitrary exceptions where a server misbehaves.
 """
 
 import base64
-import hashlib
-import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from threading import Event, local
+from datetime import datetime
 from time import monotonic
-from typing import TypeVar
 
 import couchdb
 from couchdb.http import (
     Forbidden,
-    HTTPError,
     PreconditionFailed,
     ResourceConflict,
     ResourceNotFound,
@@ -28,33 +22,21 @@ from couchdb.http import (
 )
 
 from billor.audit.store import (
-    ID_TAKEN,
-    AccountFilter,
     AuditDocument,
     AuditFilter,
     BuriedLetter,
     DeadLetter,
     Found,
     Position,
-    Refusal,
-    Saved,
     StoreUnavailable,
 )
-
-Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 4
 # Timeout of a health check.
 PING_SECONDS = 1
-# How long one request may wait for the index. CouchDB continues indexing after that.
-INDEX_SECONDS = 60
-# How long to send no requests after CouchDB refused our password: five wrong ones within five
-# minutes lock an account (https://docs.couchdb.org/en/stable/config/auth.html).
-UNAUTHORIZED_SECONDS = 60
-# Permanent errors of a request, by status.
-NEVER_STORED = {400: "bad_request", 413: "too_large"}
-# Permanent errors of one document, those of validation functions included.
-REFUSALS = {"forbidden", "unauthorized", *NEVER_STORED.values()}
+# How long a search waits for the index, and how long the next ones do not wait after that.
+INDEX_SECONDS = 2
+STALE_SECONDS = 5
 MAX_REASON = 500
 ATTACHMENT = "message"
 # One row per document and combination of filters, under the key
@@ -71,15 +53,9 @@ MAP_BY_FILTERS = """function (doc) {
     emit(key, null);
   }
 }"""
-VIEWS = {"by_filters": {"map": MAP_BY_FILTERS}}
-# Named by a hash of its content, so that versions with different views do not share a name.
-DESIGN = f"audit-{hashlib.sha256(json.dumps(VIEWS).encode()).hexdigest()[:8]}"
-# The design documents of all versions; the first had no hash.
-OUR_DESIGNS = re.compile(r"_design/audit(-[0-9a-f]{8})?")
-# How long two versions may run side by side.
-DESIGNS_KEPT = timedelta(days=7)
-# All design documents, of others' indexes, too, are between these ids.
-DESIGNS, AFTER_DESIGNS = "_design/", "_design0"
+# CouchDB indexes it in the background (ken). A changed view needs a new name, as two versions of
+# Billor may run side by side.
+DESIGN = "_design/audit-1"
 AFTER_ALL_TEXTS: dict = {}  # CouchDB sorts objects after all strings
 
 
@@ -89,112 +65,94 @@ class CouchStore:
     def __init__(self, url: str, database: str):
         self._url = url
         self._name = database
-        self._local = local()
-        self._refused_until = 0.0
-        self._refusal = ""
-        self._is_to_index = Event()
-        self._is_to_index.set()
+        self._letters_name = f"{database}-dead-letters"
+        self._stale_until = 0.0
 
     def prepare(self) -> None:
-        with self._store_errors():
-            self._create_missing()
-            self._remove_old_designs()
+        with _errors_mapped():
+            for name in (self._name, self._letters_name):
+                try:
+                    self._database(name).info()  # so our user needs no right to create what exists
+                except ResourceNotFound:
+                    with _right_to_create(name), suppress(PreconditionFailed):  # another was faster
+                        self._server().create(name)
+            audit = self._database(self._name)
+            if DESIGN not in audit:
+                views = {"by_filters": {"map": MAP_BY_FILTERS}}
+                with _right_to_create(f"{self._name}/{DESIGN}"), suppress(ResourceConflict):
+                    audit.save({"_id": DESIGN, "language": "javascript", "views": views})
 
     def ping(self) -> None:
-        with self._store_errors(), suppress(ResourceNotFound):  # created on first use
-            self._database(self._name, PING_SECONDS).info()["db_name"]
+        with _errors_mapped(), suppress(ResourceNotFound):  # the worker will create it
+            self._database(self._name, PING_SECONDS).info()
 
-    def save(self, documents: Sequence[AuditDocument]) -> Saved:
-        try:
-            return self._run(lambda: self._save(documents))
-        finally:  # a failed save may have stored some documents
-            self._is_to_index.set()
-
-    def index(self) -> None:
-        if not self._is_to_index.is_set():
+    def save(self, documents: Sequence[AuditDocument]) -> None:
+        if not documents:
             return
-        self._is_to_index.clear()
-        try:
-            self._run(lambda: list(self._by_filters(INDEX_SECONDS, limit=0)))
-        except StoreUnavailable:
-            self._is_to_index.set()
-            raise
+        with _errors_mapped():
+            # A copy, as the client adds revisions.
+            results = self._database(self._name).update([dict(each) for each in documents])
+        for is_stored, _, error in results:
+            if not is_stored and not isinstance(error, ResourceConflict):
+                raise StoreUnavailable(f"a document was not stored: {error}")
 
-    def missing(self, ids: Sequence[str]) -> set[str]:
-        rows = self._run(lambda: self._all_docs(keys=list(ids)))
-        return {row.key for row in rows if row.error or row.value.get("deleted")}
-
-    def get(self, ids: Sequence[str]) -> list[AuditDocument]:
-        rows = self._run(lambda: self._all_docs(keys=list(ids), include_docs=True))
-        return [_without_revision(row.doc) for row in rows if row.doc]
-
-    def page(self, limit: int, after: str = "") -> list[AuditDocument]:
-        def read() -> list[AuditDocument]:
-            rows = []
-            if after < DESIGNS:
-                rows = self._all_docs(
-                    startkey=after, endkey=DESIGNS, limit=limit + 1, include_docs=True
-                )
-            if len(rows) <= limit:
-                rows += self._all_docs(
-                    startkey=max(after, AFTER_DESIGNS), limit=limit + 1, include_docs=True
-                )
-            return [_without_revision(row.doc) for row in rows if row.id != after][:limit]
-
-        return self._run(read)
-
-    def remove(self, ids: Sequence[str]) -> None:
-        def mark_deleted() -> None:
-            rows = self._all_docs(keys=list(ids))
-            deleted = [
-                {"_id": row.id, "_rev": row.value["rev"], "_deleted": True}
-                for row in rows
-                if not row.error and not row.value.get("deleted")
-            ]
-            for result in deleted and _bulk_docs(self._database(self._name), deleted):
-                # Another one has deleted it if it is in conflict.
-                if result.get("error") not in (None, "conflict"):
-                    raise StoreUnavailable(f"a document was not deleted: {result['error']}")
-
-        try:
-            self._run(mark_deleted)
-        finally:
-            self._is_to_index.set()
-
-    def find(
-        self, wanted: AuditFilter | AccountFilter, limit: int, after: Position | None = None
-    ) -> Found:
-        first = ACCOUNTS if isinstance(wanted, AccountFilter) else 0
-        filters = sum(1 << i for i, value in enumerate(wanted.values) if value is not None)
-        prefix = [first + filters, *(value for value in wanted.values if value is not None)]
+    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
         start = wanted.start(after)
         if start and wanted.since and start < (wanted.since,):
             return Found([])  # CouchDB refuses a range that ends before it starts
+        with _errors_mapped(), suppress(ResourceNotFound):
+            if monotonic() >= self._stale_until:
+                try:
+                    return Found(self._read(wanted, limit, start, INDEX_SECONDS))
+                except (TimeoutError, ServerError):  # CouchDB itself gives up after a while
+                    self._stale_until = monotonic() + STALE_SECONDS
+            stale = self._read(wanted, limit, start, TIMEOUT_SECONDS, update=False)
+            return Found(stale, is_complete=False)
+        return Found([])  # the worker has not started yet
 
-        def read(**options) -> list[AuditDocument]:
-            rows = self._by_filters(
-                TIMEOUT_SECONDS / 2,  # there may be two such requests
-                startkey=[*prefix, *(start or (AFTER_ALL_TEXTS,))],
-                endkey=[*prefix, wanted.since] if wanted.since else prefix,
-                descending=True,
-                # One more, as the document at `start` may match; it is left out below.
-                limit=limit + bool(start),
-                include_docs=True,
-                **options,
+    def _read(
+        self,
+        wanted: AuditFilter,
+        limit: int,
+        start: Position | None,
+        timeout: float,
+        **options: bool,
+    ) -> list[AuditDocument]:
+        prefix = _prefix(wanted)
+        documents: list[AuditDocument] = []
+        while True:
+            # One more, as the document at `start` may match; it is left out below.
+            asked = limit - len(documents) + 1
+            rows = list(
+                self._database(self._name, timeout).view(
+                    f"{DESIGN}/_view/by_filters",
+                    startkey=[*prefix, *(start or (AFTER_ALL_TEXTS,))],
+                    endkey=[*prefix, wanted.since] if wanted.since else prefix,
+                    descending=True,
+                    limit=asked,
+                    **options,
+                )
             )
-            return [
-                _without_revision(row.doc)
-                for row in rows
-                if start is None or row.key[-2:] != list(start)
-            ][:limit]
+            used = [row for row in rows if start is None or row.key[-2:] != list(start)]
+            used = used[: limit - len(documents)]
+            documents += self._fetch([row.id for row in used])
+            if len(documents) == limit or len(rows) < asked:
+                return documents
+            start = tuple(used[-1].key[-2:])  # some were deleted
 
-        def search() -> Found:
-            try:
-                return Found(read())
-            except TimeoutError:
-                return Found(read(update=False), is_complete=False)
+    def _fetch(self, ids: list[str]) -> list[AuditDocument]:
+        """Return these documents, but for deleted ones.
 
-        return self._run(search)
+        The view's `include_docs` leaves out also what was stored since the request began.
+        """
+        if not ids:
+            return []
+        rows = self._database(self._name).view("_all_docs", keys=ids, include_docs=True)
+        return [
+            {name: value for name, value in row.doc.items() if name != "_rev"}
+            for row in rows
+            if not row.error and row.doc
+        ]
 
     def bury(self, letter: DeadLetter) -> None:
         document = {
@@ -210,16 +168,17 @@ class CouchStore:
                 }
             },
         }
-        self._run(lambda: _add(self._dead_letters_database(), document))
+        with _errors_mapped(), suppress(ResourceConflict):
+            self._database(self._letters_name).save(document)
 
     def dead_letters(self) -> list[BuriedLetter]:
-        rows = self._run(
-            lambda: list(self._dead_letters_database().view("_all_docs", include_docs=True))
-        )
+        rows: list[couchdb.client.Row] = []
+        with _errors_mapped(), suppress(ResourceNotFound):
+            rows += self._database(self._letters_name).view("_all_docs", include_docs=True)
         letters = [
             BuriedLetter(
                 row.id,
-                _size(row.doc),
+                row.doc["_attachments"][ATTACHMENT]["length"],
                 row.doc["attributes"],
                 row.doc["reason"],
                 datetime.fromisoformat(row.doc["receivedAt"]),
@@ -230,195 +189,44 @@ class CouchStore:
         return sorted(letters, key=lambda letter: (letter.received_at, letter.id))
 
     def dead_letter_data(self, id_: str) -> bytes:
-        return self._run(lambda: _data(self._dead_letters_database(), id_))
+        with _errors_mapped():
+            content = self._database(self._letters_name).get_attachment(id_, ATTACHMENT)
+            return content.read() if content else b""  # the client has none for an empty body
 
     def remove_dead_letter(self, id_: str) -> None:
-        self._run(lambda: _remove(self._dead_letters_database(), id_))
+        with _errors_mapped():
+            letters = self._database(self._letters_name)
+            if document := letters.get(id_):
+                letters.delete(document)
 
-    def close(self) -> None:
-        self._local = local()
-        self._refused_until = 0.0
+    def _server(self, timeout: float = TIMEOUT_SECONDS) -> couchdb.Server:
+        return couchdb.Server(self._url, session=Session(timeout=timeout))
 
-    @property
-    def _dead_letters_name(self) -> str:
-        return f"{self._name}-dead-letters"
-
-    def _dead_letters_database(self) -> couchdb.Database:
-        return self._database(self._dead_letters_name)
-
-    def _run(self, operation: Callable[[], Result]) -> Result:
-        """Run the operation; if a database is missing, create it and run the operation again."""
-        with self._store_errors():
-            try:
-                return operation()
-            except ResourceNotFound:
-                self._create_missing()
-                return operation()
-
-    @contextmanager
-    def _store_errors(self) -> Iterator[None]:
-        """Turn any error of the client into `StoreUnavailable`.
-
-        The client raises arbitrary exceptions when a server misbehaves. After the server refused
-        our password, raise at once for `UNAUTHORIZED_SECONDS`.
-        """
-        if monotonic() < self._refused_until:
-            raise StoreUnavailable(self._refusal)
-        try:
-            yield
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            # The beginning of a proxy's error page is enough.
-            reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
-            if isinstance(error, Unauthorized):
-                self._refusal = reason = f"{reason}; asking again in {UNAUTHORIZED_SECONDS} s"
-                self._refused_until = monotonic() + UNAUTHORIZED_SECONDS
-            raise StoreUnavailable(reason) from error
-
-    def _create_missing(self) -> None:
-        """Create missing databases and the design document.
-
-        Checks first, so that our user needs no right to create what exists.
-        """
-        for name in (self._name, self._dead_letters_name):
-            try:
-                self._database(name).info()
-            except ResourceNotFound:
-                # Another process may create it first.
-                with _right_to_create(f"the database {name}"), suppress(PreconditionFailed):
-                    self._connect(TIMEOUT_SECONDS).create(name)
-        audit, design = self._database(self._name), f"_design/{DESIGN}"
-        if design not in audit:
-            made_at = datetime.now(UTC).isoformat()
-            with _right_to_create(f"{design} in {self._name}"), suppress(ResourceConflict):
-                audit.save(
-                    {"_id": design, "language": "javascript", "views": VIEWS, "madeAt": made_at}
-                )
-
-    def _remove_old_designs(self) -> None:
-        """Remove the design documents of versions that no longer run, and their indexes.
-
-        Both ours and theirs must be older than `DESIGNS_KEPT`: after a rollback ours is old, and
-        theirs may be in use.
-        """
-        audit, ours = self._database(self._name), f"_design/{DESIGN}"
-        designs = audit.view(
-            "_all_docs", startkey="_design/audit", endkey="_design/audit-g", include_docs=True
-        )
-        old = {row.id: row.doc for row in designs if _is_old(row.doc)}
-        if ours in old and len(old) > 1:
-            del old[ours]
-            with suppress(HTTPError):  # no right to delete, or another process was faster
-                for design in old.values():
-                    audit.delete(design)
-                audit.cleanup()
-
-    def _save(self, documents: Sequence[AuditDocument]) -> Saved:
-        database = self._database(self._name)
-        results = _bulk_docs(database, documents)
-        new, in_conflict, refused = [], [], []
-        for document, result in zip(documents, results, strict=True):
-            match result.get("error"):
-                case None:
-                    new.append(document)
-                case "conflict":
-                    in_conflict.append(document)
-                case error if error in REFUSALS:
-                    refused.append(Refusal(document, f"{error}: {result['reason']}"))
-                case error:
-                    raise StoreUnavailable(f"a document was not stored: {error}")
-        refused += [
-            Refusal(document, ID_TAKEN) for document in self._different(database, in_conflict)
-        ]
-        return Saved(new, refused)
-
-    def _connect(self, timeout: float) -> couchdb.Server:
-        # One per thread: after a large error page the client's pool holds a connection twice.
-        servers = self._local.__dict__.setdefault("servers", {})
-        if timeout not in servers:
-            servers[timeout] = couchdb.Server(self._url, session=Session(timeout=timeout))
-        return servers[timeout]
-
-    def _database(self, name: str, timeout: float | None = None) -> couchdb.Database:
+    def _database(self, name: str, timeout: float = TIMEOUT_SECONDS) -> couchdb.Database:
         # Not `server[name]`, which sends a request to check that it exists.
-        return couchdb.Database(self._connect(timeout or TIMEOUT_SECONDS).resource(name), name)
-
-    def _all_docs(self, **options) -> list[couchdb.client.Row]:
-        return list(self._database(self._name).view("_all_docs", **options))
-
-    def _by_filters(self, timeout: float, **options) -> couchdb.client.ViewResults:
-        return self._database(self._name, timeout).view(f"{DESIGN}/by_filters", **options)
-
-    def _different(
-        self, database: couchdb.Database, documents: list[AuditDocument]
-    ) -> list[AuditDocument]:
-        """Return the documents whose id a different stored document has."""
-        if not documents:
-            return []
-        rows = database.view(
-            "_all_docs", keys=[document["_id"] for document in documents], include_docs=True
-        )
-        stored = {row.id: _without_revision(row.doc) for row in rows if row.doc}
-        missing = [document for document in documents if document["_id"] not in stored]
-        if missing:
-            raise StoreUnavailable(f"{len(missing)} documents were refused")
-        return [document for document in documents if stored[document["_id"]] != document]
+        return couchdb.Database(self._server(timeout).resource(name), name)
 
 
-def _bulk_docs(database: couchdb.Database, documents: Sequence[AuditDocument]) -> list[dict]:
-    """Save documents; return CouchDB's result for each: `{ok, …}` or `{error, reason, …}`.
+def _prefix(wanted: AuditFilter) -> list:
+    """Return how the keys of all matches begin."""
+    if wanted.of_accounts:
+        first, values = ACCOUNTS, [wanted.user_id, wanted.type]
+    else:
+        first, values = 0, [wanted.load_id, wanted.driver_id, wanted.type]
+    filters = sum(1 << i for i, value in enumerate(values) if value is not None)
+    return [first + filters, *(value for value in values if value is not None)]
 
-    The client's own `update` keeps only the reasons of errors.
-    """
+
+@contextmanager
+def _errors_mapped() -> Iterator[None]:
+    """Turn any error of the client into `StoreUnavailable`."""
     try:
-        _, _, results = database.resource.post_json("_bulk_docs", body={"docs": list(documents)})
-    except ServerError as failure:
-        status, error = failure.args[0]
-        if status not in NEVER_STORED:
-            raise
-        # One bad document makes CouchDB refuse all of them: find it.
-        if len(documents) > 1:
-            return [_bulk_docs(database, [document])[0] for document in documents]
-        return [{"error": NEVER_STORED[status], "reason": str(error)}]
-    return results
-
-
-def _add(database: couchdb.Database, document: dict) -> None:
-    """Store a document unless its id is taken."""
-    with suppress(ResourceConflict):
-        database.save(document)
-
-
-def _size(letter: dict) -> int:
-    if "data" in letter:  # format of earlier versions
-        return len(base64.b64decode(letter["data"]))
-    return letter["_attachments"][ATTACHMENT]["length"]
-
-
-def _data(database: couchdb.Database, id_: str) -> bytes:
-    letter = database[id_]
-    if "data" in letter:
-        return base64.b64decode(letter["data"])
-    _, _, content = database.resource.get([id_, ATTACHMENT])
-    return content.read() if content else b""  # the client has no content for an empty body
-
-
-def _remove(database: couchdb.Database, id_: str) -> None:
-    document = database.get(id_)
-    if document is not None:
-        database.delete(document)
-
-
-def _without_revision(document: dict) -> AuditDocument:
-    return {name: value for name, value in document.items() if name != "_rev"}
-
-
-def _is_old(design: dict) -> bool:
-    if not OUR_DESIGNS.fullmatch(design["_id"]):
-        return False
-    made_at = design.get("madeAt")  # missing in earlier versions
-    return not made_at or datetime.now(UTC) - datetime.fromisoformat(made_at) > DESIGNS_KEPT
+        yield
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        # The beginning of a proxy's error page is enough.
+        raise StoreUnavailable(f"{type(error).__name__}: {error}"[:MAX_REASON]) from error
 
 
 @contextmanager

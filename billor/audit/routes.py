@@ -4,17 +4,18 @@ from typing import Any
 
 from flask import Response, json
 
-from billor.audit import service
 from billor.audit.schemas import (
     AccountDocumentSchema,
     AccountQuery,
     AuditDocumentSchema,
     AuditQuery,
 )
-from billor.audit.store import AccountFilter, AuditFilter
+from billor.audit.store import AuditFilter, Position, StoreUnavailable, audit_store
+from billor.errors import Unavailable
 from billor.http.api import Blueprint
 from billor.http.openapi import AUDIT_HEADERS, PAGE_HEADERS
 from billor.http.pagination import page_headers
+from billor.keyset import page_of
 
 blueprint = Blueprint(
     "audit",
@@ -30,7 +31,7 @@ blueprint = Blueprint(
 @blueprint.problems("audit_unavailable")
 def list_audit_documents(query):
     """List what happened to loads and drivers, newest first, as the worker recorded it."""
-    return _list_documents(AuditFilter, query)
+    return _list_documents(of_accounts=False, **query)
 
 
 @blueprint.route("/accounts")
@@ -39,10 +40,14 @@ def list_audit_documents(query):
 @blueprint.problems("audit_unavailable")
 def list_account_documents(query):
     """List what happened to users' accounts, newest first, as the worker recorded it."""
-    return _list_documents(AccountFilter, query)
+    return _list_documents(of_accounts=True, **query)
 
 
-def _list_documents(kind: type[AuditFilter | AccountFilter], query: dict[str, Any]) -> Response:
-    page, is_complete = service.find_documents(kind, **query)
-    headers = page_headers(page) | {"X-Audit-Index": "current" if is_complete else "stale"}
+def _list_documents(limit: int, cursor: Position | None = None, **filters: Any) -> Response:
+    try:
+        found = audit_store().find(AuditFilter(**filters), limit + 1, cursor)
+    except StoreUnavailable as error:
+        raise Unavailable("audit_unavailable") from error
+    page = page_of(found.documents, limit, lambda each: (each["timestamp"], each["_id"]))
+    headers = page_headers(page) | {"X-Audit-Index": "current" if found.is_complete else "stale"}
     return Response(json.dumps(page.items), headers=headers, mimetype="application/json")

@@ -1,4 +1,4 @@
-"""The protocol of audit stores."""
+"""The protocol of audit stores, and the choice of one."""
 
 import hashlib
 import json
@@ -7,29 +7,40 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
+from flask import current_app
+
+from billor.config import Config
 from billor.events.event import AuditDocument
+
+# A document's position in the sort order: its timestamp and its id.
+Position = tuple[str, str]
 
 
 class StoreUnavailable(Exception):
-    """The store is unavailable or misbehaves. Whether anything was stored is unknown."""
-
-
-class Refusal(NamedTuple):
-    """A document that the store refuses permanently, and the reason."""
-
-    document: AuditDocument
-    reason: str
+    """The store is unavailable or fails. Whether anything was stored is unknown."""
 
 
 @dataclass(frozen=True)
-class Saved:
-    """The outcome of a save.
+class AuditFilter:
+    """A search for what happened to loads and drivers, or to accounts. None matches all.
 
-    `new` were stored now, `refused` were not. All others were already stored, identically.
+    Times have the format of documents' timestamps; `since` is included, `until` is not.
     """
 
-    new: Sequence[AuditDocument]
-    refused: Sequence[Refusal]
+    of_accounts: bool = False
+    load_id: int | None = None
+    driver_id: int | None = None
+    user_id: int | None = None
+    type: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def start(self, after: Position | None) -> Position | None:
+        """Return the position that matches come after: the earlier of `after` and `until`."""
+        positions = [after] if after else []
+        if self.until:
+            positions.append((self.until, ""))  # the empty string sorts before every id
+        return min(positions, default=None)
 
 
 class Found(NamedTuple):
@@ -37,9 +48,6 @@ class Found(NamedTuple):
 
     documents: list[AuditDocument]
     is_complete: bool = True
-
-
-ID_TAKEN = "another document has this id"
 
 
 @dataclass(frozen=True)
@@ -69,63 +77,6 @@ class BuriedLetter:
     received_at: datetime
 
 
-# A document's position in the sort order: its timestamp and its id.
-Position = tuple[str, str]
-
-
-class _InTime:
-    """A range of time, which includes `since` and excludes `until`.
-
-    Both have the format of documents' timestamps.
-    """
-
-    since: str | None
-    until: str | None
-
-    def start(self, after: Position | None) -> Position | None:
-        """Return the position that matches come after: the earlier of `after` and `until`."""
-        positions = [after] if after else []
-        if self.until:
-            positions.append((self.until, ""))  # the empty string sorts before every id
-        return min(positions, default=None)
-
-
-@dataclass(frozen=True)
-class AuditFilter(_InTime):
-    """Filters of a search for what happened to loads; None matches all."""
-
-    load_id: int | None = None
-    driver_id: int | None = None
-    type: str | None = None
-    since: str | None = None
-    until: str | None = None
-
-    @property
-    def values(self) -> tuple[int | str | None, ...]:
-        """The values in the order of an index's columns."""
-        return self.load_id, self.driver_id, self.type
-
-
-@dataclass(frozen=True)
-class AccountFilter(_InTime):
-    """Filters of a search for what happened to accounts, which finds nothing of loads."""
-
-    user_id: int | None = None
-    type: str | None = None
-    since: str | None = None
-    until: str | None = None
-
-    @property
-    def values(self) -> tuple[int | str | None, ...]:
-        """The values in the order of an index's columns."""
-        return self.user_id, self.type
-
-
-def is_of_account(document: AuditDocument) -> bool:
-    """Return whether a document tells of an account, and not of a load."""
-    return "userId" in document
-
-
 class AuditStore(Protocol):
     """Stores audit documents and dead letters.
 
@@ -138,27 +89,13 @@ class AuditStore(Protocol):
     def ping(self) -> None:
         """Return if the store answers."""
 
-    def save(self, documents: Sequence[AuditDocument]) -> Saved:
-        """Store documents durably. Idempotent."""
+    def save(self, documents: Sequence[AuditDocument]) -> None:
+        """Store documents durably, but for those whose id is there already.
 
-    def index(self) -> None:
-        """Index saved documents, so that readers need not wait. May take a minute."""
+        If it raises because of some, the others may have been stored.
+        """
 
-    def missing(self, ids: Sequence[str]) -> set[str]:
-        """Return the ids that no document has."""
-
-    def get(self, ids: Sequence[str]) -> list[AuditDocument]:
-        """Return the documents with these ids, in any order, without those that are missing."""
-
-    def page(self, limit: int, after: str = "") -> list[AuditDocument]:
-        """Return the first documents of all whose ids come `after` one, in the order of ids."""
-
-    def remove(self, ids: Sequence[str]) -> None:
-        """Delete the documents with these ids that exist."""
-
-    def find(
-        self, wanted: AuditFilter | AccountFilter, limit: int, after: Position | None = None
-    ) -> Found:
+    def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
         """Return at most `limit` matching documents `after` a position, newest first."""
 
     def bury(self, letter: DeadLetter) -> None:
@@ -173,5 +110,19 @@ class AuditStore(Protocol):
     def remove_dead_letter(self, id_: str) -> None:
         """Delete a dead letter if it exists."""
 
-    def close(self) -> None:
-        """Close all connections."""
+
+def connect_store(config: Config) -> AuditStore:
+    """Return the CouchDB store if its URL is set, else the SQLite store. Opens nothing yet."""
+    # Imported here: CouchDB's client takes 7 MB and a fifth of a second.
+    if config.couchdb_url is None:
+        from billor.audit.sqlite import SqliteStore
+
+        return SqliteStore(config.audit_file)
+    from billor.audit.couchdb import CouchStore
+
+    return CouchStore(config.couchdb_url, config.couchdb_database)
+
+
+def audit_store() -> AuditStore:
+    """Return the audit store of the current app."""
+    return current_app.extensions["audit_store"]

@@ -4,109 +4,154 @@ No stream holds a thread, a connection or a transaction. For each look the reade
 connection. Under gunicorn it is a greenlet, elsewhere a thread.
 """
 
+import json
 import logging
+import random
 import time
-from threading import Lock, Thread
+from collections import deque
+from collections.abc import Iterator, Sequence
+from threading import Condition, Thread
+from typing import Any
 
-from flask import Flask, current_app
-from sqlalchemy import Connection
+from flask import Flask
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.auth.sessions import Grant, ended_grants
-from billor.changes.messages import change_messages, first_message, many_message
 from billor.changes.source import (
-    Changes,
-    Position,
     changes_since,
-    current_position,
+    current_snapshot,
     read_position,
+    sign_position,
 )
-from billor.changes.stream import Stream
 from billor.errors import Unavailable
 from billor.extensions import db
-from billor.metrics import streams_are
+from billor.http.fields import wire_time
+from billor.metrics import STREAMS
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
+# How often tokens are checked, with one statement for all streams.
 CHECK_SECONDS = 0.8
-"""How often tokens are checked, with one statement for all streams."""
+# Per process. A change is sent to so many in 50 ms of CPU, for which other requests wait.
 MAX_STREAMS = 500
-"""Per process. A change is sent to so many in 50 ms of CPU, for which other requests wait."""
+# A client that is further behind gets `many`.
+MAX_PIECES = 50
+HEARTBEAT_SECONDS = 15
+HEARTBEAT = b":\n\n"
+# How soon a client comes back, in milliseconds.
+RETRY = b"retry: 1000\n\n"
+# Before proxies end it: many do after five minutes. Streams differ by a tenth, so that not all
+# clients come back at once.
+STREAM_SECONDS = 240
+SPREAD = 0.1
 
 
-def init_changes(app: Flask) -> None:
-    """Give the app its feed."""
-    app.extensions["changes"] = Feed(app)
+class Stream(Iterator[bytes]):
+    """The pieces of one response. Iterating waits for the next."""
 
+    def __init__(self, feed: "Feed", grant: Grant, first: bytes, sent: int):
+        self.grant = grant
+        self.sent = sent
+        """The number of the last piece of the feed that was sent."""
+        self.end_code: str | None = None
+        """Why it ends before its time."""
+        self._feed = feed
+        self._first = first
+        lasts = STREAM_SECONDS * (1 - SPREAD * random.random())  # noqa: S311 - no secret
+        self._ends_at = time.monotonic() + lasts
+        self._is_over = False
 
-def open_stream(grant: Grant, last_event_id: str | None) -> Stream:
-    """Return a stream of what is committed from now on, or after `last_event_id`.
+    def __next__(self) -> bytes:
+        if self._is_over:
+            raise StopIteration
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        expires_in = self.grant.expires_at - time.time()
+        ends_in = self._ends_at - time.monotonic()
+        piece = self._feed.wait(self, max(0.0, min(HEARTBEAT_SECONDS, expires_in, ends_in)))
+        if self.grant.expires_at <= time.time():
+            self.end_code = "token_expired"
+        self._is_over = (
+            self.end_code is not None or self._feed.is_closed or self._ends_at <= time.monotonic()
+        )
+        if self.end_code:
+            return _message("end", {"code": self.end_code})
+        if self._is_over and not piece:
+            raise StopIteration
+        return piece or HEARTBEAT
 
-    Raises `Unavailable`, `streams_busy` beyond `MAX_STREAMS` in this process.
-    """
-    feed: Feed = current_app.extensions["changes"]
-    return feed.open(Stream(grant, feed.forget), last_event_id)
+    def close(self) -> None:
+        """Forget it; the server does so when the response has ended, however it did."""
+        self._feed.forget(self)
 
 
 class Feed:
-    """The open streams, and the position up to which they were told of changes."""
+    """The open streams, and the last pieces that are sent to all of them."""
 
     def __init__(self, app: Flask):
+        self.is_closed = False
         self._app = app
-        self._lock = Lock()
+        self._changed = Condition()
         self._streams: set[Stream] = set()
-        self._position: Position | None = None  # until there is a reader
+        self._pieces: deque[bytes] = deque(maxlen=MAX_PIECES)
+        self._instead = b""
+        """For clients that are further behind than the pieces go."""
+        self._number = 0
+        """Of the last piece."""
+        self._position = ""
         self._reader: Thread | None = None
         self._checked_at = 0.0
-        self._is_closed = False
 
-    def open(self, stream: Stream, last_event_id: str | None) -> Stream:
-        """Begin a stream; see `open_stream`."""
+    def open(self, grant: Grant, last_event_id: str | None) -> Stream:
+        """Return a stream of what is committed from now on, or after `last_event_id`.
+
+        Raises `Unavailable`, `streams_busy` beyond `MAX_STREAMS` in this process.
+        """
+        sent = self._number  # before the position, so that the stream misses nothing
         with db.engine.connect() as connection:
-            here = current_position(connection)
-            self._add(stream, here)
-            try:
-                # Before what the reader adds meanwhile: nobody takes from the stream yet.
-                stream.begin(_beginning(last_event_id, here, connection))
-            except BaseException:
-                stream.close()
-                raise
-        if self._is_closed:
-            stream.end()
+            here = current_snapshot(connection)
+            stream = Stream(self, grant, _beginning(last_event_id, here, connection), sent)
+        with self._changed:
+            if len(self._streams) >= MAX_STREAMS:
+                raise Unavailable("streams_busy")
+            self._streams.add(stream)
+            STREAMS.set(len(self._streams))
+            if self._reader is None:
+                self._position = here
+                self._reader = Thread(target=self._read, name="changes", daemon=True)
+                self._reader.start()
         return stream
 
+    def wait(self, stream: Stream, seconds: float) -> bytes:
+        """Return what a stream has yet to send, as soon as there is something or it has to end."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self.is_closed or stream.end_code or self._number > stream.sent, seconds
+            )
+            missing, stream.sent = self._number - stream.sent, self._number
+            if missing > len(self._pieces):
+                return self._instead
+            return b"".join(list(self._pieces)[len(self._pieces) - missing :])
+
+    def forget(self, stream: Stream) -> None:
+        """Send no more to a stream."""
+        with self._changed:
+            self._streams.discard(stream)
+            STREAMS.set(len(self._streams))
+
     def close(self) -> None:
-        """End all streams, and soon those that are opened after."""
-        self._is_closed = True
-        for stream in self._open_streams():
-            stream.end()
+        """End all streams, and those that are opened after: the server stops."""
+        with self._changed:
+            self.is_closed = True
+            self._changed.notify_all()
 
     @property
     def count(self) -> int:
         """How many streams are open."""
         return len(self._streams)
-
-    def _add(self, stream: Stream, here: Position) -> None:
-        with self._lock:
-            if len(self._streams) >= MAX_STREAMS:
-                raise Unavailable("streams_busy")
-            self._streams.add(stream)
-            streams_are(len(self._streams))
-            if self._reader is None:
-                self._position = here
-                self._reader = Thread(target=self._read, name="changes", daemon=True)
-                self._reader.start()
-
-    def forget(self, stream: Stream) -> None:
-        """Tell a stream no more."""
-        with self._lock:
-            self._streams.discard(stream)
-            streams_are(len(self._streams))
-
-    def _open_streams(self) -> list[Stream]:
-        with self._lock:
-            return list(self._streams)
 
     def _read(self) -> None:
         with self._app.app_context():
@@ -115,14 +160,14 @@ class Feed:
                     with db.engine.connect() as connection:
                         self._end_streams(connection)
                         self._look(connection)
-                except SQLAlchemyError as error:  # the requests tell of outages
-                    logger.debug("Changes are not looked for: %s", type(error).__name__)
-                except Exception:  # streams are told of nothing without a reader
+                except SQLAlchemyError as error:  # requests report outages
+                    logger.debug("No look for changes: %s", type(error).__name__)
+                except Exception:  # without a reader, streams would stay silent
                     logger.exception("A look for changes failed")
                 time.sleep(LOOK_SECONDS)
 
     def _is_needed(self) -> bool:
-        with self._lock:
+        with self._changed:
             if not self._streams:
                 self._reader = None
             return self._reader is not None
@@ -132,36 +177,71 @@ class Feed:
         if time.monotonic() < self._checked_at + CHECK_SECONDS:
             return
         self._checked_at = time.monotonic()
-        streams = self._open_streams()
+        streams = list(self._streams)
         ended = ended_grants({stream.grant for stream in streams}, connection)
-        for stream in streams:
-            if code := ended.get(stream.grant):
-                stream.end(code)
+        with self._changed:
+            for stream in streams:
+                stream.end_code = ended.get(stream.grant)
+            if ended:
+                self._changed.notify_all()
 
     def _look(self, connection: Connection) -> None:
-        """Tell all streams of what is new."""
-        since = self._position or current_position(connection)
-        changes = changes_since(since, connection)
-        piece = _told(changes, since)
-        with self._lock:
-            self._position = changes.position
-            streams = list(self._streams) if piece else []
-        for stream in streams:
-            stream.put(piece, len(changes.rows), changes.position)
+        """Add a piece for all streams if there is something new."""
+        since = self._position
+        here, events = changes_since(since, connection)
+        is_new = events is None or len(events) > 0
+        with self._changed:
+            self._position = here
+            if is_new:
+                self._pieces.append(_changes(sign_position(since), sign_position(here), events))
+                self._instead = _many(sign_position(here))
+                self._number += 1
+                self._changed.notify_all()
 
 
-def _beginning(last_event_id: str | None, here: Position, connection: Connection) -> bytes:
+def _beginning(last_event_id: str | None, here: str, connection: Connection) -> bytes:
     """Return what a stream begins with, and what its client has missed."""
     if last_event_id is None:
-        return first_message(here, is_resumed=False)
+        return RETRY + _message("ready", {"resumed": False}, sign_position(here))
     since = read_position(last_event_id)
     if since is None:
-        return first_message(here, is_resumed=True) + many_message(here)
-    changes = changes_since(since, connection)
-    return first_message(since, is_resumed=True) + _told(changes, since)
+        here = sign_position(here)
+        return RETRY + _message("ready", {"resumed": True}, here) + _many(here)
+    now, missed = changes_since(since, connection)
+    ready = RETRY + _message("ready", {"resumed": True}, last_event_id)
+    return ready + _changes(last_event_id, sign_position(now), missed)
 
 
-def _told(changes: Changes, since: Position) -> bytes:
-    if changes.are_many:
-        return many_message(changes.position)
-    return change_messages(changes, since) if changes.rows else b""
+def _changes(since: str, here: str, events: Sequence[Row] | None) -> bytes:
+    """Return the messages of what happened between two positions.
+
+    Only the last carries the new position: whoever gets a part gets all of them again.
+    """
+    if events is None:
+        return _many(here)
+    positions = [since] * (len(events) - 1) + [here]
+    return b"".join(
+        _message("change", _body(event), position)
+        for event, position in zip(events, positions, strict=False)
+    )
+
+
+def _many(here: str) -> bytes:
+    return _message("many", {}, here)
+
+
+def _message(name: str, data: Any, position: str | None = None) -> bytes:
+    id_ = f"id: {position}\n" if position else ""
+    return f"{id_}event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def _body(event: Row) -> dict[str, Any]:
+    return {
+        "id": str(event.id),
+        "type": event.type,
+        "driverId": event.driver_id,
+        "loadId": event.load_id,
+        "assignmentId": event.assignment_id,
+        "payload": event.payload,
+        "timestamp": wire_time(event.created_at),
+    }

@@ -1,14 +1,13 @@
 """Routes of `/changes`."""
 
-from flask import Response, request
+from flask import Response, current_app, request
 
 from billor.auth.sessions import current_grant
-from billor.changes.feed import open_stream
-from billor.changes.messages import CONTENT_TYPE
 from billor.http.api import Blueprint
 
 blueprint = Blueprint("changes", __name__, description="What changes, as it is committed.")
 
+CONTENT_TYPE = "text/event-stream"
 # Proxies neither keep it nor wait for more of it (nginx's X-Accel-Buffering).
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -24,11 +23,12 @@ def stream_changes():
     `resumed`. Then `change` for each change, at least once, soon after its commit. `many` means
     that more than 200 have changed, or that your Last-Event-ID is unknown or older than ten
     minutes: fetch your lists again. A comment comes every 15 seconds. After four minutes the stream
-    ends: send the last `id` as Last-Event-ID to go on. `end` tells with a `code` that your token
-    has ended.
+    ends: send the last `id` as Last-Event-ID to go on. `end` has a `code` that says why your token
+    ended.
     """
     # A HEAD has no body to wait for.
     body = None
     if request.method == "GET":
-        body = open_stream(current_grant(), request.headers.get("Last-Event-ID"))
+        feed = current_app.extensions["changes"]
+        body = feed.open(current_grant(), request.headers.get("Last-Event-ID"))
     return Response(body, headers=HEADERS, content_type=CONTENT_TYPE)

@@ -7,7 +7,6 @@ another transaction, however long that takes.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from flask import current_app
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -15,23 +14,20 @@ from sqlalchemy import Connection, Row, text
 
 from billor.events.event import WORK_TYPES
 
-MOST_CHANGES = 200
-"""More at once are told as `many`."""
+# More at once are sent as `many`.
+MAX_CHANGES = 200
+# For how long a position may be resumed from. The older, the more has been written since.
 POSITION_SECONDS = 600
-"""For how long a position may be resumed from. The older, the more has been written since."""
-
-# Which restore from a backup this database is of: positions from before it say nothing now.
-_RESTORE = "(SELECT CAST(id AS text) FROM restores ORDER BY restored_at DESC LIMIT 1) AS restore"
-CURRENT = text(f"SELECT CAST(pg_current_snapshot() AS text) AS snapshot, {_RESTORE}")
+CURRENT = text("SELECT CAST(pg_current_snapshot() AS text)")
 # The order is the index's: so with the limit a look ends soon, however much is new, and PostgreSQL
-# takes the index whatever it expects. Transactions that it has yet to begin are in rows that were
-# restored from elsewhere.
-CHANGES = text(f"""
-    SELECT look.snapshot, look.restore, look.is_ahead, change.*
+# takes the index whatever it expects. Rows that were restored from another PostgreSQL may have
+# transactions that this one has yet to begin.
+CHANGES = text("""
+    SELECT look.snapshot, look.is_ahead, change.*
     FROM (
         SELECT CAST(pg_current_snapshot() AS text) AS snapshot,
             pg_snapshot_xmax(:since ::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
-            AS is_ahead, {_RESTORE}
+            AS is_ahead
     ) AS look
     LEFT JOIN (
         SELECT id, type, driver_id, load_id, assignment_id, payload, created_at
@@ -44,58 +40,38 @@ CHANGES = text(f"""
         LIMIT :limit
     ) AS change ON TRUE
     ORDER BY change.created_at, change.id
-""")  # noqa: S608 - of constants
+""")
 _TYPES = [type_.value for type_ in WORK_TYPES]
 
 
-class Position(NamedTuple):
-    """A place in the outbox: a snapshot of PostgreSQL, and its signed text for clients."""
-
-    snapshot: str
-    restore: str | None
-    """The restore that the database was of."""
-    id: str
-
-
-class Changes(NamedTuple):
-    """What is new since a position."""
-
-    position: Position
-    """From which to go on."""
-    rows: Sequence[Row]
-    """Events, the oldest first; none if they are too many."""
-    are_many: bool
-
-
-def current_position(connection: Connection) -> Position:
+def current_snapshot(connection: Connection) -> str:
     """Return the position after all that is committed."""
-    return signed_position(*connection.execute(CURRENT).one())
+    return connection.execute(CURRENT).scalar_one()
 
 
-def changes_since(position: Position, connection: Connection) -> Changes:
-    """Return what was committed since a position."""
-    values = {"since": position.snapshot, "types": _TYPES, "limit": MOST_CHANGES + 1}
+def changes_since(snapshot: str, connection: Connection) -> tuple[str, Sequence[Row] | None]:
+    """Return the position now, and the events committed since another; None if they are many."""
+    values = {"since": snapshot, "types": _TYPES, "limit": MAX_CHANGES + 1}
     rows = connection.execute(CHANGES, values).all()
-    # A position is ahead if PostgreSQL has lost transactions, as a standby may have.
-    is_other = rows[0].is_ahead or rows[0].restore != position.restore
-    are_many = is_other or len(rows) > MOST_CHANGES
-    changes = [] if are_many or rows[0].id is None else rows
-    return Changes(signed_position(rows[0].snapshot, rows[0].restore), changes, are_many)
+    first = rows[0]
+    # A position is ahead if PostgreSQL has lost transactions, as a standby or a backup may have.
+    if first.is_ahead or len(rows) > MAX_CHANGES:
+        return first.snapshot, None
+    return first.snapshot, [] if first.id is None else rows
 
 
-def signed_position(snapshot: str, restore: str | None) -> Position:
-    """Return the position of a snapshot that was taken just now."""
-    return Position(snapshot, restore, _serializer().dumps([snapshot, restore]))
+def sign_position(snapshot: str) -> str:
+    """Return the text by which a client may resume from a position."""
+    return _serializer().dumps(snapshot)
 
 
-def read_position(id_: str) -> Position | None:
+def read_position(id_: str) -> str | None:
     """Return the position that a client has sent, or None if it is not ours or too old."""
     try:
-        snapshot, restore = _serializer().loads(id_, max_age=POSITION_SECONDS)
+        return _serializer().loads(id_, max_age=POSITION_SECONDS)
     except BadData:
         return None
-    return Position(snapshot, restore, id_)
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.config["JWT_SECRET_KEY"], salt="changes-2")
+    return URLSafeTimedSerializer(current_app.config["JWT_SECRET_KEY"], salt="changes")

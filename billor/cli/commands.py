@@ -10,7 +10,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from billor.audit.service import audit_store
+from billor.audit.store import audit_store
 from billor.auth.service import issue_token
 from billor.cli.command import Command, by_field
 from billor.cli.seed import seed_database

@@ -1,66 +1,61 @@
 """The protocol of buses, which carry events from the relay to the consumer."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from billor.config import Config
 from billor.events.event import Message
 
 
-class Delivery(Protocol):
-    """A message delivered to a subscriber, which must ack or nack it once."""
+class BusUnavailable(Exception):
+    """The bus does not answer or refuses. Whether it did what was asked is unknown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """A message delivered to a consumer, which must ack or nack it."""
 
     message: Message
-
-    def ack(self) -> None:
-        """Acknowledge the message, so that it is not redelivered."""
-
-    def nack(self) -> None:
-        """Reject the message, so that it is redelivered."""
-
-
-# For each message of a batch, why the bus refused it, or None if it accepted it.
-Outcome = Sequence[Exception | None]
+    ack_id: str = ""
 
 
 class Bus(Protocol):
-    """Delivers messages at least once, in no guaranteed order."""
+    """Delivers messages at least once, in no guaranteed order.
 
-    def prepare_topic(self) -> None:
-        """Create the topic if missing. Raises if the bus is unavailable."""
+    Every method but `close` may raise `BusUnavailable`.
+    """
 
     def prepare(self) -> bool:
         """Create topic and subscription if missing; return whether the subscription is new.
 
-        A new one does not get messages published before. Raises `ConfigError` if the subscription
-        belongs to another topic, and any other exception if the bus is unavailable.
+        A new one does not get what was published before. Raises `ConfigError` if the subscription
+        belongs to another topic.
         """
 
-    def ping(self) -> None:
-        """Return if topic and subscription are there. Raises what the bus's client raises."""
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Publish messages, and return when the bus has accepted all of them."""
 
-    def delete_subscription(self) -> None:
-        """Delete the subscription with all its messages, if there is one.
+    def pull(self, max_messages: int) -> list[Delivery]:
+        """Return messages as soon as there are any, or none after a second or two."""
 
-        The next `prepare` makes a new one. Raises what the bus's client raises.
-        """
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge messages, so that they are not redelivered."""
 
-    def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
-        """Publish messages. The future resolves when the bus has accepted or refused each.
-
-        If it fails, none counts as accepted.
-        """
-
-    def subscribe(
-        self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
-    ) -> None:
-        """Call `on_delivery` with every message, from threads of the bus.
-
-        It must not raise. `on_failure` is called once if deliveries end for good.
-        """
-
-    def unsubscribe(self) -> None:
-        """Stop deliveries. Unsettled messages are redelivered to the next subscriber."""
+    def nack(self, deliveries: Sequence[Delivery]) -> None:
+        """Have messages redelivered at once."""
 
     def close(self) -> None:
-        """Send published messages, and close all connections."""
+        """Close all connections. What was not acked is redelivered to another consumer."""
+
+
+def connect_bus(config: Config) -> Bus:
+    """Return the bus on Pub/Sub or its emulator if a project is set, else the in-process bus."""
+    # Imported here, so that only a worker that uses it loads gRPC.
+    if config.pubsub_project_id is None:
+        from billor.events.inprocess import InProcessBus
+
+        return InProcessBus()
+    from billor.events.pubsub import PubSubBus
+
+    return PubSubBus(config)

@@ -1,10 +1,15 @@
-"""The outbox: events are stored in the transaction of the change that they describe."""
+"""The outbox: events are stored in the transaction of the change that they describe.
 
+The relay publishes them, and the consumer marks what it has recorded. Rows are selected by state,
+never by "an id above the last one seen": ids do not commit in order, so rows would be skipped.
+"""
+
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, func, select, update
 
 from billor.cache import invalidate_pages
 from billor.context import current_user, request_id
@@ -14,7 +19,9 @@ from billor.extensions import db
 from billor.models import LoadEvent
 from billor.traces import current_traceparent
 
-REPLAY_ROWS = 1000
+# How many events one statement publishes again, so that locks are short.
+MAX_REPUBLISHED = 1000
+_EVENTS = table(LoadEvent).c
 
 
 def record(event_type: EventType, payload: dict[str, Any], **subject: int | None) -> None:
@@ -37,10 +44,85 @@ def record(event_type: EventType, payload: dict[str, Any], **subject: int | None
     after_commit(invalidate_pages)
 
 
+def claim_unpublished(limit: int) -> Sequence[Row]:
+    """Mark the oldest unpublished events as published; return them.
+
+    The caller publishes them in the same transaction, so a crash leaves them unpublished. Any
+    number of relays may do so.
+    """
+    oldest = (
+        select(_EVENTS.id)
+        .where(_EVENTS.published_at.is_(None))
+        .order_by(_EVENTS.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("oldest")
+    )
+    claim = (
+        update(table(LoadEvent))
+        .where(_EVENTS.id == oldest.c.id)
+        .values(published_at=func.clock_timestamp())
+        .returning(*_EVENTS)
+    )
+    return execute(claim).all()
+
+
+def lock_events(ids: Collection[UUID]) -> dict[UUID, Row]:
+    """Return the events with these ids, locked until the transaction ends.
+
+    The order of locks is the same for all consumers, so that none waits for another in a circle.
+    """
+    query = (
+        select(*_EVENTS)
+        .where(_EVENTS.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+        .order_by(_EVENTS.id)
+        .with_for_update(key_share=True)
+    )
+    return {event.id: event for event in execute(query, {"ids": list(ids)})}
+
+
+def mark_recorded(ids: Collection[UUID], notified: Collection[UUID]) -> None:
+    """Mark events as recorded, and those whose driver was notified."""
+    now = func.clock_timestamp()
+    for column, marked in (("recorded_at", ids), ("notified_at", notified)):
+        if marked:
+            chosen = _EVENTS.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+            execute(
+                update(table(LoadEvent)).where(chosen).values({column: now}), {"ids": list(marked)}
+            )
+
+
+def last_unrecorded() -> datetime | None:
+    """Return when the last of the published, unrecorded events was published."""
+    query = select(func.max(_EVENTS.published_at)).where(
+        _EVENTS.published_at.is_not(None), _EVENTS.recorded_at.is_(None)
+    )
+    with transaction():
+        return execute(query).scalar()
+
+
+def publish_unrecorded(until: datetime) -> int:
+    """Have the oldest unrecorded events that were published `until` then published again.
+
+    Return how many; `MAX_REPUBLISHED` at most.
+    """
+    oldest = (
+        select(_EVENTS.id)
+        .where(_EVENTS.published_at <= until, _EVENTS.recorded_at.is_(None))
+        .order_by(_EVENTS.created_at)
+        .limit(MAX_REPUBLISHED)
+        .with_for_update(skip_locked=True, key_share=True)
+        .cte("oldest")
+    )
+    with transaction():
+        again = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id).values(published_at=None)
+        return execute(again).rowcount
+
+
 def publish_again(since: datetime | None = None) -> int:
     """Have the worker publish all events again, or those since a time; return how many."""
     events = table(LoadEvent)
-    chosen = select(events.c.id).order_by(events.c.id).limit(REPLAY_ROWS)
+    chosen = select(events.c.id).order_by(events.c.id).limit(MAX_REPUBLISHED)
     if since is not None:
         chosen = chosen.where(events.c.created_at >= since)
     count, last = 0, UUID(int=0)

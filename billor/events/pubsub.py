@@ -1,156 +1,88 @@
-"""The bus on Google Cloud Pub/Sub, or on its emulator if PUBSUB_EMULATOR_HOST is set."""
+"""The bus on Google Cloud Pub/Sub, or on its emulator if PUBSUB_EMULATOR_HOST is set.
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from queue import Queue
-from threading import Lock
+It pulls batches (https://cloud.google.com/pubsub/docs/pull#unary_pull), as the consumer records
+batches: no thread, queue or lease of messages has to be managed beside it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import grpc
-from google import pubsub_v1 as gapic
-from google.api_core.exceptions import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
+from google.api_core.exceptions import (
+    AlreadyExists,
+    DeadlineExceeded,
+    GoogleAPIError,
+    PermissionDenied,
+)
 from google.api_core.retry import Retry
-from google.auth.exceptions import DefaultCredentialsError
-from google.cloud import pubsub_v1
-from google.cloud.pubsub_v1.subscriber.futures import StreamingPullFuture
-from google.cloud.pubsub_v1.subscriber.message import Message as PubSubMessage
-from google.cloud.pubsub_v1.subscriber.scheduler import Scheduler
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from billor.config import Config, ConfigError
-from billor.events.bus import Delivery, Outcome
+from billor.events.bus import BusUnavailable, Delivery
 from billor.events.event import Message
 
-# Timeout of one call to Pub/Sub, retries included.
+# Timeout of one call to Pub/Sub, retries included. Shorter than PostgreSQL's `lock_timeout`, since
+# the relay locks events while it publishes them.
 RPC_SECONDS = 4
-RETRY = Retry(timeout=RPC_SECONDS)
-# How long to wait for deliveries to end. Messages not acked by then are redelivered.
-END_SECONDS = 1
-# How long after a consumer's death its messages are redelivered. Live consumers extend leases.
+OPTIONS: dict[str, Any] = {"retry": Retry(timeout=RPC_SECONDS), "timeout": RPC_SECONDS}
+# Pub/Sub answers an idle pull with no messages a moment before this.
+PULL_SECONDS = 2
+# How long after a consumer's death its messages are redelivered.
 ACK_DEADLINE_SECONDS = 10
-# Streams of one consumer: the emulator sends at most 100 messages every 50 ms over each.
-STREAMS = 2
-# Limit of unsettled messages in one stream.
-MAX_OUTSTANDING = 500
 # The topic of a subscription after its own was deleted
 # (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions).
 DELETED_TOPIC = "_deleted-topic_"
-
-
-class _Delivery:
-    def __init__(self, received: PubSubMessage):
-        self._received = received
-        self.message = Message(received.data, received.attributes)
-
-    def ack(self) -> None:
-        self._received.ack()
-
-    def nack(self) -> None:
-        self._received.nack()
-
-
-def _close_our_half(pull: StreamingPullFuture) -> None:
-    """Close our half of the stream, so that the emulator closes its own.
-
-    The emulator never forgets a stream that `cancel()` cancelled: it keeps sending it a share of
-    the messages, and each of these waits for its ack deadline. The client has no public way to
-    close a stream.
-    """
-    manager = pull._StreamingPullFuture__manager
-    manager._rpc._request_queue.put(None)
-
-
-class _InlineScheduler(Scheduler):
-    """Has Google's threads call the callback, which only queues, instead of a pool of threads."""
-
-    def __init__(self) -> None:
-        self._requests: Queue = Queue()
-
-    @property
-    def queue(self) -> Queue:
-        """Of acks and nacks, for Google's client."""
-        return self._requests
-
-    def schedule(self, callback: Callable, *args, **kwargs) -> None:
-        callback(*args, **kwargs)
-
-    def shutdown(self, await_msg_callbacks: bool = False) -> list[PubSubMessage]:
-        return []  # no message waits for its callback
-
-
-def _transports(address: str | None) -> tuple[dict, dict]:
-    """Return options for publisher and subscriber clients: none but with an emulator.
-
-    Then the subscriber receives messages of any size. By default a message over 4 MB breaks the
-    stream, and with it all other deliveries. From Google Cloud the client receives any size.
-    """
-    if address is None:
-        return {}, {}
-    unlimited = [("grpc.max_receive_message_length", -1)]
-    return (
-        {"transport": PublisherGrpcTransport(channel=grpc.insecure_channel(address))},
-        {"transport": SubscriberGrpcTransport(channel=grpc.insecure_channel(address, unlimited))},
-    )
 
 
 class PubSubBus:
     """A bus on one topic and one subscription, both created if missing."""
 
     def __init__(self, config: Config):
-        self._emulated = config.pubsub_emulator_host is not None
-        if config.pubsub_emulator_host is not None:
-            # Google's clients read it only here; ours may come from a file.
-            os.environ["PUBSUB_EMULATOR_HOST"] = config.pubsub_emulator_host
+        for_publisher, for_subscriber = _transports(config.pubsub_emulator_host)
         try:
-            self._connect(config)
+            self._publisher = PublisherClient(**for_publisher)
+            self._subscriber = SubscriberClient(**for_subscriber)
         except DefaultCredentialsError as error:
             raise ConfigError(
                 "PUBSUB_PROJECT_ID is set, and Google Cloud credentials were not found: see "
                 "https://cloud.google.com/docs/authentication/application-default-credentials."
             ) from error
-
-    def _connect(self, config: Config) -> None:
-        for_publisher, for_subscriber = _transports(config.pubsub_emulator_host)
-        # Not the client in pubsub_v1, which makes its own batches, with a future per message.
-        self._publisher = gapic.PublisherClient(**for_publisher)
-        self._publishing = ThreadPoolExecutor(1, "publishing")
-        self._subscriber = pubsub_v1.SubscriberClient(**for_subscriber)
-        self._topic = pubsub_v1.PublisherClient.topic_path(
-            config.pubsub_project_id, config.pubsub_topic
-        )
-        self._subscription = self._subscriber.subscription_path(
-            config.pubsub_project_id, config.pubsub_subscription
-        )
-        self._streams: list[StreamingPullFuture] = []
-
-    def prepare_topic(self) -> None:
-        # A role that may only publish and subscribe needs an existing topic and subscription.
-        with suppress(AlreadyExists, PermissionDenied):
-            self._publisher.create_topic(name=self._topic, retry=RETRY, timeout=RPC_SECONDS)
+        project = str(config.pubsub_project_id)
+        self._topic = PublisherClient.topic_path(project, config.pubsub_topic)
+        self._subscription = SubscriberClient.subscription_path(project, config.pubsub_subscription)
 
     def prepare(self) -> bool:
-        self.prepare_topic()
-        with suppress(PermissionDenied):
+        with _errors_mapped():
+            # A role that may only publish or consume needs an existing topic and subscription.
+            with suppress(AlreadyExists, PermissionDenied):
+                self._publisher.create_topic(name=self._topic, **OPTIONS)
             try:
-                self._create_subscription()
-            except AlreadyExists:
-                topic = self._subscribed_topic()
-                if topic == self._topic:
-                    return False
-                if topic != DELETED_TOPIC:
-                    raise ConfigError(
-                        f"PUBSUB_SUBSCRIPTION names {self._subscription}, which is subscribed to "
-                        f"{topic} and not to PUBSUB_TOPIC, {self._topic}: name another one."
-                    ) from None
-                # It does not get messages of our topic, which was recreated since.
-                self._subscriber.delete_subscription(
-                    subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
-                )
-                self._create_subscription()
-            return True
-        return False
+                return self._prepare_subscription()
+            except PermissionDenied:
+                return False
+
+    def _prepare_subscription(self) -> bool:
+        try:
+            self._create_subscription()
+        except AlreadyExists:
+            topic = self._subscriber.get_subscription(
+                subscription=self._subscription, **OPTIONS
+            ).topic
+            if topic == self._topic:
+                return False
+            if topic != DELETED_TOPIC:
+                raise ConfigError(
+                    f"PUBSUB_SUBSCRIPTION names {self._subscription}, which is subscribed to "
+                    f"{topic} and not to PUBSUB_TOPIC, {self._topic}: name another one."
+                ) from None
+            # It does not get messages of our topic, which was created again since.
+            self._subscriber.delete_subscription(subscription=self._subscription, **OPTIONS)
+            self._create_subscription()
+        return True
 
     def _create_subscription(self) -> None:
         self._subscriber.create_subscription(
@@ -158,97 +90,75 @@ class PubSubBus:
                 "name": self._subscription,
                 "topic": self._topic,
                 "ack_deadline_seconds": ACK_DEADLINE_SECONDS,
-                # Never expire: the worker may be off for a long time.
-                "expiration_policy": {},
+                "expiration_policy": {},  # never: the worker may be off for a long time
             },
-            retry=RETRY,
-            timeout=RPC_SECONDS,
+            **OPTIONS,
         )
 
-    def _subscribed_topic(self) -> str:
-        subscription = self._subscriber.get_subscription(
-            subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
-        )
-        return subscription.topic
+    def publish(self, messages: Sequence[Message]) -> None:
+        request = {
+            "topic": self._topic,
+            "messages": [{"data": m.data, "attributes": m.attributes} for m in messages],
+        }
+        with _errors_mapped():
+            self._publisher.publish(request, **OPTIONS)
 
-    def ping(self) -> None:
-        self._publisher.get_topic(topic=self._topic, retry=RETRY, timeout=RPC_SECONDS)
-        topic = self._subscribed_topic()
-        if topic != self._topic:
-            raise NotFound(f"{self._subscription} is subscribed to {topic}")
+    def pull(self, max_messages: int) -> list[Delivery]:
+        with _errors_mapped():
+            try:
+                response = self._subscriber.pull(
+                    subscription=self._subscription,
+                    max_messages=max_messages,
+                    retry=None,
+                    timeout=PULL_SECONDS,
+                )
+            except DeadlineExceeded:
+                return []
+        return [
+            Delivery(Message(each.message.data, dict(each.message.attributes)), each.ack_id)
+            for each in response.received_messages
+        ]
 
-    def delete_subscription(self) -> None:
-        with suppress(NotFound):
-            self._subscriber.delete_subscription(
-                subscription=self._subscription, retry=RETRY, timeout=RPC_SECONDS
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        with _errors_mapped():
+            self._subscriber.acknowledge(
+                subscription=self._subscription,
+                ack_ids=[delivery.ack_id for delivery in deliveries],
+                **OPTIONS,
             )
 
-    def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
-        return self._publishing.submit(self._publish, messages)
-
-    def _publish(self, messages: Sequence[Message]) -> Outcome:
-        """Publish messages in one request, or in halves if Pub/Sub finds fault with them.
-
-        One may be invalid, or all together larger than the 10 MB of a request
-        (https://cloud.google.com/pubsub/quotas#resource_limits).
-        """
-        try:
-            self._publisher.publish(
-                {
-                    "topic": self._topic,
-                    "messages": [{"data": m.data, "attributes": m.attributes} for m in messages],
-                },
-                retry=RETRY,
-                timeout=RPC_SECONDS,
+    def nack(self, deliveries: Sequence[Delivery]) -> None:
+        with _errors_mapped():
+            self._subscriber.modify_ack_deadline(
+                subscription=self._subscription,
+                ack_ids=[delivery.ack_id for delivery in deliveries],
+                ack_deadline_seconds=0,
+                **OPTIONS,
             )
-        except InvalidArgument as error:
-            if len(messages) == 1:
-                return [error]
-            middle = len(messages) // 2
-            return [*self._publish(messages[:middle]), *self._publish(messages[middle:])]
-        return [None] * len(messages)
-
-    def subscribe(
-        self, on_delivery: Callable[[Delivery], None], on_failure: Callable[[Exception], None]
-    ) -> None:
-        first_failure = Lock()
-
-        def report_failure(ended: StreamingPullFuture) -> None:
-            error = ended.exception()
-            if error and ended in self._streams and first_failure.acquire(blocking=False):
-                on_failure(error)
-
-        for _ in range(STREAMS):
-            stream = self._open_stream(on_delivery)
-            self._streams.append(stream)
-            stream.add_done_callback(report_failure)
-
-    def _open_stream(self, on_delivery: Callable[[Delivery], None]) -> StreamingPullFuture:
-        return self._subscriber.subscribe(
-            self._subscription,
-            callback=lambda received: on_delivery(_Delivery(received)),
-            flow_control=pubsub_v1.types.FlowControl(
-                max_messages=MAX_OUTSTANDING,
-                # By default the client asks for a minute, regardless of the subscription.
-                max_duration_per_lease_extension=ACK_DEADLINE_SECONDS,
-            ),
-            scheduler=_InlineScheduler(),
-        )
-
-    def unsubscribe(self) -> None:
-        streams, self._streams = self._streams, []
-        if self._emulated:
-            for stream in streams:
-                if not stream.done():
-                    _close_our_half(stream)
-            wait(streams, timeout=END_SECONDS)
-        for stream in streams:
-            if not stream.done():
-                stream.cancel()
-        wait(streams, timeout=END_SECONDS)
 
     def close(self) -> None:
-        self.unsubscribe()
-        self._publishing.shutdown()
         self._publisher.transport.close()
-        self._subscriber.close()
+        self._subscriber.transport.close()
+
+
+def _transports(emulator: str | None) -> tuple[dict, dict]:
+    """Return options for publisher and subscriber clients: none but with an emulator.
+
+    Then messages of any size are received, as from Google Cloud. By default one over 4 MB fails
+    the pull, and so all that come with it.
+    """
+    if emulator is None:
+        return {}, {}
+    unlimited = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
+    return (
+        {"transport": PublisherGrpcTransport(channel=grpc.insecure_channel(emulator, unlimited))},
+        {"transport": SubscriberGrpcTransport(channel=grpc.insecure_channel(emulator, unlimited))},
+    )
+
+
+@contextmanager
+def _errors_mapped() -> Iterator[None]:
+    try:
+        yield
+    except (GoogleAPIError, GoogleAuthError, grpc.RpcError) as error:
+        raise BusUnavailable(f"{type(error).__name__}: {error}") from error

@@ -6,13 +6,12 @@ from marshmallow import fields
 from billor import metrics
 from billor.health.checks import (
     DEPENDENCIES,
-    MOST_COUNTED,
+    MAX_COUNTED,
     OUTBOX_LATE_SECONDS,
     UNRECORDED_LATE_SECONDS,
     State,
     check_dependencies,
 )
-from billor.health.findings import find
 from billor.http.api import API_VERSION, Blueprint
 from billor.http.fields import WireSchema
 
@@ -29,14 +28,7 @@ class HealthSchema(WireSchema):
 
 
 class WaitingSchema(WireSchema):
-    count = fields.Integer(
-        required=True,
-        metadata={
-            "description": f"How many events; {MOST_COUNTED} stands for more, too.",
-            "maximum": MOST_COUNTED,
-            "example": 0,
-        },
-    )
+    count = fields.Integer(required=True, metadata={"maximum": MAX_COUNTED, "example": 0})
     oldest_seconds = fields.Float(
         required=True,
         allow_none=True,
@@ -46,11 +38,7 @@ class WaitingSchema(WireSchema):
 
 class LagSchema(WireSchema):
     unpublished = fields.Nested(WaitingSchema, required=True)
-    unrecorded = fields.Nested(
-        WaitingSchema,
-        required=True,
-        metadata={"description": "Published, and not yet seen in the audit trail."},
-    )
+    unrecorded = fields.Nested(WaitingSchema, required=True)
 
 
 class ReadinessSchema(WireSchema):
@@ -67,8 +55,9 @@ class ReadinessSchema(WireSchema):
         keys=fields.String(),
         values=fields.Enum(State, by_value=fields.String),
         metadata={
-            "description": "`away`: does not answer. `late`, of `events` alone: some wait too long "
-            "to be published, or to be seen in the audit trail.",
+            "description": "`away`: does not answer. `late`, of `events` alone: the oldest "
+            f"unpublished one is older than {OUTBOX_LATE_SECONDS} seconds, or the oldest "
+            f"unrecorded one than {UNRECORDED_LATE_SECONDS}.",
             "example": dict.fromkeys(DEPENDENCIES, "ok"),
         },
     )
@@ -76,11 +65,7 @@ class ReadinessSchema(WireSchema):
         LagSchema,
         required=True,
         allow_none=True,
-        metadata={
-            "description": "Events on their way to the audit trail. They are `late` when the "
-            f"oldest unpublished one is older than {OUTBOX_LATE_SECONDS} seconds, or the oldest "
-            f"unrecorded one than {UNRECORDED_LATE_SECONDS}. Null if PostgreSQL is away."
-        },
+        metadata={"description": "Events on their way to the audit trail, if PostgreSQL answers."},
     )
 
 
@@ -88,7 +73,7 @@ class ReadinessSchema(WireSchema):
 @blueprint.response(200, HealthSchema)
 @blueprint.doc(security=[])
 def healthz():
-    """Tell that the process is up."""
+    """Say that the process is up."""
     return {"status": "ok"}, NOT_KEPT
 
 
@@ -97,15 +82,16 @@ def healthz():
 @blueprint.alt_response(503, schema=ReadinessSchema, description="PostgreSQL is away.")
 @blueprint.doc(security=[])
 def readyz():
-    """Tell the state of each dependency, and how far the audit trail is behind.
+    """Get the state of each dependency, and how far the audit trail is behind.
 
     Only without PostgreSQL can nothing be answered.
     """
     found = check_dependencies()
-    if found.dependencies["postgresql"] is not State.OK:
-        return {"status": "unavailable", **found._asdict()}, 503, NOT_KEPT
-    all_ok = all(state is State.OK for state in found.dependencies.values())
-    return {"status": "ok" if all_ok else "degraded", **found._asdict()}, NOT_KEPT
+    states = found["dependencies"]
+    if states["postgresql"] is not State.OK:
+        return {"status": "unavailable", **found}, 503, NOT_KEPT
+    all_ok = all(state is State.OK for state in states.values())
+    return {"status": "ok" if all_ok else "degraded", **found}, NOT_KEPT
 
 
 @blueprint.route("/metrics")
@@ -115,5 +101,12 @@ def get_metrics():
 
     With the setting METRICS_TOKEN as bearer token, no user is needed.
     """
-    exported = metrics.export(API_VERSION, find())
+    found = check_dependencies()
+    lag = found["lag"] or {}
+    findings = metrics.Findings(
+        up={name: state is State.OK for name, state in found["dependencies"].items()},
+        events={state: waiting["count"] for state, waiting in lag.items()},
+        oldest_seconds={state: waiting["oldest_seconds"] or 0 for state, waiting in lag.items()},
+    )
+    exported = metrics.export(API_VERSION, findings)
     return Response(exported, headers=NOT_KEPT, content_type=metrics.CONTENT_TYPE)

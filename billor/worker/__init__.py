@@ -1,1 +1,1 @@
-"""The background worker: relay, consumer, notifications and maintenance."""
+"""The worker: publishes events, writes the audit trail, and notifies drivers."""

@@ -1,159 +1,175 @@
-"""The consumer: turns messages into audit documents, and acks only what is stored.
+"""The consumer: stores audit documents, notifies drivers, and acks messages, in batches.
 
-A message that is not an event, or that the store refuses, becomes a dead letter, so that it does
-not block others. While the store is unavailable, all messages are nacked and none is dropped.
+One transaction per batch locks its events in the outbox and marks them as recorded at its end. A
+crash in between changes nothing: the messages are redelivered, storing is idempotent, and a driver
+is notified at least once.
 
-A store that answers a ping may still fail to write, because of one document or for reasons of its
-own. Then the batch is halved until failing documents are alone. Such a document is buried only if
-it fails repeatedly while others are stored: otherwise the store is at fault.
+A message that is not of an event in the outbox becomes a dead letter. So does one that fails alone
+several times, while the store takes others.
 """
 
 import logging
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from threading import Event
+from uuid import UUID
 
-from billor.audit.store import AuditStore, DeadLetter, Saved, StoreUnavailable
-from billor.events.event import happened_at
-from billor.metrics import batch_recorded, dead_letter_buried
-from billor.traces.spans import ended, tracer
-from billor.worker.received import Received
-from billor.worker.stage import POLL_SECONDS, Stage, give_back
+from sqlalchemy import Row
+from sqlalchemy.exc import SQLAlchemyError
+
+from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
+from billor.database import transaction
+from billor.errors import Unavailable
+from billor.events.bus import Bus, BusUnavailable, Delivery
+from billor.events.event import MalformedEvent, read_event, to_document
+from billor.events.outbox import lock_events, mark_recorded
+from billor.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, Step, events_reached
+from billor.worker.notify import needs_notification, notify_driver
+from billor.worker.outage import Outage
+from billor.worker.relay import prepare
 
 logger = logging.getLogger(__name__)
 
-# A document is buried after it failed alone this often and for this long.
-LEAST_FAILURES = 5
-PATIENCE_SECONDS = 10
-MOST_SUSPECTS = 10_000
+BATCH_SIZE = 500
+MAX_FAILURES = 5
+# More messages fail only where the store is at fault.
+MAX_FAILING = 10_000
+# An event that was published longer ago than this when it is recorded is late.
+LATE_SECONDS = 60
 
 
-@dataclass
-class Suspect:
-    """A document that failed alone while the store answered a ping."""
+class Consumer:
+    """Records events. Every call needs an application context."""
 
-    since: float
-    failures: int = 0
-
-
-class Consumer(Stage):
-    """The last stage: it acks or nacks every message."""
-
-    def __init__(self, store: AuditStore):
-        super().__init__("The audit store", StoreUnavailable)
+    def __init__(self, bus: Bus, store: AuditStore):
+        self._bus = bus
         self._store = store
-        self._stored_at = 0.0
-        self._suspects: dict[str, Suspect] = {}
-        self._buried = 0
+        self._recorded = 0
+        self._failures: dict[bytes, tuple[int, int]] = {}
+        self.behind_at = time.monotonic()
+        """When recording last failed or was late, on the monotonic clock."""
 
-    def handle(self, batch: Sequence[Received]) -> None:
-        """Store documents, bury those that never can be stored, ack both; nack the rest."""
-        started = time.monotonic()
-        while len(self._suspects) > MOST_SUSPECTS:
-            del self._suspects[next(iter(self._suspects))]  # the oldest
-        try:
-            dead, failed = self._save([r for r in batch if r.document])
-            dead |= {r: r.flaw for r in batch if r.flaw}
-            dead |= {r: str(error) for r, error in failed.items() if self._blame(r, started)}
-            unburied = self._bury(dead)
-        except StoreUnavailable:
-            self._suspects.clear()  # the outage may have caused their failures
-            give_back(batch)
-            raise
-        again = (failed.keys() - dead.keys()) | unburied.keys()
-        for received in batch:
-            if received in again:
-                give_back([received])
+    def run(self, stop: Event) -> None:
+        """Record messages until `stop` is set, with a backoff while a service fails."""
+        outage, is_prepared = Outage(), False
+        while not stop.is_set():
+            try:
+                if not is_prepared:
+                    self._store.prepare()
+                    prepare(self._bus)
+                    is_prepared = True
+                if deliveries := self._bus.pull(BATCH_SIZE):
+                    self.handle(deliveries)
+            except (Unavailable, SQLAlchemyError, BusUnavailable, StoreUnavailable) as error:
+                is_prepared = False  # somebody may have deleted the subscription or a database
+                self.behind_at = time.monotonic()
+                outage.wait(error, stop)
             else:
-                received.delivery.ack()
-        # No document was stored since these failed: treat the store as unavailable.
-        in_doubt = [error for r, error in failed.items() if not self._others_were_stored(r)]
-        for error in (*in_doubt, *unburied.values()):
-            raise error
-        if again and self._stored_at < started:
-            self._stop.wait(POLL_SECONDS)  # they are redelivered at once
+                outage.end()
 
-    def _save(
-        self, events: Sequence[Received]
-    ) -> tuple[dict[Received, str], dict[Received, StoreUnavailable]]:
-        """Store documents. Return the refused ones and those that fail alone, with reasons.
+    def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """Record a batch and ack it. What cannot be recorded now is nacked.
 
-        Raises `StoreUnavailable` if the store does not answer a ping.
+        Raises `StoreUnavailable` or `Unavailable` if nothing could be recorded.
         """
-        suspected = [r for r in events if r.document["_id"] in self._suspects]
-        others = [r for r in events if r not in suspected]
-        pieces = deque(filter(None, [others, *([r] for r in suspected)]))
-        refused: dict[Received, str] = {}
-        failed: dict[Received, StoreUnavailable] = {}
-        while pieces:
-            piece = pieces.popleft()
-            try:
-                saved = self._record(piece)
-            except StoreUnavailable as error:
-                if self._stop.is_set():
-                    raise
-                self._store.ping()
-                if len(piece) == 1:
-                    failed[piece[0]] = error
-                else:
-                    middle = len(piece) // 2
-                    pieces += [piece[:middle], piece[middle:]]
-                continue
-            if saved.new:
-                self._stored_at = time.monotonic()
-            for received in piece:
-                self._suspects.pop(received.document["_id"], None)
-                for document, reason in saved.refused:
-                    if document == received.document:
-                        refused[received] = reason
-        return refused, failed
+        settled: Sequence[Delivery] = ()
+        try:
+            settled = self._record_all(deliveries)
+        finally:
+            if settled:
+                self._bus.ack(settled)
+            if failed := [each for each in deliveries if each not in settled]:
+                NACKS.inc(len(failed))
+                self._bus.nack(failed)
 
-    def _record(self, piece: Sequence[Received]) -> Saved:
-        """Store documents, each as a step of its trace. Raises `StoreUnavailable`."""
-        began = time.monotonic()
-        spans = [tracer().document(r.document["_id"], r.traceparent) for r in piece]
-        with ended(spans):
-            saved = self._store.save([r.document for r in piece])
-            refused = [document for document, _ in saved.refused]
-            for received, span in zip(piece, spans, strict=True):
-                if received.document in refused:
-                    span.fail("Refusal")
-        batch_recorded(
-            [happened_at(document) for document in saved.new],
-            time.monotonic() - began,
-            again=len(piece) - len(saved.new) - len(saved.refused),
-        )
-        return saved
+    def _record_all(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Record a batch, or else one by one; return what was recorded or buried."""
+        try:
+            self._record(deliveries)
+        except (Unavailable, SQLAlchemyError):
+            raise
+        except Exception as error:
+            self._store.ping()  # raises if the store is away
+            settled = [each for each in deliveries if self._record_alone(each)]
+            if not settled:
+                raise StoreUnavailable(str(error)) from error
+            return settled
+        return deliveries
 
-    def _blame(self, received: Received, started: float) -> bool:
-        """Count a failure, in a batch begun at `started`; return whether to bury the document."""
-        suspect = self._suspects.setdefault(received.document["_id"], Suspect(since=started))
-        suspect.failures += 1
-        return (
-            self._others_were_stored(received)
-            and suspect.failures >= LEAST_FAILURES
-            and time.monotonic() - suspect.since >= PATIENCE_SECONDS
-        )
+    def _record_alone(self, delivery: Delivery) -> bool:
+        """Record one message, or bury it if it failed too often; return whether either was done."""
+        data = delivery.message.data
+        try:
+            self._record([delivery])
+        except (Unavailable, SQLAlchemyError):
+            raise
+        except Exception as error:
+            failures, others = self._failures.get(data, (0, self._recorded))
+            if len(self._failures) >= MAX_FAILING:
+                self._failures.clear()
+            self._failures[data] = failures + 1, others
+            if failures + 1 < MAX_FAILURES or others == self._recorded:
+                return False
+            self._record([delivery], {delivery: f"{type(error).__name__}: {error}"})
+        self._failures.pop(data, None)
+        return True
 
-    def _others_were_stored(self, suspected: Received) -> bool:
-        return self._stored_at > self._suspects[suspected.document["_id"]].since
+    def _record(
+        self, deliveries: Sequence[Delivery], dead: dict[Delivery, str] | None = None
+    ) -> None:
+        """Store the documents of messages, bury those that are `dead`; notify and mark."""
+        with transaction():
+            events, malformed = _find_events(deliveries)
+            dead = malformed | (dead or {})
+            alive = {event.id: event for each, event in events.items() if each not in dead}
+            self._store.save([to_document(event) for event in alive.values()])
+            for delivery, reason in dead.items():
+                self._bury(delivery, reason)
+            known = {event.id: event for event in events.values()}
+            to_notify = [event for event in known.values() if needs_notification(event)]
+            for event in to_notify:
+                notify_driver(event)
+            mark_recorded(known.keys(), [event.id for event in to_notify])
+        self._recorded += len(alive)
+        self._note(alive.values())
 
-    def _bury(self, dead: Mapping[Received, str]) -> dict[Received, StoreUnavailable]:
-        """Store messages as dead letters. Return those that fail, with their errors.
+    def _bury(self, delivery: Delivery, reason: str) -> None:
+        message = delivery.message
+        self._store.bury(DeadLetter(message.data, dict(message.attributes), reason))
+        DEAD_LETTERS.inc()
+        logger.error("Dead letter: %s", reason)
 
-        Raises `StoreUnavailable` if the store does not answer a ping.
-        """
-        unburied: dict[Received, StoreUnavailable] = {}
-        for received, reason in dead.items():
-            message = received.delivery.message
-            try:
-                self._store.bury(DeadLetter(message.data, dict(message.attributes), reason))
-            except StoreUnavailable as error:
-                self._store.ping()
-                unburied[received] = error
-                continue
-            self._buried += 1
-            dead_letter_buried()
-            logger.error("Dead letter, number %d since the start: %s", self._buried, reason)
-        return unburied
+    def _note(self, events: Collection[Row]) -> None:
+        new = [event.created_at for event in events if event.recorded_at is None]
+        events_reached(Step.RECORDED, new)
+        REDELIVERIES.inc(len(events) - len(new))
+        now = datetime.now(UTC)
+        published = [event.published_at or now for event in events]
+        if any((now - moment).total_seconds() > LATE_SECONDS for moment in published):
+            self.behind_at = time.monotonic()
+
+
+def _find_events(
+    deliveries: Sequence[Delivery],
+) -> tuple[dict[Delivery, Row], dict[Delivery, str]]:
+    """Return the outbox's events of messages, and for the other messages why they have none.
+
+    Whoever may publish to the topic could make up events, and some that no store can hold. So what
+    is recorded is what the outbox has.
+    """
+    claimed, flaws = {}, {}
+    for delivery in deliveries:
+        try:
+            claimed[delivery] = read_event(delivery.message.data)
+        except MalformedEvent as error:
+            flaws[delivery] = str(error)
+    found = lock_events({UUID(document["_id"]) for document in claimed.values()})
+    events = {}
+    for delivery, document in claimed.items():
+        event = found.get(UUID(document["_id"]))
+        if event is not None and to_document(event) == document:
+            events[delivery] = event
+        else:
+            flaws[delivery] = "not an event of the outbox"
+    return events, flaws

@@ -1,9 +1,12 @@
 """Dead letters: listing them, and replaying one after a fix."""
 
 import json
+from uuid import UUID
 
 from billor.audit.store import AuditStore, BuriedLetter
-from billor.events.event import MalformedEvent, to_audit_document
+from billor.database import transaction
+from billor.events.event import MalformedEvent, read_event, to_document
+from billor.events.outbox import lock_events
 from billor.logs import printable
 
 # Characters of an id to show. `replay` takes any unambiguous prefix.
@@ -29,17 +32,20 @@ def describe(letters: list[BuriedLetter]) -> str:
 def replay(store: AuditStore, id_start: str) -> str:
     """Record a dead letter as an audit document, and delete it; return the id of its event.
 
-    Raises `NotReplayed`, `StoreUnavailable`.
+    Raises `NotReplayed`, `StoreUnavailable`, `Unavailable`.
     """
     letter_id = _only_id(store, id_start)
     try:
-        document = to_audit_document(store.dead_letter_data(letter_id))
+        event_id = UUID(read_event(store.dead_letter_data(letter_id))["_id"])
     except MalformedEvent as error:
         raise NotReplayed(f"It is still {error}.") from error
-    for refusal in store.save([document]).refused:
-        raise NotReplayed(f"The audit store still refuses it: {printable(refusal.reason)}.")
+    with transaction():
+        event = lock_events([event_id]).get(event_id)
+    if event is None:
+        raise NotReplayed("It is still not an event of the outbox.")
+    store.save([to_document(event)])
     store.remove_dead_letter(letter_id)
-    return document["_id"]
+    return str(event_id)
 
 
 def _only_id(store: AuditStore, start: str) -> str:

@@ -1,35 +1,37 @@
-"""Exponential backoff while a service is unavailable, with one log line per change of state."""
+"""Backoff while a service is away, with one log line when that begins and one when it ends."""
 
 import logging
 from threading import Event
 
-FIRST_WAIT_SECONDS = 0.2
-LONGEST_WAIT_SECONDS = 10.0
-LONGEST_REASON = 300
+from billor.audit.store import StoreUnavailable
+from billor.events.bus import BusUnavailable
+
+MIN_WAIT_SECONDS = 0.2
+MAX_WAIT_SECONDS = 10.0
+MAX_REASON = 300
+SERVICES = {BusUnavailable: "The event bus", StoreUnavailable: "The audit store"}
+
+logger = logging.getLogger(__name__)
 
 
 class Outage:
-    """The availability of one service, as seen by one thread."""
+    """The service that one thread waits for, if any."""
 
-    def __init__(self, service: str, logger: logging.Logger):
+    def __init__(self) -> None:
+        self._service = ""
+        self._seconds = 0.0
+
+    def wait(self, error: Exception, stop: Event) -> None:
+        """Wait before the next try, or until `stop` is set."""
+        service = SERVICES.get(type(error), "PostgreSQL")
+        if service != self._service:
+            reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
+            logger.warning("%s is away, waiting for it: %s", service, reason)
         self._service = service
-        self._logger = logger
-        self._wait = 0.0
-
-    @property
-    def is_on(self) -> bool:
-        return self._wait > 0
-
-    def begin_or_go_on(self, error: Exception, stop: Event) -> None:
-        """Log the start of an outage; wait before the next try, or until `stop` is set."""
-        if not self.is_on:
-            reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
-            self._logger.warning("%s is away, waiting for it: %s", self._service, reason)
-        self._wait = min(self._wait * 2 or FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS)
-        stop.wait(self._wait)
+        self._seconds = min(self._seconds * 2 or MIN_WAIT_SECONDS, MAX_WAIT_SECONDS)
+        stop.wait(self._seconds)
 
     def end(self) -> None:
-        """End the outage: the service answered."""
-        if self.is_on:
-            self._logger.info("%s is back", self._service)
-            self._wait = 0.0
+        if self._service:
+            logger.info("%s is back", self._service)
+        self._service, self._seconds = "", 0.0

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from billor.audit.connect import connect_store
 from billor.audit.sqlite import SqliteStore
+from billor.audit.store import connect_store
 from billor.config import load_config
 from billor.http.pagination import encode_cursor
 from tests.support.answers import assert_problem, pages
@@ -213,7 +213,8 @@ def test_reading_the_trail_queries_postgresql_only_for_the_token(client, put, st
 
 
 def test_a_slow_index_yields_an_answer_marked_as_stale(client, app, couch, settings, monkeypatch):
-    monkeypatch.setattr("billor.audit.couchdb.TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr("billor.audit.couchdb.INDEX_SECONDS", 0.4)
+    monkeypatch.setattr("billor.audit.couchdb.STALE_SECONDS", 0)
     store = connect_store(load_config(settings | {"COUCHDB_URL": couch.url}))
     monkeypatch.setitem(app.extensions, "audit_store", store)
 
@@ -222,6 +223,7 @@ def test_a_slow_index_yields_an_answer_marked_as_stale(client, app, couch, setti
         return answer.status_code, answer.headers["X-Audit-Index"], answer.json
 
     old, new = document(second=1), document(second=2)
+    store.prepare()
     store.save([old])
     assert look() == (200, "current", [old])
     store.save([new])

@@ -21,7 +21,7 @@ from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.http import HttpClient, Reply
 from tests.support.system import LOAD, Dispatcher, Process, Service, System
-from tests.support.worker import WAIT_SECONDS, marking_blocked, wait_until
+from tests.support.worker import WAIT_SECONDS, wait_until
 
 IN_FLIGHT = 8
 EVENTS = 20
@@ -114,17 +114,6 @@ def test_gunicorn_finishes_requests_in_flight_at_shutdown(system_without_bus, co
             wait_until(lambda: refuses(api.client.port))
         assert [reply.status for reply in replies] == [201] * IN_FLIGHT
     assert api.wait() == 0
-
-
-def test_a_relay_finishes_its_batch_at_shutdown(system):
-    make_events(system, EVENTS)
-    with marking_blocked(system.app):
-        worker = system.start_worker()
-        wait_until(lambda: len(system.recorded()) == EVENTS)
-        start_shutdown(worker)
-        assert system.unpublished() == EVENTS, "the batch is still in progress"
-    assert worker.wait() == 0
-    system.assert_converges()
 
 
 def test_a_consumer_finishes_its_batch_at_shutdown(system):

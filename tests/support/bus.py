@@ -1,21 +1,14 @@
-"""Messages, and test doubles of publishers, buses and subscribers."""
+"""Messages, and a test double of buses."""
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
-from contextlib import contextmanager
-from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from collections.abc import Sequence
 
 from uuid_utils.compat import uuid7
 
-from billor.events.bus import Delivery, Outcome
+from billor.events.bus import Bus, BusUnavailable, Delivery
 from billor.events.event import Message
-
-TAKE_SECONDS = 30
-RETRY_SECONDS = 0.05
+from tests.support.worker import wait_until
 
 
 def event_body(**changes) -> dict:
@@ -44,109 +37,60 @@ def own_topic() -> dict[str, str]:
 
 
 class FakeBus:
-    """A bus for the relay that accepts messages at once.
-
-    It refuses all while it is `away`, and those whose ids are in `refused`.
-    """
+    """A bus that delivers what was published, and nacked messages again. It fails while `away`."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.refused: set[str] = set()
         self.away = False
+        self.is_new = False
+        self.published: list[Message] = []
+        self.waiting: list[Message] = []
+        self.acked: list[Message] = []
+        self.nacked: list[Message] = []
 
     @property
-    def taken(self) -> list[str]:
-        """The ids of the messages that it accepted."""
-        return [message.attributes["id"] for message in self.messages]
+    def published_ids(self) -> list[str]:
+        return [message.attributes["id"] for message in self.published]
 
-    def publish(self, messages: Sequence[Message]) -> Future[Outcome]:
-        published: Future[Outcome] = Future()
+    def prepare(self) -> bool:
+        self._answer()
+        return self.is_new
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        self._answer()
+        self.published += messages
+        self.waiting += messages
+
+    def pull(self, max_messages: int) -> list[Delivery]:
+        self._answer()
+        pulled, self.waiting = self.waiting[:max_messages], self.waiting[max_messages:]
+        return [Delivery(message) for message in pulled]
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        self.acked += [each.message for each in deliveries]
+
+    def nack(self, deliveries: Sequence[Delivery]) -> None:
+        self.nacked += [each.message for each in deliveries]
+        self.waiting += [each.message for each in deliveries]
+
+    def close(self) -> None:
+        self.away = True
+
+    def _answer(self) -> None:
         if self.away:
-            published.set_exception(ConnectionError("refused"))
-        else:
-            published.set_result([self._accept(message) for message in messages])
-        return published
-
-    def _accept(self, message: Message) -> Exception | None:
-        if message.attributes["id"] in self.refused:
-            return ConnectionError("refused")
-        self.messages.append(message)
-        return None
+            raise BusUnavailable("refused")
 
 
-class FakeDelivery:
-    """A message for the consumer that records in a journal how it was settled."""
+def pull_all_of(bus: Bus, *messages: Message) -> list[Message]:
+    """Pull and ack until each of these was delivered; return all that was delivered."""
+    pulled: list[Message] = []
+    wanted = {message.data for message in messages}
 
-    def __init__(self, message: Message, journal: list[str] | None = None):
-        self.message = message
-        self.settled: list[str] = []
-        self._journal = [] if journal is None else journal
+    def have_all() -> bool:
+        deliveries = bus.pull(100)
+        if deliveries:
+            bus.ack(deliveries)
+        pulled.extend(each.message for each in deliveries)
+        return wanted <= {message.data for message in pulled}
 
-    def ack(self) -> None:
-        self._settle("ack")
-
-    def nack(self) -> None:
-        self._settle("nack")
-
-    def _settle(self, how: str) -> None:
-        self.settled.append(how)
-        self._journal.append(how)
-
-
-class Inbox:
-    """A subscriber: pass `deliver` to a bus, then take and settle the deliveries."""
-
-    def __init__(self) -> None:
-        self._deliveries: SimpleQueue[Delivery] = SimpleQueue()
-        self.deliver = self._deliveries.put
-
-    def take(self) -> Delivery:
-        try:
-            return self._deliveries.get(timeout=TAKE_SECONDS)
-        except Empty:
-            raise AssertionError(f"nothing was delivered within {TAKE_SECONDS} s") from None
-
-    def take_all_of(self, *messages: Message) -> list[bytes]:
-        """Take and ack until each of these was delivered; return the data of all deliveries."""
-        taken: list[bytes] = []
-        missing = {message.data for message in messages}
-        while missing:
-            delivery = self.take()
-            delivery.ack()
-            taken.append(delivery.message.data)
-            missing.discard(delivery.message.data)
-        return taken
-
-    @property
-    def is_empty(self) -> bool:
-        return self._deliveries.empty()
-
-
-@contextmanager
-def publishing(bus, *messages: Message) -> Iterator[None]:
-    """Publish in a thread with retries, as the relay does.
-
-    All messages must be published by the end of the block.
-    """
-    stop = Event()
-    pending = list(messages)
-
-    def publish() -> None:
-        while pending and not stop.is_set():
-            published = bus.publish(pending[:])
-            wait_for([published], timeout=TAKE_SECONDS)
-            if published.done() and not published.exception():
-                outcome = zip(pending, published.result(), strict=True)
-                pending[:] = [message for message, refusal in outcome if refusal]
-            if pending:
-                stop.wait(RETRY_SECONDS)
-
-    thread = Thread(target=publish, name="publishing", daemon=True)
-    thread.start()
-    try:
-        yield
-        thread.join(TAKE_SECONDS)
-    finally:
-        stop.set()
-        thread.join(TAKE_SECONDS)
-    assert not pending, f"{len(pending)} messages were not taken"
+    wait_until(have_all)
+    return pulled

@@ -30,7 +30,7 @@ from billor.config import load_config
 from billor.embedded import services
 from billor.embedded.launcher import PROJECT
 from billor.embedded.processes import Child, Program, free_port
-from billor.events.event import to_audit_document, to_message
+from billor.events.event import to_document
 from billor.extensions import cache, db
 from billor.models import LoadEvent
 from billor.revisions import upgrade
@@ -356,7 +356,7 @@ class System:
         with self.app.app_context():
             rows = db.session.scalars(select(LoadEvent)).all()
             db.session.remove()
-        return {str(row.id): to_audit_document(to_message(row).data) for row in rows}
+        return {str(row.id): to_document(row) for row in rows}
 
     def unpublished(self) -> int:
         with self.app.app_context(), db.engine.connect() as connection:

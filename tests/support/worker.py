@@ -14,16 +14,13 @@ from threading import Thread
 from typing import TypeVar
 
 import psutil
-from flask import Flask
-from sqlalchemy import text
 
 from billor.config import SETTINGS
 from billor.embedded.launcher import PROJECT
-from billor.extensions import db
 from billor.worker.main import Worker
 
 WAIT_SECONDS = 30
-STOP_SECONDS = 10
+STOP_SECONDS = 30
 OUR_SETTINGS = set(SETTINGS)
 
 Answer = TypeVar("Answer")
@@ -114,11 +111,3 @@ def worker_process(
             yield WorkerProcess(process, log_file)
         finally:
             process.kill()
-
-
-@contextmanager
-def marking_blocked(app: Flask) -> Iterator[None]:
-    """Let workers claim, publish and record events, but block when they mark them."""
-    with app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("LOCK TABLE load_events IN SHARE MODE"))
-        yield

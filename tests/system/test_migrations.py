@@ -45,11 +45,9 @@ TABLES = {
     "load_events",
     "login_attempts",
     "idempotency_keys",
-    "notifications",
     "sessions",
-    "restores",
 }
-LATER_TABLES = {"login_attempts", "idempotency_keys", "notifications", "sessions", "restores"}
+LATER_TABLES = {"login_attempts", "idempotency_keys", "sessions"}
 FIRST_TABLES = sorted(TABLES - LATER_TABLES)
 SAMPLE_ROWS = """
     INSERT INTO users (name, email, password_hash) VALUES

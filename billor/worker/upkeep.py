@@ -1,0 +1,77 @@
+"""What the worker does now and then: it publishes lost events again, and deletes expired rows."""
+
+import logging
+import time
+from datetime import datetime
+from threading import Event
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from billor.auth.sessions import delete_expired_sessions
+from billor.database import DELETE_BATCH_SIZE
+from billor.errors import Unavailable
+from billor.events.bus import Bus, BusUnavailable
+from billor.events.outbox import MAX_REPUBLISHED, last_unrecorded, publish_unrecorded
+from billor.http.idempotency import delete_expired_keys
+from billor.metrics import REPUBLICATIONS
+from billor.worker.consumer import Consumer
+from billor.worker.relay import prepare
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 20
+LOST_SECONDS = 300
+
+
+def run_upkeep(bus: Bus, consumer: Consumer | None, stop: Event) -> None:
+    """Keep the outbox and the tables in order until `stop` is set.
+
+    Needs an application context.
+    """
+    reconciler = Reconciler(bus, consumer) if consumer else None
+    while not stop.wait(EVERY_SECONDS):
+        try:
+            if reconciler:
+                reconciler.publish_lost_events()
+            delete_expired_rows(stop)
+        except (Unavailable, SQLAlchemyError, BusUnavailable) as error:
+            logger.debug("Upkeep has to wait: %s", error)  # relay and consumer report outages
+
+
+def delete_expired_rows(stop: Event) -> None:
+    """Delete expired idempotency keys and sessions, in short transactions."""
+    for do_batch in (delete_expired_keys, delete_expired_sessions):
+        while not stop.is_set() and do_batch() == DELETE_BATCH_SIZE:
+            pass
+
+
+class Reconciler:
+    """Publishes again what the bus has lost, as the emulator does when it restarts.
+
+    An event is lost if it is not recorded five minutes after it was seen to be published, while
+    the consumer recorded without failing or being late. Time is measured on the monotonic clock:
+    PostgreSQL's may be set.
+    """
+
+    def __init__(self, bus: Bus, consumer: Consumer):
+        self._bus = bus
+        self._consumer = consumer
+        self._since = 0.0
+        self._until: datetime | None = None
+        """What was published until then, and waits `since` then."""
+
+    def publish_lost_events(self) -> int:
+        """Have the oldest lost events published again; return how many."""
+        now = time.monotonic()
+        if self._until is None or self._consumer.behind_at > self._since:
+            self._since, self._until = now, last_unrecorded()
+        if self._until is None or now - self._since < LOST_SECONDS:
+            return 0
+        count = publish_unrecorded(self._until)
+        if count:
+            logger.warning("%d events were never recorded, and are published again", count)
+            REPUBLICATIONS.inc(count)
+            prepare(self._bus)  # the subscription may be one to a deleted topic
+        if count < MAX_REPUBLISHED:
+            self._until = None
+        return count

@@ -1,0 +1,171 @@
+"""The worker's upkeep: events that the bus has lost, and expired rows."""
+
+from threading import Event
+
+import pytest
+from sqlalchemy import select, text
+
+from billor.database import DELETE_BATCH_SIZE
+from billor.events.outbox import MAX_REPUBLISHED
+from billor.extensions import db
+from billor.loads.service import create_loads
+from billor.models import IdempotencyKey
+from billor.users.service import create_user
+from billor.worker import upkeep
+from billor.worker.consumer import Consumer
+from billor.worker.relay import Relay
+from billor.worker.upkeep import LOST_SECONDS, Reconciler, delete_expired_rows, run_upkeep
+from tests.support.apps import another_app, dead_address
+from tests.support.bus import FakeBus
+
+LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+class Clock:
+    """A monotonic clock that only the test moves."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("billor.worker.upkeep.time", clock)
+    monkeypatch.setattr("billor.worker.consumer.time", clock)
+    return clock
+
+
+@pytest.fixture
+def bus() -> FakeBus:
+    return FakeBus()
+
+
+@pytest.fixture
+def consumer(clock, bus, app) -> Consumer:
+    return Consumer(bus, app.extensions["audit_store"])
+
+
+@pytest.fixture
+def reconciler(bus, consumer) -> Reconciler:
+    return Reconciler(bus, consumer)
+
+
+def publish(bus: FakeBus, count: int) -> None:
+    create_loads([LOAD] * count)
+    while Relay(bus).publish_batch():
+        pass
+
+
+def lose_all(bus: FakeBus) -> None:
+    bus.waiting.clear()
+
+
+def test_events_that_the_bus_has_lost_are_published_again_after_five_minutes(
+    clock, bus, consumer, reconciler
+):
+    publish(bus, 3)
+    lose_all(bus)
+    assert reconciler.publish_lost_events() == 0
+    clock.now += LOST_SECONDS - 1
+    assert reconciler.publish_lost_events() == 0
+    publish(bus, 1)  # not for so long
+    clock.now += 1
+    assert reconciler.publish_lost_events() == 3
+    assert reconciler.publish_lost_events() == 0
+    assert Relay(bus).publish_batch() == 3
+
+
+def test_recorded_events_are_not_published_again(clock, bus, consumer, reconciler):
+    publish(bus, 3)
+    reconciler.publish_lost_events()
+    consumer.handle(bus.pull(10))
+    clock.now += LOST_SECONDS
+    assert reconciler.publish_lost_events() == 0
+
+
+def test_lost_events_are_published_again_in_bounded_steps(clock, bus, reconciler):
+    publish(bus, MAX_REPUBLISHED + 1)
+    lose_all(bus)
+    reconciler.publish_lost_events()
+    clock.now += LOST_SECONDS
+    counts = [reconciler.publish_lost_events() for _ in range(3)]
+    assert counts == [MAX_REPUBLISHED, 1, 0]
+
+
+def test_a_backlog_is_no_loss(clock, bus, consumer, reconciler):
+    """While the consumer records late, what waits in the bus is not lost."""
+    publish(bus, 3)
+    late = text("UPDATE load_events SET published_at = now() - interval '10 minutes'")
+    db.session.execute(late)
+    db.session.commit()
+    for _ in range(3):
+        reconciler.publish_lost_events()
+        clock.now += LOST_SECONDS
+        consumer.handle(bus.pull(1))
+        assert reconciler.publish_lost_events() == 0
+
+
+def test_a_clock_that_was_set_does_not_keep_lost_events_back(clock, bus, reconciler):
+    publish(bus, 1)
+    lose_all(bus)
+    db.session.execute(text("UPDATE load_events SET published_at = now() + interval '2 hours'"))
+    db.session.commit()
+    reconciler.publish_lost_events()
+    clock.now += LOST_SECONDS
+    assert reconciler.publish_lost_events() == 1
+
+
+def keep_keys(name: str, age: str, count: int = 1) -> None:
+    user_id = db.session.scalar(text("SELECT min(id) FROM users"))
+    statement = text(
+        "INSERT INTO idempotency_keys (user_id, key, fingerprint, created_at)"
+        " SELECT :user_id, :name || ' ' || number, '', now() - CAST(:age AS interval)"
+        " FROM generate_series(1, :count) AS number"
+    )
+    values = {"user_id": user_id, "name": name, "age": age, "count": count}
+    db.session.execute(statement, values)
+    db.session.commit()
+
+
+def kept_keys() -> set[str]:
+    keys = set(db.session.scalars(select(IdempotencyKey.key)))
+    db.session.rollback()
+    return keys
+
+
+def test_expired_rows_are_deleted_in_batches():
+    user_id = create_user("Dana Dispatcher", "dana@billor.example").id
+    keep_keys("valid", "23 hours 59 minutes")
+    keep_keys("expired", "25 hours", count=DELETE_BATCH_SIZE + 1)
+    for age in ("-1 hour", "1 hour"):
+        statement = text(
+            "INSERT INTO sessions (user_id, expires_at)"
+            " VALUES (:user_id, now() - CAST(:age AS interval))"
+        )
+        db.session.execute(statement, {"user_id": user_id, "age": age})
+    db.session.commit()
+    delete_expired_rows(Event())
+    assert kept_keys() == {"valid 1"}
+    assert db.session.scalar(text("SELECT count(*) FROM sessions")) == 1
+
+
+def test_upkeep_survives_an_outage(settings, monkeypatch):
+    monkeypatch.setattr(upkeep, "EVERY_SECONDS", 0)
+    stop, tried = Event(), []
+
+    def try_twice(stop: Event) -> None:
+        tried.append(1)
+        if len(tried) == 2:
+            stop.set()
+        delete_expired_rows(Event())
+
+    monkeypatch.setattr(upkeep, "delete_expired_rows", try_twice)
+    url = f"postgresql://nobody@{dead_address()}/none"
+    with another_app(settings, DATABASE_URL=url) as cut_off, cut_off.app_context():
+        run_upkeep(FakeBus(), None, stop)
+    assert len(tried) == 2
