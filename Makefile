@@ -8,8 +8,9 @@ PYTHON_BIN := .venv/bin/python
 PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 MINUTES ?= 10
 
-# Without bytecode each start would compile all packages again; many images switch it off. The other
-# settings are those that people make for other projects.
+# Paths and files are UTF-8, whatever the locale is. Without bytecode each start would compile all
+# packages again; many images switch it off. The rest is set by people for other projects.
+export PYTHONUTF8 := 1
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONWARNINGS PYTHONIOENCODING
 
 help: ## Show this help

@@ -182,7 +182,7 @@ def _runs(programs: Path, identity: Identity) -> bool:
 def _copied(programs: Path, folder: Path) -> Path:
     """Copy the programs to where other users can run them; the copy is removed when we exit."""
     installation, package, site = programs.parents[:3]
-    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     copy = Path(tempfile.gettempdir(), f"billor-postgresql-{name}")
     shutil.rmtree(copy, ignore_errors=True)  # left by a killed run
     copy.mkdir(mode=0o700)
