@@ -69,21 +69,6 @@ def send(client: ApiClient, operation: Operation, body: object, **headers: str):
     return client.request(operation.method, operation.address, data=data, headers=headers)
 
 
-def full_body(operation: Operation) -> dict[str, object]:
-    fields = operation.body["properties"].items()
-    return {name: good_value(schema) for name, schema in fields}
-
-
-def good_value(schema: Mapping) -> object:
-    good = "2026-01-02T03:04:05Z" if schema.get("format") == "date-time" else "something good"
-    return schema.get("example", schema.get("enum", [good])[0])
-
-
-def required_body(operation: Operation) -> dict[str, object]:
-    required = operation.body.get("required", ())
-    return {name: value for name, value in full_body(operation).items() if name in required}
-
-
 def bad_texts(schema: Mapping) -> list[str]:
     """Bad texts for a field or a parameter with this schema."""
     if schema.get("format") in ("date-time", "email"):
@@ -125,7 +110,7 @@ with_query = pytest.mark.parametrize("operation", [e for e in operations() if e.
 @with_body
 @pytest.mark.usefixtures("nothing_changes")
 def test_a_bad_field_is_refused_by_its_name(client, operation):
-    body = required_body(operation)
+    body = operation.required_body
     less = [(name, {key: body[key] for key in body if key != name}) for name in body]
     bad = [
         (name, body | {name: value})
@@ -170,7 +155,7 @@ def test_a_body_that_is_no_json_object_is_refused(client, operation):
 
 @with_body
 def test_a_valid_body_is_accepted(client, operation):
-    marked = codecs.BOM_UTF8 + json.dumps(full_body(operation)).encode()
+    marked = codecs.BOM_UTF8 + json.dumps(operation.full_body).encode()
     for kind in (JSON, "Application/JSON; charset=UTF-8", "application/hal+json"):
         answer = send(client, operation, marked, **{"Content-Type": kind})
         # 401 for an unknown login, 404 and 409 for a repeated body.

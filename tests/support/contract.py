@@ -64,6 +64,19 @@ class Operation(NamedTuple):
         return schema | {"properties": fields}
 
     @property
+    def full_body(self) -> dict[str, object]:
+        """A good body of all fields."""
+        assert self.body is not None
+        return {name: _good_value(schema) for name, schema in self.body["properties"].items()}
+
+    @property
+    def required_body(self) -> dict[str, object]:
+        """A good body of the required fields."""
+        assert self.body is not None
+        required = self.body.get("required", ())
+        return {name: value for name, value in self.full_body.items() if name in required}
+
+    @property
     def response_headers(self) -> set[str]:
         """The names of all headers of its responses."""
         responses = map(_resolved, self.said["responses"].values())
@@ -96,6 +109,11 @@ def assert_documented(answer: TestResponse) -> None:
             got = (answer.status_code, answer.mimetype, code)
             is_documented = code in OF_NO_OPERATION or operation.documents(*got)
             assert is_documented, f"openapi.json has no {got} at {operation}"
+
+
+def _good_value(schema: Mapping[str, Any]) -> object:
+    good = "2026-01-02T03:04:05Z" if schema.get("format") == "date-time" else "something good"
+    return schema.get("example", schema.get("enum", [good])[0])
 
 
 @cache
