@@ -115,19 +115,6 @@ def test_twin_creates_if_the_first_fails(shared_system, holder, assign, ids):
     assert counts(shared_system, f"assign-{ids['loadId']}", ids["loadId"]) == (1, 2)
 
 
-def test_twin_of_a_refused_request_is_judged_anew(shared_system, holder, assign, ids):
-    holder.execute("UPDATE drivers SET status = 'INACTIVE' WHERE id = :driverId", **ids)
-    first = assign()
-    holder.wait_until_waited_for(1)
-    twin = assign()
-    holder.wait_until_waited_for(2)
-    holder.insist()
-    refused = answers(first, twin)
-    assert [reply.status for reply in refused] == [409, 409]
-    assert {reply.body["code"] for reply in refused} == {"driver_inactive"}
-    assert counts(shared_system, f"assign-{ids['loadId']}", ids["loadId"]) == (0, 1)
-
-
 @pytest.fixture
 def database(system_without_bus: System) -> Iterator[TcpProxy]:
     """A proxy before PostgreSQL."""
@@ -142,35 +129,10 @@ def lonely_api(system_without_bus: System, database: TcpProxy) -> Api:
     return system_without_bus.start_api(1, DATABASE_URL=url)
 
 
-@pytest.mark.parametrize(
-    ("direction", "is_done"),
-    [(Direction.REQUESTS, False), (Direction.ANSWERS, True)],
-    ids=["before", "after"],
-)
-def test_retry_after_a_killed_process_creates_once(
-    system_without_bus, database, lonely_api, direction, is_done
-):
-    client = lonely_api.client
-    load = client.make_load()
-    ids = {"driverId": client.make_driver("TX-1")["id"], "loadId": load["id"]}
-    send = partial(post, client, "/assignments", ids, "once")
-    commits = committing(b"INSERT INTO idempotency_keys", b"INSERT INTO driver_load_assignments")
-
-    lose_answer(lonely_api, client, database.hold(direction, commits), send)
-    assert counts(system_without_bus, "once", load["id"]) == ((1, 2) if is_done else (0, 1))
-
-    again = send()
-    assert again.status == 201
-    assert again.headers[REPLAYED] == ("true" if is_done else None)
-    assert client.get("/assignments").body == [again.body]
-    assert counts(system_without_bus, "once", load["id"]) == (1, 2)
-
-
-def bulk(client: HttpClient, number: int) -> tuple[str, dict, int]:
+def assignment(client: HttpClient, number: int) -> tuple[str, dict, int]:
     """A request that makes an assignment: path, body, and the load's id."""
-    driver, load = client.make_driver(f"BULK-{number}"), client.make_load()
-    row = {"driverId": driver["id"], "loadId": load["id"]}
-    return "/assignments/bulk", {"assignments": [row]}, load["id"]
+    driver, load = client.make_driver(f"NEW-{number}"), client.make_load()
+    return "/assignments", {"driverId": driver["id"], "loadId": load["id"]}, load["id"]
 
 
 def reassignment(client: HttpClient, number: int) -> tuple[str, dict, int]:
@@ -180,24 +142,11 @@ def reassignment(client: HttpClient, number: int) -> tuple[str, dict, int]:
     return f"/assignments/{id_}/reassign", {"driverId": taker["id"]}, load["id"]
 
 
-REPLACING = {bulk: (200, 1, 2), reassignment: (201, 2, 4)}
-"""The status, and how many events the load has before and after."""
-each_request = pytest.mark.parametrize("make", REPLACING, ids=lambda make: make.__name__)
+EVENTS = {assignment: (1, 2), reassignment: (2, 4)}
+"""How many events the load has before and after."""
 
 
-@each_request
-def test_one_of_twenty_twins_assigns_and_the_others_replay(shared_system, api, make):
-    path, body, load_id = make(api.client, 20)
-    status, _, after = REPLACING[make]
-    key = f"twenty {make.__name__}"
-    replies = at_once(api, [partial(post, api.client, path, body, f'"{key}"')] * TWINS)
-    assert {reply.status for reply in replies} == {status}
-    assert len({str(reply.body) for reply in replies}) == 1
-    assert [reply.headers[REPLAYED] for reply in replies].count(None) == 1
-    assert counts(shared_system, key, load_id) == (1, after)
-
-
-@each_request
+@pytest.mark.parametrize("make", EVENTS, ids=lambda make: make.__name__)
 @pytest.mark.parametrize(
     ("direction", "is_done"),
     [(Direction.REQUESTS, False), (Direction.ANSWERS, True)],
@@ -208,7 +157,7 @@ def test_a_retry_after_a_killed_process_assigns_once(
 ):
     client = lonely_api.client
     path, body, load_id = make(client, 1)
-    status, before, after = REPLACING[make]
+    before, after = EVENTS[make]
     shown = client.get("/assignments?expand=driver,load").body
     commits = committing(b"INSERT INTO idempotency_keys", b"INSERT INTO driver_load_assignments")
     send = partial(post, client, path, body, "once")
@@ -218,7 +167,7 @@ def test_a_retry_after_a_killed_process_assigns_once(
     assert (client.get("/assignments?expand=driver,load").body == shown) is not is_done
 
     again = send()
-    assert again.status == status
+    assert again.status == 201
     assert again.headers[REPLAYED] == ("true" if is_done else None)
     (active,) = client.get("/assignments?status=ASSIGNED").body
     assert active["loadId"] == load_id
