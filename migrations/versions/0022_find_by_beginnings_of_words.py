@@ -72,13 +72,14 @@ VECTOR = rf"""
     END
     $$
 """
-# All words, each as the beginning of one of a row's; `39` is also the row of this number, and `#39`
-# nothing that only begins with it.
+# All words, each as the beginning of one of a row's; `39` is also the row of this number. `#39`
+# alone is that row and no other, and with other words `39` as a whole: `PO #39`.
 QUERY = rf"""
     CREATE OR REPLACE FUNCTION search_query(folded text) RETURNS tsquery
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
         SELECT string_agg(
             CASE
+                WHEN folded ~ '^#[0-9]+$' THEN format('''%s''', word)
                 WHEN word ~ '^#[0-9]+$' THEN format('(''%s'' | ''%s'')', word, substr(word, 2))
                 WHEN word ~ '^[0-9]+$' THEN format('(''%s'':* | ''#%s'')', word, word)
                 ELSE format('''%s'':*', ltrim(word, '#'))

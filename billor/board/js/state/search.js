@@ -76,6 +76,6 @@ export const driverText = (driver) => textOf(driver, [driver.name, driver.licens
 export const hasAll = (text, wanted) =>
   wanted.every((word) =>
     word.startsWith("#")
-      ? text.includes(` ${word} `) || text.includes(` ${word.slice(1)} `)
+      ? text.includes(` ${word} `) || (wanted.length > 1 && text.includes(` ${word.slice(1)} `))
       : text.includes(` ${word}`) || text.includes(` #${word} `),
   );
