@@ -15,18 +15,12 @@ def world(client) -> dict:
     return {"drivers": drivers, "active": active, "load": client.get(f"/loads/{first}").json}
 
 
-def without(items: list[dict], *names: str) -> list[dict]:
-    return [{name: value for name, value in item.items() if name not in names} for item in items]
-
-
 @pytest.mark.parametrize(
     ("query", "names"),
     [
         ("", set()),
         ("?expand=driver", {"driver"}),
-        ("?expand=load", {"load"}),
         ("?expand=driver,load", {"driver", "load"}),
-        ("?expand=load&expand=driver", {"driver", "load"}),
         ("?expand=load,load&expand=load&status=ASSIGNED", {"load"}),
     ],
 )
@@ -44,45 +38,35 @@ def test_loads_have_their_active_assignment_with_its_driver(client, world):
     assert (free["assignment"], completed["assignment"]) == (None, None)
     shown = world["active"] | {"driver": world["drivers"][0]}
     assert active == world["load"] | {"assignment": shown}
-    plain = client.get("/loads").json
-    assert plain == without([free, completed, active], "assignment")
 
 
 def test_drivers_have_their_active_assignment_with_its_load(client, world):
     free, busy = client.get("/drivers?expand=assignment").json
     assert free == world["drivers"][1] | {"assignment": None}
     assert busy == world["drivers"][0] | {"assignment": world["active"] | {"load": world["load"]}}
-    assert client.get("/drivers").json == without([free, busy], "assignment")
 
 
-LISTS = {
-    "/assignments?expand=driver,load": {"driver", "load"},
-    "/loads?expand=assignment": {"assignment"},
-    "/drivers?expand=assignment": {"assignment"},
-    "/loads?expand=assignment&status=OPEN&status=ASSIGNED&status=COMPLETED": {"assignment"},
-}
-
-
-@pytest.mark.parametrize("address", LISTS)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/assignments?expand=driver,load",
+        "/loads?expand=assignment&status=OPEN&status=ASSIGNED&status=COMPLETED",
+        "/drivers?expand=assignment",
+    ],
+)
 def test_an_expanded_list_takes_one_statement_however_long(client, world, statements, address):
     for number in range(3, 13):
         client.assign(client.make_driver(f"TX-{number}"), client.make_load())
-    client.get("/me")  # a token is looked up once a second
     with statements:
-        items = client.get(address).json
-    assert len(items) > 10
-    assert len(statements.sent) == 1, statements.sent
-    assert all(LISTS[address] <= set(item) for item in items)
-
-
-@pytest.mark.parametrize("address", LISTS)
-def test_all_pages_of_an_expanded_list_are_expanded(client, world, address):
-    whole = client.get(address).json
-    paged = [item for page in pages(client, f"{address}&limit=1") for item in page]
-    assert paged == whole
+        whole = client.get(address).json
+    assert len(whole) > 10
+    # The token's user may be looked up, too.
+    of_list = [statement for statement in statements.sent if "FROM users" not in statement]
+    assert len(of_list) == 1, statements.sent
+    assert [item for page in pages(client, f"{address}&limit=2") for item in page] == whole
 
 
 @pytest.mark.parametrize("path", ["/assignments", "/loads", "/drivers"])
-@pytest.mark.parametrize("names", ["", "user", "DRIVER", "driver,", "driver;load", " load", "\x00"])
-def test_an_unknown_expansion_is_refused(client, path, names):
-    assert_invalid(client.get(path, query_string={"expand": names}), "expand")
+def test_an_unknown_expansion_is_refused(client, path):
+    for names in ("", "user", "DRIVER", "driver,", "\x00"):
+        assert_invalid(client.get(path, query_string={"expand": names}), "expand")

@@ -54,36 +54,16 @@ def make(client, path):
 
 
 @every_list
-def test_pagination_fills_every_page_but_the_last(client, path, make):
+def test_pages_are_full_and_in_order_also_while_rows_are_created(client, path, make):
     make(*range(5))
     items = client.get(f"{path}?limit=200").json
-    assert len(items) >= 5
+    keys = [item["timestamp" if "timeline" in path else "id"] for item in items]
+    assert keys == sorted(keys, reverse="timeline" not in path)
     for limit in (1, 2, len(items) - 1, len(items), len(items) + 1):
         got = list(pages(client, f"{path}?limit={limit}"))
         assert list(chain(*got)) == items
         assert [len(page) for page in got[:-1]] == [limit] * (len(got) - 1)
         assert got[-1], "no empty page at the end"
-
-
-@every_list
-def test_lists_are_newest_first_and_the_timeline_oldest_first(client, path, make):
-    make(*range(3))
-    items = client.get(path).json
-    if "timeline" in path:
-        assert [event["payload"]["load"]["origin"] for event in items[1:]] == [
-            "Origin 0",
-            "Origin 1",
-            "Origin 2",
-        ]
-    else:
-        ids = [item["id"] for item in items]
-        assert ids == sorted(ids, reverse=True)
-
-
-@every_list
-def test_rows_created_during_pagination_neither_repeat_nor_hide_others(client, path, make):
-    make(*range(5))
-    items = client.get(f"{path}?limit=200").json
     got = []
     for number, page in enumerate(pages(client, f"{path}?limit=2"), start=5):
         got += page
@@ -103,30 +83,19 @@ def test_rows_leaving_the_filter_during_pagination_hide_no_others(client):
     assert got == [load["id"] for load in reversed(loads)]
 
 
-def test_loads_with_equal_times_are_paged_without_repeats_or_gaps(app, client):
+def test_rows_with_equal_times_are_paged_without_repeats_or_gaps(app, client):
     for _ in range(9):
         client.make_load()
-    with app.app_context():
-        db.session.execute(update(Load).where(Load.id <= 8).values(created_at=TIME))
-        db.session.commit()
-    loads = client.get("/loads").json
-    assert [load["id"] for load in loads] == list(range(9, 0, -1))
-    for query in ("", "&status=OPEN", "&status=OPEN&status=CANCELLED", "&origin=dallas,%20tx"):
-        for limit in (2, 5):
-            assert list(chain(*pages(client, f"/loads?limit={limit}{query}"))) == loads, query
-
-
-def test_events_with_equal_times_are_paged_without_repeats_or_gaps(app, client):
-    client.make_load()
     for number in range(6):
         client.patch("/loads/1", {"origin": f"Origin {number}"})
     with app.app_context():
+        db.session.execute(update(Load).values(created_at=TIME))
         db.session.execute(update(LoadEvent).values(created_at=TIME))
         db.session.commit()
-    events = client.get("/loads/1/timeline").json
-    assert [event["id"] for event in events] == sorted(event["id"] for event in events)
-    for limit in (1, 2, 3, 6):
-        assert list(chain(*pages(client, f"/loads/1/timeline?limit={limit}"))) == events
+    for path in ("/loads?", "/loads?status=OPEN&status=CANCELLED&", "/loads/1/timeline?"):
+        items = client.get(path).json
+        for limit in (2, 5):
+            assert list(chain(*pages(client, f"{path}limit={limit}"))) == items, path
 
 
 def test_a_page_has_50_items_by_default(client):
@@ -137,29 +106,21 @@ def test_a_page_has_50_items_by_default(client):
     assert [driver["licenseNumber"] for driver in client.get(next_page(answer)).json] == ["TX-0"]
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        [("limit", "1"), ("status", "OPEN"), ("status", "CANCELLED"), ("status", "OPEN")],
-        [("origin", "Ålesund & Co?=#%+"), ("limit", "1"), ("createdFrom", "2026-01-02T03:04:05Z")],
-        [("createdTo", "2999-01-02T03:04:05+01:00"), ("cargoType", "DRY VAN"), ("limit", "1")],
-    ],
-)
-def test_the_next_page_keeps_all_filters_and_the_limit(client, query):
+def test_the_next_page_keeps_all_filters_and_the_limit_also_from_the_cache(client):
     loads = [client.make_load(origin="Ålesund & Co?=#%+") for _ in range(3)]
+    query = [
+        *(("limit", "1"), ("status", "OPEN"), ("status", "CANCELLED"), ("status", "OPEN")),
+        *(("origin", "Ålesund & Co?=#%+"), ("createdFrom", "2026-01-02T03:04:05Z")),
+        *(("createdTo", "2999-01-02T03:04:05+01:00"), ("cargoType", "DRY VAN")),
+    ]
     address = f"/loads?{urlencode(query)}"
-    following = parse_qsl(urlsplit(next_page(client.get(address))).query)
+    answers = [client.get(address) for _ in range(2)]
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
+    assert next_page(answers[0]) == next_page(answers[1])
+    following = parse_qsl(urlsplit(next_page(answers[0])).query)
     assert following[:-1] == query
     assert following[-1][0] == "cursor"
     assert list(pages(client, address)) == [[load] for load in reversed(loads)]
-
-
-def test_a_cached_page_has_the_same_next_link(client):
-    for _ in range(3):
-        client.make_load()
-    answers = [client.get("/loads?status=OPEN&status=CANCELLED&limit=2") for _ in range(2)]
-    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
-    assert next_page(answers[0]) == next_page(answers[1])
 
 
 POSITIONS = {
@@ -219,58 +180,28 @@ def test_a_cursor_is_url_safe_and_valid_in_another_process(
 
 
 @every_cursor
-@pytest.mark.usefixtures("client_of_load_1")
-def test_a_cursor_signed_with_another_key_is_refused(settings, signed, path):
-    cursor = signed(path, POSITIONS[path])
-    with another_app(settings, JWT_SECRET_KEY="another-" * 5) as app:
-        client = give_driver_token(client_with_token(app, email="another@billor.example"), app)
-        assert_invalid(go_on(client, path, cursor), "cursor")
-
-
-@every_cursor
-def test_a_damaged_cursor_is_refused(client_of_load_1, signed, path):
+def test_a_damaged_or_foreign_cursor_is_refused(settings, client_of_load_1, signed, path):
     cursor = signed(path, POSITIONS[path])
     assert go_on(client_of_load_1, path, cursor).status_code == 200
     position, signature = cursor.rsplit(".", 1)
-    damaged = [
-        "",
-        "1",
-        ".",
-        "é\x00",
-        "x" * 5000,
-        "." * 100_000,
-        position,
-        f"{position}.",
-        signature,
-    ]
-    damaged += [f"{cursor}A", f" {cursor}", f"{cursor}\n", cursor[1:], cursor[:-1], cursor * 2]
-    # Not the very last character, of which Base64 ignores some bits.
-    for place in (0, len(position) // 2, len(position) - 1, len(position) + 1, len(cursor) - 2):
-        other = "A" if cursor[place] != "A" else "B"
-        damaged.append(f"{cursor[:place]}{other}{cursor[place + 1 :]}")
-    for cursor in damaged:
-        assert_invalid(go_on(client_of_load_1, path, cursor), "cursor")
-
-
-@every_cursor
-def test_a_cursor_of_another_list_is_refused(client_of_load_1, signed, path):
-    for other in {*POSITIONS, "/loads/2/timeline"} - {path}:
-        cursor = signed(other, POSITIONS[path])
-        assert_invalid(go_on(client_of_load_1, path, cursor), "cursor")
+    damaged = ["", "1", "é\x00", "x" * 5000, position, signature, f"{cursor}A", cursor[1:]]
+    damaged += [signed(other, POSITIONS[path]) for other in {*POSITIONS, "/loads/2"} - {path}]
+    with (
+        another_app(settings, JWT_SECRET_KEY="another-" * 5) as app,
+        app.test_request_context(path),
+    ):
+        damaged.append(pagination._serializer().dumps(POSITIONS[path]))
+    for each in damaged:
+        assert_invalid(go_on(client_of_load_1, path, each), "cursor")
 
 
 @every_cursor
 def test_a_signed_cursor_with_malformed_content_is_refused(client_of_load_1, signed, path):
     good = POSITIONS[path]
-    forms = [1, "1", TIME, None, True, {}, [], [good], [*good, 1], good[:-1], {"0": good}]
-    last = [None, True, 1.0, 1.5, [1], {}, "one", "\x00"]
-    last += [0, -1, 2**63, 10**400] if good[-1] == 1 else [1]
-    forms += [
-        [*good[:-1], value] for value in last if not ("/audit" in path and type(value) is str)
-    ]
+    forms = [1, "1", None, {}, [], [*good, 1], good[:-1], {"0": good}, [*good[:-1], None]]
+    forms.append([*good[:-1], 2**63 if good[-1] == 1 else 1])
     if len(good) == 2:
-        times = [None, 1, 1767323045.5, "yesterday", "2026-01-02", "0001-01-01T00:00:00+00:01"]
-        forms += [[time, good[1]] for time in times]
+        forms += [[time, good[1]] for time in (None, 1, "yesterday", "0001-01-01T00:00:00+00:01")]
     for form in forms:
         assert_invalid(go_on(client_of_load_1, path, signed(path, form)), "cursor")
 
@@ -279,5 +210,5 @@ def test_a_signed_cursor_with_malformed_content_is_refused(client_of_load_1, sig
 def test_limits_from_1_to_200_are_accepted_and_others_refused(client_of_load_1, path):
     for limit in (1, 200):
         assert client_of_load_1.get(f"{path}?limit={limit}").status_code == 200
-    for limit in ("0", "201", "-1", "+1", "1.0", "1e1", "ten", "", " 1", "٣", "9" * 5000):
+    for limit in ("0", "201", "-1", "1.0", "ten", "", "٣", "9" * 5000):
         assert_invalid(client_of_load_1.get(path, query_string={"limit": limit}), "limit")
