@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from billor.extensions import cache, db
-from billor.stats.service import DAYS, day_limits, last_days
+from billor.stats.service import DAYS
 from tests.support.answers import assert_problem
 from tests.support.worker import wait_until
 
+# Where it is about noon, so that no day begins during a test.
+HERE = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
 NOTHING_DONE = {"created": 0, "assigned": 0, "completed": 0, "cancelled": 0}
 
 
@@ -20,11 +22,10 @@ NOTHING_DONE = {"created": 0, "assigned": 0, "completed": 0, "cancelled": 0}
 def stats(app, client):
     """Count anew, and return the figures."""
 
-    def count(zone: str | None = None) -> dict:
+    def count(zone: str = HERE) -> dict:
         with app.app_context():
             cache.cache.client.flushdb()
-        query = {} if zone is None else {"timeZone": zone}
-        answer = client.get("/stats", query_string=query)
+        answer = client.get("/stats", query_string={"timeZone": zone})
         assert answer.status_code == 200, answer.text
         return answer.json
 
@@ -42,12 +43,12 @@ def move(app, table: str, id_: int, **times: datetime) -> None:
 
 def test_without_anything_all_figures_are_nothing(stats):
     found = stats()
-    assert found["timeZone"] == "UTC"
+    assert found["timeZone"] == HERE
     assert found["loads"] == {"OPEN": 0, "ASSIGNED": 0, "COMPLETED": 0, "CANCELLED": 0}
     assert found["drivers"] == {"available": 0, "busy": 0, "inactive": 0}
     assert found["today"] == NOTHING_DONE
     assert len(found["days"]) == DAYS
-    today = datetime.now(UTC).date()
+    today = datetime.now(ZoneInfo(HERE)).date()
     assert [day.pop("date") for day in found["days"]] == [
         (today - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS))
     ]
@@ -62,25 +63,18 @@ def test_each_step_counts_on_its_day(client, stats):
     assigned = [client.assign(*pair) for pair in zip(drivers, loads[:3], strict=True)]
     client.close(assigned[0], "COMPLETED")
     client.close(assigned[1], "CANCELLED")
-    client.patch(f"/loads/{loads[4]['id']}", {"status": "CANCELLED"})
+    for status in ("CANCELLED", "OPEN", "CANCELLED"):
+        client.patch(f"/loads/{loads[4]['id']}", {"status": status})
     found = stats()
     assert found["loads"] == {"OPEN": 2, "ASSIGNED": 1, "COMPLETED": 1, "CANCELLED": 1}
     assert found["drivers"] == {"available": 2, "busy": 1, "inactive": 1}
-    assert found["today"] == {"created": 5, "assigned": 3, "completed": 1, "cancelled": 1}
+    assert found["today"] == {"created": 5, "assigned": 3, "completed": 1, "cancelled": 2}
     assert found["days"][-1].items() >= found["today"].items()
     assert all(day.items() >= NOTHING_DONE.items() for day in found["days"][:-1])
 
 
-def test_a_load_that_was_cancelled_counts_though_it_is_open_again(client, stats):
-    load = client.make_load()
-    for status in ("CANCELLED", "OPEN"):
-        client.patch(f"/loads/{load['id']}", {"status": status})
-    found = stats()
-    assert (found["loads"]["OPEN"], found["today"]["cancelled"]) == (1, 1)
-
-
 def test_medians_are_of_first_assignments_and_of_completions(app, client, stats):
-    start = datetime.now(UTC) - timedelta(days=3)
+    start = datetime.now(ZoneInfo(HERE)) - timedelta(days=3)
     minutes = (10, 20, 90)
     for number, took in enumerate(minutes):
         load = client.make_load()
@@ -127,26 +121,6 @@ def test_days_begin_as_the_time_zone_says(app, client, stats, zone):
     assert created == {(today - timedelta(days=ago)).isoformat(): 1 for ago in (5, 6)}
 
 
-@pytest.mark.parametrize(
-    ("zone", "day", "begins", "hours"),
-    [
-        ("America/Chicago", "2026-03-08", "2026-03-08T06:00:00+00:00", 23),
-        ("America/Chicago", "2026-11-01", "2026-11-01T05:00:00+00:00", 25),
-        # Its midnight is left out.
-        ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00+00:00", 23),
-        # Its midnight comes twice.
-        ("America/Havana", "2026-11-01", "2026-11-01T04:00:00+00:00", 25),
-    ],
-)
-def test_a_day_of_a_change_of_clocks_has_its_length(zone, day, begins, hours):
-    noon = datetime.fromisoformat(f"{day}T12:00:00").replace(tzinfo=ZoneInfo(zone))
-    days = last_days(noon, ZoneInfo(zone))
-    assert (len(days), days[-1].isoformat()) == (DAYS, day)
-    *_, start, end = (limit.astimezone(UTC) for limit in day_limits(days, ZoneInfo(zone)))
-    assert start == datetime.fromisoformat(begins)
-    assert end - start == timedelta(hours=hours)
-
-
 def test_what_is_older_than_the_days_counts_in_none(app, client, stats):
     load = client.make_load()
     move(app, "loads", load["id"], created_at=datetime.now(UTC) - timedelta(days=DAYS))
@@ -156,7 +130,7 @@ def test_what_is_older_than_the_days_counts_in_none(app, client, stats):
 
 
 @pytest.mark.parametrize(
-    "zone", ["", "Mars/Olympus", "../../etc/passwd", "utc ", "posix/UTC", "+5"]
+    "zone", ["", "Mars/Olympus", "../../etc/passwd", "utc ", "localtime", "+5"]
 )
 def test_what_is_no_time_zone_is_refused(client, zone):
     answer = client.get("/stats", query_string={"timeZone": zone})

@@ -18,7 +18,7 @@ from billor.drivers.service import create_driver, update_driver
 from billor.errors import Conflict
 from billor.extensions import db
 from billor.loads.service import create_load
-from billor.models import Assignment, Driver, DriverStatus, Load, LoadEvent
+from billor.models import Assignment, DriverStatus, Load, LoadEvent
 
 THREADS = 10  # as many as there are connections
 PATIENCE = 30
@@ -178,35 +178,6 @@ def test_a_driver_who_is_being_made_inactive_gets_no_load(app, make):
             assigned = pool.submit(assign_in_vain)
             wait_until_blocking()
         assert assigned.result(PATIENCE) == "driver_inactive"
-
-
-@pytest.mark.parametrize(
-    ("driver_is_busy", "load_is_taken", "driver_is_inactive", "code"),
-    [
-        (True, True, True, "driver_already_assigned"),
-        (True, False, True, "driver_already_assigned"),
-        (False, True, True, "load_already_assigned"),
-        (False, True, False, "load_already_assigned"),
-        (False, False, True, "driver_inactive"),
-    ],
-)
-@pytest.mark.usefixtures("context")
-def test_the_conflict_with_the_highest_precedence_is_reported(
-    make, driver_is_busy, load_is_taken, driver_is_inactive, code
-):
-    (driver_id, other_driver_id), (load_id, other_load_id) = make(2, 2)
-    blockers = {}
-    if driver_is_busy:
-        blockers["driver_already_assigned"] = assign(driver_id, other_load_id).id
-    if load_is_taken:
-        blockers["load_already_assigned"] = assign(other_driver_id, load_id).id
-    if driver_is_inactive:
-        with transaction():
-            db.session.get(Driver, driver_id).status = DriverStatus.INACTIVE
-    with pytest.raises(Conflict) as refusal:
-        assign(driver_id, load_id)
-    assert refusal.value.code == code
-    assert refusal.value.extra.get("assignmentId") == blockers.get(code)
 
 
 @pytest.mark.usefixtures("context")
