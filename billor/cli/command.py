@@ -1,6 +1,7 @@
 """How commands report errors."""
 
 import click
+from flask.cli import AppGroup
 from marshmallow import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +30,12 @@ class Command(click.Command):
             raise click.ClickException(by_field(error.normalized_messages())) from error
         except SQLAlchemyError as error:
             raise click.ClickException(_describe_database_error(error)) from error
+
+
+class Group(AppGroup):
+    """A group of such commands, in an application context."""
+
+    command_class = Command
 
 
 def by_field(messages: dict[str, list[str]]) -> str:

@@ -27,13 +27,12 @@ DRIVERS = [
     ("Chen Wei", "OK-1000003"),
 ]
 LOADS = [
-    ("Dallas, TX", "Atlanta, GA", "Refrigerated"),
-    ("Houston, TX", "Chicago, IL", "Dry van"),
-    ("Laredo, TX", "Denver, CO", "Flatbed"),
-    ("Memphis, TN", "Miami, FL", "Dry van"),
+    ("Dallas, TX", "Atlanta, GA", "Refrigerated", -3),
+    ("Houston, TX", "Chicago, IL", "Dry van", 5),
+    ("Laredo, TX", "Denver, CO", "Flatbed", 22),
+    ("Memphis, TN", "Miami, FL", "Dry van", 46),
 ]
-# When they are picked up: the first one should have been.
-PICKUPS_IN_HOURS = [-3, 5, 22, 46]
+"""Each with the hours until its pickup: the first one should have been picked up."""
 
 # Further drivers and loads are combined from these.
 FIRST_NAMES = "Aaron Ana Ben Carla Dale Elena Fatima Hank Ines Jamal Kofi Luis Mai Nadia Omar Rosa"
@@ -59,9 +58,7 @@ def seed_database(
 ) -> dict[str, int]:
     """Create the demo user, drivers and loads; return how many of each were created.
 
-    `drivers` and `loads` are the totals to reach. None creates a few if there are none. A few loads
-    are overdue, and most are to be picked up within days from now.
-
+    `drivers` and `loads` are the totals to reach; None creates a few if there are none.
     Raises `SeedRefused` for the default password in production.
     """
     if config.is_production and config.demo_password == DEFAULT_DEMO_PASSWORD:
@@ -123,8 +120,7 @@ def _driver(number: int) -> Row:
 def _load(number: int) -> Row:
     chosen = random.Random(number)  # noqa: S311
     if number <= len(LOADS):
-        origin, destination, cargo_type = LOADS[number - 1]
-        hours = PICKUPS_IN_HOURS[number - 1]
+        origin, destination, cargo_type, hours = LOADS[number - 1]
     else:
         origin, destination = chosen.sample(CITIES, 2)
         cargo_type = chosen.choice(CARGO_TYPES)

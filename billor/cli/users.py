@@ -3,9 +3,8 @@
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 
-from billor.cli.command import Command
+from billor.cli.command import Group
 from billor.logs import printable
 from billor.models import User
 from billor.roles import Role
@@ -30,13 +29,10 @@ ROLES = click.Choice([role.value for role in Role], case_sensitive=False)
 DRIVER_ID = click.option("--driver-id", type=int, help="The driver that a user of role DRIVER is.")
 
 
-@click.group()
-def users() -> None:
-    """Manage the people who may log in."""
+users = Group("users", help="Manage the people who may log in.")
 
 
-@users.command("list", cls=Command)
-@with_appcontext
+@users.command("list")
 def list_users() -> None:
     """List all users: id, role, email address and name."""
     for user in all_users():
@@ -44,13 +40,12 @@ def list_users() -> None:
         click.echo(f"{user.id} {user.role} {printable(user.email)} {printable(user.name)}{state}")
 
 
-@users.command("create", cls=Command)
+@users.command("create")
 @click.option("--name", prompt=True, help="A person's name.")
 @click.option("--email", prompt=True, help="What they log in with.")
 @PASSWORD
 @click.option("--role", type=ROLES, help="DISPATCHER if not given, or ADMIN if there is none yet.")
 @DRIVER_ID
-@with_appcontext
 def create(role: str | None, driver_id: int | None, **fields: str) -> None:
     """Create a user. Prompts for name, email address and password if they are not given."""
     role = role or (Role.DISPATCHER if has_admin() else Role.ADMIN)
@@ -58,10 +53,9 @@ def create(role: str | None, driver_id: int | None, **fields: str) -> None:
     click.echo(f"User {user.id} can log in as {user.email}, {user.role}.")
 
 
-@users.command("set-password", cls=Command)
+@users.command("set-password")
 @click.argument("email")
 @PASSWORD
-@with_appcontext
 def set_users_password(email: str, password: str) -> None:
     """Set the password of the user with this EMAIL, who is logged out everywhere."""
     user = existing_user(email)
@@ -69,11 +63,10 @@ def set_users_password(email: str, password: str) -> None:
     click.echo(f"User {user.id} has the new password.")
 
 
-@users.command("set-role", cls=Command)
+@users.command("set-role")
 @click.argument("email")
 @click.argument("role", type=ROLES)
 @DRIVER_ID
-@with_appcontext
 def set_role(email: str, role: str, driver_id: int | None) -> None:
     """Give the user with this EMAIL a role. With another one they are logged out everywhere."""
     changes: dict[str, Any] = {"role": Role(role)}
@@ -83,9 +76,8 @@ def set_role(email: str, role: str, driver_id: int | None) -> None:
     click.echo(f"User {user.id} is {user.role} now.")
 
 
-@users.command("deactivate", cls=Command)
+@users.command("deactivate")
 @click.argument("email")
-@with_appcontext
 def deactivate(email: str) -> None:
     """Deactivate the user with this EMAIL, who is logged out everywhere."""
     user = update_user(existing_user(email).id, is_active=False)
