@@ -23,7 +23,7 @@ from marshmallow import ValidationError, fields
 
 from billor.blocking import in_thread
 from billor.errors import Refused
-from billor.http.fields import Identifier, Timestamp
+from billor.http.fields import Id, Identifier, Timestamp
 from billor.http.strict_json import DoubledField, read_json
 from billor.loads.schemas import LoadSchema
 
@@ -65,7 +65,7 @@ ALIASES = {
 }
 YEARS = range(2000, 2101)
 END_OF_DAY = timedelta(hours=23, minutes=59)
-SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?E\+?[0-9]+", re.IGNORECASE)
+SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
 WRITTEN_TIME = re.compile(
     r"(\d{1,4})[-/.](\d{1,2})[-/.](\d{2,4})"
     r"(?:,?[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap]\.?m\.?)?)?",
@@ -75,6 +75,7 @@ WRITTEN_TIME = re.compile(
 # A sheet's name, if there is one, the row's number in it, and its cells.
 TableRow = tuple[str | None, int, list[Any]]
 
+ID = Id()
 _schema = LoadSchema()
 KNOWN = {each.data_key or name: each for name, each in _schema.load_fields.items()}
 REQUIRED = {name for name, each in KNOWN.items() if each.required}
@@ -271,8 +272,8 @@ def _exported(cells: Sequence[Any], places: Mapping[str, int]) -> tuple[int, dat
     """Return the id and the time of creation that an export has of a load."""
     try:
         id_, created_at = (cells[places[name]] for name in ("id", "createdat"))
-        return int(id_), datetime.fromisoformat(created_at)
-    except (LookupError, TypeError, ValueError):
+        return ID.deserialize(int(id_)), datetime.fromisoformat(created_at)
+    except (LookupError, TypeError, ValueError, ValidationError):
         return None
 
 

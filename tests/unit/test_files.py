@@ -227,6 +227,7 @@ def test_a_workbook_that_is_too_large_or_none_is_refused_outside_of_this_process
 
 def test_an_export_says_which_loads_its_rows_are():
     created = "2026-11-30T09:00:00.123456Z"
-    found = read(f"id,{HEADER},createdAt\n7,a,b,c,{created}\nx,a,b,c,{created}\n,a,b,c,\n")
+    rows = [f"{id_},a,b,c,{created}\n" for id_ in ("7", "x", "9" * 30, "")]
+    found = read(f"id,{HEADER},createdAt\n{''.join(rows)}")
     moment = datetime(2026, 11, 30, 9, 0, 0, 123456, tzinfo=UTC)
-    assert [row.exported for row in found.rows] == [(7, moment), None, None]
+    assert [row.exported for row in found.rows] == [(7, moment), None, None, None]
