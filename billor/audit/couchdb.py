@@ -12,13 +12,11 @@ from time import monotonic
 
 import couchdb
 from couchdb.http import (
-    Forbidden,
     PreconditionFailed,
     ResourceConflict,
     ResourceNotFound,
     ServerError,
     Session,
-    Unauthorized,
 )
 
 from billor.audit.store import (
@@ -74,12 +72,12 @@ class CouchStore:
                 try:
                     self._database(name).info()  # so our user needs no right to create what exists
                 except ResourceNotFound:
-                    with _right_to_create(name), suppress(PreconditionFailed):  # another was faster
+                    with suppress(PreconditionFailed):  # another process was faster
                         self._server().create(name)
             audit = self._database(self._name)
             if DESIGN not in audit:
                 views = {"by_filters": {"map": MAP_BY_FILTERS}}
-                with _right_to_create(f"{self._name}/{DESIGN}"), suppress(ResourceConflict):
+                with suppress(ResourceConflict):
                     audit.save({"_id": DESIGN, "language": "javascript", "views": views})
 
     def ping(self) -> None:
@@ -227,14 +225,3 @@ def _errors_mapped() -> Iterator[None]:
     except Exception as error:
         # The beginning of a proxy's error page is enough.
         raise StoreUnavailable(f"{type(error).__name__}: {error}"[:MAX_REASON]) from error
-
-
-@contextmanager
-def _right_to_create(what: str) -> Iterator[None]:
-    """Raise `StoreUnavailable`, with the remedy, if our user may not create `what`."""
-    try:
-        yield
-    except (Unauthorized, Forbidden) as error:
-        raise StoreUnavailable(
-            f"COUCHDB_URL's user may not create {what}: run the worker once as a server admin"
-        ) from error
