@@ -90,6 +90,8 @@ class CouchStore:
         with _errors_mapped():
             # A copy, as the client adds revisions.
             results = self._database(self._name).update([dict(each) for each in documents])
+        if len(results) != len(documents):
+            raise StoreUnavailable("the answer is not about all documents")
         for is_stored, _, error in results:
             if not is_stored and not isinstance(error, ResourceConflict):
                 raise StoreUnavailable(f"a document was not stored: {error}")

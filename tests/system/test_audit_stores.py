@@ -242,6 +242,12 @@ def test_every_fault_of_couchdb_is_an_outage(couch, couch_store, fault, monkeypa
     assert found(couch_store, EVERYTHING, MANY) == [make_document()]
 
 
+def test_an_answer_about_no_document_fails_the_save(couch, couch_store):
+    couch.fail(Fault.EMPTY_OBJECT)
+    with pytest.raises(StoreUnavailable):
+        couch_store.save([make_document()])
+
+
 def test_a_refused_document_fails_the_save_and_others_are_stored(couch, couch_store):
     refused = make_document(2)
     couch.forbid(refused["_id"])
