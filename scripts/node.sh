@@ -8,7 +8,7 @@ PATH=$PWD/.venv/bin:$PATH
 
 stamp=node_modules/.installed-package-lock.json
 cmp -s package-lock.json "$stamp" || {
-  if npm ci --loglevel=error --fetch-retries=1; then
+  if npm ci --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000; then
     cp package-lock.json "$stamp"
   else
     [ -z "${CI:-}" ] || exit 1
