@@ -1,9 +1,8 @@
 """Conditional requests (RFC 9110, section 13): ETags, 304, and 412 against lost updates.
 
 Proxies that compress answers change their ETags: nginx makes them weak, Apache and others append
-the coding. A tag of ours is a hash of the whole answer, so what is left of it says the same, and
-both kinds are taken for ours. RFC 9110 has `If-Match` compared strongly, which would refuse all
-changes behind such a proxy.
+the coding. Both are taken for ours: compared strongly, `If-Match` would refuse all changes behind
+such a proxy.
 """
 
 import hashlib

@@ -11,7 +11,6 @@ from zoneinfo import available_timezones
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 from sqlalchemy.orm import InstrumentedAttribute
 
-from billor.http.strict_json import MAX_NAME_TOLD
 from billor.text import (
     MAX_EMAIL_LENGTH,
     MAX_PARTS,
@@ -26,8 +25,10 @@ SAME_NUMBER = (
     "Unique by its letters and digits: upper and lower case are the same, and spaces, hyphens and "
     "other signs do not count."
 )
-MAX_UNKNOWN_TOLD = 10
+MAX_UNKNOWN_NAMED = 10
 """How many unknown fields an error names."""
+MAX_NAME_LENGTH = 100
+"""How much of a name an error repeats: clients choose unknown names."""
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
@@ -62,9 +63,9 @@ class WireSchema(Schema):
         known = {field.data_key for field in self.load_fields.values()}
         if not isinstance(data, dict) or data.keys() <= known:
             return data
-        unknown = islice((name for name in data if name not in known), MAX_UNKNOWN_TOLD)
+        unknown = islice((name for name in data if name not in known), MAX_UNKNOWN_NAMED)
         return {name: data[name] for name in known & data.keys()} | {
-            name[:MAX_NAME_TOLD]: data[name] for name in unknown
+            name[:MAX_NAME_LENGTH]: data[name] for name in unknown
         }
 
 

@@ -1,9 +1,8 @@
 """Idempotency-Key: a request that changes something may be retried, and gets the first answer.
 
 IETF draft-ietf-httpapi-idempotency-key-header. Key and answer are committed with the change. A
-refusal has changed nothing and leaves no key: a retry is judged anew. The first answer comes before
-any precondition: the change itself has made its `If-Match` outdated. Keys are the user's own, and
-expire.
+refusal keeps no key: a retry is judged anew. The first answer comes before any precondition: the
+change itself has made its `If-Match` stale. Keys are the user's own, and expire.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from billor.cache import invalidate_pages
-from billor.context import current_user
+from billor.context import signed_in_user
 from billor.database import (
     DELETE_BATCH_SIZE,
     after_commit,
@@ -52,13 +51,12 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
         if key is None:
             return view(*args, **kwargs)
         with transaction():
-            user = current_user.get()
-            assert user is not None, "only users send keys"  # noqa: S101
-            kept, is_new = _claim(user.id, key, _fingerprint())
+            kept, is_new = _claim(signed_in_user().id, key, _fingerprint())
             if not is_new:
                 # The first process may have died between its commit and this.
                 after_commit(invalidate_pages)
-                return _replay(kept)
+                headers = {**(kept.headers or {}), "Idempotency-Replayed": "true"}
+                return Response(kept.body, kept.status, headers)
             response = view(*args, **kwargs)
             kept.status = response.status_code
             kept.body = response.get_data(as_text=True)
@@ -124,11 +122,6 @@ def _claim(user_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bo
     if kept.fingerprint != fingerprint:
         raise Refused("idempotency_key_reused")
     return kept, False
-
-
-def _replay(kept: IdempotencyKey) -> Response:
-    headers = {**(kept.headers or {}), "Idempotency-Replayed": "true"}
-    return Response(kept.body, kept.status, headers)
 
 
 def _expiry():

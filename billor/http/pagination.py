@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
-from uuid import UUID
 
 from flask import current_app, request
 from itsdangerous import BadData, URLSafeSerializer
@@ -27,7 +26,7 @@ class Cursor(fields.String):
     def _deserialize(self, value, attr, data, **kwargs):
         try:
             return self._position.deserialize(_serializer().loads(value))
-        except (BadData, ValidationError) as error:  # the latter: from an earlier version
+        except (BadData, ValidationError) as error:
             raise ValidationError("Not a cursor from a Link header of this list.") from error
 
 
@@ -50,42 +49,25 @@ def encode_cursor(position: Position) -> str:
     return _serializer().dumps([_wire_value(part) for part in position])
 
 
-def _wire_value(part: Any) -> Any:
-    match part:
-        case datetime():
-            return wire_time(part)
-        case UUID():
-            return str(part)
-        case _:
-            return part
-
-
-def next_target(page: Page) -> str:
-    """Return the path and query of the page after this one, or nothing if it is the last."""
-    if page.next_position is None:
-        return ""
-    query = MultiDict(request.args)
-    query["cursor"] = encode_cursor(page.next_position)
-    return f"{request.path}?{urlencode(list(query.items(multi=True)))}"
-
-
-def link_header(target: str) -> dict[str, str]:
-    """Return the `Link` header to the next page's target; none without one."""
-    if not target:
-        return {}
-    # A relative reference if the Host header is not valid in a URL.
-    origin = f"{request.scheme}://{request.host}" if request.host else ""
-    prefix = quote(request.root_path)  # of a proxy, which has removed it from the path
-    return {"Link": f'<{origin}{prefix}{target}>; rel="next"'}
+def _wire_value(part: Any) -> int | str:
+    if isinstance(part, datetime):
+        return wire_time(part)
+    return part if isinstance(part, int) else str(part)
 
 
 def page_headers(page: Page) -> dict[str, str]:
-    """Return the headers of a list's response."""
-    return link_header(next_target(page))
+    """Return the headers of a list's response: the `Link` to the next page, if there is one."""
+    if page.next_position is None:
+        return {}
+    query = MultiDict(request.args)
+    query["cursor"] = encode_cursor(page.next_position)
+    # A relative reference if the Host header is not valid in a URL.
+    origin = f"{request.scheme}://{request.host}" if request.host else ""
+    path = quote(request.root_path) + request.path  # the root is a proxy's, which has removed it
+    return {"Link": f'<{origin}{path}?{urlencode(list(query.items(multi=True)))}>; rel="next"'}
 
 
 def _serializer() -> URLSafeSerializer:
     # The salt makes a cursor invalid in other lists, and in another order of this one.
-    order = f":{request.args['sort']}" if "sort" in request.args else ""
-    salt = f"cursor:{request.path}{order}"
+    salt = f"cursor:{request.path}:{request.args.get('sort', '')}"
     return URLSafeSerializer(current_app.config["JWT_SECRET_KEY"], salt=salt)

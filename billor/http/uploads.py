@@ -10,7 +10,7 @@ from typing import IO
 from flask import g, request
 
 from billor.errors import Unsupported
-from billor.http.strict_json import MAX_NAME_TOLD
+from billor.http.fields import MAX_NAME_LENGTH
 from billor.logs import printable
 
 IN_MEMORY_BYTES = 1024 * 1024
@@ -46,6 +46,6 @@ def refuse_coded_body() -> None:
     for header, plain in PLAIN_CODINGS.items():
         for coding in request.headers.get(header, "").split(","):
             if coding.strip().lower() not in plain:
-                name = printable(coding.strip()[:MAX_NAME_TOLD])
+                name = printable(coding.strip()[:MAX_NAME_LENGTH])
                 detail = f"The body has the {header} {name}. Send it as it is, without one."
                 raise Unsupported(detail)

@@ -24,7 +24,6 @@ from marshmallow import ValidationError, fields
 from billor.blocking import in_thread
 from billor.errors import Refused
 from billor.http.fields import Id, Identifier, Timestamp
-from billor.http.strict_json import DoubledField, read_json
 from billor.loads.schemas import LoadSchema
 
 CSV = "text/csv"
@@ -160,9 +159,7 @@ def _read_ndjson(file: IO[bytes]) -> LoadFile:
 
 def _read_json(line: bytes) -> Any:
     try:
-        return read_json(line)
-    except DoubledField as error:
-        raise ValidationError("Is there twice.", error.name) from error
+        return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ValidationError("Not valid JSON.") from error
 
@@ -304,7 +301,7 @@ def _read_cell(name: str, cell: Any, times: TimeFormat) -> Any:
     if isinstance(its_field, fields.String):
         return cell
     try:
-        return read_json(cell)
+        return json.loads(cell)
     except ValueError:
         return cell  # the schema refuses it
 

@@ -12,8 +12,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from billor.extensions import db
-from billor.http.fields import MAX_UNKNOWN_TOLD
-from billor.http.strict_json import MAX_NAME_TOLD
+from billor.http.fields import MAX_NAME_LENGTH, MAX_UNKNOWN_NAMED
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient
@@ -100,7 +99,7 @@ def bad_parameters(schema: Mapping) -> list[str]:
 def unnamed(answer, field: str) -> str:
     """Say what is wrong with an answer that should refuse this field alone; nothing if it does."""
     errors = answer.json.get("errors", {}) if answer.status_code == 422 else {}
-    return "" if set(errors) == {field[:MAX_NAME_TOLD]} else f"{answer.status_code} {set(errors)}"
+    return "" if set(errors) == {field[:MAX_NAME_LENGTH]} else f"{answer.status_code} {set(errors)}"
 
 
 with_body = pytest.mark.parametrize("operation", [e for e in operations() if e.body], ids=str)
@@ -189,8 +188,8 @@ def test_of_many_unknown_fields_only_some_are_named(client):
     problem = assert_problem(
         client.post("/loads", dict.fromkeys(names, 1)), 422, "validation_failed"
     )
-    assert len(problem["errors"].keys() - LOAD.keys()) == MAX_UNKNOWN_TOLD
-    assert max(map(len, problem["errors"])) <= MAX_NAME_TOLD
+    assert len(problem["errors"].keys() - LOAD.keys()) == MAX_UNKNOWN_NAMED
+    assert max(map(len, problem["errors"])) <= MAX_NAME_LENGTH
 
 
 @pytest.mark.usefixtures("nothing_changes")
