@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from queue import Empty
 from threading import Semaphore, Thread
 from typing import Literal, NamedTuple, cast
 from uuid import uuid4
@@ -20,7 +21,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from cachelib.serializers import RedisSerializer
 from flask import Flask, current_app
 from flask_caching.backends.rediscache import RedisCache
-from redis import Redis
+from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -34,11 +35,9 @@ from billor.metrics import CACHE_PAGES
 
 logger = logging.getLogger(__name__)
 
-PAGE_SECONDS = 60
 GENERATION_KEY = "generation"
 TIMEOUT_SECONDS = 0.2
 PAUSE_SECONDS = 1.0  # after a failure
-MAX_CONNECTIONS = 16  # of each process; a burst of requests waits for one of them
 REFUSAL = "billor.refusal"  # in the environ: an error for the app to raise and render
 
 
@@ -80,7 +79,6 @@ class PageCache:
 
     def __init__(self, redis: TextRedisCache | None):
         self._redis = redis
-        self._connections = Semaphore(MAX_CONNECTIONS)
         self._paused_until = 0.0
         self._is_away = False
         # The number of failures, and how many of them a new generation has followed.
@@ -106,7 +104,7 @@ class PageCache:
         """Store a page that was rendered after `lookup`. Does nothing after a BYPASS."""
         if lookup.generation is not None:
             with suppress(RedisAway), self._use_redis() as redis:
-                redis.set(lookup.key, f"{lookup.generation}\n{text}", timeout=PAGE_SECONDS)
+                redis.set(lookup.key, f"{lookup.generation}\n{text}", timeout=60)
 
     def shared_text(self, key: str, seconds: int, make: Callable[[], str]) -> str:
         """Return a text that any process has made within so many seconds, or make it."""
@@ -126,14 +124,15 @@ class PageCache:
     @contextmanager
     def _use_redis(self, *, is_write: bool = False) -> Iterator[TextRedisCache]:
         """Use Redis in the block. Raises `RedisAway`, also from the block."""
-        with turn(self._connections):  # a shortage of our own is no failure of Redis
-            if self._redis is None or (time.monotonic() < self._paused_until and not is_write):
-                raise RedisAway
-            try:
-                yield self._redis
-            except RedisError as error:
+        if self._redis is None or (time.monotonic() < self._paused_until and not is_write):
+            raise RedisAway
+        try:
+            yield self._redis
+        except RedisError as error:
+            # A shortage of our own connections is no outage, but a write must be made up for.
+            if is_write or not isinstance(error.__context__, Empty):
                 self._note_failure(error)
-                raise RedisAway from error
+            raise RedisAway from error
 
     def _start_generation(self, redis: TextRedisCache) -> str:
         """Invalidate all pages. A generation is a random name, so none is ever reused."""
@@ -154,10 +153,7 @@ class PageCache:
             Thread(target=self._retry, name="redis", daemon=True).start()
 
     def _retry(self) -> None:
-        """Start a generation as soon as Redis answers, even if no request comes here.
-
-        Other processes may have noticed nothing, and still have pages from before a write.
-        """
+        """Start a generation once Redis answers: other processes may still read old pages."""
         while self._is_away:
             time.sleep(PAUSE_SECONDS)
             self.invalidate()
@@ -168,15 +164,17 @@ def init_cache(app: Flask) -> None:
     app.extensions["pages"] = PageCache(None)
     if (url := app.config["BILLOR"].redis_url) is None:
         return
-    client = Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=16,
+        timeout=10,  # a burst of requests waits so long for a connection
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         # A late first attempt of a repeated SET could restore an old generation.
         retry=Retry(NoBackoff(), 0),
     )
     settings = {"CACHE_TYPE": "billor.cache.TextRedisCache", "CACHE_KEY_PREFIX": "billor:"}
-    cache.init_app(app, settings | {"CACHE_REDIS_HOST": client})
+    cache.init_app(app, settings | {"CACHE_REDIS_HOST": Redis(connection_pool=pool)})
     with app.app_context():
         app.extensions["pages"] = PageCache(cast(TextRedisCache, cache.cache))
 
@@ -207,8 +205,7 @@ class CachedPages:
         self._pages: PageCache = app.extensions["pages"]
         routes = app.url_map.bind("")
         self._endpoints = {path: routes.match(path)[0] for path in paths}
-        # The other database connections stay free for writes.
-        self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)
+        self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)  # half are for writes
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request. The app renders the refusals."""

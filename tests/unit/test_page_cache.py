@@ -2,13 +2,11 @@
 
 import logging
 import pickle
-from threading import Semaphore
 
 import pytest
 from flask import current_app
 from redis.exceptions import RedisError
 
-from billor import blocking
 from billor import cache as cache_module
 from billor.cache import PageCache, invalidate_pages, redis_answers
 from billor.extensions import cache
@@ -205,8 +203,12 @@ def test_a_redis_that_refuses_writes_is_away_until_it_takes_them(
 
 
 def test_a_shortage_of_our_own_connections_is_no_outage(pages, log, monkeypatch):
-    monkeypatch.setattr(blocking, "TURN_SECONDS", 0.01)
     keep(pages, "key", "text")
-    monkeypatch.setattr(pages, "_connections", Semaphore(0))
+    pool = redis().connection_pool
+    monkeypatch.setattr(pool, "timeout", 0.01)
+    taken = [pool.get_connection() for _ in range(pool.max_connections)]
+    assert status(pages) == BYPASS
+    for connection in taken:
+        pool.release(connection)
     assert status(pages) == HIT
     assert log() == []
