@@ -1,0 +1,372 @@
+"""All tables, with their constraints, indexes, functions and triggers."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+from billor.models import TransactionId
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+# No function calls another one: ANALYZE and pg_restore would not find it, since they run without a
+# search path. What is ASCII, as nearly all text is, has a short way.
+#
+# Text in which accents, upper and lower case, and kinds of quotes and hyphens are alike. The board
+# does the same in state/search.js.
+FOLD = r"""
+    CREATE OR REPLACE FUNCTION fold_text(value text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    BEGIN
+        IF octet_length(value) = char_length(value) THEN
+            RETURN lower(value);
+        END IF;
+        value = regexp_replace(
+            normalize(value, NFKD),
+            '[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f]', '', 'g'
+        );
+        value = replace(replace(replace(lower(value), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe');
+        RETURN translate(
+            value,
+            'łøđðħıŧƶ' || U&'\2019\2018\02BC\2032\2010\2011\2012\2013\2014\2015\2212',
+            'loddhitz''''''''-------'
+        );
+    END
+    $$
+"""
+# What a license number and a reference are unique by: letters and digits.
+KEY = r"""
+    CREATE OR REPLACE FUNCTION canonical_key(value text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    BEGIN
+        IF octet_length(value) = char_length(value) THEN
+            RETURN upper(regexp_replace(value, '[^0-9A-Za-z]', '', 'g'));
+        END IF;
+        RETURN upper(regexp_replace(
+            normalize(value, NFKC),
+            '[\u0001-/:-@\[-`{-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7\u02b0-\u036f'
+            '\u2000-\u206f\u20a0-\u20ff\u2190-\u2bff\u3000-\u3004\u3008-\u3020\u3030\ufe00-\ufe0f]',
+            '', 'g'
+        ));
+    END
+    $$
+"""
+# Words are what is between white space and signs. O'Brien is one, as people leave out the
+# apostrophe. The row's number is one, too: `#39`. Of a long word the first 60 characters count.
+SIGNS = (
+    "' !\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~' || chr(9) || chr(31)"
+    r" || U&'\00A0\00AB\00B7\00BB\201C\201D\201E\2022\3001\3002'"
+)
+VECTOR = rf"""
+    CREATE OR REPLACE FUNCTION search_vector(id bigint, folded text) RETURNS tsvector
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    DECLARE
+        signs CONSTANT text := {SIGNS};
+    BEGIN
+        folded = translate(folded, signs || '''', repeat(' ', length(signs)));
+        IF length(folded) > 60 THEN
+            folded = regexp_replace(folded, '([^ ]{{60}})[^ ]*', '\1', 'g');
+        END IF;
+        RETURN array_to_tsvector(
+            array_remove(string_to_array(folded, ' '), '') || ('#' || id)
+        );
+    END
+    $$
+"""
+# All words, each as the beginning of one of a row's; `39` is also the row of this number. `#39`
+# alone is that row and no other, and with other words `39` as a whole: `PO #39`.
+QUERY = rf"""
+    CREATE OR REPLACE FUNCTION search_query(folded text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+        SELECT string_agg(
+            CASE
+                WHEN folded ~ '^#[0-9]+$' THEN format('''%s''', word)
+                WHEN word ~ '^#[0-9]+$' THEN format('(''%s'' | ''%s'')', word, substr(word, 2))
+                WHEN word ~ '^[0-9]+$' THEN format('(''%s'':* | ''#%s'')', word, word)
+                ELSE format('''%s'':*', ltrim(word, '#'))
+            END,
+            ' & '
+        )::tsquery
+        FROM (SELECT replace({SIGNS}, '#', '') AS signs) AS s,
+            unnest(string_to_array(
+                translate(replace(folded, '#', ' #'), signs || '''', repeat(' ', length(signs))),
+                ' '
+            )) AS given,
+            left(given, 60) AS word
+        WHERE ltrim(word, '#') <> ''
+    $$
+"""  # noqa: S608 - put together from constants
+# Whatever writes an assignment, its driver is marked.
+MARK = """
+    CREATE OR REPLACE FUNCTION mark_drivers_with_load() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'TRUNCATE' THEN
+            UPDATE drivers SET has_load = false WHERE has_load;
+            RETURN NULL;
+        END IF;
+        IF TG_OP <> 'INSERT' AND OLD.status = 'ASSIGNED' THEN
+            UPDATE drivers SET has_load = false WHERE id = OLD.driver_id;
+        END IF;
+        IF TG_OP <> 'DELETE' AND NEW.status = 'ASSIGNED' THEN
+            UPDATE drivers SET has_load = true WHERE id = NEW.driver_id;
+        END IF;
+        RETURN NULL;
+    END
+    $$
+"""
+TRIGGERS = {
+    "mark_drivers_with_load": "INSERT OR DELETE OR UPDATE OF driver_id, status",
+    "unmark_drivers": "TRUNCATE",
+}
+PICKUP_OR_NEVER = "coalesce(pickup_at, '9999-12-31 23:59:59.999999+00'::timestamptz)"
+IS_ACTIVE = "status = 'ASSIGNED'"
+
+
+def _id() -> sa.Column:
+    return sa.Column("id", sa.BigInteger, sa.Identity(always=True), nullable=False)
+
+
+def _time(name: str, default: str | None = None, *, nullable: bool = False) -> sa.Column:
+    default_ = sa.text(default) if default else None
+    return sa.Column(name, TIMESTAMP(timezone=True), server_default=default_, nullable=nullable)
+
+
+def _one_of(table: str, column: str, *values: str) -> sa.CheckConstraint:
+    choices = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({choices})", name=op.f(f"ck_{table}_{column}"))
+
+
+def _key(table: str, *columns: str) -> sa.PrimaryKeyConstraint:
+    return sa.PrimaryKeyConstraint(*columns, name=op.f(f"pk_{table}"))
+
+
+def _refers(table: str, column: str, other: str, **options: str) -> sa.ForeignKeyConstraint:
+    name = op.f(f"fk_{table}_{column}")
+    return sa.ForeignKeyConstraint([column], [f"{other}.id"], name=name, **options)
+
+
+def _index(name: str, table: str, *columns: str, where: str | None = None, **options) -> None:
+    """Create an index on columns or expressions, unique if its name says so."""
+    op.create_index(
+        name,
+        table,
+        [sa.text(column) for column in columns],
+        unique=name.startswith("uq_"),
+        postgresql_where=where and sa.text(where),
+        **options,
+    )
+
+
+def _search_index(table: str, *columns: str) -> None:
+    text = " || chr(31) || ".join(f"coalesce({column}, '')" for column in columns)
+    vector = f"search_vector(id, fold_text({text}))"
+    _index(f"ix_{table}_search", table, vector, postgresql_using="gin")
+
+
+def upgrade() -> None:
+    for function in (FOLD, KEY, VECTOR, QUERY, MARK):
+        op.execute(function)
+    _create_drivers()
+    _create_users()
+    _create_loads()
+    _create_assignments()
+    _create_events()
+    _create_helpers()
+
+
+def _create_drivers() -> None:
+    op.create_table(
+        "drivers",
+        _id(),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("license_number", sa.String(64), nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        _time("created_at", "clock_timestamp()"),
+        sa.Column("has_load", sa.Boolean, server_default=sa.false(), nullable=False),
+        _one_of("drivers", "status", "ACTIVE", "INACTIVE"),
+        _key("drivers", "id"),
+    )
+    _index("uq_drivers_license_number", "drivers", "canonical_key(license_number)")
+    _index("ix_drivers_available", "drivers", "id", where="status = 'ACTIVE' AND NOT has_load")
+    _index("ix_drivers_unavailable", "drivers", "id", where="status <> 'ACTIVE' OR has_load")
+    _index("ix_drivers_inactive", "drivers", "id", where="status = 'INACTIVE'")
+    _search_index("drivers", "name", "license_number")
+
+
+def _create_users() -> None:
+    op.create_table(
+        "users",
+        _id(),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("email", sa.String(254), nullable=False),
+        sa.Column("password_hash", sa.Text),
+        sa.Column("role", sa.String(16), server_default="DISPATCHER", nullable=False),
+        sa.Column("driver_id", sa.BigInteger),
+        sa.Column("is_active", sa.Boolean, server_default=sa.true(), nullable=False),
+        sa.Column("epoch", sa.Integer, server_default=sa.text("0"), nullable=False),
+        _time("created_at", "clock_timestamp()"),
+        _one_of("users", "role", "ADMIN", "DISPATCHER", "DRIVER"),
+        sa.CheckConstraint(
+            "(role = 'DRIVER') = (driver_id IS NOT NULL)", name=op.f("ck_users_driver_id")
+        ),
+        _refers("users", "driver_id", "drivers"),
+        _key("users", "id"),
+    )
+    _index("uq_users_email", "users", "lower(email)")
+    _search_index("users", "name", "email")
+
+
+def _create_loads() -> None:
+    op.create_table(
+        "loads",
+        _id(),
+        sa.Column("origin", sa.String(200), nullable=False),
+        sa.Column("destination", sa.String(200), nullable=False),
+        sa.Column("cargo_type", sa.String(100), nullable=False),
+        sa.Column("reference", sa.String(64)),
+        _time("pickup_at", nullable=True),
+        _time("deliver_by", nullable=True),
+        sa.Column("status", sa.String(16), nullable=False),
+        _time("created_at", "statement_timestamp()"),
+        _time("updated_at", "statement_timestamp()"),
+        _one_of("loads", "status", "OPEN", "ASSIGNED", "COMPLETED", "CANCELLED"),
+        sa.CheckConstraint("deliver_by >= pickup_at", name=op.f("ck_loads_deliver_by")),
+        _key("loads", "id"),
+    )
+    _index(
+        "uq_loads_reference_key",
+        "loads",
+        "canonical_key(reference)",
+        where="reference IS NOT NULL AND status <> 'CANCELLED'",
+    )
+    _index("ix_loads_created", "loads", "created_at", "id")
+    _index("ix_loads_pickup", "loads", PICKUP_OR_NEVER, "id")
+    _index("ix_loads_status_created", "loads", "status", "created_at", "id")
+    _index("ix_loads_status_pickup", "loads", "status", PICKUP_OR_NEVER, "id")
+    is_finished = "status IN ('COMPLETED', 'CANCELLED')"
+    _index("ix_loads_finished", "loads", "created_at", "id", where=is_finished)
+    for column in ("origin", "destination", "cargo_type"):
+        _index(f"ix_loads_{column}_created", "loads", f"lower({column})", "created_at", "id")
+    has_reference = "reference IS NOT NULL"
+    _index("ix_loads_reference_key", "loads", "canonical_key(reference)", where=has_reference)
+    _search_index("loads", "reference", "origin", "destination", "cargo_type")
+
+
+def _create_assignments() -> None:
+    table = "driver_load_assignments"
+    op.create_table(
+        table,
+        _id(),
+        sa.Column("driver_id", sa.BigInteger, nullable=False),
+        sa.Column("load_id", sa.BigInteger, nullable=False),
+        _time("assigned_at", "clock_timestamp()"),
+        _time("closed_at", nullable=True),
+        sa.Column("status", sa.String(16), nullable=False),
+        _one_of(table, "status", "ASSIGNED", "COMPLETED", "CANCELLED"),
+        sa.CheckConstraint(
+            f"({IS_ACTIVE}) = (closed_at IS NULL)", name=op.f(f"ck_{table}_closed_at")
+        ),
+        _refers(table, "driver_id", "drivers"),
+        _refers(table, "load_id", "loads"),
+        _key(table, "id"),
+    )
+    # The iron rule.
+    _index("uq_assignments_active_driver", table, "driver_id", where=IS_ACTIVE)
+    _index("uq_assignments_active_load", table, "load_id", where=IS_ACTIVE)
+    _index("ix_assignments_completed", table, "closed_at", where="status = 'COMPLETED'")
+    _index("ix_assignments_assigned", table, "assigned_at", "id")
+    for column in ("status", "driver_id", "load_id"):
+        _index(f"ix_assignments_{column}_assigned", table, column, "assigned_at", "id")
+    for name, events in TRIGGERS.items():
+        rows = "STATEMENT" if events == "TRUNCATE" else "ROW"
+        op.execute(
+            f"CREATE TRIGGER {name} AFTER {events} ON {table}"
+            f" FOR EACH {rows} EXECUTE FUNCTION mark_drivers_with_load()"
+        )
+
+
+def _create_events() -> None:
+    op.create_table(
+        "load_events",
+        sa.Column("id", sa.Uuid, nullable=False),
+        sa.Column("type", sa.String(32), nullable=False),
+        sa.Column("load_id", sa.BigInteger),
+        sa.Column("driver_id", sa.BigInteger),
+        sa.Column("user_id", sa.BigInteger),
+        sa.Column("assignment_id", sa.BigInteger),
+        sa.Column("payload", JSONB, nullable=False),
+        sa.Column("request_id", sa.String(128)),
+        sa.Column("traceparent", sa.Text),
+        _time("created_at", "clock_timestamp()"),
+        _time("published_at", nullable=True),
+        _time("recorded_at", nullable=True),
+        _time("notified_at", nullable=True),
+        sa.Column("transaction_id", TransactionId, server_default=sa.text("pg_current_xact_id()")),
+        _refers("load_events", "load_id", "loads"),
+        _refers("load_events", "driver_id", "drivers"),
+        _key("load_events", "id"),
+    )
+    for name, columns, where in (
+        ("load_id_created_at", ["load_id", "created_at"], None),
+        ("transaction_id", ["transaction_id"], "transaction_id IS NOT NULL"),
+        ("cancelled", ["created_at"], "type = 'load.cancelled'"),
+        ("unpublished", ["created_at"], "published_at IS NULL"),
+        (
+            "unconfirmed",
+            ["created_at", "published_at"],
+            "published_at IS NOT NULL AND recorded_at IS NULL",
+        ),
+    ):
+        _index(f"ix_load_events_{name}", "load_events", *columns, where=where)
+
+
+def _create_helpers() -> None:
+    op.create_table(
+        "sessions",
+        _id(),
+        sa.Column("user_id", sa.BigInteger, nullable=False),
+        sa.Column("generation", sa.Integer, server_default=sa.text("0"), nullable=False),
+        _time("refreshed_at", "clock_timestamp()"),
+        _time("expires_at"),
+        _refers("sessions", "user_id", "users", ondelete="CASCADE"),
+        _key("sessions", "id"),
+    )
+    _index("ix_sessions_user_id", "sessions", "user_id")
+    _index("ix_sessions_expires_at", "sessions", "expires_at")
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("user_id", sa.BigInteger, nullable=False),
+        sa.Column("key", sa.String(255), nullable=False),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("status", sa.Integer),
+        sa.Column("headers", JSONB),
+        sa.Column("body", sa.Text),
+        _time("created_at", "now()"),
+        _refers("idempotency_keys", "user_id", "users", ondelete="CASCADE"),
+        _key("idempotency_keys", "user_id", "key"),
+    )
+    _index("ix_idempotency_keys_created_at", "idempotency_keys", "created_at")
+    op.create_table(
+        "login_attempts",
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("failures", sa.Integer, nullable=False),
+        _time("ends_at"),
+        _key("login_attempts", "key"),
+        prefixes=["UNLOGGED"],
+    )
+    _index("ix_login_attempts_ends_at", "login_attempts", "ends_at")
+
+
+def downgrade() -> None:
+    for table in (
+        *("login_attempts", "idempotency_keys", "sessions", "load_events"),
+        *("driver_load_assignments", "loads", "users", "drivers"),
+    ):
+        op.drop_table(table)
+    for function in (
+        *("mark_drivers_with_load()", "search_query(text)", "search_vector(bigint, text)"),
+        *("canonical_key(text)", "fold_text(text)"),
+    ):
+        op.execute(f"DROP FUNCTION {function}")
