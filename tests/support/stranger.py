@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -16,7 +15,7 @@ from billor.embedded.processes import free_port
 
 ODD_NAME = "José's Müll 日本"
 STARTED = "Stop with Ctrl-C"
-START_SECONDS = 90
+START_SECONDS = 120
 
 
 class Stranger:
@@ -108,11 +107,10 @@ class Running:
     def press_ctrl_c(self) -> str:
         """Signal the whole foreground group, as a terminal does; return the output since."""
         os.killpg(self.process.pid, signal.SIGINT)
-        output, _ = self.process.communicate(timeout=30)
-        return output
+        return self.wait_for_end()
 
     def wait_for_end(self) -> str:
-        output, _ = self.process.communicate(timeout=30)
+        output, _ = self.process.communicate(timeout=60)
         return output
 
     def child(self, name: str) -> psutil.Process:
@@ -133,17 +131,10 @@ def only_line(output: str, starting_with: str = "billor: ") -> str:
 
 
 def _copy_project(folder: Path) -> None:
-    names = _git("ls-files", "--cached", "--others", "--exclude-standard")
-    for name in names:
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.check_output(listing, cwd=PROJECT, text=True).splitlines():
         source, target = PROJECT / name, folder / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
     (folder / ".venv").symlink_to(PROJECT / ".venv")
-
-
-def _git(*arguments: str) -> Sequence[str]:
-    done = subprocess.run(
-        ["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    return done.stdout.splitlines()

