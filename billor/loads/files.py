@@ -88,23 +88,38 @@ class TimeFormat:
     day_first: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class FileRow:
-    """A load's attributes, or its errors by field; and which load it is, if it was exported."""
+    """A load's attributes, or its errors by field."""
 
-    number: int
-    attributes: dict[str, Any] | None = None
+    row: int
+    attributes: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, list[str]] | None = None
     exported: tuple[int, datetime] | None = None
+    """The id and the time of creation of the load that it is an export of."""
+    load_id: int | None = None
+    already_there: bool = False
 
 
 @dataclass
 class LoadFile:
-    """What was read of a file; `ignored` are the columns that were left out."""
+    """The rows of a file; `ignored` are the columns that were left out."""
 
     rows: list[FileRow] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     sheet: str | None = None
+
+    @property
+    def refused(self) -> int:
+        return sum(row.errors is not None for row in self.rows)
+
+    @property
+    def already_there(self) -> int:
+        return sum(row.already_there for row in self.rows)
+
+    @property
+    def created(self) -> int:
+        return len(self.rows) - self.refused - self.already_there
 
 
 def _letters(name: Any) -> str:

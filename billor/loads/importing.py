@@ -1,11 +1,10 @@
-"""Import of loads from a file: it is read first, and stored then, in one transaction.
+"""Import of loads from a file, in one transaction.
 
-So no database connection is held while a file is read.
+The file was read before, so that no database connection is held meanwhile.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from threading import BoundedSemaphore
 
@@ -25,30 +24,6 @@ MAX_IMPORTS = 2
 _running = BoundedSemaphore(MAX_IMPORTS)
 
 
-@dataclass(slots=True)
-class RowOutcome:
-    """The outcome of a row: the id of its load, new or already there, or its errors by field."""
-
-    row: int
-    load_id: int | None = None
-    errors: dict[str, list[str]] | None = None
-    already_there: bool = False
-
-
-@dataclass
-class ImportOutcome:
-    """The outcome of each row, in order; the sheet that was read, and the columns left out."""
-
-    rows: list[RowOutcome]
-    ignored: list[str]
-    sheet: str | None
-
-    def __post_init__(self) -> None:
-        self.refused = sum(row.errors is not None for row in self.rows)
-        self.already_there = sum(row.already_there for row in self.rows)
-        self.created = len(self.rows) - self.refused - self.already_there
-
-
 @contextmanager
 def import_slot() -> Iterator[None]:
     """Hold one of `MAX_IMPORTS`. Raises `Unavailable` `imports_busy` at once if all are taken."""
@@ -60,37 +35,30 @@ def import_slot() -> Iterator[None]:
         _running.release()
 
 
-def import_loads(file: LoadFile) -> ImportOutcome:
-    """Create a load for each valid row, unless it was exported or its reference is there.
+def import_loads(file: LoadFile) -> LoadFile:
+    """Create a load for each valid row, and return the file with the ids of all loads.
 
-    So a file can be imported again, if it is an export or its rows have references.
+    Not for an exported load that is here, or one whose reference another load has: so an export, or
+    a file with references, can be imported again.
     """
-    rows: list[RowOutcome] = []
     with transaction():
         for start in range(0, len(file.rows), CHUNK_ROWS):
-            rows += _store(file.rows[start : start + CHUNK_ROWS])
-    return ImportOutcome(rows, file.ignored, file.sheet)
+            _store([row for row in file.rows[start : start + CHUNK_ROWS] if row.attributes])
+    return file
 
 
-def _store(rows: Sequence[FileRow]) -> list[RowOutcome]:
-    exported = _still_there(rows)
-    new = [row.attributes for row in rows if row.attributes and row.exported not in exported]
-    loads = iter(create_loads(new))
-    outcomes = []
+def _store(rows: Sequence[FileRow]) -> None:
+    here = _exported_from_here(rows)
+    new = [row for row in rows if row.exported not in here]
     for row in rows:
-        if row.errors:
-            outcomes.append(RowOutcome(row.number, errors=row.errors))
-        elif row.exported in exported:
-            outcomes.append(RowOutcome(row.number, row.exported[0], already_there=True))
-        else:
-            load = next(loads)
-            is_there = isinstance(load, Taken)
-            outcomes.append(RowOutcome(row.number, load.id, already_there=is_there))
-    return outcomes
+        if row.exported in here:
+            row.load_id, row.already_there = row.exported[0], True
+    for row, load in zip(new, create_loads([row.attributes for row in new]), strict=True):
+        row.load_id, row.already_there = load.id, isinstance(load, Taken)
 
 
-def _still_there(rows: Sequence[FileRow]) -> set[tuple[int, datetime]]:
-    """Return which loads that were exported are in this database: with id and time of creation."""
+def _exported_from_here(rows: Sequence[FileRow]) -> set[tuple[int, datetime]]:
+    """Return which of the loads that were exported this database has, created at that time."""
     ids = [row.exported[0] for row in rows if row.exported]
     if not ids:
         return set()

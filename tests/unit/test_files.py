@@ -88,7 +88,7 @@ def test_rows_have_their_own_numbers_and_errors():
 def test_ndjson_has_an_object_on_each_line():
     text = '{"origin": "Dallas, TX", "destination": "Reno, NV", "cargoType": "Steel"}'
     found = read(f'\n{text}\n[]\nno\n{text[:-1]}, "x": 1}}', NDJSON)
-    assert [row.number for row in found.rows] == [2, 3, 4, 5]
+    assert [row.row for row in found.rows] == [2, 3, 4, 5]
     good, *bad = (row.attributes or row.errors for row in found.rows)
     assert good == LOAD
     assert bad == [
@@ -172,7 +172,7 @@ def test_a_workbook_is_read_as_it_is_shown():
             "deliver_by": datetime(2026, 12, 3, 5, 59, tzinfo=UTC),
         },
     )
-    assert [row.number for row in bad] == [5, 6, 7, 8]
+    assert [row.row for row in bad] == [5, 6, 7, 8]
     reasons = ["keeps 15 digits", "has the error #REF!", "formula has no value"]
     for row, reason in zip(bad, reasons, strict=False):
         assert reason in row.errors["reference"][0]

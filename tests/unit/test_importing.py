@@ -10,7 +10,7 @@ from billor.database import transaction
 from billor.extensions import db
 from billor.loads import importing
 from billor.loads.files import FileRow, LoadFile
-from billor.loads.importing import RowOutcome, import_loads
+from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent
 from tests.support.rival import rival
 
@@ -24,7 +24,7 @@ def row(number: int, reference: str | None = None, **more) -> FileRow:
     return FileRow(number, fields | ({"reference": reference} if reference else {}), **more)
 
 
-def store(*rows: FileRow) -> list[RowOutcome]:
+def store(*rows: FileRow) -> list[FileRow]:
     return import_loads(LoadFile(list(rows))).rows
 
 
@@ -112,7 +112,7 @@ def test_an_import_waits_for_another_with_the_same_reference(app):
             " VALUES ('A', 'B', 'C', 'OPEN', 'PO-1')"
         )
 
-        def import_there() -> list[RowOutcome]:
+        def import_there() -> list[FileRow]:
             with app.app_context():
                 return store(row(1), row(2, "po1"), row(3, "PO-2"))
 
