@@ -1,4 +1,4 @@
-"""Guarantee 6: a read of loads contains every write answered before it.
+"""Promise 5: a read of loads contains every write answered before it.
 
 This holds across processes, and whatever happens to Redis meanwhile.
 """

@@ -1,4 +1,4 @@
-"""Guarantee 5: at shutdown, work in progress is finished in time and no request fails."""
+"""Promise 12: at shutdown, work in progress is finished in time and no request fails."""
 
 import signal
 import socket

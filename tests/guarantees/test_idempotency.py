@@ -1,5 +1,5 @@
-"""Idempotency-Key under concurrency and crashes: twins in flight in several processes, and
-processes killed between commit and answer."""
+"""Promise 7: Idempotency-Key under concurrency and crashes: twins in flight, and processes
+killed between commit and answer."""
 
 import json
 from collections.abc import Iterator

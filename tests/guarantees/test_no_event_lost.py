@@ -1,4 +1,4 @@
-"""Guarantee 2 under SIGKILL: no event is lost and no document duplicated.
+"""Promise 3 under SIGKILL: no event is lost and no document duplicated.
 
 Processes are killed at the worst moment while dispatchers assign and complete loads over HTTP; at
 the end every committed event has exactly one audit document, and there are no others.

@@ -1,4 +1,4 @@
-"""An outage fails no other part, is logged once, and ends by reconnecting."""
+"""Promise 6: an outage fails no other part, is logged once, and ends by reconnecting."""
 
 import re
 import socket

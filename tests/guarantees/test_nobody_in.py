@@ -1,4 +1,4 @@
-"""Guarantee 7: no access without credentials, and no leak of secrets.
+"""Promise 8: no access without credentials, and no leak of secrets.
 
 Single requests are tested in tests/api/test_auth.py, test_default_deny.py, test_headers.py and
 test_errors.py, refused settings in tests/unit/test_config.py.

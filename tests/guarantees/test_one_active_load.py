@@ -1,4 +1,4 @@
-"""Guarantee 1: at most one active load a driver and one driver a load, under concurrency.
+"""Promise 1: at most one active load a driver and one driver a load, under concurrency.
 
 The requests are simultaneous and go to several processes.
 """

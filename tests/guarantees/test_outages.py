@@ -1,4 +1,4 @@
-"""Guarantee 2 in outages: no event is lost and no document duplicated."""
+"""Promise 3 in outages: no event is lost and no document duplicated."""
 
 import re
 from collections.abc import Iterator

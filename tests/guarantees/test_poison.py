@@ -1,4 +1,4 @@
-"""Poison messages hold up nothing.
+"""Promise 4: poison messages hold up nothing.
 
 What is no event of the outbox, or cannot be stored, becomes a dead letter with its bytes, its
 attributes and the reason. Other events flow, and after a fix a dead letter is replayed.

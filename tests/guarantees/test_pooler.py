@@ -1,4 +1,4 @@
-"""Guarantee 12: everything holds behind a transaction pooler, whose few sessions are shared."""
+"""The promises hold behind a transaction pooler, whose few sessions are shared."""
 
 import logging
 from collections.abc import Iterator

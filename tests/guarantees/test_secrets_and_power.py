@@ -1,4 +1,4 @@
-"""Guarantee 7: PostgreSQL logs no secret, and every role has the least privilege."""
+"""Promise 9: PostgreSQL logs no secret, and every role has the least privilege."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Clients that are silent, or send or read slowly, keep no other client waiting."""
+"""Promise 11: clients that are silent, or send or read slowly, keep no other client waiting."""
 
 import itertools
 import socket

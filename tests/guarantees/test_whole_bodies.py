@@ -1,4 +1,4 @@
-"""A request with a truncated body is refused, leaves nothing behind, and can be retried."""
+"""Promise 10: a request with a truncated body is refused and leaves nothing behind."""
 
 import socket
 import struct
