@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, func, select, update
+from sqlalchemy import CTE, ColumnElement, Row, and_, func, select, update
 
 from billor.cache import invalidate_pages
 from billor.context import current_user, request_id
@@ -22,6 +22,8 @@ from billor.traces import current_traceparent
 # How many events one statement publishes again, so that locks are short.
 MAX_REPUBLISHED = 1000
 _EVENTS = table(LoadEvent).c
+# As the partial index says it.
+_IS_UNRECORDED = and_(_EVENTS.published_at.is_not(None), _EVENTS.recorded_at.is_(None))
 
 
 def record(event_type: EventType, payload: dict[str, Any], **subject: int | None) -> None:
@@ -50,21 +52,9 @@ def claim_unpublished(limit: int) -> Sequence[Row]:
     The caller publishes them in the same transaction, so a crash leaves them unpublished. Any
     number of relays may do so.
     """
-    oldest = (
-        select(_EVENTS.id)
-        .where(_EVENTS.published_at.is_(None))
-        .order_by(_EVENTS.created_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-        .cte("oldest")
-    )
-    claim = (
-        update(table(LoadEvent))
-        .where(_EVENTS.id == oldest.c.id)
-        .values(published_at=func.clock_timestamp())
-        .returning(*_EVENTS)
-    )
-    return execute(claim).all()
+    oldest = _oldest(limit, _EVENTS.published_at.is_(None))
+    claim = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id)
+    return execute(claim.values(published_at=func.clock_timestamp()).returning(*_EVENTS)).all()
 
 
 def lock_events(ids: Collection[UUID]) -> dict[UUID, Row]:
@@ -72,33 +62,22 @@ def lock_events(ids: Collection[UUID]) -> dict[UUID, Row]:
 
     The order of locks is the same for all consumers, so that none waits for another in a circle.
     """
-    query = (
-        select(*_EVENTS)
-        .where(_EVENTS.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
-        .order_by(_EVENTS.id)
-        .with_for_update(key_share=True)
-    )
-    return {event.id: event for event in execute(query, {"ids": list(ids)})}
+    query = select(*_EVENTS).where(_EVENTS.id.in_(ids)).order_by(_EVENTS.id)
+    return {event.id: event for event in execute(query.with_for_update(key_share=True))}
 
 
 def mark_recorded(ids: Collection[UUID], notified: Collection[UUID]) -> None:
     """Mark events as recorded, and those whose driver was notified."""
-    now = func.clock_timestamp()
-    for column, marked in (("recorded_at", ids), ("notified_at", notified)):
-        if marked:
-            chosen = _EVENTS.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
-            execute(
-                update(table(LoadEvent)).where(chosen).values({column: now}), {"ids": list(marked)}
-            )
+    events, now = table(LoadEvent), func.clock_timestamp()
+    execute(update(events).where(_EVENTS.id.in_(ids)).values(recorded_at=now))
+    if notified:
+        execute(update(events).where(_EVENTS.id.in_(notified)).values(notified_at=now))
 
 
 def last_unrecorded() -> datetime | None:
     """Return when the last of the published, unrecorded events was published."""
-    query = select(func.max(_EVENTS.published_at)).where(
-        _EVENTS.published_at.is_not(None), _EVENTS.recorded_at.is_(None)
-    )
     with transaction():
-        return execute(query).scalar()
+        return execute(select(func.max(_EVENTS.published_at)).where(_IS_UNRECORDED)).scalar()
 
 
 def publish_unrecorded(until: datetime) -> int:
@@ -106,17 +85,16 @@ def publish_unrecorded(until: datetime) -> int:
 
     Return how many; `MAX_REPUBLISHED` at most.
     """
-    oldest = (
-        select(_EVENTS.id)
-        .where(_EVENTS.published_at <= until, _EVENTS.recorded_at.is_(None))
-        .order_by(_EVENTS.created_at)
-        .limit(MAX_REPUBLISHED)
-        .with_for_update(skip_locked=True, key_share=True)
-        .cte("oldest")
-    )
+    oldest = _oldest(MAX_REPUBLISHED, _IS_UNRECORDED, _EVENTS.published_at <= until)
+    again = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id)
     with transaction():
-        again = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id).values(published_at=None)
-        return execute(again).rowcount
+        return execute(again.values(published_at=None)).rowcount
+
+
+def _oldest(limit: int, *conditions: ColumnElement[bool]) -> CTE:
+    """Return a query that locks the oldest events that nobody else has locked."""
+    oldest = select(_EVENTS.id).where(*conditions).order_by(_EVENTS.created_at).limit(limit)
+    return oldest.with_for_update(skip_locked=True, key_share=True).cte("oldest")
 
 
 def publish_again(since: datetime | None = None) -> int:

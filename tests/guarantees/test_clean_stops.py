@@ -95,7 +95,7 @@ def is_connected_to(process: Process, service: Service) -> bool:
 @pytest.fixture
 def hanging_couch(monkeypatch) -> None:
     """Let CouchDB hang until it is mended."""
-    monkeypatch.setattr(couchdb_server, "LONGEST_HANG_SECONDS", 60)
+    monkeypatch.setattr(couchdb_server, "MAX_HANG_SECONDS", 60)
 
 
 @pytest.mark.parametrize("connections", [IN_FLIGHT, 4], ids=["at once", "waiting for the pool"])

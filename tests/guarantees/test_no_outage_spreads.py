@@ -68,7 +68,7 @@ def test_a_hanging_service_fails_no_request_and_is_logged_once(system, redis, pu
     api = system.start_api(workers=1)
     system.start_worker()
     client = api.client
-    driver = client.make_driver()
+    driver = client.make_driver("TX-1")
     wait_until(system.recorded)
 
     with everything_hung(system, redis, pubsub):
