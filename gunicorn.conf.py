@@ -82,7 +82,7 @@ loglevel = "warning"
 logger_class = "billor.server.GunicornLogger"
 control_socket_disable = True  # unused, and slows down shutdown
 
-# What a proxy tells is believed in billor.http.proxies only, and not here of any peer on loopback.
+# Only ProxyFix trusts headers of proxies (see billor.http.middleware), from TRUSTED_PROXIES.
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 header_map = "drop"  # names with underscores, which look like others to WSGI

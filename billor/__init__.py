@@ -32,7 +32,7 @@ from billor.database import engine_options, init_database
 from billor.extensions import jwt
 from billor.http.api import init_api
 from billor.http.conditional import init_conditional
-from billor.http.middleware import init_routes, with_middleware
+from billor.http.middleware import init_cors, note_route, with_middleware
 from billor.http.problems import init_problems
 from billor.revisions import init_migrations
 from billor.traces import init_traces
@@ -58,6 +58,7 @@ def create_app(config: Config | None = None) -> Flask:
         JWT_REFRESH_JSON_KEY="refreshToken",
         JWT_DECODE_LEEWAY=10,  # seconds by which clocks of several servers may differ
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        TRUSTED_HOSTS=list(config.trusted_hosts) or None,
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config),
         OPENAPI_URL_PREFIX="/",
@@ -66,7 +67,8 @@ def create_app(config: Config | None = None) -> Flask:
 
     init_conditional(app)
     init_problems(app)
-    init_routes(app)
+    app.before_request(note_route)
+    init_cors(app, config)
     guard = Guard(app)
     init_database(app)
     jwt.init_app(app)

@@ -189,9 +189,6 @@ def redis_answers() -> bool:
     return current_app.extensions["pages"].read("health").status != "BYPASS"
 
 
-Authorise = Callable[[str, WSGIEnvironment], object]
-
-
 class CachedPages:
     """WSGI middleware that answers some paths from the cache, or stores what the app answers.
 
@@ -199,10 +196,10 @@ class CachedPages:
     `X-Cache` and at `redis-cli keys 'billor:*'`. Without REDIS_URL the app answers every request.
     """
 
-    def __init__(self, app: Flask, paths: Collection[str], authorise: Authorise):
+    def __init__(self, app: Flask, paths: Collection[str], authorise: Callable[..., object]):
         """`authorise` takes an endpoint and an environ, and raises refusals."""
         self._wsgi_app, self._authorise = app.wsgi_app, authorise
-        self._pages: PageCache = app.extensions["pages"]
+        self._pages, self._trusted_hosts = app.extensions["pages"], app.config["TRUSTED_HOSTS"]
         routes = app.url_map.bind("")
         self._endpoints = {path: routes.match(path)[0] for path in paths}
         self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)  # half are for writes
@@ -214,11 +211,12 @@ class CachedPages:
             return self._wsgi_app(environ, start_response)
         current_route.set(environ["PATH_INFO"])
         try:
+            key = _page_key(environ, self._trusted_hosts)
             self._authorise(endpoint, environ)
         except Exception as error:
             environ[REFUSAL] = error
             return self._wsgi_app(environ, start_response)
-        lookup = self._pages.read(_page_key(environ))
+        lookup = self._pages.read(key)
         if lookup.text is None:
             with turn(self._turns):  # a burst waits here while one of it renders the page
                 lookup = self._pages.read(lookup.key)
@@ -243,8 +241,10 @@ class CachedPages:
         return response
 
 
-def _page_key(environ: WSGIEnvironment) -> str:
-    """Return the whole address of a request, since the `Link` of its page leads there."""
-    origin = f"{environ['wsgi.url_scheme']}://{get_host(environ)}{environ.get('SCRIPT_NAME', '')}"
+def _page_key(environ: WSGIEnvironment, hosts: list[str] | None) -> str:
+    """Return the whole address of a request, where a page's `Link` leads, and its CORS origin."""
+    host, prefix = get_host(environ, hosts), environ.get("SCRIPT_NAME", "")
+    address = f"{environ['wsgi.url_scheme']}://{host}{prefix}{environ['PATH_INFO']}"
     # The prefix changes with the format of pages: in a release two versions share Redis.
-    return f"loads-4:{origin}{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
+    origin, query = environ.get("HTTP_ORIGIN", ""), environ.get("QUERY_STRING", "")
+    return f"loads-4:{origin}:{address}?{query}"

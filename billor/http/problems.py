@@ -8,7 +8,7 @@ from flask import Flask, Response, json
 from gunicorn.http.errors import ParseException
 from marshmallow import fields
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, SecurityError
 
 from billor.database import from_database_error, without_values
 from billor.errors import BY_STATUS, AuthenticationFailed, BillorError, Unavailable
@@ -60,6 +60,7 @@ def init_problems(app: Flask) -> None:
     app.register_error_handler(ParseException, lambda _error: http_problem(400))
     for error, refusal in {
         ClientDisconnected: BillorError("body_incomplete"),
+        SecurityError: BillorError("untrusted_host"),
         TimeoutError: Unavailable("request_timeout"),
     }.items():
         app.register_error_handler(error, lambda _error, it=refusal: render_refusal(it))

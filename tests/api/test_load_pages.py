@@ -217,7 +217,7 @@ def test_a_cached_page_is_text(client, app):
     with app.app_context():
         redis = cache.cache.client
         (key,) = set(redis.keys("billor:loads-4:*"))
-        assert key == b"billor:loads-4:http://localhost/loads?status=OPEN"
+        assert key == b"billor:loads-4::http://localhost/loads?status=OPEN"
         generation, message = redis.get(key).decode().split("\n", 1)
         assert generation == redis.get("billor:generation").decode()
     head, body = message.split("\n\n")
