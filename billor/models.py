@@ -240,9 +240,9 @@ class Load(Model):
             id,
             postgresql_where=text("status IN ('COMPLETED', 'CANCELLED')"),
         ),
-        Index("ix_loads_origin_created", func.lower(origin), created_at, id),
-        Index("ix_loads_destination_created", func.lower(destination), created_at, id),
-        Index("ix_loads_cargo_type_created", func.lower(cargo_type), created_at, id),
+        Index("ix_loads_origin_created", func.fold_text(origin), created_at, id),
+        Index("ix_loads_destination_created", func.fold_text(destination), created_at, id),
+        Index("ix_loads_cargo_type_created", func.fold_text(cargo_type), created_at, id),
         Index(
             "ix_loads_reference_key",
             canonical_key(reference),

@@ -70,10 +70,10 @@ def _conditions(
     destination: str | None = None,
     cargo_type: str | None = None,
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions that a load meets; places match in upper or lower case alike."""
+    """Return the conditions that a load meets; places are compared as a search does."""
     places = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
     conditions: list[ColumnElement[bool]] = [
-        func.lower(column) == func.lower(value)
+        func.fold_text(column) == func.fold_text(value)
         for column, value in places.items()
         if value is not None
     ]

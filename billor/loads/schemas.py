@@ -83,7 +83,7 @@ class LoadUpdateSchema(LoadSchema):
         super().__init__(**kwargs | {"partial": True})
 
 
-CASE = {"description": "Upper or lower case alike."}
+CASE = {"description": "Upper or lower case alike, and with or without accents."}
 
 
 class LoadFilter(WireSchema):

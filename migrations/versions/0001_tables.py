@@ -248,7 +248,7 @@ def _create_loads() -> None:
     is_finished = "status IN ('COMPLETED', 'CANCELLED')"
     _index("ix_loads_finished", "loads", "created_at", "id", where=is_finished)
     for column in ("origin", "destination", "cargo_type"):
-        _index(f"ix_loads_{column}_created", "loads", f"lower({column})", "created_at", "id")
+        _index(f"ix_loads_{column}_created", "loads", f"fold_text({column})", "created_at", "id")
     has_reference = "reference IS NOT NULL"
     _index("ix_loads_reference_key", "loads", "canonical_key(reference)", where=has_reference)
     _search_index("loads", "reference", "origin", "destination", "cargo_type")

@@ -71,6 +71,15 @@ def test_a_load_is_found_by_its_number(client):
         assert found(client, "/loads", q=words) == expected, words
 
 
+@pytest.mark.parametrize(
+    ("stored", "wanted"), [("São Paulo", "SAO paulo"), ("O\u2019Brien", "o'brien")]
+)
+def test_a_place_is_compared_as_a_search_does(client, stored, wanted):
+    load = client.make_load(origin=stored)["id"]
+    client.make_load(origin=f"{stored} 2")
+    assert found(client, "/loads", origin=wanted) == [load]
+
+
 def test_each_word_may_be_in_another_field(client):
     load = client.make_load(reference="PO-1001", origin="Reno, NV", cargoType="Dry van")["id"]
     other = client.make_load(reference="PO-1002", origin="Reno, NV", cargoType="Tanker")["id"]
