@@ -21,12 +21,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
 from billor.database import transaction
 from billor.errors import Unavailable
-from billor.events.bus import Bus, BusUnavailable, Delivery
+from billor.events.bus import Bus, Delivery
 from billor.events.event import MalformedEvent, read_event, to_document
 from billor.events.outbox import lock_events, mark_recorded
 from billor.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, Step, events_reached
 from billor.worker.notify import needs_notification, notify_driver
-from billor.worker.outage import Outage
+from billor.worker.outage import keep_on
 from billor.worker.relay import prepare
 
 logger = logging.getLogger(__name__)
@@ -51,22 +51,17 @@ class Consumer:
         """When recording last failed or was late, on the monotonic clock."""
 
     def run(self, stop: Event) -> None:
-        """Record messages until `stop` is set, with a backoff while a service fails."""
-        outage, is_prepared = Outage(), False
-        while not stop.is_set():
-            try:
-                if not is_prepared:
-                    self._store.prepare()
-                    prepare(self._bus)
-                    is_prepared = True
-                if deliveries := self._bus.pull(BATCH_SIZE):
-                    self.handle(deliveries)
-            except (Unavailable, SQLAlchemyError, BusUnavailable, StoreUnavailable) as error:
-                is_prepared = False  # somebody may have deleted the subscription or a database
-                self.behind_at = time.monotonic()
-                outage.wait(error, stop)
-            else:
-                outage.end()
+        """Record messages until `stop` is set."""
+        keep_on(self._prepare, self._step, stop)
+
+    def _prepare(self) -> None:
+        self.behind_at = time.monotonic()  # at the start, and after each failure
+        self._store.prepare()
+        prepare(self._bus)
+
+    def _step(self) -> None:
+        if deliveries := self._bus.pull(BATCH_SIZE):
+            self.handle(deliveries)
 
     def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Record a batch and ack it. What cannot be recorded now is nacked.

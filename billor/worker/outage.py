@@ -1,37 +1,42 @@
-"""Backoff while a service is away, with one log line when that begins and one when it ends."""
+"""Work that goes on through outages: a backoff, and one log line for each change."""
 
 import logging
+from collections.abc import Callable
 from threading import Event
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from billor.audit.store import StoreUnavailable
+from billor.errors import Unavailable
 from billor.events.bus import BusUnavailable
 
 MIN_WAIT_SECONDS = 0.2
 MAX_WAIT_SECONDS = 10.0
 MAX_REASON = 300
 SERVICES = {BusUnavailable: "The event bus", StoreUnavailable: "The audit store"}
+AWAY: tuple[type[Exception], ...] = (*SERVICES, Unavailable, SQLAlchemyError)
 
 logger = logging.getLogger(__name__)
 
 
-class Outage:
-    """The service that one thread waits for, if any."""
-
-    def __init__(self) -> None:
-        self._service = ""
-        self._seconds = 0.0
-
-    def wait(self, error: Exception, stop: Event) -> None:
-        """Wait before the next try, or until `stop` is set."""
-        service = SERVICES.get(type(error), "PostgreSQL")
-        if service != self._service:
-            reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
-            logger.warning("%s is away, waiting for it: %s", service, reason)
-        self._service = service
-        self._seconds = min(self._seconds * 2 or MIN_WAIT_SECONDS, MAX_WAIT_SECONDS)
-        stop.wait(self._seconds)
-
-    def end(self) -> None:
-        if self._service:
-            logger.info("%s is back", self._service)
-        self._service, self._seconds = "", 0.0
+def keep_on(prepare: Callable[[], None], step: Callable[[], None], stop: Event) -> None:
+    """Repeat a step until `stop` is set; prepare for it first, and again after each failure."""
+    is_prepared, away, seconds = False, "", 0.0
+    while not stop.is_set():
+        try:
+            if not is_prepared:
+                prepare()
+            is_prepared = True
+            step()
+        except AWAY as error:
+            service = SERVICES.get(type(error), "PostgreSQL")
+            if service != away:
+                reason = f"{type(error).__name__}: {error}"[:MAX_REASON]
+                logger.warning("%s is away, waiting for it: %s", service, reason)
+            is_prepared, away = False, service
+            seconds = min(seconds * 2 or MIN_WAIT_SECONDS, MAX_WAIT_SECONDS)
+            stop.wait(seconds)
+            continue
+        if away:
+            logger.info("%s is back", away)
+        away, seconds = "", 0.0

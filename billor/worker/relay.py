@@ -2,11 +2,8 @@
 
 from threading import Event
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from billor.database import transaction
-from billor.errors import Unavailable
-from billor.events.bus import Bus, BusUnavailable
+from billor.events.bus import Bus
 from billor.events.event import to_message
 from billor.events.outbox import (
     MAX_REPUBLISHED,
@@ -15,7 +12,7 @@ from billor.events.outbox import (
     publish_unrecorded,
 )
 from billor.metrics import EVENTS_PUBLISHED, Step, events_reached
-from billor.worker.outage import Outage
+from billor.worker.outage import keep_on
 
 BATCH_SIZE = 500
 IDLE_SECONDS = 0.2
@@ -28,21 +25,13 @@ class Relay:
         self._bus = bus
 
     def run(self, stop: Event) -> None:
-        """Publish events until `stop` is set, with a backoff while PostgreSQL or the bus fails."""
-        outage, is_prepared = Outage(), False
-        while not stop.is_set():
-            try:
-                if not is_prepared:
-                    prepare(self._bus)
-                    is_prepared = True
-                published = self.publish_batch()
-            except (Unavailable, SQLAlchemyError, BusUnavailable) as error:
-                is_prepared = False  # somebody may have deleted the topic
-                outage.wait(error, stop)
-            else:
-                outage.end()
-                if not published:
-                    stop.wait(IDLE_SECONDS)
+        """Publish events until `stop` is set."""
+
+        def step() -> None:
+            if not self.publish_batch():
+                stop.wait(IDLE_SECONDS)
+
+        keep_on(lambda: prepare(self._bus), step, stop)
 
     def publish_batch(self) -> int:
         """Publish the oldest unpublished events; return how many. All are published, or none."""

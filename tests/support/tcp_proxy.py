@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 ACCEPT_POLL_SECONDS = 0.05
 HELD_WITHIN_SECONDS = 20
-FAREWELL_SECONDS = 2
 CHUNK = 1 << 16
 REMEMBERED = 1 << 16
 """How many of the last bytes of a client are kept for the predicates of holds."""
@@ -34,52 +33,12 @@ class Hold:
         assert self.caught.wait(HELD_WITHIN_SECONDS), "nothing was held"
 
 
-class Http2Farewell:
-    """Ends the HTTP/2 streams of a killed client.
-
-    Pub/Sub drops a consumer whose connection broke. Its emulator does not, and goes on assigning
-    messages to it, each of which is redelivered only after its lease.
-    """
-
-    PREFACE = 24  # bytes before the first frame
-    FRAME = 9  # bytes of a frame's head: length (3), type, flags, stream (4)
-    DATA, HEADERS, RESET = 0, 1, 3
-    END_STREAM = 1
-
-    def __init__(self) -> None:
-        self._to_skip = self.PREFACE
-        self._unread = b""
-        self._open: set[int] = set()
-
-    def hear(self, said: bytes) -> None:
-        self._unread += said
-        while len(self._unread) >= self._to_skip + self.FRAME:
-            self._unread = self._unread[self._to_skip :]
-            head = self._unread[: self.FRAME]
-            self._to_skip = self.FRAME + int.from_bytes(head[:3])
-            self._note(head[3], head[4], int.from_bytes(head[5:]))
-
-    def _note(self, kind: int, flags: int, stream: int) -> None:
-        if kind == self.RESET or (kind in (self.DATA, self.HEADERS) and flags & self.END_STREAM):
-            self._open.discard(stream)
-        elif kind == self.HEADERS:
-            self._open.add(stream)
-
-    @property
-    def words(self) -> bytes:
-        """An empty frame of data, the last, for each stream."""
-        head = bytes([0, 0, 0, self.DATA, self.END_STREAM])
-        return b"".join(head + stream.to_bytes(4) for stream in self._open)
-
-
 class TcpProxy:
     """Runs in a `with` block; forwards `address` (`host:port`) to the service."""
 
-    def __init__(self, service: str, farewell: Callable[[], Http2Farewell] | None = None):
-        """`farewell` makes the object that ends the streams of a disconnected client."""
+    def __init__(self, service: str):
         host, port = service.split(":")
         self._service = (host, int(port))
-        self._farewell = farewell
         self._lock = Lock()
         self._holds: list[Hold] = []
         self._connections: list[_Connection] = []
@@ -153,8 +112,7 @@ class TcpProxy:
             client.close()
             return
         with self._lock:
-            farewell = self._farewell and self._farewell()
-            self._connections.append(_Connection(client, service, self._chosen, farewell))
+            self._connections.append(_Connection(client, service, self._chosen))
 
     def _chosen(self, said: bytes) -> Hold | None:
         """The hold, if any, that begins now."""
@@ -174,11 +132,9 @@ class _Connection:
         client: socket.socket,
         service: socket.socket,
         choose: Callable[[bytes], Hold | None],
-        farewell: Http2Farewell | None,
     ):
         self._client, self._service = client, service
         self._choose = choose
-        self._farewell = farewell
         self._said = b""
         self._hold: Hold | None = None
         for side in (client, service):
@@ -200,20 +156,8 @@ class _Connection:
             with suppress(ConnectionError):
                 while all(key.data(key.fileobj.recv(CHUNK)) for key, _ in selector.select()):
                     pass
-            if self._farewell:
-                with suppress(OSError):  # the service closed first, or does not answer
-                    self._take_leave(self._farewell.words)
-
-    def _take_leave(self, words: bytes) -> None:
-        self._service.settimeout(FAREWELL_SECONDS)
-        self._service.sendall(words)
-        self._service.shutdown(socket.SHUT_WR)
-        while self._service.recv(CHUNK):  # else closing might reset the connection
-            pass
 
     def _from_client(self, said: bytes) -> bool:
-        if self._farewell:
-            self._farewell.hear(said)
         if self._hold is None:
             self._said = (self._said + said)[-REMEMBERED:]
             self._hold = self._choose(self._said)
