@@ -3,8 +3,7 @@
 With OTEL_EXPORTER_OTLP_ENDPOINT, OpenTelemetry also exports spans: see requirements-otel.txt.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from wsgiref.types import WSGIEnvironment
 
 from flask import Flask
@@ -35,16 +34,10 @@ def _written(context: Context | None) -> str | None:
     return carrier.get("traceparent")
 
 
-@contextmanager
-def continued(name: str, parent: str | None) -> Iterator[None]:
-    """Run the block as a step of the trace that an event belongs to."""
+def continued(name: str, parent: str | None) -> AbstractContextManager:
+    """Make the block a step of the trace that an event belongs to."""
     context = propagator.extract({"traceparent": parent or ""})
-    token = traceparent.set(parent)
-    try:
-        with trace.get_tracer("billor").start_as_current_span(name, context):
-            yield
-    finally:
-        traceparent.reset(token)
+    return trace.get_tracer("billor").start_as_current_span(name, context)
 
 
 def init_traces(app: Flask, config: Config) -> None:

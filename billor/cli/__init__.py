@@ -26,13 +26,11 @@ TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
 commands = Group()
 events = Group("events", help="Publish events to the audit trail.")
-commands.add_command(users)
-commands.add_command(events)
 
 
 def init_cli(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in commands.commands.values():
+    for command in (*commands.commands.values(), users, events):
         app.cli.add_command(command)
 
 

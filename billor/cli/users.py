@@ -8,15 +8,8 @@ from billor.cli.command import Group
 from billor.logs import printable
 from billor.models import User
 from billor.roles import Role
+from billor.users import service
 from billor.users.schemas import UserSchema
-from billor.users.service import (
-    all_users,
-    create_user,
-    find_user,
-    has_admin,
-    set_password,
-    update_user,
-)
 
 PASSWORD = click.option(
     "--password",
@@ -35,7 +28,7 @@ users = Group("users", help="Manage the people who may log in.")
 @users.command("list")
 def list_users() -> None:
     """List all users: id, role, email address and name."""
-    for user in all_users():
+    for user in service.all_users():
         state = "" if user.is_active else " (deactivated)"
         click.echo(f"{user.id} {user.role} {printable(user.email)} {printable(user.name)}{state}")
 
@@ -48,8 +41,8 @@ def list_users() -> None:
 @DRIVER_ID
 def create(role: str | None, driver_id: int | None, **fields: str) -> None:
     """Create a user. Prompts for name, email address and password if they are not given."""
-    role = role or (Role.DISPATCHER if has_admin() else Role.ADMIN)
-    user = create_user(**UserSchema().load(fields | {"role": role, "driverId": driver_id}))
+    role = role or (Role.DISPATCHER if service.has_admin() else Role.ADMIN)
+    user = service.create_user(**UserSchema().load(fields | {"role": role, "driverId": driver_id}))
     click.echo(f"User {user.id} can log in as {user.email}, {user.role}.")
 
 
@@ -59,7 +52,7 @@ def create(role: str | None, driver_id: int | None, **fields: str) -> None:
 def set_users_password(email: str, password: str) -> None:
     """Set the password of the user with this EMAIL, who is logged out everywhere."""
     user = existing_user(email)
-    set_password(user.id, **UserSchema(only=["password"]).load({"password": password}))
+    service.set_password(user.id, **UserSchema(only=["password"]).load({"password": password}))
     click.echo(f"User {user.id} has the new password.")
 
 
@@ -72,7 +65,7 @@ def set_role(email: str, role: str, driver_id: int | None) -> None:
     changes: dict[str, Any] = {"role": Role(role)}
     if driver_id is not None:
         changes["driver_id"] = driver_id
-    user = update_user(existing_user(email).id, **changes)
+    user = service.update_user(existing_user(email).id, **changes)
     click.echo(f"User {user.id} is {user.role} now.")
 
 
@@ -80,13 +73,13 @@ def set_role(email: str, role: str, driver_id: int | None) -> None:
 @click.argument("email")
 def deactivate(email: str) -> None:
     """Deactivate the user with this EMAIL, who is logged out everywhere."""
-    user = update_user(existing_user(email).id, is_active=False)
+    user = service.update_user(existing_user(email).id, is_active=False)
     click.echo(f"User {user.id} can no longer log in.")
 
 
 def existing_user(email: str) -> User:
     """Return the user with this email address. Raises `ClickException`."""
-    user = find_user(email)
+    user = service.find_user(email)
     if user is None:
         raise click.ClickException(f"No user has the email address {printable(email)}.")
     return user
