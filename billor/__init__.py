@@ -23,7 +23,7 @@ from billor import (
     users,
 )
 from billor.audit.store import connect_store
-from billor.auth.access import ROLES_ALLOWED
+from billor.auth.access import roles_of
 from billor.auth.guard import Guard
 from billor.cache import CachedPages, init_cache
 from billor.changes.feed import Feed
@@ -76,7 +76,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["audit_store"] = connect_store(config)
     app.extensions["changes"] = Feed(app)
 
-    api = init_api(app, ROLES_ALLOWED)
+    api = init_api(app, roles_of)
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint)
     app.register_blueprint(docs.blueprint)

@@ -1,7 +1,7 @@
 """flask-smorest with our contract: problem+json, strict bodies, bearer by default."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import wraps
 
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -120,8 +120,8 @@ class IdConverter(IntegerConverter):
     maximum = 10**18 - 1
 
 
-def init_api(app: Flask, roles_allowed: Mapping[str, Collection[Role]]) -> Api:
-    """Make the API, without blueprints; `roles_allowed` has the roles of each endpoint."""
+def init_api(app: Flask, roles_of: Callable[[str], Collection[Role]]) -> Api:
+    """Make the API, without blueprints; `roles_of` returns the roles of an endpoint."""
     app.url_map.converters["id"] = IdConverter
     schemas = MarshmallowPlugin(schema_name_resolver=component_name)
     api = Api(
@@ -134,7 +134,7 @@ def init_api(app: Flask, roles_allowed: Mapping[str, Collection[Role]]) -> Api:
             "servers": [{"url": "/"}],
             "security": [{"bearer": []}],
             "marshmallow_plugin": schemas,
-            "extra_plugins": [Contract(roles_allowed)],
+            "extra_plugins": [Contract(roles_of)],
         },
     )
     assert schemas.converter is not None, "the API has set it up"  # noqa: S101

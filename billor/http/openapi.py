@@ -1,6 +1,6 @@
 """The OpenAPI document: what operations have in common, as components."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from itertools import groupby
 from typing import Any
 
@@ -43,8 +43,8 @@ HEADERS = {
         enum=["HIT", "MISS", "BYPASS"],
     ),
     "X-Audit-Index": _header(
-        "Whether all recorded documents were searched; `stale` if the index was not up to date "
-        "within two seconds: then the newest documents may be missing for a while.",
+        "`stale` if the index was not up to date within two seconds: the newest documents may be "
+        "missing.",
         enum=["current", "stale"],
     ),
 }
@@ -55,8 +55,8 @@ FILE_NAME = "Content-Disposition"
 HEADERS_OF_PROBLEMS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 PARAMETERS = {
     "Idempotency-Key": (
-        "Makes it safe to send the request again: what it does is done once, and the answer is the "
-        "same, whatever If-Match says. Best a new UUID for each change; kept for 24 hours.",
+        "Makes it safe to send the request again: it is done once, with the same answer. Best a "
+        "new UUID for each change; kept for 24 hours.",
         {"minLength": 1, "maxLength": 255, "pattern": r"^[!#-+\--\[\]-~]+$"},
     ),
     "If-None-Match": (
@@ -117,12 +117,12 @@ def enum_component(spec: APISpec) -> Callable[..., Document]:
 class Contract(BasePlugin):
     """Documents what an operation has in common with others of its kind.
 
-    Views tell it by `x-problems`, `x-idempotent` and `x-if-match`, which it removes.
+    Views ask for it by `x-problems`, `x-idempotent` and `x-if-match`, which it removes.
     """
 
-    def __init__(self, roles_allowed: Mapping[str, Collection[Role]]):
-        """`roles_allowed` has the roles of each endpoint."""
-        self._roles_allowed = roles_allowed
+    def __init__(self, roles_of: Callable[[str], Collection[Role]]):
+        """`roles_of` returns the roles of an endpoint."""
+        self._roles_of = roles_of
 
     def init_spec(self, spec: APISpec) -> None:
         """Add the components that operations refer to."""
@@ -164,7 +164,7 @@ class Contract(BasePlugin):
         if operation.get("security") == []:
             return set()
         codes = {"token_missing", "token_expired", "token_invalid"}
-        roles = self._roles_allowed.get(endpoint, ())
+        roles = self._roles_of(endpoint)
         if set(roles) != set(Role):
             said = f"For the roles {', '.join(sorted(roles))}."
             operation["description"] = f"{operation.get('description', '')}\n\n{said}".strip()
