@@ -25,7 +25,7 @@ DISPATCHERS = 4
 LONGEST_FAULT_SECONDS = 6
 LONGEST_PEACE_SECONDS = 3
 CONVERGE_SECONDS = 480
-"""More than reconciliation's grace period, the longest delay of a repair."""
+"""More than five minutes, after which lost events are published again."""
 
 
 class Soak:

@@ -10,6 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Any
 
@@ -48,51 +49,22 @@ STREAM_SECONDS = 240
 SPREAD = 0.1
 
 
-class Stream(Iterator[bytes]):
-    """The pieces of one response. Iterating waits for the next."""
+@dataclass(eq=False)
+class Stream:
+    """One client's stream."""
 
-    def __init__(self, feed: "Feed", grant: Grant, first: bytes, sent: int):
-        self.grant = grant
-        self.sent = sent
-        """The number of the last piece of the feed that was sent."""
-        self.end_code: str | None = None
-        """Why it ends before its time."""
-        self._feed = feed
-        self._first = first
-        lasts = STREAM_SECONDS * (1 - SPREAD * random.random())  # noqa: S311 - no secret
-        self._ends_at = time.monotonic() + lasts
-        self._is_over = False
-
-    def __next__(self) -> bytes:
-        if self._is_over:
-            raise StopIteration
-        if self._first:
-            first, self._first = self._first, b""
-            return first
-        expires_in = self.grant.expires_at - time.time()
-        ends_in = self._ends_at - time.monotonic()
-        piece = self._feed.wait(self, max(0.0, min(HEARTBEAT_SECONDS, expires_in, ends_in)))
-        if self.grant.expires_at <= time.time():
-            self.end_code = "token_expired"
-        self._is_over = (
-            self.end_code is not None or self._feed.is_closed or self._ends_at <= time.monotonic()
-        )
-        if self.end_code:
-            return _message("end", {"code": self.end_code})
-        if self._is_over and not piece:
-            raise StopIteration
-        return piece or HEARTBEAT
-
-    def close(self) -> None:
-        """Forget it; the server does so when the response has ended, however it did."""
-        self._feed.forget(self)
+    grant: Grant
+    sent: int
+    """The number of the last piece of the feed that was sent."""
+    end_code: str | None = None
+    """Why it ends before its time."""
 
 
 class Feed:
     """The open streams, and the last pieces that are sent to all of them."""
 
     def __init__(self, app: Flask):
-        self.is_closed = False
+        self._is_closed = False
         self._app = app
         self._changed = Condition()
         self._streams: set[Stream] = set()
@@ -105,15 +77,16 @@ class Feed:
         self._reader: Thread | None = None
         self._checked_at = 0.0
 
-    def open(self, grant: Grant, last_event_id: str | None) -> Stream:
+    def open(self, grant: Grant, last_event_id: str | None) -> tuple[Stream, Iterator[bytes]]:
         """Return a stream of what is committed from now on, or after `last_event_id`.
 
-        Raises `Unavailable`, `streams_busy` beyond `MAX_STREAMS` in this process.
+        The caller forgets it at its end. Raises `Unavailable`, `streams_busy` beyond `MAX_STREAMS`
+        in this process.
         """
-        sent = self._number  # before the position, so that the stream misses nothing
+        stream = Stream(grant, self._number)  # before the position, so that it misses nothing
         with db.engine.connect() as connection:
             here = current_snapshot(connection)
-            stream = Stream(self, grant, _beginning(last_event_id, here, connection), sent)
+            first = _beginning(last_event_id, here, connection)
         with self._changed:
             if len(self._streams) >= MAX_STREAMS:
                 raise Unavailable("streams_busy")
@@ -123,13 +96,31 @@ class Feed:
                 self._position = here
                 self._reader = Thread(target=self._read, name="changes", daemon=True)
                 self._reader.start()
-        return stream
+        return stream, self._pieces_of(stream, first)
 
-    def wait(self, stream: Stream, seconds: float) -> bytes:
+    def _pieces_of(self, stream: Stream, first: bytes) -> Iterator[bytes]:
+        yield first
+        lasts = STREAM_SECONDS * (1 - SPREAD * random.random())  # noqa: S311 - no secret
+        ends_at = time.monotonic() + lasts
+        is_over = False
+        while not is_over:
+            expires_in = stream.grant.expires_at - time.time()
+            seconds = min(HEARTBEAT_SECONDS, expires_in, ends_at - time.monotonic())
+            piece = self._wait(stream, max(0.0, seconds))
+            if stream.grant.expires_at <= time.time():
+                stream.end_code = "token_expired"
+            if stream.end_code:
+                yield _message("end", {"code": stream.end_code})
+                return
+            is_over = self._is_closed or ends_at <= time.monotonic()
+            if piece or not is_over:
+                yield piece or HEARTBEAT
+
+    def _wait(self, stream: Stream, seconds: float) -> bytes:
         """Return what a stream has yet to send, as soon as there is something or it has to end."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self.is_closed or stream.end_code or self._number > stream.sent, seconds
+                lambda: self._is_closed or stream.end_code or self._number > stream.sent, seconds
             )
             missing, stream.sent = self._number - stream.sent, self._number
             if missing > len(self._pieces):
@@ -145,7 +136,7 @@ class Feed:
     def close(self) -> None:
         """End all streams, and those that are opened after: the server stops."""
         with self._changed:
-            self.is_closed = True
+            self._is_closed = True
             self._changed.notify_all()
 
     @property

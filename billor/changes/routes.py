@@ -1,5 +1,7 @@
 """Routes of `/changes`."""
 
+from functools import partial
+
 from flask import Response, current_app, request
 
 from billor.auth.sessions import current_grant
@@ -26,9 +28,10 @@ def stream_changes():
     ends: send the last `id` as Last-Event-ID to go on. `end` has a `code` that says why your token
     ended.
     """
-    # A HEAD has no body to wait for.
-    body = None
-    if request.method == "GET":
-        feed = current_app.extensions["changes"]
-        body = feed.open(current_grant(), request.headers.get("Last-Event-ID"))
-    return Response(body, headers=HEADERS, content_type=CONTENT_TYPE)
+    if request.method == "HEAD":
+        return Response(headers=HEADERS, content_type=CONTENT_TYPE)
+    feed = current_app.extensions["changes"]
+    stream, pieces = feed.open(current_grant(), request.headers.get("Last-Event-ID"))
+    answer = Response(pieces, headers=HEADERS, content_type=CONTENT_TYPE)
+    answer.call_on_close(partial(feed.forget, stream))
+    return answer

@@ -15,11 +15,7 @@ from billor.health.checks import (
 from billor.http.api import API_VERSION, Blueprint
 from billor.http.fields import WireSchema
 
-blueprint = Blueprint(
-    "health",
-    __name__,
-    description="For load balancers and supervisors.",
-)
+blueprint = Blueprint("health", __name__, description="For load balancers and supervisors.")
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 
