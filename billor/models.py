@@ -71,8 +71,7 @@ class TransactionId(UserDefinedType):
 ischema_names["xid8"] = TransactionId  # which SQLAlchemy has no type for, and migrations compare
 
 
-# Not the transaction's start: that may lie before another transaction's change of the same row, for
-# whose lock it waited. Under the row's lock these moments are in order.
+# Not when the transaction began: it may have waited since then for another one's change.
 WRITTEN_AT = func.clock_timestamp()
 # The same for all columns of a new row.
 INSERTED_AT = func.statement_timestamp()
@@ -100,6 +99,11 @@ def _choice(name: str, choices: type[StrEnum]) -> Enum:
 
 def _status(statuses: type[StrEnum], default: StrEnum) -> Mapped[Any]:
     return mapped_column(_choice("status", statuses), default=default)
+
+
+def _index(name: str, *columns: Any, where: str) -> Index:
+    """Return an index of some rows, unique if its name says so."""
+    return Index(name, *columns, unique=name.startswith("uq_"), postgresql_where=text(where))
 
 
 def _active_assignment(id_: str, foreign_key: str) -> Mapped[Any]:
@@ -186,17 +190,9 @@ class Driver(Model):
 
     __table_args__ = (
         Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
-        Index(
-            "ix_drivers_available",
-            id,
-            postgresql_where=text("status = 'ACTIVE' AND NOT has_load"),
-        ),
-        Index(
-            "ix_drivers_unavailable",
-            id,
-            postgresql_where=text("status <> 'ACTIVE' OR has_load"),
-        ),
-        Index("ix_drivers_inactive", id, postgresql_where=text("status = 'INACTIVE'")),
+        _index("ix_drivers_available", id, where="status = 'ACTIVE' AND NOT has_load"),
+        _index("ix_drivers_unavailable", id, where="status <> 'ACTIVE' OR has_load"),
+        _index("ix_drivers_inactive", id, where="status = 'INACTIVE'"),
     )
 
 
@@ -223,31 +219,22 @@ class Load(Model):
 
     __table_args__ = (
         CheckConstraint("deliver_by >= pickup_at", name="deliver_by"),
-        Index(
+        _index(
             "uq_loads_reference_key",
             canonical_key(reference),
-            unique=True,
-            postgresql_where=text("reference IS NOT NULL AND status <> 'CANCELLED'"),
+            where="reference IS NOT NULL AND status <> 'CANCELLED'",
         ),
         # Each in the order of a list: so a page takes the same time for any number of loads.
         Index("ix_loads_created", created_at, id),
         Index("ix_loads_pickup", _or_never(pickup_at), id),
         Index("ix_loads_status_created", status, created_at, id),
         Index("ix_loads_status_pickup", status, _or_never(pickup_at), id),
-        Index(
-            "ix_loads_finished",  # the board's list of both
-            created_at,
-            id,
-            postgresql_where=text("status IN ('COMPLETED', 'CANCELLED')"),
-        ),
+        # The board's list of both.
+        _index("ix_loads_finished", created_at, id, where="status IN ('COMPLETED', 'CANCELLED')"),
         Index("ix_loads_origin_created", func.fold_text(origin), created_at, id),
         Index("ix_loads_destination_created", func.fold_text(destination), created_at, id),
         Index("ix_loads_cargo_type_created", func.fold_text(cargo_type), created_at, id),
-        Index(
-            "ix_loads_reference_key",
-            canonical_key(reference),
-            postgresql_where=text("reference IS NOT NULL"),
-        ),
+        _index("ix_loads_reference_key", canonical_key(reference), where="reference IS NOT NULL"),
     )
 
     @hybrid_property
@@ -276,23 +263,9 @@ class Assignment(Model):
 
     __table_args__ = (
         CheckConstraint("(status = 'ASSIGNED') = (closed_at IS NULL)", name="closed_at"),
-        Index(
-            "uq_assignments_active_driver",
-            driver_id,
-            unique=True,
-            postgresql_where=text("status = 'ASSIGNED'"),
-        ),
-        Index(
-            "uq_assignments_active_load",
-            load_id,
-            unique=True,
-            postgresql_where=text("status = 'ASSIGNED'"),
-        ),
-        Index(
-            "ix_assignments_completed",
-            closed_at,
-            postgresql_where=text("status = 'COMPLETED'"),
-        ),
+        _index("uq_assignments_active_driver", driver_id, where="status = 'ASSIGNED'"),
+        _index("uq_assignments_active_load", load_id, where="status = 'ASSIGNED'"),
+        _index("ix_assignments_completed", closed_at, where="status = 'COMPLETED'"),
         Index("ix_assignments_assigned", assigned_at, id),
         Index("ix_assignments_status_assigned", status, assigned_at, id),
         Index("ix_assignments_driver_id_assigned", driver_id, assigned_at, id),
@@ -335,27 +308,15 @@ class LoadEvent(Model):
     rows from before there was the column."""
 
     __table_args__ = (
-        Index(
-            "ix_load_events_transaction_id",
-            transaction_id,
-            postgresql_where=text("transaction_id IS NOT NULL"),
-        ),
+        _index("ix_load_events_transaction_id", transaction_id, where="transaction_id IS NOT NULL"),
         Index("ix_load_events_load_id_created_at", load_id, created_at),
-        Index(
-            "ix_load_events_cancelled",
-            created_at,
-            postgresql_where=text("type = 'load.cancelled'"),
-        ),
-        Index(
-            "ix_load_events_unpublished",
-            created_at,
-            postgresql_where=text("published_at IS NULL"),
-        ),
-        Index(
+        _index("ix_load_events_cancelled", created_at, where="type = 'load.cancelled'"),
+        _index("ix_load_events_unpublished", created_at, where="published_at IS NULL"),
+        _index(
             "ix_load_events_unconfirmed",
             created_at,
             published_at,
-            postgresql_where=text("published_at IS NOT NULL AND recorded_at IS NULL"),
+            where="published_at IS NOT NULL AND recorded_at IS NULL",
         ),
     )
 
