@@ -171,10 +171,12 @@ def lock(model: type[Row], id_: int) -> Row:
     )
 
 
-def lock_all(model: Any, ids: Collection[int]) -> None:
-    """Lock those of the rows that exist, by rising id."""
-    rows = select(model.id).where(model.id.in_(ids)).order_by(model.id)
-    db.session.execute(rows.with_for_update(key_share=True))
+def lock_all(model: type[Row], ids: Collection[int]) -> dict[int, Row]:
+    """Return those of the rows that exist, by rising id, as `lock` does one."""
+    id_: Any = model.id  # type: ignore[attr-defined]
+    rows = select(model).where(id_.in_(ids)).order_by(id_).with_for_update(key_share=True)
+    options = {"populate_existing": True}
+    return {row.id: row for row in db.session.scalars(rows, execution_options=options)}  # type: ignore[attr-defined]
 
 
 def change(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:

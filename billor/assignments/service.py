@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.attributes import set_committed_value
 
-from billor.database import get_or_not_found, lock, lock_all, transaction
-from billor.errors import Conflict, NotFound, NothingAssigned
+from billor.database import Row, get_or_not_found, lock, lock_all, transaction
+from billor.errors import BillorError, Conflict, NotFound, NothingAssigned
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.keyset import Page, Position, paginate
@@ -38,17 +39,7 @@ def assign(driver_id: int, load_id: int) -> Assignment:
     with transaction():
         driver = lock(Driver, driver_id)
         load = lock(Load, load_id)
-        if driver.has_load:
-            raise _blocked("driver_already_assigned", Assignment.driver_id == driver_id)
-        if load.status == LoadStatus.ASSIGNED:
-            raise _blocked("load_already_assigned", Assignment.load_id == load_id)
-        if load.status != LoadStatus.OPEN:
-            raise Conflict("load_not_open")
-        if driver.status != DriverStatus.ACTIVE:
-            raise Conflict("driver_inactive")
-        assignment = Assignment(driver=driver, load=load, status=AssignmentStatus.ASSIGNED)
-        load.status = LoadStatus.ASSIGNED
-        db.session.add(assignment)
+        assignment = _add(driver, load)
         db.session.flush()
         record_load(EventType.LOAD_ASSIGNED, load, assignment=assignment)
     return assignment
@@ -61,23 +52,55 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
     each of the `rows`, in the same order, its `row` from 1, `driver_id`, `load_id`, and either the
     `assignment_id` or the `error`, which is what `assign` would raise.
     """
+    outcomes: list[Assignment | BillorError] = []
     with transaction():
-        lock_all(Driver, {pair["driver_id"] for pair in assignments})
-        lock_all(Load, {pair["load_id"] for pair in assignments})
-        rows = [
-            {"row": row, **pair, **_try_to_assign(**pair)}
-            for row, pair in enumerate(assignments, start=1)
-        ]
-    refused = sum("error" in row for row in rows)
-    return {"assigned": len(rows) - refused, "refused": refused, "rows": rows}
+        drivers = lock_all(Driver, {pair["driver_id"] for pair in assignments})
+        loads = lock_all(Load, {pair["load_id"] for pair in assignments})
+        for pair in assignments:
+            try:
+                driver = _found(drivers, "Driver", pair["driver_id"])
+                load = _found(loads, "Load", pair["load_id"])
+                outcomes.append(_add(driver, load))
+            except (NotFound, Conflict) as refused:
+                outcomes.append(refused)
+        db.session.flush()
+        made = [outcome for outcome in outcomes if isinstance(outcome, Assignment)]
+        for assignment in made:
+            record_load(EventType.LOAD_ASSIGNED, assignment.load, assignment=assignment)
+    rows = [
+        {"row": row, **pair, **_outcome(outcome)}
+        for row, (pair, outcome) in enumerate(zip(assignments, outcomes, strict=True), start=1)
+    ]
+    return {"assigned": len(made), "refused": len(rows) - len(made), "rows": rows}
 
 
-def _try_to_assign(driver_id: int, load_id: int) -> dict[str, Any]:
-    try:
-        with db.session.begin_nested():
-            return {"assignment_id": assign(driver_id, load_id).id}
-    except (NotFound, Conflict) as refused:
-        return {"error": refused}
+def _found(rows: Mapping[int, Row], thing: str, id_: int) -> Row:
+    if id_ not in rows:
+        raise NotFound(thing, id_)
+    return rows[id_]
+
+
+def _outcome(outcome: Assignment | BillorError) -> dict[str, Any]:
+    if isinstance(outcome, Assignment):
+        return {"assignment_id": outcome.id}
+    return {"error": outcome}
+
+
+def _add(driver: Driver, load: Load) -> Assignment:
+    """Add an assignment to the session, or raise why not. The driver and the load are locked."""
+    if driver.has_load:
+        raise _blocked("driver_already_assigned", Assignment.driver_id == driver.id)
+    if load.status == LoadStatus.ASSIGNED:
+        raise _blocked("load_already_assigned", Assignment.load_id == load.id)
+    if load.status != LoadStatus.OPEN:
+        raise Conflict("load_not_open")
+    if driver.status != DriverStatus.ACTIVE:
+        raise Conflict("driver_inactive")
+    assignment = Assignment(driver=driver, load=load, status=AssignmentStatus.ASSIGNED)
+    load.status = LoadStatus.ASSIGNED
+    set_committed_value(driver, "has_load", True)  # by the trigger
+    db.session.add(assignment)
+    return assignment
 
 
 def close_assignment(

@@ -1,13 +1,9 @@
 """POST /assignments/bulk: what can be done is done, in order, and each row has its outcome."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from billor.assignments.schemas import MAX_PAIRS
 from tests.support.answers import assert_problem
-from tests.support.rival import rival
-from tests.support.worker import WAIT_SECONDS
 
 
 def assign_many(client, *pairs: tuple[int, int], **options):
@@ -92,11 +88,15 @@ def test_rows_are_decided_in_order(client):
     ]
 
 
-def test_the_largest_request_is_answered_row_by_row(client):
-    make(client, 4, 3)
-    rows = outcomes(assign_many(client, *((1 + n % 4, 1 + n % 3) for n in range(MAX_PAIRS))))
-    assert rows[:3] == [1, 2, 3]
-    assert len(rows) == MAX_PAIRS
+def test_a_large_request_takes_few_statements(client, statements):
+    make(client, 20, 20)
+    pairs = [(1 + n % 20, 1 + n % 20) for n in range(MAX_PAIRS)]
+    with statements:
+        rows = outcomes(assign_many(client, *pairs[:20]))
+    assert rows == [*range(1, 21)]
+    # An UPDATE for each load; all others are for all rows.
+    assert len(statements.sent) < 20 + 10, statements.sent
+    assert len(outcomes(assign_many(client, *pairs))) == MAX_PAIRS
 
 
 @pytest.mark.parametrize(
@@ -116,32 +116,3 @@ def test_bad_rows_are_refused_as_a_whole(client, rows):
     answer = client.post("/assignments/bulk", {"assignments": rows})
     assert list(assert_problem(answer, 422, "validation_failed")["errors"]) == ["assignments"]
     assert client.get("/assignments").json == []
-
-
-def test_an_assignment_made_by_hand_spoils_no_other_row(app, client):
-    """It goes past the locks, and only the index sees it."""
-    make(client, 4, 4)
-    with ThreadPoolExecutor(1) as threads, rival(app) as hand:
-        hand.execute(
-            "INSERT INTO driver_load_assignments (driver_id, load_id, status)"
-            " VALUES (4, 1, 'ASSIGNED')"
-        )
-        sent = threads.submit(assign_many, client, (1, 1), (1, 2), (2, 3), (4, 4))
-        hand.wait_until_waited_for()
-        hand.insist()
-        answer = sent.result(WAIT_SECONDS)
-    by_hand = client.get("/assignments?driverId=4").json[0]["id"]
-    first, second, third, fourth = outcomes(answer)
-    assert (first[0], fourth[0]) == ("load_already_assigned", "driver_already_assigned")
-    active = client.get("/assignments?status=ASSIGNED").json
-    assert {(each["id"], each["driverId"], each["loadId"]) for each in active} == {
-        (by_hand, 4, 1),
-        (second, 1, 2),
-        (third, 2, 3),
-    }
-    assert [client.get(f"/loads/{id_}/timeline").json[-1]["type"] for id_ in (1, 2, 3, 4)] == [
-        "LOAD_CREATED",
-        "ASSIGNED",
-        "ASSIGNED",
-        "LOAD_CREATED",
-    ]
