@@ -44,8 +44,7 @@ MAX_BODY_BYTES = 1024 * 1024
 def create_app(config: Config | None = None) -> Flask:
     """Create the Flask application, by default with the settings of the environment.
 
-    Opens no connection and starts no thread: both happen on first use.
-    Raises `ConfigError` if a setting is missing or wrong.
+    Opens no connection and starts no thread. Raises `ConfigError` for a wrong setting.
     """
     config = config or load_config()
     logs.init_logging(config)

@@ -240,23 +240,6 @@ def test_a_logout_ends_only_its_session(app, anonymous, logged_in, status):
     assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
 
 
-def test_a_rename_or_an_unchanged_role_ends_no_token(app, logged_in, status):
-    with app.app_context():
-        id_ = find_user(DEMO_EMAIL).id
-        update_user(id_, name="Dana", role=Role.ADMIN, is_active=True)
-    assert status(logged_in) == 200
-
-
-def test_a_reactivated_user_logs_in_anew(app, anonymous, logged_in, status):
-    with app.app_context():
-        make_user("Another Admin", "another@billor.example")
-        id_ = find_user(DEMO_EMAIL).id
-        update_user(id_, is_active=False)
-        update_user(id_, is_active=True)
-    assert status(logged_in) == 401
-    assert status(log_in(anonymous)) == 200
-
-
 def test_a_login_during_a_change_of_password_gets_dead_tokens(app, anonymous, user, monkeypatch):
     """It has checked the old password."""
     start_session = sessions.start_session
