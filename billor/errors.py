@@ -124,10 +124,6 @@ class NotFound(BillorError):
         super().__init__(f"{thing}_not_found", detail)
 
 
-class NothingAssigned(BillorError):
-    """The driver has no active load."""
-
-
 class Conflict(BillorError):
     """The request is well-formed, but the current state forbids it."""
 

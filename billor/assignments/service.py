@@ -12,7 +12,7 @@ from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from billor.database import Row, get_or_not_found, lock, lock_all, transaction
-from billor.errors import BillorError, Conflict, NotFound, NothingAssigned
+from billor.errors import BillorError, Conflict, NotFound
 from billor.events.event import EventType
 from billor.extensions import db
 from billor.keyset import Page, Position, paginate
@@ -129,11 +129,11 @@ def complete_active_assignment(
 ) -> Assignment:
     """Complete a driver's active assignment.
 
-    Raises `NothingAssigned`, and what `close_assignment` does.
+    Raises `no_active_assignment`, and what `close_assignment` does.
     """
     assignment_id = _active_id(Assignment.driver_id == driver_id)
     if assignment_id is None:
-        raise NothingAssigned("no_active_assignment")
+        raise BillorError("no_active_assignment")
     return close_assignment(assignment_id, AssignmentStatus.COMPLETED, check)
 
 
@@ -192,12 +192,12 @@ def get_assignment(assignment_id: int) -> Assignment:
 def active_assignment(driver_id: int) -> Assignment:
     """Return a driver's active assignment with its driver and its load.
 
-    Raises `NothingAssigned`.
+    Raises `no_active_assignment`.
     """
     active = select(Assignment).where(Assignment.driver_id == driver_id, IS_ACTIVE)
     assignment = db.session.scalar(active.options(*WITH_BOTH))
     if assignment is None:
-        raise NothingAssigned("no_active_assignment")
+        raise BillorError("no_active_assignment")
     return assignment
 
 
