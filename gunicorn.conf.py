@@ -4,48 +4,19 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything imports what it patches
 
-import fcntl  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
 import shutil  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
-from contextlib import suppress  # noqa: E402
-from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
+# The metrics of all processes, for prometheus_client, which looks for the folder at its import. A
+# reload keeps it, and a master that another one has started has its own.
 FOLDER_OF_METRICS = "PROMETHEUS_MULTIPROC_DIR"
-ALL_OF_THEM = "billor-prometheus-"
-OURS = f"{ALL_OF_THEM}{os.getpid()}-"
-
-
-def make_folder() -> Path:
-    """Make a folder that is locked until the master and all of its workers have ended.
-
-    Others find it only then, by its name without the dot.
-    """
-    fresh = Path(tempfile.mkdtemp(prefix=f".{OURS}"))
-    fcntl.flock(os.open(fresh, os.O_DIRECTORY), fcntl.LOCK_SH)
-    return fresh.rename(fresh.with_name(fresh.name.removeprefix(".")))
-
-
-def remove_abandoned_folders() -> None:
-    """Remove the folders that nobody has locked: their masters were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{ALL_OF_THEM}*"):
-        with suppress(OSError):  # it is in use, of another user, or removed by another just now
-            descriptor = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            finally:
-                os.close(descriptor)
-
-
-# The metrics of all processes, for the client library of Prometheus, which looks for it at its
-# import. A reload keeps it, and a master that has been started by another has its own.
+OURS = f"billor-metrics-{os.getpid()}-"
 if OURS not in os.environ.get(FOLDER_OF_METRICS, ""):
-    remove_abandoned_folders()
-    os.environ[FOLDER_OF_METRICS] = str(make_folder())
+    os.environ[FOLDER_OF_METRICS] = tempfile.mkdtemp(prefix=OURS)
 
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
 

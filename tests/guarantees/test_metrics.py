@@ -73,7 +73,7 @@ def monitored(shared_system, tmp_path_factory) -> Iterator[Monitored]:
     shared_system.assert_converges()
     yield Monitored(shared_system, api, folder, prometheus, worker)
     assert api.terminate() == 0
-    assert list(folder.glob("billor-prometheus-*")) == []
+    assert list(folder.glob("billor-metrics-*")) == []
 
 
 def test_no_label_names_a_person_or_a_path(monitored):
@@ -127,4 +127,4 @@ def test_a_killed_process_takes_no_exported_count_with_it(monitored):
         victim.wait()
         wait_until(lambda: len(api.children()) == PROCESSES)
     streams = f"gauge_livesum_{victim.pid}.db"
-    wait_until(lambda: not list(monitored.folder.glob(f"billor-prometheus-*/{streams}")))
+    wait_until(lambda: not list(monitored.folder.glob(f"billor-metrics-*/{streams}")))
