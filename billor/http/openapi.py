@@ -20,7 +20,7 @@ Drivers, loads, and which driver moves which load. **A driver has at most one ac
   not every role may use says which may; other users get `role_missing`.
 - Lists come in pages; the next one is in the `Link` header, `rel="next"` (RFC 8288).
 - Errors are `application/problem+json` (RFC 9457) with a stable `code`.
-- An `Idempotency-Key` makes it safe to send again what creates or changes something, for 24 hours.
+- An `Idempotency-Key` makes a retry of a write safe, for 24 hours.
 - `ETag`, `If-None-Match` and `If-Match` work as in RFC 9110.
 - Times are RFC 3339 in UTC. Every answer has an `X-Request-ID`, yours if you send one.
 """
