@@ -21,7 +21,7 @@ if OURS not in os.environ.get(FOLDER_OF_METRICS, ""):
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
 
 from billor.config import ConfigError, load_config  # noqa: E402
-from billor.logs import init_logging  # noqa: E402
+from billor.observe.logs import init_logging  # noqa: E402
 
 
 def on_exit(_arbiter=None) -> None:
@@ -42,7 +42,7 @@ except ConfigError as error:
 init_logging(settings)
 
 bind = settings.address
-worker_class = "billor.server.BillorWorker"
+worker_class = "billor.api.server.BillorWorker"
 workers = settings.web_workers
 worker_connections = 10_000  # of each worker; more clients wait to be accepted
 preload_app = False  # connections made before a fork would be shared
@@ -50,10 +50,10 @@ timeout = 30
 graceful_timeout = 8
 keepalive = 30
 loglevel = "warning"
-logger_class = "billor.server.GunicornLogger"
+logger_class = "billor.api.server.GunicornLogger"
 control_socket_disable = True  # unused, and slows down shutdown
 
-# Only ProxyFix trusts headers of proxies (see billor.http.middleware), from TRUSTED_PROXIES.
+# Only ProxyFix trusts headers of proxies (see billor.api.middleware), from TRUSTED_PROXIES.
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 header_map = "drop"  # names with underscores, which look like others to WSGI

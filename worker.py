@@ -2,7 +2,8 @@
 
 import sys
 
+from billor import create_app
 from billor.worker.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(create_app))

@@ -11,7 +11,7 @@ from bench import contenders
 from bench.contenders import Contender, cpu_seconds
 from bench.environment import Environment, environment
 from bench.load_client import Outcome, send
-from billor.extensions import db
+from billor.models import db
 
 ROUNDS = 3
 SECONDS = 5

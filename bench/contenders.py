@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from billor.embedded.launcher import PROJECT
-from billor.embedded.processes import accepts_connections, free_port
+from scripts.launcher.launcher import PROJECT
+from scripts.launcher.processes import accepts_connections, free_port
 
 PROCESSES = 2
 START_SECONDS = 60

@@ -15,12 +15,12 @@ from sqlalchemy import text
 from bench.contenders import cpu_seconds
 from bench.environment import Environment, environment
 from billor.config import load_config
-from billor.embedded import services
-from billor.embedded.launcher import PROJECT
-from billor.embedded.processes import Child
 from billor.events.bus import connect_bus
-from billor.extensions import db
 from billor.loads.service import create_loads
+from billor.models import db
+from scripts.launcher import services
+from scripts.launcher.launcher import PROJECT
+from scripts.launcher.processes import Child
 
 EVENTS = 20_000
 ROUNDS = 3

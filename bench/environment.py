@@ -14,12 +14,11 @@ from bench.contenders import PROCESSES
 from billor import create_app
 from billor.auth.service import issue_token
 from billor.config import load_config
-from billor.embedded import services
-from billor.embedded.processes import Child
-from billor.extensions import db
-from billor.revisions import upgrade
-from billor.roles import Role
+from billor.database.revisions import upgrade
+from billor.models import Role, db
 from billor.users.service import create_user
+from scripts.launcher import services
+from scripts.launcher.processes import Child
 
 
 @dataclass(frozen=True)

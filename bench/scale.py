@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from bench.environment import environment
 from billor import create_app
+from billor.api.pagination import encode_cursor
 from billor.config import load_config
-from billor.extensions import db
-from billor.http.pagination import encode_cursor
+from billor.models import db
 
 SIZES = (1_000, 100_000, 1_000_000)
 ROUNDS = 30

@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from statistics import median
 
-from billor.embedded.launcher import PROJECT
-from billor.embedded.processes import free_port
+from scripts.launcher.launcher import PROJECT
+from scripts.launcher.processes import free_port
 
 ROUNDS = 3
 
@@ -29,7 +29,7 @@ def start() -> tuple[tuple[str, str], list[tuple[str, str]]]:
 def _seconds_until_banner(settings: Mapping[str, str]) -> float:
     started = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, "-m", "billor.embedded", "run"],
+        [sys.executable, "-m", "scripts.launcher", "run"],
         cwd=PROJECT,
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,

@@ -10,8 +10,8 @@ from statistics import median
 from bench import contenders
 from bench.contenders import Contender, cpu_seconds
 from bench.environment import Environment, environment
-from billor.extensions import db
 from billor.loads.service import create_loads
+from billor.models import db
 
 STREAMS = 200
 CHANGES = 40

@@ -6,38 +6,28 @@ import click
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from billor import (
-    assignments,
-    audit,
-    auth,
-    board,
-    changes,
-    cli,
-    docs,
-    drivers,
-    health,
-    loads,
-    logs,
-    me,
-    stats,
-    users,
-)
+from billor import assignments, audit, auth, board, changes, cli, drivers, health, loads, users
+from billor.api import docs
+from billor.api.blueprint import init_api
+from billor.api.conditional import init_conditional
+from billor.api.middleware import init_cors, note_route, with_middleware
+from billor.api.problems import init_problems
+from billor.assignments import mine
 from billor.audit.store import connect_store
+from billor.auth import me
 from billor.auth.access import roles_of
 from billor.auth.guard import Guard
+from billor.auth.sessions import jwt
 from billor.cache import CachedPages, init_cache
 from billor.changes.feed import Feed
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
-from billor.extensions import jwt
-from billor.http.api import init_api
-from billor.http.conditional import init_conditional
-from billor.http.middleware import init_cors, note_route, with_middleware
-from billor.http.problems import init_problems
-from billor.revisions import init_migrations
-from billor.traces import init_traces
+from billor.database.revisions import init_migrations
+from billor.loads import stats
+from billor.observe import logs
+from billor.observe.traces import init_traces
 
-RESOURCES = (auth, me, users, drivers, loads, assignments, changes, stats, audit, health)
+RESOURCES = (auth, me, users, drivers, loads, assignments, mine, changes, stats, audit, health)
 MAX_BODY_BYTES = 1024 * 1024
 
 

@@ -20,6 +20,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from cachelib.serializers import RedisSerializer
 from flask import Flask, current_app
+from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisCache
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
@@ -28,15 +29,15 @@ from redis.retry import Retry
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host
 
-from billor.blocking import turn
-from billor.context import current_route
-from billor.extensions import cache
-from billor.metrics import CACHE_PAGES
+from billor.observe.context import current_route
+from billor.observe.metrics import CACHE_PAGES
 
 logger = logging.getLogger(__name__)
+cache = Cache()
 
 GENERATION_KEY = "generation"
 TIMEOUT_SECONDS = 0.2
+TURN_SECONDS = 20
 PAUSE_SECONDS = 1.0  # after a failure
 REFUSAL = "billor.refusal"  # in the environ: an error for the app to raise and render
 
@@ -239,6 +240,17 @@ class CachedPages:
             self._pages.store(lookup, f"{head}\n\n{response.get_data(as_text=True)}")
             response.headers["X-Cache"] = lookup.status
         return response
+
+
+@contextmanager
+def turn(semaphore: Semaphore) -> Iterator[None]:
+    """Wait for a turn, and after `TURN_SECONDS` go on without it."""
+    has_turn = semaphore.acquire(timeout=TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if has_turn:
+            semaphore.release()
 
 
 def _page_key(environ: WSGIEnvironment, hosts: list[str] | None) -> str:

@@ -14,11 +14,12 @@ from flask import Flask, has_app_context
 from sqlalchemy import text
 
 from billor import create_app
+from billor.cache import cache
 from billor.config import Config, load_config
-from billor.embedded import services
-from billor.embedded.processes import Child, Program
-from billor.extensions import cache, db
-from billor.revisions import upgrade
+from billor.database.revisions import upgrade
+from billor.models import db
+from scripts.launcher import services
+from scripts.launcher.processes import Child, Program
 from tests.support.apps import close_connections
 from tests.support.client import ApiClient, log_in
 from tests.support.couchdb_server import FakeCouchDB

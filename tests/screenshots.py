@@ -7,8 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from billor.embedded import services
-from billor.embedded.launcher import PROJECT
+from scripts.launcher import services
+from scripts.launcher.launcher import PROJECT
 from tests.support.board import Board, BoardSystem, Contexts
 from tests.support.browser import chromium
 from tests.support.system import Service, System, start_postgresql

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from billor.embedded import services
+from scripts.launcher import services
 from tests.support.couchdb_server import Fault
 from tests.support.system import Dispatcher, Service, System, start_postgresql
 from tests.support.worker import wait_until

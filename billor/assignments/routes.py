@@ -1,5 +1,9 @@
 """Routes of `/assignments`."""
 
+from billor.api.blueprint import Blueprint
+from billor.api.conditional import if_match
+from billor.api.openapi import PAGE_HEADERS
+from billor.api.pagination import page_headers
 from billor.assignments import service
 from billor.assignments.schemas import (
     CODES,
@@ -12,10 +16,6 @@ from billor.assignments.schemas import (
     ListedAssignmentSchema,
     ReassignmentSchema,
 )
-from billor.http.api import Blueprint
-from billor.http.conditional import if_match
-from billor.http.openapi import PAGE_HEADERS
-from billor.http.pagination import page_headers
 
 blueprint = Blueprint(
     "assignments",

@@ -2,8 +2,7 @@
 
 from marshmallow import fields, validate
 
-from billor.drivers.schemas import DriverSchema
-from billor.http.fields import (
+from billor.api.fields import (
     Expand,
     Expanded,
     Id,
@@ -13,7 +12,8 @@ from billor.http.fields import (
     Timestamp,
     WireSchema,
 )
-from billor.http.pagination import Cursor, PageQuery
+from billor.api.pagination import Cursor, PageQuery
+from billor.drivers.schemas import DriverSchema
 from billor.loads.schemas import LoadSchema
 from billor.models import AssignmentStatus
 

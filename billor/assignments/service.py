@@ -12,12 +12,11 @@ from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from billor.database import Row, get_or_not_found, lock, lock_all, transaction
+from billor.database.keyset import Page, Position, paginate
 from billor.errors import BillorError, Conflict, NotFound
 from billor.events.event import EventType
-from billor.extensions import db
-from billor.keyset import Page, Position, paginate
 from billor.loads.service import record_load
-from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus, Load, LoadStatus
+from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus, Load, LoadStatus, db
 
 IS_ACTIVE = Assignment.status == AssignmentStatus.ASSIGNED
 WITH_BOTH = (joinedload(Assignment.driver), joinedload(Assignment.load))

@@ -4,6 +4,9 @@ from typing import Any
 
 from flask import Response, json
 
+from billor.api.blueprint import Blueprint
+from billor.api.openapi import AUDIT_HEADERS, PAGE_HEADERS
+from billor.api.pagination import page_headers
 from billor.audit.schemas import (
     AccountDocumentSchema,
     AccountQuery,
@@ -11,11 +14,8 @@ from billor.audit.schemas import (
     AuditQuery,
 )
 from billor.audit.store import AuditFilter, Position, StoreUnavailable, audit_store
+from billor.database.keyset import page_of
 from billor.errors import Unavailable
-from billor.http.api import Blueprint
-from billor.http.openapi import AUDIT_HEADERS, PAGE_HEADERS
-from billor.http.pagination import page_headers
-from billor.keyset import page_of
 
 blueprint = Blueprint(
     "audit",

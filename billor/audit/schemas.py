@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from marshmallow import fields, validate, validates_schema
 
+from billor.api.fields import Id, QueryInteger, Timestamp, WireSchema, check_range, wire_time
+from billor.api.pagination import Cursor, PageQuery
 from billor.events.event import ACCOUNT_PAYLOAD, ACCOUNT_TYPES, PAYLOAD, WORK_TYPES
-from billor.http.fields import Id, QueryInteger, Timestamp, WireSchema, check_range, wire_time
-from billor.http.pagination import Cursor, PageQuery
 
 
 class DocumentSchema(WireSchema):

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from billor.api.blocking import in_thread
 from billor.audit.store import (
     AuditDocument,
     AuditFilter,
@@ -16,7 +17,6 @@ from billor.audit.store import (
     Position,
     StoreUnavailable,
 )
-from billor.blocking import in_thread
 
 BUSY_SECONDS = 5
 """How long to wait for another process's write."""

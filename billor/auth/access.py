@@ -6,7 +6,7 @@ role may be missing.
 
 from collections.abc import Mapping
 
-from billor.roles import Role
+from billor.models import Role
 
 PUBLIC_ENDPOINTS = frozenset(
     {
@@ -32,9 +32,7 @@ ALL_ROLES = frozenset(Role)
 ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "auth": ALL_ROLES,
     "me": ALL_ROLES,
-    "me.get_my_assignment": DRIVERS,
-    "me.list_my_assignments": DRIVERS,
-    "me.complete_my_assignment": DRIVERS,
+    "mine": DRIVERS,
     "users": ADMINS,
     "drivers": STAFF,
     "loads": STAFF,

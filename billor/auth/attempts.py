@@ -15,8 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from billor.database import execute_bulk, transaction
 from billor.errors import TooManyAttempts
 from billor.events.event import EventType
-from billor.extensions import db
-from billor.models import LoginAttempts
+from billor.models import LoginAttempts, db
 from billor.users.service import find_user, record_account
 
 MAX_FAILURES = 20

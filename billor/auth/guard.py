@@ -8,14 +8,13 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Response, current_app, request
 from flask_jwt_extended import get_current_user, verify_jwt_in_request
 
+from billor.api.problems import render_refusal
 from billor.auth import access
-from billor.blocking import turn
-from billor.cache import REFUSAL
+from billor.auth.sessions import jwt
+from billor.cache import REFUSAL, turn
 from billor.config import Config
-from billor.context import CurrentUser, current_user
 from billor.errors import AuthenticationFailed, BillorError
-from billor.extensions import jwt
-from billor.http.problems import render_refusal
+from billor.observe.context import CurrentUser, current_user
 
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
 # Each process verifies a token, and looks up its user, once in so many seconds: a page from Redis

@@ -3,10 +3,10 @@
 from flask import request
 from flask_jwt_extended import get_current_user, get_jwt, jwt_required
 
+from billor.api.blueprint import Blueprint
 from billor.auth import service, sessions
 from billor.auth.schemas import LoginSchema, RefreshSchema, TokenSchema
-from billor.context import signed_in_user
-from billor.http.api import Blueprint
+from billor.observe.context import signed_in_user
 from billor.users.service import end_all_sessions
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging in and out.")

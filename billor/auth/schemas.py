@@ -2,8 +2,8 @@
 
 from marshmallow import fields
 
-from billor.http.fields import Password, Text, WireSchema
-from billor.text import MAX_EMAIL_LENGTH
+from billor.api.fields import Password, Text, WireSchema
+from billor.database.text import MAX_EMAIL_LENGTH
 
 
 class LoginSchema(WireSchema):

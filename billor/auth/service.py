@@ -4,10 +4,10 @@ from flask import current_app
 
 from billor.auth.attempts import counted_attempt
 from billor.auth.sessions import Tokens, access_token, start_session
-from billor.context import CurrentUser
+from billor.database.text import normal_email
 from billor.errors import AuthenticationFailed
 from billor.models import User
-from billor.text import normal_email
+from billor.observe.context import CurrentUser
 from billor.users.passwords import password_matches
 from billor.users.service import find_user, get_user, set_password
 

@@ -12,21 +12,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from flask import current_app, request
-from flask_jwt_extended import create_access_token, create_refresh_token
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 from sqlalchemy import Connection, Row, delete, func, select
 
 from billor.config import Config
-from billor.context import CurrentUser, signed_in_user
 from billor.database import DELETE_BATCH_SIZE, after_commit, execute_bulk, roll_back, transaction
 from billor.errors import AuthenticationFailed
 from billor.events.event import EventType
-from billor.extensions import db, jwt
-from billor.models import Session, User
+from billor.models import Session, User, db
+from billor.observe.context import CurrentUser, signed_in_user
 from billor.users.service import end_all_sessions, forget_remembered, get_user, record_account
 
 # Two tabs, or a client that got no answer, may send a token twice. Within this time each of them
 # gets a token of the same new generation.
 RETRY_SECONDS = 10
+
+jwt = JWTManager()
 
 IS_ALIVE = Session.expires_at > func.now()
 

@@ -18,6 +18,7 @@ from flask import Flask
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
+from billor.api.fields import wire_time
 from billor.auth.sessions import Grant, ended_grants
 from billor.changes.source import (
     changes_since,
@@ -26,9 +27,8 @@ from billor.changes.source import (
     sign_position,
 )
 from billor.errors import Unavailable
-from billor.extensions import db
-from billor.http.fields import wire_time
-from billor.metrics import STREAMS
+from billor.models import db
+from billor.observe.metrics import STREAMS
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from functools import partial
 
 from flask import Response, current_app, request
 
+from billor.api.blueprint import Blueprint
 from billor.auth.sessions import current_grant
-from billor.http.api import Blueprint
 
 blueprint = Blueprint("changes", __name__, description="What changes, as it is committed.")
 

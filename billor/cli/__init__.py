@@ -18,7 +18,7 @@ from billor.events.outbox import publish_again
 from billor.loads import files
 from billor.loads.importing import import_loads
 from billor.loads.schemas import ImportQuery
-from billor.logs import printable
+from billor.observe.logs import printable
 from billor.worker import dead_letters
 
 TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]

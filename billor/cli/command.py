@@ -9,7 +9,7 @@ from billor.audit.store import StoreUnavailable
 from billor.config import ConfigError
 from billor.database import from_database_error
 from billor.errors import BillorError, Invalid
-from billor.logs import first_line, printable
+from billor.observe.logs import first_line, printable
 from billor.worker.dead_letters import NotReplayed
 
 

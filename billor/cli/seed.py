@@ -11,10 +11,8 @@ from sqlalchemy import func, select
 
 from billor.config import DEFAULT_DEMO_PASSWORD, Config, ConfigError
 from billor.drivers.service import create_drivers
-from billor.extensions import db
 from billor.loads.service import create_loads
-from billor.models import Driver, Load
-from billor.roles import Role
+from billor.models import Driver, Load, Role, db
 from billor.users.passwords import password_matches
 from billor.users.service import create_user, find_user, set_password
 

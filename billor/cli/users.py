@@ -5,9 +5,8 @@ from typing import Any
 import click
 
 from billor.cli.command import Group
-from billor.logs import printable
-from billor.models import User
-from billor.roles import Role
+from billor.models import Role, User
+from billor.observe.logs import printable
 from billor.users import service
 from billor.users.schemas import UserSchema
 

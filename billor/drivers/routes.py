@@ -1,5 +1,9 @@
 """Routes of `/drivers`."""
 
+from billor.api.blueprint import Blueprint
+from billor.api.conditional import if_match
+from billor.api.openapi import PAGE_HEADERS
+from billor.api.pagination import page_headers
 from billor.drivers import service
 from billor.drivers.schemas import (
     DriverQuery,
@@ -7,10 +11,6 @@ from billor.drivers.schemas import (
     DriverUpdateSchema,
     ListedDriverSchema,
 )
-from billor.http.api import Blueprint
-from billor.http.conditional import if_match
-from billor.http.openapi import PAGE_HEADERS
-from billor.http.pagination import page_headers
 
 blueprint = Blueprint(
     "drivers", __name__, url_prefix="/drivers", description="The people who move loads."

@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from billor.http.fields import (
+from billor.api.fields import (
     SAME_NUMBER,
     Expand,
     Expanded,
@@ -14,7 +14,7 @@ from billor.http.fields import (
     WireSchema,
     Words,
 )
-from billor.http.pagination import PageQuery
+from billor.api.pagination import PageQuery
 from billor.models import DriverStatus
 
 

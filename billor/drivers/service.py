@@ -7,14 +7,13 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import joinedload
 
 from billor.database import change, get_or_not_found, lock, transaction
+from billor.database.keyset import Page, Position, paginate
+from billor.database.search import has_words
+from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.extensions import db
-from billor.keyset import Page, Position, paginate
-from billor.models import Assignment, Driver, DriverStatus, canonical_key
-from billor.search import has_words
-from billor.uniqueness import Unique
+from billor.models import Assignment, Driver, DriverStatus, canonical_key, db
 
 LICENSE_NUMBER = Unique(
     Driver.license_number, canonical_key, "uq_drivers_license_number", "license_number_taken"

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from billor.http.fields import wire_time
+from billor.api.fields import wire_time
 from billor.models import LoadEvent
 
 

@@ -12,12 +12,11 @@ from uuid import UUID
 from sqlalchemy import CTE, ColumnElement, Row, and_, func, select, update
 
 from billor.cache import invalidate_pages
-from billor.context import current_user, request_id
 from billor.database import after_commit, execute, table, transaction
 from billor.events.event import EventType
-from billor.extensions import db
-from billor.models import LoadEvent
-from billor.traces import current_traceparent
+from billor.models import LoadEvent, db
+from billor.observe.context import current_user, request_id
+from billor.observe.traces import current_traceparent
 
 # How many events one statement publishes again, so that locks are short.
 MAX_REPUBLISHED = 1000

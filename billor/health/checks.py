@@ -10,8 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.store import StoreUnavailable, audit_store
 from billor.cache import redis_answers
-from billor.extensions import db
-from billor.models import LoadEvent
+from billor.models import LoadEvent, db
 
 DEPENDENCIES = ("postgresql", "redis", "events", "audit")
 # An event that is unpublished for longer means that the bus or the worker is away.

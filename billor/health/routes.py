@@ -3,7 +3,8 @@
 from flask import Response
 from marshmallow import fields
 
-from billor import metrics
+from billor.api.blueprint import API_VERSION, Blueprint
+from billor.api.fields import WireSchema
 from billor.health.checks import (
     DEPENDENCIES,
     MAX_COUNTED,
@@ -12,8 +13,7 @@ from billor.health.checks import (
     State,
     check_dependencies,
 )
-from billor.http.api import API_VERSION, Blueprint
-from billor.http.fields import WireSchema
+from billor.observe import metrics
 
 blueprint = Blueprint("health", __name__, description="For load balancers and supervisors.")
 NOT_KEPT = {"Cache-Control": "no-store"}

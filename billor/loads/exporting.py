@@ -14,8 +14,8 @@ from typing import Any
 from flask import Flask, current_app
 
 from billor.database import roll_back
+from billor.database.keyset import Position
 from billor.errors import Unavailable
-from billor.keyset import Position
 from billor.loads.last_assignments import last_assignments
 from billor.loads.lists import list_loads
 from billor.loads.schemas import LastAssignmentSchema, LoadSchema

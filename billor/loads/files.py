@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 
 from marshmallow import ValidationError, fields
 
-from billor.blocking import in_thread
+from billor.api.blocking import in_thread
+from billor.api.fields import Id, Identifier, Timestamp
 from billor.errors import Refused
-from billor.http.fields import Id, Identifier, Timestamp
 from billor.loads.schemas import LoadSchema
 
 CSV = "text/csv"

@@ -12,10 +12,9 @@ from sqlalchemy import select
 
 from billor.database import transaction
 from billor.errors import Taken, Unavailable
-from billor.extensions import db
 from billor.loads.files import FileRow, LoadFile
 from billor.loads.service import create_loads
-from billor.models import Load
+from billor.models import Load, db
 
 CHUNK_ROWS = 500
 MAX_IMPORTS = 2

@@ -6,8 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from billor.extensions import db
-from billor.models import Assignment, Driver
+from billor.models import Assignment, Driver, db
 
 
 def last_assignments(load_ids: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
-from billor.keyset import Page, Position, paginate
+from billor.database.keyset import Page, Position, paginate
+from billor.database.search import has_words
 from billor.loads.service import REFERENCE
 from billor.models import NEVER, Assignment, Load
-from billor.search import has_words
 
 
 def list_loads(

@@ -4,11 +4,11 @@ from functools import wraps
 
 from flask import Response, request
 
-from billor.http.api import Blueprint
-from billor.http.conditional import if_match
-from billor.http.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
-from billor.http.pagination import page_headers
-from billor.http.uploads import received_file
+from billor.api.blueprint import Blueprint
+from billor.api.conditional import if_match
+from billor.api.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
+from billor.api.pagination import page_headers
+from billor.api.uploads import received_file
 from billor.loads import exporting, files, importing, service
 from billor.loads.lists import list_loads as find_loads
 from billor.loads.schemas import (

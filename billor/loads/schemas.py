@@ -6,8 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from billor.events.event import LOAD_TYPES, PAYLOAD
-from billor.http.fields import (
+from billor.api.fields import (
     SAME_NUMBER,
     Expand,
     Expanded,
@@ -21,7 +20,8 @@ from billor.http.fields import (
     Words,
     check_range,
 )
-from billor.http.pagination import Cursor, PageQuery
+from billor.api.pagination import Cursor, PageQuery
+from billor.events.event import LOAD_TYPES, PAYLOAD
 from billor.models import Load, LoadStatus
 
 REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {SAME_NUMBER}"

@@ -7,15 +7,14 @@ from sqlalchemy import ARRAY, Row, Text, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 
 from billor.database import change, get_or_not_found, lock, transaction, violated_constraint
+from billor.database.keyset import Page, Position, paginate
+from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
 from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.extensions import db
-from billor.keyset import Page, Position, paginate
 from billor.loads.schemas import DELIVERED_TOO_EARLY, LoadSchema, is_before
-from billor.models import Assignment, Load, LoadEvent, LoadStatus, canonical_key
-from billor.uniqueness import Unique
+from billor.models import Assignment, Load, LoadEvent, LoadStatus, canonical_key, db
 
 CHECKED = ("status", "reference", "pickup_at", "deliver_by")
 """Fields whose values must agree with each other, or with those of other loads."""

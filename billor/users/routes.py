@@ -1,9 +1,9 @@
 """Routes of `/users`."""
 
-from billor.http.api import Blueprint
-from billor.http.conditional import if_match
-from billor.http.openapi import PAGE_HEADERS
-from billor.http.pagination import page_headers
+from billor.api.blueprint import Blueprint
+from billor.api.conditional import if_match
+from billor.api.openapi import PAGE_HEADERS
+from billor.api.pagination import page_headers
 from billor.users import service
 from billor.users.schemas import UserQuery, UserSchema, UserUpdateSchema
 

@@ -2,7 +2,7 @@
 
 from marshmallow import ValidationError, fields
 
-from billor.http.fields import (
+from billor.api.fields import (
     EmailAddress,
     Flag,
     Id,
@@ -12,9 +12,9 @@ from billor.http.fields import (
     WireSchema,
     Words,
 )
-from billor.http.pagination import PageQuery
-from billor.roles import Role
-from billor.text import MAX_EMAIL_LENGTH
+from billor.api.pagination import PageQuery
+from billor.database.text import MAX_EMAIL_LENGTH
+from billor.models import Role
 from billor.users.passwords import MIN_LENGTH, is_common
 
 

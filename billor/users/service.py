@@ -7,16 +7,14 @@ from flask import current_app
 from sqlalchemy import exists, func, select
 
 from billor.database import after_commit, change, get_or_not_found, lock, transaction
+from billor.database.keyset import Page, Position, paginate
+from billor.database.search import has_words
+from billor.database.text import normal_email
+from billor.database.unique import Unique
 from billor.errors import AuthenticationFailed, Conflict, Invalid
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.extensions import db
-from billor.keyset import Page, Position, paginate
-from billor.models import Driver, User
-from billor.roles import Role
-from billor.search import has_words
-from billor.text import normal_email
-from billor.uniqueness import Unique
+from billor.models import Driver, Role, User, db
 from billor.users.passwords import hash_password
 from billor.users.schemas import AccountSchema
 

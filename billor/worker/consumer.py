@@ -24,7 +24,7 @@ from billor.errors import Unavailable
 from billor.events.bus import Bus, Delivery
 from billor.events.event import MalformedEvent, read_event, to_document
 from billor.events.outbox import lock_events, mark_recorded
-from billor.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, Step, events_reached
+from billor.observe.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, Step, events_reached
 from billor.worker.notify import needs_notification, notify_driver
 from billor.worker.outage import keep_on
 from billor.worker.relay import prepare

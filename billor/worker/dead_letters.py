@@ -7,7 +7,7 @@ from billor.audit.store import AuditStore, BuriedLetter
 from billor.database import transaction
 from billor.events.event import MalformedEvent, read_event, to_document
 from billor.events.outbox import lock_events
-from billor.logs import printable
+from billor.observe.logs import printable
 
 # Characters of an id to show. `replay` takes any unambiguous prefix.
 SHOWN_ID = 12

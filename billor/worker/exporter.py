@@ -6,10 +6,10 @@ from threading import Thread
 from flask import Flask, Response, request
 from werkzeug.serving import make_server
 
-from billor import metrics
+from billor.api.blueprint import API_VERSION
 from billor.auth.guard import is_metrics_token
 from billor.config import Config
-from billor.http.api import API_VERSION
+from billor.observe import metrics
 
 
 def serve_metrics(config: Config) -> None:

@@ -12,11 +12,10 @@ from threading import Event, Thread
 
 from flask import Flask
 
-from billor import create_app
 from billor.audit.store import AuditStore
 from billor.config import ConfigError
 from billor.events.bus import Bus, connect_bus
-from billor.traces import export_last_spans
+from billor.observe.traces import export_last_spans
 from billor.worker.consumer import Consumer
 from billor.worker.exporter import serve_metrics
 from billor.worker.relay import Relay
@@ -98,8 +97,8 @@ class Worker:
         return 1 if self._failed else 0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the worker as the command line says; return the exit status."""
+def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
+    """Run the worker of an app as the command line says; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="worker.py", description="Publish events and write the audit trail, until stopped."
     )
@@ -111,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     role = parser.parse_args(argv).role
     try:
-        worker = _connect_worker(role)
+        worker = _connect_worker(create_app, role)
     except ConfigError as error:
         print(f"billor: {error}", file=sys.stderr)
         return 1
@@ -120,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     return worker.run()
 
 
-def _connect_worker(role: str | None) -> Worker:
+def _connect_worker(create_app: Callable[[], Flask], role: str | None) -> Worker:
     """Make a worker for one role or for both. Raises `ConfigError`."""
     app = create_app()
     config = app.config["BILLOR"]

@@ -5,7 +5,7 @@ import logging
 from sqlalchemy import Row
 
 from billor.events.event import EventType
-from billor.traces import continued
+from billor.observe.traces import continued
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from billor.events.outbox import (
     last_unrecorded,
     publish_unrecorded,
 )
-from billor.metrics import EVENTS_PUBLISHED, Step, events_reached
+from billor.observe.metrics import EVENTS_PUBLISHED, Step, events_reached
 from billor.worker.outage import keep_on
 
 BATCH_SIZE = 500

@@ -7,13 +7,13 @@ from threading import Event
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from billor.api.idempotency import delete_expired_keys
 from billor.auth.sessions import delete_expired_sessions
 from billor.database import DELETE_BATCH_SIZE
 from billor.errors import Unavailable
 from billor.events.bus import Bus, BusUnavailable
 from billor.events.outbox import MAX_REPUBLISHED, last_unrecorded, publish_unrecorded
-from billor.http.idempotency import delete_expired_keys
-from billor.metrics import REPUBLICATIONS
+from billor.observe.metrics import REPUBLICATIONS
 from billor.worker.consumer import Consumer
 from billor.worker.relay import prepare
 

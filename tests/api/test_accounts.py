@@ -7,9 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from billor.events.event import to_document
-from billor.extensions import db
-from billor.models import LoadEvent, User
-from billor.roles import Role
+from billor.models import LoadEvent, Role, User, db
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_invalid, assert_problem
 from tests.support.apps import client_with_token

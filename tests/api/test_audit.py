@@ -5,10 +5,10 @@ from itertools import chain
 
 import pytest
 
+from billor.api.pagination import encode_cursor
 from billor.audit.sqlite import SqliteStore
 from billor.audit.store import connect_store
 from billor.config import load_config
-from billor.http.pagination import encode_cursor
 from tests.support.answers import assert_problem, pages
 from tests.support.apps import client_with_token
 

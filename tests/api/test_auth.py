@@ -11,8 +11,7 @@ import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 from sqlalchemy import select
 
-from billor.extensions import db
-from billor.models import User
+from billor.models import User, db
 from billor.users import passwords
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem

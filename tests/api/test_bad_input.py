@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from billor.extensions import db
-from billor.http.fields import MAX_NAME_LENGTH, MAX_UNKNOWN_NAMED
+from billor.api.fields import MAX_NAME_LENGTH, MAX_UNKNOWN_NAMED
+from billor.models import db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient

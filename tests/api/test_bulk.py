@@ -6,11 +6,10 @@ from io import BytesIO, StringIO
 
 import pytest
 
-from billor.extensions import db
 from billor.loads import files
 from billor.loads.files import read_file
 from billor.loads.importing import import_slot
-from billor.models import LoadEvent
+from billor.models import LoadEvent, db
 from tests.support.answers import assert_problem
 from tests.support.apps import client_with_token
 from tests.support.workbooks import workbook

@@ -10,9 +10,8 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import text
 
 from billor.changes import feed, source
-from billor.extensions import db
 from billor.loads.service import create_loads
-from billor.roles import Role
+from billor.models import Role, db
 from billor.users.service import update_user
 from tests.support.answers import assert_problem
 from tests.support.apps import client_with_token

@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select
 
-from billor.extensions import db
-from billor.models import LoadEvent
+from billor.models import LoadEvent, db
 from tests.support.answers import assert_problem, next_page
 from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient

@@ -16,15 +16,14 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 from sqlalchemy import event, text
 
+from billor.api.middleware import SECURITY_HEADERS
 from billor.audit.sqlite import SqliteStore
 from billor.auth.attempts import MAX_FAILURES
 from billor.errors import CODES, NotFound
-from billor.extensions import db
-from billor.http.middleware import SECURITY_HEADERS
 from billor.loads import service
 from billor.loads.exporting import MAX_EXPORTS
 from billor.loads.importing import MAX_IMPORTS, import_slot
-from billor.roles import Role
+from billor.models import Role, db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient

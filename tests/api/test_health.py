@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import text
 
 from billor.audit.sqlite import SqliteStore
-from billor.extensions import db
 from billor.health import checks
+from billor.models import db
 from tests.support.apps import another_app, dead_address
 
 PATIENCE = 60

@@ -10,8 +10,7 @@ from sqlalchemy import event, func, select, text
 
 from billor.cache import PageCache
 from billor.database import transaction
-from billor.extensions import db
-from billor.models import IdempotencyKey, Load, LoadEvent
+from billor.models import IdempotencyKey, Load, LoadEvent, db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient

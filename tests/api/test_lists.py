@@ -3,8 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from billor.extensions import db
-from billor.models import Load
+from billor.models import Load, db
 from tests.support.answers import assert_invalid
 from tests.support.apps import client_with_token
 

@@ -7,8 +7,7 @@ from threading import Event
 import pytest
 from flask_jwt_extended import create_access_token
 
-from billor.cache import PageCache
-from billor.extensions import cache
+from billor.cache import PageCache, cache
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
 from tests.support.commits import lost_answers

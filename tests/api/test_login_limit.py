@@ -8,8 +8,7 @@ from sqlalchemy import func, select, text
 
 from billor.auth import attempts
 from billor.auth.attempts import client_network
-from billor.extensions import db
-from billor.models import LoadEvent, LoginAttempts
+from billor.models import LoadEvent, LoginAttempts, db
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, dead_address
@@ -59,7 +58,9 @@ def test_only_failed_logins_count_and_the_21st_is_refused(client):
         assert 1 < int(refused.headers["Retry-After"]) <= 900
 
 
-@pytest.mark.parametrize("url", ["", f"redis://{dead_address()}/0"])
+@pytest.mark.parametrize(
+    "url", ["", f"redis://{dead_address()}/0"], ids=["without Redis", "Redis is away"]
+)
 def test_an_account_is_limited_whether_it_exists_or_not(settings, client, blocked, url):
     """Also without Redis."""
     settings = settings | ({"REDIS_URL": url} if url else {})

@@ -6,7 +6,7 @@ from unicodedata import normalize
 
 import pytest
 
-from billor.roles import Role
+from billor.models import Role
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_invalid, assert_problem
 from tests.support.apps import client_with_token

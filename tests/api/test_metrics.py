@@ -3,10 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from billor.extensions import db
+from billor.api.blueprint import API_VERSION
 from billor.health import checks
-from billor.http.api import API_VERSION
-from billor.roles import Role
+from billor.models import Role, db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient

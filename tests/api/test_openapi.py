@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from billor.api.blueprint import API_VERSION
 from billor.auth.access import PUBLIC_ENDPOINTS
-from billor.embedded.launcher import PROJECT
 from billor.errors import CODES
-from billor.http.api import API_VERSION
+from scripts.launcher.launcher import PROJECT
 
 CODES_OF_NO_OPERATION = {"expectation_failed", "not_implemented", "not_found", "method_not_allowed"}
 METHODS = {"get", "put", "post", "delete", "patch"}

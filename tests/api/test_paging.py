@@ -7,9 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from sqlalchemy import update
 
-from billor.extensions import db
-from billor.http import pagination
-from billor.models import Load, LoadEvent
+from billor.api import pagination
+from billor.models import Load, LoadEvent, db
 from tests.support.answers import assert_invalid, next_page, pages
 from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient

@@ -11,7 +11,7 @@ import pytest
 from billor import create_app
 from billor.auth import access, guard
 from billor.auth.service import issue_token
-from billor.roles import Role
+from billor.models import Role
 from billor.users.service import get_user
 from tests.support.answers import assert_problem
 from tests.support.apps import client_with_token

@@ -6,8 +6,7 @@ from random import Random
 import pytest
 from sqlalchemy import update
 
-from billor.extensions import db
-from billor.models import Load
+from billor.models import Load, db
 from tests.support.answers import assert_invalid, pages
 from tests.support.apps import client_with_token
 

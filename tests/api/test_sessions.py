@@ -13,9 +13,7 @@ from sqlalchemy import select, text, update
 from billor.auth import sessions
 from billor.auth.sessions import RETRY_SECONDS, delete_expired_sessions
 from billor.database import transaction
-from billor.extensions import db
-from billor.models import LoadEvent, Session, User
-from billor.roles import Role
+from billor.models import LoadEvent, Role, Session, User, db
 from billor.users.service import find_user, set_password, update_user
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem

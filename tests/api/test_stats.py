@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from billor.extensions import cache, db
-from billor.stats.service import DAYS
+from billor.cache import cache
+from billor.loads.figures import DAYS
+from billor.models import db
 from tests.support.answers import assert_problem
 from tests.support.worker import wait_until
 
@@ -147,7 +148,7 @@ def test_figures_are_counted_once_for_a_while(client, statements):
 
 
 def test_figures_that_are_too_old_are_counted_again(client, monkeypatch):
-    monkeypatch.setattr("billor.stats.pages.KEPT_SECONDS", 1)
+    monkeypatch.setattr("billor.loads.stats.KEPT_SECONDS", 1)
     assert client.get("/stats").json["loads"]["OPEN"] == 0
     client.make_load()
     wait_until(lambda: client.get("/stats").json["loads"]["OPEN"] == 1)

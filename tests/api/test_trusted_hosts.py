@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from billor.embedded.launcher import PROJECT
-from billor.http.middleware import SECURITY_HEADERS
+from billor.api.middleware import SECURITY_HEADERS
+from scripts.launcher.launcher import PROJECT
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token
 from tests.support.client import ApiClient

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from billor.roles import Role
+from billor.models import Role
 from tests.board.test_dispatching import status_of
 from tests.support.board import DRIVER_EMAIL, PHONE
 

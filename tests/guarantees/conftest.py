@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from billor.embedded import services
+from scripts.launcher import services
 from tests.support.pooler import pgbouncer
 from tests.support.system import Api, Service, System, start_postgresql
 

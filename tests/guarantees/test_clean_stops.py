@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from billor.assignments.service import assign
 from billor.drivers.service import create_driver
-from billor.extensions import db
 from billor.loads.service import create_load
+from billor.models import db
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.http import HttpClient, Reply

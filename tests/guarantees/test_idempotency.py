@@ -11,8 +11,7 @@ from http.client import HTTPConnection
 import pytest
 from sqlalchemy import func, select
 
-from billor.extensions import db
-from billor.models import IdempotencyKey, LoadEvent
+from billor.models import IdempotencyKey, LoadEvent, db
 from tests.support.http import HttpClient, Reply
 from tests.support.races import at_once, committing, lose_answer
 from tests.support.rival import Rival, rival

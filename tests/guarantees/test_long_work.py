@@ -4,8 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import func, select
 
-from billor.extensions import db
-from billor.models import IdempotencyKey, Load, LoadEvent
+from billor.models import IdempotencyKey, Load, LoadEvent, db
 from tests.support.http import Reply
 from tests.support.system import System
 from tests.support.workbooks import workbook

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from billor.embedded.processes import free_port
+from scripts.launcher.processes import free_port
 from tests.support.exported import Exported
 from tests.support.http import HttpClient
 from tests.support.system import CLIENTS, Api, Dispatcher, System

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import text
 
-from billor.extensions import db
 from billor.health.checks import OUTBOX_LATE_SECONDS
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_load
+from billor.models import db
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.system import LOAD, Process, System

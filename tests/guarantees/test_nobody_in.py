@@ -25,10 +25,10 @@ from billor import MAX_BODY_BYTES
 from billor.auth import guard
 from billor.auth.access import PUBLIC_ENDPOINTS
 from billor.auth.guard import REMEMBERED_SECONDS
-from billor.embedded import launcher
-from billor.embedded.launcher import PROJECT
 from billor.errors import CODES
-from billor.extensions import db
+from billor.models import db
+from scripts.launcher import launcher
+from scripts.launcher.launcher import PROJECT
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app
 from tests.support.client import ApiClient

@@ -11,8 +11,7 @@ from itertools import product
 from sqlalchemy import select, text
 
 from billor.events.event import EventType
-from billor.extensions import db
-from billor.models import Assignment, AssignmentStatus, Driver, Load, LoadEvent, LoadStatus
+from billor.models import Assignment, AssignmentStatus, Driver, Load, LoadEvent, LoadStatus, db
 from tests.support.http import Reply
 from tests.support.races import at_once
 from tests.support.system import Api

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
+from billor.cache import cache
 from billor.events.bus import connect_bus
-from billor.extensions import cache
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.system import Dispatcher, Process, Service, System

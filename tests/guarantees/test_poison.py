@@ -15,9 +15,8 @@ from uuid_utils.compat import uuid7
 
 from billor.audit.store import AuditFilter, DeadLetter
 from billor.events.event import Message, to_document, to_message
-from billor.extensions import db
 from billor.loads.service import create_loads
-from billor.models import LoadEvent
+from billor.models import LoadEvent, db
 from tests.support.apps import another_app
 from tests.support.bus import event_message
 from tests.support.couchdb_server import Fault

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from billor import create_app
 from billor.config import load_config
 from billor.database import SESSION_SETTINGS
-from billor.extensions import db
-from billor.revisions import upgrade
+from billor.database.revisions import upgrade
+from billor.models import db
 from tests.guarantees.conftest import start_pooler
 from tests.guarantees.test_one_active_load import (
     assert_rule_held_at_all_times,

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from billor.auth.guard import REMEMBERED_SECONDS
-from billor.roles import Role
+from billor.models import Role
 from billor.users.service import create_user
 from tests.support.system import Api, System
 

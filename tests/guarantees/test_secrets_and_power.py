@@ -14,9 +14,9 @@ from psycopg2 import errors
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from billor.embedded import services
-from billor.embedded.launcher import PROJECT
-from billor.extensions import db
+from billor.models import db
+from scripts.launcher import services
+from scripts.launcher.launcher import PROJECT
 from tests.support import databases
 from tests.support.databases import ADMIN_PASSWORD, admins
 from tests.support.rival import rival

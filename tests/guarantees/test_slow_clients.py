@@ -9,8 +9,8 @@ from contextlib import ExitStack, suppress
 import pytest
 from sqlalchemy import text
 
-from billor.extensions import db
 from billor.loads.exporting import MAX_EXPORTS
+from billor.models import db
 from tests.support.system import Api, Dispatcher, System
 from tests.support.worker import WAIT_SECONDS, wait_until
 
@@ -22,7 +22,7 @@ MANY_LOADS = f"""
     FROM generate_series(1, {LOADS_EXPORTED})
 """  # noqa: S608
 IMPATIENT = """
-from billor import server
+from billor.api import server
 server.CLIENT_SECONDS = 1
 Worker = server.BillorWorker
 """

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 
-from billor.extensions import db
 from billor.loads.service import create_loads
+from billor.models import db
 from billor.users.service import create_user
 from tests.support.events import Listener
 from tests.support.system import Api, System
@@ -21,7 +21,7 @@ STREAMS = 8
 """So many are spread over all processes."""
 LOAD = {"origin": "x" * 200, "destination": "y" * 200, "cargo_type": "z" * 100}
 IMPATIENT = """
-from billor import server
+from billor.api import server
 server.CLIENT_SECONDS = 1
 Worker = server.BillorWorker
 """

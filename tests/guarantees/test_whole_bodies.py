@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import func, select
 
-from billor.extensions import db
-from billor.models import Driver, IdempotencyKey, Load, LoadEvent
+from billor.models import Driver, IdempotencyKey, Load, LoadEvent, db
 from tests.support.http import Reply, read_reply
 from tests.support.system import Api, System
 from tests.support.worker import WAIT_SECONDS, wait_until
@@ -21,7 +20,7 @@ REQUESTS = {
     "a CSV file": ("/loads/import", "text/csv", CSV),
 }
 IMPATIENT = """
-from billor import server
+from billor.api import server
 server.CLIENT_SECONDS = 1
 Worker = server.BillorWorker
 """
@@ -93,7 +92,7 @@ def send_part(
         connection.sendall(request)
         time.sleep(0.1)  # so that the server reads before a reset
         end(connection)
-        wait_until(lambda: "billor.http.middleware: POST" in api.output[before:])
+        wait_until(lambda: "billor.api.middleware: POST" in api.output[before:])
         reply = read_reply(connection) if connection.fileno() >= 0 else None
     return reply, api.output[before:]
 

@@ -8,10 +8,10 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 
 from billor import create_app
+from billor.cache import cache
 from billor.config import load_config
-from billor.embedded.processes import free_port
-from billor.extensions import cache, db
-from billor.roles import Role
+from billor.models import Role, db
+from scripts.launcher.processes import free_port
 from tests.support.client import ApiClient
 from tests.support.users import make_user
 

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Route, expect
 from sqlalchemy import text
 
-from billor.embedded.launcher import PROJECT
-from billor.extensions import cache, db
-from billor.roles import Role
+from billor.cache import cache
+from billor.models import Role, db
+from scripts.launcher.launcher import PROJECT
 from tests.support.browser import no_troubles
 from tests.support.http import HttpClient
 from tests.support.system import Api, System

@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from billor.extensions import db
+from billor.models import db
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from werkzeug.test import TestResponse
 
-from billor.embedded.launcher import PROJECT
-from billor.http.problems import CONTENT_TYPE as PROBLEM
+from billor.api.problems import CONTENT_TYPE as PROBLEM
+from scripts.launcher.launcher import PROJECT
 
 OF_NO_OPERATION = ("not_found", "method_not_allowed")
 """The codes of paths without an operation: `/loads/0` looks like one, but has no valid id."""

@@ -8,7 +8,7 @@ import psycopg2
 from psycopg2 import extensions, sql
 from sqlalchemy.engine import make_url
 
-from billor.embedded.services import ADMIN
+from scripts.launcher.services import ADMIN
 
 ADMIN_PASSWORD = "test-admin-password"
 

@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from billor import metrics
+from billor.observe import metrics
 
 
 class Exported:

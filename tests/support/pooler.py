@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from billor.embedded.processes import Program, accepts_connections, free_port
-from billor.embedded.services import unprivileged
+from scripts.launcher.processes import Program, accepts_connections, free_port
+from scripts.launcher.services import unprivileged
 
 # Fewer than the connections of three of our processes, so that sessions are shared.
 SESSIONS = 20

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Connection, text
 
-from billor.extensions import db
+from billor.models import db
 from tests.support.worker import wait_until
 
 

@@ -3,7 +3,7 @@
 from flask import Flask
 from sqlalchemy import event
 
-from billor.extensions import db
+from billor.models import db
 
 
 class StatementRecorder:

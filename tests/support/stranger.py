@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from billor.embedded.launcher import PROJECT
-from billor.embedded.processes import free_port
+from scripts.launcher.launcher import PROJECT
+from scripts.launcher.processes import free_port
 
 ODD_NAME = "José's Müll 日本"
 STARTED = "Stop with Ctrl-C"

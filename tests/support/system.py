@@ -26,14 +26,14 @@ from redis import Redis
 from sqlalchemy import select, text
 
 from billor import create_app
+from billor.cache import cache
 from billor.config import load_config
-from billor.embedded import services
-from billor.embedded.launcher import PROJECT
-from billor.embedded.processes import Child, Program, free_port
+from billor.database.revisions import upgrade
 from billor.events.event import to_document
-from billor.extensions import cache, db
-from billor.models import LoadEvent
-from billor.revisions import upgrade
+from billor.models import LoadEvent, db
+from scripts.launcher import services
+from scripts.launcher.launcher import PROJECT
+from scripts.launcher.processes import Child, Program, free_port
 from tests.support.apps import close_connections
 from tests.support.bus import own_topic
 from tests.support.couchdb_server import FakeCouchDB

@@ -3,9 +3,7 @@
 from sqlalchemy import delete
 
 from billor.database import transaction
-from billor.extensions import db
-from billor.models import LoadEvent, User
-from billor.roles import Role
+from billor.models import LoadEvent, Role, User, db
 from billor.users.service import create_user
 
 

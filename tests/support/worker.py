@@ -16,8 +16,8 @@ from typing import TypeVar
 import psutil
 
 from billor.config import SETTINGS
-from billor.embedded.launcher import PROJECT
 from billor.worker.main import Worker
+from scripts.launcher.launcher import PROJECT
 
 WAIT_SECONDS = 30
 STOP_SECONDS = 30

@@ -11,9 +11,8 @@ from sqlalchemy import text
 
 from billor.auth.service import issue_token
 from billor.config import SERVICES_FILE
-from billor.embedded.launcher import PROJECT
-from billor.extensions import db
-from billor.models import LoadEvent, User
+from billor.models import LoadEvent, User, db
+from scripts.launcher.launcher import PROJECT
 from tests.support.apps import close_connections
 from tests.support.databases import own_database
 from tests.support.system import Dispatcher, System, migrate

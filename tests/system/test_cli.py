@@ -13,11 +13,10 @@ from sqlalchemy import func, select
 
 from billor import cli
 from billor.drivers.service import create_driver
-from billor.embedded.launcher import PROJECT
 from billor.errors import CODES
-from billor.extensions import db
-from billor.models import Load
+from billor.models import Load, db
 from billor.users.service import get_user
+from scripts.launcher.launcher import PROJECT
 from tests.support.apps import another_app, dead_address
 from tests.support.client import ApiClient
 from tests.support.workbooks import workbook

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from flask.cli import FlaskGroup, ScriptInfo
 
-from billor import metrics
 from billor.config import SETTINGS
-from billor.embedded.launcher import PROJECT
 from billor.health.checks import OUTBOX_LATE_SECONDS, UNRECORDED_LATE_SECONDS
+from billor.observe import metrics
 from billor.worker.main import HEARTBEAT_FILE, STOP_SECONDS
+from scripts.launcher.launcher import PROJECT
 
 DEPLOY = PROJECT / "deploy"
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]

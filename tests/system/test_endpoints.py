@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from billor.embedded.processes import free_port
+from scripts.launcher.processes import free_port
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "test_endpoints.sh"

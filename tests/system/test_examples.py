@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from billor.embedded.launcher import PROJECT
+from scripts.launcher.launcher import PROJECT
 from scripts.write_error_table import error_table
 from tests.support.system import Api
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from billor.embedded.launcher import PROJECT
+from scripts.launcher.launcher import PROJECT
 from tests.support.system import System
 
 SUPPORT = PROJECT / "tests" / "support"

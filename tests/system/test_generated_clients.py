@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from billor.embedded.launcher import PROJECT
+from scripts.launcher.launcher import PROJECT
 from tests.support.system import System
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from billor.embedded.launcher import PROJECT
+from scripts.launcher.launcher import PROJECT
 from tests.support.stranger import ODD_NAME
 
 NOBODY = 65534

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from billor.embedded.processes import accepts_connections, free_port
+from scripts.launcher.processes import accepts_connections, free_port
 from tests.support.http import HttpClient
 from tests.support.stranger import Stranger, only_line
 from tests.support.worker import wait_until
@@ -130,7 +130,9 @@ def test_a_taken_port_is_reported_in_one_line(bare_stranger: Stranger):
 
 def test_a_full_disk_is_named_as_the_cause(bare_stranger: Stranger):
     # No file may be larger than 15 MB, which initdb reports like a full disk.
-    status, output = bare_stranger.run("bash", "-c", "ulimit -f 15000; .venv/bin/python run.py")
+    status, output = bare_stranger.run(
+        "bash", "-c", "ulimit -f 15000; .venv/bin/python -m scripts.launcher"
+    )
     assert status != 0
     assert re.search(
         r"PostgreSQL cannot set up .*: .*(could not|File too large)", only_line(output)

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Engine, event, inspect, text
 from billor import create_app
 from billor.cli.seed import seed_database
 from billor.config import load_config
-from billor.embedded.launcher import PROJECT
-from billor.extensions import db
-from billor.revisions import init_migrations
+from billor.database.revisions import init_migrations
+from billor.models import db
+from scripts.launcher.launcher import PROJECT
 from tests.support.apps import close_connections
 from tests.support.databases import own_database
 from tests.support.worker import WAIT_SECONDS

@@ -15,10 +15,10 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 from sqlalchemy import event
 
-from billor.extensions import db
-from billor.http.pagination import encode_cursor
+from billor.api.pagination import encode_cursor
+from billor.database.revisions import upgrade
 from billor.loads.exporting import PAGE_ROWS
-from billor.revisions import upgrade
+from billor.models import db
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.contract import operations

@@ -9,8 +9,8 @@ import pytest
 from flask.cli import FlaskGroup, ScriptInfo
 
 from billor.config import SETTINGS
-from billor.embedded.launcher import PROJECT
-from billor.embedded.processes import free_port
+from scripts.launcher.launcher import PROJECT
+from scripts.launcher.processes import free_port
 from tests.support.http import HttpClient
 from tests.support.stranger import Stranger
 from tests.support.worker import wait_until

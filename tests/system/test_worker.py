@@ -13,12 +13,11 @@ import pytest
 from sqlalchemy import select
 
 from billor.config import load_config
-from billor.embedded.launcher import PROJECT
 from billor.events.bus import Bus, BusUnavailable, connect_bus
 from billor.events.inprocess import InProcessBus
-from billor.extensions import db
-from billor.models import LoadEvent
+from billor.models import LoadEvent, db
 from billor.worker.main import Worker
+from scripts.launcher.launcher import PROJECT
 from tests.support.bus import own_topic
 from tests.support.worker import (
     WAIT_SECONDS,

@@ -9,9 +9,8 @@ from billor.assignments.service import assign
 from billor.database import transaction
 from billor.drivers.service import create_driver
 from billor.errors import Conflict
-from billor.extensions import db
 from billor.loads.service import create_load
-from billor.models import Assignment, Load, LoadEvent
+from billor.models import Assignment, Load, LoadEvent, db
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
 

@@ -14,9 +14,8 @@ from billor.audit.store import AuditFilter, DeadLetter, StoreUnavailable
 from billor.drivers.service import create_driver
 from billor.errors import Unavailable
 from billor.events.event import Message, to_document
-from billor.extensions import db
 from billor.loads.service import create_loads
-from billor.models import LoadEvent
+from billor.models import LoadEvent, db
 from billor.worker import consumer as consumer_module
 from billor.worker.consumer import MAX_FAILURES, Consumer
 from billor.worker.relay import Relay

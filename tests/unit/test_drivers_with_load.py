@@ -6,9 +6,8 @@ from sqlalchemy import select, text
 
 from billor.assignments.service import assign, close_assignment
 from billor.drivers.service import create_driver
-from billor.extensions import db
 from billor.loads.service import create_load
-from billor.models import Assignment, AssignmentStatus, Driver
+from billor.models import Assignment, AssignmentStatus, Driver, db
 
 pytestmark = pytest.mark.usefixtures("assigned")
 

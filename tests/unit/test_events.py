@@ -15,8 +15,7 @@ from billor.events.event import (
     to_document,
     to_message,
 )
-from billor.extensions import db
-from billor.models import LoadEvent
+from billor.models import LoadEvent, db
 from tests.support.bus import event_body
 
 USER = {"id": 1, "name": "Demo Dispatcher"}

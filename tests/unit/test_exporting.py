@@ -8,12 +8,12 @@ from sqlalchemy.exc import OperationalError
 from billor.assignments.schemas import AssignmentSchema
 from billor.assignments.service import assign, close_assignment
 from billor.drivers.service import create_driver
-from billor.extensions import db
 from billor.loads import exporting
 from billor.loads.exporting import COLUMNS, export_loads
 from billor.loads.lists import list_loads
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_load, create_loads, update_load
+from billor.models import db
 from tests.support.answers import as_cells
 from tests.support.apps import another_app, dead_address
 

@@ -7,11 +7,10 @@ import pytest
 from sqlalchemy import func, select
 
 from billor.database import transaction
-from billor.extensions import db
 from billor.loads import importing
 from billor.loads.files import FileRow, LoadFile
 from billor.loads.importing import import_loads
-from billor.models import Load, LoadEvent
+from billor.models import Load, LoadEvent, db
 from tests.support.rival import rival
 
 BAD = {"origin": ["Missing data for required field."]}

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from billor.embedded import launcher as launcher_module
-from billor.embedded.launcher import Launcher, Stopped
-from billor.embedded.processes import Child, Program
+from scripts.launcher import launcher as launcher_module
+from scripts.launcher.launcher import Launcher, Stopped
+from scripts.launcher.processes import Child, Program
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from billor.config import load_config
-from billor.context import CurrentUser, current_user, request_id, traceparent
-from billor.logs import handler, init_logging
-from billor.roles import Role
+from billor.models import Role
+from billor.observe.context import CurrentUser, current_user, request_id, traceparent
+from billor.observe.logs import handler, init_logging
 
 EVIL = "\x1b[2J\r\nforged\u2028\u202e"
 SHOWN = r"\x1b[2J\r\nforged\u2028\u202e"

@@ -8,8 +8,7 @@ from flask import current_app
 from redis.exceptions import RedisError
 
 from billor import cache as cache_module
-from billor.cache import PageCache, invalidate_pages, redis_answers
-from billor.extensions import cache
+from billor.cache import PageCache, cache, invalidate_pages, redis_answers
 from tests.support.redis_wire import RedisWire
 from tests.support.worker import wait_until
 

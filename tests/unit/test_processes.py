@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from billor.embedded import processes
-from billor.embedded.processes import Child, Program, StartFailed, cause
+from scripts.launcher import processes
+from scripts.launcher.processes import Child, Program, StartFailed, cause
 
 LINES = 1000
 

@@ -7,9 +7,8 @@ import pytest
 from sqlalchemy import select, text
 
 from billor.events.bus import BusUnavailable
-from billor.extensions import db
 from billor.loads.service import create_loads
-from billor.models import LoadEvent
+from billor.models import LoadEvent, db
 from billor.worker import relay
 from billor.worker.relay import Relay, prepare
 from tests.support.apps import another_app, dead_address

@@ -10,8 +10,7 @@ from sqlalchemy import delete, func, select
 from billor.cli import seed
 from billor.cli.seed import DRIVERS, LOADS, SeedRefused, seed_database
 from billor.config import DEFAULT_DEMO_PASSWORD
-from billor.extensions import db
-from billor.models import Driver, Load, LoadEvent
+from billor.models import Driver, Load, LoadEvent, db
 from billor.users.service import find_user, set_password
 
 

@@ -5,8 +5,8 @@ import unicodedata
 import pytest
 from marshmallow import ValidationError
 
-from billor.http.fields import Identifier, Text
-from billor.text import RefusedText, clean, clean_email, clean_identifier, normal_email
+from billor.api.fields import Identifier, Text
+from billor.database.text import RefusedText, clean, clean_email, clean_identifier, normal_email
 
 FORMS = {
     "Montre\u0301al": "Montr\u00e9al",

@@ -13,9 +13,8 @@ from billor.assignments.service import assign, assign_many, close_assignment, re
 from billor.database import transaction
 from billor.drivers.service import create_driver
 from billor.errors import Conflict
-from billor.extensions import db
 from billor.loads.service import create_load, update_load
-from billor.models import Assignment, Load
+from billor.models import Assignment, Load, db
 from billor.users.service import create_user
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS

@@ -10,8 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from billor.database import after_commit, transaction
 from billor.errors import Conflict, Unavailable
-from billor.extensions import db
-from billor.models import Driver
+from billor.models import Driver, db
 
 pytestmark = pytest.mark.usefixtures("context")
 

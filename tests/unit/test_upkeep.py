@@ -7,9 +7,8 @@ from sqlalchemy import select, text
 
 from billor.database import DELETE_BATCH_SIZE
 from billor.events.outbox import MAX_REPUBLISHED
-from billor.extensions import db
 from billor.loads.service import create_loads
-from billor.models import IdempotencyKey
+from billor.models import IdempotencyKey, db
 from billor.users.service import create_user
 from billor.worker import upkeep
 from billor.worker.consumer import Consumer

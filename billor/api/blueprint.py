@@ -1,0 +1,145 @@
+"""flask-smorest with our contract: problem+json, strict bodies, bearer by default."""
+
+import json
+from collections.abc import Callable, Collection
+from functools import wraps
+
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Flask, Request, url_for
+from flask_smorest import Api as SmorestApi
+from flask_smorest import Blueprint as SmorestBlueprint
+from marshmallow import Schema
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.routing import IntegerConverter
+
+from billor.api import idempotency
+from billor.api.fields import wire_name
+from billor.api.openapi import DESCRIPTION, Contract, component_name, enum_component
+from billor.api.problems import ProblemSchema, render_http_error
+from billor.api.uploads import refuse_coded_body
+from billor.errors import Unsupported
+from billor.models import Role
+
+API_VERSION = "1.0.0"
+
+
+class Parser(FlaskParser):
+    """Reads requests. Schemas refuse unknown fields; a JSON body needs its Content-Type."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {}
+
+    def load_json(self, req: Request, schema):
+        refuse_coded_body()
+        if not req.is_json:
+            raise Unsupported
+        body = req.get_data()
+        # A body without Content-Length is truncated at the limit instead of refused.
+        cut_off = req.content_length is None and len(body) == req.max_content_length
+        if cut_off and req.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise BadRequest from error
+
+
+class Blueprint(SmorestBlueprint):
+    """A blueprint whose views say what the `Contract` plugin documents."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def route(self, rule, **options):
+        register = super().route(rule, **options)
+        return lambda view: register(self.doc(operationId=wire_name(view.__name__))(view))
+
+    def arguments(self, schema, **options):
+        """Take what `schema` describes, without its read-only fields."""
+        return super().arguments(_without(schema, lambda field: field.dump_only), **options)
+
+    def response(self, status_code, schema=None, **options):
+        """Answer with what `schema` describes, without its write-only fields."""
+        if schema is not None and not isinstance(schema, dict):
+            schema = _without(schema, lambda field: field.load_only)
+        return super().response(status_code, schema, **options)
+
+    def problems(self, *codes: str):
+        """Document that the operation may answer with these errors, besides those of its kind."""
+        return self.doc(**{"x-problems": codes})
+
+    def idempotent(self, view):
+        """Accept an `Idempotency-Key`."""
+        return self.doc(**{"x-idempotent": True})(idempotency.idempotent(view))
+
+    def takes_if_match(self, view):
+        """Accept an `If-Match` of what the operation changes, as every PATCH and DELETE does."""
+        return self.doc(**{"x-if-match": True})(view)
+
+    def created(self, schema, *, shown_by: str):
+        """Respond 201 with the new row that the view returns, and its URL in `Location`.
+
+        `shown_by` names the view at that URL, `get_…`, which takes the row's id.
+        """
+        id_name = f"{shown_by.removeprefix('get_')}_id"
+
+        def decorate(view: Callable):
+            @wraps(view)
+            def locate(*args, **kwargs):
+                row = view(*args, **kwargs)
+                return row, {"Location": url_for(f".{shown_by}", **{id_name: row.id})}
+
+            return self.response(201, schema, headers={"Location": "Location"})(locate)
+
+        return decorate
+
+
+def _without(schema: Schema | type[Schema], is_left_out: Callable) -> Schema:
+    schema = schema() if isinstance(schema, type) else schema
+    left_out = [name for name, field in schema.fields.items() if is_left_out(field)]
+    return type(schema)(many=schema.many, exclude=left_out)
+
+
+class Api(SmorestApi):
+    """The OpenAPI document and its blueprints."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors
+
+    def handle_http_exception(self, error):
+        return render_http_error(error)
+
+
+class IdConverter(IntegerConverter):
+    """An id in a path, without sign or leading zeros; anything else is a 404.
+
+    It has at most 18 digits, one less than PostgreSQL's largest bigint, so that the pattern alone
+    decides, for all methods.
+    """
+
+    regex = r"[1-9][0-9]{0,17}"
+    maximum = 10**18 - 1
+
+
+def init_api(app: Flask, roles_of: Callable[[str], Collection[Role]]) -> Api:
+    """Make the API, without blueprints; `roles_of` returns the roles of an endpoint."""
+    app.url_map.converters["id"] = IdConverter
+    schemas = MarshmallowPlugin(schema_name_resolver=component_name)
+    api = Api(
+        app,
+        spec_kwargs={
+            "title": "Billor",
+            "version": API_VERSION,
+            "openapi_version": "3.1.0",
+            "info": {"description": DESCRIPTION},
+            "servers": [{"url": "/"}],
+            "security": [{"bearer": []}],
+            "marshmallow_plugin": schemas,
+            "extra_plugins": [Contract(roles_of)],
+        },
+    )
+    assert schemas.converter is not None, "the API has set it up"  # noqa: S101
+    schemas.converter.add_attribute_function(enum_component(api.spec))
+    del api.spec.components.schemas["PaginationMetadata"]  # of smorest's own pages
+    id_ = {"type": "integer", "format": "int64", "minimum": 1, "maximum": IdConverter.maximum}
+    api.register_converter(IdConverter, lambda _converter: id_ | {"example": 1})
+    return api

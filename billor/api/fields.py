@@ -1,0 +1,320 @@
+"""What all wire schemas share: camelCase names, strict bodies, and fields with tight bounds."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
+from typing import Any, Self
+from zoneinfo import available_timezones
+
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
+from sqlalchemy.orm import InstrumentedAttribute
+
+from billor.database.text import (
+    MAX_EMAIL_LENGTH,
+    MAX_PARTS,
+    RefusedText,
+    clean,
+    clean_email,
+    clean_identifier,
+)
+
+MAX_ID = 2**63 - 1
+SAME_NUMBER = (
+    "Unique by its letters and digits: upper and lower case are the same, and spaces, hyphens and "
+    "other signs do not count."
+)
+MAX_UNKNOWN_NAMED = 10
+"""How many unknown fields an error names."""
+MAX_NAME_LENGTH = 100
+"""How much of a name an error repeats: clients choose unknown names."""
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+
+zone_names = cache(available_timezones)
+
+
+def wire_name(name: str) -> str:
+    """Return an attribute's name in JSON: `driver_id` is `driverId`."""
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)
+
+
+class WireSchema(Schema):
+    """Base of all schemas: attributes in snake_case, JSON in camelCase.
+
+    A field that is unknown or read-only in a request is refused by name.
+    """
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "Unknown or read-only field."}
+
+    def on_bind_field(self, field_name, field_obj):
+        if field_obj.data_key is None:
+            field_obj.data_key = wire_name(field_name)
+
+    @pre_load
+    def _bound_unknown_fields(self, data, **_):
+        """Keep only the first unknown fields: marshmallow's time is the square of their number."""
+        known = {field.data_key for field in self.load_fields.values()}
+        if not isinstance(data, dict) or data.keys() <= known:
+            return data
+        unknown = islice((name for name in data if name not in known), MAX_UNKNOWN_NAMED)
+        return {name: data[name] for name in known & data.keys()} | {
+            name[:MAX_NAME_LENGTH]: data[name] for name in unknown
+        }
+
+
+class Text(fields.String):
+    """A text in its one form (see `billor.database.text`): not empty, and bounded in that form."""
+
+    def __init__(self, *, max_length: int, metadata: dict | None = None, **kwargs):
+        self._max_length = max_length
+        super().__init__(
+            validate=validate.Length(1, max_length),
+            metadata={"pattern": r"\S"} | (metadata or {}),
+            **kwargs,
+        )
+
+    @classmethod
+    def of(cls, column: InstrumentedAttribute[Any], **kwargs) -> Self:
+        """Make a text field as long as the column."""
+        return cls(max_length=column.type.length, **kwargs)
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return _read_text(text, self._max_length, self._read)
+
+    def _read(self, text: str) -> str:
+        return clean(text)
+
+
+class Identifier(Text):
+    """A number such as that of a license, unique by its letters and digits."""
+
+    def __init__(self, *, metadata: dict | None = None, **kwargs):
+        super().__init__(metadata={"description": SAME_NUMBER} | (metadata or {}), **kwargs)
+
+    def _read(self, text: str) -> str:
+        return clean_identifier(text)
+
+
+class Words(Text):
+    """What to search for: some words, each of which begins a word of any of some fields."""
+
+    MAX_WORDS = 10
+
+    def __init__(self, *fields_searched: str):
+        """`fields_searched` are the wire names, for the OpenAPI document."""
+        super().__init__(
+            max_length=100,
+            metadata={
+                "description": f"Up to {self.MAX_WORDS} words, each of which begins a word of "
+                f"{' or '.join(fields_searched)}, or is the row's number: 39 or #39. Upper and "
+                "lower case are alike, and accents do not count.",
+            },
+        )
+
+    def _read(self, text: str) -> str:
+        text = clean(text)
+        if text.count(" ") >= self.MAX_WORDS:
+            raise RefusedText(f"Must not have more than {self.MAX_WORDS} words.")
+        return text
+
+
+class TimeZone(fields.String):
+    """The name of a time zone in the IANA database."""
+
+    def __init__(self, *, metadata: dict, **kwargs):
+        super().__init__(metadata={"example": "America/Chicago"} | metadata, **kwargs)
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if name not in zone_names():
+            raise ValidationError("Not the name of a time zone, like America/Chicago.")
+        return name
+
+
+class Password(fields.String):
+    """A password, taken as it is: not trimmed, any characters that UTF-8 can hold."""
+
+    MAX_LENGTH = 1024
+
+    def __init__(self, *, min_length: int = 1, metadata: dict | None = None, **kwargs):
+        super().__init__(
+            validate=validate.Length(min_length, self.MAX_LENGTH),
+            load_only=True,
+            metadata={"format": "password"} | (metadata or {}),
+            **kwargs,
+        )
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        password = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            password.encode()
+        except UnicodeEncodeError as error:
+            raise ValidationError("Must not contain lone surrogates.") from error
+        return password
+
+
+class EmailAddress(fields.String):
+    """An email address in its one form (`billor.database.text`)."""
+
+    def __init__(self, *, metadata: dict | None = None, **kwargs):
+        super().__init__(
+            validate=validate.Length(max=MAX_EMAIL_LENGTH),
+            metadata={"format": "email"} | (metadata or {}),
+            **kwargs,
+        )
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return _read_text(text, MAX_EMAIL_LENGTH, clean_email)
+
+
+def _read_text(text: str, max_length: int, read: Callable[[str], str]) -> str:
+    """Return what `read` makes of the text, or the text itself if that is too long in any form."""
+    text = " ".join(text.split())
+    if len(text) > MAX_PARTS * max_length:
+        return text
+    try:
+        return read(text)
+    except RefusedText as error:
+        raise ValidationError(str(error)) from error
+
+
+class Timestamp(fields.DateTime):
+    """A time of RFC 3339, written in UTC with `Z` and microseconds, so that text sorts as time.
+
+    Read with any offset, but not without one.
+    """
+
+    EXAMPLE = "2026-01-31T12:00:00.000000Z"
+    # Python reads more than RFC 3339, with any character between date and time.
+    FORMAT = re.compile(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+        r"(Z|[+-][0-9]{2}:[0-5][0-9])",
+        re.IGNORECASE | re.ASCII,
+    )
+
+    default_error_messages = {
+        "invalid": "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z.",
+    }
+
+    def __init__(self, *, metadata: dict | None = None, required: bool = False, **kwargs):
+        # What is optional is for the docs page not to fill in.
+        example = {"example": self.EXAMPLE} if required else {}
+        super().__init__(metadata=example | (metadata or {}), required=required, **kwargs)
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not isinstance(value, str) or not self.FORMAT.fullmatch(value):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        time = super()._deserialize(value.upper(), attr, data, **kwargs)
+        try:
+            return time.astimezone(UTC)
+        except OverflowError as error:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        return None if value is None else wire_time(value)
+
+
+def check_range(schema: Schema, data: Mapping[str, Any], start: str, end: str) -> None:
+    """Refuse a range of time that ends before it starts.
+
+    `start` and `end` are attributes of `schema`, and either may be missing.
+    """
+    if start in data and end in data and data[end] <= data[start]:
+        first, last = (schema.fields[name].data_key or name for name in (start, end))
+        raise ValidationError(f"Must be later than `{first}`.", last)
+
+
+def wire_time(time: datetime) -> str:
+    """Write a time as `Timestamp` does."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Id(fields.Integer):
+    """An integer id in a body; numbers only, no strings, floats or booleans."""
+
+    def __init__(self, *, maximum: int = MAX_ID, metadata: dict | None = None, **kwargs):
+        super().__init__(
+            strict=True,
+            validate=validate.Range(1, maximum),
+            metadata={"format": "int64", "example": 1} | (metadata or {}),
+            **kwargs,
+        )
+
+
+class Flag(fields.Boolean):
+    """A boolean in a body; `true` or `false` only, no strings or numbers."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class QueryInteger(fields.Integer):
+    """An integer in a query string: ASCII digits only."""
+
+    def __init__(self, *, maximum: int = MAX_ID, metadata: dict | None = None, **kwargs):
+        super().__init__(
+            validate=validate.Range(1, maximum),
+            metadata={"format": "int64"} | (metadata or {}),
+            **kwargs,
+        )
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not re.fullmatch(r"[0-9]{1,19}", value):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Several(fields.List):
+    """Values of a query parameter that may be given several times; any of them matches."""
+
+    def __init__(self, inner: fields.Field, *, description: str = "May be given several times."):
+        super().__init__(inner, metadata={"description": description})
+
+
+class Expand(Several):
+    """Which related objects to add to each item of a list, by their names.
+
+    It may be given several times, or once with commas between the names.
+    """
+
+    def __init__(self, *names: str):
+        super().__init__(
+            fields.String(validate=validate.OneOf(names)),
+            description="What to add to each item. May be given several times, or with commas.",
+        )
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        names = dict.fromkeys(name for part in value for name in part.split(","))
+        return super()._deserialize([*names], attr, data, **kwargs)
+
+
+class Expanded(fields.Nested):
+    """A related object of a list's item; absent unless it was asked for, and so loaded."""
+
+    def get_value(self, obj, attr, accessor=None, default=missing):
+        return vars(obj).get(attr, default)
+
+
+class Items(fields.List):
+    """A list in a body, of bounded length. One that is too long is refused unread."""
+
+    def __init__(self, inner: fields.Field, *, most: int, **kwargs):
+        length = validate.Length(1, most)
+        super().__init__(inner, validate=length, **kwargs)
+        self._length = length
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, attr, data, **kwargs)

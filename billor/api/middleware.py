@@ -1,0 +1,119 @@
+"""What every request gets, around Flask and the page cache: an id, a log line, security headers."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+from urllib.parse import quote
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask, request
+from flask_cors import CORS
+from uuid_utils import uuid4
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wsgi import get_path_info
+
+from billor.api.conditional import answer_not_modified
+from billor.config import Config
+from billor.observe.context import current_route, current_user, request_id, traceparent
+from billor.observe.metrics import request_answered
+from billor.observe.traces import read_traceparent
+
+logger = logging.getLogger(__name__)
+
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+# Headers that scripts of other origins may read, if they may call us at all.
+EXPOSED_HEADERS = [
+    *("Content-Disposition", "ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After"),
+    *("WWW-Authenticate", "X-Audit-Index", "X-Cache", "X-Request-ID"),
+]
+
+
+def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WSGIApplication:
+    """Return the application inside its middleware, the innermost first."""
+    wsgi_app = answer_not_modified(wsgi_app)
+    if config.trusted_hosts:
+        wsgi_app = _health_for_any_host(wsgi_app, app)
+    if count := config.trusted_proxies:
+        wsgi_app = ProxyFix(wsgi_app, count, count, count, count, count)
+    return _identified(wsgi_app)
+
+
+def init_cors(app: Flask, config: Config) -> None:
+    """Let scripts of some origins call the API."""
+    if config.cors_origins:
+        CORS(app, origins=list(config.cors_origins), expose_headers=EXPOSED_HEADERS)
+
+
+def note_route() -> None:
+    """Note the route of a request, before anything may refuse it."""
+    if request.url_rule is not None:
+        current_route.set(request.url_rule.rule)
+
+
+def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Give each request an id and a log line, and each answer the id and the security headers."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        started = time.perf_counter()
+        if environ.get("CONTENT_LENGTH"):  # else Werkzeug takes a body that is cut short for whole
+            environ.pop("wsgi.input_terminated", None)
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        id_ = given if SANE_REQUEST_ID.fullmatch(given) else str(uuid4())
+        request_id.set(id_)
+        if "HTTP_TRACEPARENT" in environ:
+            traceparent.set(read_traceparent(environ["HTTP_TRACEPARENT"]))
+
+        def start(status: str, headers: list[tuple[str, str]], *error) -> Callable:
+            names = {name for name, _ in headers}
+            more = [header for header in SECURITY_HEADERS.items() if header[0] not in names]
+            seconds = time.perf_counter() - started
+            method, route = environ["REQUEST_METHOD"], current_route.get()
+            path = quote(get_path_info(environ))  # may contain spaces
+            logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
+            request_answered(route, method, status[:3], seconds)
+            return start_response(status, [*headers, *more, ("X-Request-ID", id_)], *error)
+
+        try:
+            return wsgi_app(environ, start)
+        finally:
+            request_id.set(None)
+            current_route.set(None)
+            traceparent.set(None)
+            current_user.set(None)
+
+    return run
+
+
+class _Answered(NamedTuple):
+    """A request's line in the log."""
+
+    method: str
+    route: str | None
+    path: str
+    status: int
+    duration_ms: float
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status} {self.duration_ms:.1f} ms"
+
+
+def _health_for_any_host(wsgi_app: WSGIApplication, app: Flask) -> WSGIApplication:
+    """Exempt health checks from TRUSTED_HOSTS: load balancers ask by any address."""
+    rules = app.url_map.iter_rules()
+    paths = {rule.rule for rule in rules if rule.endpoint.startswith("health.")}
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] in paths:
+            environ["HTTP_HOST"] = app.config["TRUSTED_HOSTS"][0].lstrip(".")
+        return wsgi_app(environ, start_response)
+
+    return run

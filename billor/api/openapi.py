@@ -1,0 +1,231 @@
+"""The OpenAPI document: what operations have in common, as components."""
+
+from collections.abc import Callable, Collection, Iterable
+from itertools import groupby
+from typing import Any
+
+from apispec import APISpec, BasePlugin
+from marshmallow import Schema, fields
+
+from billor.api.problems import CONTENT_TYPE, ProblemSchema, title_of
+from billor.errors import CODES
+from billor.models import Role
+
+Document = dict[str, Any]
+
+DESCRIPTION = """\
+Drivers, loads, and which driver moves which load. **A driver has at most one active load.**
+
+- Log in with `POST /auth/login`, and send its token as `Authorization: Bearer …`. An operation that
+  not every role may use says which may; other users get `role_missing`.
+- Lists come in pages; the next one is in the `Link` header, `rel="next"` (RFC 8288).
+- Errors are `application/problem+json` (RFC 9457) with a stable `code`.
+- An `Idempotency-Key` makes a retry of a write safe, for 24 hours.
+- `ETag`, `If-None-Match` and `If-Match` work as in RFC 9110.
+- Times are RFC 3339 in UTC. Every answer has an `X-Request-ID`, yours if you send one.
+"""
+
+
+def _header(description: str, **schema: Any) -> Document:
+    return {"description": description, "schema": {"type": "string"} | schema}
+
+
+HEADERS = {
+    "Location": _header("Where it is.", format="uri-reference"),
+    "ETag": _header("Changes whenever the answer does (RFC 9110, section 8.8.3)."),
+    "Link": _header('The next page, as `<url>; rel="next"` (RFC 8288); absent on the last one.'),
+    "Content-Disposition": _header("The name of the file to save it in (RFC 6266)."),
+    "Idempotency-Replayed": _header("The answer was made before, for the same key.", enum=["true"]),
+    "WWW-Authenticate": _header("How to authenticate."),
+    "Retry-After": _header("In how many seconds to try again.", type="integer"),
+    "X-Cache": _header(
+        "Whether the page came from Redis; BYPASS while Redis is unavailable.",
+        enum=["HIT", "MISS", "BYPASS"],
+    ),
+    "X-Audit-Index": _header(
+        "`stale` if the index was not up to date within two seconds: the newest documents may be "
+        "missing.",
+        enum=["current", "stale"],
+    ),
+}
+PAGE_HEADERS = {"Link": "Link"}
+CACHE_HEADERS = {"X-Cache": "X-Cache"}
+AUDIT_HEADERS = {"X-Audit-Index": "X-Audit-Index"}
+FILE_NAME = "Content-Disposition"
+HEADERS_OF_PROBLEMS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+PARAMETERS = {
+    "Idempotency-Key": (
+        "Makes it safe to send the request again: it is done once, with the same answer. Best a "
+        "new UUID for each change; kept for 24 hours.",
+        {"minLength": 1, "maxLength": 255, "pattern": r"^[!#-+\--\[\]-~]+$"},
+    ),
+    "If-None-Match": (
+        "The ETag of the answer you have; if it is still the same, the new one is a 304.",
+        {},
+    ),
+    "If-Match": (
+        "The ETag of the answer you have seen; if somebody has changed it since, nothing is done.",
+        {},
+    ),
+    "Last-Event-ID": ("The last `id` that you have got: what has changed since comes first.", {}),
+}
+NOT_MODIFIED = "NotModified"
+# Codes that any operation may answer with: its `default` response.
+ANYWHERE = [
+    "malformed_request",
+    "body_incomplete",
+    "untrusted_host",
+    "body_too_large",
+    "uri_too_long",
+    "unsupported_media_type",
+    "headers_too_large",
+    "internal_error",
+    "database_unavailable",
+    "database_busy",
+    "request_timeout",
+]
+
+
+def component_name(schema: Schema | type[Schema] | str) -> str:
+    """Name a schema: `NewDriver` is a `Driver` as it is sent, without read-only fields."""
+    if isinstance(schema, str):
+        return schema.removesuffix("Schema")
+    is_sent = isinstance(schema, Schema) and "id" in schema.exclude and not schema.partial
+    cls = schema if isinstance(schema, type) else type(schema)
+    return ("New" if is_sent else "") + cls.__name__.removesuffix("Schema")
+
+
+def enum_component(spec: APISpec) -> Callable[..., Document]:
+    """Return the attribute function that makes each enum a component of its own.
+
+    It also takes out `readOnly`: what is sent has schemas of its own.
+    """
+
+    def refer_to_enum(_converter, field: fields.Field, *, ret: Document, **_) -> Document:
+        ret.pop("readOnly", None)
+        if not isinstance(field, fields.Enum):
+            return {}
+        name = field.enum.__name__
+        values = {key: ret.pop(key) for key in ("type", "enum")}
+        if name not in spec.components.schemas:
+            spec.components.schema(name, values)
+        return {"$ref": f"#/components/schemas/{name}"}
+
+    return refer_to_enum
+
+
+class Contract(BasePlugin):
+    """Documents what an operation has in common with others of its kind.
+
+    Views ask for it by `x-problems`, `x-idempotent` and `x-if-match`, which it removes.
+    """
+
+    def __init__(self, roles_of: Callable[[str], Collection[Role]]):
+        """`roles_of` returns the roles of an endpoint."""
+        self._roles_of = roles_of
+
+    def init_spec(self, spec: APISpec) -> None:
+        """Add the components that operations refer to."""
+        self._components = spec.components
+        bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        spec.components.security_scheme("bearer", bearer)
+        spec.components.schema("Problem", schema=ProblemSchema)
+        for name, header in HEADERS.items():
+            spec.components.header(name, header)
+        for name, (description, schema) in PARAMETERS.items():
+            said = {"description": description, "schema": {"type": "string"} | schema}
+            spec.components.parameter(name, "header", {"name": name} | said)
+        not_modified = {"description": "You have it already.", "headers": {"ETag": "ETag"}}
+        spec.components.response(NOT_MODIFIED, not_modified)
+        spec.components.response("AnyOther", _problem_response("Any other refusal", ANYWHERE))
+
+    def operation_helper(self, path=None, operations=None, **kwargs) -> None:
+        """Complete the operations of a path."""
+        for method, operation in operations.items():
+            self._share_parameters(operation)
+            codes = set(operation.pop("x-problems", ()))
+            codes |= self._codes_of_access(operation, kwargs["rule"].endpoint)
+            if "requestBody" in operation or "parameters" in operation:
+                codes.add("validation_failed")
+            codes |= _codes_of_conditions(operation, method)
+            self._add_problems(operation, codes)
+
+    def _share_parameters(self, operation: Document) -> None:
+        """Make parameters components, unless another operation has one of this name."""
+        for place, parameter in enumerate(operation.get("parameters", [])):
+            if isinstance(parameter, dict):
+                name = parameter["name"]
+                if name not in self._components.parameters:
+                    self._components.parameter(name, parameter["in"], parameter)
+                if self._components.parameters[name] == parameter:
+                    operation["parameters"][place] = name
+
+    def _codes_of_access(self, operation: Document, endpoint: str) -> set[str]:
+        if operation.get("security") == []:
+            return set()
+        codes = {"token_missing", "token_expired", "token_invalid"}
+        roles = self._roles_of(endpoint)
+        if set(roles) != set(Role):
+            said = f"For the roles {', '.join(sorted(roles))}."
+            operation["description"] = f"{operation.get('description', '')}\n\n{said}".strip()
+            codes.add("role_missing")
+        return codes
+
+    def _add_problems(self, operation: Document, codes: Collection[str]) -> None:
+        responses = operation["responses"]
+        for status, of_status in _by_status(codes):
+            name = ".".join(of_status)
+            if name not in self._components.responses:
+                description = title_of(status)
+                header = HEADERS_OF_PROBLEMS.get(status)
+                self._components.response(name, _problem_response(description, of_status, header))
+            responses[status] = name
+        operation["responses"] = dict(sorted(responses.items())) | {"default": "AnyOther"}
+
+
+def _codes_of_conditions(operation: Document, method: str) -> set[str]:
+    """Document `Idempotency-Key`, `If-Match` and `ETag`, and return their codes."""
+    codes = set()
+    responses = operation["responses"]
+    parameters = operation.setdefault("parameters", [])
+    if operation.pop("x-idempotent", False):
+        parameters.append("Idempotency-Key")
+        _add_header(responses[min(responses)], "Idempotency-Replayed")
+        codes |= {"idempotency_key_in_use", "idempotency_key_reused", "validation_failed"}
+    if operation.pop("x-if-match", method in ("patch", "delete")):
+        parameters.append("If-Match")
+        codes.add("precondition_failed")
+    shows_json = "application/json" in responses.get(200, {}).get("content", ())
+    if shows_json and operation.get("security") != [] and method in ("get", "patch"):
+        _add_header(responses[200], "ETag")
+        if method == "get":
+            parameters.append("If-None-Match")
+            responses[304] = NOT_MODIFIED
+    if not parameters:
+        del operation["parameters"]
+    return codes
+
+
+def _add_header(response: Document, name: str) -> None:
+    response.setdefault("headers", {})[name] = name
+
+
+def _by_status(codes: Collection[str]) -> Iterable[tuple[int, list[str]]]:
+    """Group codes, and with them those of `ANYWHERE` that have the same status."""
+    statuses = {CODES[code].status for code in codes}
+    both = {*codes, *(code for code in ANYWHERE if CODES[code].status in statuses)}
+    groups = groupby((code for code in CODES if code in both), lambda code: CODES[code].status)
+    return [(status, list(group)) for status, group in groups]
+
+
+def _problem_response(
+    description: str, codes: Collection[str], header: str | None = None
+) -> Document:
+    names = ", ".join(f"`{code}`" for code in codes)
+    response: Document = {
+        "description": f"{description}: {names}.",
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if header is not None:
+        _add_header(response, header)
+    return response

@@ -1,0 +1,138 @@
+"""Renders all errors, as RFC 9457 `application/problem+json`. Only this module does."""
+
+import logging
+from http import HTTPStatus
+from typing import cast
+
+from flask import Flask, Response, json
+from gunicorn.http.errors import ParseException
+from marshmallow import fields
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import ClientDisconnected, HTTPException, SecurityError
+
+from billor.api.fields import WireSchema
+from billor.database import from_database_error, without_values
+from billor.errors import BY_STATUS, AuthenticationFailed, BillorError, Unavailable
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+# Titles of RFC 9110; Python's own differ between versions.
+TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+
+
+def title_of(status: int) -> str:
+    """Return the name of an HTTP status."""
+    return TITLES.get(status) or HTTPStatus(status).phrase
+
+
+class ProblemSchema(WireSchema):
+    """RFC 9457 problem document, with Billor's `code` and, for validation, `errors`."""
+
+    type = fields.String(required=True, metadata={"example": "about:blank"})
+    title = fields.String(required=True, metadata={"example": "Conflict"})
+    status = fields.Integer(required=True, metadata={"example": 409})
+    detail = fields.String(required=True, metadata={"description": "What to do about it."})
+    code = fields.String(
+        required=True,
+        metadata={
+            "description": "Stable and machine-readable.",
+            "example": "driver_already_assigned",
+        },
+    )
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "For `validation_failed`: field → messages."},
+    )
+    assignment_id = fields.Integer(metadata={"description": "The conflicting active assignment."})
+    driver_id = fields.Integer(metadata={"description": "The driver who has the license number."})
+    user_id = fields.Integer(metadata={"description": "The user who has the email address."})
+    load_id = fields.Integer(metadata={"description": "The load that has the reference."})
+
+
+def init_problems(app: Flask) -> None:
+    """Render every error of the app as a problem document."""
+    app.register_error_handler(BillorError, render_refusal)
+    app.register_error_handler(HTTPException, render_http_error)
+    app.register_error_handler(SQLAlchemyError, _render_database_error)
+    # Raised by gunicorn when the app reads a body with malformed chunks.
+    app.register_error_handler(ParseException, lambda _error: http_problem(400))
+    for error, refusal in {
+        ClientDisconnected: BillorError("body_incomplete"),
+        SecurityError: BillorError("untrusted_host"),
+        TimeoutError: Unavailable("request_timeout"),
+    }.items():
+        app.register_error_handler(error, lambda _error, it=refusal: render_refusal(it))
+
+
+def http_problem(status: int, headers=None, **extra) -> Response:
+    """Return the problem document of an HTTP status; its first code is the general one."""
+    title = title_of(status)
+    general = {title.lower().replace(" ", "_"): f"{title}."}
+    code, detail = next(iter(BY_STATUS.get(status, general).items()))
+    return _problem(status, code, detail, headers, **extra)
+
+
+def _problem(status: int, code: str, detail: str, headers=None, **extra) -> Response:
+    document = json.dumps(problem_document(status, code, detail) | extra)
+    return Response(document, status, headers, content_type=CONTENT_TYPE)
+
+
+def problem_document(status: int, code: str, detail: str) -> dict[str, str | int]:
+    """Return the members of every problem document (RFC 9457)."""
+    return {
+        "type": "about:blank",
+        "title": title_of(status),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+
+
+def render_refusal(error: BillorError) -> Response:
+    """Return the problem document of an error of ours."""
+    headers = {}
+    if isinstance(error, AuthenticationFailed):
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return _problem(error.status, error.code, error.detail, headers, **error.extra)
+
+
+def render_http_error(error: HTTPException) -> Response:
+    """Return the problem document of an error of Flask's, Werkzeug's or webargs'."""
+    status = error.code or 500
+    if error.response is not None or status < 400:
+        return cast(Response, error.get_response())
+    headers = [(k, v) for k, v in error.get_headers() if k != "Content-Type"]
+    extra = {}
+    if messages := getattr(error, "data", {}).get("messages"):
+        extra["errors"] = _by_field(messages)
+    return http_problem(status, headers, **extra)
+
+
+def _render_database_error(error: SQLAlchemyError) -> Response:
+    refusal = from_database_error(error)
+    if refusal is None:
+        logger.error("Unexpected database error", exc_info=without_values(error))
+        return http_problem(500)
+    return render_refusal(refusal)
+
+
+def _by_field(messages: dict) -> dict[str, list[str]]:
+    """Flatten webargs' `{location: {field: messages}}`; messages of no field go to `_schema`."""
+    flat: dict[str, list[str]] = {}
+    for by_field in messages.values():
+        if not isinstance(by_field, dict):
+            by_field = {"_schema": by_field}
+        flat |= {name: messages_of(errors) for name, errors in by_field.items()}
+    return flat
+
+
+def messages_of(errors: str | list | dict) -> list[str]:
+    """Return the messages of a field's errors, those of its items included."""
+    if isinstance(errors, str):
+        return [errors]
+    nested = errors.values() if isinstance(errors, dict) else errors
+    return list(dict.fromkeys(message for inner in nested for message in messages_of(inner)))

@@ -1,0 +1,153 @@
+"""gunicorn's gevent worker, which works with psycopg2 and stops without losing a request.
+
+A connection costs a greenlet and no thread, so idle and slow clients keep nobody waiting.
+"""
+
+import logging
+import socket
+from contextlib import suppress
+from functools import partial
+
+import psycopg2
+from gevent import sleep
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gevent.socket import wait_read, wait_write
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.workers.ggevent import GeventWorker
+from psycopg2 import extensions
+
+from billor.api.problems import http_problem
+from billor.database import CONNECT_SECONDS
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+# No statement takes longer (see SESSION_SETTINGS): PostgreSQL hangs.
+ANSWER_SECONDS = 17
+# How long a client may pause while it sends a body or reads a piece of an answer.
+CLIENT_SECONDS = 10
+# How long idle connections stay open at shutdown, for requests that are on their way.
+FAREWELL_SECONDS = 1
+STATUSES: dict[type[Exception], int] = {
+    LimitRequestLine: 414,
+    ExpectationFailed: 417,
+    LimitRequestHeaders: 431,
+    UnsupportedTransferCoding: 501,
+}
+
+
+class GunicornLogger(Logger):
+    """Leaves gunicorn's own lines to the handler of all loggers (see `billor.observe.logs`)."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+class BillorWorker(GeventWorker):
+    """Serves each connection in a greenlet of its own."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._idle: set[socket.socket] = set()
+
+    def init_process(self) -> None:
+        extensions.set_wait_callback(wait_for_postgresql)
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until SIGTERM, then finish what is in hand.
+
+        gunicorn's own `run` resets the connections that wait to be accepted at shutdown, and waits
+        for idle ones.
+        """
+        pool = Pool(self.worker_connections)
+        servers = [
+            StreamServer(listener, partial(self.handle, _Listener(listener)), spawn=pool)
+            for listener in self.sockets
+        ]
+        for server in servers:
+            server.max_accept = 1  # leave the next connection to another process
+            server.start()
+        while self.alive:
+            self.notify()
+            sleep(POLL_SECONDS)
+        for server in servers:
+            server.stop_accepting()
+            while (waiting := server.do_read()) is not None:
+                server.do_handle(*waiting)
+            server.close()
+        self.wsgi.extensions["changes"].close()
+        pool.join(FAREWELL_SECONDS)
+        for client in self._idle:
+            with suppress(OSError):  # the client has closed it
+                client.shutdown(socket.SHUT_RD)
+        pool.join(self.cfg.graceful_timeout - FAREWELL_SECONDS)
+        pool.kill(timeout=POLL_SECONDS)
+
+    def handle(self, listener, client, addr) -> None:
+        self._idle.add(client)
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._idle.discard(client)
+
+    def handle_request(self, listener_name, req, sock, addr) -> None:
+        self._idle.discard(sock)
+        sock.settimeout(CLIENT_SECONDS)
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        except TimeoutError as error:  # the client does not read
+            raise StopIteration from error  # by which gunicorn closes the connection
+        sock.settimeout(None)
+        self._idle.add(sock)
+
+    def handle_error(self, req, client, addr, exc) -> None:
+        """Answer what the app never sees in the app's shape of errors.
+
+        gunicorn's own method logs and answers what it has read, which may be a token or a password.
+        """
+        if isinstance(exc, ParseException):
+            logger.warning("Invalid request: %s", type(exc).__name__)
+            status = STATUSES.get(type(exc), 400)
+        else:
+            logger.error("A request failed", exc_info=exc)
+            status = 500
+        problem = http_problem(status)
+        problem.headers["Connection"] = "close"
+        with suppress(OSError):  # the client has closed it
+            client.sendall(f"HTTP/1.1 {problem.status}\r\n{problem.headers}".encode())
+            client.sendall(problem.data)
+
+
+class _Listener:
+    """What gunicorn asks of a listener, which may be closed by then."""
+
+    def __init__(self, listener: socket.socket):
+        self._name = listener.getsockname()
+
+    def getsockname(self):
+        return self._name
+
+
+def wait_for_postgresql(connection: extensions.connection) -> None:
+    """Let other greenlets run until PostgreSQL answers: psycopg2's wait callback.
+
+    See https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries. A callback also
+    has to limit the time: libpq's own limits do not apply.
+    """
+    is_new = connection.status == extensions.STATUS_SETUP
+    seconds = CONNECT_SECONDS if is_new else ANSWER_SECONDS
+    while (state := connection.poll()) != extensions.POLL_OK:
+        wait = wait_read if state == extensions.POLL_READ else wait_write
+        wait(connection.fileno(), seconds, psycopg2.OperationalError("timeout expired"))

@@ -1,0 +1,51 @@
+"""Routes of `/me`: the account of the current user."""
+
+from flask import request
+
+from billor.api.blueprint import Blueprint
+from billor.api.conditional import if_match
+from billor.api.fields import Password, WireSchema
+from billor.auth import service as auth
+from billor.observe.context import signed_in_user
+from billor.users import service as users
+from billor.users.schemas import NewPassword, UserSchema, UserUpdateSchema
+
+blueprint = Blueprint("me", __name__, url_prefix="/me", description="Your account.")
+
+
+class MyNameSchema(UserUpdateSchema):
+    class Meta:
+        fields = ("name",)
+
+
+class PasswordChangeSchema(WireSchema):
+    old_password = Password(required=True)
+    new_password = NewPassword(required=True)
+
+
+@blueprint.route("")
+@blueprint.response(200, UserSchema)
+def get_me():
+    """Show your account."""
+    return users.get_user(signed_in_user().id)
+
+
+@blueprint.route("", methods=["PATCH"])
+@blueprint.arguments(MyNameSchema)
+@blueprint.idempotent
+@blueprint.response(200, UserSchema)
+def update_me(changes):
+    """Change your name."""
+    return users.update_user(signed_in_user().id, if_match(UserSchema()), **changes)
+
+
+@blueprint.route("/password", methods=["POST"])
+@blueprint.arguments(PasswordChangeSchema)
+@blueprint.response(204)
+@blueprint.problems("invalid_credentials", "too_many_attempts")
+def change_password(passwords):
+    """Change your password. You are logged out everywhere, here too.
+
+    A wrong old password counts as a failed login.
+    """
+    auth.change_password(signed_in_user(), **passwords, address=request.remote_addr or "")

@@ -1,0 +1,250 @@
+"""PostgreSQL: engine options, the transaction, locks, and the one map from its errors to ours."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from flask import Flask
+from psycopg2 import errors as postgres
+from psycopg2 import extensions
+from sqlalchemy import CursorResult, Delete, Executable, Table, Update, select
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from billor.config import Config
+from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
+from billor.models import Base, db
+from billor.observe.metrics import watch_connections
+
+REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
+    "uq_users_email": partial(Conflict, "email_taken"),
+    "uq_drivers_license_number": partial(Conflict, "license_number_taken"),
+    "uq_loads_reference_key": partial(Conflict, "reference_taken"),
+    "uq_assignments_active_driver": partial(Conflict, "driver_already_assigned"),
+    "uq_assignments_active_load": partial(Conflict, "load_already_assigned"),
+    # The current user was deleted a moment ago.
+    "fk_idempotency_keys_user_id": partial(AuthenticationFailed, "token_invalid"),
+}
+CONNECT_SECONDS = 3
+TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.QueryCanceled)
+
+SESSION_SETTINGS = {"timezone": "UTC", "statement_timeout": "15s", "lock_timeout": "5s"}
+"""No statement or lock waits without end. These are the role's defaults, set by migrations/env.py:
+a transaction pooler lends sessions to others, so none of them is ours to change."""
+
+AFTER_COMMIT = "after_commit"
+"""In the session's info during a transaction: what to call after it, each once."""
+
+DELETE_BATCH_SIZE = 1000
+"""How many rows one statement of maintenance deletes or changes, so that locks are short."""
+
+Row = TypeVar("Row", bound=Base)
+
+
+def engine_options(config: Config) -> dict:
+    """Return SQLAlchemy's engine options."""
+    return {
+        "pool_size": config.database_pool_size,
+        "max_overflow": 0,
+        "pool_timeout": 5,
+        "pool_pre_ping": True,
+        "hide_parameters": True,
+        "connect_args": {
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "billor",
+            # A server that vanished without a word is given up within a minute.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
+    }
+
+
+def init_database(app: Flask) -> None:
+    """Bind the app to its database."""
+    db.init_app(app)
+    with app.app_context():
+        watch_connections(db.engine)
+    app.teardown_appcontext(_close_session)
+
+
+def _close_session(_error: BaseException | None) -> None:
+    """Close the session before Flask-SQLAlchemy does, whose way fails on a lost connection."""
+    try:
+        db.session.close()
+    except SQLAlchemyError:
+        db.session().invalidate()
+
+
+def is_pooled(connection: extensions.connection) -> bool:
+    """Return whether a pooler is between us and PostgreSQL: it answers with an id of its own."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone() != (connection.get_backend_pid(),)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Run the block as one transaction: commit at its end, roll back if it raises.
+
+    A transaction inside another is part of that one.
+
+    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is unavailable.
+    """
+    with _errors_as_ours():
+        if AFTER_COMMIT in db.session.info:
+            yield
+            db.session.flush()
+        else:
+            with _committed():
+                yield
+
+
+@contextmanager
+def _committed() -> Iterator[None]:
+    callbacks: dict[Callable[[], None], None] = {}
+    db.session.info[AFTER_COMMIT] = callbacks
+    committing = False
+    try:
+        yield
+        db.session.flush()
+        committing = True
+        db.session.commit()
+    except BaseException:
+        roll_back()
+        raise
+    finally:
+        del db.session.info[AFTER_COMMIT]
+        if committing:  # or committed with the answer lost
+            for callback in callbacks:
+                callback()
+
+
+@contextmanager
+def _errors_as_ours() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        refusal = from_database_error(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def roll_back() -> None:
+    """Roll the session's transaction back, if it is in one.
+
+    What a lost connection has not committed is rolled back already.
+    """
+    try:
+        db.session.rollback()
+    except SQLAlchemyError:
+        db.session().invalidate()
+
+
+def after_commit(callback: Callable[[], None]) -> None:
+    """Have `callback` called once after the caller's transaction has, or may have, committed."""
+    db.session.info[AFTER_COMMIT][callback] = None
+
+
+def get_or_not_found(model: type[Row], id_: int, **options: Any) -> Row:
+    """Return the row with this id, by `Session.get` and its options. Raises `NotFound`."""
+    row = db.session.get(model, id_, **options)
+    if row is None:
+        raise NotFound(model.__name__, id_)
+    return row
+
+
+def lock(model: type[Row], id_: int) -> Row:
+    """Return the row, as it is now and locked until the transaction ends. Raises `NotFound`.
+
+    All transactions lock drivers before loads before assignments, and rows of one table by rising
+    id: so none waits for one that waits for it.
+    """
+    return get_or_not_found(
+        model,
+        id_,
+        populate_existing=True,
+        with_for_update={"key_share": True},  # which does not block foreign keys
+    )
+
+
+def lock_all(model: type[Row], ids: Collection[int]) -> dict[int, Row]:
+    """Return those of the rows that exist, by rising id, as `lock` does one."""
+    id_: Any = model.id  # type: ignore[attr-defined]
+    rows = select(model).where(id_.in_(ids)).order_by(id_).with_for_update(key_share=True)
+    options = {"populate_existing": True}
+    return {row.id: row for row in db.session.scalars(rows, execution_options=options)}  # type: ignore[attr-defined]
+
+
+def change(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set attributes of a row; return the values before of those that are others now."""
+    before = {
+        name: getattr(row, name) for name, value in changes.items() if getattr(row, name) != value
+    }
+    for name in before:
+        setattr(row, name, changes[name])
+    return before
+
+
+def execute_bulk(statement: Update | Delete) -> int:
+    """Run an UPDATE or DELETE; return the number of rows. Objects in the session do not notice."""
+    options = {"synchronize_session": False}
+    result = db.session.execute(statement, execution_options=options)
+    return cast(CursorResult, result).rowcount
+
+
+@contextmanager
+def long_waits_refused_as(refusal: BillorError) -> Iterator[None]:
+    """Raise `refusal` if a statement of the block waits for another's lock for too long."""
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.orig, postgres.LockNotAvailable):
+            raise refusal from error
+        raise
+
+
+def from_database_error(error: SQLAlchemyError) -> BillorError | None:
+    """Return the refusal that a database error means to a caller, or None for our own mistake."""
+    if isinstance(error, PoolTimeout):
+        return Unavailable("database_busy")
+    if not isinstance(error, DBAPIError):
+        return None
+    if isinstance(error, IntegrityError):
+        refuse = REFUSED_BY_CONSTRAINTS.get(violated_constraint(error))
+        return refuse() if refuse else None
+    if isinstance(error.orig, TRY_AGAIN):
+        return Unavailable("database_busy")
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return Unavailable("database_unavailable")
+    return None
+
+
+def violated_constraint(error: IntegrityError) -> str:
+    """Return the name of the constraint or unique index that a statement has violated."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return (diagnosis and diagnosis.constraint_name) or ""
+
+
+def without_values(error: SQLAlchemyError) -> Exception:
+    """Return what to log of an error that is our own mistake, without the values of rows.
+
+    Both SQLAlchemy and PostgreSQL show these in full, and they may be secrets.
+    """
+    cause = getattr(error, "orig", None) or error
+    diagnosis = getattr(cause, "diag", None)
+    what = diagnosis and (diagnosis.sqlstate, diagnosis.table_name, diagnosis.constraint_name)
+    return RuntimeError(f"{type(cause).__name__} {what or ''}").with_traceback(error.__traceback__)
+
+
+def table(model: type[Base]) -> Table:
+    """Return the model's table, for `execute`."""
+    return cast(Table, model.__table__)
+
+
+def execute(statement: Executable, parameters: Any = None) -> CursorResult:
+    """Run a statement for tables within the caller's transaction, past the session."""
+    return db.session.connection().execute(statement, parameters)

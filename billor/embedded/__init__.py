@@ -1,4 +1,0 @@
-"""The launcher that runs the whole system on one machine: `python -m billor.embedded`.
-
-The app does not depend on it; embedded services are URLs like any others.
-"""

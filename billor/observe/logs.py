@@ -1,0 +1,65 @@
+"""Logging to standard error: lines for people, or one JSON object per line for programs."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from billor.config import Config
+from billor.observe.context import current_user, request_id
+from billor.observe.traces import current_traceparent
+
+handler = logging.StreamHandler(sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Escape non-printable characters: text must not control a terminal or forge lines."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def first_line(text: str) -> str:
+    """Return the first line of an error, or nothing: the others may have the values of rows."""
+    return next(iter(text.strip().splitlines()), "")
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        lines = [f"{record.name}: {record.getMessage()}"]
+        if record.exc_info:
+            lines += self.formatException(record.exc_info).split("\n")
+        text = "\n".join(map(printable, lines))
+        id_ = request_id.get()
+        line = f"{self.formatTime(record)} {record.levelname:<7} {text}"
+        return f"{line} [{id_}]" if id_ else line
+
+
+class _JsonFormatter(logging.Formatter):
+    """Leaves out what does not apply. A message that is a named tuple adds its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        user, trace, message = current_user.get(), current_traceparent(), record.msg
+        fields: dict[str, Any] = message._asdict() if hasattr(message, "_asdict") else {}
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        entry = {
+            "time": when.replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id.get(),
+            "trace_id": trace and trace.split("-")[1],
+            "user_id": user and user.id,
+            **fields,
+            "traceback": record.exc_info and self.formatException(record.exc_info),
+        }
+        return json.dumps({name: value for name, value in entry.items() if value is not None})
+
+
+def init_logging(config: Config) -> None:
+    """Send all records to standard error, Billor's from the configured level on. Idempotent."""
+    handler.setFormatter(_JsonFormatter() if config.log_format == "json" else _TextFormatter())
+    logging.getLogger().addHandler(handler)
+    logging.lastResort = handler  # of Google's loggers, which keep their records from the root
+    logging.getLogger("billor").setLevel(config.log_level)

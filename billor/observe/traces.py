@@ -1,0 +1,72 @@
+"""The W3C's `traceparent`, from a request through the outbox to what the worker does.
+
+With OTEL_EXPORTER_OTLP_ENDPOINT, OpenTelemetry also exports spans: see requirements-otel.txt.
+"""
+
+from contextlib import AbstractContextManager
+from wsgiref.types import WSGIEnvironment
+
+from flask import Flask
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.re import parse_env_headers
+
+from billor.config import Config
+from billor.observe.context import current_route, traceparent
+
+propagator = TraceContextTextMapPropagator()
+
+
+def read_traceparent(text: str | None) -> str | None:
+    """Return a `traceparent` that somebody sent; None if it is not valid."""
+    return _written(propagator.extract({"traceparent": text or ""}))
+
+
+def current_traceparent() -> str | None:
+    """Return the `traceparent` of the current span, or else the one of the request."""
+    return _written(None) or traceparent.get()
+
+
+def _written(context: Context | None) -> str | None:
+    carrier: dict[str, str] = {}
+    propagator.inject(carrier, context)
+    return carrier.get("traceparent")
+
+
+def continued(name: str, parent: str | None) -> AbstractContextManager:
+    """Make the block a step of the trace that an event belongs to."""
+    context = propagator.extract({"traceparent": parent or ""})
+    return trace.get_tracer("billor").start_as_current_span(name, context)
+
+
+def init_traces(app: Flask, config: Config) -> None:
+    """Export a span for each request, and those of `continued`, if the settings say where to."""
+    endpoint = config.otel_exporter_otlp_endpoint
+    if endpoint is None:
+        return
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    headers = parse_env_headers(config.otel_exporter_otlp_headers or "", liberal=True)
+    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", headers=headers, timeout=2)
+    provider = TracerProvider(resource=Resource.create({"service.name": config.otel_service_name}))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, None, _describe)  # type: ignore
+
+
+def export_last_spans() -> None:
+    """Export what was not yet exported; for a process that ends without Python's exit handlers."""
+    provider = trace.get_tracer_provider()
+    if hasattr(provider, "shutdown"):
+        provider.shutdown()
+
+
+def _describe(span: trace.Span, environ: WSGIEnvironment, *_) -> None:
+    route = current_route.get() or ""
+    span.update_name(f"{environ['REQUEST_METHOD']} {route}")
+    span.set_attribute("http.target", route)  # a path leads to a person, and a query may name one
