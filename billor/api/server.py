@@ -33,8 +33,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 # No statement takes longer (see SESSION_SETTINGS): PostgreSQL hangs.
 ANSWER_SECONDS = 17
-# How long a client may pause while it sends a body or reads a piece of an answer.
-CLIENT_SECONDS = 10
+CLIENT_SECONDS = 10  # that a client may pause while it sends a body or reads an answer
 # How long idle connections stay open at shutdown, for requests that are on their way.
 FAREWELL_SECONDS = 1
 STATUSES: dict[type[Exception], int] = {
@@ -68,8 +67,7 @@ class BillorWorker(GeventWorker):
     def run(self) -> None:
         """Serve until SIGTERM, then finish what is in hand.
 
-        gunicorn's own `run` resets the connections that wait to be accepted at shutdown, and waits
-        for idle ones.
+        gunicorn's own `run` resets connections not yet accepted, and waits for idle ones.
         """
         pool = Pool(self.worker_connections)
         servers = [
@@ -119,11 +117,10 @@ class BillorWorker(GeventWorker):
         """
         if isinstance(exc, ParseException):
             logger.warning("Invalid request: %s", type(exc).__name__)
-            status = STATUSES.get(type(exc), 400)
+            problem = http_problem(STATUSES.get(type(exc), 400))
         else:
             logger.error("A request failed", exc_info=exc)
-            status = 500
-        problem = http_problem(status)
+            problem = http_problem(500)
         problem.headers["Connection"] = "close"
         with suppress(OSError):  # the client has closed it
             client.sendall(f"HTTP/1.1 {problem.status}\r\n{problem.headers}".encode())
@@ -143,8 +140,8 @@ class _Listener:
 def wait_for_postgresql(connection: extensions.connection) -> None:
     """Let other greenlets run until PostgreSQL answers: psycopg2's wait callback.
 
-    See https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries. A callback also
-    has to limit the time: libpq's own limits do not apply.
+    See https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries. libpq's own
+    time-outs do not apply to it.
     """
     is_new = connection.status == extensions.STATUS_SETUP
     seconds = CONNECT_SECONDS if is_new else ANSWER_SECONDS
