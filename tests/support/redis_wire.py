@@ -14,22 +14,15 @@ class RedisWire:
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.sent: list[str] = []
         self.cut = False
-        self._last: str | None = None
         send = AbstractConnection.send_packed_command
 
         def watched(connection, command, *args, **kwargs):
             self.sent.append(_name(command))
             if self.cut:
                 raise RedisConnectionError("the wire is cut")
-            if self._last == self.sent[-1]:
-                self.cut, self._last = True, None
             return send(connection, command, *args, **kwargs)
 
         monkeypatch.setattr(AbstractConnection, "send_packed_command", watched)
-
-    def cut_after(self, name: str) -> None:
-        """Let commands pass up to the next of this name, and cut the wire then."""
-        self._last = name
 
 
 def _name(command) -> str:
