@@ -1,11 +1,11 @@
 """The cache of `GET /loads`: pages in Redis, looked up in front of Flask.
 
-A page is stamped with the generation that was current before it was rendered, and a page with
-another stamp is a MISS. Every write starts a new generation after its commit and before its
-answer. So a slow reader cannot restore an outdated page, whatever Redis evicts.
+A page is stored with the generation that was current before it was rendered, and a page of another
+generation is a MISS. Every write starts a new generation, after its commit and before its response.
+So a slow reader cannot restore a stale page, whatever Redis evicts.
 
-Without Redis all pages come from PostgreSQL (BYPASS). A failure of any command may hide a write
-from other processes, so a new generation must be stored before this process reads a page again.
+Without Redis all pages come from PostgreSQL (BYPASS). After a failed command other processes may
+have missed a write, so this process starts a new generation before it reads again.
 """
 
 import logging
@@ -39,7 +39,7 @@ GENERATION_KEY = "generation"
 TIMEOUT_SECONDS = 0.2
 TURN_SECONDS = 20
 PAUSE_SECONDS = 1.0  # after a failure
-REFUSAL = "billor.refusal"  # in the environ: an error for the app to raise and render
+CACHE_ERROR = "billor.cache_error"  # in the environ: an error for the app to raise and render
 
 
 class TextSerializer(RedisSerializer):
@@ -71,18 +71,18 @@ class Lookup(NamedTuple):
     generation: str | None = None
 
 
-class RedisAway(Exception):
-    """Redis was not asked, or the command failed."""
+class RedisUnavailable(Exception):
+    """A command failed, or was skipped because one failed a moment ago."""
 
 
 class PageCache:
-    """The pages of an app, and what one process knows of Redis."""
+    """The cached pages of an app, and whether Redis is available to this process."""
 
     def __init__(self, redis: TextRedisCache | None):
         self._redis = redis
         self._paused_until = 0.0
-        self._is_away = False
-        # The number of failures, and how many of them a new generation has followed.
+        self._is_unavailable = False
+        # The number of failures, and how many of them came before the current generation.
         self._failures = self._settled = 0
 
     def read(self, key: str) -> Lookup:
@@ -94,7 +94,7 @@ class PageCache:
                 generation, stamped = redis.get_many(GENERATION_KEY, key)
                 if generation is None:
                     generation = self._start_generation(redis)
-        except RedisAway:
+        except RedisUnavailable:
             return Lookup("BYPASS", key)
         stamp, _, text = (stamped or "").partition("\n")
         if stamp and stamp == generation:
@@ -104,74 +104,74 @@ class PageCache:
     def store(self, lookup: Lookup, text: str) -> None:
         """Store a page that was rendered after `lookup`. Does nothing after a BYPASS."""
         if lookup.generation is not None:
-            with suppress(RedisAway), self._use_redis() as redis:
+            with suppress(RedisUnavailable), self._use_redis() as redis:
                 redis.set(lookup.key, f"{lookup.generation}\n{text}", timeout=60)
 
     def shared_text(self, key: str, seconds: int, make: Callable[[], str]) -> str:
-        """Return a text that any process has made within so many seconds, or make it."""
-        with suppress(RedisAway), self._use_redis() as redis:
+        """Return a text made by any process in the last `seconds`, or make it."""
+        with suppress(RedisUnavailable), self._use_redis() as redis:
             if (text := redis.get(key)) is not None:
                 return text
         text = make()
-        with suppress(RedisAway), self._use_redis() as redis:
+        with suppress(RedisUnavailable), self._use_redis() as redis:
             redis.set(key, text, timeout=seconds)
         return text
 
     def invalidate(self) -> None:
-        """Invalidate all pages. Redis is asked in a pause, too: other processes may read there."""
-        with suppress(RedisAway), self._use_redis(is_write=True) as redis:
+        """Invalidate all pages. Tries Redis even in a pause: other processes may be reading it."""
+        with suppress(RedisUnavailable), self._use_redis(is_write=True) as redis:
             self._start_generation(redis)
 
     @contextmanager
     def _use_redis(self, *, is_write: bool = False) -> Iterator[TextRedisCache]:
-        """Use Redis in the block. Raises `RedisAway`, also from the block."""
+        """Use Redis in the block. Raises `RedisUnavailable`, and maps the errors of the block."""
         if self._redis is None or (time.monotonic() < self._paused_until and not is_write):
-            raise RedisAway
+            raise RedisUnavailable
         try:
             yield self._redis
         except RedisError as error:
-            # A shortage of our own connections is no outage, but a write must be made up for.
+            # An empty connection pool is not an outage, but a missed write must be repaired.
             if is_write or not isinstance(error.__context__, Empty):
                 self._note_failure(error)
-            raise RedisAway from error
+            raise RedisUnavailable from error
 
     def _start_generation(self, redis: TextRedisCache) -> str:
-        """Invalidate all pages. A generation is a random name, so none is ever reused."""
+        """Invalidate all pages. A generation is a random name, which is never reused."""
         generation, failures = uuid4().hex, self._failures
         redis.set(GENERATION_KEY, generation, timeout=0)
         self._settled = failures
-        if self._is_away and failures == self._failures:
-            self._is_away, self._paused_until = False, 0.0
+        if self._is_unavailable and failures == self._failures:
+            self._is_unavailable, self._paused_until = False, 0.0
             logger.info("Redis is back")
         return generation
 
     def _note_failure(self, error: RedisError) -> None:
         self._failures += 1
         self._paused_until = time.monotonic() + PAUSE_SECONDS
-        if not self._is_away:
-            self._is_away = True
+        if not self._is_unavailable:
+            self._is_unavailable = True
             logger.warning("Redis is away or refuses, going on without it: %s", error)
             Thread(target=self._retry, name="redis", daemon=True).start()
 
     def _retry(self) -> None:
-        """Start a generation once Redis answers: other processes may still read old pages."""
-        while self._is_away:
+        """Start a generation once Redis is back: other processes may still read stale pages."""
+        while self._is_unavailable:
             time.sleep(PAUSE_SECONDS)
             self.invalidate()
 
 
 def init_cache(app: Flask) -> None:
-    """Bind the app to Redis, if there is one."""
+    """Connect the app to Redis, if REDIS_URL is set."""
     app.extensions["pages"] = PageCache(None)
     if (url := app.config["BILLOR"].redis_url) is None:
         return
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=16,
-        timeout=10,  # a burst of requests waits so long for a connection
+        timeout=10,  # how long a request waits for a connection in a burst
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
-        # A late first attempt of a repeated SET could restore an old generation.
+        # No retries: a late first attempt of a SET could restore an old generation.
         retry=Retry(NoBackoff(), 0),
     )
     settings = {"CACHE_TYPE": "billor.cache.TextRedisCache", "CACHE_KEY_PREFIX": "billor:"}
@@ -186,27 +186,27 @@ def invalidate_pages() -> None:
 
 
 def redis_answers() -> bool:
-    """Return whether pages can come from Redis, for health checks."""
+    """Return whether Redis is available, for health checks."""
     return current_app.extensions["pages"].read("health").status != "BYPASS"
 
 
 class CachedPages:
-    """WSGI middleware that answers some paths from the cache, or stores what the app answers.
+    """WSGI middleware that serves some paths from the cache, and stores the app's responses.
 
-    In front of Flask, since that serves 1.6 times the hits of a view. To debug a page, look at its
-    `X-Cache` and at `redis-cli keys 'billor:*'`. Without REDIS_URL the app answers every request.
+    In front of Flask it serves 1.6 times as many hits as a view would. To debug a page, look at its
+    `X-Cache` and at `redis-cli keys 'billor:*'`.
     """
 
     def __init__(self, app: Flask, paths: Collection[str], authorise: Callable[..., object]):
-        """`authorise` takes an endpoint and an environ, and raises refusals."""
+        """`authorise` takes an endpoint and an environ, and raises if the user may not use it."""
         self._wsgi_app, self._authorise = app.wsgi_app, authorise
         self._pages, self._trusted_hosts = app.extensions["pages"], app.config["TRUSTED_HOSTS"]
         routes = app.url_map.bind("")
         self._endpoints = {path: routes.match(path)[0] for path in paths}
-        self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)  # half are for writes
+        self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)  # half for writes
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request. The app renders the refusals."""
+        """Serve a request. The app renders the errors."""
         endpoint = self._endpoints.get(environ["PATH_INFO"])
         if endpoint is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._wsgi_app(environ, start_response)
@@ -215,11 +215,11 @@ class CachedPages:
             key = _page_key(environ, self._trusted_hosts)
             self._authorise(endpoint, environ)
         except Exception as error:
-            environ[REFUSAL] = error
+            environ[CACHE_ERROR] = error
             return self._wsgi_app(environ, start_response)
         lookup = self._pages.read(key)
         if lookup.text is None:
-            with turn(self._turns):  # a burst waits here while one of it renders the page
+            with turn(self._turns):  # of a burst, the first request renders the page
                 lookup = self._pages.read(lookup.key)
                 if lookup.text is None:
                     return self._render(environ, lookup)(environ, start_response)
@@ -231,10 +231,10 @@ class CachedPages:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body.encode()]
 
     def _render(self, environ: WSGIEnvironment, lookup: Lookup) -> Response:
-        """Have the app answer, and store that if it is a page."""
+        """Let the app render the page, and store it."""
         CACHE_PAGES.labels(lookup.status).inc()
-        whole = {**environ, "REQUEST_METHOD": "GET"}
-        response = Response.from_app(self._wsgi_app, whole, buffered=True)
+        as_get = {**environ, "REQUEST_METHOD": "GET"}
+        response = Response.from_app(self._wsgi_app, as_get, buffered=True)
         if response.status_code == 200:
             head = "\n".join(f"{name}: {value}" for name, value in response.headers)
             self._pages.store(lookup, f"{head}\n\n{response.get_data(as_text=True)}")
@@ -244,7 +244,7 @@ class CachedPages:
 
 @contextmanager
 def turn(semaphore: Semaphore) -> Iterator[None]:
-    """Wait for a turn, and after `TURN_SECONDS` go on without it."""
+    """Hold the semaphore in the block, or go ahead without it after `TURN_SECONDS`."""
     has_turn = semaphore.acquire(timeout=TURN_SECONDS)
     try:
         yield
@@ -254,9 +254,9 @@ def turn(semaphore: Semaphore) -> Iterator[None]:
 
 
 def _page_key(environ: WSGIEnvironment, hosts: list[str] | None) -> str:
-    """Return the whole address of a request, where a page's `Link` leads, and its CORS origin."""
+    """Return what a page depends on: its URL, which is also in its `Link`, and the CORS origin."""
     host, prefix = get_host(environ, hosts), environ.get("SCRIPT_NAME", "")
     address = f"{environ['wsgi.url_scheme']}://{host}{prefix}{environ['PATH_INFO']}"
-    # The prefix changes with the format of pages: in a release two versions share Redis.
+    # Increase the number when the format of pages changes: two releases may share a Redis.
     origin, query = environ.get("HTTP_ORIGIN", ""), environ.get("QUERY_STRING", "")
     return f"loads-4:{origin}:{address}?{query}"

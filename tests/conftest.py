@@ -132,7 +132,7 @@ def _migrated_app(config: Config) -> Iterator[Flask]:
 def app(_migrated_app: Flask) -> Iterator[Flask]:
     """The app on empty tables, an empty Redis and an empty audit store."""
     _migrated_app.extensions.pop("readiness", None)
-    _migrated_app.extensions["remembered_users"].clear()
+    _migrated_app.extensions["cached_users"].clear()
     yield _migrated_app
     assert not has_app_context(), "the test has left a context, and with it a transaction, behind"
     with _migrated_app.app_context():

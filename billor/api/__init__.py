@@ -1,1 +1,1 @@
-"""What all resources share: the OpenAPI layer, fields, errors, pages, conditional requests."""
+"""The HTTP layer that all resources share: OpenAPI, fields, errors, pages, ETags, middleware."""

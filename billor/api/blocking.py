@@ -6,29 +6,24 @@ from typing import ParamSpec, TypeVar
 
 import gevent
 from gevent import monkey
+from gevent.util import wrap_errors
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
 def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Run `function` in a thread of gevent's pool where gevent serves requests."""
+    """Run `function` in gevent's thread pool when gevent serves the request."""
 
     @wraps(function)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         if not monkey.is_module_patched("threading"):
             return function(*args, **kwargs)
-        # gevent would print an error that the caller is going to catch.
-        result, error = gevent.get_hub().threadpool.apply(_attempt, (function, args, kwargs))
-        if error is not None:
-            raise error
+        # gevent would print an exception raised in the thread, even if the caller catches it.
+        attempt = wrap_errors(Exception, function)
+        result = gevent.get_hub().threadpool.apply(attempt, args, kwargs)
+        if isinstance(result, Exception):
+            raise result
         return result
 
     return run
-
-
-def _attempt(function, args, kwargs):
-    try:
-        return function(*args, **kwargs), None
-    except Exception as error:
-        return None, error

@@ -17,7 +17,7 @@ from billor.api import idempotency
 from billor.api.fields import wire_name
 from billor.api.openapi import DESCRIPTION, Contract, component_name, enum_component
 from billor.api.problems import ProblemSchema, render_http_error
-from billor.api.uploads import refuse_coded_body
+from billor.api.uploads import refuse_encoded_body
 from billor.errors import Unsupported
 from billor.models import Role
 
@@ -25,18 +25,18 @@ API_VERSION = "1.0.0"
 
 
 class Parser(FlaskParser):
-    """Reads requests. Schemas refuse unknown fields; a JSON body needs its Content-Type."""
+    """Parses requests. Schemas reject unknown fields; a JSON body needs its Content-Type."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {}
 
     def load_json(self, req: Request, schema):
-        refuse_coded_body()
+        refuse_encoded_body()
         if not req.is_json:
             raise Unsupported
         body = req.get_data()
-        # A body without Content-Length is truncated at the limit instead of refused.
-        cut_off = req.content_length is None and len(body) == req.max_content_length
-        if cut_off and req.environ["wsgi.input"].read(1):
+        # Werkzeug truncates a body without Content-Length at the limit, instead of rejecting it.
+        is_at_limit = req.content_length is None and len(body) == req.max_content_length
+        if is_at_limit and req.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
         try:
             return json.loads(body)
@@ -45,7 +45,7 @@ class Parser(FlaskParser):
 
 
 class Blueprint(SmorestBlueprint):
-    """A blueprint whose views say what the `Contract` plugin documents."""
+    """A blueprint whose views declare what the `Contract` plugin documents."""
 
     ARGUMENTS_PARSER = Parser()
 
@@ -54,17 +54,17 @@ class Blueprint(SmorestBlueprint):
         return lambda view: register(self.doc(operationId=wire_name(view.__name__))(view))
 
     def arguments(self, schema, **options):
-        """Take what `schema` describes, without its read-only fields."""
+        """Parse the request with `schema`, without its read-only fields."""
         return super().arguments(_without(schema, lambda field: field.dump_only), **options)
 
     def response(self, status_code, schema=None, **options):
-        """Answer with what `schema` describes, without its write-only fields."""
+        """Render the response with `schema`, without its write-only fields."""
         if schema is not None and not isinstance(schema, dict):
             schema = _without(schema, lambda field: field.load_only)
         return super().response(status_code, schema, **options)
 
     def problems(self, *codes: str):
-        """Document that the operation may answer with these errors, besides those of its kind."""
+        """Document these errors, in addition to those that all such operations have."""
         return self.doc(**{"x-problems": codes})
 
     def idempotent(self, view):
@@ -72,13 +72,13 @@ class Blueprint(SmorestBlueprint):
         return self.doc(**{"x-idempotent": True})(idempotency.idempotent(view))
 
     def takes_if_match(self, view):
-        """Accept an `If-Match` of what the operation changes, as every PATCH and DELETE does."""
+        """Document `If-Match`, which every PATCH and DELETE has by default."""
         return self.doc(**{"x-if-match": True})(view)
 
     def created(self, schema, *, shown_by: str):
-        """Respond 201 with the new row that the view returns, and its URL in `Location`.
+        """Respond 201 with the row that the view returns, and its URL in `Location`.
 
-        `shown_by` names the view at that URL, `get_…`, which takes the row's id.
+        `shown_by` is the `get_…` view that serves this URL.
         """
         id_name = f"{shown_by.removeprefix('get_')}_id"
 
@@ -93,10 +93,10 @@ class Blueprint(SmorestBlueprint):
         return decorate
 
 
-def _without(schema: Schema | type[Schema], is_left_out: Callable) -> Schema:
+def _without(schema: Schema | type[Schema], is_excluded: Callable) -> Schema:
     schema = schema() if isinstance(schema, type) else schema
-    left_out = [name for name, field in schema.fields.items() if is_left_out(field)]
-    return type(schema)(many=schema.many, exclude=left_out)
+    excluded = [name for name, field in schema.fields.items() if is_excluded(field)]
+    return type(schema)(many=schema.many, exclude=excluded)
 
 
 class Api(SmorestApi):
@@ -110,18 +110,14 @@ class Api(SmorestApi):
 
 
 class IdConverter(IntegerConverter):
-    """An id in a path, without sign or leading zeros; anything else is a 404.
-
-    It has at most 18 digits, one less than PostgreSQL's largest bigint, so that the pattern alone
-    decides, for all methods.
-    """
+    """An id in a path: up to 18 digits, which fit a bigint. Anything else is a 404."""
 
     regex = r"[1-9][0-9]{0,17}"
     maximum = 10**18 - 1
 
 
 def init_api(app: Flask, roles_of: Callable[[str], Collection[Role]]) -> Api:
-    """Make the API, without blueprints; `roles_of` returns the roles of an endpoint."""
+    """Create the API; `roles_of` returns the roles that an endpoint allows."""
     app.url_map.converters["id"] = IdConverter
     schemas = MarshmallowPlugin(schema_name_resolver=component_name)
     api = Api(
@@ -137,9 +133,9 @@ def init_api(app: Flask, roles_of: Callable[[str], Collection[Role]]) -> Api:
             "extra_plugins": [Contract(roles_of)],
         },
     )
-    assert schemas.converter is not None, "the API has set it up"  # noqa: S101
+    assert schemas.converter is not None, "set by SmorestApi"  # noqa: S101
     schemas.converter.add_attribute_function(enum_component(api.spec))
-    del api.spec.components.schemas["PaginationMetadata"]  # of smorest's own pages
+    del api.spec.components.schemas["PaginationMetadata"]  # smorest's own, unused
     id_ = {"type": "integer", "format": "int64", "minimum": 1, "maximum": IdConverter.maximum}
     api.register_converter(IdConverter, lambda _converter: id_ | {"example": 1})
     return api

@@ -1,8 +1,8 @@
 """Conditional requests (RFC 9110, section 13): ETags, 304, and 412 against lost updates.
 
-Proxies that compress answers change their ETags: nginx makes them weak, Apache and others append
-the coding. Both are taken for ours: compared strongly, `If-Match` would refuse all changes behind
-such a proxy.
+Proxies that compress responses change the ETags: nginx makes them weak, Apache and others append
+the encoding. Both forms match here. With the strong comparison of the RFC, every `If-Match` would
+fail behind such a proxy.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from werkzeug.http import parse_etags
 from billor.errors import BillorError
 
 JSON = "application/json"
-# As Apache's mod_deflate and mod_brotli, Jetty and others append them.
-CODING_SUFFIX = re.compile(r"(--?|;)(gzip|br|deflate|zstd)\Z")
+# Appended by Apache's mod_deflate and mod_brotli, Jetty and others.
+ENCODING_SUFFIX = re.compile(r"(--?|;)(gzip|br|deflate|zstd)\Z")
 
 
 def init_conditional(app: Flask) -> None:
@@ -29,15 +29,15 @@ def init_conditional(app: Flask) -> None:
 
 
 def answer_not_modified(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Answer 304 to a GET whose ETag still matches, whoever has made the page."""
+    """Respond 304 to a GET whose ETag still matches, also for pages from the cache."""
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        given = environ.get("HTTP_IF_NONE_MATCH")
-        if given is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        if_none_match = environ.get("HTTP_IF_NONE_MATCH")
+        if if_none_match is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return wsgi_app(environ, start_response)
         response = Response.from_app(wsgi_app, environ)
         etag, _ = response.get_etag()
-        if response.status_code == 200 and etag and _contains(parse_etags(given), etag):
+        if response.status_code == 200 and etag and _contains(parse_etags(if_none_match), etag):
             response.status_code = 304  # sent without a body
         return response(environ, start_response)
 
@@ -45,10 +45,10 @@ def answer_not_modified(wsgi_app: WSGIApplication) -> WSGIApplication:
 
 
 def if_match(schema: Schema) -> Callable[[Any], None] | None:
-    """Return a check of a row against the request's `If-Match`, or None without that header.
+    """Return a function that checks a row against `If-Match`, or None without that header.
 
-    The check raises `precondition_failed` unless the row, rendered by `schema` as its GET does, has
-    one of the ETags.
+    It renders the row by `schema`, as the GET does, and raises `precondition_failed` if its ETag
+    does not match.
     """
     if "If-Match" not in request.headers:
         return None
@@ -62,15 +62,15 @@ def if_match(schema: Schema) -> Callable[[Any], None] | None:
 
 
 def etag_of(body: bytes, next_page: str = "") -> str:
-    """Hash a body and what leads to the next page: a page may stay the same when it gets one."""
+    """Hash a body and its link to the next page, which may appear while the body stays the same."""
     return hashlib.blake2b(body + next_page.encode(), digest_size=16).hexdigest()
 
 
-def _contains(given: ETags, etag: str) -> bool:
-    """Return whether an ETag of ours is among those given, as we sent it or changed by a proxy."""
-    return bool(given.star_tag) or any(
-        CODING_SUFFIX.sub("", tag or "") == etag  # Werkzeug has None for an empty tag
-        for tag in given.as_set(include_weak=True)
+def _contains(etags: ETags, etag: str) -> bool:
+    """Return whether `etags` contains our ETag, as we sent it or as a proxy changed it."""
+    return bool(etags.star_tag) or any(
+        ENCODING_SUFFIX.sub("", tag or "") == etag  # Werkzeug has None for an empty tag
+        for tag in etags.as_set(include_weak=True)
     )
 
 

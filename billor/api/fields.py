@@ -1,4 +1,4 @@
-"""What all wire schemas share: camelCase names, strict bodies, and fields with tight bounds."""
+"""The base of all wire schemas: camelCase names, strict bodies, and fields with tight bounds."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,17 +21,13 @@ from billor.database.text import (
 )
 
 MAX_ID = 2**63 - 1
-SAME_NUMBER = (
-    "Unique by its letters and digits: upper and lower case are the same, and spaces, hyphens and "
-    "other signs do not count."
-)
-MAX_UNKNOWN_NAMED = 10
-"""How many unknown fields an error names."""
+SAME_NUMBER = "Compared by its letters and digits only, ignoring case, spaces and punctuation."
+MAX_UNKNOWN_FIELDS = 10
+"""How many unknown fields an error lists."""
 MAX_NAME_LENGTH = 100
-"""How much of a name an error repeats: clients choose unknown names."""
+"""How many characters of an unknown name an error repeats."""
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-
 
 zone_names = cache(available_timezones)
 
@@ -45,7 +41,7 @@ def wire_name(name: str) -> str:
 class WireSchema(Schema):
     """Base of all schemas: attributes in snake_case, JSON in camelCase.
 
-    A field that is unknown or read-only in a request is refused by name.
+    Unknown and read-only fields in a request are errors.
     """
 
     class Meta:
@@ -58,19 +54,21 @@ class WireSchema(Schema):
             field_obj.data_key = wire_name(field_name)
 
     @pre_load
-    def _bound_unknown_fields(self, data, **_):
-        """Keep only the first unknown fields: marshmallow's time is the square of their number."""
+    def _limit_unknown_fields(self, data, **_):
+        """Drop all but the first unknown fields: marshmallow takes quadratic time for them."""
         known = {field.data_key for field in self.load_fields.values()}
         if not isinstance(data, dict) or data.keys() <= known:
             return data
-        unknown = islice((name for name in data if name not in known), MAX_UNKNOWN_NAMED)
+        unknown = islice((name for name in data if name not in known), MAX_UNKNOWN_FIELDS)
         return {name: data[name] for name in known & data.keys()} | {
             name[:MAX_NAME_LENGTH]: data[name] for name in unknown
         }
 
 
 class Text(fields.String):
-    """A text in its one form (see `billor.database.text`): not empty, and bounded in that form."""
+    """A text in its normal form (see `billor.database.text`), neither empty nor too long."""
+
+    _normalize: Callable[..., str] = staticmethod(clean)
 
     def __init__(self, *, max_length: int, metadata: dict | None = None, **kwargs):
         self._max_length = max_length
@@ -87,24 +85,20 @@ class Text(fields.String):
 
     def _deserialize(self, value, attr, data, **kwargs):
         text = super()._deserialize(value, attr, data, **kwargs)
-        return _read_text(text, self._max_length, self._read)
-
-    def _read(self, text: str) -> str:
-        return clean(text)
+        return _normalized(text, self._max_length, self._normalize)
 
 
 class Identifier(Text):
-    """A number such as that of a license, unique by its letters and digits."""
+    """A number such as a license number, unique by its letters and digits."""
+
+    _normalize = staticmethod(clean_identifier)
 
     def __init__(self, *, metadata: dict | None = None, **kwargs):
         super().__init__(metadata={"description": SAME_NUMBER} | (metadata or {}), **kwargs)
 
-    def _read(self, text: str) -> str:
-        return clean_identifier(text)
-
 
 class Words(Text):
-    """What to search for: some words, each of which begins a word of any of some fields."""
+    """The words of a search, each the beginning of a word in one of the fields searched."""
 
     MAX_WORDS = 10
 
@@ -113,13 +107,13 @@ class Words(Text):
         super().__init__(
             max_length=100,
             metadata={
-                "description": f"Up to {self.MAX_WORDS} words, each of which begins a word of "
-                f"{' or '.join(fields_searched)}, or is the row's number: 39 or #39. Upper and "
-                "lower case are alike, and accents do not count.",
+                "description": f"Up to {self.MAX_WORDS} words, each the beginning of a word in "
+                f"{', '.join(fields_searched)}, or is the row's id: 39 or #39. Case and accents "
+                "are ignored.",
             },
         )
 
-    def _read(self, text: str) -> str:
+    def _normalize(self, text: str) -> str:
         text = clean(text)
         if text.count(" ") >= self.MAX_WORDS:
             raise RefusedText(f"Must not have more than {self.MAX_WORDS} words.")
@@ -140,7 +134,7 @@ class TimeZone(fields.String):
 
 
 class Password(fields.String):
-    """A password, taken as it is: not trimmed, any characters that UTF-8 can hold."""
+    """A password, used exactly as sent: not trimmed, with any characters of UTF-8."""
 
     MAX_LENGTH = 1024
 
@@ -162,7 +156,7 @@ class Password(fields.String):
 
 
 class EmailAddress(fields.String):
-    """An email address in its one form (`billor.database.text`)."""
+    """An email address in its normal form (see `billor.database.text`)."""
 
     def __init__(self, *, metadata: dict | None = None, **kwargs):
         super().__init__(
@@ -173,28 +167,28 @@ class EmailAddress(fields.String):
 
     def _deserialize(self, value, attr, data, **kwargs):
         text = super()._deserialize(value, attr, data, **kwargs)
-        return _read_text(text, MAX_EMAIL_LENGTH, clean_email)
+        return _normalized(text, MAX_EMAIL_LENGTH, clean_email)
 
 
-def _read_text(text: str, max_length: int, read: Callable[[str], str]) -> str:
-    """Return what `read` makes of the text, or the text itself if that is too long in any form."""
+def _normalized(text: str, max_length: int, normalize: Callable[[str], str]) -> str:
+    """Normalize the text with `normalize`, unless it is too long in any form."""
     text = " ".join(text.split())
     if len(text) > MAX_PARTS * max_length:
         return text
     try:
-        return read(text)
+        return normalize(text)
     except RefusedText as error:
         raise ValidationError(str(error)) from error
 
 
 class Timestamp(fields.DateTime):
-    """A time of RFC 3339, written in UTC with `Z` and microseconds, so that text sorts as time.
+    """A time of RFC 3339, written in UTC with `Z` and microseconds, so that strings sort by time.
 
-    Read with any offset, but not without one.
+    A request may use any offset, but needs one.
     """
 
     EXAMPLE = "2026-01-31T12:00:00.000000Z"
-    # Python reads more than RFC 3339, with any character between date and time.
+    # Python accepts more than RFC 3339: any character between date and time.
     FORMAT = re.compile(
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
         r"(Z|[+-][0-9]{2}:[0-5][0-9])",
@@ -206,7 +200,7 @@ class Timestamp(fields.DateTime):
     }
 
     def __init__(self, *, metadata: dict | None = None, required: bool = False, **kwargs):
-        # What is optional is for the docs page not to fill in.
+        # Without an example the docs page leaves optional fields empty.
         example = {"example": self.EXAMPLE} if required else {}
         super().__init__(metadata=example | (metadata or {}), required=required, **kwargs)
 
@@ -224,10 +218,7 @@ class Timestamp(fields.DateTime):
 
 
 def check_range(schema: Schema, data: Mapping[str, Any], start: str, end: str) -> None:
-    """Refuse a range of time that ends before it starts.
-
-    `start` and `end` are attributes of `schema`, and either may be missing.
-    """
+    """Reject a range of time that ends before it starts; `start` and `end` name its attributes."""
     if start in data and end in data and data[end] <= data[start]:
         first, last = (schema.fields[name].data_key or name for name in (start, end))
         raise ValidationError(f"Must be later than `{first}`.", last)
@@ -276,22 +267,19 @@ class QueryInteger(fields.Integer):
 
 
 class Several(fields.List):
-    """Values of a query parameter that may be given several times; any of them matches."""
+    """A query parameter that may be repeated; any of its values matches."""
 
-    def __init__(self, inner: fields.Field, *, description: str = "May be given several times."):
+    def __init__(self, inner: fields.Field, *, description: str = "May be repeated."):
         super().__init__(inner, metadata={"description": description})
 
 
 class Expand(Several):
-    """Which related objects to add to each item of a list, by their names.
-
-    It may be given several times, or once with commas between the names.
-    """
+    """The names of related objects to add to each item of a list, repeated or with commas."""
 
     def __init__(self, *names: str):
         super().__init__(
             fields.String(validate=validate.OneOf(names)),
-            description="What to add to each item. May be given several times, or with commas.",
+            description="What to add to each item. May be repeated, or have commas.",
         )
 
     def _deserialize(self, value, attr, data, **kwargs):
@@ -300,14 +288,14 @@ class Expand(Several):
 
 
 class Expanded(fields.Nested):
-    """A related object of a list's item; absent unless it was asked for, and so loaded."""
+    """A related object of a list's item, absent unless `expand` had it loaded."""
 
     def get_value(self, obj, attr, accessor=None, default=missing):
         return vars(obj).get(attr, default)
 
 
 class Items(fields.List):
-    """A list in a body, of bounded length. One that is too long is refused unread."""
+    """A list in a body, of bounded length. The length is checked before the items."""
 
     def __init__(self, inner: fields.Field, *, most: int, **kwargs):
         length = validate.Length(1, most)

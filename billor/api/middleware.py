@@ -1,4 +1,4 @@
-"""What every request gets, around Flask and the page cache: an id, a log line, security headers."""
+"""The outer layers of every request: its id and log line, security headers, proxies, CORS."""
 
 import logging
 import re
@@ -22,15 +22,14 @@ from billor.observe.traces import read_traceparent
 
 logger = logging.getLogger(__name__)
 
-SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-
-# Headers that scripts of other origins may read, if they may call us at all.
+# Response headers that scripts of CORS_ORIGINS may read.
 EXPOSED_HEADERS = [
     *("Content-Disposition", "ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After"),
     *("WWW-Authenticate", "X-Audit-Index", "X-Cache", "X-Request-ID"),
@@ -48,39 +47,39 @@ def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WS
 
 
 def init_cors(app: Flask, config: Config) -> None:
-    """Let scripts of some origins call the API."""
+    """Allow requests by scripts of CORS_ORIGINS."""
     if config.cors_origins:
         CORS(app, origins=list(config.cors_origins), expose_headers=EXPOSED_HEADERS)
 
 
 def note_route() -> None:
-    """Note the route of a request, before anything may refuse it."""
+    """Set `current_route`, for the log line of a rejected request too."""
     if request.url_rule is not None:
         current_route.set(request.url_rule.rule)
 
 
 def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Give each request an id and a log line, and each answer the id and the security headers."""
+    """Log each request with an id, and add this id and the security headers to the response."""
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
-        if environ.get("CONTENT_LENGTH"):  # else Werkzeug takes a body that is cut short for whole
+        if environ.get("CONTENT_LENGTH"):  # or Werkzeug accepts a body that ended early
             environ.pop("wsgi.input_terminated", None)
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        id_ = given if SANE_REQUEST_ID.fullmatch(given) else str(uuid4())
+        id_ = given if VALID_REQUEST_ID.fullmatch(given) else str(uuid4())
         request_id.set(id_)
         if "HTTP_TRACEPARENT" in environ:
             traceparent.set(read_traceparent(environ["HTTP_TRACEPARENT"]))
 
         def start(status: str, headers: list[tuple[str, str]], *error) -> Callable:
             names = {name for name, _ in headers}
-            more = [header for header in SECURITY_HEADERS.items() if header[0] not in names]
+            missing = [item for item in SECURITY_HEADERS.items() if item[0] not in names]
             seconds = time.perf_counter() - started
             method, route = environ["REQUEST_METHOD"], current_route.get()
             path = quote(get_path_info(environ))  # may contain spaces
             logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
             request_answered(route, method, status[:3], seconds)
-            return start_response(status, [*headers, *more, ("X-Request-ID", id_)], *error)
+            return start_response(status, [*headers, *missing, ("X-Request-ID", id_)], *error)
 
         try:
             return wsgi_app(environ, start)
@@ -107,7 +106,7 @@ class _Answered(NamedTuple):
 
 
 def _health_for_any_host(wsgi_app: WSGIApplication, app: Flask) -> WSGIApplication:
-    """Exempt health checks from TRUSTED_HOSTS: load balancers ask by any address."""
+    """Exempt health checks from TRUSTED_HOSTS: load balancers use any address."""
     rules = app.url_map.iter_rules()
     paths = {rule.rule for rule in rules if rule.endpoint.startswith("health.")}
 

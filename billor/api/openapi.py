@@ -1,4 +1,4 @@
-"""The OpenAPI document: what operations have in common, as components."""
+"""The OpenAPI document: the components, and what operations have in common."""
 
 from collections.abc import Callable, Collection, Iterable
 from itertools import groupby
@@ -16,13 +16,13 @@ Document = dict[str, Any]
 DESCRIPTION = """\
 Drivers, loads, and which driver moves which load. **A driver has at most one active load.**
 
-- Log in with `POST /auth/login`, and send its token as `Authorization: Bearer …`. An operation that
-  not every role may use says which may; other users get `role_missing`.
+- Log in with `POST /auth/login`, and send the token as `Authorization: Bearer …`. Operations that
+  are not for every role list theirs; other users get `role_missing`.
 - Lists come in pages; the next one is in the `Link` header, `rel="next"` (RFC 8288).
 - Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 - An `Idempotency-Key` makes a retry of a write safe, for 24 hours.
 - `ETag`, `If-None-Match` and `If-Match` work as in RFC 9110.
-- Times are RFC 3339 in UTC. Every answer has an `X-Request-ID`, yours if you send one.
+- Times are RFC 3339 in UTC. Every response has an `X-Request-ID`: yours if you send one.
 """
 
 
@@ -31,19 +31,19 @@ def _header(description: str, **schema: Any) -> Document:
 
 
 HEADERS = {
-    "Location": _header("Where it is.", format="uri-reference"),
-    "ETag": _header("Changes whenever the answer does (RFC 9110, section 8.8.3)."),
+    "Location": _header("The URL of the new row.", format="uri-reference"),
+    "ETag": _header("Changes whenever the response does (RFC 9110, section 8.8.3)."),
     "Link": _header('The next page, as `<url>; rel="next"` (RFC 8288); absent on the last one.'),
-    "Content-Disposition": _header("The name of the file to save it in (RFC 6266)."),
-    "Idempotency-Replayed": _header("The answer was made before, for the same key.", enum=["true"]),
+    "Content-Disposition": _header("The file name to save it as (RFC 6266)."),
+    "Idempotency-Replayed": _header("A stored response, for the same key.", enum=["true"]),
     "WWW-Authenticate": _header("How to authenticate."),
-    "Retry-After": _header("In how many seconds to try again.", type="integer"),
+    "Retry-After": _header("Seconds to wait before a retry.", type="integer"),
     "X-Cache": _header(
         "Whether the page came from Redis; BYPASS while Redis is unavailable.",
         enum=["HIT", "MISS", "BYPASS"],
     ),
     "X-Audit-Index": _header(
-        "`stale` if the index was not up to date within two seconds: the newest documents may be "
+        "`stale` if the index was not updated within two seconds: the newest documents may be "
         "missing.",
         enum=["current", "stale"],
     ),
@@ -52,26 +52,26 @@ PAGE_HEADERS = {"Link": "Link"}
 CACHE_HEADERS = {"X-Cache": "X-Cache"}
 AUDIT_HEADERS = {"X-Audit-Index": "X-Audit-Index"}
 FILE_NAME = "Content-Disposition"
-HEADERS_OF_PROBLEMS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 PARAMETERS = {
     "Idempotency-Key": (
-        "Makes it safe to send the request again: it is done once, with the same answer. Best a "
-        "new UUID for each change; kept for 24 hours.",
+        "Makes a retry safe: the request runs once, and a retry gets the same response. Use a new "
+        "UUID for each change; kept for 24 hours.",
         {"minLength": 1, "maxLength": 255, "pattern": r"^[!#-+\--\[\]-~]+$"},
     ),
     "If-None-Match": (
-        "The ETag of the answer you have; if it is still the same, the new one is a 304.",
+        "The ETag of the response you have. If it still matches, the new response is a 304.",
         {},
     ),
     "If-Match": (
-        "The ETag of the answer you have seen; if somebody has changed it since, nothing is done.",
+        "The ETag of the response you have. If it no longer matches, nothing is changed.",
         {},
     ),
-    "Last-Event-ID": ("The last `id` that you have got: what has changed since comes first.", {}),
+    "Last-Event-ID": ("The last `id` you received: later changes come first.", {}),
 }
 NOT_MODIFIED = "NotModified"
-# Codes that any operation may answer with: its `default` response.
-ANYWHERE = [
+# Codes that any operation may return, in its `default` response.
+COMMON_CODES = [
     "malformed_request",
     "body_incomplete",
     "untrusted_host",
@@ -87,18 +87,18 @@ ANYWHERE = [
 
 
 def component_name(schema: Schema | type[Schema] | str) -> str:
-    """Name a schema: `NewDriver` is a `Driver` as it is sent, without read-only fields."""
+    """Name a schema: `NewDriver` is `Driver` without the read-only fields, for a request."""
     if isinstance(schema, str):
         return schema.removesuffix("Schema")
-    is_sent = isinstance(schema, Schema) and "id" in schema.exclude and not schema.partial
+    is_new = isinstance(schema, Schema) and "id" in schema.exclude and not schema.partial
     cls = schema if isinstance(schema, type) else type(schema)
-    return ("New" if is_sent else "") + cls.__name__.removesuffix("Schema")
+    return ("New" if is_new else "") + cls.__name__.removesuffix("Schema")
 
 
 def enum_component(spec: APISpec) -> Callable[..., Document]:
-    """Return the attribute function that makes each enum a component of its own.
+    """Return apispec's attribute function that turns each enum into a component.
 
-    It also takes out `readOnly`: what is sent has schemas of its own.
+    It also removes `readOnly`: requests and responses have separate schemas.
     """
 
     def refer_to_enum(_converter, field: fields.Field, *, ret: Document, **_) -> Document:
@@ -115,13 +115,12 @@ def enum_component(spec: APISpec) -> Callable[..., Document]:
 
 
 class Contract(BasePlugin):
-    """Documents what an operation has in common with others of its kind.
+    """Completes operations with their common parameters, headers and errors.
 
-    Views ask for it by `x-problems`, `x-idempotent` and `x-if-match`, which it removes.
+    It replaces `x-problems`, `x-idempotent` and `x-if-match`, which views set.
     """
 
     def __init__(self, roles_of: Callable[[str], Collection[Role]]):
-        """`roles_of` returns the roles of an endpoint."""
         self._roles_of = roles_of
 
     def init_spec(self, spec: APISpec) -> None:
@@ -133,11 +132,11 @@ class Contract(BasePlugin):
         for name, header in HEADERS.items():
             spec.components.header(name, header)
         for name, (description, schema) in PARAMETERS.items():
-            said = {"description": description, "schema": {"type": "string"} | schema}
-            spec.components.parameter(name, "header", {"name": name} | said)
-        not_modified = {"description": "You have it already.", "headers": {"ETag": "ETag"}}
+            parameter = {"name": name} | _header(description, **schema)
+            spec.components.parameter(name, "header", parameter)
+        not_modified = {"description": "Your copy is current.", "headers": {"ETag": "ETag"}}
         spec.components.response(NOT_MODIFIED, not_modified)
-        spec.components.response("AnyOther", _problem_response("Any other refusal", ANYWHERE))
+        spec.components.response("AnyOther", _problem_response("Any other error", COMMON_CODES))
 
     def operation_helper(self, path=None, operations=None, **kwargs) -> None:
         """Complete the operations of a path."""
@@ -151,14 +150,14 @@ class Contract(BasePlugin):
             self._add_problems(operation, codes)
 
     def _share_parameters(self, operation: Document) -> None:
-        """Make parameters components, unless another operation has one of this name."""
-        for place, parameter in enumerate(operation.get("parameters", [])):
+        """Turn parameters into components, except one that differs from another of its name."""
+        for index, parameter in enumerate(operation.get("parameters", [])):
             if isinstance(parameter, dict):
                 name = parameter["name"]
                 if name not in self._components.parameters:
                     self._components.parameter(name, parameter["in"], parameter)
                 if self._components.parameters[name] == parameter:
-                    operation["parameters"][place] = name
+                    operation["parameters"][index] = name
 
     def _codes_of_access(self, operation: Document, endpoint: str) -> set[str]:
         if operation.get("security") == []:
@@ -166,8 +165,8 @@ class Contract(BasePlugin):
         codes = {"token_missing", "token_expired", "token_invalid"}
         roles = self._roles_of(endpoint)
         if set(roles) != set(Role):
-            said = f"For the roles {', '.join(sorted(roles))}."
-            operation["description"] = f"{operation.get('description', '')}\n\n{said}".strip()
+            note = f"For the roles {', '.join(sorted(roles))}."
+            operation["description"] = f"{operation.get('description', '')}\n\n{note}".strip()
             codes.add("role_missing")
         return codes
 
@@ -177,7 +176,7 @@ class Contract(BasePlugin):
             name = ".".join(of_status)
             if name not in self._components.responses:
                 description = title_of(status)
-                header = HEADERS_OF_PROBLEMS.get(status)
+                header = PROBLEM_HEADERS.get(status)
                 self._components.response(name, _problem_response(description, of_status, header))
             responses[status] = name
         operation["responses"] = dict(sorted(responses.items())) | {"default": "AnyOther"}
@@ -211,10 +210,10 @@ def _add_header(response: Document, name: str) -> None:
 
 
 def _by_status(codes: Collection[str]) -> Iterable[tuple[int, list[str]]]:
-    """Group codes, and with them those of `ANYWHERE` that have the same status."""
+    """Group codes, and with them those of `COMMON_CODES` that have the same status."""
     statuses = {CODES[code].status for code in codes}
-    both = {*codes, *(code for code in ANYWHERE if CODES[code].status in statuses)}
-    groups = groupby((code for code in CODES if code in both), lambda code: CODES[code].status)
+    all_codes = {*codes, *(code for code in COMMON_CODES if CODES[code].status in statuses)}
+    groups = groupby((code for code in CODES if code in all_codes), lambda code: CODES[code].status)
     return [(status, list(group)) for status, group in groups]
 
 

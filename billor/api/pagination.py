@@ -1,7 +1,6 @@
-"""Pagination over HTTP: a `Link` header (RFC 8288) with a cursor leads to the next page."""
+"""Pagination over HTTP: the `Link` header (RFC 8288) has the next page's URL, with a cursor."""
 
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import current_app, request
@@ -14,11 +13,11 @@ from billor.database.keyset import Page, Position
 
 
 class Cursor(fields.String):
-    """A `Position` in a list, signed, so that a damaged or made-up one is refused."""
+    """A `Position` in a list, signed, so that an altered one is rejected."""
 
     def __init__(self, *parts: fields.Field):
         """`parts` are the fields of the position."""
-        description = "Where to go on, from the Link header of the page before."
+        description = "From the Link header of the previous page."
         pattern = "^[A-Za-z0-9_.-]+$"
         super().__init__(metadata={"description": description, "pattern": pattern})
         self._position = fields.Tuple(parts)
@@ -33,41 +32,37 @@ class Cursor(fields.String):
 class PageQuery(WireSchema):
     """The query parameters of every list.
 
-    Subclasses add filters, and their own cursor if the list is not in the order of ids.
+    Subclasses add filters, and their own cursor if the list is not sorted by id.
     """
 
     limit = QueryInteger(
         maximum=MAX_LIMIT,
         load_default=DEFAULT_LIMIT,
-        metadata={"description": "How many items at most."},
+        metadata={"description": "The maximum number of items."},
     )
     cursor = Cursor(Id())
 
 
 def encode_cursor(position: Position) -> str:
-    """Return the opaque text for a page's `next_position`."""
-    return _serializer().dumps([_wire_value(part) for part in position])
-
-
-def _wire_value(part: Any) -> int | str:
-    if isinstance(part, datetime):
-        return wire_time(part)
-    return part if isinstance(part, int) else str(part)
+    """Return the cursor of a page's `next_position`."""
+    return _serializer().dumps(position)
 
 
 def page_headers(page: Page) -> dict[str, str]:
-    """Return the headers of a list's response: the `Link` to the next page, if there is one."""
+    """Return the `Link` header to the next page, if there is one."""
     if page.next_position is None:
         return {}
     query = MultiDict(request.args)
     query["cursor"] = encode_cursor(page.next_position)
-    # A relative reference if the Host header is not valid in a URL.
+    # A relative URL if the Host header is not valid.
     origin = f"{request.scheme}://{request.host}" if request.host else ""
-    path = quote(request.root_path) + request.path  # the root is a proxy's, which has removed it
+    path = quote(request.root_path) + request.path  # the root path, which the proxy has removed
     return {"Link": f'<{origin}{path}?{urlencode(list(query.items(multi=True)))}>; rel="next"'}
 
 
 def _serializer() -> URLSafeSerializer:
-    # The salt makes a cursor invalid in other lists, and in another order of this one.
+    # The salt makes a cursor invalid for other lists, and for this list in another order.
     salt = f"cursor:{request.path}:{request.args.get('sort', '')}"
-    return URLSafeSerializer(current_app.config["JWT_SECRET_KEY"], salt=salt)
+    options = {"default": lambda part: wire_time(part) if isinstance(part, datetime) else str(part)}
+    key = current_app.config["JWT_SECRET_KEY"]
+    return URLSafeSerializer(key, salt=salt, serializer_kwargs=options)

@@ -1,4 +1,4 @@
-"""Renders all errors, as RFC 9457 `application/problem+json`. Only this module does."""
+"""Renders all errors, as `application/problem+json` (RFC 9457)."""
 
 import logging
 from http import HTTPStatus
@@ -22,7 +22,7 @@ TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Con
 
 
 def title_of(status: int) -> str:
-    """Return the name of an HTTP status."""
+    """Return the reason phrase of an HTTP status."""
     return TITLES.get(status) or HTTPStatus(status).phrase
 
 
@@ -32,7 +32,9 @@ class ProblemSchema(WireSchema):
     type = fields.String(required=True, metadata={"example": "about:blank"})
     title = fields.String(required=True, metadata={"example": "Conflict"})
     status = fields.Integer(required=True, metadata={"example": 409})
-    detail = fields.String(required=True, metadata={"description": "What to do about it."})
+    detail = fields.String(
+        required=True, metadata={"description": "What is wrong, and what to do."}
+    )
     code = fields.String(
         required=True,
         metadata={
@@ -53,21 +55,21 @@ class ProblemSchema(WireSchema):
 
 def init_problems(app: Flask) -> None:
     """Render every error of the app as a problem document."""
-    app.register_error_handler(BillorError, render_refusal)
+    app.register_error_handler(BillorError, render_error)
     app.register_error_handler(HTTPException, render_http_error)
     app.register_error_handler(SQLAlchemyError, _render_database_error)
     # Raised by gunicorn when the app reads a body with malformed chunks.
     app.register_error_handler(ParseException, lambda _error: http_problem(400))
-    for error, refusal in {
+    for error, ours in {
         ClientDisconnected: BillorError("body_incomplete"),
         SecurityError: BillorError("untrusted_host"),
         TimeoutError: Unavailable("request_timeout"),
     }.items():
-        app.register_error_handler(error, lambda _error, it=refusal: render_refusal(it))
+        app.register_error_handler(error, lambda _error, ours=ours: render_error(ours))
 
 
 def http_problem(status: int, headers=None, **extra) -> Response:
-    """Return the problem document of an HTTP status; its first code is the general one."""
+    """Return the problem document of an HTTP status, with its first code."""
     title = title_of(status)
     general = {title.lower().replace(" ", "_"): f"{title}."}
     code, detail = next(iter(BY_STATUS.get(status, general).items()))
@@ -75,23 +77,19 @@ def http_problem(status: int, headers=None, **extra) -> Response:
 
 
 def _problem(status: int, code: str, detail: str, headers=None, **extra) -> Response:
-    document = json.dumps(problem_document(status, code, detail) | extra)
-    return Response(document, status, headers, content_type=CONTENT_TYPE)
-
-
-def problem_document(status: int, code: str, detail: str) -> dict[str, str | int]:
-    """Return the members of every problem document (RFC 9457)."""
-    return {
+    document = {
         "type": "about:blank",
         "title": title_of(status),
         "status": status,
         "detail": detail,
         "code": code,
     }
+    body = json.dumps(document | extra)
+    return Response(body, status, headers, content_type=CONTENT_TYPE)
 
 
-def render_refusal(error: BillorError) -> Response:
-    """Return the problem document of an error of ours."""
+def render_error(error: BillorError) -> Response:
+    """Return the problem document of a `BillorError`."""
     headers = {}
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
@@ -101,7 +99,7 @@ def render_refusal(error: BillorError) -> Response:
 
 
 def render_http_error(error: HTTPException) -> Response:
-    """Return the problem document of an error of Flask's, Werkzeug's or webargs'."""
+    """Return the problem document of an error raised by Flask, Werkzeug or webargs."""
     status = error.code or 500
     if error.response is not None or status < 400:
         return cast(Response, error.get_response())
@@ -113,15 +111,15 @@ def render_http_error(error: HTTPException) -> Response:
 
 
 def _render_database_error(error: SQLAlchemyError) -> Response:
-    refusal = from_database_error(error)
-    if refusal is None:
+    known = from_database_error(error)
+    if known is None:
         logger.error("Unexpected database error", exc_info=without_values(error))
         return http_problem(500)
-    return render_refusal(refusal)
+    return render_error(known)
 
 
 def _by_field(messages: dict) -> dict[str, list[str]]:
-    """Flatten webargs' `{location: {field: messages}}`; messages of no field go to `_schema`."""
+    """Flatten webargs' `{location: {field: messages}}`. `_schema` has those without a field."""
     flat: dict[str, list[str]] = {}
     for by_field in messages.values():
         if not isinstance(by_field, dict):
@@ -131,7 +129,7 @@ def _by_field(messages: dict) -> dict[str, list[str]]:
 
 
 def messages_of(errors: str | list | dict) -> list[str]:
-    """Return the messages of a field's errors, those of its items included."""
+    """Return the messages of a field and of its items."""
     if isinstance(errors, str):
         return [errors]
     nested = errors.values() if isinstance(errors, dict) else errors

@@ -1,6 +1,6 @@
-"""gunicorn's gevent worker, which works with psycopg2 and stops without losing a request.
+"""gunicorn's gevent worker, adapted to psycopg2, and with a shutdown that loses no request.
 
-A connection costs a greenlet and no thread, so idle and slow clients keep nobody waiting.
+Each connection has a greenlet instead of a thread, so idle and slow clients block nobody.
 """
 
 import logging
@@ -31,11 +31,9 @@ from billor.database import CONNECT_SECONDS
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-# No statement takes longer (see SESSION_SETTINGS): PostgreSQL hangs.
-ANSWER_SECONDS = 17
-CLIENT_SECONDS = 10  # that a client may pause while it sends a body or reads an answer
-# How long idle connections stay open at shutdown, for requests that are on their way.
-FAREWELL_SECONDS = 1
+STATEMENT_SECONDS = 17  # longer than `statement_timeout`: no result by then means a hang
+CLIENT_SECONDS = 10  # how long a client may pause while it sends a body or reads a response
+IDLE_SECONDS = 1  # how long idle connections stay open at shutdown, for requests in transit
 STATUSES: dict[type[Exception], int] = {
     LimitRequestLine: 414,
     ExpectationFailed: 417,
@@ -45,7 +43,7 @@ STATUSES: dict[type[Exception], int] = {
 
 
 class GunicornLogger(Logger):
-    """Leaves gunicorn's own lines to the handler of all loggers (see `billor.observe.logs`)."""
+    """Sends gunicorn's own log to the common handler (see `billor.observe.logs`)."""
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
@@ -65,7 +63,7 @@ class BillorWorker(GeventWorker):
         super().init_process()
 
     def run(self) -> None:
-        """Serve until SIGTERM, then finish what is in hand.
+        """Serve until SIGTERM, then finish the requests in flight.
 
         gunicorn's own `run` resets connections not yet accepted, and waits for idle ones.
         """
@@ -86,11 +84,11 @@ class BillorWorker(GeventWorker):
                 server.do_handle(*waiting)
             server.close()
         self.wsgi.extensions["changes"].close()
-        pool.join(FAREWELL_SECONDS)
+        pool.join(IDLE_SECONDS)
         for client in self._idle:
             with suppress(OSError):  # the client has closed it
                 client.shutdown(socket.SHUT_RD)
-        pool.join(self.cfg.graceful_timeout - FAREWELL_SECONDS)
+        pool.join(self.cfg.graceful_timeout - IDLE_SECONDS)
         pool.kill(timeout=POLL_SECONDS)
 
     def handle(self, listener, client, addr) -> None:
@@ -106,14 +104,14 @@ class BillorWorker(GeventWorker):
         try:
             super().handle_request(listener_name, req, sock, addr)
         except TimeoutError as error:  # the client does not read
-            raise StopIteration from error  # by which gunicorn closes the connection
+            raise StopIteration from error  # makes gunicorn close the connection
         sock.settimeout(None)
         self._idle.add(sock)
 
     def handle_error(self, req, client, addr, exc) -> None:
-        """Answer what the app never sees in the app's shape of errors.
+        """Respond to requests that the app never sees, with problem documents too.
 
-        gunicorn's own method logs and answers what it has read, which may be a token or a password.
+        gunicorn's own method logs and returns parts of the request, such as a token.
         """
         if isinstance(exc, ParseException):
             logger.warning("Invalid request: %s", type(exc).__name__)
@@ -128,7 +126,7 @@ class BillorWorker(GeventWorker):
 
 
 class _Listener:
-    """What gunicorn asks of a listener, which may be closed by then."""
+    """A listener's name, which gunicorn needs even after the listener was closed."""
 
     def __init__(self, listener: socket.socket):
         self._name = listener.getsockname()
@@ -141,10 +139,10 @@ def wait_for_postgresql(connection: extensions.connection) -> None:
     """Let other greenlets run until PostgreSQL answers: psycopg2's wait callback.
 
     See https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries. libpq's own
-    time-outs do not apply to it.
+    timeouts do not apply here.
     """
     is_new = connection.status == extensions.STATUS_SETUP
-    seconds = CONNECT_SECONDS if is_new else ANSWER_SECONDS
+    seconds = CONNECT_SECONDS if is_new else STATEMENT_SECONDS
     while (state := connection.poll()) != extensions.POLL_OK:
         wait = wait_read if state == extensions.POLL_READ else wait_write
         wait(connection.fileno(), seconds, psycopg2.OperationalError("timeout expired"))

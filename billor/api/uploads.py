@@ -14,7 +14,7 @@ from billor.errors import Unsupported
 from billor.observe.logs import printable
 
 IN_MEMORY_BYTES = 1024 * 1024
-PLAIN_CODINGS = {
+PLAIN_ENCODINGS = {
     "Content-Encoding": ("", "identity"),
     "Transfer-Encoding": ("", "identity", "chunked"),
 }
@@ -22,30 +22,27 @@ PLAIN_CODINGS = {
 
 @contextmanager
 def received_file(media_types: Container[str], max_bytes: int) -> Iterator[IO[bytes]]:
-    """Receive the whole body before the block, so that a slow client keeps nothing else.
+    """Receive the whole body before the block, which then never waits for a slow client.
 
     Raises `Unsupported` for other media types, and `RequestEntityTooLarge`.
     """
-    refuse_coded_body()
+    refuse_encoded_body()
     if request.mimetype not in media_types:
         raise Unsupported
     request.max_content_length = max_bytes
     with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
         shutil.copyfileobj(request.stream, file)
         file.seek(0)
-        g.body_digest = hashlib.file_digest(file, "sha256").digest()  # it can be read only once
+        g.body_digest = hashlib.file_digest(file, "sha256").digest()  # a stream is read once
         file.seek(0)
         yield file
 
 
-def refuse_coded_body() -> None:
-    """Raise `Unsupported`, which names it, for a body with any coding.
-
-    gunicorn takes the chunks of one with a transfer coding apart, and leaves it coded.
-    """
-    for header, plain in PLAIN_CODINGS.items():
-        for coding in request.headers.get(header, "").split(","):
-            if coding.strip().lower() not in plain:
-                name = printable(coding.strip()[:MAX_NAME_LENGTH])
-                detail = f"The body has the {header} {name}. Send it as it is, without one."
+def refuse_encoded_body() -> None:
+    """Raise `Unsupported` for a compressed body. gunicorn decodes chunks, but nothing else."""
+    for header, plain in PLAIN_ENCODINGS.items():
+        for encoding in request.headers.get(header, "").split(","):
+            if encoding.strip().lower() not in plain:
+                name = printable(encoding.strip()[:MAX_NAME_LENGTH])
+                detail = f"The body has the {header} {name}. Send it without one."
                 raise Unsupported(detail)

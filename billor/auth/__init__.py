@@ -1,4 +1,4 @@
-"""Login, and the guard in front of all other endpoints."""
+"""Login, sessions, and the guard of all other endpoints."""
 
 from billor.auth.routes import blueprint
 

@@ -1,7 +1,6 @@
-"""Who may do what: the one table of roles.
+"""Access control: the roles that each endpoint allows, for the guard and the OpenAPI document.
 
-The guard refuses what is not in it, whoever asks. The OpenAPI document derives from it where a
-role may be missing.
+An endpoint that is not listed here is forbidden to everybody.
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ PUBLIC_ENDPOINTS = frozenset(
     }
 )
 METRICS_ENDPOINT = "health.get_metrics"
-"""The setting METRICS_TOKEN opens it, too: Prometheus is no user."""
+"""Also open to a bearer of METRICS_TOKEN: Prometheus is not a user."""
 ADMINS = frozenset({Role.ADMIN})
 STAFF = frozenset({Role.ADMIN, Role.DISPATCHER})
 DRIVERS = frozenset({Role.DRIVER})
@@ -43,7 +42,7 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "audit.list_account_documents": ADMINS,
     METRICS_ENDPOINT: ADMINS,
 }
-"""By blueprint, or by the endpoint of one of its views."""
+"""By blueprint, or by endpoint, which takes precedence."""
 
 
 def roles_of(endpoint: str) -> frozenset[Role]:

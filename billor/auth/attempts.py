@@ -1,6 +1,6 @@
-"""Rate limits of failed logins, per address and per account, whether it exists or not.
+"""Rate limits of failed logins, by address and by account, whether or not the account exists.
 
-The counters are in PostgreSQL: all processes share them, and they hold while Redis is away.
+The counters are in PostgreSQL: all processes share them, also while Redis is unavailable.
 """
 
 import hashlib
@@ -25,30 +25,30 @@ DELETE_BATCH_SIZE = 100
 
 @contextmanager
 def counted_attempt(email: str, address: str) -> Iterator[None]:
-    """Count the login in this block as failed, unless the block ends without an error.
+    """Count a failed login if the block raises.
 
-    It is counted before the password is checked, so that concurrent logins cannot exceed a limit.
-    Raises `TooManyAttempts` over the limit of the address or of the account.
+    It counts before the block and subtracts after it, so that concurrent logins cannot exceed a
+    limit. Raises `TooManyAttempts` over the limit of the address or of the account.
     """
     network = client_network(address)
     limits = {_key("account", email.casefold()): "account", _key("address", network): "address"}
     with transaction():
         over = [row for row in _count(limits) if row.failures > MAX_FAILURES]
-        used_up = sorted(limits[row.key] for row in over if row.failures == MAX_FAILURES + 1)
-        if used_up:
-            user = find_user(email) if "account" in used_up else None
-            record_account(EventType.LOGIN_BLOCKED, user, address=network, limits=used_up)
+        reached = sorted(limits[row.key] for row in over if row.failures == MAX_FAILURES + 1)
+        if reached:  # just now
+            user = find_user(email) if "account" in reached else None
+            record_account(EventType.LOGIN_BLOCKED, user, address=network, limits=reached)
     if over:
         raise TooManyAttempts(retry_after=max(1, *(int(row.seconds) for row in over)))
     yield
-    _uncount(limits)
+    with transaction():
+        for key in sorted(limits):
+            counter = update(LoginAttempts).where(LoginAttempts.key == key)
+            execute_bulk(counter.values(failures=LoginAttempts.failures - 1))
 
 
 def client_network(address: str) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 network of an IPv6 address.
-
-    A client with an IPv6 address has at least that network (RFC 6177).
-    """
+    """Return the IPv4 address, or the /64 network that an IPv6 client has (RFC 6177)."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -59,12 +59,12 @@ def client_network(address: str) -> str:
 
 
 def _key(kind: str, value: str) -> str:
-    """Return a hash: people type passwords in place of their email address."""
+    """Return a hash: people sometimes type their password as the email address."""
     return hashlib.sha256(f"{kind} {value}".encode()).hexdigest()
 
 
 def _count(keys: Collection[str]) -> list[Row]:
-    """Count a failure for each key, in a window that begins with the first one."""
+    """Count a failure for each key, in a window that starts with the first failure."""
     first = insert(LoginAttempts).values(
         # Sorted, to avoid deadlocks.
         [{"key": key, "failures": 1, "ends_at": func.now() + WINDOW} for key in sorted(keys)]
@@ -87,15 +87,8 @@ def _count(keys: Collection[str]) -> list[Row]:
     return list(rows)
 
 
-def _uncount(keys: Collection[str]) -> None:
-    with transaction():
-        for key in sorted(keys):
-            less = update(LoginAttempts).where(LoginAttempts.key == key)
-            execute_bulk(less.values(failures=LoginAttempts.failures - 1))
-
-
 def _delete_expired() -> None:
-    """Delete expired rows, more at once than are added, so that they do not accumulate."""
+    """Delete expired rows, in batches larger than what a login adds, so that none accumulate."""
     expired = (
         select(LoginAttempts.key)
         .where(LoginAttempts.ends_at <= func.now())

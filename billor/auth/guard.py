@@ -1,4 +1,4 @@
-"""Default deny: every endpoint requires a token of a role that `access` allows there."""
+"""Default deny: every endpoint needs a token of a user with a role that `access` allows."""
 
 import hmac
 import time
@@ -8,78 +8,76 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Response, current_app, request
 from flask_jwt_extended import get_current_user, verify_jwt_in_request
 
-from billor.api.problems import render_refusal
+from billor.api.problems import render_error
 from billor.auth import access
 from billor.auth.sessions import jwt
-from billor.cache import REFUSAL, turn
+from billor.cache import CACHE_ERROR, turn
 from billor.config import Config
 from billor.errors import AuthenticationFailed, BillorError
 from billor.observe.context import CurrentUser, current_user
 
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
-# Each process verifies a token, and looks up its user, once in so many seconds: a page from Redis
-# costs no SQL. Less than the two seconds within which a revoked login is out.
-REMEMBERED_SECONDS = 1.0
-MAX_REMEMBERED = 10_000
+# How long each process caches the user of a token, so that a page from Redis needs no SQL. A
+# revoked token is promised to fail within two seconds.
+USER_CACHE_SECONDS = 1.0
+MAX_CACHED_USERS = 10_000
 
 
 class Guard:
-    """Decides who may use an endpoint, for Flask and for the page cache in front of it."""
+    """Authenticates and authorises requests, for Flask and for the page cache in front of it."""
 
     def __init__(self, app: Flask):
         """Install the guard before every view of the app."""
         self._app = app
-        self._remembered: dict[str, tuple[CurrentUser, float]] = {}
-        # The other database connections stay free for requests that have their user.
+        self._cached: dict[str, tuple[CurrentUser, float]] = {}
+        # The other database connections are left to requests that are past the guard.
         self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)
-        app.extensions["remembered_users"] = self._remembered
-        app.before_request(self._demand_token)
+        app.extensions["cached_users"] = self._cached
+        app.before_request(self._require_token)
 
     def authorise(self, endpoint: str, environ: WSGIEnvironment) -> None:
-        """Make the user of a request's token the current one, before the app gets the request.
+        """Set the current user from a request's token, in front of Flask.
 
-        Raises what refuses them: the app renders it.
+        Raises the error of a token or role that is not accepted, for the app to render.
         """
-        user = self._recall(environ)
+        user = self._cached_user(environ)
         if user is None:
             with self._app.request_context(environ):
-                user = self._verify_in_turn()
+                user = self._verify()
         _admit(user, endpoint)
 
-    def _demand_token(self) -> None:
-        # An unknown path or method has no rule: it is a 404 or 405, with or without a token.
+    def _require_token(self) -> None:
+        # A request without a rule gets a 404 or 405, with or without a token.
         if request.url_rule is None or request.endpoint in access.PUBLIC_ENDPOINTS:
             request.max_content_length = MAX_PUBLIC_BODY_BYTES
             return
         if request.method == "OPTIONS":  # CORS preflight requests have no token
             return
-        if refusal := request.environ.get(REFUSAL):
-            raise refusal
+        if error := request.environ.get(CACHE_ERROR):
+            raise error
         authorization = request.headers.get("Authorization", "")
         is_metrics = request.endpoint == access.METRICS_ENDPOINT
         if is_metrics and is_metrics_token(authorization, current_app.config["BILLOR"]):
             return
-        user = self._recall(request.environ) or self._verify_in_turn()
-        _admit(user, request.endpoint or "")
+        _admit(self._cached_user(request.environ) or self._verify(), request.endpoint or "")
 
-    def _recall(self, environ: WSGIEnvironment) -> CurrentUser | None:
-        user, until = self._remembered.get(environ.get("HTTP_AUTHORIZATION", ""), (None, 0.0))
+    def _cached_user(self, environ: WSGIEnvironment) -> CurrentUser | None:
+        user, until = self._cached.get(environ.get("HTTP_AUTHORIZATION", ""), (None, 0.0))
         if user is None or until <= time.monotonic() or user.expires_at <= time.time():
             return None
         return user
 
-    def _verify_in_turn(self) -> CurrentUser:
-        with turn(self._turns):  # a burst waits here while one of it is verified
-            return self._recall(request.environ) or self._verify()
-
     def _verify(self) -> CurrentUser:
-        until = time.monotonic() + REMEMBERED_SECONDS
-        verify_jwt_in_request()
-        user: CurrentUser = get_current_user()
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[request.headers["Authorization"]] = user, until
-        return user
+        with turn(self._turns):  # of a burst, the first request verifies the token
+            if user := self._cached_user(request.environ):
+                return user
+            until = time.monotonic() + USER_CACHE_SECONDS
+            verify_jwt_in_request()
+            user = get_current_user()
+            if len(self._cached) >= MAX_CACHED_USERS:
+                self._cached.clear()
+            self._cached[request.headers["Authorization"]] = user, until
+            return user
 
 
 def _admit(user: CurrentUser, endpoint: str) -> None:
@@ -89,19 +87,19 @@ def _admit(user: CurrentUser, endpoint: str) -> None:
 
 
 def is_metrics_token(authorization: str, config: Config) -> bool:
-    """Return whether a header has the `METRICS_TOKEN`; its time says nothing about it."""
-    wanted = config.metrics_token
-    return wanted is not None and hmac.compare_digest(
-        authorization.encode(), f"Bearer {wanted}".encode()
+    """Compare the header with the `METRICS_TOKEN`, in constant time."""
+    wanted = f"Bearer {config.metrics_token}"
+    return config.metrics_token is not None and hmac.compare_digest(
+        authorization.encode(), wanted.encode()
     )
 
 
-def _refusal(code: str) -> Response:
-    return render_refusal(AuthenticationFailed(code))
+def _failed(code: str) -> Response:
+    return render_error(AuthenticationFailed(code))
 
 
-# What Flask-JWT-Extended answers with when it refuses a token.
-jwt.unauthorized_loader(lambda _reason: _refusal("token_missing"))
-jwt.invalid_token_loader(lambda _reason: _refusal("token_invalid"))
-jwt.expired_token_loader(lambda _header, _claims: _refusal("token_expired"))
-jwt.user_lookup_error_loader(lambda _header, _claims: _refusal("token_invalid"))
+# The responses of Flask-JWT-Extended.
+jwt.unauthorized_loader(lambda _reason: _failed("token_missing"))
+jwt.invalid_token_loader(lambda _reason: _failed("token_invalid"))
+jwt.expired_token_loader(lambda _header, _claims: _failed("token_expired"))
+jwt.user_lookup_error_loader(lambda _header, _claims: _failed("token_invalid"))

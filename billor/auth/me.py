@@ -44,7 +44,7 @@ def update_me(changes):
 @blueprint.response(204)
 @blueprint.problems("invalid_credentials", "too_many_attempts")
 def change_password(passwords):
-    """Change your password. You are logged out everywhere, here too.
+    """Change your password. This ends all your sessions, also the current one.
 
     A wrong old password counts as a failed login.
     """

@@ -33,8 +33,8 @@ def login(credentials):
 def refresh(_body):
     """Get new tokens for a refresh token, without the password.
 
-    Each refresh token can be used once; sent again within ten seconds, it gets an equal answer.
-    Used later, it may have been stolen: its session ends.
+    Each refresh token can be used once. A retry within ten seconds gets an equivalent response.
+    Later reuse ends the session: the token may have been stolen.
     """
     return sessions.refresh_session(get_current_user(), get_jwt().get("gen")), NO_STORE
 
@@ -44,7 +44,7 @@ def refresh(_body):
 def logout():
     """End this session: its access tokens and its refresh token.
 
-    A token of `flask token` belongs to no session, and ends all of the user's.
+    A token from `flask token` has no session, and ends all sessions of its user.
     """
     sessions.end_session(signed_in_user())
 

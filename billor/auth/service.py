@@ -1,4 +1,4 @@
-"""Login: an email address and a password in exchange for tokens."""
+"""Login: exchanges an email address and a password for tokens."""
 
 from flask import current_app
 
@@ -15,9 +15,8 @@ from billor.users.service import find_user, get_user, set_password
 def log_in(email: str, password: str, address: str) -> Tokens:
     """Check the password and start a session.
 
-    Raises `AuthenticationFailed`, after as many hashes for an unknown email address or a
-    deactivated user, and `TooManyAttempts` when logins from `address` or with this email address
-    failed too often.
+    Raises `AuthenticationFailed`, and `TooManyAttempts` after too many failures from `address` or
+    for this email address. An unknown address takes as many hashes as a wrong password.
     """
     email = normal_email(email)
     with counted_attempt(email, address):
@@ -29,9 +28,9 @@ def log_in(email: str, password: str, address: str) -> Tokens:
 
 
 def change_password(user: CurrentUser, old_password: str, new_password: str, address: str) -> None:
-    """Change the password of the user of a token, and end all their sessions.
+    """Change the current user's password, and end all their sessions.
 
-    A wrong old password counts as a failed login. Raises what `log_in` and `set_password` do.
+    A wrong old password counts as a failed login. Raises the errors of `log_in` and `set_password`.
     """
     account = get_user(user.id)
     with counted_attempt(account.email, address):

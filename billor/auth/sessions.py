@@ -1,9 +1,9 @@
-"""Sessions: what a login starts, refresh tokens prolong up to its end, and a logout ends.
+"""Sessions: started by a login, continued with refresh tokens, ended by a logout or expiry.
 
-A token carries its user's id, the account's `epoch`, its session's id `sid`, and a refresh token
-its generation `gen`. It ends when the account's epoch rises, or its session ends. Each use of a
-refresh token makes the next generation, and the token before is used up. Used again, it may have
-been stolen, and the session ends (RFC 9700, section 4.14.2).
+A token has the user's id, the account's `epoch`, the session's id `sid` and, if it is a refresh
+token, its generation `gen`. It is valid until the account's epoch rises or the session ends. Each
+refresh starts a new generation, and invalidates the previous refresh token. Reuse of that token
+ends the session, since it may have been stolen (RFC 9700, section 4.14.2).
 """
 
 import time
@@ -21,10 +21,10 @@ from billor.errors import AuthenticationFailed
 from billor.events.event import EventType
 from billor.models import Session, User, db
 from billor.observe.context import CurrentUser, signed_in_user
-from billor.users.service import end_all_sessions, forget_remembered, get_user, record_account
+from billor.users.service import end_all_sessions, forget_cached_users, get_user, record_account
 
-# Two tabs, or a client that got no answer, may send a token twice. Within this time each of them
-# gets a token of the same new generation.
+# Two tabs, or a client that lost the response, may send a token twice. Within this time both get a
+# token of the same new generation.
 RETRY_SECONDS = 10
 
 jwt = JWTManager()
@@ -33,13 +33,13 @@ IS_ALIVE = Session.expires_at > func.now()
 
 
 class Tokens(NamedTuple):
-    """What a login answers with; times in seconds."""
+    """The response to a login; times in seconds."""
 
     access_token: str
     expires_in: int
     refresh_token: str
     refresh_expires_in: int
-    token_type: str = "Bearer"  # noqa: S105 - no token
+    token_type: str = "Bearer"  # noqa: S105 - not a password
 
 
 class Grant(NamedTuple):
@@ -55,13 +55,13 @@ class Grant(NamedTuple):
 
 
 def current_grant() -> Grant:
-    """Return the grant of the current request, which the guard has let in."""
+    """Return the grant of the current request, which has passed the guard."""
     return Grant(signed_in_user(), request.endpoint or "")
 
 
 @jwt.user_lookup_loader
 def find_current_user(_header: dict[str, Any], claims: dict[str, Any]) -> CurrentUser | None:
-    """Return the user of a token, or None if the token has ended."""
+    """Return the user of a token, or None if the token is no longer valid."""
     user_id, session_id, epoch = int(claims["sub"]), claims.get("sid"), claims.get("epoch", 0)
     row = _find_users([(user_id, session_id)], db.session.connection()).get((user_id, session_id))
     roll_back()  # the request itself starts a new transaction
@@ -73,7 +73,7 @@ def find_current_user(_header: dict[str, Any], claims: dict[str, Any]) -> Curren
 
 
 def ended_grants(grants: Collection[Grant], connection: Connection) -> dict[Grant, str]:
-    """Return which grants have ended, with the codes of the refusals; with one statement."""
+    """Return the grants that have ended, with their error codes, by a single statement."""
     users = _find_users([(user.id, user.session_id) for user, _ in grants], connection)
     ended = {}
     for grant in grants:
@@ -88,7 +88,7 @@ def ended_grants(grants: Collection[Grant], connection: Connection) -> dict[Gran
 def _find_users(
     keys: Collection[tuple[int, int | None]], connection: Connection
 ) -> dict[tuple[int, int | None], Row]:
-    """Find active users by their and their sessions' ids; a token may have no session."""
+    """Find active users by user id and session id, which may be None."""
     sessions = {session_id for _, session_id in keys if session_id is not None}
     rows = connection.execute(
         select(User.id, User.name, User.role, User.driver_id, User.epoch, Session.id.label("sid"))
@@ -110,27 +110,27 @@ def start_session(user: User) -> Tokens:
 
 
 def refresh_session(user: CurrentUser, generation: int | None) -> Tokens:
-    """Return the next tokens of a session, for the `generation` of its newest refresh token.
+    """Return new tokens for a refresh token of this `generation`.
 
-    Sent again within `RETRY_SECONDS`, the token gets an answer as good as the first. Later, the
-    session ends. Raises `AuthenticationFailed` `token_invalid`.
+    Reuse within `RETRY_SECONDS` is a retry, and gets equivalent tokens. Later reuse ends the
+    session. Raises `AuthenticationFailed` `token_invalid`.
     """
     with transaction():
         session = db.session.get(Session, user.session_id or 0, with_for_update=True)
         if session is None:
             raise AuthenticationFailed("token_invalid")
-        may_go_on = _is_next_generation(session, generation)
-        if not may_go_on:
+        is_valid = _use_generation(session, generation)
+        if not is_valid:
             db.session.delete(session)
             record_account(EventType.REFRESH_TOKEN_REUSED, get_user(user.id))
-            after_commit(forget_remembered)
-    if not may_go_on:
+            after_commit(forget_cached_users)
+    if not is_valid:
         raise AuthenticationFailed("token_invalid")
     return _issue(user.id, user.epoch, session)
 
 
-def _is_next_generation(session: Session, used: int | None) -> bool:
-    """Use up a generation; return False if it was used up before."""
+def _use_generation(session: Session, used: int | None) -> bool:
+    """Start the next generation; return False for a generation that was used before."""
     if used == session.generation:
         session.generation += 1
         session.refreshed_at = _now()
@@ -140,20 +140,17 @@ def _is_next_generation(session: Session, used: int | None) -> bool:
 
 
 def end_session(user: CurrentUser) -> None:
-    """End the session of the user's token; a token without one ends all of the user's."""
+    """End the session of the current token, or all of the user's if it has none."""
     if user.session_id is None:
         end_all_sessions(user.id)
         return
     with transaction():
         execute_bulk(delete(Session).where(Session.id == user.session_id))
-        after_commit(forget_remembered)
+        after_commit(forget_cached_users)
 
 
 def delete_expired_sessions() -> int:
-    """Delete expired sessions, `DELETE_BATCH_SIZE` at most; return how many. Raises `Unavailable`.
-
-    Sessions that ended early with all of their user's are among them.
-    """
+    """Delete up to `DELETE_BATCH_SIZE` expired sessions; return how many. Raises `Unavailable`."""
     expired = select(Session.id).where(~IS_ALIVE).limit(DELETE_BATCH_SIZE)
     with transaction():
         return execute_bulk(delete(Session).where(Session.id.in_(expired.scalar_subquery())))
@@ -166,7 +163,7 @@ def access_token(user_id: int, claims: dict[str, Any], seconds: int) -> str:
 
 
 def _issue(user_id: int, epoch: int, session: Session) -> Tokens:
-    """Return tokens of a session; neither outlives it."""
+    """Return tokens that expire with the session, or before it."""
     lifetime = session.expires_at - _now()
     seconds = round(lifetime.total_seconds())
     expires_in = min(current_app.config["BILLOR"].access_token_seconds, seconds)

@@ -1,1 +1,1 @@
-"""What shows how Billor is doing: the context of a request, logs, metrics and traces."""
+"""Observability: the context of a request, logs, metrics and traces."""

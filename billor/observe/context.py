@@ -1,4 +1,4 @@
-"""What a request is about, as context variables: None outside of one, and where it is not known."""
+"""The context variables of a request: None outside of a request, and while unknown."""
 
 import math
 from contextvars import ContextVar
@@ -8,7 +8,7 @@ from billor.models import Role
 
 
 class CurrentUser(NamedTuple):
-    """The user whose token a request carries, and what the token must agree with."""
+    """The user of a request's token, and the claims that are checked again later."""
 
     id: int
     name: str
@@ -16,25 +16,25 @@ class CurrentUser(NamedTuple):
     driver_id: int | None
     epoch: int
     session_id: int | None
-    """None for a token made by `flask token`."""
+    """None for a token from `flask token`."""
     expires_at: float = math.inf
-    """When the token ends, in seconds since 1970."""
+    """When the token expires, in seconds since 1970."""
 
     @property
     def reference(self) -> dict[str, int | str]:
-        """Who did it, as part of an event."""
+        """The user as shown in an event."""
         return {"id": self.id, "name": self.name}
 
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-# The rule of the URL, as `/loads/<id:load_id>`: no id is in it.
+# The URL rule, such as `/loads/<id:load_id>`, without the actual id.
 current_route: ContextVar[str | None] = ContextVar("current_route", default=None)
 current_user: ContextVar[CurrentUser | None] = ContextVar("current_user", default=None)
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 def signed_in_user() -> CurrentUser:
-    """Return the current user of a request that needs a token."""
+    """Return the current user, of a request that needs a token."""
     user = current_user.get()
     assert user is not None, "the guard has set it"  # noqa: S101
     return user

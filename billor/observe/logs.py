@@ -1,4 +1,4 @@
-"""Logging to standard error: lines for people, or one JSON object per line for programs."""
+"""Logging to standard error, as readable lines or as one JSON object per line."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 
 def first_line(text: str) -> str:
-    """Return the first line of an error, or nothing: the others may have the values of rows."""
+    """Return the first line of an error; the others may contain the values of rows."""
     return next(iter(text.strip().splitlines()), "")
 
 
@@ -37,7 +37,7 @@ class _TextFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """Leaves out what does not apply. A message that is a named tuple adds its fields."""
+    """Omits empty fields. A message that is a named tuple adds its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         user, trace, message = current_user.get(), current_traceparent(), record.msg
@@ -58,8 +58,8 @@ class _JsonFormatter(logging.Formatter):
 
 
 def init_logging(config: Config) -> None:
-    """Send all records to standard error, Billor's from the configured level on. Idempotent."""
+    """Send all logs to standard error, Billor's own from `log_level` up. Idempotent."""
     handler.setFormatter(_JsonFormatter() if config.log_format == "json" else _TextFormatter())
     logging.getLogger().addHandler(handler)
-    logging.lastResort = handler  # of Google's loggers, which keep their records from the root
+    logging.lastResort = handler  # for Google's loggers, which do not propagate
     logging.getLogger("billor").setLevel(config.log_level)

@@ -1,7 +1,7 @@
 """All metrics, for Prometheus.
 
-gunicorn.conf.py sets PROMETHEUS_MULTIPROC_DIR: then each process writes into files of that folder,
-and the process that is asked exports the sum. Labels have few values: never an id or a path.
+With PROMETHEUS_MULTIPROC_DIR, set by gunicorn.conf.py, each process writes to files in that folder,
+and any process exports the sum. Labels have few values: never an id or a path.
 """
 
 import time
@@ -31,9 +31,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LAG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 60, 300, 1800)
 
-disable_created_metrics()  # a second series for each, which nobody reads
+disable_created_metrics()  # they double the series, and are unused
 
-Live = partial(Gauge, multiprocess_mode="livesum")  # of the processes that run
+Live = partial(Gauge, multiprocess_mode="livesum")
 REQUESTS = Counter("billor_http_requests_total", "Requests.", ["route", "method", "status"])
 REQUEST_SECONDS = Histogram(
     "billor_http_request_duration_seconds", "To the answer.", ["route", "method"], buckets=SECONDS
@@ -60,14 +60,14 @@ class Step(StrEnum):
 
 
 def request_answered(route: str | None, method: str, status: str, seconds: float) -> None:
-    """Count a request by the rule of its URL, its method, and the digits of its status."""
+    """Count a request by route, method and status, and its duration."""
     route, method = route or "none", method if method in METHODS else "other"
     REQUESTS.labels(route, method, status).inc()
     REQUEST_SECONDS.labels(route, method).observe(seconds)
 
 
 def watch_connections(engine: Engine) -> None:
-    """Count the connections of an engine's pool that are in use."""
+    """Count the connections of the engine's pool that are in use."""
     if isinstance(engine.pool, QueuePool):
         in_use = CONNECTIONS.labels("in_use")
         event.listen(engine, "checkout", lambda *_: in_use.inc())
@@ -76,22 +76,22 @@ def watch_connections(engine: Engine) -> None:
 
 
 def events_reached(step: Step, happened_at: Iterable[datetime]) -> None:
-    """Measure how long ago events happened that have reached a step now."""
+    """Observe the lag of events that have reached a step now."""
     now, lag = time.time(), EVENT_LAG.labels(step)
     for moment in happened_at:
         lag.observe(max(0.0, now - moment.timestamp()))  # clocks differ
 
 
 class Findings(NamedTuple):
-    """What health checks found out."""
+    """The results of the health checks."""
 
     up: Mapping[str, bool]
     events: Mapping[str, int]
     oldest_seconds: Mapping[str, float]
 
 
-class _Found(Collector):
-    """Exports what no process keeps."""
+class _FindingsCollector(Collector):
+    """Exports the version and the findings, which are not counted by any process."""
 
     def __init__(self, version: str, found: Findings):
         self._families = [
@@ -110,11 +110,11 @@ class _Found(Collector):
 
 
 def export(version: str, found: Findings | None = None) -> bytes:
-    """Return all metrics of this process, or of all that share a folder, as `CONTENT_TYPE`."""
+    """Return the metrics of all processes that share a folder, or else of this one."""
     shared, found_now = CollectorRegistry(), CollectorRegistry()
-    found_now.register(_Found(version, found or Findings({}, {}, {})))
+    found_now.register(_FindingsCollector(version, found or Findings({}, {}, {})))
     try:
         MultiProcessCollector(shared)
-    except ValueError:  # there is no folder: this is the only process
+    except ValueError:  # there is no folder
         shared = REGISTRY
     return generate_latest(shared) + generate_latest(found_now)

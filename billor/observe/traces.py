@@ -1,4 +1,4 @@
-"""The W3C's `traceparent`, from a request through the outbox to what the worker does.
+"""Passes on the W3C `traceparent`, from a request through the outbox to the worker.
 
 With OTEL_EXPORTER_OTLP_ENDPOINT, OpenTelemetry also exports spans: see requirements-otel.txt.
 """
@@ -19,12 +19,12 @@ propagator = TraceContextTextMapPropagator()
 
 
 def read_traceparent(text: str | None) -> str | None:
-    """Return a `traceparent` that somebody sent; None if it is not valid."""
+    """Return the `traceparent` from a header, or None if it is not valid."""
     return _written(propagator.extract({"traceparent": text or ""}))
 
 
 def current_traceparent() -> str | None:
-    """Return the `traceparent` of the current span, or else the one of the request."""
+    """Return the `traceparent` of the current span, or else that of the request."""
     return _written(None) or traceparent.get()
 
 
@@ -35,13 +35,13 @@ def _written(context: Context | None) -> str | None:
 
 
 def continued(name: str, parent: str | None) -> AbstractContextManager:
-    """Make the block a step of the trace that an event belongs to."""
+    """Run the block as a span of the event's trace."""
     context = propagator.extract({"traceparent": parent or ""})
     return trace.get_tracer("billor").start_as_current_span(name, context)
 
 
 def init_traces(app: Flask, config: Config) -> None:
-    """Export a span for each request, and those of `continued`, if the settings say where to."""
+    """Export a span for each request, and those of `continued`, to the configured endpoint."""
     endpoint = config.otel_exporter_otlp_endpoint
     if endpoint is None:
         return
@@ -60,7 +60,7 @@ def init_traces(app: Flask, config: Config) -> None:
 
 
 def export_last_spans() -> None:
-    """Export what was not yet exported; for a process that ends without Python's exit handlers."""
+    """Flush the exporter, in a process that ends without Python's exit handlers."""
     provider = trace.get_tracer_provider()
     if hasattr(provider, "shutdown"):
         provider.shutdown()
@@ -69,4 +69,4 @@ def export_last_spans() -> None:
 def _describe(span: trace.Span, environ: WSGIEnvironment, *_) -> None:
     route = current_route.get() or ""
     span.update_name(f"{environ['REQUEST_METHOD']} {route}")
-    span.set_attribute("http.target", route)  # a path leads to a person, and a query may name one
+    span.set_attribute("http.target", route)  # path and query may identify a person

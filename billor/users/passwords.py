@@ -1,8 +1,8 @@
 """Passwords: hashed with Argon2id, at the strength of OWASP's Password Storage Cheat Sheet.
 
-New ones are refused for their length or because everybody knows them, and for nothing else.
-Keyboards differ in how they write one character, so passwords are compared in NFKC. Both are of
-NIST SP 800-63B, section 3.1.1.
+A new password must not be too short, too long or too common; there are no other rules. Passwords
+are compared in NFKC, since keyboards encode some characters differently. Both follow NIST SP
+800-63B, section 3.1.1.
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ from billor.api.blocking import in_thread
 _hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 
 MIN_LENGTH = 8
-# The most common of leaked passwords that are long enough.
+# The most common leaked passwords, without those that are too short.
 COMMON = frozenset(
     """
     password password1 password12 password123 passw0rd p@ssw0rd 12345678 123456789 1234567890
@@ -49,17 +49,17 @@ def hash_password(password: str) -> str:
 
 @in_thread
 def password_matches(password_hash: str | None, password: str) -> bool:
-    """Return whether the password is the hashed one; without a hash, after as much work, False."""
+    """Return whether the password matches. Without a hash it takes as long, and returns False."""
     try:
-        matches = _hasher.verify(password_hash or _nobodys_hash(), _normalized(password))
+        matches = _hasher.verify(password_hash or _dummy_hash(), _normalized(password))
     except VerifyMismatchError:
         return False
     return matches and password_hash is not None
 
 
 @cache
-def _nobodys_hash() -> str:
-    return _hasher.hash("nobody")
+def _dummy_hash() -> str:
+    return _hasher.hash("dummy")
 
 
 def _normalized(password: str) -> str:

@@ -47,7 +47,7 @@ def get_user(user_id):
 def update_user(changes, user_id):
     """Change a user's name or role, or whether they may log in.
 
-    With another role, and when deactivated, they are logged out everywhere.
+    A new role and a deactivation end all their sessions.
     """
     return service.update_user(user_id, if_match(UserSchema()), **changes)
 
@@ -57,5 +57,5 @@ def update_user(changes, user_id):
 @blueprint.response(204)
 @blueprint.problems("user_not_found", "last_admin")
 def deactivate_user(user_id):
-    """Deactivate a user, who is logged out everywhere. What they did keeps their name."""
+    """Deactivate a user, and end all their sessions. Their name stays on what they did."""
     service.update_user(user_id, if_match(UserSchema()), is_active=False)

@@ -19,7 +19,7 @@ from billor.users.passwords import MIN_LENGTH, is_common
 
 
 class NewPassword(Password):
-    """A password that is to be set: long enough, and not one that everybody knows."""
+    """A password to set, neither too short nor too common."""
 
     def __init__(self, **kwargs):
         super().__init__(min_length=MIN_LENGTH, **kwargs)
@@ -32,14 +32,14 @@ class NewPassword(Password):
 
 
 class AccountSchema(WireSchema):
-    """What events show of an account: neither its email address nor a secret."""
+    """An account as events show it, without email address and password."""
 
     id = Id(dump_only=True, required=True)
     name = Text(max_length=200, required=True, metadata={"example": "Dana Dispatcher"})
     role = fields.Enum(
         Role,
         metadata={
-            "description": "ADMIN: users and all else. DISPATCHER: all but users. DRIVER: only "
+            "description": "ADMIN: everything. DISPATCHER: everything but users. DRIVER: only "
             "their own load. New users are dispatchers by default.",
             "example": "DISPATCHER",
         },
@@ -47,16 +47,16 @@ class AccountSchema(WireSchema):
     driver_id = Id(
         allow_none=True,
         metadata={
-            "description": "The driver that a user of role DRIVER is, as several may be. Other "
-            "users have none.",
+            "description": "For the role DRIVER only: which driver this user is. Several users may "
+            "be the same driver.",
             "example": None,
         },
     )
     is_active = Flag(
         data_key="active",
         metadata={
-            "description": "Whether the user may log in. Nobody is deleted: what they did keeps "
-            "their name.",
+            "description": "Whether the user may log in. Users are never deleted: their name stays "
+            "on what they did.",
             "example": True,
         },
     )
@@ -82,7 +82,7 @@ class UserSchema(AccountSchema):
 
 class UserQuery(PageQuery):
     q = Words("name", "email")
-    # Looser than for a new user: an invalid address is just an unknown one.
+    # Not validated as for a new user: an invalid address is simply unknown.
     email = Text(
         max_length=MAX_EMAIL_LENGTH, metadata={"description": "In any form of the address."}
     )

@@ -23,12 +23,11 @@ EMAIL = Unique(User.email, func.lower, "uq_users_email", "email_taken")
 LOCK_ADMINS = (
     select(User.id)
     .where(User.role == Role.ADMIN, User.is_active)
-    .order_by(User.id)  # so that no two changes wait for each other
+    .order_by(User.id)  # avoids deadlocks
     .with_for_update(key_share=True)
 )
 ENDS_TOKENS = {"role", "driver_id", "is_active"}
 """Changes after which the user must log in again."""
-
 
 _schema = AccountSchema()
 
@@ -39,10 +38,10 @@ def record_account(
     before: Mapping[str, Any] | None = None,
     **details: Any,
 ) -> None:
-    """Add an event of the user's account to the transaction.
+    """Add an event of a user's account to the transaction.
 
-    Its payload is the account, the values `before` an update, and `details`. `user` is None for a
-    login at no account. It has no secret and no email address: other subscribers get it, too.
+    The payload has the account, the values `before` an update, and `details`, but no secret and no
+    email address, since there may be other subscribers. `user` is None for an unknown account.
     """
     payload = details
     if user is not None:
@@ -61,14 +60,13 @@ def create_user(
 ) -> User:
     """Create a user; without a password they cannot log in.
 
-    Raises `Taken` `email_taken`, `NotFound` for the driver, and `Invalid` unless the user has
-    the role DRIVER or no driver.
+    Raises `Taken` `email_taken`, `NotFound` for the driver, and `Invalid` for a DRIVER without a
+    driver, or a driver with another role.
     """
-    password_hash = hash_password(password) if password is not None else None
     user = User(
         name=name,
         email=normal_email(email),
-        password_hash=password_hash,
+        password_hash=None if password is None else hash_password(password),
         role=role,
         driver_id=driver_id,
     )
@@ -86,7 +84,7 @@ def get_user(user_id: int) -> User:
 
 
 def find_user(email: str) -> User | None:
-    """Return the user with this email address, in whatever form."""
+    """Return the user with this email address, in any form of it."""
     return db.session.scalar(select(User).where(EMAIL.equals(normal_email(email))))
 
 
@@ -103,10 +101,7 @@ def has_admin() -> bool:
 def list_users(
     limit: int, cursor: Position | None = None, email: str | None = None, q: str | None = None
 ) -> Page:
-    """Return a page of users, newest first.
-
-    `q` has words, each of which begins one of the name or the email address.
-    """
+    """Return a page of users, newest first; `q` has the beginnings of words of name or email."""
     query = select(User)
     if email is not None:
         query = query.where(EMAIL.equals(normal_email(email)))
@@ -117,10 +112,10 @@ def list_users(
 def update_user(user_id: int, check: Callable[[User], None] | None = None, **changes: Any) -> User:
     """Change `name`, `role`, `driver_id` or `is_active`.
 
-    All but a new name end the user's tokens. Who is no longer a DRIVER has no driver. `check` gets
-    the unchanged user and may raise.
+    All changes but a new name end the user's tokens. Another role than DRIVER clears the driver.
+    `check` gets the unchanged user and may raise.
 
-    Raises `NotFound`, what `check` raises, `Conflict` `last_admin`, and `Invalid` as `create_user`.
+    Raises `NotFound`, `Conflict` `last_admin`, and `Invalid` as `create_user` does.
     """
     with transaction():
         admins = set(db.session.scalars(LOCK_ADMINS)) if ENDS_TOKENS & changes.keys() else set()
@@ -134,15 +129,15 @@ def update_user(user_id: int, check: Callable[[User], None] | None = None, **cha
         if was_admin and not _is_admin(user) and not admins - {user_id}:
             raise Conflict("last_admin")
         _record_changes(user, before)
-        after_commit(forget_remembered)
+        after_commit(forget_cached_users)
     return user
 
 
 def set_password(user_id: int, password: str, epoch: int | None = None) -> None:
     """Set a user's password, and end all their tokens.
 
-    `epoch` is that of the token that asks for it, if one does. Raises `NotFound`, and
-    `AuthenticationFailed` `token_invalid` if that token has ended meanwhile.
+    `epoch` is that of the request's token, if there is one. Raises `NotFound`, and
+    `AuthenticationFailed` `token_invalid` if that token has ended in the meantime.
     """
     _end_tokens(user_id, EventType.PASSWORD_CHANGED, epoch, password_hash=hash_password(password))
 
@@ -152,9 +147,9 @@ def end_all_sessions(user_id: int) -> None:
     _end_tokens(user_id, EventType.SESSIONS_ENDED)
 
 
-def forget_remembered() -> None:
-    """Have this process look up the users of tokens again; others do so within a second."""
-    current_app.extensions["remembered_users"].clear()
+def forget_cached_users() -> None:
+    """Clear this process's cache of users; in other processes it expires within a second."""
+    current_app.extensions["cached_users"].clear()
 
 
 def _end_tokens(
@@ -166,11 +161,11 @@ def _end_tokens(
             raise AuthenticationFailed("token_invalid")
         change(user, changes | {"epoch": user.epoch + 1})
         record_account(event_type, user)
-        after_commit(forget_remembered)
+        after_commit(forget_cached_users)
 
 
 def _effective(changes: dict[str, Any], user: User) -> dict[str, Any]:
-    """Return those of the changes that change something, and what follows from them."""
+    """Return the changes that make a difference, and their consequences."""
     if changes.get("role", Role.DRIVER) != Role.DRIVER:
         changes = {"driver_id": None} | changes
     changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
@@ -191,7 +186,7 @@ def _is_admin(user: User) -> bool:
 
 
 def _record_changes(user: User, before: dict[str, Any]) -> None:
-    """Add an event for each kind of change, with the values before it."""
+    """Add an event for each kind of change, with the previous values."""
     kinds = {
         EventType.USER_UPDATED: ("name",),
         EventType.ROLE_CHANGED: ("role", "driver_id"),

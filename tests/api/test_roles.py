@@ -74,7 +74,7 @@ def test_an_operation_refuses_just_the_roles_that_lack_it(clients, name, role):
 
 def test_a_refusal_is_the_same_for_own_foreign_and_unknown_ids(clients, statements, monkeypatch):
     """And costs no query, so that its time says nothing either."""
-    monkeypatch.setattr(guard, "REMEMBERED_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(guard, "USER_CACHE_SECONDS", WAIT_SECONDS)
     client = clients[DRIVER]
     client.get("/me")
     for operation in (CLOSED[name] for name, roles in ALLOWED.items() if DRIVER not in roles):

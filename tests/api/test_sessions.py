@@ -78,7 +78,7 @@ def pass_time(app):
                 "expires_at": Session.expires_at - time,
             }
             db.session.execute(update(Session).values(older))
-        app.extensions["remembered_users"].clear()
+        app.extensions["cached_users"].clear()
 
     return pass_
 
@@ -274,17 +274,17 @@ def test_a_cached_page_costs_no_statement_and_a_lookup_is_one(app, logged_in, st
     with statements:
         assert client.get("/loads").headers["X-Cache"] == "HIT"
     assert statements.sent == []
-    app.extensions["remembered_users"].clear()
+    app.extensions["cached_users"].clear()
     with statements:
         client.get("/loads")
     assert len(statements.sent) == 1
 
 
-def test_remembered_users_do_not_accumulate(app, anonymous, user, status, monkeypatch):
-    monkeypatch.setattr("billor.auth.guard.MAX_REMEMBERED", 3)
+def test_cached_users_do_not_accumulate(app, anonymous, user, status, monkeypatch):
+    monkeypatch.setattr("billor.auth.guard.MAX_CACHED_USERS", 3)
     for _ in range(5):
         assert status(log_in(anonymous)) == 200
-        assert len(app.extensions["remembered_users"]) <= 3
+        assert len(app.extensions["cached_users"]) <= 3
 
 
 def test_expired_sessions_are_deleted(app, anonymous, logged_in, pass_time, stored):

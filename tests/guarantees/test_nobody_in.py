@@ -24,7 +24,7 @@ from sqlalchemy import text
 from billor import MAX_BODY_BYTES
 from billor.auth import guard
 from billor.auth.access import PUBLIC_ENDPOINTS
-from billor.auth.guard import REMEMBERED_SECONDS
+from billor.auth.guard import USER_CACHE_SECONDS
 from billor.errors import CODES
 from billor.models import db
 from scripts.launcher import launcher
@@ -69,8 +69,8 @@ def test_the_token_of_a_deleted_user_is_refused_within_a_second(app, client, clo
     ]
     assert len(closed) > 15
     delete_user(app)
-    clock.now += REMEMBERED_SECONDS
-    assert REMEMBERED_SECONDS <= 1
+    clock.now += USER_CACHE_SECONDS
+    assert USER_CACHE_SECONDS <= 1
     for rule, method in closed:
         _, address = rule.build(dict.fromkeys(rule.arguments, 1))
         assert_problem(client.request(method, address), 401, "token_invalid")

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from billor.auth.guard import REMEMBERED_SECONDS
+from billor.auth.guard import USER_CACHE_SECONDS
 from billor.models import Role
 from billor.users.service import create_user
 from tests.support.system import Api, System
@@ -46,7 +46,7 @@ def test_an_old_token_is_dead_within_two_seconds_in_every_process(
     assert change(api.client, clients[0], user_id).status in (200, 204)
     for _ in range(3):  # a use does not prolong it
         assert {client.get("/loads").status for client in clients} <= {200, 401}
-        time.sleep(REMEMBERED_SECONDS / 2)
+        time.sleep(USER_CACHE_SECONDS / 2)
     assert {client.get("/loads").status for client in clients} == {401}
     refresh = {"refreshToken": logged_in.body["refreshToken"]}
     assert clients[0].post("/auth/refresh", refresh).status == 401
