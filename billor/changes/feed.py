@@ -1,7 +1,7 @@
-"""One reader for all streams of a process: it looks for changes while streams are open.
+"""One reader per process, which sends committed changes to all open streams.
 
-No stream holds a thread, a connection or a transaction. For each look the reader takes a
-connection. Under gunicorn it is a greenlet, elsewhere a thread.
+A stream holds no thread, connection or transaction. The reader takes a connection for each query.
+Under gunicorn it is a greenlet, elsewhere a thread.
 """
 
 import json
@@ -20,59 +20,51 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billor.api.fields import wire_time
 from billor.auth.sessions import Grant, ended_grants
-from billor.changes.source import (
-    changes_since,
-    current_snapshot,
-    read_position,
-    sign_position,
-)
+from billor.changes.source import changes_since, current_position
 from billor.errors import Unavailable
 from billor.models import db
 from billor.observe.metrics import STREAMS
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.2
-# How often tokens are checked, with one statement for all streams.
+POLL_SECONDS = 0.2
+# How often all streams' tokens are checked, in one statement.
 CHECK_SECONDS = 0.8
-# Per process. A change is sent to so many in 50 ms of CPU, for which other requests wait.
+# Per process. Sending a change to all of them takes 50 ms of CPU, while other requests wait.
 MAX_STREAMS = 500
-# A client that is further behind gets `many`.
-MAX_PIECES = 50
+# Clients that are further behind get `many`.
+MAX_BATCHES = 50
 HEARTBEAT_SECONDS = 15
 HEARTBEAT = b":\n\n"
-# How soon a client comes back, in milliseconds.
+# Clients reconnect after this many milliseconds.
 RETRY = b"retry: 1000\n\n"
-# Before proxies end it: many do after five minutes. Streams differ by a tenth, so that not all
-# clients come back at once.
+# Many proxies end a connection after five minutes. The jitter spreads the clients' reconnects.
 STREAM_SECONDS = 240
-SPREAD = 0.1
+JITTER = 0.1
 
 
 @dataclass(eq=False)
 class Stream:
-    """One client's stream."""
+    """A client's stream."""
 
     grant: Grant
     sent: int
-    """The number of the last piece of the feed that was sent."""
+    """The number of the last batch that was sent."""
     end_code: str | None = None
-    """Why it ends before its time."""
+    """Why its token is no longer valid."""
 
 
 class Feed:
-    """The open streams, and the last pieces that are sent to all of them."""
+    """The open streams, and the latest batches of messages for them."""
 
     def __init__(self, app: Flask):
-        self._is_closed = False
         self._app = app
+        self._is_closed = False
         self._changed = Condition()
         self._streams: set[Stream] = set()
-        self._pieces: deque[bytes] = deque(maxlen=MAX_PIECES)
-        self._instead = b""
-        """For clients that are further behind than the pieces go."""
+        self._batches: deque[bytes] = deque(maxlen=MAX_BATCHES)
         self._number = 0
-        """Of the last piece."""
+        """Of the last batch."""
         self._position = ""
         self._reader: Thread | None = None
         self._checked_at = 0.0
@@ -80,13 +72,13 @@ class Feed:
     def open(self, grant: Grant, last_event_id: str | None) -> tuple[Stream, Iterator[bytes]]:
         """Return a stream of what is committed from now on, or after `last_event_id`.
 
-        The caller forgets it at its end. Raises `Unavailable`, `streams_busy` beyond `MAX_STREAMS`
-        in this process.
+        The caller closes it with `forget`. Raises `Unavailable` `streams_busy` if this process has
+        `MAX_STREAMS`.
         """
         stream = Stream(grant, self._number)  # before the position, so that it misses nothing
         with db.engine.connect() as connection:
-            here = current_snapshot(connection)
-            first = _beginning(last_event_id, here, connection)
+            here = current_position(connection)
+            first = _first_messages(last_event_id, here, connection)
         with self._changed:
             if len(self._streams) >= MAX_STREAMS:
                 raise Unavailable("streams_busy")
@@ -96,66 +88,61 @@ class Feed:
                 self._position = here
                 self._reader = Thread(target=self._read, name="changes", daemon=True)
                 self._reader.start()
-        return stream, self._pieces_of(stream, first)
+        return stream, self._messages(stream, first)
 
-    def _pieces_of(self, stream: Stream, first: bytes) -> Iterator[bytes]:
+    def _messages(self, stream: Stream, first: bytes) -> Iterator[bytes]:
         yield first
-        lasts = STREAM_SECONDS * (1 - SPREAD * random.random())  # noqa: S311 - no secret
-        ends_at = time.monotonic() + lasts
+        lifetime = STREAM_SECONDS * (1 - JITTER * random.random())  # noqa: S311 - no secret
+        ends_at = time.monotonic() + lifetime
         is_over = False
         while not is_over:
             expires_in = stream.grant.expires_at - time.time()
             seconds = min(HEARTBEAT_SECONDS, expires_in, ends_at - time.monotonic())
-            piece = self._wait(stream, max(0.0, seconds))
+            messages = self._wait(stream, max(0.0, seconds))
             if stream.grant.expires_at <= time.time():
                 stream.end_code = "token_expired"
             if stream.end_code:
                 yield _message("end", {"code": stream.end_code})
                 return
             is_over = self._is_closed or ends_at <= time.monotonic()
-            if piece or not is_over:
-                yield piece or HEARTBEAT
+            if messages or not is_over:
+                yield messages or HEARTBEAT
 
     def _wait(self, stream: Stream, seconds: float) -> bytes:
-        """Return what a stream has yet to send, as soon as there is something or it has to end."""
+        """Wait until there is something to send or the stream must end; return what to send."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._is_closed or stream.end_code or self._number > stream.sent, seconds
             )
             missing, stream.sent = self._number - stream.sent, self._number
-            if missing > len(self._pieces):
-                return self._instead
-            return b"".join(list(self._pieces)[len(self._pieces) - missing :])
+            if missing > len(self._batches):
+                return _message("many", {}, self._position)
+            return b"".join(list(self._batches)[len(self._batches) - missing :])
 
     def forget(self, stream: Stream) -> None:
-        """Send no more to a stream."""
+        """Remove a stream that has ended."""
         with self._changed:
             self._streams.discard(stream)
             STREAMS.set(len(self._streams))
 
     def close(self) -> None:
-        """End all streams, and those that are opened after: the server stops."""
+        """End all streams, also those that are opened later: the server is shutting down."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-
-    @property
-    def count(self) -> int:
-        """How many streams are open."""
-        return len(self._streams)
 
     def _read(self) -> None:
         with self._app.app_context():
             while self._is_needed():
                 try:
                     with db.engine.connect() as connection:
-                        self._end_streams(connection)
-                        self._look(connection)
+                        self._check_tokens(connection)
+                        self._poll(connection)
                 except SQLAlchemyError as error:  # requests report outages
-                    logger.debug("No look for changes: %s", type(error).__name__)
+                    logger.debug("Could not read changes: %s", type(error).__name__)
                 except Exception:  # without a reader, streams would stay silent
-                    logger.exception("A look for changes failed")
-                time.sleep(LOOK_SECONDS)
+                    logger.exception("Reading changes failed")
+                time.sleep(POLL_SECONDS)
 
     def _is_needed(self) -> bool:
         with self._changed:
@@ -163,8 +150,8 @@ class Feed:
                 self._reader = None
             return self._reader is not None
 
-    def _end_streams(self, connection: Connection) -> None:
-        """End the streams whose tokens have ended, once in `CHECK_SECONDS`."""
+    def _check_tokens(self, connection: Connection) -> None:
+        """End the streams whose tokens are no longer valid, at most once in `CHECK_SECONDS`."""
         if time.monotonic() < self._checked_at + CHECK_SECONDS:
             return
         self._checked_at = time.monotonic()
@@ -176,49 +163,39 @@ class Feed:
             if ended:
                 self._changed.notify_all()
 
-    def _look(self, connection: Connection) -> None:
-        """Add a piece for all streams if there is something new."""
+    def _poll(self, connection: Connection) -> None:
         since = self._position
         here, events = changes_since(since, connection)
-        is_new = events is None or len(events) > 0
         with self._changed:
             self._position = here
-            if is_new:
-                self._pieces.append(_changes(sign_position(since), sign_position(here), events))
-                self._instead = _many(sign_position(here))
+            if batch := _changes(since, here, events):
+                self._batches.append(batch)
                 self._number += 1
                 self._changed.notify_all()
 
 
-def _beginning(last_event_id: str | None, here: str, connection: Connection) -> bytes:
-    """Return what a stream begins with, and what its client has missed."""
+def _first_messages(last_event_id: str | None, here: str, connection: Connection) -> bytes:
+    """Return `ready`, and the changes since `last_event_id`."""
     if last_event_id is None:
-        return RETRY + _message("ready", {"resumed": False}, sign_position(here))
-    since = read_position(last_event_id)
-    if since is None:
-        here = sign_position(here)
-        return RETRY + _message("ready", {"resumed": True}, here) + _many(here)
-    now, missed = changes_since(since, connection)
-    ready = RETRY + _message("ready", {"resumed": True}, last_event_id)
-    return ready + _changes(last_event_id, sign_position(now), missed)
+        return RETRY + _message("ready", {"resumed": False}, here)
+    now, events = changes_since(last_event_id, connection)
+    position = None if events is None else last_event_id
+    ready = RETRY + _message("ready", {"resumed": True}, position)
+    return ready + _changes(last_event_id, now, events)
 
 
 def _changes(since: str, here: str, events: Sequence[Row] | None) -> bytes:
-    """Return the messages of what happened between two positions.
+    """Return the messages for the events between two positions.
 
-    Only the last carries the new position: whoever gets a part gets all of them again.
+    Only the last one has the new position: a client that got some of them gets all of them again.
     """
     if events is None:
-        return _many(here)
+        return _message("many", {}, here)
     positions = [since] * (len(events) - 1) + [here]
     return b"".join(
         _message("change", _body(event), position)
         for event, position in zip(events, positions, strict=False)
     )
-
-
-def _many(here: str) -> bytes:
-    return _message("many", {}, here)
 
 
 def _message(name: str, data: Any, position: str | None = None) -> bytes:

@@ -10,7 +10,7 @@ from billor.auth.sessions import current_grant
 blueprint = Blueprint("changes", __name__, description="What changes, as it is committed.")
 
 CONTENT_TYPE = "text/event-stream"
-# Proxies neither keep it nor wait for more of it (nginx's X-Accel-Buffering).
+# Keeps proxies from caching or buffering it; the latter is nginx's.
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -31,7 +31,7 @@ def stream_changes():
     if request.method == "HEAD":
         return Response(headers=HEADERS, content_type=CONTENT_TYPE)
     feed = current_app.extensions["changes"]
-    stream, pieces = feed.open(current_grant(), request.headers.get("Last-Event-ID"))
-    answer = Response(pieces, headers=HEADERS, content_type=CONTENT_TYPE)
+    stream, messages = feed.open(current_grant(), request.headers.get("Last-Event-ID"))
+    answer = Response(messages, headers=HEADERS, content_type=CONTENT_TYPE)
     answer.call_on_close(partial(feed.forget, stream))
     return answer

@@ -1,9 +1,8 @@
-"""Where changes come from: the outbox, read by the transactions that a snapshot shows.
+"""Reads changes from the outbox, in the order of commits.
 
-Neither ids nor times of events are in the order of commits. So a position in the outbox is a
-snapshot of PostgreSQL: the transactions that had ended when it was taken. What is new since was
-written by a transaction that the snapshot does not show. Nothing is missed, and nothing waits for
-another transaction, however long that takes.
+Neither ids nor times of events are in that order. So a position is a snapshot of PostgreSQL: it
+knows which transactions had ended. Events of all other transactions are new. Nothing is missed, and
+nothing waits for a long transaction.
 """
 
 from collections.abc import Sequence
@@ -14,21 +13,20 @@ from sqlalchemy import Connection, Row, text
 
 from billor.events.event import WORK_TYPES
 
-# More at once are sent as `many`.
+# If more are committed at once, clients get `many` instead.
 MAX_CHANGES = 200
-# For how long a position may be resumed from. The older, the more has been written since.
+# Clients can resume from a position for this long.
 POSITION_SECONDS = 600
 CURRENT = text("SELECT CAST(pg_current_snapshot() AS text)")
-# The order is the index's: so with the limit a look ends soon, however much is new, and PostgreSQL
-# takes the index whatever it expects. Rows that were restored from another PostgreSQL may have
-# transactions that this one has yet to begin.
+# Ordered like the index, so that PostgreSQL uses it and stops at the limit. The upper bound leaves
+# out rows restored from another PostgreSQL, with transaction ids that this one has not reached.
 CHANGES = text("""
-    SELECT look.snapshot, look.is_ahead, change.*
+    SELECT now.snapshot, now.is_ahead, change.*
     FROM (
         SELECT CAST(pg_current_snapshot() AS text) AS snapshot,
             pg_snapshot_xmax(:since ::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
             AS is_ahead
-    ) AS look
+    ) AS now
     LEFT JOIN (
         SELECT id, type, driver_id, load_id, assignment_id, payload, created_at
         FROM load_events
@@ -44,33 +42,33 @@ CHANGES = text("""
 _TYPES = [type_.value for type_ in WORK_TYPES]
 
 
-def current_snapshot(connection: Connection) -> str:
-    """Return the position after all that is committed."""
-    return connection.execute(CURRENT).scalar_one()
+def current_position(connection: Connection) -> str:
+    """Return the position after everything that is committed."""
+    return sign_position(connection.execute(CURRENT).scalar_one())
 
 
-def changes_since(snapshot: str, connection: Connection) -> tuple[str, Sequence[Row] | None]:
-    """Return the position now, and the events committed since another; None if they are many."""
+def changes_since(position: str, connection: Connection) -> tuple[str, Sequence[Row] | None]:
+    """Return the current position, and the events committed since another one.
+
+    The events are None if there are too many, or if the position is unknown or too old.
+    """
+    try:
+        snapshot = _serializer().loads(position, max_age=POSITION_SECONDS)
+    except BadData:
+        return current_position(connection), None
     values = {"since": snapshot, "types": _TYPES, "limit": MAX_CHANGES + 1}
     rows = connection.execute(CHANGES, values).all()
     first = rows[0]
-    # A position is ahead if PostgreSQL has lost transactions, as a standby or a backup may have.
+    here = sign_position(first.snapshot)
+    # A position is ahead if PostgreSQL lost transactions, as after a failover or a restore.
     if first.is_ahead or len(rows) > MAX_CHANGES:
-        return first.snapshot, None
-    return first.snapshot, [] if first.id is None else rows
+        return here, None
+    return here, [] if first.id is None else rows
 
 
 def sign_position(snapshot: str) -> str:
-    """Return the text by which a client may resume from a position."""
+    """Return the id of a position, which clients send back to resume."""
     return _serializer().dumps(snapshot)
-
-
-def read_position(id_: str) -> str | None:
-    """Return the position that a client has sent, or None if it is not ours or too old."""
-    try:
-        return _serializer().loads(id_, max_age=POSITION_SECONDS)
-    except BadData:
-        return None
 
 
 def _serializer() -> URLSafeTimedSerializer:

@@ -47,7 +47,7 @@ def test_a_stream_begins_with_ready_and_says_how_to_come_back(listen):
         assert events.retry == 1000
 
 
-def test_each_change_of_loads_and_drivers_is_told_in_order(client, listen):
+def test_each_change_of_loads_and_drivers_is_sent_in_order(client, listen):
     with listen() as events:
         events.next()
         driver, load = client.make_driver(), client.make_load()
@@ -56,8 +56,8 @@ def test_each_change_of_loads_and_drivers_is_told_in_order(client, listen):
         client.close(assignment, "CANCELLED")
         client.patch(f"/drivers/{driver['id']}", {"status": "INACTIVE"})
         client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
-        told = events.take(7)
-    assert [each.data["type"] for each in told] == [
+        sent = events.take(7)
+    assert [each.data["type"] for each in sent] == [
         "driver.created",
         "load.created",
         "load.updated",
@@ -66,26 +66,26 @@ def test_each_change_of_loads_and_drivers_is_told_in_order(client, listen):
         "driver.updated",
         "load.cancelled",
     ]
-    assert {each.event for each in told} == {"change"}
-    assert all(each.id for each in told)
-    assert told[3].data == {
-        "id": told[3].data["id"],
+    assert {each.event for each in sent} == {"change"}
+    assert all(each.id for each in sent)
+    assert sent[3].data == {
+        "id": sent[3].data["id"],
         "type": "load.assigned",
         "driverId": driver["id"],
         "loadId": load["id"],
         "assignmentId": assignment["id"],
-        "payload": told[3].data["payload"],
-        "timestamp": told[3].data["timestamp"],
+        "payload": sent[3].data["payload"],
+        "timestamp": sent[3].data["timestamp"],
     }
-    assert told[3].data["payload"]["driver"]["name"] == driver["name"]
-    assert told[3].data["payload"]["load"]["status"] == "ASSIGNED"
-    updated = told[5].data
+    assert sent[3].data["payload"]["driver"]["name"] == driver["name"]
+    assert sent[3].data["payload"]["load"]["status"] == "ASSIGNED"
+    updated = sent[5].data
     assert (updated["loadId"], updated["driverId"]) == (None, driver["id"])
     assert updated["payload"]["before"] == {"status": "ACTIVE"}
     assert updated["payload"]["user"]["name"] == "Demo Dispatcher"
 
 
-def test_events_of_accounts_are_never_told(client, listen):
+def test_events_of_accounts_are_never_sent(client, listen):
     with listen() as events:
         events.next()
         client.post("/users", {"name": "D", "email": "d@b.example", "password": "a-good-password"})
@@ -104,27 +104,27 @@ def test_an_update_that_changes_nothing_is_no_change(client, listen):
         assert events.next().data["loadId"] == load["id"]
 
 
-def test_a_resumed_stream_tells_what_was_missed(client, listen):
+def test_a_resumed_stream_sends_what_was_missed(client, listen):
     with listen() as events:
         last = events.next().id
     missed = [client.make_load()["id"] for _ in range(3)]
     with listen(last) as events:
         ready = events.next()
         assert (ready.data, ready.id) == ({"resumed": True}, last)
-        told = events.take(3)
-        assert [each.data["loadId"] for each in told] == missed
+        sent = events.take(3)
+        assert [each.data["loadId"] for each in sent] == missed
         missed.append(client.make_load()["id"])
         assert events.next().data["loadId"] == missed[-1]
-    with listen(told[1].id) as events:  # cut off within the three: they come again
+    with listen(sent[1].id) as events:  # cut off within the three: they come again
         events.next()
         assert [each.data["loadId"] for each in events.take(4)] == missed
-    with listen(told[2].id) as events:
+    with listen(sent[2].id) as events:
         events.next()
         assert events.next().data["loadId"] == missed[-1]
 
 
-def test_a_transaction_that_commits_late_is_told_then(app, client, listen):
-    """Its event is older than one that was told before."""
+def test_a_transaction_that_commits_late_is_sent_then(app, client, listen):
+    """Its event is older than one that was sent before."""
     with listen() as events, app.app_context():
         events.next()
         with db.engine.connect() as late:
@@ -135,11 +135,11 @@ def test_a_transaction_that_commits_late_is_told_then(app, client, listen):
                 )
             )
             load = client.make_load()
-            told = events.next()
-            assert told.data["loadId"] == load["id"]
+            sent = events.next()
+            assert sent.data["loadId"] == load["id"]
             late.commit()
         assert events.next().data["type"] == "driver.updated"
-    with listen(told.id) as events:
+    with listen(sent.id) as events:
         events.next()
         assert events.next().data["type"] == "driver.updated"
 
@@ -174,7 +174,7 @@ def test_a_position_ahead_of_postgresql_is_answered_with_many(app, listen):
         assert events.next().event == "many"
 
 
-def test_an_import_is_told_as_many(app, client, listen):
+def test_an_import_is_sent_as_many(app, client, listen):
     with listen() as events:
         last = events.next().id
         with app.app_context():
@@ -188,17 +188,17 @@ def test_an_import_is_told_as_many(app, client, listen):
         assert events.next().event == "many"
 
 
-def test_as_many_as_are_told_one_by_one_are(app, listen):
+def test_changes_up_to_the_limit_are_sent_one_by_one(app, listen):
     with listen() as events:
         events.next()
         with app.app_context():
             create_loads([LOAD] * source.MAX_CHANGES)
-        told = events.take(source.MAX_CHANGES)
-    assert {each.event for each in told} == {"change"}
+        sent = events.take(source.MAX_CHANGES)
+    assert {each.event for each in sent} == {"change"}
 
 
 def test_a_slow_client_gets_many(app, client, listen, monkeypatch):
-    monkeypatch.setattr(feed, "MAX_PIECES", 1)
+    monkeypatch.setattr(feed, "MAX_BATCHES", 1)
     monkeypatch.setitem(app.extensions, "changes", feed.Feed(app))
     with listen() as slow, listen() as quick:
         slow.next()
@@ -279,10 +279,10 @@ def test_streams_past_the_limit_are_refused(client, listen, monkeypatch):
 def test_head_opens_no_stream(app, client):
     answer = client.request("HEAD", "/changes")
     assert (answer.status_code, answer.mimetype) == (200, "text/event-stream")
-    assert app.extensions["changes"].count == 0
+    assert app.extensions["changes"]._streams == set()
 
 
-def test_all_streams_share_one_look(app, client, monkeypatch, listen, statements):
+def test_all_streams_share_one_query(app, client, monkeypatch, listen, statements):
     monkeypatch.setitem(app.extensions, "changes", feed.Feed(app))
     with listen() as first, listen() as second:
         first.next()
@@ -290,14 +290,14 @@ def test_all_streams_share_one_look(app, client, monkeypatch, listen, statements
         with statements:
             client.make_load()
             assert first.next().data == second.next().data
-    looks = [each for each in statements.sent if "pg_visible_in_snapshot" in each]
-    assert looks
-    assert len(app.extensions["changes"]._pieces) == 1, "both got the same"
+    queries = [each for each in statements.sent if "pg_visible_in_snapshot" in each]
+    assert queries
+    assert len(app.extensions["changes"]._batches) == 1, "both got the same"
 
 
 def test_a_payload_stays_on_one_line(client, listen):
     with listen() as events:
         events.next()
         client.make_load(origin="Łódź – 北京")
-        told = events.next()
-    assert json.loads(told.raw_data)["payload"]["load"]["origin"] == "Łódź – 北京"
+        sent = events.next()
+    assert json.loads(sent.raw_data)["payload"]["load"]["origin"] == "Łódź – 北京"
