@@ -1,5 +1,5 @@
 # One image for the API, the worker and the migrations.
-# Debian 13 has the pg_dump of PostgreSQL 17, which docker-compose.yml runs, and dumps older ones, too.
+# Debian 13 has pg_dump 17, the version in docker-compose.yml, which also dumps older ones.
 ARG PYTHON=python:3.13-slim-trixie
 
 FROM ${PYTHON} AS postgresql

@@ -3,13 +3,13 @@
 .PHONY: help run demo check test test-all coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
 
 PYTHON_BIN := .venv/bin/python
-# Three processes keep two cores busy, since many tests wait for others. The tests of a file run in
-# one of them, because they share services; the longest files begin.
+# Three processes keep two cores busy, because many tests wait. The tests of a file share services,
+# so they run in one process; the longest files start first.
 PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 MINUTES ?= 10
 
-# Paths and files are UTF-8, whatever the locale is. Without bytecode each start would compile all
-# packages again; many images switch it off. The rest is set by people for other projects.
+# Paths and files are UTF-8 in any locale. Many images switch bytecode off, and then each start
+# compiles all packages again. The other variables may be set for other projects.
 export PYTHONUTF8 := 1
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONWARNINGS PYTHONIOENCODING
 
@@ -46,7 +46,7 @@ soak: ## Run everything with random faults for MINUTES=10, then count what was l
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
 
-bench: ## Measure speed, beside a bare server, bare Flask and a fast framework
+bench: ## Measure speed, beside a minimal FastAPI service
 	@scripts/venv.sh requirements-bench.txt
 	@$(PYTHON_BIN) -m bench
 

@@ -60,10 +60,8 @@ def _measure(
     requests: Iterator[tuple[str, str, str]],
     found: Environment,
 ) -> Iterator[tuple[str, ...]]:
-    rounds = [[_round(server, requests, found) for server in servers] for _ in range(1 + ROUNDS)][
-        1:
-    ]  # the first one warms up
-    by_server = list(zip(*rounds, strict=True))
+    rounds = [[_round(server, requests, found) for server in servers] for _ in range(1 + ROUNDS)]
+    by_server = list(zip(*rounds[1:], strict=True))  # the first one warms up
     theirs = _rate(by_server[-1])
     for server, taken in zip(servers, by_server, strict=True):
         outcomes = [outcome for outcome, _ in taken]

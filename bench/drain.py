@@ -1,4 +1,4 @@
-"""Measures how fast a worker records waiting events, a lone event, and what it takes when idle."""
+"""Measures how fast a worker records waiting events, a lone event, and its CPU time when idle."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ def _subscribe(settings: Mapping[str, str]) -> None:
     bus = connect_bus(load_config(settings))
     bus.prepare()
     bus.close()
-    os.environ.pop("PUBSUB_EMULATOR_HOST", None)  # which other programs would find, too
+    os.environ.pop("PUBSUB_EMULATOR_HOST", None)  # or other programs would find it
 
 
 @contextmanager

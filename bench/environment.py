@@ -37,7 +37,7 @@ def environment() -> Iterator[Environment]:
     """Start the services in a temporary folder, and stop them after the block."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL may be another user's
+        folder.chmod(0o755)  # PostgreSQL may run as another user
         programs = [
             services.postgresql(folder / "postgresql", *(secrets.token_hex() for _ in range(2))),
             services.redis(folder / "redis"),

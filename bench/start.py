@@ -1,4 +1,4 @@
-"""Measures how long `make run` takes until it says that it runs, the first start excepted."""
+"""Measures how long `make run` takes until its banner, at the first start and later."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ ROUNDS = 3
 
 
 def start() -> tuple[tuple[str, str], list[tuple[str, str]]]:
-    """Start everything some times on one data folder."""
+    """Start everything several times on one data folder."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         settings = {"BILLOR_HOME": home, "PORT": str(free_port())}
         first, *later = [_seconds_until_banner(settings) for _ in range(1 + ROUNDS)]
@@ -29,7 +29,7 @@ def start() -> tuple[tuple[str, str], list[tuple[str, str]]]:
 def _seconds_until_banner(settings: Mapping[str, str]) -> float:
     started = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, "-m", "scripts.launcher", "run"],
+        [sys.executable, "-m", "scripts.launcher"],
         cwd=PROJECT,
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,

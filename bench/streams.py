@@ -30,13 +30,13 @@ def streams() -> tuple[tuple[str, str], list[tuple[str, str]]]:
         contenders.billor(found.settings, found.folder) as server,
     ):
         with _open(server, found.token, contenders.PROCESSES * 4):
-            pass  # what first requests load does not count
+            pass  # warms up: first requests load modules
         share_without = _idle_share(server, found)
         before = sum(server.megabytes())
         with _open(server, found.token, STREAMS) as clients:
             megabytes = sum(server.megabytes()) - before
             share_with = _idle_share(server, found)
-            took = [clients.milliseconds_until_told() for _ in range(CHANGES)]
+            took = [clients.milliseconds_until_shown() for _ in range(CHANGES)]
     return HEADINGS, [
         ("MB of all API processes for them", f"{megabytes:.1f}"),
         ("idle, API and PostgreSQL, of a core", f"{share_with:.1%}"),
@@ -74,7 +74,7 @@ class _Clients:
                 if any(event in data for event in events):
                     waiting.discard(key.fileobj)
 
-    def milliseconds_until_told(self) -> float:
+    def milliseconds_until_shown(self) -> float:
         """Return the time from a commit until all streams have shown it."""
         create_loads([LOAD])
         db.session.remove()

@@ -1,4 +1,4 @@
-# Read by scripts/backup and scripts/restore: finds PostgreSQL and its own programs.
+# Sourced by scripts/backup and scripts/restore: finds PostgreSQL and its programs.
 
 fail() {
     echo "${0##*/}: $*" >&2

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 fail() { printf 'billor: %s\n' "$1" >&2; exit 1; }
 
-# What others use Python and pip for must not change what is installed here, nor where.
+# The user's settings of Python and pip must not change what is installed, or where.
 unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONWARNINGS PYTHONIOENCODING
 for name in $(env | sed -n 's/^\(PIP_[A-Z_]*\)=.*/\1/p'); do
   case $name in
@@ -30,13 +30,13 @@ is_installed() { # requirements-dev.txt includes all but those of the benchmarks
     cmp -s requirements-dev.txt .venv/installed-requirements-dev.txt
 }
 
-# Programs find Python by their own place (relocatable.py); `activate` has the folder's name in it.
+# Programs find Python by their own location (relocatable.py); `activate` has an absolute path.
 repair_activate() {
   .venv/bin/python -m venv --without-pip .venv
   (cd .venv && pwd -P) >.venv/made-in
 }
 
-# The reason why pip failed, from what it said.
+# Why pip failed, from its output.
 why() {
   if grep -q 'No space left' "$log"; then
     echo 'no space is left on the disk.'
@@ -77,7 +77,7 @@ else
     if [ -z "$python" ] && is_recent "$candidate"; then python=$candidate; fi
   done
   [ -n "$python" ] || fail 'Python 3.11 or newer was not found: install it, or name it with PYTHON=…'
-  for left in .venv.new.*; do # by a run that was killed
+  for left in .venv.new.*; do # from a killed run
     kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
   done
   venv=.venv.new.$$
@@ -102,7 +102,7 @@ fi
   done
 echo
 [ "$(tail -n 1 "$log")" = installed ] ||
-  fail "the packages could not be installed: $(why) All that pip said: $log"
+  fail "the packages could not be installed: $(why) All of pip's output: $log"
 "$venv/bin/python" -I scripts/relocatable.py "$venv/bin"
 cp "$1" "$venv/installed-$1"
 if [ "$venv" != .venv ]; then

@@ -1,1 +1,1 @@
-"""What Billor is measured against: the least that a server does, and a fast framework."""
+"""What Billor is measured against."""

@@ -22,24 +22,24 @@ from couchdb.http import (
 from billor.audit.store import (
     AuditDocument,
     AuditFilter,
-    BuriedLetter,
     DeadLetter,
     Found,
     Position,
+    StoredLetter,
     StoreUnavailable,
 )
 
 TIMEOUT_SECONDS = 4
 # Timeout of a health check.
 PING_SECONDS = 1
-# How long a search waits for the index, and how long the next ones do not wait after that.
+# How long a search waits for the index. After a timeout, searches do not wait at all for a while.
 INDEX_SECONDS = 2
 STALE_SECONDS = 5
 MAX_REASON = 500
 ATTACHMENT = "message"
-# One row per document and combination of filters, under the key
-# [bit set of filters, their values, timestamp, id]: every search is one range of one view. The bit
-# sets of documents of accounts begin at 8.
+# One row per document and combination of filters, with the key
+# [bit set of filters, their values, timestamp, id], so that every search is one range of one view.
+# Account documents use bit sets from 8 on.
 ACCOUNTS = 8
 MAP_BY_FILTERS = """function (doc) {
   var isOfAccount = doc.userId !== undefined;
@@ -51,8 +51,8 @@ MAP_BY_FILTERS = """function (doc) {
     emit(key, null);
   }
 }"""
-# CouchDB indexes it in the background (ken). A changed view needs a new name, as two versions of
-# Billor may run side by side.
+# CouchDB indexes it in the background (ken). A changed view needs a new name, because two versions
+# of Billor may run side by side.
 DESIGN = "_design/audit-1"
 AFTER_ALL_TEXTS: dict = {}  # CouchDB sorts objects after all strings
 
@@ -70,7 +70,7 @@ class CouchStore:
         with _errors_mapped():
             for name in (self._name, self._letters_name):
                 try:
-                    self._database(name).info()  # so our user needs no right to create what exists
+                    self._database(name).info()  # so that our user may lack the right to create one
                 except ResourceNotFound:
                     with suppress(PreconditionFailed):  # another process was faster
                         self._server().create(name)
@@ -91,7 +91,7 @@ class CouchStore:
             # A copy, as the client adds revisions.
             results = self._database(self._name).update([dict(each) for each in documents])
         if len(results) != len(documents):
-            raise StoreUnavailable("the answer is not about all documents")
+            raise StoreUnavailable("the response does not cover all documents")
         for is_stored, _, error in results:
             if not is_stored and not isinstance(error, ResourceConflict):
                 raise StoreUnavailable(f"a document was not stored: {error}")
@@ -121,7 +121,7 @@ class CouchStore:
         prefix = _prefix(wanted)
         documents: list[AuditDocument] = []
         while True:
-            # One more, as the document at `start` may match; it is left out below.
+            # One more, because the first row may be the document at `start`, which is dropped.
             asked = limit - len(documents) + 1
             rows = list(
                 self._database(self._name, timeout).view(
@@ -141,9 +141,9 @@ class CouchStore:
             start = tuple(used[-1].key[-2:])  # some were deleted
 
     def _fetch(self, ids: list[str]) -> list[AuditDocument]:
-        """Return these documents, but for deleted ones.
+        """Return these documents, without deleted ones.
 
-        The view's `include_docs` leaves out also what was stored since the request began.
+        The view's `include_docs` would also leave out what was stored since the request began.
         """
         if not ids:
             return []
@@ -171,12 +171,12 @@ class CouchStore:
         with _errors_mapped(), suppress(ResourceConflict):
             self._database(self._letters_name).save(document)
 
-    def dead_letters(self) -> list[BuriedLetter]:
+    def dead_letters(self) -> list[StoredLetter]:
         rows: list[couchdb.client.Row] = []
         with _errors_mapped(), suppress(ResourceNotFound):
             rows += self._database(self._letters_name).view("_all_docs", include_docs=True)
         letters = [
-            BuriedLetter(
+            StoredLetter(
                 row.id,
                 row.doc["_attachments"][ATTACHMENT]["length"],
                 row.doc["attributes"],
@@ -191,7 +191,7 @@ class CouchStore:
     def dead_letter_data(self, id_: str) -> bytes:
         with _errors_mapped():
             content = self._database(self._letters_name).get_attachment(id_, ATTACHMENT)
-            return content.read() if content else b""  # the client has none for an empty body
+            return content.read() if content else b""  # the client returns None for an empty one
 
     def remove_dead_letter(self, id_: str) -> None:
         with _errors_mapped():
@@ -208,7 +208,7 @@ class CouchStore:
 
 
 def _prefix(wanted: AuditFilter) -> list:
-    """Return how the keys of all matches begin."""
+    """Return the prefix of all matching keys."""
     if wanted.of_accounts:
         first, values = ACCOUNTS, [wanted.user_id, wanted.type]
     else:
@@ -225,5 +225,5 @@ def _errors_mapped() -> Iterator[None]:
     except StoreUnavailable:
         raise
     except Exception as error:
-        # The beginning of a proxy's error page is enough.
+        # Not all of a proxy's error page.
         raise StoreUnavailable(f"{type(error).__name__}: {error}"[:MAX_REASON]) from error

@@ -27,7 +27,7 @@ class AuditDocumentSchema(DocumentSchema):
     load_id = Id(
         required=True,
         allow_none=True,
-        metadata={"description": "Null where it is about a driver only."},
+        metadata={"description": "Null for an event of a driver."},
     )
     assignment_id = Id(required=True, allow_none=True)
     payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
@@ -42,7 +42,7 @@ class AccountDocumentSchema(DocumentSchema):
     user_id = Id(
         required=True,
         allow_none=True,
-        metadata={"description": "The account's; null for a blocked login at none."},
+        metadata={"description": "The account; null for a blocked login to an unknown one."},
     )
     payload = fields.Dict(required=True, metadata={"description": ACCOUNT_PAYLOAD})
 
@@ -82,7 +82,7 @@ class DocumentQuery(PageQuery):
 
 class AuditQuery(DocumentQuery):
     load_id = QueryInteger(metadata={"description": "Only what happened to this load."})
-    driver_id = QueryInteger(metadata={"description": "Only what this driver had a part in."})
+    driver_id = QueryInteger(metadata={"description": "Only what involves this driver."})
     type = _type_of(WORK_TYPES.values())
 
 

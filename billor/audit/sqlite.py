@@ -11,10 +11,10 @@ from billor.api.blocking import in_thread
 from billor.audit.store import (
     AuditDocument,
     AuditFilter,
-    BuriedLetter,
     DeadLetter,
     Found,
     Position,
+    StoredLetter,
     StoreUnavailable,
 )
 
@@ -97,7 +97,7 @@ class SqliteStore:
         if start := wanted.start(after):
             conditions.append("(timestamp, id) < (?, ?)")
             values += start
-        # The first filter is the one that leaves the fewest documents, which SQLite cannot know.
+        # The first filter is the most selective one, which SQLite cannot know.
         query = (
             f"SELECT document FROM audit INDEXED BY audit_by_{next(iter(given))}"  # noqa: S608 - of constants
             f" WHERE {' AND '.join(conditions)} ORDER BY timestamp DESC, id DESC LIMIT ?"
@@ -117,14 +117,14 @@ class SqliteStore:
         with self._open() as connection, connection:
             connection.execute("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?)", row)
 
-    def dead_letters(self) -> list[BuriedLetter]:
+    def dead_letters(self) -> list[StoredLetter]:
         with self._open() as connection:
             rows = connection.execute(
                 "SELECT id, length(data), attributes, reason, received_at FROM dead_letters"
                 " ORDER BY received_at, id"
             ).fetchall()
         return [
-            BuriedLetter(id_, size, json.loads(attributes), reason, datetime.fromisoformat(time))
+            StoredLetter(id_, size, json.loads(attributes), reason, datetime.fromisoformat(time))
             for id_, size, attributes, reason, time in rows
         ]
 

@@ -67,7 +67,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True)
-class BuriedLetter:
+class StoredLetter:
     """A stored dead letter, with the size of its data in bytes instead of the data."""
 
     id: str
@@ -80,19 +80,19 @@ class BuriedLetter:
 class AuditStore(Protocol):
     """Stores audit documents and dead letters.
 
-    Every method but `close` may raise `StoreUnavailable`.
+    Every method may raise `StoreUnavailable`.
     """
 
     def prepare(self) -> None:
         """Create what the store needs, if missing."""
 
     def ping(self) -> None:
-        """Return if the store answers."""
+        """Return if the store answers, or raise."""
 
     def save(self, documents: Sequence[AuditDocument]) -> None:
-        """Store documents durably, but for those whose id is there already.
+        """Store documents durably; skip those whose id is already stored.
 
-        If it raises because of some, the others may have been stored.
+        If it raises, some of them may have been stored.
         """
 
     def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
@@ -101,7 +101,7 @@ class AuditStore(Protocol):
     def bury(self, letter: DeadLetter) -> None:
         """Store a dead letter durably. Idempotent."""
 
-    def dead_letters(self) -> list[BuriedLetter]:
+    def dead_letters(self) -> list[StoredLetter]:
         """Return all dead letters, oldest first."""
 
     def dead_letter_data(self, id_: str) -> bytes:

@@ -23,7 +23,6 @@ from billor.worker import dead_letters
 
 TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
-
 commands = Group()
 events = Group("events", help="Publish events to the audit trail.")
 
@@ -54,10 +53,10 @@ def seed_command(drivers: int | None, loads: int | None) -> None:
     "--format",
     "format_",
     type=click.Choice(list(files.BY_EXTENSION)),
-    help="The format of FILE, if its name does not end in one of these.",
+    help="Format of FILE, if its extension is none of these.",
 )
-@click.option("--time-zone", help="Of times without an offset, like America/Chicago.")
-@click.option("--day-first", is_flag=True, help="3/4/2026 is in April.")
+@click.option("--time-zone", help="Of times without an offset, e.g. America/Chicago.")
+@click.option("--day-first", is_flag=True, help="Read 3/4/2026 as 3 April.")
 def import_loads_command(
     file: BinaryIO, format_: str | None, time_zone: str | None, day_first: bool
 ) -> None:
@@ -66,13 +65,13 @@ def import_loads_command(
     A CSV file or workbook (.xlsx, .xls, .ods) names the columns in its first row; NDJSON has an
     object on each line, with the fields of POST /loads. At most 10,000 rows.
 
-    Refused rows are listed, and all others created; the exit status is then 1. If the file cannot
-    be read to its end, nothing is created.
+    Invalid rows are listed, and the others created; the exit status is then 1. If the file cannot
+    be read, nothing is created.
     """
     format_ = format_ or Path(file.name).suffix.lower().removeprefix(".")
     if format_ not in files.BY_EXTENSION:
         formats = " or ".join(files.BY_EXTENSION)
-        raise click.ClickException(f"What is {file.name}? Say --format {formats}.")
+        raise click.ClickException(f"Unknown format of {file.name}: give --format {formats}.")
     zone = {"timeZone": time_zone} if time_zone else {}
     times = files.TimeFormat(**ImportQuery().load(zone), day_first=day_first)
     with TemporaryFile() as copy:  # standard input cannot be read twice
@@ -84,7 +83,7 @@ def import_loads_command(
         f" {outcome.refused:,} refused"
     )
     if outcome.ignored:
-        click.echo(f"columns left out: {printable(', '.join(outcome.ignored))}", err=True)
+        click.echo(f"ignored columns: {printable(', '.join(outcome.ignored))}", err=True)
     for row in outcome.rows:
         if row.already_there:
             click.echo(f"row {row.row}: already there: load {row.load_id}", err=True)
@@ -97,7 +96,7 @@ def import_loads_command(
 @commands.command()
 @click.argument("email")
 def token(email: str) -> None:
-    """Print an access token of the user with this EMAIL, and nothing else.
+    """Print an access token for the user with this EMAIL, and nothing else.
 
     For scripts: TOKEN=$(flask token demo@billor.example)
     """
@@ -108,9 +107,9 @@ def token(email: str) -> None:
 
 
 @commands.command("dead-letters")
-@click.option("--replay", metavar="ID", help="Record this one now, after a fix.")
+@click.option("--replay", metavar="ID", help="Record this one, after a fix.")
 def dead_letters_command(replay: str | None) -> None:
-    """List the messages that could not be recorded, or record one of them."""
+    """List the messages that could not be recorded, or replay one."""
     store = audit_store()
     if replay is None:
         click.echo(dead_letters.describe(store.dead_letters()))

@@ -47,20 +47,16 @@ CARGO_TYPES = ["Dry van", "Refrigerated", "Flatbed", "Step deck", "Tanker", "Car
 Row = dict[str, Any]
 
 
-class SeedRefused(ConfigError):
-    """The demo user would have the publicly known default password."""
-
-
 def seed_database(
     config: Config, drivers: int | None = None, loads: int | None = None
 ) -> dict[str, int]:
     """Create the demo user, drivers and loads; return how many of each were created.
 
     `drivers` and `loads` are the totals to reach; None creates a few if there are none.
-    Raises `SeedRefused` for the default password in production.
+    Raises `ConfigError` for the default password in production.
     """
     if config.is_production and config.demo_password == DEFAULT_DEMO_PASSWORD:
-        raise SeedRefused("DEMO_PASSWORD is not set, and the default is refused in production.")
+        raise ConfigError("DEMO_PASSWORD is not set, and the default is refused in production.")
     new_drivers = _missing(Driver, drivers, len(DRIVERS))
     new_loads = _missing(Load, loads, len(LOADS))
     return {
@@ -75,7 +71,7 @@ def _seed_user(email: str, password: str) -> int:
     if user is None:
         create_user("Demo Dispatcher", email, password, Role.ADMIN)
         return 1
-    # A configured password must replace the publicly known one, and no other: somebody has set it.
+    # A configured password replaces the publicly known one, but not one that a person has set.
     is_default = password_matches(user.password_hash, DEFAULT_DEMO_PASSWORD)
     if is_default and password != DEFAULT_DEMO_PASSWORD:
         set_password(user.id, password)
@@ -94,7 +90,7 @@ def _seed_table(
     make_row: Callable[[int], Row],
     count: int,
 ) -> int:
-    # Continue after the highest id: license numbers are made of it and must be unique.
+    # Start after the highest id: license numbers contain it, and must be unique.
     start = 1 + (db.session.scalar(select(func.max(model.id))) or 0)
     is_shown = count > CHUNK_ROWS and sys.stderr.isatty()
     firsts = range(start, start + count, CHUNK_ROWS)

@@ -15,10 +15,10 @@ PASSWORD = click.option(
     prompt=True,
     hide_input=True,
     confirmation_prompt=True,
-    help="At least 8 characters. Others can see command lines; better wait for the prompt.",
+    help="At least 8 characters. Prefer the prompt: other users can see command lines.",
 )
 ROLES = click.Choice([role.value for role in Role], case_sensitive=False)
-DRIVER_ID = click.option("--driver-id", type=int, help="The driver that a user of role DRIVER is.")
+DRIVER_ID = click.option("--driver-id", type=int, help="The driver's id, for the role DRIVER.")
 
 
 users = Group("users", help="Manage the people who may log in.")
@@ -33,13 +33,13 @@ def list_users() -> None:
 
 
 @users.command("create")
-@click.option("--name", prompt=True, help="A person's name.")
-@click.option("--email", prompt=True, help="What they log in with.")
+@click.option("--name", prompt=True, help="Full name.")
+@click.option("--email", prompt=True, help="Email address to log in with.")
 @PASSWORD
-@click.option("--role", type=ROLES, help="DISPATCHER if not given, or ADMIN if there is none yet.")
+@click.option("--role", type=ROLES, help="DISPATCHER by default, or ADMIN if there is none yet.")
 @DRIVER_ID
 def create(role: str | None, driver_id: int | None, **fields: str) -> None:
-    """Create a user. Prompts for name, email address and password if they are not given."""
+    """Create a user. Prompts for what is missing."""
     role = role or (Role.DISPATCHER if service.has_admin() else Role.ADMIN)
     user = service.create_user(**UserSchema().load(fields | {"role": role, "driverId": driver_id}))
     click.echo(f"User {user.id} can log in as {user.email}, {user.role}.")
@@ -49,10 +49,10 @@ def create(role: str | None, driver_id: int | None, **fields: str) -> None:
 @click.argument("email")
 @PASSWORD
 def set_users_password(email: str, password: str) -> None:
-    """Set the password of the user with this EMAIL, who is logged out everywhere."""
+    """Set the password of the user with this EMAIL, and log them out everywhere."""
     user = existing_user(email)
     service.set_password(user.id, **UserSchema(only=["password"]).load({"password": password}))
-    click.echo(f"User {user.id} has the new password.")
+    click.echo(f"User {user.id} has a new password.")
 
 
 @users.command("set-role")
@@ -60,7 +60,7 @@ def set_users_password(email: str, password: str) -> None:
 @click.argument("role", type=ROLES)
 @DRIVER_ID
 def set_role(email: str, role: str, driver_id: int | None) -> None:
-    """Give the user with this EMAIL a role. With another one they are logged out everywhere."""
+    """Set the role of the user with this EMAIL. A new role logs them out everywhere."""
     changes: dict[str, Any] = {"role": Role(role)}
     if driver_id is not None:
         changes["driver_id"] = driver_id
@@ -71,7 +71,7 @@ def set_role(email: str, role: str, driver_id: int | None) -> None:
 @users.command("deactivate")
 @click.argument("email")
 def deactivate(email: str) -> None:
-    """Deactivate the user with this EMAIL, who is logged out everywhere."""
+    """Deactivate the user with this EMAIL, and log them out everywhere."""
     user = service.update_user(existing_user(email).id, is_active=False)
     click.echo(f"User {user.id} can no longer log in.")
 

@@ -9,7 +9,7 @@ from billor.events.event import Message
 
 
 class BusUnavailable(Exception):
-    """The bus does not answer or refuses. Whether it did what was asked is unknown."""
+    """The bus is away or refused a call, which may have had its effect nonetheless."""
 
 
 @dataclass(frozen=True, eq=False)

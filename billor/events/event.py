@@ -35,7 +35,7 @@ class EventType(StrEnum):
     LOGIN_BLOCKED = "user.login_blocked"
 
 
-# The types as named in audit documents: those of loads, of drivers, and of accounts.
+# The names of types in audit documents.
 LOAD_TYPES = {
     EventType.LOAD_CREATED: "LOAD_CREATED",
     EventType.LOAD_UPDATED: "LOAD_UPDATED",
@@ -51,28 +51,28 @@ AUDIT_TYPES = WORK_TYPES | ACCOUNT_TYPES
 
 # Description of an event's payload.
 PAYLOAD = (
-    "The `load` as it was then, if it is about one, the `driver` if one had a part in it, what was "
-    "there `before` a change, and the `user` who did it, if a user did."
+    "The `load` at that time and the `driver`, if the event involves them; for a change, the "
+    "values `before` it; and the `user` who did it, if any."
 )
 ACCOUNT_PAYLOAD = (
-    "The `account` as it was then, what was there `before` a change, and the `user` who did it, if "
-    "a user did. For a blocked login, the `address` and which `limits` were reached: "
+    "The `account` at that time; for a change, the values `before` it; and the `user` who did it, "
+    "if any. For a blocked login, the `address` and which `limits` were reached: "
     "`account`, `address`, or `account_at_address` where the user had logged in before."
 )
 
-# Characters of a reason, which may quote a message.
+# In characters: a reason may quote a message.
 MAX_REASON = 500
 
 # A JSON object: `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, or
 # `{_id, type, userId, payload, timestamp, requestId}` of an account.
 AuditDocument = dict[str, Any]
 
-# The attribute of a message with the `traceparent` of its event.
+# The message attribute with the event's `traceparent`.
 TRACEPARENT = "traceparent"
 
 
 class MalformedEvent(ValueError):
-    """Bytes from the bus that are not an event. The message says why."""
+    """A message from the bus is not an event. The error message has the reason."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _document(event: LoadEvent | Row, type_: str) -> AuditDocument:
 
 
 def read_event(data: bytes) -> AuditDocument:
-    """Return the audit document that a message claims to be of. Raises `MalformedEvent`."""
+    """Return a message as an audit document. Raises `MalformedEvent`."""
     try:
         body = json.loads(data)
         id_, type_ = str(UUID(body.pop("id"))), AUDIT_TYPES[EventType(body.pop("type"))]

@@ -1,7 +1,7 @@
 """The bus within one worker: a queue in memory.
 
-A process that is killed loses the queue. The next one finds a new bus, and so publishes again what
-was not recorded.
+A killed process loses the queue. The next one has a new bus, and so republishes what was not
+recorded.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from billor.events.bus import BusUnavailable, Delivery
 from billor.events.event import Message
 
 MAX_BATCHES = 2
-"""Publishing waits while so many are in the queue."""
+"""Publishing waits while the queue has this many."""
 PUT_SECONDS = 4
 PULL_SECONDS = 1
 

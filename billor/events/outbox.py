@@ -18,10 +18,10 @@ from billor.models import LoadEvent, db
 from billor.observe.context import current_user, request_id
 from billor.observe.traces import current_traceparent
 
-# How many events one statement publishes again, so that locks are short.
+# How many events one statement marks for republication, so that locks are short.
 MAX_REPUBLISHED = 1000
 _EVENTS = table(LoadEvent).c
-# As the partial index says it.
+# The condition of the partial index.
 _IS_UNRECORDED = and_(_EVENTS.published_at.is_not(None), _EVENTS.recorded_at.is_(None))
 
 
@@ -49,7 +49,7 @@ def claim_unpublished(limit: int) -> Sequence[Row]:
     """Mark the oldest unpublished events as published; return them.
 
     The caller publishes them in the same transaction, so a crash leaves them unpublished. Any
-    number of relays may do so.
+    number of relays may run.
     """
     oldest = _oldest(limit, _EVENTS.published_at.is_(None))
     claim = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id)
@@ -59,14 +59,14 @@ def claim_unpublished(limit: int) -> Sequence[Row]:
 def lock_events(ids: Collection[UUID]) -> dict[UUID, Row]:
     """Return the events with these ids, locked until the transaction ends.
 
-    The order of locks is the same for all consumers, so that none waits for another in a circle.
+    All consumers lock in the same order, so that they cannot deadlock.
     """
     query = select(*_EVENTS).where(_EVENTS.id.in_(ids)).order_by(_EVENTS.id)
     return {event.id: event for event in execute(query.with_for_update(key_share=True))}
 
 
 def mark_recorded(ids: Collection[UUID], notified: Collection[UUID]) -> None:
-    """Mark events as recorded, and those whose driver was notified."""
+    """Mark events as recorded, and some of them as notified."""
     events, now = table(LoadEvent), func.clock_timestamp()
     execute(update(events).where(_EVENTS.id.in_(ids)).values(recorded_at=now))
     if notified:
@@ -80,9 +80,9 @@ def last_unrecorded() -> datetime | None:
 
 
 def publish_unrecorded(until: datetime) -> int:
-    """Have the oldest unrecorded events that were published `until` then published again.
+    """Mark the oldest unrecorded events, published at or before `until`, as unpublished.
 
-    Return how many; `MAX_REPUBLISHED` at most.
+    Returns how many, at most `MAX_REPUBLISHED`.
     """
     oldest = _oldest(MAX_REPUBLISHED, _IS_UNRECORDED, _EVENTS.published_at <= until)
     again = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id)
@@ -91,13 +91,13 @@ def publish_unrecorded(until: datetime) -> int:
 
 
 def _oldest(limit: int, *conditions: ColumnElement[bool]) -> CTE:
-    """Return a query that locks the oldest events that nobody else has locked."""
+    """Return a query that locks the oldest events, except those that are locked already."""
     oldest = select(_EVENTS.id).where(*conditions).order_by(_EVENTS.created_at).limit(limit)
     return oldest.with_for_update(skip_locked=True, key_share=True).cte("oldest")
 
 
 def publish_again(since: datetime | None = None) -> int:
-    """Have the worker publish all events again, or those since a time; return how many."""
+    """Mark all events, or those since a time, as unpublished; return how many."""
     events = table(LoadEvent)
     chosen = select(events.c.id).order_by(events.c.id).limit(MAX_REPUBLISHED)
     if since is not None:

@@ -13,15 +13,14 @@ from billor.cache import redis_answers
 from billor.models import LoadEvent, db
 
 DEPENDENCIES = ("postgresql", "redis", "events", "audit")
-# An event that is unpublished for longer means that the bus or the worker is away.
+# If an event is unpublished for longer, the bus or the worker is away.
 OUTBOX_LATE_SECONDS = 10
-# A published event that is older and not recorded means that the consumer or the audit store is
-# away or behind.
+# If a published event is unrecorded for longer, the consumer or the audit store is away or behind.
 UNRECORDED_LATE_SECONDS = 60
-# No more are counted, so that the check takes as long with any number of events.
+# Counting stops here, so that the check stays fast.
 MAX_COUNTED = 10_000
-# The endpoint is public, so not every request is a check.
-REMEMBERED_SECONDS = 0.5
+# /readyz is public, so results are cached.
+CACHE_SECONDS = 0.5
 
 
 class State(StrEnum):
@@ -36,7 +35,7 @@ def check_dependencies() -> dict[str, Any]:
     This process does not call Pub/Sub or the worker: the events in the outbox show their state.
     """
     checked_at, found = current_app.extensions.get("readiness", (0.0, None))
-    if found is None or time.monotonic() > checked_at + REMEMBERED_SECONDS:
+    if found is None or time.monotonic() > checked_at + CACHE_SECONDS:
         found = _check_all()
         current_app.extensions["readiness"] = time.monotonic(), found
     return found
@@ -75,7 +74,7 @@ def _waiting(*conditions: ColumnElement[bool]) -> dict[str, Any]:
     )
     age = func.extract("epoch", func.clock_timestamp() - func.min(oldest.c.created_at))
     row: Row = db.session.execute(select(func.count(), age).select_from(oldest)).one()
-    # Never negative, also where PostgreSQL's clock was set back.
+    # Never negative, even if PostgreSQL's clock was set back.
     seconds = None if row[1] is None else max(0.0, float(row[1]))
     return {"count": row[0], "oldest_seconds": seconds}
 

@@ -16,7 +16,7 @@ from billor.health.checks import (
 from billor.observe import metrics
 
 blueprint = Blueprint("health", __name__, description="For load balancers and supervisors.")
-NOT_KEPT = {"Cache-Control": "no-store"}
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 class HealthSchema(WireSchema):
@@ -28,7 +28,7 @@ class WaitingSchema(WireSchema):
     oldest_seconds = fields.Float(
         required=True,
         allow_none=True,
-        metadata={"description": "How long ago the oldest of them happened.", "example": None},
+        metadata={"description": "Age of the oldest one.", "example": None},
     )
 
 
@@ -41,7 +41,7 @@ class ReadinessSchema(WireSchema):
     status = fields.String(
         required=True,
         metadata={
-            "description": "ok; degraded: answering, with something away; unavailable.",
+            "description": "ok; degraded: it works, but a dependency is away or late; unavailable.",
             "enum": ["ok", "degraded", "unavailable"],
             "example": "ok",
         },
@@ -51,7 +51,7 @@ class ReadinessSchema(WireSchema):
         keys=fields.String(),
         values=fields.Enum(State, by_value=fields.String),
         metadata={
-            "description": "`away`: does not answer. `late`, of `events` alone: the oldest "
+            "description": "`away`: it does not answer. `late`, only for `events`: the oldest "
             f"unpublished one is older than {OUTBOX_LATE_SECONDS} seconds, or the oldest "
             f"unrecorded one than {UNRECORDED_LATE_SECONDS}.",
             "example": dict.fromkeys(DEPENDENCIES, "ok"),
@@ -69,8 +69,8 @@ class ReadinessSchema(WireSchema):
 @blueprint.response(200, HealthSchema)
 @blueprint.doc(security=[])
 def healthz():
-    """Say that the process is up."""
-    return {"status": "ok"}, NOT_KEPT
+    """Check that the process is up."""
+    return {"status": "ok"}, NO_STORE
 
 
 @blueprint.route("/readyz")
@@ -80,14 +80,14 @@ def healthz():
 def readyz():
     """Get the state of each dependency, and how far the audit trail is behind.
 
-    Only without PostgreSQL can nothing be answered.
+    Without PostgreSQL the status is 503: no other request can be answered.
     """
     found = check_dependencies()
     states = found["dependencies"]
     if states["postgresql"] is not State.OK:
-        return {"status": "unavailable", **found}, 503, NOT_KEPT
+        return {"status": "unavailable", **found}, 503, NO_STORE
     all_ok = all(state is State.OK for state in states.values())
-    return {"status": "ok" if all_ok else "degraded", **found}, NOT_KEPT
+    return {"status": "ok" if all_ok else "degraded", **found}, NO_STORE
 
 
 @blueprint.route("/metrics")
@@ -105,4 +105,4 @@ def get_metrics():
         oldest_seconds={state: waiting["oldest_seconds"] or 0 for state, waiting in lag.items()},
     )
     exported = metrics.export(API_VERSION, findings)
-    return Response(exported, headers=NOT_KEPT, content_type=metrics.CONTENT_TYPE)
+    return Response(exported, headers=NO_STORE, content_type=metrics.CONTENT_TYPE)

@@ -3,7 +3,7 @@
 import json
 from uuid import UUID
 
-from billor.audit.store import AuditStore, BuriedLetter
+from billor.audit.store import AuditStore, StoredLetter
 from billor.database import transaction
 from billor.events.event import MalformedEvent, read_event, to_document
 from billor.events.outbox import lock_events
@@ -14,11 +14,11 @@ SHOWN_ID = 12
 
 
 class NotReplayed(Exception):
-    """A dead letter was not replayed. The message is one line that says why."""
+    """A dead letter was not replayed. The message is one line with the reason."""
 
 
-def describe(letters: list[BuriedLetter]) -> str:
-    """Return a table of dead letters, for a person."""
+def describe(letters: list[StoredLetter]) -> str:
+    """Return a readable table of dead letters."""
     lines = [f"{'ID':<{SHOWN_ID}}  {'RECEIVED':<20}  {'BYTES':>9}  REASON"]
     for letter in letters:
         lines += [

@@ -13,19 +13,16 @@ from billor.observe import metrics
 
 
 def serve_metrics(config: Config) -> None:
-    """Serve metrics in threads of its own, if there is a port for it.
-
-    Exits where the port is in use.
-    """
+    """Serve metrics in threads if METRICS_PORT is set. Exits if the port is in use."""
     if config.metrics_port is None:
         return
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # without a line for each request
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for each request
     server = make_server(config.bind, config.metrics_port, make_exporter(config), threaded=True)
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 
 def make_exporter(config: Config) -> Flask:
-    """Return an application with `/metrics`, for whoever has the METRICS_TOKEN, if one is set."""
+    """Return an app with `/metrics`, which requires the METRICS_TOKEN if one is set."""
     app = Flask(__name__, static_folder=None)
 
     @app.get("/metrics")

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 ROLES = ("relay", "consumer")
 # In BILLOR_HOME; touched while the worker runs.
 HEARTBEAT_FILE = "worker.alive"
-# Python runs signal handlers in the main thread only, and the kernel may not wake that up.
+# Python runs signal handlers only in the main thread, which must wake up for them.
 BEAT_SECONDS = 0.5
 # Time to finish the current batches at shutdown.
 STOP_SECONDS = 7
@@ -69,12 +69,12 @@ class Worker:
         return self._shut_down(threads)
 
     def _guarded(self, job: Callable[[Event], None]) -> None:
-        """Run a job. If it fails, the worker ends, and its supervisor starts another."""
+        """Run a job. If it fails, the worker exits, and its supervisor restarts it."""
         try:
             with self._app.app_context():
                 job(self._stop)
         except Exception as error:
-            logger.critical("Worker fails: %s: %s", type(error).__name__, error)
+            logger.critical("Worker failed: %s: %s", type(error).__name__, error)
             self._failed = True
             self._stop.set()
 
@@ -89,8 +89,8 @@ class Worker:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         if unfinished := [thread.name for thread in threads if thread.is_alive()]:
-            # A service hangs. What was not committed or acked comes again.
-            logger.warning("Not waited for: %s", ", ".join(unfinished))
+            # A service hangs. What was not committed or acked is redelivered.
+            logger.warning("Still running at shutdown: %s", ", ".join(unfinished))
         self._bus.close()
         export_last_spans()
         logger.info("Worker stopped")
@@ -98,7 +98,7 @@ class Worker:
 
 
 def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
-    """Run the worker of an app as the command line says; return the exit status."""
+    """Parse the command line and run the worker; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="worker.py", description="Publish events and write the audit trail, until stopped."
     )
@@ -106,7 +106,7 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
         "role",
         nargs="?",
         choices=ROLES,
-        help="do only half of it: publish events, or write the audit trail",
+        help="run only the relay, which publishes events, or the consumer, which records them",
     )
     role = parser.parse_args(argv).role
     try:
@@ -120,7 +120,7 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
 
 
 def _connect_worker(create_app: Callable[[], Flask], role: str | None) -> Worker:
-    """Make a worker for one role or for both. Raises `ConfigError`."""
+    """Return a worker with one role or both. Raises `ConfigError`."""
     app = create_app()
     config = app.config["BILLOR"]
     if role and config.pubsub_project_id is None:

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 def needs_notification(event: Row) -> bool:
-    """Return whether an event is an assignment that its driver was not yet notified of."""
+    """Return whether an event is an assignment whose driver was not yet notified."""
     return event.type == EventType.LOAD_ASSIGNED and event.notified_at is None
 
 

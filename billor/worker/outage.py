@@ -1,4 +1,4 @@
-"""Work that goes on through outages: a backoff, and one log line for each change."""
+"""Repeats work through outages, with a backoff and one log line per outage."""
 
 import logging
 from collections.abc import Callable

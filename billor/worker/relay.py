@@ -45,7 +45,7 @@ class Relay:
 
 
 def prepare(bus: Bus) -> None:
-    """Prepare the bus; have published again what a new subscription does not get.
+    """Prepare the bus, and republish what a new subscription has missed.
 
     Raises `ConfigError`, `BusUnavailable`, `Unavailable`.
     """

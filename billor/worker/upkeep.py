@@ -1,4 +1,4 @@
-"""What the worker does now and then: it publishes lost events again, and deletes expired rows."""
+"""Periodic work: republishing lost events and deleting expired rows."""
 
 import logging
 import time
@@ -24,10 +24,7 @@ LOST_SECONDS = 300
 
 
 def run_upkeep(bus: Bus, consumer: Consumer | None, stop: Event) -> None:
-    """Keep the outbox and the tables in order until `stop` is set.
-
-    Needs an application context.
-    """
+    """Do all upkeep until `stop` is set. Needs an application context."""
     reconciler = Reconciler(bus, consumer) if consumer else None
     while not stop.wait(EVERY_SECONDS):
         try:
@@ -35,7 +32,7 @@ def run_upkeep(bus: Bus, consumer: Consumer | None, stop: Event) -> None:
                 reconciler.publish_lost_events()
             delete_expired_rows(stop)
         except (Unavailable, SQLAlchemyError, BusUnavailable) as error:
-            logger.debug("Upkeep has to wait: %s", error)  # relay and consumer report outages
+            logger.debug("Upkeep postponed: %s", error)  # relay and consumer report outages
 
 
 def delete_expired_rows(stop: Event) -> None:
@@ -46,11 +43,10 @@ def delete_expired_rows(stop: Event) -> None:
 
 
 class Reconciler:
-    """Publishes again what the bus has lost, as the emulator does when it restarts.
+    """Republishes what the bus has lost, as the emulator does when it restarts.
 
-    An event is lost if it is not recorded five minutes after it was seen to be published, while
-    the consumer recorded without failing or being late. Time is measured on the monotonic clock:
-    PostgreSQL's may be set.
+    An event is lost if it stays unrecorded for five minutes while the consumer neither fails nor
+    falls behind. The monotonic clock measures them, because PostgreSQL's clock may be changed.
     """
 
     def __init__(self, bus: Bus, consumer: Consumer):
@@ -58,10 +54,10 @@ class Reconciler:
         self._consumer = consumer
         self._since = 0.0
         self._until: datetime | None = None
-        """What was published until then, and waits `since` then."""
+        """Events published by then are watched, `_since` a time of the monotonic clock."""
 
     def publish_lost_events(self) -> int:
-        """Have the oldest lost events published again; return how many."""
+        """Republish the oldest lost events; return how many."""
         now = time.monotonic()
         if self._until is None or self._consumer.behind_at > self._since:
             self._since, self._until = now, last_unrecorded()
@@ -69,9 +65,9 @@ class Reconciler:
             return 0
         count = publish_unrecorded(self._until)
         if count:
-            logger.warning("%d events were never recorded, and are published again", count)
+            logger.warning("Republishing %d events that were never recorded", count)
             REPUBLICATIONS.inc(count)
-            prepare(self._bus)  # the subscription may be one to a deleted topic
+            prepare(self._bus)  # the subscription may belong to a deleted topic
         if count < MAX_REPUBLISHED:
             self._until = None
         return count

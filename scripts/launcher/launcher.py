@@ -1,4 +1,4 @@
-"""Starts every service without a URL, then the API and the worker; stops all it started."""
+"""Starts each service that has no URL, then the API and the worker; stops what it started."""
 
 import errno
 import fcntl
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn
 from urllib.request import urlopen
@@ -23,20 +24,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import billor
 from billor import create_app
-from billor.cli.seed import SeedRefused, seed_database
+from billor.cli.seed import seed_database
 from billor.config import SERVICES_FILE, Config, ConfigError, load_config, read_environment
 from billor.database.revisions import upgrade
 from billor.errors import BillorError
 from billor.models import db
 from billor.observe.logs import first_line
 from billor.worker.main import HEARTBEAT_FILE
-from scripts.launcher import services
+from scripts.launcher import STOP_SIGNALS, handle_stop_signals, services
 from scripts.launcher.processes import Child, Program, StartFailed, say
 
 PROJECT = Path(billor.__file__).parent.parent
 POLL_SECONDS = 0.2
 SETTLE_SECONDS = 10
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LABELS = {"redis": "Redis is", "events": "events are", "audit": "the audit store is"}
 SECRETS = ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
 DEFAULT_URL = "http://127.0.0.1:8000"  # of the endpoint script
 BANNER = """
@@ -64,7 +65,7 @@ class Stopped(Exception):
 def main(arguments: list[str]) -> int:
     """Run or demonstrate the whole system; return the exit status."""
     os.umask(0o077)  # logs, secrets and data are their owner's
-    # Nothing on this machine is asked through a proxy.
+    # Requests to this machine never use a proxy.
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost,::1".lstrip(",")
     launcher = Launcher()
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> int:
         launcher.run()
     except (ConfigError, StartFailed) as error:
         print(f"billor: {error}", file=sys.stderr)
-    except shutil.Error as error:  # has one line for each file
+    except shutil.Error as error:  # it has an error per file
         print(f"billor: {error.args[0][0][-1]}.", file=sys.stderr)
     except OSError as error:  # a full disk, a folder of another user
         print(f"billor: {error}.", file=sys.stderr)
@@ -95,14 +96,12 @@ class Launcher:
         self._home = Path()
         self._lock: IO[str] | None = None
         self._stop_requested = False
-        for number in STOP_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
-                signal.signal(number, self._on_signal)
+        handle_stop_signals(self._on_signal)
 
     def run(self) -> NoReturn:
-        """Run in the foreground until a part dies or somebody stops us. Raises `Stopped`."""
+        """Run in the foreground until a process dies or we are stopped. Raises `Stopped`."""
         config = self._start()
-        say(_banner(config, _not_working(config) or []))
+        say(_banner(config, _problems(config) or []))
         for child in self._ours:
             child.loud = True
         self._watch()
@@ -149,10 +148,10 @@ class Launcher:
         return [child for child in self._children if child.program.name in ("api", "worker")]
 
     def _on_signal(self, *_) -> None:
-        """Stop at the next pause; at the second signal, at once.
+        """Stop at the next pause, or at once after a second signal.
 
-        What is raised in the middle of `Popen.poll` leaves a lock taken, and in that of `_spawn` a
-        child that nobody stops.
+        An exception within `Popen.poll` would leave its lock taken; within `_spawn`, a child that
+        nobody stops.
         """
         if self._stop_requested:
             raise Stopped
@@ -167,7 +166,7 @@ class Launcher:
     def _start(self) -> Config:
         """Start everything."""
         self._lock_home(Path(read_environment().get("BILLOR_HOME", ".billor")).absolute())
-        variables = read_environment()  # now without the services file of a killed launcher
+        variables = read_environment()  # again: a killed launcher's services file is gone
         programs = self._choose_services(variables)
         config = load_config({**variables, **self._settings})
         _check_port(config)
@@ -224,25 +223,25 @@ class Launcher:
         return programs
 
     def _start_billor(self, config: Config) -> None:
-        """Start the API and the worker. The API may answer while something else does not work."""
+        """Start the API and the worker. The API may be ready while something else is not."""
         (self._home / HEARTBEAT_FILE).unlink(missing_ok=True)
-        environment = {**os.environ, **self._settings, "PYTHONUNBUFFERED": "1"}
         deadline = time.monotonic() + SETTLE_SECONDS
-        api = Program(
+        program = partial(
+            Program,
+            environment={**os.environ, **self._settings, "PYTHONUNBUFFERED": "1"},
+            folder=PROJECT,
+        )
+        api = program(
             name="api",
             argv=[sys.executable, "-m", "gunicorn", "wsgi:app"],
-            environment=environment,
-            folder=PROJECT,
-            is_ready=lambda: _not_working(config) is not None,
+            is_ready=lambda: _problems(config) is not None,
         )
-        worker = Program(
+        worker = program(
             name="worker",
             argv=[sys.executable, "worker.py"],
-            environment=environment,
-            folder=PROJECT,
-            is_ready=lambda: not _not_working(config) or time.monotonic() > deadline,
+            is_ready=lambda: not _problems(config) or time.monotonic() > deadline,
         )
-        for child in [self._spawn(program) for program in (api, worker)]:
+        for child in [self._spawn(api), self._spawn(worker)]:
             self._await(child)
 
     def _spawn(self, program: Program) -> Child:
@@ -259,26 +258,26 @@ class Launcher:
             child.wait_until_ready(self._pause)
 
     def _watch(self) -> NoReturn:
-        """Wait until a part dies, which raises `StartFailed`, or somebody stops us."""
+        """Watch all processes. Raises `StartFailed` if one dies, and `Stopped`."""
         was_in_foreground: bool | None = False
         while True:
             is_in_foreground = _is_in_foreground()
-            # Its window was closed. `make`, if that is what the window ran, passes no signal on.
+            # The terminal was closed. `make`, if it ran there, passes no signal on.
             if was_in_foreground and is_in_foreground is None:
                 raise Stopped
             was_in_foreground = is_in_foreground
             for child in self._children:
                 if (status := child.process.poll()) is not None:
                     raise StartFailed(
-                        f"{child.program.name} stopped by itself (status {status}), so all of it "
-                        f"stops. Its log: {child.log_file}"
+                        f"{child.program.name} exited with status {status}, so everything stops. "
+                        f"Its log: {child.log_file}"
                     )
             self._pause(POLL_SECONDS)
 
 
 @contextmanager
 def _timed(step: str) -> Iterator[None]:
-    """Say what is done, and how long it took."""
+    """Print a step, and how long it took."""
     say(f"  {step} … ", end="")
     started = time.monotonic()
     try:
@@ -290,7 +289,7 @@ def _timed(step: str) -> Iterator[None]:
 
 
 def _is_in_foreground() -> bool | None:
-    """Return whether we are what the terminal shows, or None without a terminal."""
+    """Return whether we run in the terminal's foreground, or None without a terminal."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
@@ -307,7 +306,7 @@ def _migrate_and_seed(config: Config) -> None:
         except SQLAlchemyError as error:
             reason = first_line(str(error.__cause__ or error))
             raise StartFailed(f"the database cannot be migrated: {reason}") from error
-        except (SeedRefused, BillorError) as error:
+        except BillorError as error:
             raise StartFailed(str(error)) from error
         finally:
             db.engine.dispose()
@@ -353,22 +352,23 @@ def _check_port(config: Config) -> None:
 
 
 def _url(config: Config) -> str:
-    """Return the API's URL on this machine. Nothing can connect to all addresses of one."""
+    """Return the API's URL on this machine: loopback, if it listens on all addresses."""
     return f"http://{config.address}".replace("//0.0.0.0", "//127.0.0.1").replace("[::]", "[::1]")
 
 
-def _not_working(config: Config) -> list[str] | None:
-    """Return what does not work, or None while the API does not answer."""
+def _problems(config: Config) -> list[str] | None:
+    """Return what does not work yet, or None while the API does not answer."""
     try:
         with urlopen(f"{_url(config)}/readyz", timeout=5) as response:
             states = json.load(response)["dependencies"]
     except (OSError, ValueError):
         return None
-    found = [f"{name} is {state}" for name, state in states.items() if state != "ok"]
-    return found if (config.home / HEARTBEAT_FILE).exists() else [*found, "the worker waits"]
+    found = [f"{LABELS[name]} {state}" for name, state in states.items() if state != "ok"]
+    has_worker = (config.home / HEARTBEAT_FILE).exists()
+    return found if has_worker else [*found, "the worker has not started"]
 
 
-def _banner(config: Config, not_working: list[str]) -> str:
+def _banner(config: Config, problems: list[str]) -> str:
     url = _url(config)
     return BANNER.format(
         url=url,
@@ -376,5 +376,5 @@ def _banner(config: Config, not_working: list[str]) -> str:
         base_url="" if url == DEFAULT_URL else f"BASE_URL={url} ",
         bus="Pub/Sub" if config.pubsub_project_id else "in-process bus",
         store="CouchDB" if config.couchdb_url else "SQLite",
-        degraded=f" But {', '.join(not_working)}: see {config.home}/logs." if not_working else "",
+        degraded=f" But {', '.join(problems)}: see {config.home}/logs." if problems else "",
     )

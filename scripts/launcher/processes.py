@@ -20,7 +20,7 @@ SIGNS_OF_A_CAUSE = "error|fatal|panic|no space left|denied"
 
 
 class StartFailed(Exception):
-    """Something did not start. The message is one line that says what to do."""
+    """Something did not start. The message is one line with the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Program:
     environment: Mapping[str, str] | None = None
     folder: Path | None = None  # the working directory, if not ours
     identity: Mapping[str, Any] = field(default_factory=dict)  # `Popen`'s options of another user
-    settings: Mapping[str, str] = field(default_factory=dict)  # by which others find it
+    settings: Mapping[str, str] = field(default_factory=dict)  # for those who use it
 
 
 class Child:
@@ -48,11 +48,10 @@ class Child:
         log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         program.prepare()
         self.log_file.unlink(missing_ok=True)
-        # A full one is rotated; one old file is kept.
         self._log = RotatingFileHandler(
             self.log_file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
         )
-        self._log.terminator = ""  # lines end in one
+        self._log.terminator = ""  # lines have one
         # In its own session, so that Ctrl-C reaches only the launcher, which stops all in order.
         self.process: subprocess.Popen[str] = subprocess.Popen(
             program.argv,
@@ -74,7 +73,7 @@ class Child:
         self._copying.start()
 
     def wait_until_ready(self, pause: Callable[[float], None] = time.sleep) -> None:
-        """Wait by means of `pause`, which may raise. Raises `StartFailed`."""
+        """Wait, sleeping with `pause`, which may raise. Raises `StartFailed`."""
         deadline = time.monotonic() + READY_SECONDS
         while not self.program.is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -110,13 +109,13 @@ class Child:
 
 def cause(output: str) -> str:
     """Return the first line of a program's output that looks like a cause, or else the last."""
-    lines = output.strip().splitlines() or ["it said nothing"]
+    lines = output.strip().splitlines() or ["no output"]
     causes = [line for line in lines if re.search(SIGNS_OF_A_CAUSE, line, re.IGNORECASE)]
     return [*causes, lines[-1]][0].strip(" .")
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print at once. Who reads our output may have ended: then the rest of it goes nowhere."""
+    """Print at once. If the reader of our output has exited, the rest is discarded."""
     try:
         print(text, end=end, flush=True)
     except BrokenPipeError:

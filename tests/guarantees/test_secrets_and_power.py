@@ -131,7 +131,7 @@ def test_composes_role_owns_its_database_and_may_do_nothing_else(start_own, monk
         monkeypatch.setattr(module, "ADMIN", "postgres")
     monkeypatch.setattr(services, "DATABASE", "unused")
     admin = make_url(admins(start_own().settings["DATABASE_URL"])).set(database="postgres")
-    psql = services._bundled_postgresql() / "psql"
+    psql = services.bundled_postgresql() / "psql"
     script = PROJECT / "scripts" / "postgres-role.sql"
     subprocess.run(
         [psql, f"--file={script}", admin.render_as_string(hide_password=False)],
@@ -176,12 +176,12 @@ def test_postgresql_started_as_root_runs_as_another_user_without_capabilities(po
 def test_postgresql_started_as_root_runs_where_only_root_may_enter(
     tmp_path, monkeypatch, start_own
 ):
-    bundled = services._bundled_postgresql()
+    bundled = services.bundled_postgresql()
     installation, package, site = bundled.parents[:3]
     for part in (installation, site / f"{package.name}.libs"):
         shutil.copytree(part, tmp_path / part.relative_to(site))
     hidden = tmp_path / bundled.relative_to(site)
-    monkeypatch.setattr(services, "_bundled_postgresql", lambda: hidden)
+    monkeypatch.setattr(services, "bundled_postgresql", lambda: hidden)
     tmp_path.chmod(0o700)
     for _ in range(2):
         service = start_own()

@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_line(app, flask, tmp_path,
     said = {
         "latin.csv": "not UTF-8",
         "loads.xlsx": "damaged",
-        "loads.pdf": "What is loads.pdf? Say --format csv or",
+        "loads.pdf": "Unknown format of loads.pdf: give --format csv or",
     }
     for name, why in said.items():
         assert why in error_line(flask("import-loads", name)), name

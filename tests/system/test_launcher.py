@@ -230,7 +230,8 @@ def damaged_audit_file(stranger: Stranger) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("damage", "what"), [(absent_redis, "redis is away"), (damaged_audit_file, "audit is away")]
+    ("damage", "what"),
+    [(absent_redis, "Redis is away"), (damaged_audit_file, "the audit store is away")],
 )
 def test_degraded_is_running_and_the_banner_says_what_is_away(bare_stranger, damage, what):
     running = bare_stranger.make_run(**damage(bare_stranger))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from scripts.launcher import STOP_SIGNALS
 from scripts.launcher import launcher as launcher_module
 from scripts.launcher.launcher import Launcher, Stopped
 from scripts.launcher.processes import Child, Program
@@ -20,13 +21,13 @@ def child(tmp_path) -> Iterator[Child]:
 @pytest.fixture
 def launcher(child) -> Iterator[Launcher]:
     """A launcher that watches a child, and stops at SIGALRM."""
-    before = [signal.getsignal(number) for number in launcher_module.STOP_SIGNALS]
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
     launcher = Launcher()
     launcher._children.append(child)
     alarm = signal.signal(signal.SIGALRM, launcher._on_signal)
     yield launcher
     signal.signal(signal.SIGALRM, alarm)
-    for number, handler in zip(launcher_module.STOP_SIGNALS, before, strict=True):
+    for number, handler in zip(STOP_SIGNALS, before, strict=True):
         signal.signal(number, handler)
 
 

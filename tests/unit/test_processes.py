@@ -47,7 +47,7 @@ def test_a_program_that_ends_before_it_is_ready_is_quoted(tmp_path):
 @pytest.mark.parametrize(
     ("output", "line"),
     [
-        ("", "it said nothing"),
+        ("", "no output"),
         ("first\nlast\n\n", "last"),
         (
             "running bootstrap script ... initdb: error: could not write: No space left\n"

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from billor.cli import seed
-from billor.cli.seed import DRIVERS, LOADS, SeedRefused, seed_database
-from billor.config import DEFAULT_DEMO_PASSWORD
+from billor.cli.seed import DRIVERS, LOADS, seed_database
+from billor.config import DEFAULT_DEMO_PASSWORD, ConfigError
 from billor.models import Driver, Load, LoadEvent, db
 from billor.users.service import find_user, set_password
 
@@ -87,5 +87,5 @@ def test_seeding_again_replaces_the_default_password_and_no_other(config, anonym
 
 @pytest.mark.usefixtures("context")
 def test_the_default_password_is_refused_in_production(config):
-    with pytest.raises(SeedRefused, match="DEMO_PASSWORD"):
+    with pytest.raises(ConfigError, match="DEMO_PASSWORD"):
         seed_database(replace(config, billor_env="production"))
