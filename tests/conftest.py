@@ -20,8 +20,8 @@ from billor.database.revisions import upgrade
 from billor.models import db
 from scripts.launcher import services
 from scripts.launcher.processes import Child, Program
-from tests.support.apps import close_connections
-from tests.support.client import ApiClient, log_in
+from tests.support.apps import client_with_token, close_connections
+from tests.support.client import ApiClient
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD, as_admin
 from tests.support.statements import StatementRecorder
@@ -160,9 +160,9 @@ def anonymous(app: Flask) -> ApiClient:
 
 
 @pytest.fixture
-def client(app: Flask, anonymous: ApiClient) -> ApiClient:
-    """A client that is logged in, as the only user."""
-    return log_in(app, DEMO_EMAIL, DEMO_PASSWORD)
+def client(app: Flask) -> ApiClient:
+    """A client with the token of the only user, an admin."""
+    return client_with_token(app, "Demo Dispatcher", DEMO_EMAIL, password=DEMO_PASSWORD)
 
 
 @pytest.fixture

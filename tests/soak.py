@@ -13,8 +13,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+
+from redis import Redis
 
 from scripts.launcher import services
 from tests.support.couchdb_server import Fault
@@ -125,7 +127,8 @@ class Soak:
             service.start()
 
     def _flush(self) -> None:
-        self.system.redis_client().flushall()
+        with closing(Redis.from_url(self.redis.settings["REDIS_URL"])) as client:
+            client.flushall()
 
     def _break_couchdb(self, fault: Fault) -> None:
         self.system.couch.fail(fault)

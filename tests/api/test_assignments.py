@@ -93,12 +93,6 @@ def test_each_refusal_has_its_code_and_names_the_blocking_assignment(client):
         assert client.get("/loads").json == before
 
 
-def test_unknown_assignments_are_404(client):
-    assert client.get("/assignments/1").status_code == 404
-    answer = client.patch("/assignments/1/status", {"status": "COMPLETED"})
-    assert (answer.status_code, answer.json["code"]) == (404, "assignment_not_found")
-
-
 @pytest.mark.parametrize("status", ["ASSIGNED", "OPEN", "completed", "", None, 1])
 def test_an_assignment_can_only_become_completed_or_cancelled(client, status):
     assignment = client.assign(client.make_driver(), client.make_load())

@@ -93,17 +93,6 @@ def test_events_of_accounts_are_never_sent(client, listen):
         assert events.next().data["type"] == "driver.created"
 
 
-def test_an_update_that_changes_nothing_is_no_change(client, listen):
-    with listen() as events:
-        events.next()
-        driver = client.make_driver()
-        assert events.next().data["type"] == "driver.created"
-        same = {"name": driver["name"], "status": "ACTIVE"}
-        assert client.patch(f"/drivers/{driver['id']}", same).status_code == 200
-        load = client.make_load()
-        assert events.next().data["loadId"] == load["id"]
-
-
 def test_a_resumed_stream_sends_what_was_missed(client, listen):
     with listen() as events:
         last = events.next().id

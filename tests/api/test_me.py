@@ -110,7 +110,7 @@ def test_short_and_common_passwords_are_refused_and_told_so(app, staff, user, pa
     assert password not in refused.text
 
 
-@pytest.mark.parametrize("password", ["aaaaaaaaaaaa", "        ", "correct horse", "é" * 64])
+@pytest.mark.parametrize("password", ["aaaaaaaaaaaa", "        ", "correct horse", "é" * 1024])
 def test_no_other_rule_refuses_a_password(staff, password):
     new_user = {"name": "Dana", "email": "dana@billor.example", "password": password}
     assert staff.post("/users", new_user).status_code == 201

@@ -22,11 +22,6 @@ def _ask_each_time(monkeypatch):
 
 
 @pytest.fixture
-def client(app):
-    return client_with_token(app)
-
-
-@pytest.fixture
 def app_with_token(app, settings):
     with another_app(settings, METRICS_TOKEN=TOKEN) as app:
         yield app

@@ -10,17 +10,12 @@ from sqlalchemy import update
 from billor.api import pagination
 from billor.models import Load, LoadEvent, db
 from tests.support.answers import assert_invalid, next_page, pages
-from tests.support.apps import another_app, client_with_token, give_driver_token
+from tests.support.apps import another_app, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import operations
 
 TIME = "2026-01-02T03:04:05.000000Z"
 UUID = "00000000-0000-0000-0000-000000000001"
-
-
-@pytest.fixture
-def client(app):
-    return client_with_token(app)
 
 
 MAKERS = {

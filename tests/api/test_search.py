@@ -8,14 +8,8 @@ from sqlalchemy import update
 
 from billor.models import Load, db
 from tests.support.answers import assert_invalid, pages
-from tests.support.apps import client_with_token
 
 DAY = "2026-03-0{}T12:00:00.000000Z"
-
-
-@pytest.fixture
-def client(app):
-    return client_with_token(app)
 
 
 def found(client, path, **query):
@@ -68,15 +62,6 @@ def test_a_load_is_found_by_its_number(client):
         ("#", []),
     ):
         assert found(client, "/loads", q=words) == expected, words
-
-
-@pytest.mark.parametrize(
-    ("stored", "wanted"), [("São Paulo", "SAO paulo"), ("O\u2019Brien", "o'brien")]
-)
-def test_a_place_is_compared_as_a_search_does(client, stored, wanted):
-    load = client.make_load(origin=stored)["id"]
-    client.make_load(origin=f"{stored} 2")
-    assert found(client, "/loads", origin=wanted) == [load]
 
 
 def test_each_word_may_be_in_another_field(client):
@@ -175,7 +160,7 @@ FILTERS = {
     "q=PO-5": lambda load: (load["reference"] or "").startswith("PO-5"),
     "q=ren": lambda load: load["origin"] == "Reno, NV",
     "q=nothing": lambda _: False,
-    "createdFrom=2026-03-03T00:00:00Z": lambda load: load["createdAt"] >= "2026-03-03",
+    "createdFrom=2026-03-03T13:00:00%2B01:00": lambda load: load["createdAt"] >= "2026-03-03T12",
     "createdTo=2026-03-05T12:00:00Z": lambda load: load["createdAt"] < "2026-03-05T12",
     "pickupFrom=2026-03-02T12:00:00Z": lambda load: (load["pickupAt"] or "") >= "2026-03-02T12",
     "pickupTo=2026-03-04T12:00:00Z": lambda load: (load["pickupAt"] or "a") < "2026-03-04T12",
@@ -213,8 +198,3 @@ def test_a_cursor_is_for_the_order_that_it_comes_from(client, many):
 def test_an_order_that_there_is_not_is_refused(client, sort):
     for path in ("/loads", "/loads.csv"):
         assert_invalid(client.get(path, query_string={"sort": sort}), "sort")
-
-
-def test_a_pickup_range_must_not_end_before_it_starts(client):
-    query = {"pickupFrom": DAY.format(2), "pickupTo": DAY.format(2)}
-    assert_invalid(client.get("/loads", query_string=query), "pickupTo")

@@ -265,28 +265,6 @@ def test_a_token_from_before_sessions_is_valid_until_its_user_changes(app, user,
     assert status(old) == 401, "it has no session, so all tokens of the user end"
 
 
-# Costs
-
-
-def test_a_cached_page_costs_no_statement_and_a_lookup_is_one(app, logged_in, statements):
-    client = ApiClient(app.test_client(), logged_in["access_token"])
-    client.get("/loads")
-    with statements:
-        assert client.get("/loads").headers["X-Cache"] == "HIT"
-    assert statements.sent == []
-    app.extensions["cached_users"].clear()
-    with statements:
-        client.get("/loads")
-    assert len(statements.sent) == 1
-
-
-def test_cached_users_do_not_accumulate(app, anonymous, user, status, monkeypatch):
-    monkeypatch.setattr("billor.auth.guard.MAX_CACHED_USERS", 3)
-    for _ in range(5):
-        assert status(log_in(anonymous)) == 200
-        assert len(app.extensions["cached_users"]) <= 3
-
-
 def test_expired_sessions_are_deleted(app, anonymous, logged_in, pass_time, stored):
     pass_time(timedelta(hours=12))
     live = log_in(anonymous)

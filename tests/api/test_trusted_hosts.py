@@ -10,7 +10,7 @@ import pytest
 from billor.api.middleware import SECURITY_HEADERS
 from scripts.launcher.launcher import PROJECT
 from tests.support.answers import assert_problem
-from tests.support.apps import another_app, client_with_token
+from tests.support.apps import another_app
 from tests.support.client import ApiClient
 
 STRANGE = ["evil.example:8000", "localhost.evil.example", "localhost@evil.example", "[::2]", ""]
@@ -19,11 +19,6 @@ PATHS = ["/loads", "/nowhere", "/docs", "/openapi.json"]
 
 def host(name: str) -> dict[str, str]:
     return {"Host": name, "X-Request-ID": "mine"}
-
-
-@pytest.fixture
-def client(app):
-    return client_with_token(app)
 
 
 @pytest.mark.parametrize("name", STRANGE)

@@ -12,7 +12,6 @@ from tests.support.worker import WAIT_SECONDS
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 HEADER = ["origin", "destination", "cargoType"]
-FILE = b"origin,destination,cargoType\nDallas,Reno,Steel\n"
 
 
 def stored(system: System) -> list[int]:

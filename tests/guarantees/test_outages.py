@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
 
 from billor.cache import cache
-from billor.events.bus import connect_bus
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.system import Dispatcher, Process, Service, System
@@ -62,30 +61,6 @@ def test_messages_lost_by_the_emulator_are_published_again(system, pubsub):
         with gone(pubsub):
             dispatcher.wait_for_rounds(5)
         system.couch.mend()
-        dispatcher.wait_for_rounds(5)
-    assert_nothing_failed(system, dispatcher)
-    assert not worker.has_ended
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("deleted", ["topic", "subscription"])
-def test_a_deleted_topic_or_subscription_is_created_again(system, deleted):
-    api = system.start_api()
-    worker = system.start_worker()
-    project = system.settings["PUBSUB_PROJECT_ID"]
-    with (
-        Dispatcher(api.client) as dispatcher,
-        closing(connect_bus(system.app.config["BILLOR"])) as bus,
-    ):
-        wait_until(system.recorded)
-        if deleted == "topic":
-            topic = f"projects/{project}/topics/{system.settings['PUBSUB_TOPIC']}"
-            bus._publisher.delete_topic(topic=topic)
-        else:
-            name = system.settings["PUBSUB_SUBSCRIPTION"]
-            bus._subscriber.delete_subscription(
-                subscription=f"projects/{project}/subscriptions/{name}"
-            )
         dispatcher.wait_for_rounds(5)
     assert_nothing_failed(system, dispatcher)
     assert not worker.has_ended

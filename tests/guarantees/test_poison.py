@@ -26,7 +26,6 @@ from tests.support.worker import WAIT_SECONDS, wait_until
 LARGEST_DOCUMENT = 500_000
 HUGE = b'{"id": "' + b"\xff" * 9_900_000
 ATTRIBUTES = {"type": "load.assigned", "origin": "elsewhere \x1b[2J ü", "empty": ""}
-BURIED = "Dead letter: "
 
 
 def raw(data: bytes) -> Message:

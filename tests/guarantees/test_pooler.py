@@ -20,7 +20,7 @@ from tests.guarantees.test_one_active_load import (
 )
 from tests.guarantees.test_outages import assert_only_our_log_lines
 from tests.support.races import at_once
-from tests.support.system import SCRIPT_SECONDS, Dispatcher, Service, System, start_postgresql
+from tests.support.system import Dispatcher, Service, System, start_postgresql
 
 pytestmark = pytest.mark.slow
 
@@ -91,14 +91,6 @@ def test_the_rule_and_the_trail_hold_behind_a_pooler(pooled_system):
         db.session.remove()
     pooled_system.assert_converges()
     assert_only_our_log_lines(pooled_system)
-
-
-def test_the_endpoint_script_works_behind_a_pooler(pooled_system):
-    api = pooled_system.start_api()
-    pooled_system.start_worker()
-    script = pooled_system.start_endpoint_script(api)
-    assert script.wait(SCRIPT_SECONDS) == 0, script.output
-    pooled_system.assert_converges()
 
 
 def test_a_restarted_pooler_loses_nothing(pooled_system, pooler):

@@ -1,10 +1,7 @@
 """Promise 11: clients that are silent, or send or read slowly, keep no other client waiting."""
 
-import itertools
 import socket
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import text
@@ -21,11 +18,6 @@ MANY_LOADS = f"""
     SELECT repeat('x', 200), repeat('y', 200), repeat('z', 100), 'OPEN'
     FROM generate_series(1, {LOADS_EXPORTED})
 """  # noqa: S608
-IMPATIENT = """
-from billor.api import server
-server.CLIENT_SECONDS = 1
-Worker = server.BillorWorker
-"""
 POST = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 SLOW_REQUESTS = {  # the first bytes, and the byte that is repeated
     "half a head": ("GET /healthz HTTP/1.1\r\nHost: local", b""),
@@ -44,9 +36,7 @@ def system(system_without_bus: System) -> System:
 
 @pytest.fixture
 def impatient_api(system: System) -> Api:
-    (system.folder / "impatient.py").write_text(IMPATIENT)
-    arguments = "--worker-class=impatient.Worker --keep-alive=1"
-    return system.start_api(workers=1, GUNICORN_CMD_ARGS=arguments)
+    return system.start_impatient_api()
 
 
 def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
@@ -109,29 +99,3 @@ def is_disconnected(connection: socket.socket, more: bytes) -> bool:
         return False
     except OSError:
         return True
-
-
-@pytest.mark.slow
-def test_a_slow_client_that_keeps_reading_gets_the_whole_answer(system, impatient_api):
-    port = impatient_api.client.port
-    request = f"GET /loads.csv HTTP/1.0\r\nAuthorization: Bearer {system.token}\r\n\r\n".encode()
-    slow = taken(port, request, itertools.repeat(0.02))
-    assert slow.count(b",OPEN,") == LOADS_EXPORTED
-    too_slow = taken(port, request, itertools.chain([8], itertools.repeat(0)))
-    assert too_slow.count(b",OPEN,") < LOADS_EXPORTED
-    assert "Traceback" not in impatient_api.output
-
-
-def taken(port: int, request: bytes, pauses: Iterator[float]) -> bytes:
-    """What a client reads that makes these pauses, in seconds, between pieces."""
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        connection.settimeout(WAIT_SECONDS)
-        connection.connect(("127.0.0.1", port))
-        connection.sendall(request)
-        pieces = []
-        with suppress(ConnectionResetError):
-            while piece := connection.recv(65536):
-                pieces.append(piece)
-                time.sleep(next(pauses))
-        return b"".join(pieces)

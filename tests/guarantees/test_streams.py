@@ -20,11 +20,6 @@ PROCESSES = 2
 STREAMS = 8
 """So many are spread over all processes."""
 LOAD = {"origin": "x" * 200, "destination": "y" * 200, "cargo_type": "z" * 100}
-IMPATIENT = """
-from billor.api import server
-server.CLIENT_SECONDS = 1
-Worker = server.BillorWorker
-"""
 
 
 @contextmanager
@@ -127,10 +122,7 @@ def test_a_stop_ends_streams_at_once_and_resets_no_connection(system_without_bus
 
 @pytest.mark.slow
 def test_a_client_that_does_not_read_is_disconnected(system_without_bus):
-    (system_without_bus.folder / "impatient.py").write_text(IMPATIENT)
-    api = system_without_bus.start_api(
-        workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker"
-    )
+    api = system_without_bus.start_impatient_api()
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", api.client.port))
@@ -159,9 +151,3 @@ def test_http_1_0_gets_a_stream_without_chunks(api):
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"chunked" not in head.lower()
     assert body.startswith(b"retry: 1000\n\n")
-
-
-def test_head_is_answered_at_once_and_keeps_the_connection(api):
-    for _ in range(2):
-        reply = api.client.request("HEAD", "/changes")
-        assert (reply.status, reply.headers["Content-Type"]) == (200, "text/event-stream")

@@ -19,11 +19,6 @@ REQUESTS = {
     "a driver": ("/drivers", "application/json", '{"name": "Alex", "licenseNumber": "TX-1"}'),
     "a CSV file": ("/loads/import", "text/csv", CSV),
 }
-IMPATIENT = """
-from billor.api import server
-server.CLIENT_SECONDS = 1
-Worker = server.BillorWorker
-"""
 
 
 def end_by_closing(connection: socket.socket) -> None:
@@ -46,8 +41,7 @@ def end_by_silence(_connection: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def api(shared_system: System) -> Api:
-    (shared_system.folder / "impatient.py").write_text(IMPATIENT)
-    return shared_system.start_api(workers=1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker")
+    return shared_system.start_impatient_api()
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.contract import assert_documented
-from tests.support.users import make_user
 
 OF_DRIVERS = "/me/assignment"
 
@@ -68,13 +66,3 @@ class ApiClient:
     def _created(answer: TestResponse) -> dict:
         assert answer.status_code == 201, answer.text
         return answer.json
-
-
-def log_in(app: Flask, email: str, password: str) -> ApiClient:
-    """Create a user and a client with their token."""
-    with app.app_context():
-        make_user("Demo Dispatcher", email, password)
-    client = app.test_client()
-    answer = client.post("/auth/login", json={"email": email, "password": password})
-    assert answer.status_code == 200, answer.text
-    return ApiClient(client, answer.json["access_token"])

@@ -210,11 +210,8 @@ class FakeCouchDB:
 
     @property
     def url(self) -> str:
-        return self.url_with(self.password)
-
-    def url_with(self, password: str) -> str:
         address = f"127.0.0.1:{self._server.server_port}"
-        return f"http://{self.user}:{quote(password, safe='')}@{address}"
+        return f"http://{self.user}:{quote(self.password, safe='')}@{address}"
 
     def fail(self, fault: Fault, *, after: int = 0, times: float = float("inf")) -> None:
         """Do so for `times` requests, when `after` others were answered as they should be."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from billor.models import db
 from tests.support.worker import wait_until
@@ -58,3 +58,17 @@ def rival(app: Flask) -> Iterator[Rival]:
     onlooking = engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as own, onlooking.connect() as onlooker:
         yield Rival(own, onlooker)
+
+
+@contextmanager
+def short_lock_timeout() -> Iterator[None]:
+    """Requests of this process give up early on a lock."""
+
+    def shorten(_session, _transaction, connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+
+    event.listen(db.session, "after_begin", shorten)
+    try:
+        yield
+    finally:
+        event.remove(db.session, "after_begin", shorten)

@@ -22,7 +22,6 @@ import psutil
 import pytest
 from flask import Flask
 from flask_jwt_extended import create_access_token
-from redis import Redis
 from sqlalchemy import select, text
 
 from billor import create_app
@@ -44,9 +43,13 @@ from tests.support.worker import STOP_SECONDS, python_environment, wait_until
 
 RESTART_SECONDS = 0.2
 CONVERGE_SECONDS = 60
-SCRIPT_SECONDS = 60
 CLIENTS = 20
 """The simultaneous clients that keep several processes busy."""
+IMPATIENT = """
+from billor.api import server
+server.CLIENT_SECONDS = 1
+Worker = server.BillorWorker
+"""
 
 
 class Service:
@@ -283,6 +286,11 @@ class System:
         self.wait_for_all_processes(api)
         return api
 
+    def start_impatient_api(self) -> "Api":
+        """Start one process that waits for its clients for a second only."""
+        (self.folder / "impatient.py").write_text(IMPATIENT)
+        return self.start_api(1, GUNICORN_CMD_ARGS="--worker-class=impatient.Worker --keep-alive=1")
+
     def wait_for_all_processes(self, api: "Api") -> None:
         """Wait until all its processes serve, a restarted one too."""
 
@@ -308,33 +316,11 @@ class System:
         self._running.append(process)
         return process
 
-    def start_endpoint_script(self, api: "Api") -> Process:
-        """Start `scripts/test_endpoints.sh` against an API, as an admin of its own."""
-        number = next(self._numbers)
-        email, password = f"script-{number}@billor.example", "a-password-of-a-script"
-        user = {"name": "Script", "email": email, "password": password, "role": "ADMIN"}
-        assert api.client.post("/users", user).status == 201
-        environment = {
-            "PATH": os.environ["PATH"],
-            "BASE_URL": f"http://127.0.0.1:{api.client.port}",
-            "DEMO_EMAIL": email,
-            "DEMO_PASSWORD": password,
-        }
-        argv = [str(PROJECT / "scripts" / "test_endpoints.sh")]
-        process = Process(f"script-{number}", argv, environment, self.folder)
-        self._running.append(process)
-        return process
-
     def supervise_worker(self, *arguments: str, **settings: str) -> Supervised:
         """A worker that is started again whenever it ends."""
         supervised = Supervised(lambda: self.start_worker(*arguments, **settings))
         self._supervised.append(supervised)
         return supervised
-
-    def redis_client(self) -> Redis:
-        """A client of the Redis that the API uses."""
-        with self.app.app_context():
-            return cache.cache.client
 
     @property
     def logs(self) -> str:

@@ -1,9 +1,12 @@
 """Users that a test begins with."""
 
+from functools import cache
+
 from sqlalchemy import delete
 
 from billor.database import transaction
 from billor.models import LoadEvent, Role, User, db
+from billor.users.passwords import hash_password
 from billor.users.service import create_user
 
 
@@ -14,8 +17,15 @@ def make_user(
     role: Role = Role.ADMIN,
     driver_id: int | None = None,
 ) -> User:
-    """Create a user without an event, for tests that count those of loads."""
+    """Create a user without an event, for tests that count those of loads.
+
+    A password is hashed once for all tests.
+    """
     with transaction():
-        user = create_user(name, email, password, role, driver_id)
+        user = create_user(name, email, None, role, driver_id)
+        user.password_hash = _hash(password) if password else None
         db.session.execute(delete(LoadEvent).where(LoadEvent.user_id == user.id))
     return user
+
+
+_hash = cache(hash_password)

@@ -14,15 +14,11 @@ TEXT_CELL = '<table:table-cell office:value-type="string"><text:p>{}</text:p></t
 OFFICE = "urn:oasis:names:tc:opendocument:xmlns"
 
 
-def workbook(*sheets: Iterable[Sequence], hidden: int = 0) -> bytes:
-    """A workbook of these sheets, each of some rows; the first ones are hidden."""
+def workbook(rows: Iterable[Sequence]) -> bytes:
+    """A workbook of one sheet with these rows."""
     book = openpyxl.Workbook()
-    book.remove(book.active)
-    for number, rows in enumerate(sheets):
-        sheet = book.create_sheet(f"Sheet {number + 1}")
-        sheet.sheet_state = "hidden" if number < hidden else "visible"
-        for row in rows:
-            sheet.append(row)
+    for row in rows:
+        book.active.append(row)
     return saved(book)
 
 
@@ -32,15 +28,13 @@ def saved(book: openpyxl.Workbook) -> bytes:
     return file.getvalue()
 
 
-def changed(
-    book: bytes, before: str, after: str, texts: str | None = None, part: str = SHEET
-) -> bytes:
-    """The workbook with something else in a part; `texts` is a table of texts to add."""
+def changed(book: bytes, before: str, after: str, texts: str | None = None) -> bytes:
+    """The workbook with something else in its sheet; `texts` is a table of texts to add."""
     file = BytesIO()
     with zipfile.ZipFile(BytesIO(book)) as old, zipfile.ZipFile(file, "w", 8) as new:
         for name in old.namelist():
             text = old.read(name)
-            if name == part:
+            if name == SHEET:
                 assert before.encode() in text
                 text = text.replace(before.encode(), after.encode())
             new.writestr(name, text)

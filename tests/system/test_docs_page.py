@@ -72,13 +72,3 @@ def test_logging_in_on_the_page_authorizes_everything_else(page: Page):
 
     page.reload()
     expect(locked).not_to_have_count(0)
-
-
-@pytest.mark.slow
-def test_a_token_can_be_pasted_under_authorize(page: Page, api: Api):
-    page.get_by_role("button", name="Authorize", exact=True).click()
-    dialog = page.locator(".dialog-ux")
-    dialog.get_by_role("textbox").fill(api.client.token)
-    dialog.get_by_label("Apply credentials").click()
-    dialog.get_by_role("button", name="Close").click()
-    assert_lists_the_demo_loads(page)

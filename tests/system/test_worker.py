@@ -4,11 +4,13 @@ It runs in this process over both buses, and as the real script, which is termin
 in two and started with wrong settings.
 """
 
+import ctypes
 import json
 import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 from sqlalchemy import select
 
@@ -19,12 +21,12 @@ from billor.models import LoadEvent, db
 from billor.worker.main import Worker
 from scripts.launcher.launcher import PROJECT
 from tests.support.bus import own_topic
+from tests.support.system import Process
 from tests.support.worker import (
     WAIT_SECONDS,
     python_environment,
     running,
     wait_until,
-    worker_process,
 )
 
 FORBIDDEN_IN_THE_API = (
@@ -51,14 +53,19 @@ def bus(request, settings) -> Bus:
 
 @pytest.fixture
 def start(settings, tmp_path, pytestconfig):
-    """Run the script with these arguments, and with more settings; a context manager."""
+    """Run the script with these arguments, and with more settings, until the end of the test."""
     compiled = pytestconfig.cache.mkdir("compiled")
+    started: list[Process] = []
 
-    def start(*arguments: str, **more: str):
+    def start(*arguments: str, **more: str) -> Process:
+        argv = [sys.executable, str(PROJECT / "worker.py"), *arguments]
         environment = python_environment(settings | more, compiled)
-        return worker_process(environment, tmp_path, *arguments)
+        started.append(Process(f"worker-{len(started)}", argv, environment, tmp_path))
+        return started[-1]
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture
@@ -130,18 +137,6 @@ def test_every_event_is_published_and_recorded_once_in_the_audit_trail(
     assert assigned["assignmentId"] == 2
 
 
-def test_events_published_before_the_subscription_existed_are_published_again(
-    app, client, settings, pubsub_settings, recorded, unpublished
-):
-    types = change_a_load(client)
-    config, store = load_config(settings | pubsub_settings), app.extensions["audit_store"]
-    with running(Worker(app, connect_bus(config), store, ("relay",))):
-        wait_until(lambda: not unpublished())
-    assert recorded() == []
-    with running(Worker(app, connect_bus(config), store)):
-        wait_until(lambda: len(recorded()) == len(types) and not unpublished())
-
-
 def test_a_worker_waits_for_its_services(app, client, couch, settings, recorded):
     """It starts in any order with them, and may be stopped while it waits."""
 
@@ -172,33 +167,20 @@ def test_a_worker_ends_if_a_thread_fails(app, caplog):
     assert "RuntimeError: a defect" in caplog.text
 
 
-def test_a_worker_finishes_its_batch_after_sigterm(client, couch, start, unrecorded):
-    types = change_a_load(client)
-    couch.hold_batch()
-    with start(COUCHDB_URL=couch.url) as worker:
-        couch.wait_until_hanging()
-        worker.send(signal.SIGTERM)
-        wait_until(lambda: "Worker stopping" in worker.output)
-        couch.mend()
-        assert worker.wait() == 0
-    assert unrecorded() == []
-    assert len(couch.databases["billor-audit"].documents) == len(types) + 1
-
-
 def test_sigkill_of_a_worker_loses_and_duplicates_nothing(client, couch, start, unrecorded):
     types = change_a_load(client)
     couch.hold_batch()
-    with start(COUCHDB_URL=couch.url) as worker:
-        couch.wait_until_hanging()
-        worker.kill()
+    worker = start(COUCHDB_URL=couch.url)
+    couch.wait_until_hanging()
+    worker.kill()
     couch.mend()
     assert len(unrecorded()) == len(types), "stored, but not marked"
     client.make_load()
-    with start(COUCHDB_URL=couch.url) as worker:
-        wait_until(lambda: not unrecorded())
-        worker.send(signal.SIGINT)
-        assert worker.wait() == 0
-        assert worker.output.count("you have load") == 2, "at least once, and then no more"
+    worker = start(COUCHDB_URL=couch.url)
+    wait_until(lambda: not unrecorded())
+    worker.send(signal.SIGINT)
+    assert worker.wait() == 0
+    assert worker.output.count("you have load") == 2, "at least once, and then no more"
     assert len(couch.databases["billor-audit"].documents) == len(types) + 2
 
 
@@ -206,25 +188,21 @@ def test_sigkill_of_a_worker_loses_and_duplicates_nothing(client, couch, start, 
 def test_a_sigterm_delivered_to_another_thread_stops_the_worker(client, start, unpublished):
     """The kernel chooses the thread; Python's handlers run in the first one alone."""
     client.make_load()
-    with start() as worker:
-        wait_until(lambda: not unpublished())
-        worker.send_to_a_thread(signal.SIGTERM)
-        wait_until(lambda: "Worker stopping" in worker.output)
-        assert worker.wait() == 0
+    worker = start()
+    wait_until(lambda: not unpublished())
+    thread = next(each.id for each in psutil.Process(worker.pid).threads() if each.id != worker.pid)
+    assert ctypes.CDLL(None).tgkill(worker.pid, thread, signal.SIGTERM) == 0
+    wait_until(lambda: "Worker stopping" in worker.output)
+    assert worker.wait() == 0
 
 
 def test_relay_and_consumer_may_be_two_processes(
     client, start, pubsub_settings, recorded, unpublished
 ):
     types = change_a_load(client)
-    with (
-        start("relay", **pubsub_settings) as relay,
-        start("consumer", **pubsub_settings) as consumer,
-    ):
-        wait_until(lambda: len(recorded()) == len(types) and not unpublished())
-        for half in (relay, consumer):
-            half.send(signal.SIGTERM)
-        assert [half.wait() for half in (relay, consumer)] == [0, 0]
+    relay, consumer = (start(half, **pubsub_settings) for half in ("relay", "consumer"))
+    wait_until(lambda: len(recorded()) == len(types) and not unpublished())
+    assert [half.terminate() for half in (relay, consumer)] == [0, 0]
     assert "you have load" in consumer.output
     assert "you have load" not in relay.output
 
@@ -234,21 +212,11 @@ def test_relay_and_consumer_may_be_two_processes(
     [(["relay"], {}, "PUBSUB_PROJECT_ID"), ([], {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL")],
 )
 def test_a_worker_that_cannot_start_says_why_in_one_line(start, arguments, more_settings, named):
-    with start(*arguments, **more_settings) as worker:
-        assert worker.wait(WAIT_SECONDS) == 1
+    worker = start(*arguments, **more_settings)
+    assert worker.wait() == 1
     (line,) = worker.output.splitlines()
     assert line.startswith("billor: ")
     assert named in line
-
-
-def test_a_subscription_to_another_topic_is_reported_in_one_line(start, pubsub_settings):
-    with start(**pubsub_settings) as owner:
-        wait_until(lambda: "Worker started" in owner.output)
-        with start(**pubsub_settings | {"PUBSUB_TOPIC": "another-topic"}) as worker:
-            assert worker.wait(WAIT_SECONDS) == 1
-        owner.send(signal.SIGTERM)
-        assert owner.wait() == 0
-    assert "Worker fails: ConfigError: PUBSUB_SUBSCRIPTION names" in worker.output
 
 
 def test_the_api_imports_neither_pubsub_nor_an_exporter_of_spans(settings, pytestconfig, tmp_path):

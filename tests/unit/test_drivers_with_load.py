@@ -32,14 +32,6 @@ def with_active_assignment() -> list[int]:
     return sorted(db.session.scalars(select(Assignment.driver_id).where(is_active)))
 
 
-def test_a_driver_is_marked_from_assignment_to_its_end():
-    assert marked() == with_active_assignment() == [1]
-    close_assignment(1, "CANCELLED")
-    assert marked() == []
-    assign(1, 3)
-    assert marked() == [1]
-
-
 @pytest.mark.parametrize(
     ("change", "have_a_load"),
     [

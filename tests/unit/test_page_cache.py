@@ -65,23 +65,6 @@ def test_a_cached_text_is_returned_unchanged_in_one_round_trip(pages, wire, text
     assert redis().ttl("billor:generation") == -1
 
 
-def test_an_invalidation_makes_every_text_a_miss_also_one_that_is_stored_late(pages):
-    keep(pages, "a", "1")
-    slow = pages.read("b")
-    invalidate_pages()
-    pages.store(slow, "old")
-    assert [status(pages, "a"), status(pages, "b")] == [MISS, MISS]
-
-
-def test_a_lost_generation_revives_nothing(pages):
-    keep(pages, "key", "old")
-    slow = pages.read("another key")
-    redis().delete("billor:generation")
-    assert status(pages) == MISS
-    pages.store(slow, "old")
-    assert status(pages, "another key") == MISS
-
-
 class Trap:
     """Runs code when it is unpickled."""
 

@@ -1,6 +1,5 @@
 """The relay on a real PostgreSQL: claiming, publishing, and retries in outages."""
 
-import json
 from threading import Event, Thread
 
 import pytest
@@ -39,14 +38,6 @@ def test_events_are_published_in_batches_and_marked(monkeypatch):
     assert [Relay(bus).publish_batch() for _ in range(3)] == [2, 1, 0]
     assert sorted(bus.published_ids) == ids
     assert unpublished() == []
-
-
-def test_an_event_of_an_account_is_published_with_its_user():
-    db.session.add(LoadEvent(type="user.updated", user_id=7, payload={}))
-    db.session.commit()
-    bus = FakeBus()
-    assert Relay(bus).publish_batch() == 1
-    assert json.loads(bus.published[0].data)["userId"] == 7
 
 
 def test_events_that_the_bus_does_not_take_stay_unpublished():

@@ -2,15 +2,14 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import select
 
 from billor.cli import seed
 from billor.cli.seed import DRIVERS, LOADS, seed_database
 from billor.config import DEFAULT_DEMO_PASSWORD, ConfigError
-from billor.models import Driver, Load, LoadEvent, db
+from billor.models import LoadEvent, db
 from billor.users.service import find_user, set_password
 
 
@@ -31,45 +30,6 @@ def test_seeding_tops_up_to_a_number_with_an_event_for_each_row(config):
     assert seed_database(config, drivers=1, loads=21) == {"users": 0, "drivers": 0, "loads": 1}
     types = Counter(db.session.scalars(select(LoadEvent.type)))
     assert types == {"user.created": 1, "driver.created": 10, "load.created": 21}
-
-
-@pytest.mark.usefixtures("small_chunks")
-def test_an_interrupted_seed_keeps_whole_chunks_and_the_next_one_continues(config, monkeypatch):
-    create, calls = seed.create_loads, []
-
-    def interrupted(rows):
-        calls.append(rows)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return create(rows)
-
-    monkeypatch.setattr(seed, "create_loads", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        seed_database(config, drivers=10, loads=20)
-    assert db.session.scalar(select(func.count()).select_from(Load)) == 8
-    assert seed_database(config, drivers=10, loads=20) == {"users": 0, "drivers": 0, "loads": 12}
-
-
-@pytest.mark.usefixtures("context")
-def test_seeded_rows_are_varied_and_mostly_soon(config):
-    seed_database(config, drivers=100, loads=300)
-    loads, now = db.session.scalars(select(Load)).all(), datetime.now(UTC)
-    assert not [load for load in loads if load.origin == load.destination]
-    assert len({load.origin for load in loads}) > 20
-    assert len(set(db.session.scalars(select(Driver.name)))) > 20
-    assert 1 <= sum(load.pickup_at < now for load in loads) <= 60
-    assert all(load.pickup_at < min(load.deliver_by, now + timedelta(days=4)) for load in loads)
-
-
-@pytest.mark.usefixtures("small_chunks")
-def test_license_numbers_stay_unique_after_drivers_were_removed(config):
-    seed_database(config, drivers=12)
-    removed = [1, 5, 6, 12]
-    db.session.execute(delete(LoadEvent).where(LoadEvent.driver_id.in_(removed)))
-    db.session.execute(delete(Driver).where(Driver.id.in_(removed)))
-    db.session.commit()
-    assert seed_database(config, drivers=30)["drivers"] == 22
-    assert len(set(db.session.scalars(select(Driver.license_number)))) == 30
 
 
 @pytest.mark.usefixtures("context")

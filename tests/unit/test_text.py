@@ -81,7 +81,13 @@ def test_an_email_address_has_one_form(typed, stored):
 
 
 @pytest.mark.parametrize(
-    "address", ["d\u0430na@billor.example", "dana\u200b@billor.example", "dana", "Dana <d@b.de>"]
+    "address",
+    [
+        *("d\u0430na@billor.example", "dana@b\u0456llor.example", "dana\u200b@billor.example"),
+        *("dana", "@billor.example", "dana@", "da na@billor.example", "dana@billor.example\x00"),
+        *("Dana <d@b.de>", "dana@billor.example, eve@billor.example"),
+        *('"\x01"@billor.example', '"da\\\x1bna"@billor.example', "dana@\ud800.example"),
+    ],
 )
 def test_what_is_no_address_or_looks_like_another_is_refused(address):
     with pytest.raises(RefusedText):

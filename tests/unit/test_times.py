@@ -7,15 +7,13 @@ from threading import Event
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from billor.assignments.service import assign, assign_many, close_assignment, reassign
-from billor.database import transaction
 from billor.drivers.service import create_driver
 from billor.errors import Conflict
 from billor.loads.service import create_load, update_load
 from billor.models import Assignment, Load, db
-from billor.users.service import create_user
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
 
@@ -24,22 +22,6 @@ LOADS, DISPATCHERS = 60, 4
 
 def new_load() -> Load:
     return create_load(origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van")
-
-
-@pytest.mark.usefixtures("context")
-@pytest.mark.parametrize(
-    "create",
-    [
-        new_load,
-        lambda: create_driver("Alex Carter", "TX-2"),
-        lambda: create_user("Dana", "dana@billor.example"),
-    ],
-    ids=["load", "driver", "user"],
-)
-def test_the_time_of_creation_is_that_of_the_write(create):
-    with transaction():
-        earlier = db.session.scalar(select(func.clock_timestamp()))
-        assert create().created_at > earlier
 
 
 def assigned_in_bulk(driver_id: int) -> datetime:

@@ -1,16 +1,14 @@
 """`transaction()`, alone and nested: atomicity, and callbacks after the commit."""
 
 from collections.abc import Callable
-from functools import partial
 
-import psycopg2
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from billor.database import after_commit, transaction
 from billor.errors import Conflict, Unavailable
 from billor.models import Driver, db
+from tests.support.commits import lost_answers
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -34,14 +32,6 @@ def called() -> list[str]:
 def tell(called) -> Callable[[], None]:
     """A callback that records the committed drivers."""
     return lambda: called.append(" ".join(committed()))
-
-
-def test_a_transaction_is_committed_at_its_end():
-    with transaction():
-        add("A")
-        db.session.flush()
-        assert committed() == []
-    assert committed() == ["A"]
 
 
 def test_a_nested_transaction_is_committed_with_the_outer_one():
@@ -136,15 +126,8 @@ def test_a_lost_commit_answer_still_calls_the_callbacks(monkeypatch, tell, calle
             after_commit(tell)
             add("A")
 
-    def commit_and_lose_the_answer(commit: Callable[[], None]) -> None:
-        commit()
-        raise OperationalError("COMMIT", {}, psycopg2.OperationalError("connection lost"))
-
-    with monkeypatch.context() as patch:
-        commit = partial(commit_and_lose_the_answer, db.session.commit)
-        patch.setattr(db.session, "commit", commit)
-        with pytest.raises(Unavailable):
-            run()
+    with lost_answers(monkeypatch), pytest.raises(Unavailable):
+        run()
     assert called == ["A"]
     with transaction():
         add("B")

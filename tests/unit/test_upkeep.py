@@ -79,14 +79,6 @@ def test_events_that_the_bus_has_lost_are_published_again_after_five_minutes(
     assert Relay(bus).publish_batch() == 3
 
 
-def test_recorded_events_are_not_published_again(clock, bus, consumer, reconciler):
-    publish(bus, 3)
-    reconciler.publish_lost_events()
-    consumer.handle(bus.pull(10))
-    clock.now += LOST_SECONDS
-    assert reconciler.publish_lost_events() == 0
-
-
 def test_lost_events_are_published_again_in_bounded_steps(clock, bus, reconciler):
     publish(bus, MAX_REPUBLISHED + 1)
     lose_all(bus)
