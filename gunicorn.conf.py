@@ -9,14 +9,13 @@ import resource  # noqa: E402
 import shutil  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
-from typing import NoReturn  # noqa: E402
 
-# The metrics of all processes, for prometheus_client, which looks for the folder at its import. A
-# reload keeps it, and a master that another one has started has its own.
-FOLDER_OF_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+# The folder with the metrics of all processes, which prometheus_client needs when it is imported. A
+# reload keeps it; a new master process (USR2) gets its own.
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 OURS = f"billor-metrics-{os.getpid()}-"
-if OURS not in os.environ.get(FOLDER_OF_METRICS, ""):
-    os.environ[FOLDER_OF_METRICS] = tempfile.mkdtemp(prefix=OURS)
+if OURS not in os.environ.get(METRICS_FOLDER, ""):
+    os.environ[METRICS_FOLDER] = tempfile.mkdtemp(prefix=OURS)
 
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
 
@@ -25,20 +24,15 @@ from billor.observe.logs import init_logging  # noqa: E402
 
 
 def on_exit(_arbiter=None) -> None:
-    """Remove what is kept for as long as the server runs."""
-    shutil.rmtree(os.environ[FOLDER_OF_METRICS], ignore_errors=True)
-
-
-def refuse(error: ConfigError) -> NoReturn:
-    """End with one line that names a setting."""
-    on_exit()
-    sys.exit(f"billor: {error}")
+    """Remove the metrics of this server."""
+    shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
 
 
 try:
     settings = load_config()
 except ConfigError as error:
-    refuse(error)
+    on_exit()
+    sys.exit(f"billor: {error}")
 init_logging(settings)
 
 bind = settings.address
@@ -53,17 +47,17 @@ loglevel = "warning"
 logger_class = "billor.api.server.GunicornLogger"
 control_socket_disable = True  # unused, and slows down shutdown
 
-# Only ProxyFix trusts headers of proxies (see billor.api.middleware), from TRUSTED_PROXIES.
+# Headers of proxies are left to ProxyFix and TRUSTED_PROXIES (see billor.api.middleware).
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
-header_map = "drop"  # names with underscores, which look like others to WSGI
+header_map = "drop"  # WSGI confuses names with underscores with other headers
 proxy_protocol = "off"
 
 # Every client needs an open file.
-_, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+_, max_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
 
 
 def child_exit(_arbiter, worker) -> None:
-    """Forget what the process had open; what it has counted stays."""
+    """Drop the gauges of a process that has ended; its counters stay."""
     mark_process_dead(worker.pid)

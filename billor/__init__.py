@@ -34,7 +34,7 @@ MAX_BODY_BYTES = 1024 * 1024
 def create_app(config: Config | None = None) -> Flask:
     """Create the Flask application, by default with the settings of the environment.
 
-    Opens no connection and starts no thread. Raises `ConfigError` for a wrong setting.
+    Opens no connection and starts no thread. Raises `ConfigError` for an invalid setting.
     """
     config = config or load_config()
     logs.init_logging(config)
@@ -45,7 +45,7 @@ def create_app(config: Config | None = None) -> Flask:
         JWT_SECRET_KEY=config.jwt_secret_key,  # no SECRET_KEY: there are no cookie sessions
         JWT_ACCESS_TOKEN_EXPIRES=config.access_token_seconds,
         JWT_REFRESH_JSON_KEY="refreshToken",
-        JWT_DECODE_LEEWAY=10,  # seconds by which clocks of several servers may differ
+        JWT_DECODE_LEEWAY=10,  # seconds of clock skew between servers
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         TRUSTED_HOSTS=list(config.trusted_hosts) or None,
         SQLALCHEMY_DATABASE_URI=config.database_url,

@@ -13,7 +13,7 @@ from marshmallow.fields import Integer, String
 from marshmallow.validate import Email, Length, OneOf, Range, Regexp
 
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
-SERVICES_FILE = "services.env"  # in BILLOR_HOME: the URLs of what a running launcher has started
+SERVICES_FILE = "services.env"  # in BILLOR_HOME: the URLs of services that the launcher runs
 _AUTHORITY = r"(.*@)?(\[[^]]+\]|[^][:/@?]+)(:\d+)?([/?].*)?"
 POSTGRESQL = Regexp(
     rf"postgres(ql)?(\+\w+)?://({_AUTHORITY}|/.+)\Z",
@@ -27,23 +27,23 @@ ORIGINS = Regexp(r"(\*|,|\s|https?://[^,/]+)+\Z", error="Must be like https://a.
 
 
 class ConfigError(Exception):
-    """A setting is missing or wrong. The message is one line that names it."""
+    """A setting is missing or invalid. The message is one line that names it."""
 
 
 def text(default: Any = None, *checks: Any, secret: bool = False) -> Any:
-    """Declare a setting that is a text, required if its default is `missing`."""
+    """Declare a text setting, required if its default is `missing`."""
     text = String(required=default is missing, load_default=default, validate=list(checks))
     return field(repr=not secret, metadata={"field": text})
 
 
 def number(default: int | None, low: int, high: int) -> Any:
-    """Declare a setting that is a whole number."""
+    """Declare an integer setting."""
     return field(metadata={"field": Integer(load_default=default, validate=Range(low, high))})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The settings, validated and typed. Each is named like its variable, in lower case."""
+    """The settings, validated and typed. Each has the name of its variable, in lower case."""
 
     database_url: str = text(missing, POSTGRESQL, secret=True)
     database_migration_url: str | None = text(None, POSTGRESQL, secret=True)
@@ -63,7 +63,7 @@ class Config:
     billor_home: str = text(".billor")
     bind: str = text("127.0.0.1")
     port: int = number(8000, 1, 65535)
-    web_workers: int = number(None, 1, 64)  # by default one for each core, 2 to 8
+    web_workers: int = number(None, 1, 64)  # by default one per core, 2 to 8
     database_pool_size: int = number(8, 4, 64)
     trusted_proxies: int = number(0, 0, 10)
     trusted_hosts: tuple[str, ...] = text(None, HOSTS)  # by default those of a loopback address
@@ -98,9 +98,9 @@ SETTINGS = [name.upper() for name in _SCHEMA.fields]
 
 
 def read_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables that settings are read from, stripped; empty ones count as unset.
+    """Return the variables for the settings, stripped, without empty ones.
 
-    The environment wins over `.env`, and `.env` over the file of a running launcher.
+    The environment overrides `.env`, which overrides the file of a running launcher.
     `JWT_SECRET_KEY_FILE` names a file with the key.
     """
     try:
@@ -121,7 +121,7 @@ def _stripped(variables: Mapping[str, str | None]) -> dict[str, str]:
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
     """Return the settings from `environ`, by default from `read_environment`.
 
-    Raises `ConfigError` naming the first setting that is missing or wrong.
+    Raises `ConfigError` for the first setting that is missing or invalid.
     """
     variables = read_environment() if environ is None else _stripped(environ)
     given = {name.lower(): variables[name] for name in SETTINGS if name in variables}

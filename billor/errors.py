@@ -1,4 +1,4 @@
-"""All refusals: their codes, each with its HTTP status and what the caller can do about it."""
+"""All errors of the API: their codes, each with its HTTP status, cause and remedy."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,9 +6,9 @@ from typing import NamedTuple
 BY_STATUS: dict[int, dict[str, str]] = {
     400: {
         "malformed_request": "The request cannot be read. Check that its body is valid JSON.",
-        "body_incomplete": "The body ended before its Content-Length, or took too long. Nothing "
-        "of it was done. Send it again.",
-        "untrusted_host": "The API has another host name. Use that, or add this one to "
+        "body_incomplete": "The body ended early, or took too long. Nothing was changed. Send it "
+        "again.",
+        "untrusted_host": "This host name is not trusted. Use another one, or add it to "
         "TRUSTED_HOSTS.",
     },
     401: {
@@ -18,16 +18,16 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "token_invalid": "The token is not valid. Log in again with POST /auth/login.",
         "invalid_credentials": "The email address or the password is wrong. Check both.",
     },
-    403: {"role_missing": "Your role does not allow this. Ask an admin to do it, or for the role."},
+    403: {"role_missing": "Your role does not allow this. Ask an admin."},
     404: {
-        "not_found": "There is nothing at this address. See /docs for all there is.",
-        "no_active_assignment": "You have no active load now. Ask your dispatcher for one.",
+        "not_found": "There is nothing at this URL. See /docs for all operations.",
+        "no_active_assignment": "You have no active load. Ask your dispatcher for one.",
     }
     | {
         f"{thing}_not_found": f"No {thing} has this id. GET /{thing}s lists them all."
         for thing in ("user", "driver", "load", "assignment")
     },
-    405: {"method_not_allowed": "This address has other methods. See the Allow header."},
+    405: {"method_not_allowed": "This URL does not support the method. See the Allow header."},
     409: {
         "email_taken": "Another user has this email address. Choose another one.",
         "license_number_taken": "Another driver has this license number. Check it for a typo.",
@@ -40,47 +40,46 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
         "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its "
         "assignment first, if that is active.",
-        "last_admin": "The last active admin stays one. Make somebody else an admin first.",
-        "assignment_not_active": "The assignment was closed before. See it with GET "
-        "/assignments/{id}.",
-        "idempotency_key_in_use": "Another request with this Idempotency-Key is still being "
-        "answered. Send it again in a moment.",
+        "last_admin": "This is the last active admin. Make somebody else an admin first.",
+        "assignment_not_active": "The assignment is already closed. See GET /assignments/{id}.",
+        "idempotency_key_in_use": "Another request with this Idempotency-Key is still running. Try "
+        "again in a moment.",
     },
     412: {
-        "precondition_failed": "Somebody has changed it since, or If-Match has no ETag of it. Get "
-        "it again, and send its new ETag as If-Match.",
+        "precondition_failed": "It has changed since then, or If-Match is not its ETag. Get it "
+        "again, and send the new ETag as If-Match.",
     },
     413: {
         "body_too_large": "The body is larger than 8 KiB without a token, 1 MiB, or 16 MiB for an "
         "import. Split it.",
     },
-    414: {"uri_too_long": "The address is too long. Leave out some of its parameters."},
+    414: {"uri_too_long": "The URL is too long. Leave out some parameters."},
     415: {
-        "unsupported_media_type": "Send JSON, with `Content-Type: application/json`, or to an "
-        "import CSV, NDJSON or a workbook; without a `Content-Encoding`.",
+        "unsupported_media_type": "Send JSON, with `Content-Type: application/json`; for an "
+        "import, CSV, NDJSON or a workbook. Send no `Content-Encoding`.",
     },
     417: {"expectation_failed": "Send no Expect header other than `100-continue`."},
     422: {
-        "validation_failed": "Some fields are not acceptable. See `errors`.",
-        "idempotency_key_reused": "This Idempotency-Key came with another request before. Make a "
-        "new key for each change.",
+        "validation_failed": "Some fields are not valid. See `errors`.",
+        "idempotency_key_reused": "This Idempotency-Key was used for another request. Use a new key "
+        "for each change.",
         "import_refused": "Nothing of the file was imported. Fix it, and send it again.",
     },
     429: {"too_many_attempts": "Too many failed logins. Try again later."},
     431: {"headers_too_large": "The headers are too large or too many. Leave out some of them."},
     500: {
-        "internal_error": "Something went wrong here. Report the X-Request-ID of this answer: it "
-        "leads to the cause.",
+        "internal_error": "Something went wrong on the server. Report the X-Request-ID of this "
+        "response.",
     },
-    501: {"not_implemented": "Send the body as it is, or in chunks: no other coding is known."},
+    501: {"not_implemented": "This Transfer-Encoding is not supported. Send `chunked` or none."},
     503: {
-        "database_unavailable": "The database is away. Try again soon.",
+        "database_unavailable": "The database is unavailable. Try again soon.",
         "database_busy": "The database is busy. Try again in a moment.",
-        "imports_busy": "Too many files are being imported. Try again soon.",
+        "imports_busy": "Too many imports are running. Try again soon.",
         "exports_busy": "Too many exports are running. Try again soon.",
         "streams_busy": "Too many streams of changes are open. Try again soon.",
         "request_timeout": "The request took too long. Try again soon.",
-        "audit_unavailable": "The audit store is away. Its events are kept; try again soon.",
+        "audit_unavailable": "The audit store is unavailable. No event is lost. Try again soon.",
     },
 }
 
@@ -98,7 +97,7 @@ CODES = {
 
 
 class BillorError(Exception):
-    """A refusal; `extra` has more members of the response, by their names in JSON."""
+    """An error of the API; `extra` adds members to the response, by their JSON names."""
 
     retry_after: int | None = None
     """Seconds after which a retry may succeed."""
@@ -115,10 +114,8 @@ class BillorError(Exception):
 
 
 class NotFound(BillorError):
-    status = 404
-
     def __init__(self, thing: str, id_: int):
-        """`thing` is the model's name; it need not be in `CODES`."""
+        """`thing` is the model's name."""
         thing = thing.lower()
         detail = f"No {thing} has the id {id_}. GET /{thing}s lists them all."
         super().__init__(f"{thing}_not_found", detail)
@@ -132,7 +129,7 @@ class Taken(Conflict):
     """Another row has what must be unique, such as an email address."""
 
     def __init__(self, code: str, thing: str, id_: int | None):
-        """`thing` is the model's name; `id_` is None if the other row has just been removed."""
+        """`thing` is the model's name; `id_` is None if the other row was removed just now."""
         self.id, thing = id_, thing.lower()
         if id_ is None:
             super().__init__(code)
@@ -141,26 +138,20 @@ class Taken(Conflict):
             super().__init__(code, detail, **{f"{thing}Id": id_})
 
 
-class InProgress(BillorError):
-    """The same request is still being answered."""
-
-    retry_after = 1
-
-
 class Invalid(BillorError):
-    """Some fields are not acceptable."""
+    """Some fields are not valid."""
 
     def __init__(self, errors: Mapping[str, list[str]]):
-        """`errors` has messages by the wire names of fields."""
+        """`errors` maps the wire names of fields to messages."""
         super().__init__("validation_failed", errors=errors)
 
 
 class Refused(BillorError):
-    """The request as a whole is a mistake, not one of its fields."""
+    """A file was refused as a whole."""
 
 
 class Unsupported(BillorError):
-    """The body has a media type, a charset or a coding that nothing here reads."""
+    """The body has an unsupported media type or encoding."""
 
     def __init__(self, detail: str | None = None):
         super().__init__("unsupported_media_type", detail)
@@ -178,6 +169,6 @@ class TooManyAttempts(BillorError):
 
 
 class Unavailable(BillorError):
-    """A part that the request needs is away or busy."""
+    """A service that the request needs is unavailable or busy. A retry may succeed."""
 
     retry_after = 1

@@ -1,4 +1,4 @@
-"""The tables. The one-active-load rule is the two partial unique indexes on assignments."""
+"""The tables. Two partial unique indexes on assignments enforce the one-active-load rule."""
 
 import uuid
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ class Base(DeclarativeBase):
     )
 
 
-# Expired objects would be read again, one by one, to be rendered after the commit.
+# Otherwise rendering after the commit would read every object again.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class AssignmentStatus(StrEnum):
 
 
 class TransactionId(UserDefinedType):
-    """PostgreSQL's `xid8`: the number of a transaction, never used again."""
+    """PostgreSQL's `xid8`: a transaction id that never wraps around."""
 
     cache_ok = True
 
@@ -89,16 +89,15 @@ class TransactionId(UserDefinedType):
         return "xid8"
 
 
-ischema_names["xid8"] = TransactionId  # which SQLAlchemy has no type for, and migrations compare
+ischema_names["xid8"] = TransactionId  # unknown to SQLAlchemy; migrations compare types
 
-
-# Not when the transaction began: it may have waited since then for another one's change.
+# Not the start of the transaction, which may have waited for a lock since then.
 WRITTEN_AT = func.clock_timestamp()
 # The same for all columns of a new row.
 INSERTED_AT = func.statement_timestamp()
 
 NEVER = datetime.max.replace(tzinfo=UTC)
-"""Stands for a time that a row does not have, where rows with one come first."""
+"""Replaces a missing time, so that rows without one sort last."""
 
 
 def _primary_key() -> Mapped[int]:
@@ -123,28 +122,28 @@ def _status(statuses: type[StrEnum], default: StrEnum) -> Mapped[Any]:
 
 
 def _index(name: str, *columns: Any, where: str) -> Index:
-    """Return an index of some rows, unique if its name says so."""
+    """Return a partial index, unique if its name starts with `uq_`."""
     return Index(name, *columns, unique=name.startswith("uq_"), postgresql_where=text(where))
 
 
 def _active_assignment(id_: str, foreign_key: str) -> Mapped[Any]:
-    """Return the relationship to the active assignment, of which there is one at most."""
+    """Return the relationship to the one active assignment."""
     condition = f"({id_} == Assignment.{foreign_key}) & (Assignment.status == 'ASSIGNED')"
     return relationship(primaryjoin=condition, lazy="raise_on_sql", viewonly=True)
 
 
 def canonical_key(text: Any) -> ColumnElement[str]:
-    """Return what a license number or a reference is unique by: letters and digits, upper case.
+    """Return the letters and digits of a license number or reference, in upper case.
 
-    The function is in the database, and only there: so whoever compares has the same result.
+    Its unique index uses the same function, which is only in the database.
     """
     return func.canonical_key(text)
 
 
 def search_vector(row: Any) -> ColumnElement[Any]:
-    """Return the words of a row, and its number, as the index of a search has them.
+    """Return the words and the id of a row, as in its search index.
 
-    The functions are in the database, and only there: so both sides agree.
+    The index uses the same functions, which are only in the database.
     """
     separator: ColumnElement[str] = literal_column("chr(31)")
     parts: list[Any] = [
@@ -163,10 +162,10 @@ class User(Model):
     password_hash: Mapped[str | None] = mapped_column(Text)
     role: Mapped[Role] = mapped_column(_choice("role", Role), server_default=Role.DISPATCHER)
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
-    """The driver that a user of role DRIVER is; no other user has one."""
+    """Which driver a user of role DRIVER is; None for other users."""
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=true())
     epoch: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """Rises when all tokens of the user must end: each carries the epoch that it was issued in."""
+    """Increased to revoke all tokens of the user: a token is valid only for its epoch."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
     SEARCHED = ("name", "email")
@@ -178,10 +177,9 @@ class User(Model):
 
 
 class Session(Model):
-    """A login, until it ends: a family of refresh tokens, of which only the newest may be used.
+    """A login: a family of refresh tokens, of which only the latest is valid.
 
-    A refresh token carries its session's id and its generation, under our signature. So no token
-    is stored here, nor a hash of one.
+    A signed refresh token has its session's id and its generation, so no token or hash is stored.
     """
 
     __tablename__ = "sessions"
@@ -189,7 +187,7 @@ class Session(Model):
     id: Mapped[int] = _primary_key()
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     generation: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """Of the newest refresh token."""
+    """Of the latest refresh token."""
     refreshed_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     expires_at: Mapped[datetime] = _timestamp(index=True)
 
@@ -203,7 +201,7 @@ class Driver(Model):
     status: Mapped[DriverStatus] = _status(DriverStatus, DriverStatus.ACTIVE)
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    """Whether an assignment of the driver is active. Only a trigger on assignments writes it."""
+    """Whether the driver has an active assignment. Only a trigger on assignments sets it."""
 
     SEARCHED = ("name", "license_number")
 
@@ -234,7 +232,7 @@ class Load(Model):
 
     SEARCHED = ("reference", "origin", "destination", "cargo_type")
 
-    __mapper_args__ = {"eager_defaults": True}  # `updated_at` is in events and answers
+    __mapper_args__ = {"eager_defaults": True}  # `updated_at` is in events and responses
 
     assignment: Mapped["Assignment | None"] = _active_assignment("Load.id", "load_id")
 
@@ -245,12 +243,12 @@ class Load(Model):
             canonical_key(reference),
             where="reference IS NOT NULL AND status <> 'CANCELLED'",
         ),
-        # Each in the order of a list: so a page takes the same time for any number of loads.
+        # Each in the order of a list, so that a page takes the same time for any number of loads.
         Index("ix_loads_created", created_at, id),
         Index("ix_loads_pickup", _or_never(pickup_at), id),
         Index("ix_loads_status_created", status, created_at, id),
         Index("ix_loads_status_pickup", status, _or_never(pickup_at), id),
-        # The board's list of both.
+        # For the board's list of both.
         _index("ix_loads_finished", created_at, id, where="status IN ('COMPLETED', 'CANCELLED')"),
         Index("ix_loads_origin_created", func.fold_text(origin), created_at, id),
         Index("ix_loads_destination_created", func.fold_text(destination), created_at, id),
@@ -260,7 +258,7 @@ class Load(Model):
 
     @hybrid_property
     def pickup_or_never(self) -> datetime:
-        """`pickup_at`, or a time after all others: so loads without one come last."""
+        """`pickup_at`, or a time after all others, so that loads without one come last."""
         return self.pickup_at or NEVER
 
     @pickup_or_never.inplace.expression
@@ -295,38 +293,37 @@ class Assignment(Model):
 
 
 class LoadEvent(Model):
-    """An event of a load, a driver or an account, and the outbox.
+    """An event of a load, a driver or an account; also the outbox, while `published_at` is null.
 
-    `published_at` is null until it is published. An event of a driver or an account has no load;
-    the `user_id` of one of an account is the account's, or null for a blocked login at none. A
-    foreign key would lose it with the user.
+    `user_id` is the account of an account's event, null for a blocked login to an unknown account.
+    Without a foreign key it outlives the user.
     """
 
     __tablename__ = "load_events"
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid7)
-    """UUIDv7 (RFC 9562): begins with the time, so that indexes grow at their end, and quickly."""
+    """UUIDv7 (RFC 9562): starts with the time, so that inserts go to the end of the index."""
     type: Mapped[str] = mapped_column(String(32))
     load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
     user_id: Mapped[int | None] = mapped_column(BigInteger)
     assignment_id: Mapped[int | None] = mapped_column(BigInteger)
-    """Without a foreign key, too: for each archived assignment PostgreSQL would read all events."""
+    """Without a foreign key: to delete an assignment PostgreSQL would scan all events."""
     payload: Mapped[dict] = mapped_column(JSONB)
     request_id: Mapped[str | None] = mapped_column(String(128))
     traceparent: Mapped[str | None] = mapped_column(Text)
-    """What wrote it, as part of a trace (https://www.w3.org/TR/trace-context/)."""
+    """The span that wrote it (https://www.w3.org/TR/trace-context/)."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     published_at: Mapped[datetime | None] = _timestamp()
     recorded_at: Mapped[datetime | None] = _timestamp()
-    """When the worker had stored its audit document; null while it is to be published again."""
+    """When the worker stored its audit document; reset to null to publish it again."""
     notified_at: Mapped[datetime | None] = _timestamp()
-    """When the driver of an assignment was notified of it."""
+    """When the driver was notified of an assignment."""
     transaction_id: Mapped[str | None] = mapped_column(
         TransactionId, server_default=func.pg_current_xact_id()
     )
-    """The transaction that wrote it, by which `GET /changes` knows what a snapshot shows. Null in
-    rows from before there was the column."""
+    """The transaction that wrote it: tells `GET /changes` what a snapshot includes. Null in rows
+    older than the column."""
 
     __table_args__ = (
         _index("ix_load_events_transaction_id", transaction_id, where="transaction_id IS NOT NULL"),
@@ -343,10 +340,7 @@ class LoadEvent(Model):
 
 
 class IdempotencyKey(Model):
-    """An Idempotency-Key, and the answer that its request got.
-
-    Both are committed with what was created; while `status` is null it is being created.
-    """
+    """An Idempotency-Key and its response, committed together with the change."""
 
     __tablename__ = "idempotency_keys"
 
@@ -355,7 +349,7 @@ class IdempotencyKey(Model):
     )
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
-    """Of all that makes a request, so that no other one is taken for the same."""
+    """An HMAC of the request, to detect a different one with the same key."""
     status: Mapped[int | None] = mapped_column(Integer)
     headers: Mapped[dict | None] = mapped_column(JSONB)
     body: Mapped[str | None] = mapped_column(Text)
@@ -363,16 +357,16 @@ class IdempotencyKey(Model):
 
 
 class LoginAttempts(Model):
-    """How many logins have failed within a window, from an address or at an account."""
+    """The number of failed logins within a window, for an address or an account."""
 
     __tablename__ = "login_attempts"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """A hash of what is counted."""
+    """A hash of the address or the account."""
     failures: Mapped[int] = mapped_column(Integer)
     ends_at: Mapped[datetime] = _timestamp(index=True)
 
-    # Not worth a write to disk: at worst a crash of PostgreSQL forgives some failures.
+    # Faster, and a crash of PostgreSQL only resets the counters.
     __table_args__ = {"prefixes": ["UNLOGGED"]}
 
 

@@ -65,6 +65,13 @@ class WireSchema(Schema):
         }
 
 
+class PartialSchema(WireSchema):
+    """Any of the fields, none of them required."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"partial": True})
+
+
 class Text(fields.String):
     """A text in its normal form (see `billor.database.text`), neither empty nor too long."""
 

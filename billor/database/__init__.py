@@ -1,4 +1,4 @@
-"""PostgreSQL: engine options, the transaction, locks, and the one map from its errors to ours."""
+"""PostgreSQL: engine options, transactions, locks, and the mapping of its errors to ours."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,21 +23,21 @@ REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
     "uq_loads_reference_key": partial(Conflict, "reference_taken"),
     "uq_assignments_active_driver": partial(Conflict, "driver_already_assigned"),
     "uq_assignments_active_load": partial(Conflict, "load_already_assigned"),
-    # The current user was deleted a moment ago.
+    # The current user was deleted in the meantime.
     "fk_idempotency_keys_user_id": partial(AuthenticationFailed, "token_invalid"),
 }
 CONNECT_SECONDS = 3
 TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.QueryCanceled)
 
 SESSION_SETTINGS = {"timezone": "UTC", "statement_timeout": "15s", "lock_timeout": "5s"}
-"""No statement or lock waits without end. These are the role's defaults, set by migrations/env.py:
-a transaction pooler lends sessions to others, so none of them is ours to change."""
+"""Limits of every statement and lock. migrations/env.py sets them as defaults of the role, since a
+transaction pooler shares sessions, and a change would leak into others."""
 
 AFTER_COMMIT = "after_commit"
-"""In the session's info during a transaction: what to call after it, each once."""
+"""The key in the session's info for the callbacks of the transaction, each called once."""
 
 DELETE_BATCH_SIZE = 1000
-"""How many rows one statement of maintenance deletes or changes, so that locks are short."""
+"""How many rows one statement of maintenance deletes or changes, to keep locks short."""
 
 Row = TypeVar("Row", bound=Base)
 
@@ -53,7 +53,7 @@ def engine_options(config: Config) -> dict:
         "connect_args": {
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "billor",
-            # A server that vanished without a word is given up within a minute.
+            # Detects a vanished server within a minute.
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
@@ -63,7 +63,7 @@ def engine_options(config: Config) -> dict:
 
 
 def init_database(app: Flask) -> None:
-    """Bind the app to its database."""
+    """Connect the app to its database."""
     db.init_app(app)
     with app.app_context():
         watch_connections(db.engine)
@@ -71,7 +71,7 @@ def init_database(app: Flask) -> None:
 
 
 def _close_session(_error: BaseException | None) -> None:
-    """Close the session before Flask-SQLAlchemy does, whose way fails on a lost connection."""
+    """Close the session before Flask-SQLAlchemy does, which fails on a lost connection."""
     try:
         db.session.close()
     except SQLAlchemyError:
@@ -79,7 +79,7 @@ def _close_session(_error: BaseException | None) -> None:
 
 
 def is_pooled(connection: extensions.connection) -> bool:
-    """Return whether a pooler is between us and PostgreSQL: it answers with an id of its own."""
+    """Return whether a pooler is in between: its backend ids differ from PostgreSQL's."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         return cursor.fetchone() != (connection.get_backend_pid(),)
@@ -89,9 +89,9 @@ def is_pooled(connection: extensions.connection) -> bool:
 def transaction() -> Iterator[None]:
     """Run the block as one transaction: commit at its end, roll back if it raises.
 
-    A transaction inside another is part of that one.
+    A nested transaction is part of the outer one.
 
-    Raises `Conflict` where a constraint refuses, and `Unavailable` where PostgreSQL is unavailable.
+    Raises `Conflict` for a violated constraint, and `Unavailable` if PostgreSQL is.
     """
     with _errors_as_ours():
         if AFTER_COMMIT in db.session.info:
@@ -117,7 +117,7 @@ def _committed() -> Iterator[None]:
         raise
     finally:
         del db.session.info[AFTER_COMMIT]
-        if committing:  # or committed with the answer lost
+        if committing:  # committed, even if the response was lost
             for callback in callbacks:
                 callback()
 
@@ -136,7 +136,7 @@ def _errors_as_ours() -> Iterator[None]:
 def roll_back() -> None:
     """Roll the session's transaction back, if it is in one.
 
-    What a lost connection has not committed is rolled back already.
+    PostgreSQL itself rolls back when the connection is lost.
     """
     try:
         db.session.rollback()
@@ -145,12 +145,12 @@ def roll_back() -> None:
 
 
 def after_commit(callback: Callable[[], None]) -> None:
-    """Have `callback` called once after the caller's transaction has, or may have, committed."""
+    """Call `callback` once after the current transaction has, or may have, committed."""
     db.session.info[AFTER_COMMIT][callback] = None
 
 
 def get_or_not_found(model: type[Row], id_: int, **options: Any) -> Row:
-    """Return the row with this id, by `Session.get` and its options. Raises `NotFound`."""
+    """Return the row with this id; `options` are those of `Session.get`. Raises `NotFound`."""
     row = db.session.get(model, id_, **options)
     if row is None:
         raise NotFound(model.__name__, id_)
@@ -158,10 +158,9 @@ def get_or_not_found(model: type[Row], id_: int, **options: Any) -> Row:
 
 
 def lock(model: type[Row], id_: int) -> Row:
-    """Return the row, as it is now and locked until the transaction ends. Raises `NotFound`.
+    """Return the current row, locked until the transaction ends. Raises `NotFound`.
 
-    All transactions lock drivers before loads before assignments, and rows of one table by rising
-    id: so none waits for one that waits for it.
+    To avoid deadlocks, lock drivers before loads before assignments, and rows of a table by id.
     """
     return get_or_not_found(
         model,
@@ -172,7 +171,7 @@ def lock(model: type[Row], id_: int) -> Row:
 
 
 def lock_all(model: type[Row], ids: Collection[int]) -> dict[int, Row]:
-    """Return those of the rows that exist, by rising id, as `lock` does one."""
+    """Lock the rows that exist, in the order of ids, and return them by id."""
     id_: Any = model.id  # type: ignore[attr-defined]
     rows = select(model).where(id_.in_(ids)).order_by(id_).with_for_update(key_share=True)
     options = {"populate_existing": True}
@@ -180,7 +179,7 @@ def lock_all(model: type[Row], ids: Collection[int]) -> dict[int, Row]:
 
 
 def change(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Set attributes of a row; return the values before of those that are others now."""
+    """Set attributes of a row; return the previous values of those that changed."""
     before = {
         name: getattr(row, name) for name, value in changes.items() if getattr(row, name) != value
     }
@@ -190,7 +189,7 @@ def change(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def execute_bulk(statement: Update | Delete) -> int:
-    """Run an UPDATE or DELETE; return the number of rows. Objects in the session do not notice."""
+    """Run an UPDATE or DELETE; return the number of rows. The session's objects stay unchanged."""
     options = {"synchronize_session": False}
     result = db.session.execute(statement, execution_options=options)
     return cast(CursorResult, result).rowcount
@@ -198,7 +197,7 @@ def execute_bulk(statement: Update | Delete) -> int:
 
 @contextmanager
 def long_waits_refused_as(refusal: BillorError) -> Iterator[None]:
-    """Raise `refusal` if a statement of the block waits for another's lock for too long."""
+    """Raise `refusal` if a statement of the block reaches the `lock_timeout`."""
     try:
         yield
     except OperationalError as error:
@@ -208,7 +207,7 @@ def long_waits_refused_as(refusal: BillorError) -> Iterator[None]:
 
 
 def from_database_error(error: SQLAlchemyError) -> BillorError | None:
-    """Return the refusal that a database error means to a caller, or None for our own mistake."""
+    """Return the error that a client gets for a database error, or None for a bug."""
     if isinstance(error, PoolTimeout):
         return Unavailable("database_busy")
     if not isinstance(error, DBAPIError):
@@ -224,16 +223,13 @@ def from_database_error(error: SQLAlchemyError) -> BillorError | None:
 
 
 def violated_constraint(error: IntegrityError) -> str:
-    """Return the name of the constraint or unique index that a statement has violated."""
+    """Return the name of the violated constraint or unique index."""
     diagnosis = getattr(error.orig, "diag", None)
     return (diagnosis and diagnosis.constraint_name) or ""
 
 
 def without_values(error: SQLAlchemyError) -> Exception:
-    """Return what to log of an error that is our own mistake, without the values of rows.
-
-    Both SQLAlchemy and PostgreSQL show these in full, and they may be secrets.
-    """
+    """Return an error to log without the values of rows, which may be secrets."""
     cause = getattr(error, "orig", None) or error
     diagnosis = getattr(cause, "diag", None)
     what = diagnosis and (diagnosis.sqlstate, diagnosis.table_name, diagnosis.constraint_name)
@@ -246,5 +242,5 @@ def table(model: type[Base]) -> Table:
 
 
 def execute(statement: Executable, parameters: Any = None) -> CursorResult:
-    """Run a statement for tables within the caller's transaction, past the session."""
+    """Run a statement on tables in the current transaction, bypassing the session."""
     return db.session.connection().execute(statement, parameters)

@@ -16,12 +16,12 @@ from billor.models import db
 Position = tuple[Any, ...]
 
 WALKED_ROWS = 500
-"""How many rows of a list are searched one by one before the index of the search is asked."""
+"""How many rows of a list are tested one by one before the search index is used."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Items, and the position after which the next page starts; None on the last page."""
+    """Items, and the position after which the next page starts, None on the last page."""
 
     items: Sequence[Any]
     next_position: Position | None = None
@@ -39,9 +39,9 @@ def paginate(
 ) -> Page:
     """Return a page of the query's rows in the `order` of some columns, after the `cursor`.
 
-    The last column is the model's id. An index in this order makes a page take the same time for
-    any number of rows. `search` is one more condition, with an index of its own. `related` loads
-    what is shown with each row, by the same statement: so all of a page is of one moment.
+    The last column is the model's id. With an index in this order a page takes the same time for
+    any number of rows. `search` is a further condition, with its own index. `related` loads related
+    rows by the same statement, so that a page is consistent.
     """
     if cursor is not None:
         place = tuple_(*order)
@@ -50,9 +50,9 @@ def paginate(
     if search is None:
         rows = _first_rows(in_order, limit, related)
     else:
-        # PostgreSQL cannot know whether a word is common. If it is, the next rows fill the page.
-        # Otherwise its index finds all that match. They are sorted by expressions: by columns, it
-        # might choose to read the list's index instead, to its end.
+        # PostgreSQL cannot know whether a word is common. If it is, the first rows of the list fill
+        # the page. Otherwise the search index finds all matches. Sorting by expressions keeps
+        # PostgreSQL from scanning the whole index of the list instead.
         walked = in_order.with_only_columns(order[-1]).limit(WALKED_ROWS)
         rows = _first_rows(in_order.where(search, order[-1].in_(walked)), limit, related)
         if len(rows) <= limit:
@@ -70,7 +70,7 @@ def _first_rows(query: Select, limit: int, related: Sequence[ORMOption]) -> Sequ
 
 
 def page_of(rows: Sequence[Any], limit: int, position: Callable[[Any], Position]) -> Page:
-    """Return a page of at most `limit + 1` rows; the extra one only shows that there are more."""
+    """Return a page of `rows`, which have one more than `limit` if there is a next page."""
     if len(rows) <= limit:
         return Page(rows)
     return Page(rows[:limit], position(rows[limit - 1]))

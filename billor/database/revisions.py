@@ -1,6 +1,6 @@
-"""The migrations, for `flask db` and for those who start a system.
+"""The migrations, for `flask db` and the launcher.
 
-Alembic is imported on use: a server, which has none, starts sooner and is 12 MB smaller.
+Alembic is imported on use: a server never needs it, starts faster, and takes 12 MB less.
 """
 
 from pathlib import Path
@@ -13,14 +13,14 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def init_migrations(app: Flask) -> None:
-    """Let `flask db` migrate the app's database."""
+    """Set up `flask db`."""
     from flask_migrate import Migrate
 
     Migrate(app, db, directory=str(MIGRATIONS))
 
 
 def upgrade() -> None:
-    """Run the migrations that the app's database lacks. Needs an application context."""
+    """Run the pending migrations of the app's database. Needs an application context."""
     import flask_migrate
 
     init_migrations(current_app._get_current_object())  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""Search of rows by the beginnings of words, in any of their texts, or by their number: `#39`.
+"""Search by the beginnings of words, or by id: `#39`.
 
-Upper and lower case are alike, accents, and kinds of apostrophes and hyphens. Functions in the
-database decide that: `fold_text`, `search_vector` and `search_query`.
+It ignores case, accents and variants of apostrophes and hyphens, by functions in the database:
+`fold_text`, `search_vector` and `search_query`.
 """
 
 from typing import Any
@@ -12,5 +12,5 @@ from billor.models import search_vector
 
 
 def has_words(row: Any, words: str) -> ColumnElement[bool]:
-    """Return the condition that a row has all the words; `row` is a model or an alias of one."""
+    """Return the condition that `row`, a model or an alias of one, matches all words."""
     return search_vector(row).op("@@")(func.search_query(func.fold_text(words)))

@@ -1,7 +1,7 @@
-"""Text in one form: what looks the same is the same, and nothing in it is invisible.
+"""Normalizes text, so that equal-looking texts are equal and no character is invisible.
 
-Text is in NFC (Unicode Standard Annex 15) and trimmed, and white space in it is one space. Which
-characters are assigned depends on Python: 3.11 knows Unicode 14.
+Text is in NFC (Unicode Standard Annex 15), trimmed, and with single spaces. Which characters are
+assigned depends on the Python version: 3.11 has Unicode 14.
 """
 
 import re
@@ -12,34 +12,33 @@ from email_validator import EmailNotValidError, validate_email
 
 MAX_EMAIL_LENGTH = 254  # RFC 5321
 MAX_PARTS = 4
-"""How many characters NFC may make one of: U+1F82 has four parts."""
+"""How many characters NFC may compose into one: four for U+1F82."""
 
-# Letters and marks without a picture, which Python takes for printable.
+# Invisible letters and marks that Python considers printable.
 EMPTY = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc]")
-# What changes the look of letters other than Latin ones, and of emoji: joiners, and selectors of
-# one of their forms.
+# Joiners and variation selectors after non-Latin letters and emoji, where they change the look.
 VISIBLE = re.compile(
     "(?<=[^\0-\u02ff\u200c\u200d])[\u200c\u200d]"
     "|(?<=[^\0-\u02ff\u200c\u200d\ufe00-\ufe0f])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
-# Their letters look alike. Others are written together with Latin ones: 李Lee.
+# Scripts with similar letters. Others may be mixed with Latin ones: 李Lee.
 ALIKE = {"LATIN", "CYRILLIC", "GREEK"}
 
-# Whether mail arrives is not asked; names like `.local` and `.test` are for networks of their own.
+# Deliverability is not checked; domains like `.local` and `.test` exist in private networks.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 class RefusedText(ValueError):
-    """Text with something in it that is refused. The message names it."""
+    """The text is not acceptable. The message says why."""
 
 
 def clean(text: str) -> str:
-    """Return the text in its one form. Raises `RefusedText` for invisible characters.
+    """Return the text in its normal form. Raises `RefusedText` for invisible characters.
 
-    The time grows with the square of the number of accents on one letter: bound the length.
+    Takes quadratic time for many accents on one letter, so limit the length first.
     """
     text = " ".join(text.split())
-    if text.isascii() and text.isprintable():  # as nearly all is
+    if text.isascii() and text.isprintable():  # the common case
         return text
     text = unicodedata.normalize("NFC", text)
     for char in VISIBLE.sub("", text):
@@ -50,7 +49,7 @@ def clean(text: str) -> str:
 
 
 def clean_identifier(text: str) -> str:
-    """Return a number such as that of a license in its one form. Raises `RefusedText`."""
+    """Return a number, such as a license number, in its normal form. Raises `RefusedText`."""
     text = clean(text)
     same = unicodedata.normalize("NFKC", text)
     if text and not any(char.isalpha() or char.isdecimal() for char in same):
@@ -60,9 +59,9 @@ def clean_identifier(text: str) -> str:
 
 
 def clean_email(text: str) -> str:
-    """Return an email address in its one form, the domain in ASCII and lower case (IDNA 2008).
+    """Return an email address in its normal form, the domain in lower-case ASCII (IDNA 2008).
 
-    Raises `RefusedText` if it is none.
+    Raises `RefusedText` for an invalid address.
     """
     text = clean(unicodedata.normalize("NFKC", text))
     try:
@@ -75,7 +74,7 @@ def clean_email(text: str) -> str:
 
 
 def normal_email(text: str) -> str:
-    """Return what an email address is stored as, or the text if it is none."""
+    """Return an email address in its normal form, or the text if it is not valid."""
     try:
         return clean_email(text)
     except RefusedText:

@@ -1,4 +1,4 @@
-"""What no two rows share, and the refusal that names the row which has it."""
+"""Unique values, and the error that names the row which already has one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +16,9 @@ from billor.models import db
 
 @dataclass(frozen=True)
 class Unique:
-    """A column whose values are unique by their `key`, as a unique `index` has it.
+    """A column with a unique `index` on the `key` of its values, for the rows `among`.
 
-    Only the rows `among` are compared. `code` is that of the refusal.
+    `code` is the error code of a duplicate.
     """
 
     column: InstrumentedAttribute[Any]
@@ -37,30 +37,30 @@ class Unique:
         return self.key(self.column) == self.key(value)
 
     @contextmanager
-    def kept(self, value: str | None, id_: int | None = None) -> Iterator[None]:
-        """Raise `Taken` if the block would give a row a value that another one has.
+    def checked(self, value: str | None, id_: int | None = None) -> Iterator[None]:
+        """Write a row in the block. Raises `Taken` if another row has its `value`.
 
-        `id_` is that of the row, if it is not new. None is unique. PostgreSQL is asked first,
-        since it would log the values of a row that its index refuses.
+        `id_` is the id of the row, unless it is new. None is always unique. The check comes first
+        since PostgreSQL logs the values of a row that violates an index.
         """
         if value is None:
             yield
             return
-        self._refuse(value, id_)
+        self._check(value, id_)
         try:
             with db.session.begin_nested():
                 yield
         except IntegrityError as error:
             if violated_constraint(error) == self.index:
-                self._refuse(value, id_)
+                self._check(value, id_)
             raise
 
-    def _refuse(self, value: str, id_: int | None) -> None:
+    def _check(self, value: str, id_: int | None) -> None:
         is_another = self.model.id.is_distinct_from(id_)
         holder = select(self.model.id).where(self.equals(value), self.among, is_another)
         if (found := db.session.scalar(holder)) is not None:
             raise self.taken_by(found)
 
     def taken_by(self, id_: int) -> Taken:
-        """Return the refusal that names this row."""
+        """Return the error that names this row."""
         return Taken(self.code, self.model.__name__, id_)

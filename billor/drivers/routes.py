@@ -52,6 +52,6 @@ def get_driver(driver_id):
 def update_driver(changes, driver_id):
     """Change a driver.
 
-    One who becomes INACTIVE keeps an active load until that is completed or cancelled.
+    An INACTIVE driver keeps the active load until it is completed or cancelled.
     """
     return service.update_driver(driver_id, if_match(DriverSchema()), **changes)

@@ -8,6 +8,7 @@ from billor.api.fields import (
     Expanded,
     Id,
     Identifier,
+    PartialSchema,
     Several,
     Text,
     Timestamp,
@@ -24,13 +25,13 @@ class DriverSchema(WireSchema):
     license_number = Identifier(max_length=64, required=True, metadata={"example": "TX-1234567"})
     status = fields.Enum(
         DriverStatus,
-        metadata={"description": "Only ACTIVE drivers get loads; new ones are unless told."},
+        metadata={"description": "Only ACTIVE drivers get loads. ACTIVE by default."},
     )
     created_at = Timestamp(dump_only=True, required=True)
 
 
 class ListedDriverSchema(DriverSchema):
-    # By its name: assignments are a layer above.
+    # By name: assignments are a layer above.
     assignment = Expanded(
         "AssignmentWithLoadSchema",
         dump_only=True,
@@ -39,11 +40,8 @@ class ListedDriverSchema(DriverSchema):
     )
 
 
-class DriverUpdateSchema(DriverSchema):
-    """Any of the fields, none of them required."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs | {"partial": True})
+class DriverUpdateSchema(PartialSchema, DriverSchema):
+    pass
 
 
 class DriverQuery(PageQuery):
@@ -54,6 +52,6 @@ class DriverQuery(PageQuery):
         truthy={"true"},
         falsy={"false"},
         validate=validate.OneOf([True, False]),
-        metadata={"description": "true: active and without an active load; false: all others."},
+        metadata={"description": "true: ACTIVE, and without an active load; false: all others."},
     )
     expand = Expand("assignment")

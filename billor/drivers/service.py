@@ -27,14 +27,14 @@ def create_driver(name: str, license_number: str, status: str = DriverStatus.ACT
     """Create a driver. Raises `Taken` `license_number_taken`."""
     driver = Driver(name=name, license_number=license_number, status=DriverStatus(status))
     with transaction():
-        with LICENSE_NUMBER.kept(license_number):
+        with LICENSE_NUMBER.checked(license_number):
             db.session.add(driver)
         record(EventType.DRIVER_CREATED, {"driver": _schema.dump(driver)}, driver_id=driver.id)
     return driver
 
 
 def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
-    """Create drivers, all or none; a row has the arguments of `create_driver`.
+    """Create all drivers or none; a row has the arguments of `create_driver`.
 
     Raises `Conflict` `license_number_taken`.
     """
@@ -57,16 +57,15 @@ def update_driver(
 ) -> Driver:
     """Change `name`, `license_number` or `status`.
 
-    A driver who becomes INACTIVE keeps an active load until it is completed or cancelled.
-    `check` gets the unchanged driver and may raise.
+    An INACTIVE driver keeps the active load. `check` gets the unchanged driver and may raise.
 
-    Raises `NotFound`, `Taken` `license_number_taken`, and what `check` raises.
+    Raises `NotFound` and `Taken` `license_number_taken`.
     """
     with transaction():
         driver = lock(Driver, driver_id)
         if check is not None:
             check(driver)
-        with LICENSE_NUMBER.kept(changes.get("license_number"), driver_id):
+        with LICENSE_NUMBER.checked(changes.get("license_number"), driver_id):
             before = change(driver, changes)
         if before:
             payload = {"driver": _schema.dump(driver), "before": _schema.dump(before)}
@@ -83,10 +82,10 @@ def list_drivers(
     q: str | None = None,
     expand: Collection[str] = (),
 ) -> Page:
-    """Return a page of drivers, newest first; `available`: ACTIVE and without an active load.
+    """Return a page of drivers, newest first; `available`: ACTIVE, and without an active load.
 
-    `q` has words, each of which begins one of the name or the license number. `expand` may be
-    `assignment`: the active one, with its load, or None.
+    `q` has the beginnings of words of name or license number. `expand` may be `assignment`: the
+    active one, with its load, or None.
     """
     query = select(Driver)
     if status:

@@ -12,6 +12,7 @@ from billor.api.fields import (
     Expanded,
     Id,
     Identifier,
+    PartialSchema,
     Several,
     Text,
     Timestamp,
@@ -69,18 +70,13 @@ class ListedLoadSchema(LoadSchema):
     )
 
 
-class LoadUpdateSchema(LoadSchema):
-    """Any of the fields, none of them required."""
-
+class LoadUpdateSchema(PartialSchema, LoadSchema):
     status = fields.String(  # type: ignore[assignment]
         validate=validate.OneOf(
             [LoadStatus.OPEN.value, LoadStatus.CANCELLED.value],
             error="Must be one of: {choices}. The other statuses follow the assignment.",
         )
     )
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs | {"partial": True})
 
 
 CASE = {"description": "Upper or lower case alike, and with or without accents."}

@@ -56,7 +56,7 @@ def create_load(**fields: Any) -> Load:
     """Create an OPEN load with these attributes. Raises `Taken` `reference_taken`."""
     load = Load(**fields)
     with transaction():
-        with REFERENCE.kept(load.reference):
+        with REFERENCE.checked(load.reference):
             db.session.add(load)
         db.session.flush()
         record_load(EventType.LOAD_CREATED, load)
@@ -140,7 +140,7 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
         if is_before(wanted["deliver_by"], wanted["pickup_at"]):
             raise Invalid({"deliverBy": [DELIVERED_TOO_EARLY]})
         is_cancelled = wanted["status"] == LoadStatus.CANCELLED
-        with REFERENCE.kept(None if is_cancelled else wanted["reference"], load_id):
+        with REFERENCE.checked(None if is_cancelled else wanted["reference"], load_id):
             before = change(load, changes)
         if before:
             db.session.flush()

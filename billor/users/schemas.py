@@ -6,6 +6,7 @@ from billor.api.fields import (
     EmailAddress,
     Flag,
     Id,
+    PartialSchema,
     Password,
     Text,
     Timestamp,
@@ -62,11 +63,8 @@ class AccountSchema(WireSchema):
     )
 
 
-class UserUpdateSchema(AccountSchema):
-    """Any of the fields, none of them required."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs | {"partial": True})
+class UserUpdateSchema(PartialSchema, AccountSchema):
+    pass
 
 
 class UserSchema(AccountSchema):

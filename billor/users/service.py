@@ -72,7 +72,7 @@ def create_user(
     )
     with transaction():
         _check_driver(role, driver_id)
-        with EMAIL.kept(user.email):
+        with EMAIL.checked(user.email):
             db.session.add(user)
         record_account(EventType.USER_CREATED, user)
     return user
