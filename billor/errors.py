@@ -61,8 +61,8 @@ BY_STATUS: dict[int, dict[str, str]] = {
     417: {"expectation_failed": "Send no Expect header other than `100-continue`."},
     422: {
         "validation_failed": "Some fields are not valid. See `errors`.",
-        "idempotency_key_reused": "This Idempotency-Key was used for another request. Use a new key "
-        "for each change.",
+        "idempotency_key_reused": "This Idempotency-Key was used for another request. Use a new "
+        "key for each change.",
         "import_refused": "Nothing of the file was imported. Fix it, and send it again.",
     },
     429: {"too_many_attempts": "Too many failed logins. Try again later."},

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from billor.api.fields import MAX_NAME_LENGTH, MAX_UNKNOWN_NAMED
+from billor.api.fields import MAX_NAME_LENGTH, MAX_UNKNOWN_FIELDS
 from billor.models import db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, give_driver_token
@@ -188,7 +188,7 @@ def test_of_many_unknown_fields_only_some_are_named(client):
     problem = assert_problem(
         client.post("/loads", dict.fromkeys(names, 1)), 422, "validation_failed"
     )
-    assert len(problem["errors"].keys() - LOAD.keys()) == MAX_UNKNOWN_NAMED
+    assert len(problem["errors"].keys() - LOAD.keys()) == MAX_UNKNOWN_FIELDS
     assert max(map(len, problem["errors"])) <= MAX_NAME_LENGTH
 
 
