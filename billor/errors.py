@@ -114,8 +114,10 @@ class BillorError(Exception):
 
 
 class NotFound(BillorError):
+    status = 404
+
     def __init__(self, thing: str, id_: int):
-        """`thing` is the model's name."""
+        """`thing` is the model's name; a new resource needs no entry in `CODES`."""
         thing = thing.lower()
         detail = f"No {thing} has the id {id_}. GET /{thing}s lists them all."
         super().__init__(f"{thing}_not_found", detail)
