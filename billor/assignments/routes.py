@@ -45,8 +45,8 @@ def assign_load(ids):
 def assign_many_loads(wanted):
     """Assign up to 500 loads, each to a driver.
 
-    The rows that can be done are done, in order and together; the others are refused, each for the
-    reason that it would have alone. Of two rows with the same driver or load the second is refused.
+    Valid rows are assigned in order, in one transaction; each other row is refused with the code
+    of a single request. Of two rows with the same driver or load, the second is refused.
     """
     return service.assign_many(**wanted)
 
@@ -77,7 +77,7 @@ def close_assignment(closing, assignment_id):
     """Complete or cancel an assignment.
 
     Its load becomes COMPLETED, or OPEN again. Its driver can be assigned another one. An assignment
-    that has the status already is shown as it is.
+    that has the status already is returned unchanged.
     """
     check = if_match(AssignmentDetailSchema())
     return service.close_assignment(assignment_id, check=check, **closing)
@@ -98,7 +98,7 @@ def close_assignment(closing, assignment_id):
 def reassign_load(wanted, assignment_id):
     """Give an assignment's load to another driver.
 
-    The assignment becomes CANCELLED, and a new one is made, at once or not at all.
+    The assignment becomes CANCELLED and a new one is created, both or neither.
     """
     check = if_match(AssignmentDetailSchema())
     return service.reassign(assignment_id, check=check, **wanted)

@@ -26,7 +26,7 @@ CODES = (
     "load_not_open",
     "driver_inactive",
 )
-"""Why a load is not assigned, the reason with the highest precedence first."""
+"""Why a load is not assigned, in order of precedence."""
 MAX_PAIRS = 500
 
 
@@ -93,15 +93,15 @@ class RefusalSchema(WireSchema):
     detail = fields.String(required=True, metadata={"description": "What to do about it."})
     assignment_id = Id(
         attribute="extra.assignmentId",
-        metadata={"description": "The active assignment that is in the way, where one is."},
+        metadata={"description": "The active assignment that blocks it, if any."},
     )
 
 
 class BulkRowSchema(PairSchema):
     row = fields.Integer(required=True, metadata={"description": "From 1.", "example": 1})
-    assignment_id = Id(metadata={"description": "The new assignment; absent if refused."})
+    assignment_id = Id(metadata={"description": "The new assignment; absent if it was refused."})
     error = fields.Nested(
-        RefusalSchema, metadata={"description": "Why there is none; absent if there is one."}
+        RefusalSchema, metadata={"description": "Why it was refused; absent otherwise."}
     )
 
 

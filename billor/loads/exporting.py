@@ -1,27 +1,29 @@
-"""Export of loads as CSV (RFC 4180), page by page, in bounded memory and short transactions.
+"""Export of loads with their last assignments as CSV (RFC 4180).
 
-Each load comes with its last assignment, which is the active one if there is one.
+It reads page by page, in bounded memory and short transactions.
 """
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from io import StringIO
 from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Flask, current_app
+from sqlalchemy import RowMapping, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from billor.database import roll_back
 from billor.database.keyset import Position
 from billor.errors import Unavailable
-from billor.loads.last_assignments import last_assignments
 from billor.loads.lists import list_loads
 from billor.loads.schemas import LastAssignmentSchema, LoadSchema
+from billor.models import Assignment, Driver, db
 
 PAGE_ROWS = 200
-# Per process. Fewer than its database connections, so that exports cannot take all of them.
+# Per process: fewer than its database connections, so that exports cannot use all of them.
 MAX_EXPORTS = 4
 
 _running = BoundedSemaphore(MAX_EXPORTS)
@@ -32,27 +34,27 @@ COLUMNS = [
     for schema in (_schema, _assignment_schema)
     for name, field in schema.dump_fields.items()
 ]
-# With these a spreadsheet begins a formula:
+# Spreadsheets read cells that start with these as formulas:
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any) -> Iterator[str]:
-    """Return the loads that `list_loads` finds, in its order, as pieces of CSV text.
+    """Return the loads that `list_loads` finds, in its order, as chunks of CSV text.
 
-    `bom` begins with a byte order mark, by which Excel knows UTF-8. `spreadsheet` puts a single
-    quote before what would be a formula.
+    `bom` starts with a byte order mark, which tells Excel that it is UTF-8. `spreadsheet` puts a
+    single quote before what a spreadsheet would read as a formula.
 
     Raises `Unavailable` `exports_busy` beyond `MAX_EXPORTS` in this process, and any error of the
-    first page. No database connection is held between pieces.
+    first page. No database connection is held between chunks.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    pieces = _pieces(app, partial(_next_rows, filters, spreadsheet), "\ufeff" if bom else "")
-    next(pieces)
-    return pieces
+    chunks = _chunks(app, partial(_next_rows, filters, spreadsheet), "\ufeff" if bom else "")
+    next(chunks)
+    return chunks
 
 
-def _pieces(
+def _chunks(
     app: Flask, next_rows: Callable[[Position | None], tuple[str, Position | None]], mark: str
 ) -> Iterator[str]:
     if not _running.acquire(blocking=False):
@@ -60,13 +62,11 @@ def _pieces(
     try:
         rows, position = next_rows(None)
         yield ""  # taken by `export_loads`; from here on, closing the generator ends the export
-        piece = f"{mark}{','.join(COLUMNS)}\r\n{rows}"
-        while True:
-            yield piece
-            if position is None:
-                return
+        yield f"{mark}{','.join(COLUMNS)}\r\n{rows}"
+        while position is not None:
             with app.app_context():
-                piece, position = next_rows(position)
+                rows, position = next_rows(position)
+            yield rows
     finally:
         _running.release()
 
@@ -75,7 +75,7 @@ def _next_rows(
     filters: dict[str, Any], spreadsheet: bool, cursor: Position | None
 ) -> tuple[str, Position | None]:
     page = list_loads(PAGE_ROWS, cursor=cursor, **filters)
-    assignments = last_assignments([load.id for load in page.items])
+    assignments = _last_assignments([load.id for load in page.items])
     rows = [
         shown | _assignment_schema.dump(assignments.get(shown["id"], {}))
         for shown in _schema.dump(page.items)
@@ -86,6 +86,28 @@ def _next_rows(
     csv.DictWriter(text, COLUMNS).writerows(rows)
     roll_back()
     return text.getvalue(), page.next_position
+
+
+def _last_assignments(load_ids: Collection[int]) -> dict[int, RowMapping]:
+    """Return each load's last assignment with its driver, by the load's id.
+
+    It is the active one if there is one.
+    """
+    rows = db.session.execute(
+        select(
+            Assignment.load_id,
+            Assignment.assigned_at,
+            Assignment.closed_at,
+            Driver.id.label("driver_id"),
+            Driver.name.label("driver_name"),
+            Driver.license_number.label("driver_license_number"),
+        )
+        .join(Assignment.driver)
+        .where(Assignment.load_id.in_(load_ids))
+        .ext(distinct_on(Assignment.load_id))
+        .order_by(Assignment.load_id, Assignment.assigned_at.desc(), Assignment.id.desc())
+    )
+    return {row["load_id"]: row for row in rows.mappings()}
 
 
 def _without_formula(cell: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Figures over all loads and drivers, counted as they are now."""
+"""Counts loads and drivers, now and over the last days."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ DAYS = 30
 DONE = ("created", "assigned", "completed", "cancelled")
 
 TODAY = text("SELECT now() AS at, date(now() AT TIME ZONE :zone) AS today")
-# One statement, so that the figures agree. A day of null stands for all days.
+# One statement, so that the figures agree. The rows without a day are totals.
 FIGURES = text(f"""
     WITH first_day AS (
         SELECT date_trunc('day', now() AT TIME ZONE :zone) - interval '{DAYS - 1} days' AS local
@@ -54,7 +54,7 @@ FIGURES = text(f"""
     SELECT CASE WHEN status = 'INACTIVE' THEN 'inactive' WHEN has_load THEN 'busy'
         ELSE 'available' END AS kind, NULL, count(*), NULL
     FROM drivers GROUP BY kind
-""")  # noqa: S608 - put together from a constant
+""")  # noqa: S608 - only a constant
 
 
 def count_all(zone_name: str) -> dict[str, Any]:

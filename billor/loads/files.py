@@ -1,4 +1,4 @@
-"""Loads in files as people have them: CSV, NDJSON, and workbooks (.xlsx, .xls, .ods)."""
+"""Reads loads from CSV, NDJSON and workbooks (.xlsx, .xls, .ods)."""
 
 import codecs
 import csv
@@ -30,7 +30,7 @@ CSV = "text/csv"
 NDJSON = "application/x-ndjson"
 WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ODS = "application/vnd.oasis.opendocument.spreadsheet"
-# What programs call a file without looking inside. Windows takes CSV for Excel's.
+# Guessed from the file's name. Windows labels CSV as Excel's.
 VAGUE = ("application/octet-stream", "application/vnd.ms-excel", "text/plain")
 MEDIA_TYPES = {
     **dict.fromkeys((CSV, "application/csv", "application/x-csv", "text/x-csv"), CSV),
@@ -46,14 +46,14 @@ BY_EXTENSION = {
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 READER = Path(__file__).with_name("workbook.py")
-READER_REFUSED = 3  # its status then; it is not imported, since its library takes memory
+READER_REFUSED = 3  # its exit status; not imported, because its library takes memory
 MAX_CELL_CHARACTERS = 32_767
 MAX_ROWS = 10_000
 HEADER_ROWS = 20
-"""Of a sheet: how many may be above its header, and the header itself."""
+"""The header must be in the first rows of a sheet."""
 SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?\r?\n?', re.IGNORECASE)
-# Other words for a column in a header, by letters and digits.
+# Other names of columns, by letters and digits.
 ALIASES = {
     "origin": "from pickuplocation pickupcity shipfrom",
     "destination": "to dropoff deliverylocation deliverycity shipto",
@@ -82,7 +82,7 @@ REQUIRED = {name for name, each in KNOWN.items() if each.required}
 
 @dataclass(frozen=True)
 class TimeFormat:
-    """How times without an offset are read, and whether 3/4 is in April."""
+    """How to read times without an offset, and whether 3/4 is 3 April."""
 
     time_zone: str | None = None
     day_first: bool = False
@@ -96,14 +96,14 @@ class FileRow:
     attributes: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, list[str]] | None = None
     exported: tuple[int, datetime] | None = None
-    """The id and the time of creation of the load that it is an export of."""
+    """The id and the creation time of the load, if the row is from an export."""
     load_id: int | None = None
     already_there: bool = False
 
 
 @dataclass
 class LoadFile:
-    """The rows of a file; `ignored` are the columns that were left out."""
+    """The rows of a file, and the columns that were ignored."""
 
     rows: list[FileRow] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
@@ -123,7 +123,7 @@ class LoadFile:
 
 
 def _letters(name: Any) -> str:
-    """Return what two names of a column have in common: letters and digits, in lower case."""
+    """Return the letters and digits of a column's name, in lower case."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", str(name or ""))).casefold()
 
 
@@ -135,7 +135,7 @@ NAMES = {_letters(name): name for name in KNOWN} | {
 def read_file(file: IO[bytes], media_type: str, times: TimeFormat) -> LoadFile:
     """Read and check all rows of a file on disk.
 
-    `media_type` is one of `MEDIA_TYPES`; the first bytes count more. Raises `Refused`.
+    `media_type` is one of `MEDIA_TYPES`; the first bytes override it. Raises `Refused`.
     """
     kind = MEDIA_TYPES[media_type]
     head = file.read(512)
@@ -235,7 +235,7 @@ def _table(rows: Iterable[TableRow], times: TimeFormat) -> LoadFile:
 
 
 def _columns(cells: Sequence[Any]) -> dict[int, str]:
-    """Return the fields that a header names, by their places."""
+    """Return the fields that a header names, by column."""
     names = ((place, NAMES.get(_letters(cell))) for place, cell in enumerate(cells))
     return {place: name for place, name in names if name}
 
@@ -281,7 +281,7 @@ def _complete(found: LoadFile) -> LoadFile:
 
 
 def _exported(cells: Sequence[Any], places: Mapping[str, int]) -> tuple[int, datetime] | None:
-    """Return the id and the time of creation that an export has of a load."""
+    """Return the id and the creation time of a load in a row of an export."""
     try:
         id_, created_at = (cells[places[name]] for name in ("id", "createdat"))
         return ID.deserialize(int(id_)), datetime.fromisoformat(created_at)

@@ -1,7 +1,4 @@
-"""Import of loads from a file, in one transaction.
-
-The file was read before, so that no database connection is held meanwhile.
-"""
+"""Import of the loads in a file that was read, in one transaction."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,8 +34,8 @@ def import_slot() -> Iterator[None]:
 def import_loads(file: LoadFile) -> LoadFile:
     """Create a load for each valid row, and return the file with the ids of all loads.
 
-    Not for an exported load that is here, or one whose reference another load has: so an export, or
-    a file with references, can be imported again.
+    Skips exported loads that exist here, and rows whose reference another load has, so that an
+    export, or a file with references, can be imported again.
     """
     with transaction():
         for start in range(0, len(file.rows), CHUNK_ROWS):
@@ -57,7 +54,7 @@ def _store(rows: Sequence[FileRow]) -> None:
 
 
 def _exported_from_here(rows: Sequence[FileRow]) -> set[tuple[int, datetime]]:
-    """Return which of the loads that were exported this database has, created at that time."""
+    """Return which exported loads exist in this database, with the same time of creation."""
     ids = [row.exported[0] for row in rows if row.exported]
     if not ids:
         return set()

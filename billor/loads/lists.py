@@ -1,4 +1,4 @@
-"""Lists of loads: which, and in which order."""
+"""Lists of loads: filters, order and pages."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -27,17 +27,16 @@ def list_loads(
 ) -> Page:
     """Return a page of loads, newest first; None matches all.
 
-    `created_to` and `pickup_to` are not in their ranges. With the `sort` `pickupAt` it is the
-    soonest pickup first, and loads without one last. `expand` may be `assignment`: the active one,
-    with its driver, or None. `q` has words, each the beginning of one in any of a load's texts.
-    `filters` are those of `_conditions`.
+    Ranges exclude `created_to` and `pickup_to`. With `sort="pickupAt"`, the soonest pickup comes
+    first, and loads without one last. `expand` may be `assignment`: the active one, with its
+    driver. `q` has prefixes of words in a load's texts. `filters` are those of `_conditions`.
     """
     if pickup_from is not None and pickup_to is None:
-        pickup_to = NEVER  # which is not in the range
+        pickup_to = NEVER  # leaves out loads without a pickup
     created, pickup = Load.created_at, Load.pickup_or_never
     query = select(Load).where(*_conditions(**filters))
-    # Where the list begins is one condition, even with a cursor: of two conditions on a column,
-    # PostgreSQL may begin to read at the wrong one.
+    # A range's start is merged into the cursor: of two conditions on a column, PostgreSQL may start
+    # reading at the wrong one.
     if sort and pickup_from is not None:
         cursor = max(cursor or (pickup_from, 0), (pickup_from, 0))
         pickup_from = None
@@ -70,7 +69,7 @@ def _conditions(
     destination: str | None = None,
     cargo_type: str | None = None,
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions that a load meets; places are compared as a search does."""
+    """Return the conditions of filters; texts are compared like in a search."""
     places = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
     conditions: list[ColumnElement[bool]] = [
         func.fold_text(column) == func.fold_text(value)

@@ -23,7 +23,7 @@ from billor.loads.schemas import (
     TimelineQuery,
 )
 
-blueprint = Blueprint("loads", __name__, description="What is to be moved.")
+blueprint = Blueprint("loads", __name__, description="Cargo to be moved.")
 
 MAX_IMPORT_BYTES = 16 * 1024 * 1024
 IMPORT_BODY = {
@@ -73,7 +73,7 @@ def list_loads(query):
 def export_loads(wanted):
     """Get all loads that match, in the list's order, as CSV, each with its last driver.
 
-    The answer is streamed: one that ends early, with an error of the connection, is not complete.
+    The response is streamed: if the connection fails, it is incomplete.
     """
     return Response(
         exporting.export_loads(**wanted),
@@ -83,7 +83,7 @@ def export_loads(wanted):
 
 
 def reads_file(view):
-    """Give the view the rows of a file, read before an `Idempotency-Key` takes a connection."""
+    """Pass the view the rows of a file, read before an `Idempotency-Key` takes a connection."""
 
     @wraps(view)
     def read(query):
@@ -104,7 +104,7 @@ def reads_file(view):
 def import_loads(file):
     """Create up to 10,000 loads from a file: CSV, NDJSON, or a workbook (.xlsx, .xls, .ods).
 
-    Invalid rows are reported and left out, as are rows with the reference of a load that is there.
+    Invalid rows are reported and skipped, like rows with the reference of an existing load.
     The others are created in one transaction: all of them or, after an error, none.
     """
     return importing.import_loads(file)

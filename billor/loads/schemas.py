@@ -45,10 +45,10 @@ class LoadSchema(WireSchema):
         allow_none=True,
         metadata={"description": REFERENCE, "example": "PO-1001"},
     )
-    pickup_at = Timestamp(allow_none=True, metadata={"description": "When it is to be picked up."})
+    pickup_at = Timestamp(allow_none=True, metadata={"description": "The time of pickup."})
     deliver_by = Timestamp(
         allow_none=True,
-        metadata={"description": "When it must have arrived; not before `pickupAt`."},
+        metadata={"description": "The deadline for delivery; not before `pickupAt`."},
     )
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     created_at = Timestamp(dump_only=True, required=True)
@@ -79,7 +79,7 @@ class LoadUpdateSchema(PartialSchema, LoadSchema):
     )
 
 
-CASE = {"description": "Upper or lower case alike, and with or without accents."}
+CASE = {"description": "Case and accents are ignored."}
 
 
 class LoadFilter(WireSchema):
@@ -91,21 +91,19 @@ class LoadFilter(WireSchema):
     destination = Text.of(Load.destination, metadata=CASE)
     cargo_type = Text.of(Load.cargo_type, metadata=CASE)
     reference = Text.of(Load.reference, metadata={"description": SAME_NUMBER})
-    created_from = Timestamp(metadata={"description": "Created then or later."})
+    created_from = Timestamp(metadata={"description": "Created at this time or later."})
     created_to = Timestamp(
-        metadata={"description": "Created before this time, which must be later than the other."}
+        metadata={"description": "Created before this time, which must be after `createdFrom`."}
     )
-    pickup_from = Timestamp(metadata={"description": "To be picked up then or later."})
+    pickup_from = Timestamp(metadata={"description": "Picked up at this time or later."})
     pickup_to = Timestamp(
-        metadata={
-            "description": "To be picked up before this time, which must be later than the other."
-        }
+        metadata={"description": "Picked up before this time, which must be after `pickupFrom`."}
     )
     sort = fields.String(
         validate=validate.OneOf(["pickupAt"]),
         metadata={
-            "description": "pickupAt: the soonest pickup first, and loads without one last. Newest "
-            "first if left out."
+            "description": "`pickupAt`: the soonest pickup first, loads without one last. Newest "
+            "first by default."
         },
     )
 
@@ -127,15 +125,15 @@ def _switch(description: str) -> fields.Boolean:
 class ExportQuery(LoadFilter):
     """Which loads to export, and how."""
 
-    bom = _switch("Begin with a byte order mark, by which Excel knows that it is UTF-8.")
+    bom = _switch("Start with a byte order mark, so that Excel reads it as UTF-8.")
     spreadsheet = _switch(
-        "Put a single quote before a cell that a spreadsheet would take for a formula. An import "
+        "Put a single quote before cells that a spreadsheet would read as formulas. An import "
         "does not remove it."
     )
 
 
 class LastAssignmentSchema(WireSchema):
-    """What an export tells of a load's last assignment."""
+    """A load's last assignment in an export."""
 
     driver_id = Id()
     driver_name = fields.String()
@@ -150,18 +148,16 @@ class LoadQuery(LoadFilter, PageQuery):
 
 
 class ImportQuery(WireSchema):
-    """How times without an offset are read, as spreadsheets have them."""
+    """How to read times without an offset, as in spreadsheets."""
 
-    time_zone = TimeZone(
-        metadata={"description": "Of times without an offset: a name of the IANA database."}
-    )
-    day_first = _switch("Whether 3/4/2026 is in April.")
+    time_zone = TimeZone(metadata={"description": "IANA time zone of times without an offset."})
+    day_first = _switch("Read 3/4/2026 as 3 April.")
 
 
 class ImportedRowSchema(WireSchema):
     row = fields.Integer(
         required=True,
-        metadata={"description": "As a spreadsheet counts rows, or the line.", "example": 2},
+        metadata={"description": "The row in the spreadsheet, or the line.", "example": 2},
     )
     load_id = Id(required=True, allow_none=True)
     errors = fields.Dict(
@@ -174,8 +170,8 @@ class ImportedRowSchema(WireSchema):
     already_there = fields.Boolean(
         required=True,
         metadata={
-            "description": "The load was there before, with this reference or as it was exported, "
-            "and is as it was.",
+            "description": "The load existed already, with this reference or from the same "
+            "export, and was not changed.",
             "example": False,
         },
     )
@@ -190,14 +186,14 @@ class ImportReportSchema(WireSchema):
         fields.String(),
         required=True,
         metadata={
-            "description": "Columns that no load has, and that were left out.",
+            "description": "Columns that are not fields of a load.",
             "example": ["Rate", "status"],
         },
     )
     sheet = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "Of a workbook: the first sheet with these columns."},
+        metadata={"description": "The workbook's first sheet with these columns."},
     )
 
 
@@ -227,7 +223,7 @@ class TimelineEntrySchema(WireSchema):
         dump_default=None,
         required=True,
         allow_none=True,
-        metadata={"description": "Who did it; null if it was no user, but a command."},
+        metadata={"description": "Who did it; null for a command."},
     )
     timestamp = Timestamp(attribute="created_at", required=True)
     request_id = fields.String(required=True, allow_none=True)

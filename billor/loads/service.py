@@ -1,4 +1,4 @@
-"""The rules of loads. What happens to a load is an event, in the same commit."""
+"""The rules of loads. Each change records an event in the same transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from billor.loads.schemas import DELIVERED_TOO_EARLY, LoadSchema, is_before
 from billor.models import Assignment, Load, LoadEvent, LoadStatus, canonical_key, db
 
 CHECKED = ("status", "reference", "pickup_at", "deliver_by")
-"""Fields whose values must agree with each other, or with those of other loads."""
+"""Fields that are checked against each other, or against other loads."""
 EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 REFERENCE = Unique(
     Load.reference,
@@ -64,10 +64,10 @@ def create_load(**fields: Any) -> Load:
 
 
 def create_loads(rows: Sequence[Mapping[str, Any]]) -> list[Load | Taken]:
-    """Create OPEN loads with these attributes, with rising ids, however many with few statements.
+    """Create OPEN loads with rising ids, in few statements.
 
-    For each, in the same order, the load is returned, or the refusal `reference_taken`, which does
-    not affect the others: another load has its reference, or an earlier one of them.
+    Returns each load, in the same order, or `Taken` `reference_taken` if another load or an earlier
+    row has its reference. The others are created nonetheless.
     """
     with transaction():
         outcomes = _insert([Load(**row) for row in rows])
@@ -88,7 +88,7 @@ def _insert(loads: Sequence[Load]) -> list[Load | Taken]:
             with db.session.begin_nested():
                 db.session.add_all(new.values())
         except IntegrityError as error:
-            # Another transaction was quicker. It has ended, so its loads can be seen now.
+            # Another transaction was faster. It has ended, so its loads are visible now.
             if violated_constraint(error) != REFERENCE.index:
                 raise
         else:
@@ -103,7 +103,7 @@ def _id(owner: Load | int) -> int:
 
 
 def _reference_keys(loads: Sequence[Load]) -> Sequence[Row]:
-    """Return for each load the key of its reference, and the id of the load that has it."""
+    """Return the key of each load's reference, and the id of the load that has it already."""
     texts = bindparam("texts", [load.reference for load in loads], ARRAY(Text))
     given = func.unnest(texts).table_valued("text", with_ordinality="place").render_derived()
     key = canonical_key(given.c.text)
@@ -121,7 +121,7 @@ def get_load(load_id: int) -> Load:
 
 
 def update_load(load_id: int, check: Callable[[Load], None] | None = None, **changes: Any) -> Load:
-    """Change fields of an OPEN or CANCELLED load, or make it the other of the two.
+    """Change, cancel or reopen an OPEN or CANCELLED load.
 
     `check` gets the unchanged load and may raise.
 

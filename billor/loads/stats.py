@@ -1,4 +1,4 @@
-"""`GET /stats`: figures over all loads and drivers, kept in Redis for some seconds."""
+"""`GET /stats`: figures over all loads and drivers, cached in Redis for some seconds."""
 
 import json
 from threading import Lock
@@ -11,7 +11,7 @@ from billor.api.fields import Timestamp, TimeZone, WireSchema
 from billor.loads.figures import count_all
 from billor.models import LoadStatus
 
-KEPT_SECONDS = 15
+CACHE_SECONDS = 15
 
 blueprint = Blueprint("stats", __name__, description="Figures over all loads and drivers.")
 _counting = Lock()
@@ -32,21 +32,21 @@ def _median(description: str) -> fields.Float:
 class StatsQuery(WireSchema):
     time_zone = TimeZone(
         load_default="UTC",
-        metadata={"description": "In which days begin: a name of the IANA time zone database."},
+        metadata={"description": "The IANA time zone in which days begin."},
     )
 
 
 class DriversSchema(WireSchema):
     available = _count("Active and without an active load.")
     busy = _count("Active and with an active load.")
-    inactive = _count("Those who get no loads.")
+    inactive = _count("Not assigned any loads.")
 
 
 class DoneSchema(WireSchema):
     created = _count("Loads created.")
     assigned = _count("Assignments made.")
     completed = _count("Loads completed.")
-    cancelled = _count("Times that a load was cancelled.")
+    cancelled = _count("Cancellations of loads.")
 
 
 class DaySchema(DoneSchema):
@@ -58,7 +58,7 @@ class DaySchema(DoneSchema):
 
 class StatsSchema(WireSchema):
     at = Timestamp(
-        required=True, metadata={"description": "When it was counted, at most 15 seconds ago."}
+        required=True, metadata={"description": "When it was counted: at most 15 seconds ago."}
     )
     time_zone = fields.String(required=True, metadata={"example": "America/Chicago"})
     loads_by_status = fields.Nested(
@@ -86,14 +86,14 @@ _schema = StatsSchema()
 
 
 def stats_text(zone_name: str) -> str:
-    """Return the figures as JSON. One request of a process counts them at a time."""
+    """Return the figures as JSON. Only one request per process counts them at a time."""
 
     def count() -> str:
         return json.dumps(_schema.dump(count_all(zone_name)))
 
     pages = current_app.extensions["pages"]
     with _counting:
-        return pages.shared_text(f"stats-1:{zone_name}", KEPT_SECONDS, count)
+        return pages.shared_text(f"stats-1:{zone_name}", CACHE_SECONDS, count)
 
 
 @blueprint.route("/stats")
@@ -102,7 +102,7 @@ def stats_text(zone_name: str) -> str:
 def get_stats(query):
     """Count loads and drivers, now and over the last 30 days.
 
-    Days are those of the time zone that you name. The figures agree with each other, and are at
-    most 15 seconds old: `at` says of when they are.
+    Days are those of the time zone that you name. The figures are consistent, and at most 15
+    seconds old, counted at the time `at`.
     """
     return Response(stats_text(query["time_zone"]), content_type="application/json")

@@ -1,9 +1,9 @@
-"""Reads a workbook (.xlsx, .xls, .ods) in a process of its own, with little memory and time.
+"""Reads a workbook (.xlsx, .xls, .ods) in its own process, with limits on memory and CPU time.
 
-A small file may unpack to a huge one, all of which is in memory at once. Run as a script, it takes
-the workbook from standard input, and writes a line of JSON for each row of the visible sheets:
-the sheet's name, the row's number there, and its cells: text, null, or `{"unreadable": reason}`.
-It says why it refuses a workbook on standard error, and exits with `REFUSED`.
+A small file may unpack to a huge one in memory. The script reads the workbook from standard input
+and writes a line of JSON for each row of the visible sheets: the sheet's name, the row's number,
+and its cells as text, null or `{"unreadable": reason}`. If it refuses a workbook, it writes the
+reason to standard error and exits with `REFUSED`.
 """
 
 import io
@@ -46,14 +46,14 @@ NAMESPACES = {
 CELL, ROW = (f"{{{NAMESPACES['']}}}{tag}" for tag in ("c", "row"))
 INEXACT = {
     "unreadable": "A spreadsheet keeps 15 digits of a number, and has lost the others. Format the "
-    "column as text, and write it again."
+    "column as text, and enter it again."
 }
-# By row and column: why a cell cannot be read, or how many digits of it are shown.
+# By row and column: why a cell is unreadable, or how many digits it shows.
 Notes = dict[tuple[int, int], str | int]
 
 
 class TooLargeError(Exception):
-    """The workbook has too much in it. The message says what."""
+    """The workbook is too large. The message has the reason."""
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def _open_archive(file: io.BytesIO) -> zipfile.ZipFile:
     archive = zipfile.ZipFile(file)
     if sum(part.file_size for part in archive.infolist()) > MAX_UNPACKED_BYTES:
         raise TooLargeError("The workbook unpacks to more than 50 MB. Save only the loads.")
-    if archive.testzip() is not None:  # it unpacks to more than it says
+    if archive.testzip() is not None:  # it is larger than it claims
         raise zipfile.BadZipFile
     return archive
 
@@ -120,12 +120,12 @@ def _read(value: Any, note: str | int | None) -> Any:
 
 
 def _notes(archive: zipfile.ZipFile, sheet: str) -> Notes:
-    """Return what calamine does not say of the cells of an .xlsx workbook."""
+    """Return what calamine does not report about the cells of an .xlsx workbook."""
     notes: Notes = {}
     if "xl/workbook.xml" not in archive.namelist():
         return notes
     digits = _digits_shown(archive)
-    with archive.open(_part(archive, sheet)) as part:
+    with archive.open(_sheet_part(archive, sheet)) as part:
         for _, element in ElementTree.iterparse(part):
             if element.tag == CELL and element.get("r") and (note := _note(element, digits)):
                 letters, row = re.findall("[A-Z]+|[0-9]+", element.get("r", ""))
@@ -146,7 +146,7 @@ def _note(cell: ElementTree.Element, digits: dict[str, int]) -> str | int | None
 
 
 def _digits_shown(archive: zipfile.ZipFile) -> dict[str, int]:
-    """Return how many digits are shown by the styles that have a format like 0000000."""
+    """Return the number of digits of styles with a format like 0000000."""
     if "xl/styles.xml" not in archive.namelist():
         return {}
     styles = ElementTree.fromstring(archive.read("xl/styles.xml"))
@@ -157,8 +157,8 @@ def _digits_shown(archive: zipfile.ZipFile) -> dict[str, int]:
     return {style: len(code) for style, code in shown.items() if re.fullmatch("00+", code)}
 
 
-def _part(archive: zipfile.ZipFile, sheet: str) -> str:
-    """Return the name of the part that has a sheet."""
+def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
+    """Return the file name of a sheet in the archive."""
     book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
     sheets = book.iterfind("sheets/sheet", NAMESPACES)
     ids = {each.get("name"): each.get(f"{{{NAMESPACES['r']}}}id") for each in sheets}

@@ -139,7 +139,7 @@ def test_figures_are_counted_once_for_a_while(client, statements):
 
 
 def test_figures_that_are_too_old_are_counted_again(client, monkeypatch):
-    monkeypatch.setattr("billor.loads.stats.KEPT_SECONDS", 1)
+    monkeypatch.setattr("billor.loads.stats.CACHE_SECONDS", 1)
     assert client.get("/stats").json["loads"]["OPEN"] == 0
     client.make_load()
     wait_until(lambda: client.get("/stats").json["loads"]["OPEN"] == 1)
