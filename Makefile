@@ -18,11 +18,11 @@ help: ## Show this help
 
 run: ## Install if needed, start everything, and stay until Ctrl-C
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(PYTHON_BIN) -m scripts.launcher
+	@exec $(PYTHON_BIN) scripts/run.py
 
 demo: ## Start everything, walk through the API, stop
 	@scripts/venv.sh requirements-embedded.txt
-	@exec $(PYTHON_BIN) -m scripts.launcher demo
+	@exec $(PYTHON_BIN) scripts/run.py demo
 
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTEST) tests/unit tests/api

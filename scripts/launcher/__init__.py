@@ -1,4 +1,4 @@
-"""The launcher that runs the whole system on one machine: `python -m scripts.launcher`.
+"""The launcher that runs the whole system on one machine: `scripts/run.py`.
 
 The app does not depend on it; embedded services are URLs like any others.
 """

@@ -14,6 +14,7 @@ from tests.support.worker import WAIT_SECONDS, wait_until
 SILENT, ONE_BYTE, SLOW_READERS = 1000, 200, 50
 LOADS_EXPORTED = 20_000
 MANY_LOADS = f"""
+    SET LOCAL statement_timeout = 0;
     INSERT INTO loads (origin, destination, cargo_type, status)
     SELECT repeat('x', 200), repeat('y', 200), repeat('z', 100), 'OPEN'
     FROM generate_series(1, {LOADS_EXPORTED})
@@ -28,10 +29,14 @@ SLOW_REQUESTS = {  # the first bytes, and the byte that is repeated
 
 @pytest.fixture
 def system(system_without_bus: System) -> System:
-    """A system with many loads to export."""
-    with system_without_bus.app.app_context(), db.engine.begin() as connection:
-        connection.execute(text(MANY_LOADS))
     return system_without_bus
+
+
+@pytest.fixture
+def many_loads(system: System) -> None:
+    """Loads whose export is larger than the buffers of a connection."""
+    with system.app.app_context(), db.engine.begin() as connection:
+        connection.execute(text(MANY_LOADS))
 
 
 @pytest.fixture
@@ -49,8 +54,7 @@ def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
     return connection
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("many_files")
+@pytest.mark.usefixtures("many_files", "many_loads")
 def test_a_thousand_silent_and_many_slow_clients_keep_nobody_waiting(system):
     api = system.start_whole_api(workers=2)
     client = system.connect(api.client.port)

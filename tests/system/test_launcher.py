@@ -131,7 +131,7 @@ def test_a_taken_port_is_reported_in_one_line(bare_stranger: Stranger):
 def test_a_full_disk_is_named_as_the_cause(bare_stranger: Stranger):
     # No file may be larger than 15 MB, which initdb reports like a full disk.
     status, output = bare_stranger.run(
-        "bash", "-c", "ulimit -f 15000; .venv/bin/python -m scripts.launcher"
+        "bash", "-c", "ulimit -f 15000; .venv/bin/python scripts/run.py"
     )
     assert status != 0
     assert re.search(

@@ -1,6 +1,7 @@
-"""The launcher: `python -m scripts.launcher [demo]`, which `make run` and `make demo` call."""
+"""The launcher: `python scripts/run.py [demo]`, which `make run` and `make demo` call."""
 
 import sys
+from pathlib import Path
 
 from scripts.launcher import handle_stop_signals
 
@@ -14,6 +15,7 @@ if __name__ == "__main__":
     handle_stop_signals(stop_early)
     sys.stdout.reconfigure(errors="replace")  # type: ignore  # for ASCII terminals
     sys.stderr.reconfigure(errors="replace")  # type: ignore
+    sys.path[0] = str(Path(__file__).parents[1])  # Python puts the script's folder there
     from scripts.launcher.launcher import main
 
     sys.exit(main(sys.argv[1:]))
