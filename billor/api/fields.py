@@ -257,6 +257,18 @@ class Flag(fields.Boolean):
         return value
 
 
+class QueryFlag(fields.Boolean):
+    """A boolean in a query string: `true` or `false` only."""
+
+    def __init__(self, description: str):
+        super().__init__(
+            truthy={"true"},
+            falsy={"false"},
+            validate=validate.OneOf([True, False]),
+            metadata={"description": description},
+        )
+
+
 class QueryInteger(fields.Integer):
     """An integer in a query string: ASCII digits only."""
 

@@ -1,6 +1,6 @@
 """Wire schemas of drivers."""
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from billor.api.fields import (
     SAME_NUMBER,
@@ -9,6 +9,7 @@ from billor.api.fields import (
     Id,
     Identifier,
     PartialSchema,
+    QueryFlag,
     Several,
     Text,
     Timestamp,
@@ -48,10 +49,5 @@ class DriverQuery(PageQuery):
     q = Words("name", "licenseNumber")
     license_number = Text(max_length=64, metadata={"description": SAME_NUMBER})
     status = Several(fields.Enum(DriverStatus))
-    available = fields.Boolean(
-        truthy={"true"},
-        falsy={"false"},
-        validate=validate.OneOf([True, False]),
-        metadata={"description": "true: ACTIVE, and without an active load; false: all others."},
-    )
+    available = QueryFlag("true: ACTIVE, and without an active load; false: all others.")
     expand = Expand("assignment")

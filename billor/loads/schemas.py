@@ -13,6 +13,7 @@ from billor.api.fields import (
     Id,
     Identifier,
     PartialSchema,
+    QueryFlag,
     Several,
     Text,
     Timestamp,
@@ -113,20 +114,11 @@ class LoadFilter(WireSchema):
         check_range(self, data, "pickup_from", "pickup_to")
 
 
-def _switch(description: str) -> fields.Boolean:
-    return fields.Boolean(
-        truthy={"true"},
-        falsy={"false"},
-        validate=validate.OneOf([True, False]),
-        metadata={"description": description},
-    )
-
-
 class ExportQuery(LoadFilter):
     """Which loads to export, and how."""
 
-    bom = _switch("Start with a byte order mark, so that Excel reads it as UTF-8.")
-    spreadsheet = _switch(
+    bom = QueryFlag("Start with a byte order mark, so that Excel reads it as UTF-8.")
+    spreadsheet = QueryFlag(
         "Put a single quote before cells that a spreadsheet would read as formulas. An import "
         "does not remove it."
     )
@@ -151,7 +143,7 @@ class ImportQuery(WireSchema):
     """How to read times without an offset, as in spreadsheets."""
 
     time_zone = TimeZone(metadata={"description": "IANA time zone of times without an offset."})
-    day_first = _switch("Read 3/4/2026 as 3 April.")
+    day_first = QueryFlag("Read 3/4/2026 as 3 April.")
 
 
 class ImportedRowSchema(WireSchema):
