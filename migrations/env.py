@@ -11,7 +11,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 
 from billor.database import SESSION_SETTINGS, engine_options, is_pooled
 
-# Arbitrary, but no other application on this database may use it.
+# Arbitrary; no other application on this database may use it.
 MIGRATOR_LOCK = 0x62696C6C6F72
 POLL_SECONDS = 0.2
 POOLED = (
@@ -27,8 +27,8 @@ def _become_only_migrator(connection: Connection) -> None:
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:id)"), {"id": MIGRATOR_LOCK}):
         connection.rollback()
         time.sleep(POLL_SECONDS)
-    # Building an index may take long. Waiting for a table's lock may not: all queries behind the
-    # migration would wait, too.
+    # Building an index may take long. Waiting for a table's lock may not, because all later queries
+    # would wait, too.
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SET lock_timeout = '5s'"))
     connection.execute(text("SET timezone = 'UTC'"))
@@ -36,7 +36,7 @@ def _become_only_migrator(connection: Connection) -> None:
 
 
 def _limit_sessions(connection: Connection) -> None:
-    """Make the session settings the role's defaults: so sessions of a pooler have them, too."""
+    """Make the session settings the role's defaults, so that a pooler's sessions have them, too."""
     quote = connection.dialect.identifier_preparer.quote
     names = connection.execute(text("SELECT current_user, current_database()")).one()
     role, database = map(quote, names)

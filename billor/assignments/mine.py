@@ -63,5 +63,5 @@ def complete_my_assignment(_completion):
 
 def _my_driver_id() -> int:
     driver_id = signed_in_user().driver_id
-    assert driver_id is not None, "only drivers get here, and each is one"  # noqa: S101
+    assert driver_id is not None, "the guard admits only drivers"  # noqa: S101
     return driver_id

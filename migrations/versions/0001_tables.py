@@ -11,11 +11,10 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# No function calls another one: ANALYZE and pg_restore would not find it, since they run without a
-# search path. What is ASCII, as nearly all text is, has a short way.
+# No function calls another one: ANALYZE and pg_restore run without a search path, and would not
+# find it. ASCII, as nearly all text is, takes a fast path.
 #
-# Text in which accents, upper and lower case, and kinds of quotes and hyphens are alike. The board
-# does the same in state/search.js.
+# Folds case, accents, and kinds of quotes and hyphens. The board does the same in state/search.js.
 FOLD = r"""
     CREATE OR REPLACE FUNCTION fold_text(value text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -36,7 +35,7 @@ FOLD = r"""
     END
     $$
 """
-# What a license number and a reference are unique by: letters and digits.
+# License numbers and references are unique by their letters and digits.
 KEY = r"""
     CREATE OR REPLACE FUNCTION canonical_key(value text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -53,8 +52,8 @@ KEY = r"""
     END
     $$
 """
-# Words are what is between white space and signs. O'Brien is one, as people leave out the
-# apostrophe. The row's number is one, too: `#39`. Of a long word the first 60 characters count.
+# White space and signs separate words. O'Brien is one, because people leave out the apostrophe. The
+# row's number is one, too: `#39`. Only the first 60 characters of a word count.
 SIGNS = (
     "' !\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~' || chr(9) || chr(31)"
     r" || U&'\00A0\00AB\00B7\00BB\201C\201D\201E\2022\3001\3002'"
@@ -75,8 +74,8 @@ VECTOR = rf"""
     END
     $$
 """
-# All words, each as the beginning of one of a row's; `39` is also the row of this number. `#39`
-# alone is that row and no other, and with other words `39` as a whole: `PO #39`.
+# Each word is a prefix of a word in the row; `39` also finds the row of this number. `#39` alone
+# finds only that row; beside other words it also finds the whole word `39`: `PO #39`.
 QUERY = rf"""
     CREATE OR REPLACE FUNCTION search_query(folded text) RETURNS tsquery
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -98,7 +97,7 @@ QUERY = rf"""
         WHERE ltrim(word, '#') <> ''
     $$
 """  # noqa: S608 - put together from constants
-# Whatever writes an assignment, its driver is marked.
+# Marks drivers with an active load, whatever writes the assignment.
 MARK = """
     CREATE OR REPLACE FUNCTION mark_drivers_with_load() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
