@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar, cast
 
 from flask import Flask
 from psycopg2 import errors as postgres
 from psycopg2 import extensions
-from sqlalchemy import CursorResult, Delete, Executable, Table, Update, select
+from sqlalchemy import CursorResult, Delete, Executable, Select, Table, Update, bindparam, select
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -35,6 +36,9 @@ transaction pooler shares sessions, and a change would leak into others."""
 
 AFTER_COMMIT = "after_commit"
 """The key in the session's info for the callbacks of the transaction, each called once."""
+
+AT_END = "at_end"
+"""The key in the session's info for the statements to run at the transaction's end, with rows."""
 
 DELETE_BATCH_SIZE = 1000
 """How many rows one statement of maintenance deletes or changes, to keep locks short."""
@@ -105,18 +109,22 @@ def transaction() -> Iterator[None]:
 @contextmanager
 def _committed() -> Iterator[None]:
     callbacks: dict[Callable[[], None], None] = {}
-    db.session.info[AFTER_COMMIT] = callbacks
+    statements: dict[Executable, list[dict[str, Any]]] = {}
+    info = db.session.info
+    info[AFTER_COMMIT], info[AT_END] = callbacks, statements
     committing = False
     try:
         yield
         db.session.flush()
+        for statement, rows in statements.items():
+            execute(statement, rows)
         committing = True
         db.session.commit()
     except BaseException:
         roll_back()
         raise
     finally:
-        del db.session.info[AFTER_COMMIT]
+        del info[AFTER_COMMIT], info[AT_END]
         if committing:  # committed, even if the response was lost
             for callback in callbacks:
                 callback()
@@ -149,6 +157,11 @@ def after_commit(callback: Callable[[], None]) -> None:
     db.session.info[AFTER_COMMIT][callback] = None
 
 
+def execute_at_end(statement: Executable, row: dict[str, Any]) -> None:
+    """Run a statement for tables at the end of the caller's transaction, once for all its rows."""
+    db.session.info[AT_END].setdefault(statement, []).append(row)
+
+
 def get_or_not_found(model: type[Row], id_: int, **options: Any) -> Row:
     """Return the row with this id; `options` are those of `Session.get`. Raises `NotFound`."""
     row = db.session.get(model, id_, **options)
@@ -168,6 +181,20 @@ def lock(model: type[Row], id_: int) -> Row:
         populate_existing=True,
         with_for_update={"key_share": True},  # which does not block foreign keys
     )
+
+
+def lock_in_table(model: type[Base], id_: int) -> SqlRow:
+    """Return the row past the session, locked as `lock` does. Raises `NotFound`."""
+    row = execute(_locking(model), {"id": id_}).one_or_none()
+    if row is None:
+        raise NotFound(model.__name__, id_)
+    return row
+
+
+@cache
+def _locking(model: type[Base]) -> Select:
+    rows = table(model)
+    return select(rows).where(rows.c.id == bindparam("id")).with_for_update(key_share=True)
 
 
 def lock_all(model: type[Row], ids: Collection[int]) -> dict[int, Row]:

@@ -9,39 +9,50 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Row, and_, func, select, update
+from sqlalchemy import CTE, ColumnElement, Row, and_, func, insert, select, update
 
 from billor.cache import invalidate_pages
-from billor.database import after_commit, execute, table, transaction
+from billor.database import after_commit, execute, execute_at_end, table, transaction
 from billor.events.event import EventType
-from billor.models import LoadEvent, db
+from billor.models import LoadEvent
 from billor.observe.context import current_user, request_id
 from billor.observe.traces import current_traceparent
 
 # How many events one statement marks for republication, so that locks are short.
 MAX_REPUBLISHED = 1000
 _EVENTS = table(LoadEvent).c
+_ADD = insert(table(LoadEvent))
 # The condition of the partial index.
 _IS_UNRECORDED = and_(_EVENTS.published_at.is_not(None), _EVENTS.recorded_at.is_(None))
 
 
-def record(event_type: EventType, payload: dict[str, Any], **subject: int | None) -> None:
-    """Add an event to the transaction; `subject` has the ids of what it is about, by column.
+def record(
+    event_type: EventType,
+    payload: dict[str, Any],
+    *,
+    load_id: int | None = None,
+    driver_id: int | None = None,
+    assignment_id: int | None = None,
+    user_id: int | None = None,
+) -> None:
+    """Add an event to the transaction; the ids are of what it is about.
 
     Every change of a load or a driver has one, so this also invalidates cached pages.
     """
     user = current_user.get()
     if user is not None:
         payload = payload | {"user": user.reference}
-    db.session.add(
-        LoadEvent(
-            type=event_type.value,
-            payload=payload,
-            request_id=request_id.get(),
-            traceparent=current_traceparent(),
-            **subject,
-        )
-    )
+    event = {
+        "type": event_type.value,
+        "load_id": load_id,
+        "driver_id": driver_id,
+        "assignment_id": assignment_id,
+        "user_id": user_id,
+        "payload": payload,
+        "request_id": request_id.get(),
+        "traceparent": current_traceparent(),
+    }
+    execute_at_end(_ADD, event)
     after_commit(invalidate_pages)
 
 

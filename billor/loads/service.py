@@ -14,7 +14,7 @@ from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
 from billor.events.outbox import record
 from billor.loads.schemas import DELIVERED_TOO_EARLY, LoadSchema, is_before
-from billor.models import Assignment, Load, LoadEvent, LoadStatus, canonical_key, db
+from billor.models import Driver, Load, LoadEvent, LoadStatus, canonical_key, db
 
 CHECKED = ("status", "reference", "pickup_at", "deliver_by")
 """Fields that are checked against each other, or against other loads."""
@@ -33,23 +33,23 @@ _driver_schema = DriverSchema()
 
 def record_load(
     event_type: EventType,
-    load: Load,
+    load: Load | Row,
     *,
-    assignment: Assignment | None = None,
+    driver: Driver | Row | None = None,
+    assignment_id: int | None = None,
     before: Mapping[str, Any] | None = None,
 ) -> None:
     """Add an event of `load` to the transaction.
 
-    Its payload is the load, the driver of the `assignment`, and the values `before` an update.
+    Its payload is the load, the driver of the assignment, and the values `before` an update.
     """
     payload = {"load": _schema.dump(load)}
-    subject = {"load_id": load.id}
     if before is not None:
         payload["before"] = _schema.dump(before)
-    if assignment is not None:
-        payload["driver"] = _driver_schema.dump(assignment.driver)
-        subject |= {"driver_id": assignment.driver_id, "assignment_id": assignment.id}
-    record(event_type, payload, **subject)
+    if driver is not None:
+        payload["driver"] = _driver_schema.dump(driver)
+    driver_id = driver.id if driver else None
+    record(event_type, payload, load_id=load.id, driver_id=driver_id, assignment_id=assignment_id)
 
 
 def create_load(**fields: Any) -> Load:
