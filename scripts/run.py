@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
-from scripts.launcher import handle_stop_signals
+sys.path[0] = str(Path(__file__).parents[1])  # Python puts the script's folder there
+
+from scripts.launcher import handle_stop_signals  # noqa: E402
 
 
 def stop_early(*_) -> None:
@@ -15,7 +17,6 @@ if __name__ == "__main__":
     handle_stop_signals(stop_early)
     sys.stdout.reconfigure(errors="replace")  # type: ignore  # for ASCII terminals
     sys.stderr.reconfigure(errors="replace")  # type: ignore
-    sys.path[0] = str(Path(__file__).parents[1])  # Python puts the script's folder there
     from scripts.launcher.launcher import main
 
     sys.exit(main(sys.argv[1:]))
