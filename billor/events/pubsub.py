@@ -1,7 +1,8 @@
 """The bus on Google Cloud Pub/Sub, or on its emulator if PUBSUB_EMULATOR_HOST is set.
 
 It pulls batches (https://cloud.google.com/pubsub/docs/pull#unary_pull), as the consumer records
-batches: no thread, queue or lease of messages has to be managed beside it.
+batches. With a streaming pull, the emulator keeps sending messages to the stream of a consumer that
+was killed or that cancelled it, and each of these waits for its ack deadline, again and again.
 """
 
 from collections.abc import Iterator, Sequence

@@ -68,12 +68,12 @@ class Consumer:
 
         Raises `StoreUnavailable` or `Unavailable` if nothing could be recorded.
         """
-        settled: Sequence[Delivery] = ()
+        settled: set[Delivery] = set()
         try:
-            settled = self._record_all(deliveries)
+            settled.update(self._record_all(deliveries))
         finally:
             if settled:
-                self._bus.ack(settled)
+                self._bus.ack([each for each in deliveries if each in settled])
             if failed := [each for each in deliveries if each not in settled]:
                 NACKS.inc(len(failed))
                 self._bus.nack(failed)
