@@ -185,12 +185,6 @@ def test_an_export_for_spreadsheets_has_a_mark_and_no_formulas(client):
         assert list(problem["errors"]) == [query.partition("=")[0]]
 
 
-def test_an_export_refuses_pagination_parameters(client):
-    for query in ("limit=1", "cursor=x", "nonsense=1"):
-        problem = assert_problem(client.get(f"/loads.csv?{query}"), 422, "validation_failed")
-        assert list(problem["errors"]) == [query.partition("=")[0]]
-
-
 def test_an_export_is_not_imported_twice(client):
     times = {"pickupAt": "2026-03-01T08:00:00.000000Z", "deliverBy": "2026-03-02T08:00:00.000000Z"}
     send(client, as_ndjson([LOADS[0], LOADS[1] | times, LOADS[2]]))

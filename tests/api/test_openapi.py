@@ -51,15 +51,6 @@ def test_the_committed_document_is_up_to_date(document):
     assert document["info"]["version"] == API_VERSION == project["version"]
 
 
-def test_every_reference_leads_somewhere(document):
-    references = [each["$ref"] for each in parts(document) if isinstance(each.get("$ref"), str)]
-    assert references
-    for reference in references:
-        found = document
-        for step in reference.removeprefix("#/").split("/"):
-            found = found[step]
-
-
 def test_it_has_every_route_and_nothing_else(app, operations):
     routes = {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
@@ -68,15 +59,6 @@ def test_it_has_every_route_and_nothing_else(app, operations):
         if not rule.endpoint.startswith(("board.", "docs.", "api-docs."))
     }
     assert set(operations) == routes
-
-
-def test_every_operation_has_a_unique_id_a_summary_and_a_tag(document, operations):
-    ids = [operation["operationId"] for operation in operations.values()]
-    assert len(set(ids)) == len(ids)
-    tags = {tag["name"] for tag in document["tags"]}
-    for operation in operations.values():
-        assert operation["summary"].strip()
-        assert set(operation["tags"]) <= tags
 
 
 def test_every_code_is_documented(document):

@@ -192,9 +192,3 @@ def test_a_cursor_is_for_the_order_that_it_comes_from(client, many):
         cursor = link.partition("cursor=")[2].partition(">")[0].partition("&")[0]
         assert_invalid(client.get(f"/loads?cursor={cursor}{wrong}"), "cursor")
     assert len(many) == 60
-
-
-@pytest.mark.parametrize("sort", ["", "createdAt", "pickup_at", "-pickupAt", "pickupAt,id"])
-def test_an_order_that_there_is_not_is_refused(client, sort):
-    for path in ("/loads", "/loads.csv"):
-        assert_invalid(client.get(path, query_string={"sort": sort}), "sort")

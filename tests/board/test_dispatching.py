@@ -4,7 +4,6 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.support.board import PHONE
-from tests.support.worker import wait_until
 
 
 @pytest.fixture
@@ -167,21 +166,3 @@ def test_a_load_is_changed_cancelled_and_reopened_on_its_page(billor, open_board
     expect(page.get_by_role("button", name="Cancel load")).to_be_visible()
     for change in ("Dana Dispatcher cancelled the load.", "Dana Dispatcher reopened the load."):
         expect(page.locator(".timeline")).to_contain_text(change)
-
-
-def test_the_audit_trail_of_a_load_is_on_its_page(billor, open_board):
-    billor.start_worker()
-    wait_until(lambda: billor.client.get("/audit").body)
-    board = open_board(path=f"/board#/loads/{billor.loads[0]['id']}")
-    board.page.get_by_text("Audit trail").click()
-    expect(board.page.get_by_role("cell", name="LOAD_CREATED")).to_be_visible()
-
-
-def test_waiting_loads_are_soonest_first_and_the_overdue_are_marked(billor, open_board):
-    times = {"Tomorrow, TX": "2099-01-02T00:00:00Z", "Yesterday, TX": "2001-01-01T00:00:00Z"}
-    for origin, time in times.items():
-        billor.client.make_load(origin=origin, pickupAt=time)
-    board = open_board()
-    expect(board.waiting).to_contain_text(["Yesterday", "Tomorrow", "Laredo", "Memphis"])
-    expect(board.waiting.first).to_contain_text("overdue")
-    expect(board.page.get_by_text("1 overdue")).to_be_visible()

@@ -160,7 +160,7 @@ def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
 def proxy(redis) -> Iterator[TcpProxy]:
     """A proxy in front of Redis."""
     url = redis.settings["REDIS_URL"]
-    with TcpProxy.before(url) as proxy:
+    with TcpProxy(url) as proxy:
         yield proxy
 
 

@@ -30,7 +30,7 @@ LEASE_SECONDS = 60
 @pytest.fixture
 def database(system: System) -> Iterator[TcpProxy]:
     """A proxy in front of PostgreSQL, for processes with the settings of `through`."""
-    with TcpProxy.before(system.settings["DATABASE_URL"]) as proxy:
+    with TcpProxy(system.settings["DATABASE_URL"]) as proxy:
         yield proxy
 
 

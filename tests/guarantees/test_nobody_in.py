@@ -10,11 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from threading import Barrier
-from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
 
 import psutil
@@ -22,14 +20,10 @@ import pytest
 from sqlalchemy import text
 
 from billor import MAX_BODY_BYTES
-from billor.auth import guard
-from billor.auth.access import PUBLIC_ENDPOINTS
-from billor.auth.guard import USER_CACHE_SECONDS
 from billor.errors import CODES
 from billor.models import db
 from scripts.launcher import launcher
 from scripts.launcher.launcher import PROJECT
-from tests.support.answers import assert_problem
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.couchdb_server import Fault
@@ -38,42 +32,6 @@ from tests.support.system import System
 from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
 
 MAX_FAILURES = 20
-
-
-# Tokens
-
-
-@pytest.fixture
-def clock(monkeypatch) -> SimpleNamespace:
-    """The guard's clock, which stands still unless moved."""
-    clock = SimpleNamespace(time=time.time, now=1000.0)
-    clock.monotonic = lambda: clock.now
-    monkeypatch.setattr(guard, "time", clock)
-    return clock
-
-
-def delete_user(app) -> None:
-    with app.app_context():
-        db.session.execute(text("DELETE FROM users"))
-        db.session.commit()
-
-
-def test_the_token_of_a_deleted_user_is_refused_within_a_second(app, client, clock):
-    driver, load = client.make_driver(), client.make_load()
-    client.assign(driver, load)
-    closed = [
-        (rule, method)
-        for rule in app.url_map.iter_rules()
-        for method in rule.methods - {"HEAD", "OPTIONS"}
-        if rule.endpoint not in PUBLIC_ENDPOINTS
-    ]
-    assert len(closed) > 15
-    delete_user(app)
-    clock.now += USER_CACHE_SECONDS
-    assert USER_CACHE_SECONDS <= 1
-    for rule, method in closed:
-        _, address = rule.build(dict.fromkeys(rule.arguments, 1))
-        assert_problem(client.request(method, address), 401, "token_invalid")
 
 
 # Passwords

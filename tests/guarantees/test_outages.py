@@ -71,9 +71,8 @@ def test_no_couchdb_fault_loses_or_duplicates_anything(system, monkeypatch):
     # Longer than the worker's timeout: a hanging request is carried out after the timeout.
     monkeypatch.setattr(couchdb_server, "MAX_HANG_SECONDS", 60)
     api = system.start_api()
-    credentials, _, address = system.couch.url.rpartition("@")
-    with TcpProxy(address) as proxy:
-        worker = system.start_worker(COUCHDB_URL=f"{credentials}@{proxy.address}")
+    with TcpProxy(system.couch.url) as proxy:
+        worker = system.start_worker(COUCHDB_URL=proxy.replaced_in(system.couch.url))
 
         def refuse_connections() -> None:
             proxy.refuse()

@@ -20,7 +20,7 @@ from tests.guarantees.test_one_active_load import (
 )
 from tests.guarantees.test_outages import assert_only_our_log_lines
 from tests.support.races import at_once
-from tests.support.system import Dispatcher, Service, System, start_postgresql
+from tests.support.system import Service, System, start_postgresql
 
 pytestmark = pytest.mark.slow
 
@@ -91,18 +91,3 @@ def test_the_rule_and_the_trail_hold_behind_a_pooler(pooled_system):
         db.session.remove()
     pooled_system.assert_converges()
     assert_only_our_log_lines(pooled_system)
-
-
-def test_a_restarted_pooler_loses_nothing(pooled_system, pooler):
-    api = pooled_system.start_whole_api(workers=2)
-    pooled_system.supervise_worker()
-    with Dispatcher(api.client) as dispatcher:
-        dispatcher.wait_for_rounds(5)
-        pooler.kill()
-        pooler.start()
-        dispatcher.wait_for_rounds(5)
-    assert {problem["code"] for problem in dispatcher.problems} <= {
-        "database_unavailable",
-        "driver_already_assigned",  # by a request whose answer was lost
-    }
-    pooled_system.assert_converges()

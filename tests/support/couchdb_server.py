@@ -173,7 +173,6 @@ class FakeCouchDB:
         self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
         self._fault: Fault | None = None
-        self._fault_after = 0
         self._fault_times: float = 0
         self._forbidden: dict[str, str] = {}
         self._throwing: set[str] = set()
@@ -213,10 +212,10 @@ class FakeCouchDB:
         address = f"127.0.0.1:{self._server.server_port}"
         return f"http://{self.user}:{quote(self.password, safe='')}@{address}"
 
-    def fail(self, fault: Fault, *, after: int = 0, times: float = float("inf")) -> None:
-        """Do so for `times` requests, when `after` others were answered as they should be."""
+    def fail(self, fault: Fault, *, times: float = float("inf")) -> None:
+        """Do so for `times` requests."""
         with self._lock:
-            self._fault, self._fault_after, self._fault_times = fault, after, times
+            self._fault, self._fault_times = fault, times
 
     def forbid(self, document_id: str, reason: str = "Not on Sundays.") -> None:
         """Have a validation function refuse this document, until `allow`."""
@@ -266,9 +265,6 @@ class FakeCouchDB:
     def take_fault(self) -> Fault | None:
         with self._lock:
             if not self._fault_times:
-                return None
-            if self._fault_after:
-                self._fault_after -= 1
                 return None
             self._fault_times -= 1
             return self._fault

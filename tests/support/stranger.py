@@ -123,10 +123,10 @@ class Running:
         )
 
 
-def only_line(output: str, starting_with: str = "billor: ") -> str:
+def only_line(output: str) -> str:
     """The one line of Billor's error; there must be no traceback."""
     assert "Traceback" not in output, output
-    (line,) = [line for line in output.splitlines() if line.startswith(starting_with)]
+    (line,) = [line for line in output.splitlines() if line.startswith("billor: ")]
     return line
 
 

@@ -34,28 +34,23 @@ class Hold:
 
 
 class TcpProxy:
-    """Runs in a `with` block; forwards `address` (`host:port`) to the service."""
+    """Runs in a `with` block; forwards to the service of a URL."""
 
-    def __init__(self, service: str):
-        host, port = service.split(":")
-        self._service = (host, int(port))
+    def __init__(self, url: str):
+        service = urlsplit(url)
+        self._service = (service.hostname, service.port)
         self._lock = Lock()
         self._holds: list[Hold] = []
         self._connections: list[_Connection] = []
         self._address = ("127.0.0.1", 0)
         self.accept()
-        self.address = "{}:{}".format(*self._address)
-
-    @classmethod
-    def before(cls, url: str) -> "TcpProxy":
-        """A proxy to the service of a URL."""
-        return cls(urlsplit(url).netloc.rpartition("@")[2])
 
     def replaced_in(self, url: str) -> str:
         """The service's URL, by way of the proxy."""
         parts = urlsplit(url)
         credentials, at, _ = parts.netloc.rpartition("@")
-        return parts._replace(netloc=f"{credentials}{at}{self.address}").geturl()
+        host, port = self._address
+        return parts._replace(netloc=f"{credentials}{at}{host}:{port}").geturl()
 
     def __enter__(self) -> "TcpProxy":
         return self

@@ -98,13 +98,6 @@ def test_refused_rows_are_listed_and_the_others_created(app, flask, tmp_path):
     assert count(app, Load) == 1
 
 
-def test_control_characters_in_a_file_are_escaped_in_the_terminal(flask, tmp_path):
-    file = tmp_path / "loads.ndjson"
-    file.write_text('{"\\u001b[31m\\nrow 9: \\ud800": 0}\n')
-    (line,) = flask("import-loads", str(file)).stderr.splitlines()
-    assert "\\x1b[31m\\nrow 9: \\ud800: Unknown or read-only field." in line
-
-
 def test_a_file_that_cannot_be_read_is_refused_in_one_line(app, flask, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("latin.csv").write_bytes(GOOD_CSV.encode() + b"M\xfcnchen,Reno,Steel\n")

@@ -180,15 +180,6 @@ def test_a_reader_that_ends_brings_no_traceback(bare_stranger: Stranger):
     wait_until(lambda: not bare_stranger.processes())
 
 
-def test_flask_without_a_database_says_in_one_line_what_to_do(bare_stranger: Stranger):
-    status, output = bare_stranger.run(".venv/bin/flask", "routes")
-    assert status == 1
-    assert output == (
-        "billor: DATABASE_URL is not set: start everything with `make run`, "
-        "or set it (see .env.example).\n"
-    )
-
-
 ODD = {
     "an ASCII terminal": {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
     "a locale that is not installed": {"LC_ALL": "xx_XX.UTF-8", "LANG": "xx_XX"},

@@ -17,7 +17,6 @@ from sqlalchemy import event
 
 from billor.api.pagination import encode_cursor
 from billor.database.revisions import upgrade
-from billor.loads.exporting import PAGE_ROWS
 from billor.models import db
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
@@ -183,12 +182,6 @@ class History:
         with self._app.test_request_context(address):
             return encode_cursor(self._cursor.fetchone())
 
-    def plans_of_export(self, query: str) -> list[Plan]:
-        """The plans of an export, which is read to its end."""
-        rows, plans = self._get(f"/loads.csv?{query}")
-        assert rows is None  # it is no JSON
-        return plans
-
     def plans_of_a_stream(self) -> list[Plan]:
         """The plans of the statements with which a stream is resumed."""
         last: dict[str, str] = {}
@@ -200,7 +193,7 @@ class History:
                 last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
         return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
 
-    def _get(self, address: str) -> tuple[list[dict] | None, list[Plan]]:
+    def _get(self, address: str) -> tuple[list[dict], list[Plan]]:
         with self._recorded() as statements:
             answer = self._client.get(address)
             assert answer.text
@@ -279,13 +272,6 @@ def test_a_list_reads_little_more_than_it_shows(history: History, address: str):
     for plan in history.plans_of_pages(address):
         assert "Seq Scan" not in plan.kinds, plan
         assert plan.rows_read <= MAX_ROWS_READ, plan
-
-
-def test_an_export_reads_little_more_than_it_shows(history: History):
-    plans = history.plans_of_export("status=COMPLETED")
-    assert len(plans) > 10  # several pages, with two statements each
-    for plan in plans:
-        assert plan.rows_read <= 5 * PAGE_ROWS, plan
 
 
 def test_every_list_and_every_filter_is_tested():

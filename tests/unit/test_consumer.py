@@ -204,12 +204,18 @@ def test_messages_that_are_not_of_the_outbox_become_dead_letters(bus, store, con
     assert all("not an event" in reason for reason in store.reasons())
 
 
-def test_a_driver_is_notified_of_an_assignment_once(bus, store, consumer, caplog):
+@pytest.fixture
+def assigned(context, bus, caplog) -> None:
+    """An assignment whose events are published."""
     caplog.set_level("INFO")
     driver = create_driver(name="Alex Carter", license_number="TX-1")
     (load,) = create_loads([LOAD])
     assign(driver.id, load.id)
     Relay(bus).publish_batch()
+
+
+@pytest.mark.usefixtures("assigned")
+def test_a_driver_is_notified_of_an_assignment_once(bus, store, consumer, caplog):
     deliveries = bus.pull(10)
     store.away = True
     with pytest.raises(StoreUnavailable):
@@ -222,12 +228,8 @@ def test_a_driver_is_notified_of_an_assignment_once(bus, store, consumer, caplog
     assert caplog.text.count(told) == 1
 
 
+@pytest.mark.usefixtures("assigned")
 def test_publishing_all_again_notifies_nobody_again(bus, store, consumer, caplog):
-    caplog.set_level("INFO")
-    driver = create_driver(name="Alex Carter", license_number="TX-1")
-    (load,) = create_loads([LOAD])
-    assign(driver.id, load.id)
-    Relay(bus).publish_batch()
     consumer.handle(bus.pull(10))
     db.session.execute(text("UPDATE load_events SET published_at = NULL, recorded_at = NULL"))
     db.session.commit()

@@ -32,11 +32,6 @@ def test_a_log_is_rotated_between_two_files(tmp_path, monkeypatch):
     assert kept == [f"line {number}" for number in range(LINES - len(kept), LINES)]
 
 
-def test_output_that_is_not_utf_8_is_logged_escaped(tmp_path):
-    run(tmp_path, r"import os; os.write(1, b'a\xffb\n'); os.write(2, b'c\n')")
-    assert (tmp_path / "child.log").read_text() == "a\\xffb\nc\n"
-
-
 def test_a_program_that_ends_before_it_is_ready_is_quoted(tmp_path):
     child = Child(python("raise SystemExit('no luck')", is_ready=lambda: False), tmp_path)
     with pytest.raises(StartFailed, match=r"child did not start: no luck\. Its log: .*child\.log"):

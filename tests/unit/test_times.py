@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from threading import Event
 
 import pytest
 from flask import Flask
@@ -11,13 +10,10 @@ from sqlalchemy import select
 
 from billor.assignments.service import assign, assign_many, close_assignment, reassign
 from billor.drivers.service import create_driver
-from billor.errors import Conflict
 from billor.loads.service import create_load, update_load
 from billor.models import Assignment, Load, db
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
-
-LOADS, DISPATCHERS = 60, 4
 
 
 def new_load() -> Load:
@@ -60,44 +56,3 @@ def test_a_change_that_waited_for_a_lock_has_a_later_time(
         earlier = first.scalar("SELECT updated_at FROM loads")
         first.insist()
         assert second.result(WAIT_SECONDS) > earlier
-
-
-def test_a_drivers_assignments_do_not_overlap_in_time(app: Flask):
-    stop = Event()
-
-    def keep_closing() -> None:
-        with app.app_context():
-            while not stop.is_set():
-                for id_ in db.session.scalars(select(Assignment.id).filter_by(status="ASSIGNED")):
-                    close_assignment(id_, "COMPLETED")
-                db.session.rollback()
-
-    def keep_assigning(first: int) -> None:
-        with app.app_context():
-            for load_id in range(first, LOADS + 1, DISPATCHERS):
-                while not assigned(load_id):
-                    pass
-
-    def assigned(load_id: int) -> bool:
-        try:
-            assign(1, load_id)
-        except Conflict:
-            return False
-        return True
-
-    with app.app_context():
-        create_driver("Alex Carter", "TX-1")
-        for _ in range(LOADS):
-            new_load()
-    with ThreadPoolExecutor(1 + DISPATCHERS) as pool:
-        closing = pool.submit(keep_closing)
-        list(pool.map(keep_assigning, range(1, DISPATCHERS + 1)))
-        stop.set()
-        closing.result()
-    with app.app_context():
-        times = db.session.execute(
-            select(Assignment.assigned_at, Assignment.closed_at).order_by(Assignment.id)
-        ).all()
-    ends = [closed for _, closed in times[:-1]]
-    begins = [assigned for assigned, _ in times[1:]]
-    assert all(end < begin for end, begin in zip(ends, begins, strict=True))
