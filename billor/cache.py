@@ -181,7 +181,7 @@ def init_cache(app: Flask) -> None:
 
 
 def invalidate_pages() -> None:
-    """Invalidate all cached pages. Call it after the commit and before the answer."""
+    """Invalidate all cached pages. Call it after the commit and before the response."""
     current_app.extensions["pages"].invalidate()
 
 

@@ -136,7 +136,7 @@ class _Listener:
 
 
 def wait_for_postgresql(connection: extensions.connection) -> None:
-    """Let other greenlets run until PostgreSQL answers: psycopg2's wait callback.
+    """Let other greenlets run until PostgreSQL responds: psycopg2's wait callback.
 
     See https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries. libpq's own
     timeouts do not apply here.
