@@ -207,10 +207,11 @@ class CachedPages:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request. The app renders the errors."""
-        endpoint = self._endpoints.get(environ["PATH_INFO"])
+        path = "/" + environ["PATH_INFO"].lstrip("/")  # as Werkzeug reads it
+        endpoint = self._endpoints.get(path)
         if endpoint is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._wsgi_app(environ, start_response)
-        current_route.set(environ["PATH_INFO"])
+        current_route.set(path)
         try:
             key = _page_key(environ, self._trusted_hosts)
             self._authorise(endpoint, environ)

@@ -24,9 +24,12 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.ggevent import GeventWorker
 from psycopg2 import extensions
+from uuid_utils import uuid4
 
+from billor.api.middleware import SECURITY_HEADERS
 from billor.api.problems import http_problem
 from billor.database import CONNECT_SECONDS
+from billor.observe.context import request_id
 
 logger = logging.getLogger(__name__)
 
@@ -113,13 +116,16 @@ class BillorWorker(GeventWorker):
 
         gunicorn's own method logs and returns parts of the request, such as a token.
         """
+        id_ = str(uuid4())
+        request_id.set(id_)
         if isinstance(exc, ParseException):
             logger.warning("Invalid request: %s", type(exc).__name__)
             problem = http_problem(STATUSES.get(type(exc), 400))
         else:
             logger.error("A request failed", exc_info=exc)
             problem = http_problem(500)
-        problem.headers["Connection"] = "close"
+        problem.headers.update(SECURITY_HEADERS)
+        problem.headers.update({"X-Request-ID": id_, "Connection": "close"})
         with suppress(OSError):  # the client has closed it
             client.sendall(f"HTTP/1.1 {problem.status}\r\n{problem.headers}".encode())
             client.sendall(problem.data)

@@ -4,6 +4,7 @@ The counters are in PostgreSQL: all processes share them, also while Redis is un
 """
 
 import hashlib
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,6 +22,8 @@ from billor.users.service import find_user, record_account
 MAX_FAILURES = 20
 WINDOW = timedelta(minutes=15)
 DELETE_BATCH_SIZE = 100
+# Some proxies forward the client's port, which changes with each connection.
+HOST_AND_PORT = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+")
 
 
 @contextmanager
@@ -49,8 +52,9 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
 
 def client_network(address: str) -> str:
     """Return the IPv4 address, or the /64 network that an IPv6 client has (RFC 6177)."""
+    match = HOST_AND_PORT.fullmatch(address)
     try:
-        parsed = ip_address(address)
+        parsed = ip_address((match[1] or match[2]) if match else address)
     except ValueError:
         return address[:100]
     if isinstance(parsed, IPv6Address):
@@ -73,7 +77,10 @@ def _count(keys: Collection[str]) -> list[Row]:
     counted = first.on_conflict_do_update(
         index_elements=[LoginAttempts.key],
         set_={
-            "failures": case((is_over, 1), else_=LoginAttempts.failures + 1),
+            # Bounded: refused ones are not uncounted, and must not outlast a burst of good logins.
+            "failures": case(
+                (is_over, 1), else_=func.least(LoginAttempts.failures + 1, MAX_FAILURES + 2)
+            ),
             "ends_at": case((is_over, first.excluded.ends_at), else_=LoginAttempts.ends_at),
         },
     ).returning(

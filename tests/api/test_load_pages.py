@@ -166,6 +166,11 @@ def test_without_redis_everything_is_answered_from_postgresql(settings, client, 
         assert listed(api)[1][0]["status"] == "COMPLETED"
 
 
+def test_a_path_with_more_slashes_is_cached_too(client):
+    answers = [client.get("http://localhost//loads") for _ in range(2)]
+    assert [answer.headers.get("X-Cache") for answer in answers] == ["MISS", "HIT"]
+
+
 def test_a_page_from_the_cache_is_the_one_flask_has_made(client, settings):
     """With the headers in the same order, for scripts of other origins, too."""
     origin = "https://dispatch.example"

@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import func, select, text
 
-from billor.auth import attempts
+from billor.auth import attempts, service
 from billor.auth.attempts import client_network
 from billor.models import LoadEvent, LoginAttempts, db
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
@@ -93,6 +93,9 @@ def test_an_address_is_limited_as_the_network_of_its_client(client, blocked):
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"),
         ("fe80::1%eth0", "fe80::/64"),
+        ("192.0.2.1:50000", "192.0.2.1"),
+        ("[2001:db8:0:1::1]:50000", "2001:db8:0:1::/64"),
+        ("[::ffff:192.0.2.1]", "192.0.2.1"),
         ("", ""),
         ("_hidden", "_hidden"),
         ("x" * 10_000, "x" * 100),
@@ -145,6 +148,31 @@ def test_simultaneous_logins_do_not_exceed_the_limit(app, client, blocked, monke
     assert set(outcomes) == {401, 429}
     assert outcomes.count(401) <= 4
     assert blocked()
+
+
+def test_a_burst_of_good_logins_locks_nobody_out(app, client, monkeypatch):
+    """Some of them may be refused: they are counted before their passwords are checked."""
+    monkeypatch.setattr(attempts, "MAX_FAILURES", 3)
+    barrier = Barrier(7)
+    matches = service.password_matches
+
+    def wait_for_others(*args) -> bool:
+        barrier.wait(30)
+        return matches(*args)
+
+    def log_in_with_others(_number: int) -> int:
+        answer = log_in(ApiClient(app.test_client()))
+        if answer.status_code == 429:
+            barrier.wait(30)
+        return answer.status_code
+
+    monkeypatch.setattr(service, "password_matches", wait_for_others)
+    with ThreadPoolExecutor(7) as threads:
+        outcomes = list(threads.map(log_in_with_others, range(7)))
+    assert sorted(outcomes) == [200] * 3 + [429] * 4
+    monkeypatch.undo()
+    monkeypatch.setattr(attempts, "MAX_FAILURES", 3)
+    assert log_in(client).status_code == 200
 
 
 def test_stored_attempts_reveal_no_email_address(app, client):

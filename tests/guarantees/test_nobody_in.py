@@ -293,6 +293,8 @@ def test_errors_of_the_server_itself_are_problem_documents_too(system_without_bu
         reply = exchange(api.client.port, request)
         assert reply.status == status, (kind, reply)
         assert reply.headers["Content-Type"] == "application/problem+json", kind
+        assert reply.headers["X-Request-ID"], kind
+        assert reply.headers["X-Content-Type-Options"] == "nosniff", kind
         assert reply.body["status"] == status, kind
         assert {"type", "title", "detail"} <= set(reply.body), kind
         assert CODES[reply.body["code"]].status == status, kind
