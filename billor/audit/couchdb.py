@@ -154,7 +154,7 @@ class CouchStore:
             if not row.error and row.doc
         ]
 
-    def bury(self, letter: DeadLetter) -> None:
+    def save_dead_letter(self, letter: DeadLetter) -> None:
         document = {
             "_id": letter.id,
             "attributes": letter.attributes,

@@ -106,7 +106,7 @@ class SqliteStore:
             rows = connection.execute(query, [*values, limit]).fetchall()
         return Found([json.loads(document) for (document,) in rows])
 
-    def bury(self, letter: DeadLetter) -> None:
+    def save_dead_letter(self, letter: DeadLetter) -> None:
         row = (
             letter.id,
             json.dumps(letter.attributes),

@@ -98,7 +98,7 @@ class AuditStore(Protocol):
     def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
         """Return at most `limit` matching documents `after` a position, newest first."""
 
-    def bury(self, letter: DeadLetter) -> None:
+    def save_dead_letter(self, letter: DeadLetter) -> None:
         """Store a dead letter durably. Idempotent."""
 
     def dead_letters(self) -> list[StoredLetter]:

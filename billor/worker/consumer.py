@@ -26,7 +26,7 @@ from billor.events.event import MalformedEvent, read_event, to_document
 from billor.events.outbox import lock_events, mark_recorded
 from billor.observe.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, Step, events_reached
 from billor.worker.notify import needs_notification, notify_driver
-from billor.worker.outage import keep_on
+from billor.worker.outage import run_with_backoff
 from billor.worker.relay import prepare
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Consumer:
 
     def run(self, stop: Event) -> None:
         """Record messages until `stop` is set."""
-        keep_on(self._prepare, self._step, stop)
+        run_with_backoff(self._prepare, self._step, stop)
 
     def _prepare(self) -> None:
         self.behind_at = time.monotonic()  # at the start, and after each failure
@@ -79,7 +79,7 @@ class Consumer:
                 self._bus.nack(failed)
 
     def _record_all(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Record a batch, or else one by one; return what was recorded or buried."""
+        """Record a batch, or else one by one; return what was recorded or became dead letters."""
         try:
             self._record(deliveries)
         except (Unavailable, SQLAlchemyError):
@@ -93,7 +93,10 @@ class Consumer:
         return deliveries
 
     def _record_alone(self, delivery: Delivery) -> bool:
-        """Record one message, or bury it if it failed too often; return whether either was done."""
+        """Record one message, or make it a dead letter if it failed too often.
+
+        Return whether either was done.
+        """
         data = delivery.message.data
         try:
             self._record([delivery])
@@ -113,14 +116,14 @@ class Consumer:
     def _record(
         self, deliveries: Sequence[Delivery], dead: dict[Delivery, str] | None = None
     ) -> None:
-        """Store the documents of messages, bury those that are `dead`; notify and mark."""
+        """Store the documents of messages, save the `dead` as dead letters; notify and mark."""
         with transaction():
             events, malformed = _find_events(deliveries)
             dead = malformed | (dead or {})
             alive = {event.id: event for each, event in events.items() if each not in dead}
             self._store.save([to_document(event) for event in alive.values()])
             for delivery, reason in dead.items():
-                self._bury(delivery, reason)
+                self._save_dead_letter(delivery, reason)
             known = {event.id: event for event in events.values()}
             to_notify = [event for event in known.values() if needs_notification(event)]
             for event in to_notify:
@@ -129,9 +132,9 @@ class Consumer:
         self._recorded += len(alive)
         self._note(alive.values())
 
-    def _bury(self, delivery: Delivery, reason: str) -> None:
+    def _save_dead_letter(self, delivery: Delivery, reason: str) -> None:
         message = delivery.message
-        self._store.bury(DeadLetter(message.data, dict(message.attributes), reason))
+        self._store.save_dead_letter(DeadLetter(message.data, dict(message.attributes), reason))
         DEAD_LETTERS.inc()
         logger.error("Dead letter: %s", reason)
 

@@ -19,7 +19,7 @@ AWAY: tuple[type[Exception], ...] = (*SERVICES, Unavailable, SQLAlchemyError)
 logger = logging.getLogger(__name__)
 
 
-def keep_on(prepare: Callable[[], None], step: Callable[[], None], stop: Event) -> None:
+def run_with_backoff(prepare: Callable[[], None], step: Callable[[], None], stop: Event) -> None:
     """Repeat a step until `stop` is set; prepare for it first, and again after each failure."""
     is_prepared, away, seconds = False, "", 0.0
     while not stop.is_set():

@@ -12,7 +12,7 @@ from billor.events.outbox import (
     publish_unrecorded,
 )
 from billor.observe.metrics import EVENTS_PUBLISHED, Step, events_reached
-from billor.worker.outage import keep_on
+from billor.worker.outage import run_with_backoff
 
 BATCH_SIZE = 500
 IDLE_SECONDS = 0.2
@@ -31,7 +31,7 @@ class Relay:
             if not self.publish_batch():
                 stop.wait(IDLE_SECONDS)
 
-        keep_on(lambda: prepare(self._bus), step, stop)
+        run_with_backoff(lambda: prepare(self._bus), step, stop)
 
     def publish_batch(self) -> int:
         """Publish the oldest unpublished events; return how many. All are published, or none."""

@@ -63,12 +63,12 @@ def letters(system: System) -> dict[tuple, str]:
     """The messages in the dead-letter store, each with its reason."""
     name = f"{system.app.config['BILLOR'].couchdb_database}-dead-letters"
     attachments = system.couch.databases[name].attachments
-    buried = system.dead_letters()
+    letters = system.dead_letters()
     found = {
         (attachments[id_, "message"], tuple(sorted(letter["attributes"].items()))): letter["reason"]
-        for id_, letter in buried.items()
+        for id_, letter in letters.items()
     }
-    assert len(found) == len(buried), "a message is buried twice"
+    assert len(found) == len(letters), "a message has two dead letters"
     return found
 
 
@@ -133,9 +133,9 @@ class DeadLetters:
         self.store = app.extensions["audit_store"]
         self.store.prepare()
 
-    def bury(self, data: bytes, reason: str = "not JSON", **attributes: str) -> str:
+    def save_dead_letter(self, data: bytes, reason: str = "not JSON", **attributes: str) -> str:
         letter = DeadLetter(data, attributes, reason)
-        self.store.bury(letter)
+        self.store.save_dead_letter(letter)
         return letter.id
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
@@ -169,10 +169,10 @@ def test_dead_letters_are_listed_and_replayed_after_a_fix(app, dead_letters):
         create_loads([{"origin": "Dallas, TX", "destination": "Reno, NV", "cargo_type": "Steel"}])
         event = db.session.scalars(select(LoadEvent)).one()
         message, document = to_message(event), to_document(event)
-    bad = dead_letters.bury(b"\xff" * 1234, "not JSON: at byte 0", origin="elsewhere")
-    unknown = dead_letters.bury(event_message().data)
-    fixed = dead_letters.bury(message.data, "forbidden", **message.attributes)
-    again = dead_letters.bury(message.data, "forbidden", other="attributes")
+    bad = dead_letters.save_dead_letter(b"\xff" * 1234, "not JSON: at byte 0", origin="elsewhere")
+    unknown = dead_letters.save_dead_letter(event_message().data)
+    fixed = dead_letters.save_dead_letter(message.data, "forbidden", **message.attributes)
+    again = dead_letters.save_dead_letter(message.data, "forbidden", other="attributes")
     status, output, _ = dead_letters.run()
     assert status == 0
     heading, *lines, last = output.splitlines()
@@ -198,7 +198,7 @@ EVIL = "\x1b[2J\x1b]0;owned\x07\r\n\x00\x7f\x9b31m\u202e\u2028"
 
 
 def test_control_characters_are_escaped_in_the_terminal_and_the_log(app, dead_letters, caplog):
-    dead_letters.bury(b"{}", f"forbidden: {EVIL}", **{EVIL: EVIL})
+    dead_letters.save_dead_letter(b"{}", f"forbidden: {EVIL}", **{EVIL: EVIL})
     status, output, _ = dead_letters.run()
     assert status == 0
     assert len(output.splitlines()) == 4

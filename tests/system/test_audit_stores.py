@@ -193,7 +193,7 @@ def test_dead_letters_are_kept_once_with_their_bytes_until_removed(store):
     letters = [make_letter(b"\xff\x00" * 100, 2), make_letter(b"", 1), make_letter(b"{", 3)]
     assert store.dead_letters() == []
     for letter in [*letters, letters[0]]:
-        store.bury(letter)
+        store.save_dead_letter(letter)
     listed = store.dead_letters()
     assert [letter.id for letter in listed] == [letters[i].id for i in (1, 0, 2)]
     first = listed[1]
@@ -219,7 +219,7 @@ OPERATIONS = {
     "ping": lambda store: store.ping(),
     "save": lambda store: store.save([make_document()]),
     "find": lambda store: store.find(EVERYTHING, MANY),
-    "bury": lambda store: store.bury(make_letter()),
+    "save_dead_letter": lambda store: store.save_dead_letter(make_letter()),
     "dead_letters": lambda store: store.dead_letters(),
 }
 

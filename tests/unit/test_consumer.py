@@ -1,4 +1,4 @@
-"""The consumer on a real PostgreSQL: what is recorded, notified, acked, retried and buried."""
+"""The consumer on a real PostgreSQL: what is recorded, notified, acked, retried and given up."""
 
 import json
 from collections.abc import Sequence
@@ -143,7 +143,7 @@ def test_while_postgresql_refuses_all_is_nacked(bus, store, consumer, monkeypatc
     assert (bus.acked, len(bus.nacked), store.ids()) == ([], 1, [])
 
 
-def test_a_message_that_fails_alone_is_buried_while_others_are_recorded(
+def test_a_message_that_fails_alone_is_saved_while_others_are_recorded(
     bus, store, consumer, counted
 ):
     failing, *others = publish(bus, 3)
@@ -155,7 +155,7 @@ def test_a_message_that_fails_alone_is_buried_while_others_are_recorded(
     assert store.reasons() == ["StoreUnavailable: not this one"]
     consumer.handle(bus.pull(10))
     assert store.ids() == sorted(others)
-    assert unrecorded() == 0, "what is buried is not published again"
+    assert unrecorded() == 0, "a dead letter is not published again"
     assert counted("billor_dead_letters_total") == 1
 
 
