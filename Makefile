@@ -20,14 +20,14 @@ run: ## Install if needed, start everything, and stay until Ctrl-C
 	@scripts/venv.sh requirements-embedded.txt
 	@exec $(PYTHON_BIN) scripts/run.py
 
-demo: ## Start everything, walk through the API, stop
+demo: ## Start everything, run scripts/test_endpoints.sh, stop; the data stays
 	@scripts/venv.sh requirements-embedded.txt
 	@exec $(PYTHON_BIN) scripts/run.py demo
 
 check: lint ## Check style, types and imports; run unit and API tests
 	@$(PYTEST) tests/unit tests/api
 
-test: ## Run all tests but the slow ones
+test: ## Run all tests except the slow ones
 	@scripts/venv.sh requirements-dev.txt
 	@scripts/node.sh
 	@$(PYTEST)
@@ -42,11 +42,11 @@ coverage: ## Run all tests and show which lines they cover
 	@scripts/node.sh
 	@$(PYTEST) -m 'slow or not slow' --cov
 
-soak: ## Run everything with random faults for MINUTES=10, then count what was lost
+soak: ## Run everything with random faults for MINUTES=10, then check that nothing was lost
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m tests.soak --minutes $(MINUTES)
 
-bench: ## Measure speed, beside a minimal FastAPI service
+bench: ## Measure speed, against a minimal FastAPI service
 	@scripts/venv.sh requirements-bench.txt
 	@$(PYTHON_BIN) -m bench
 

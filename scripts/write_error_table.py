@@ -6,7 +6,7 @@ from pathlib import Path
 from billor.errors import CODES
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
-HEAD = "| status | code | what to do |\n|---|---|---|\n"
+HEAD = "| status | code | message |\n|---|---|---|\n"
 
 
 def error_table() -> str:

@@ -25,7 +25,7 @@ STEPS = [
     ("6. Fetch the assignment", ["GET /assignments/ID 200"]),
     ("7. Assign the second load to the same driver", ["POST /assignments 409"]),
     (
-        "Beyond the brief",
+        "Beyond the original task",
         [
             "GET /audit 200",
             "PATCH /assignments/ID/status 200",
