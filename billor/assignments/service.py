@@ -1,4 +1,4 @@
-"""The iron rule: a driver has at most one active load, and a load at most one driver.
+"""The one-active-load rule: a driver has at most one active load, and a load at most one driver.
 
 PostgreSQL enforces it, with two partial unique indexes. The checks here come first and give a more
 precise refusal.

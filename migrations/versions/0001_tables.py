@@ -271,7 +271,7 @@ def _create_assignments() -> None:
         _refers(table, "load_id", "loads"),
         _key(table, "id"),
     )
-    # The iron rule.
+    # The one-active-load rule.
     _index("uq_assignments_active_driver", table, "driver_id", where=IS_ACTIVE)
     _index("uq_assignments_active_load", table, "load_id", where=IS_ACTIVE)
     _index("ix_assignments_completed", table, "closed_at", where="status = 'COMPLETED'")
