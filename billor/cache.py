@@ -29,6 +29,7 @@ from redis.retry import Retry
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host
 
+from billor.config import API_VERSION
 from billor.observe.context import current_route
 from billor.observe.metrics import CACHE_PAGES
 
@@ -258,6 +259,6 @@ def _page_key(environ: WSGIEnvironment, hosts: list[str] | None) -> str:
     """Return what a page depends on: its URL, which is also in its `Link`, and the CORS origin."""
     host, prefix = get_host(environ, hosts), environ.get("SCRIPT_NAME", "")
     address = f"{environ['wsgi.url_scheme']}://{host}{prefix}{environ['PATH_INFO']}"
-    # Increase the number when the format of pages changes: two releases may share a Redis.
+    # Two releases may share a Redis, and their pages may differ.
     origin, query = environ.get("HTTP_ORIGIN", ""), environ.get("QUERY_STRING", "")
-    return f"loads-4:{origin}:{address}?{query}"
+    return f"{API_VERSION}:{origin}:{address}?{query}"

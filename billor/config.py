@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, missing
 from marshmallow.fields import Integer, String
 from marshmallow.validate import Email, Length, OneOf, Range, Regexp
 
+API_VERSION = "1.0.0"
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
 SERVICES_FILE = "services.env"  # in BILLOR_HOME: the URLs of services that the launcher runs
 _AUTHORITY = r"(.*@)?(\[[^]]+\]|[^][:/@?]+)(:\d+)?([/?].*)?"

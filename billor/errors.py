@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+THINGS = ("user", "driver", "load", "assignment")
+"""What has a URL with an id."""
 BY_STATUS: dict[int, dict[str, str]] = {
     400: {
         "malformed_request": "The request cannot be read. Check that its body is valid JSON.",
@@ -25,7 +27,7 @@ BY_STATUS: dict[int, dict[str, str]] = {
     }
     | {
         f"{thing}_not_found": f"No {thing} has this id. GET /{thing}s lists them all."
-        for thing in ("user", "driver", "load", "assignment")
+        for thing in THINGS
     },
     405: {"method_not_allowed": "This URL does not support the method. See the Allow header."},
     409: {
@@ -114,10 +116,8 @@ class BillorError(Exception):
 
 
 class NotFound(BillorError):
-    status = 404
-
     def __init__(self, thing: str, id_: int):
-        """`thing` is the model's name; a new resource needs no entry in `CODES`."""
+        """`thing` is the model's name."""
         thing = thing.lower()
         detail = f"No {thing} has the id {id_}. GET /{thing}s lists them all."
         super().__init__(f"{thing}_not_found", detail)

@@ -6,6 +6,7 @@ A lock timeout keeps them from blocking a live system.
 import time
 
 from alembic import context
+from alembic.operations import MigrationScript
 from flask import current_app
 from sqlalchemy import Connection, NullPool, create_engine, text
 
@@ -45,6 +46,11 @@ def _limit_sessions(connection: Connection) -> None:
     connection.commit()
 
 
+def _number(_context, _revision, directives: list[MigrationScript]) -> None:
+    """Give a new migration the next number: 0002, 0003 and so on."""
+    directives[0].rev_id = f"{int(context.get_head_revision()) + 1:04}"
+
+
 def run_migrations() -> None:
     """Migrate the app's database."""
     config = current_app.config["BILLOR"]
@@ -62,6 +68,7 @@ def run_migrations() -> None:
             connection=connection,
             target_metadata=migrate.db.metadata,
             transaction_per_migration=True,
+            process_revision_directives=_number,
             **migrate.configure_args,
         )
         with context.begin_transaction():

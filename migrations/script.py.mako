@@ -1,18 +1,20 @@
-"""${message}"""
+"""${message.rstrip(".")}."""
 
-from alembic import op
+% if "sa." in f"{upgrades}{downgrades}":
 import sqlalchemy as sa
-${imports if imports else ""}
+% endif
+from alembic import op
+${imports or ""}
 
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
-branch_labels = ${repr(branch_labels)}
-depends_on = ${repr(depends_on)}
+revision = "${up_revision}"
+down_revision = "${down_revision}"
+branch_labels = None
+depends_on = None
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
+    ${upgrades or "pass"}
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}
+    ${downgrades or "pass"}

@@ -18,10 +18,9 @@ from billor.api.fields import wire_name
 from billor.api.openapi import DESCRIPTION, Contract, component_name, enum_component
 from billor.api.problems import ProblemSchema, render_http_error
 from billor.api.uploads import refuse_encoded_body
+from billor.config import API_VERSION
 from billor.errors import Unsupported
 from billor.models import Role
-
-API_VERSION = "1.0.0"
 
 
 class Parser(FlaskParser):

@@ -12,7 +12,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, SecurityError
 
 from billor.api.fields import WireSchema
 from billor.database import from_database_error, without_values
-from billor.errors import BY_STATUS, AuthenticationFailed, BillorError, Unavailable
+from billor.errors import BY_STATUS, THINGS, AuthenticationFailed, BillorError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,12 @@ def title_of(status: int) -> str:
 
 class ProblemSchema(WireSchema):
     """RFC 9457 problem document, with Billor's `code` and, for validation, `errors`."""
+
+    class Meta(WireSchema.Meta):
+        include = {
+            f"{thing}_id": fields.Integer(metadata={"description": f"The conflicting {thing}."})
+            for thing in THINGS
+        }
 
     type = fields.String(required=True, metadata={"example": "about:blank"})
     title = fields.String(required=True, metadata={"example": "Conflict"})
@@ -47,10 +53,6 @@ class ProblemSchema(WireSchema):
         values=fields.List(fields.String()),
         metadata={"description": "For `validation_failed`: field → messages."},
     )
-    assignment_id = fields.Integer(metadata={"description": "The conflicting active assignment."})
-    driver_id = fields.Integer(metadata={"description": "The driver who has the license number."})
-    user_id = fields.Integer(metadata={"description": "The user who has the email address."})
-    load_id = fields.Integer(metadata={"description": "The load that has the reference."})
 
 
 def init_problems(app: Flask) -> None:

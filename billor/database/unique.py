@@ -53,6 +53,7 @@ class Unique:
         except IntegrityError as error:
             if violated_constraint(error) == self.index:
                 self._check(value, id_)
+                raise self.taken_by(None) from error
             raise
 
     def _check(self, value: str, id_: int | None) -> None:
@@ -61,6 +62,6 @@ class Unique:
         if (found := db.session.scalar(holder)) is not None:
             raise self.taken_by(found)
 
-    def taken_by(self, id_: int) -> Taken:
-        """Return the error that names this row."""
+    def taken_by(self, id_: int | None) -> Taken:
+        """Return the error that names this row, if it still exists."""
         return Taken(self.code, self.model.__name__, id_)

@@ -3,8 +3,9 @@
 from flask import Response
 from marshmallow import fields
 
-from billor.api.blueprint import API_VERSION, Blueprint
+from billor.api.blueprint import Blueprint
 from billor.api.fields import WireSchema
+from billor.config import API_VERSION
 from billor.health.checks import (
     DEPENDENCIES,
     MAX_COUNTED,

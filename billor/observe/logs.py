@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -57,9 +58,16 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps({name: value for name, value in entry.items() if value is not None})
 
 
+def _of_flask_run(record: logging.LogRecord) -> bool:
+    """Drop the lines of requests, which Billor logs, and the colours of others."""
+    record.msg = " ".join(re.sub(r"\x1b\[\d+m", "", str(record.msg)).split())
+    return '"%s" %s %s' not in record.msg
+
+
 def init_logging(config: Config) -> None:
     """Send all logs to standard error, Billor's own from `log_level` up. Idempotent."""
     handler.setFormatter(_JsonFormatter() if config.log_format == "json" else _TextFormatter())
     logging.getLogger().addHandler(handler)
     logging.lastResort = handler  # for Google's loggers, which do not propagate
     logging.getLogger("billor").setLevel(config.log_level)
+    logging.getLogger("werkzeug").addFilter(_of_flask_run)

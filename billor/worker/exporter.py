@@ -6,9 +6,8 @@ from threading import Thread
 from flask import Flask, Response, request
 from werkzeug.serving import make_server
 
-from billor.api.blueprint import API_VERSION
 from billor.auth.guard import is_metrics_token
-from billor.config import Config
+from billor.config import API_VERSION, Config
 from billor.observe import metrics
 
 

@@ -20,7 +20,7 @@ from urllib.request import urlopen
 
 import psutil
 from dotenv import dotenv_values, set_key
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 import billor
 from billor import create_app
@@ -40,6 +40,10 @@ SETTLE_SECONDS = 10
 LABELS = {"redis": "Redis is", "events": "events are", "audit": "the audit store is"}
 SECRETS = ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
 DEFAULT_URL = "http://127.0.0.1:8000"  # of the endpoint script
+MIGRATION_MISSING = (
+    "the models differ from the database. Stash your change, `make run`, and unstash it; then make "
+    "its migration with `.venv/bin/flask db migrate -m MESSAGE`"
+)
 BANNER = """
   Billor is running.{degraded}
 
@@ -302,14 +306,23 @@ def _migrate_and_seed(config: Config) -> None:
     with app.app_context():
         try:
             upgrade()
-            seed_database(config)
+            _seed(config)
         except SQLAlchemyError as error:
             reason = first_line(str(error.__cause__ or error))
             raise StartFailed(f"the database cannot be migrated: {reason}") from error
         except BillorError as error:
             raise StartFailed(str(error)) from error
         finally:
+            db.session.close()
             db.engine.dispose()
+
+
+def _seed(config: Config) -> None:
+    try:
+        seed_database(config)
+    except ProgrammingError as error:  # an undefined column or table
+        reason = first_line(str(error.__cause__ or error))
+        raise StartFailed(f"{MIGRATION_MISSING}: {reason}") from error
 
 
 def _stop_leftovers(record: Path) -> None:

@@ -29,7 +29,7 @@ NO_TIMES = ["", "now", "2026-01-02", "2026-01-02T03:04:05", "2026-02-30T00:00:00
 NO_TIMES += ["2026-01-02T24:00:00Z", "0001-01-01T00:00:00+00:01", "٢026-01-02T03:04:05Z", HUGE[:99]]
 NO_EMAILS = ["", "dana", "@billor.example", "dana@", "a b@billor.example", "@" * 300]
 NO_FLAGS = [0, 1, "true", "", None, [], {}]
-NO_IDS = [0, -1, 1.0, 1.5, float("nan"), 2**63, -(2**63), "1", True, None, [1], {}]
+NO_NUMBERS = [-1, 1.0, 1.5, float("nan"), 2**63, -(2**63), "1", True, None, [1], {}]
 NO_LISTS = ["", "[]", None, {}, [], [1], [{}], [{}] * 10_000, [PAIR, PAIR | {"loadId": "1"}]]
 NO_INTEGERS = ["", "0", "-1", "+1", " 1", "1.0", "1e3", "NaN", "٣", "1_0", "1\n", str(2**63)]
 NO_SWITCHES = ["", "1", "yes", "True", "true\x00", "true,false"]
@@ -83,7 +83,9 @@ def bad_values(schema: Mapping) -> list[object]:
     """Bad JSON values for a field with this schema."""
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     kind = next(kind for kind in kinds if kind != "null")
-    bad = {"boolean": NO_FLAGS, "integer": NO_IDS, "array": NO_LISTS}.get(kind)
+    out_of_bounds = [schema.get("minimum", 1) - 1, schema.get("maximum", 2**63) + 1]
+    no_numbers = NO_NUMBERS + out_of_bounds
+    bad = {"boolean": NO_FLAGS, "integer": no_numbers, "array": NO_LISTS}.get(kind)
     values = bad or [*NO_TEXTS, *bad_texts(schema)]
     return [value for value in values if value is not None or "null" not in kinds]
 

@@ -89,6 +89,7 @@ def test_a_retry_replays_the_answer_of_any_write(app, busy_client, operation: Op
             return busy_client.request(method, path, **options)
         return busy_client.request(method, path, body, **options)
 
+    busy_client.make_missing(operation)
     path = operation.address.replace("/users/1", "/users/2")
     body = operation.full_body if operation.body else None
     if operation.path == "/loads/import":

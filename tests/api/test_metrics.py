@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from billor.api.blueprint import API_VERSION
+from billor.config import API_VERSION
 from billor.health import checks
 from billor.models import Role, db
 from tests.support.answers import assert_problem

@@ -33,7 +33,7 @@ PAGES = {"": {0, 1, 2, 3}, "&status=OPEN": {0, 1}, "&status=ASSIGNED": {2}}
 """The queries that are read, with the stages of the loads they list."""
 
 GENERATION = "billor:generation"
-SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:loads-4::http://%s/loads\?cargoType=%s\r\n.*"
+SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:[\d.]+::http://%s/loads\?cargoType=%s\r\n.*"
 """The command on the wire that stores a page."""
 
 

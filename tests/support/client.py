@@ -5,7 +5,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.support.contract import assert_documented
+from tests.support.contract import Operation, assert_documented, creator_of
 
 OF_DRIVERS = "/me/assignment"
 
@@ -61,6 +61,12 @@ class ApiClient:
         answer = self.patch(f"/assignments/{assignment['id']}/status", {"status": status})
         assert answer.status_code == 200, answer.text
         return answer.json
+
+    def make_missing(self, operation: Operation) -> None:
+        """Make the row 1 of the operation's path, unless there is one."""
+        create = creator_of(operation)
+        if create and self.get(f"{create.path}/1").status_code == 404:
+            self._created(self.post(create.path, create.full_body))
 
     @staticmethod
     def _created(answer: TestResponse) -> dict:

@@ -76,6 +76,11 @@ class Operation(NamedTuple):
         required = self.body.get("required", ())
         return {name: value for name, value in self.full_body.items() if name in required}
 
+    def codes(self, status: int) -> set[str]:
+        """The error codes that it documents for a status."""
+        response = _resolved(self.said["responses"].get(str(status), {}))
+        return set(re.findall(r"`([a-z_]+)`", response.get("description", "")))
+
     @property
     def response_headers(self) -> set[str]:
         """The names of all headers of its responses."""
@@ -100,6 +105,13 @@ def operations() -> list[Operation]:
     ]
 
 
+def creator_of(operation: Operation) -> Operation | None:
+    """The operation that makes the rows of an operation on one row, if there is one."""
+    path, is_of_one, _ = operation.path.partition("/{")
+    found = [each for each in operations() if (each.method, each.path) == ("POST", path)]
+    return found[0] if is_of_one and found else None
+
+
 def assert_documented(answer: TestResponse) -> None:
     """Check that the requested operation, if there is one, documents the answer."""
     method, path = answer.request.method, answer.request.path
@@ -109,11 +121,31 @@ def assert_documented(answer: TestResponse) -> None:
             got = (answer.status_code, answer.mimetype, code)
             is_documented = code in OF_NO_OPERATION or operation.documents(*got)
             assert is_documented, f"openapi.json has no {got} at {operation}"
+            if code:
+                known = _document()["components"]["schemas"]["Problem"]["properties"].keys()
+                assert answer.json.keys() <= known, "document the member in `ProblemSchema`"
 
 
 def _good_value(schema: Mapping[str, Any]) -> object:
-    good = "2026-01-02T03:04:05Z" if schema.get("format") == "date-time" else "something good"
-    return schema.get("example", schema.get("enum", [good])[0])
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    good = {
+        "boolean": True,
+        "integer": schema.get("minimum", 1),
+        "number": schema.get("minimum", 1),
+        "string": _good_text(schema.get("format"), schema.get("maxLength", 99)),
+    }
+    by_type = next((good[kind] for kind in kinds if kind in good), None)
+    return schema.get("example", schema.get("enum", [by_type])[0])
+
+
+def _good_text(format_: str | None, max_length: int) -> str:
+    texts = {
+        "date": "2026-01-02",
+        "date-time": "2026-01-02T03:04:05Z",
+        "email": "somebody.good@billor.example",
+        "uuid": "00000000-0000-0000-0000-000000000001",
+    }
+    return texts.get(format_ or "", "something good"[:max_length])
 
 
 @cache

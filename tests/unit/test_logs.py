@@ -98,6 +98,13 @@ def test_a_record_as_json_names_its_request_trace_and_user(log):
     }
 
 
+def test_lines_of_flask_run_are_plain_and_requests_are_not_logged_twice(log):
+    started = "\x1b[31m\x1b[1mWARNING: For development.\x1b[0m\n * Running on http://127.0.0.1:5000"
+    line = log(started, logger="werkzeug")
+    assert line.endswith(": WARNING: For development. * Running on http://127.0.0.1:5000\n")
+    assert log('1 - - [now] "%s" %s %s\n', "\x1b[35mGET /", 500, "-", logger="werkzeug") == ""
+
+
 def test_loggers_that_keep_their_records_from_the_root_are_json_too(log, monkeypatch):
     monkeypatch.setattr(logging.getLogger("google"), "propagate", False)
     monkeypatch.setattr(logging.getLogger("google"), "handlers", [])
