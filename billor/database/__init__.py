@@ -19,9 +19,7 @@ from billor.models import Base, db
 from billor.observe.metrics import watch_connections
 
 REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
-    "uq_users_email": partial(Conflict, "email_taken"),
     "uq_drivers_license_number": partial(Conflict, "license_number_taken"),
-    "uq_loads_reference_key": partial(Conflict, "reference_taken"),
     "uq_assignments_active_driver": partial(Conflict, "driver_already_assigned"),
     "uq_assignments_active_load": partial(Conflict, "load_already_assigned"),
     # The current user was deleted in the meantime.
