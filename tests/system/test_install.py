@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from tests.support.stranger import ODD_NAME
 NOBODY = 65534
 FAKE_PYTHON = f"""#!/bin/sh
 case "$2" in *{{fails_on}}*) exit 1 ;; esac
-exec {sys.executable} "$@"
+exec {shlex.quote(sys.executable)} "$@"
 """
 
 
