@@ -5,7 +5,9 @@ in two and started with wrong settings.
 """
 
 import ctypes
+import json
 import signal
+import subprocess
 import sys
 
 import psutil
@@ -25,6 +27,12 @@ from tests.support.worker import (
     python_environment,
     running,
     wait_until,
+)
+
+FORBIDDEN_IN_THE_API = (
+    *("grpc", "google.cloud", "google.api_core", "google.pubsub_v1"),
+    # redis-py imports OpenTelemetry's metrics, which come with Pub/Sub's client.
+    *("opentelemetry.sdk.trace", "opentelemetry.exporter", "google.protobuf", "requests"),
 )
 
 
@@ -209,3 +217,23 @@ def test_a_worker_that_cannot_start_says_why_in_one_line(start, arguments, more_
     (line,) = worker.output.splitlines()
     assert line.startswith("billor: ")
     assert named in line
+
+
+def test_the_api_imports_neither_pubsub_nor_an_exporter_of_spans(settings, pytestconfig, tmp_path):
+    code = (
+        "import json, sys, wsgi; "
+        "wsgi.app.test_client().get('/readyz'); "
+        "print(json.dumps(list(sys.modules)))"
+    )
+    environment = settings | {"PUBSUB_PROJECT_ID": "a-project", "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=python_environment(environment, pytestconfig.cache.mkdir("compiled")),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = json.loads(done.stdout)
+    assert "billor.events.outbox" in imported
+    assert [name for name in imported if name.startswith(FORBIDDEN_IN_THE_API)] == []
