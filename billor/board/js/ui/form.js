@@ -101,7 +101,7 @@ export function Refusal({ problem, fields, children }) {
   return h(
     "div",
     { class: "refusal", role: "alert" },
-    isTold ? "Some fields are not acceptable: see below." : problem.message,
+    isTold ? "Some fields are not valid: see below." : problem.message,
     rest.map(([field, message]) => h("p", { key: field }, `${field}: ${message}`)),
     children,
   );
