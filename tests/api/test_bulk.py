@@ -9,7 +9,7 @@ import pytest
 from billor.loads import files
 from billor.loads.files import read_file
 from billor.loads.importing import import_slot
-from billor.models import LoadEvent, db
+from billor.models import db
 from tests.support.answers import assert_problem
 from tests.support.contract import operations
 from tests.support.workbooks import workbook
@@ -134,17 +134,6 @@ def test_a_file_larger_than_16_mib_is_refused(client, tells_length):
         assert answer.status_code == status
     assert_problem(answer, 413, "body_too_large")
     assert len(client.get("/loads").json) == 1
-
-
-def test_a_repeated_import_with_the_same_idempotency_key_is_done_once(app, client):
-    first = send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"})
-    again = send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"})
-    assert again.headers["Idempotency-Replayed"] == "true"
-    assert again.json == first.json
-    other = send(client, as_ndjson(LOADS[:1]), **{"Idempotency-Key": "monday"})
-    assert_problem(other, 422, "idempotency_key_reused")
-    with app.app_context():
-        assert db.session.query(LoadEvent).count() == 3
 
 
 def test_no_connection_is_held_while_a_file_is_read(app, client, monkeypatch):

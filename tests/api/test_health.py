@@ -137,13 +137,6 @@ def test_no_more_than_ten_thousand_waiting_events_are_counted(client, app, publi
     assert sorted(counts) == [0, checks.MAX_COUNTED]
 
 
-def test_liveness_needs_no_dependency(anonymous, statements):
-    with statements:
-        answer = anonymous.get("/healthz")
-    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
-    assert statements.sent == []
-
-
 def test_repeated_readiness_checks_reuse_the_last_result(anonymous, statements, monkeypatch):
     monkeypatch.setattr(checks, "CACHE_SECONDS", 600)
     anonymous.get("/readyz")

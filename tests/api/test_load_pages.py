@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from flask_jwt_extended import create_access_token
 
 from billor.cache import PageCache
 from tests.support.apps import another_app, dead_address
@@ -166,12 +165,6 @@ def test_without_redis_everything_is_answered_from_postgresql(settings, client, 
         assert listed(api)[1][0]["status"] == "COMPLETED"
 
 
-def test_a_path_with_more_slashes_is_cached_too(client):
-    slashes = {"PATH_INFO": "//loads"}
-    answers = [client.get("/loads", environ_overrides=slashes) for _ in range(2)]
-    assert [answer.headers.get("X-Cache") for answer in answers] == ["MISS", "HIT"]
-
-
 def test_a_page_from_the_cache_is_the_one_flask_has_made(client, settings):
     """With the headers in the same order, for scripts of other origins, too."""
     origin = "https://dispatch.example"
@@ -187,15 +180,3 @@ def test_a_page_from_the_cache_is_the_one_flask_has_made(client, settings):
             assert (made.headers.pop("X-Cache"), kept.headers.pop("X-Cache")) == ("MISS", "HIT")
             assert list(kept.headers) == list(made.headers)
             assert (kept.status, kept.data) == (made.status, made.data)
-
-
-def test_a_refusal_before_the_cache_takes_one_lookup(app, client, statements, wire):
-    listed(client)
-    with app.app_context():
-        stranger = ApiClient(app.test_client(), create_access_token("99"))
-    wire.sent.clear()
-    with statements:
-        answer = stranger.get("/loads")
-    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert len(statements.sent) == 1
-    assert wire.sent == []

@@ -11,7 +11,7 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 from sqlalchemy import select, text, update
 
 from billor.auth import sessions
-from billor.auth.sessions import RETRY_SECONDS, delete_expired_sessions
+from billor.auth.sessions import RETRY_SECONDS
 from billor.database import transaction
 from billor.models import LoadEvent, Session, User, db
 from billor.users.service import set_password
@@ -185,24 +185,19 @@ def test_no_token_is_stored(app, anonymous, logged_in):
 # Ends
 
 
-def post(path):
-    def run(app, _api, tokens):
-        client = ApiClient(app.test_client(), tokens["access_token"])
-        answer = client.post(path)
+def test_a_logout_ends_its_session_or_all_of_them(app, anonymous, logged_in, status):
+    def log_out(path: str, tokens: dict) -> None:
+        answer = ApiClient(app.test_client(), tokens["access_token"]).post(path)
         assert (answer.status_code, answer.data) == (204, b"")
 
-    return run
-
-
-def test_a_logout_ends_its_session_or_all_of_them(app, anonymous, logged_in, status):
     other_session = log_in(anonymous)
     tokens = refreshed(anonymous, logged_in)
     assert {status(logged_in), status(tokens), status(other_session)} == {200}
-    post("/auth/logout")(app, anonymous, tokens)
+    log_out("/auth/logout", tokens)
     assert [status(each) for each in (logged_in, tokens, other_session)] == [401, 401, 200]
     assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
     third_session = log_in(anonymous)
-    post("/auth/logout-all")(app, anonymous, other_session)
+    log_out("/auth/logout-all", other_session)
     assert [status(each) for each in (other_session, third_session)] == [401, 401]
 
 
@@ -231,12 +226,3 @@ def test_a_token_from_before_sessions_is_valid_until_its_user_changes(app, user,
     client = ApiClient(app.test_client(), old)
     assert client.post("/auth/logout").status_code == 204
     assert status(old) == 401, "it has no session, so all tokens of the user end"
-
-
-def test_expired_sessions_are_deleted(app, anonymous, logged_in, pass_time, stored):
-    pass_time(timedelta(hours=12))
-    live = log_in(anonymous)
-    with app.app_context():
-        assert [delete_expired_sessions(), delete_expired_sessions()] == [1, 0]
-    (session,) = stored()
-    assert session.id == claims(app, live["access_token"])["sid"]

@@ -6,7 +6,6 @@ test_errors.py, refused settings in tests/unit/test_config.py.
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -111,33 +110,21 @@ def test_no_process_starts_without_a_secret_key(tmp_path, compiled, environment,
         "PYTHONPATH": str(PROJECT),
     }
     gunicorn = ["-m", "gunicorn", f"--config={PROJECT / 'gunicorn.conf.py'}", "wsgi:app"]
-    programs = {
-        name: subprocess.Popen(
-            [sys.executable, *arguments],
+    for program in (gunicorn, [str(PROJECT / "worker.py")]):
+        done = subprocess.run(
+            [sys.executable, *program],
             cwd=tmp_path,
             env=python_environment(settings, compiled),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
+            timeout=WAIT_SECONDS,
+            check=False,
         )
-        for name, arguments in {"API": gunicorn, "worker": [str(PROJECT / "worker.py")]}.items()
-    }
-    try:
-        outputs = {
-            name: program.communicate(timeout=WAIT_SECONDS)[0] for name, program in programs.items()
-        }
-    finally:
-        for program in programs.values():
-            with suppress(ProcessLookupError):
-                os.killpg(program.pid, signal.SIGKILL)
-            program.wait()
-            program.stdout.close()
-    for name, output in outputs.items():
-        assert programs[name].returncode > 0, name
-        (line,) = output.splitlines()
-        assert line.startswith("billor: JWT_SECRET_KEY "), name
-        assert "short-secret" not in line, name
+        assert done.returncode > 0, done.stdout
+        (line,) = done.stdout.splitlines()
+        assert line.startswith("billor: JWT_SECRET_KEY ")
+        assert "short-secret" not in line
 
 
 @contextmanager

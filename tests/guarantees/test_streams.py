@@ -139,15 +139,3 @@ def test_a_client_that_does_not_read_is_disconnected(system_without_bus):
             return sum(api.clients()) < 2
 
         wait_until(is_disconnected, 2 * WAIT_SECONDS)
-
-
-def test_http_1_0_gets_a_stream_without_chunks(api):
-    with socket.create_connection(("127.0.0.1", api.client.port), WAIT_SECONDS) as connection:
-        head = f"GET /changes HTTP/1.0\r\nAuthorization: Bearer {api.client.token}\r\n\r\n"
-        connection.sendall(head.encode())
-        answer = b""
-        while b"event: ready" not in answer:
-            answer += connection.recv(4096)
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"chunked" not in head.lower()
-    assert body.startswith(b"retry: 1000\n\n")

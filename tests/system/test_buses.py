@@ -122,15 +122,6 @@ def test_a_subscription_to_another_topic_is_left_to_its_owner(emulator_settings)
         bus.close()
 
 
-def test_messages_of_several_megabytes_are_delivered(config):
-    bus = connect_bus(config)
-    bus.prepare()
-    message = event_message(payload={"text": "x" * 9_000_000})
-    bus.publish([message])
-    pull_all_of(bus, message)
-    bus.close()
-
-
 def test_an_absent_emulator_is_an_outage(emulator_settings):
     absent = {"PUBSUB_EMULATOR_HOST": dead_address()}
     bus = connect_bus(load_config(NEEDED | emulator_settings | absent))

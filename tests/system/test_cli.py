@@ -169,16 +169,6 @@ def test_refusals_about_users_are_one_line(flask):
         assert error_line(flask(*command)).startswith(told), command
 
 
-def test_missing_options_are_prompted_for_and_the_password_twice_without_echo(flask):
-    answers = ["Dana Dispatcher", "dana@billor.example"]
-    passwords = ["long-enough", "mistyped", "long-enough", "long-enough"]
-    made = flask("users", "create", input="\n".join([*answers, *passwords, ""]))
-    assert made.exit_code == 0, made.output
-    assert "do not match" in made.output
-    assert all(answer in made.output for answer in answers)
-    assert not any(password in made.output for password in passwords)
-
-
 @pytest.mark.parametrize("command", [("seed",), ("users", "list"), ("token", "dana")])
 def test_an_unusable_database_is_reported_in_one_line(settings, command):
     server, _, _ = settings["DATABASE_URL"].rpartition("/")

@@ -150,15 +150,6 @@ def test_a_data_folder_of_another_user_is_refused(bare_stranger: Stranger):
     assert list(bare_stranger.home.iterdir()) == []
 
 
-def test_the_demo_says_that_it_needs_curl_before_it_starts(stranger: Stranger, tmp_path: Path):
-    (tmp_path / "bin").mkdir()
-    stranger.environment["PATH"] = path_without(tmp_path / "bin", {*HIDDEN_PROGRAMS, "curl"})
-    status, output = stranger.run("make", "demo")
-    assert status != 0
-    assert "the demo needs curl" in only_line(output)
-    assert "Starting" not in output
-
-
 def test_ctrl_c_at_any_time_leaves_one_line_and_no_process(bare_stranger: Stranger):
     for seconds in (0.2, 0.6, 1.2, 2.5):
         process = bare_stranger.start("make", "run")

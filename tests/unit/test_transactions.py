@@ -69,18 +69,6 @@ def test_an_error_at_any_depth_rolls_back_everything(error, depth):
     assert committed() == []
 
 
-def test_an_outer_error_rolls_back_a_finished_inner_transaction():
-    def run() -> None:
-        with transaction():
-            with transaction():
-                add("A")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        run()
-    assert committed() == []
-
-
 def test_a_constraint_violation_is_a_conflict_and_undoes_everything():
     def run() -> None:
         with transaction():
