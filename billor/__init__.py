@@ -10,7 +10,7 @@ from billor import assignments, audit, auth, board, changes, cli, drivers, healt
 from billor.api import docs
 from billor.api.blueprint import init_api
 from billor.api.conditional import init_conditional
-from billor.api.middleware import init_cors, note_route, with_middleware
+from billor.api.middleware import init_cors, note_route, refuse_encoded_body, with_middleware
 from billor.api.problems import init_problems
 from billor.assignments import mine
 from billor.audit.store import connect_store
@@ -59,6 +59,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(note_route)
     init_cors(app, config)
     guard = Guard(app)
+    app.before_request(refuse_encoded_body)
     init_database(app)
     jwt.init_app(app)
     init_cache(app)

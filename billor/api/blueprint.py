@@ -17,7 +17,6 @@ from billor.api import idempotency
 from billor.api.fields import wire_name
 from billor.api.openapi import DESCRIPTION, Contract, component_name, enum_component
 from billor.api.problems import ProblemSchema, render_http_error
-from billor.api.uploads import refuse_encoded_body
 from billor.config import API_VERSION
 from billor.errors import Unsupported
 from billor.models import Role
@@ -29,7 +28,6 @@ class Parser(FlaskParser):
     DEFAULT_UNKNOWN_BY_LOCATION = {}
 
     def load_json(self, req: Request, schema):
-        refuse_encoded_body()
         if not req.is_json:
             raise Unsupported
         body = req.get_data()

@@ -15,10 +15,18 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import get_path_info
 
 from billor.api.conditional import answer_not_modified
+from billor.api.fields import MAX_NAME_LENGTH
 from billor.config import Config
-from billor.observe.context import current_route, current_user, request_id, traceparent
+from billor.errors import Unsupported
+from billor.observe.context import (
+    current_route,
+    current_user,
+    read_traceparent,
+    request_id,
+    traceparent,
+)
+from billor.observe.logs import printable
 from billor.observe.metrics import request_answered
-from billor.observe.traces import read_traceparent
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +36,10 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+PLAIN_ENCODINGS = {
+    "Content-Encoding": ("", "identity"),
+    "Transfer-Encoding": ("", "identity", "chunked"),
 }
 # Response headers that scripts of CORS_ORIGINS may read.
 EXPOSED_HEADERS = [
@@ -56,6 +68,16 @@ def note_route() -> None:
     """Set `current_route`, for the log line of a rejected request too."""
     if request.url_rule is not None:
         current_route.set(request.url_rule.rule)
+
+
+def refuse_encoded_body() -> None:
+    """Raise `Unsupported` for a compressed body. gunicorn decodes chunks, but nothing else."""
+    for header, plain in PLAIN_ENCODINGS.items():
+        for encoding in request.headers.get(header, "").split(","):
+            if encoding.strip().lower() not in plain:
+                name = printable(encoding.strip()[:MAX_NAME_LENGTH])
+                detail = f"The body has the {header} {name}. Send it without one."
+                raise Unsupported(detail)
 
 
 def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:

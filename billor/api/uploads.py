@@ -9,15 +9,9 @@ from typing import IO
 
 from flask import g, request
 
-from billor.api.fields import MAX_NAME_LENGTH
 from billor.errors import Unsupported
-from billor.observe.logs import printable
 
 IN_MEMORY_BYTES = 1024 * 1024
-PLAIN_ENCODINGS = {
-    "Content-Encoding": ("", "identity"),
-    "Transfer-Encoding": ("", "identity", "chunked"),
-}
 
 
 @contextmanager
@@ -26,7 +20,6 @@ def received_file(media_types: Container[str], max_bytes: int) -> Iterator[IO[by
 
     Raises `Unsupported` for other media types, and `RequestEntityTooLarge`.
     """
-    refuse_encoded_body()
     if request.mimetype not in media_types:
         raise Unsupported
     request.max_content_length = max_bytes
@@ -36,13 +29,3 @@ def received_file(media_types: Container[str], max_bytes: int) -> Iterator[IO[by
         g.body_digest = hashlib.file_digest(file, "sha256").digest()  # a stream is read once
         file.seek(0)
         yield file
-
-
-def refuse_encoded_body() -> None:
-    """Raise `Unsupported` for a compressed body. gunicorn decodes chunks, but nothing else."""
-    for header, plain in PLAIN_ENCODINGS.items():
-        for encoding in request.headers.get(header, "").split(","):
-            if encoding.strip().lower() not in plain:
-                name = printable(encoding.strip()[:MAX_NAME_LENGTH])
-                detail = f"The body has the {header} {name}. Send it without one."
-                raise Unsupported(detail)

@@ -15,8 +15,7 @@ from billor.cache import invalidate_pages
 from billor.database import after_commit, execute, execute_at_end, table, transaction
 from billor.events.event import EventType
 from billor.models import LoadEvent
-from billor.observe.context import current_user, request_id
-from billor.observe.traces import current_traceparent
+from billor.observe.context import current_traceparent, current_user, request_id
 
 # How many events one statement marks for republication, so that locks are short.
 MAX_REPUBLISHED = 1000

@@ -1,10 +1,15 @@
-"""The context variables of a request: None outside of a request, and while unknown."""
+"""The context of a request: variables that are None outside of a request, and while unknown."""
 
 import math
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from opentelemetry.context import Context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
 from billor.models import Role
+
+propagator = TraceContextTextMapPropagator()
 
 
 class CurrentUser(NamedTuple):
@@ -38,3 +43,19 @@ def signed_in_user() -> CurrentUser:
     user = current_user.get()
     assert user is not None, "the guard has set it"  # noqa: S101
     return user
+
+
+def read_traceparent(text: str | None) -> str | None:
+    """Return the W3C `traceparent` from a header, or None if it is not valid."""
+    return _written(propagator.extract({"traceparent": text or ""}))
+
+
+def current_traceparent() -> str | None:
+    """Return the `traceparent` of the current span, or else that of the request."""
+    return _written(None) or traceparent.get()
+
+
+def _written(context: Context | None) -> str | None:
+    carrier: dict[str, str] = {}
+    propagator.inject(carrier, context)
+    return carrier.get("traceparent")

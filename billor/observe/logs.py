@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from billor.config import Config
-from billor.observe.context import current_user, request_id
-from billor.observe.traces import current_traceparent
+from billor.observe.context import current_traceparent, current_user, request_id
 
 handler = logging.StreamHandler(sys.stderr)
 

@@ -1,6 +1,7 @@
-"""Passes on the W3C `traceparent`, from a request through the outbox to the worker.
+"""Spans of the worker, in the trace of the request that caused an event.
 
-With OTEL_EXPORTER_OTLP_ENDPOINT, OpenTelemetry also exports spans: see requirements-otel.txt.
+With OTEL_EXPORTER_OTLP_ENDPOINT they are exported, with those of requests: see
+requirements-otel.txt.
 """
 
 from contextlib import AbstractContextManager
@@ -8,30 +9,10 @@ from wsgiref.types import WSGIEnvironment
 
 from flask import Flask
 from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.re import parse_env_headers
 
 from billor.config import Config
-from billor.observe.context import current_route, traceparent
-
-propagator = TraceContextTextMapPropagator()
-
-
-def read_traceparent(text: str | None) -> str | None:
-    """Return the `traceparent` from a header, or None if it is not valid."""
-    return _written(propagator.extract({"traceparent": text or ""}))
-
-
-def current_traceparent() -> str | None:
-    """Return the `traceparent` of the current span, or else that of the request."""
-    return _written(None) or traceparent.get()
-
-
-def _written(context: Context | None) -> str | None:
-    carrier: dict[str, str] = {}
-    propagator.inject(carrier, context)
-    return carrier.get("traceparent")
+from billor.observe.context import current_route, propagator
 
 
 def continued(name: str, parent: str | None) -> AbstractContextManager:

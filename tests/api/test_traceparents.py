@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from billor.events.event import to_message
 from billor.models import LoadEvent, db
-from billor.observe.traces import read_traceparent
+from billor.observe.context import read_traceparent
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
