@@ -1,6 +1,7 @@
 """The contract of buses, tested in process and on Google's Pub/Sub emulator."""
 
 from collections.abc import Iterator
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -36,6 +37,15 @@ def bus(request) -> Iterator[Bus]:
 def config(emulator_settings) -> Config:
     """The emulator, with a topic and a subscription of the test's own."""
     return load_config(NEEDED | emulator_settings | own_topic())
+
+
+def delete_at_emulator(config: Config, kind: str, name: str) -> None:
+    """Delete a topic or a subscription, by the emulator's REST API."""
+    url = (
+        f"http://{config.pubsub_emulator_host}/v1/projects/{config.pubsub_project_id}/{kind}/{name}"
+    )
+    with urlopen(Request(url, method="DELETE"), timeout=30):
+        pass
 
 
 def pull_one(bus: Bus):
@@ -90,7 +100,7 @@ def test_a_subscription_outlives_its_consumer(config):
 def test_a_deleted_topic_is_created_again_with_its_subscription(config):
     bus = connect_bus(config)
     bus.prepare()
-    bus._publisher.delete_topic(topic=bus._topic)
+    delete_at_emulator(config, "topics", config.pubsub_topic)
     with pytest.raises(BusUnavailable):
         bus.publish([event_message()])
     assert [bus.prepare(), bus.prepare()] == [True, False]
@@ -102,7 +112,7 @@ def test_a_deleted_topic_is_created_again_with_its_subscription(config):
 def test_a_deleted_subscription_is_noticed_and_created_again(config):
     bus = connect_bus(config)
     bus.prepare()
-    bus._subscriber.delete_subscription(subscription=bus._subscription)
+    delete_at_emulator(config, "subscriptions", config.pubsub_subscription)
     with pytest.raises(BusUnavailable):
         bus.pull(1)
     assert bus.prepare() is True
