@@ -42,7 +42,7 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
         "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its "
         "assignment first, if that is active.",
-        "last_admin": "This is the last active admin. Make somebody else an admin first.",
+        "last_admin": "No other admin can log in. Make somebody with a password an admin first.",
         "assignment_not_active": "The assignment is already closed. See GET /assignments/{id}.",
         "idempotency_key_in_use": "Another request with this Idempotency-Key is still running. Try "
         "again in a moment.",

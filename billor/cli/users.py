@@ -36,7 +36,7 @@ def list_users() -> None:
 @click.option("--name", prompt=True, help="Full name.")
 @click.option("--email", prompt=True, help="Email address to log in with.")
 @PASSWORD
-@click.option("--role", type=ROLES, help="DISPATCHER by default, or ADMIN if there is none yet.")
+@click.option("--role", type=ROLES, help="DISPATCHER by default, or ADMIN if none can log in yet.")
 @DRIVER_ID
 def create(role: str | None, driver_id: int | None, **fields: str) -> None:
     """Create a user. Prompts for what is missing."""

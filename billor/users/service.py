@@ -20,9 +20,12 @@ from billor.users.schemas import AccountSchema
 
 EMAIL = Unique(User.email, func.lower, "uq_users_email", "email_taken")
 
+IS_ADMIN = (User.role == Role.ADMIN) & User.is_active
+HAS_PASSWORD = User.password_hash.is_not(None)
+"""Nobody can log in without one."""
 LOCK_ADMINS = (
-    select(User.id)
-    .where(User.role == Role.ADMIN, User.is_active)
+    select(User.id, HAS_PASSWORD)
+    .where(IS_ADMIN)
     .order_by(User.id)  # avoids deadlocks
     .with_for_update(key_share=True)
 )
@@ -94,8 +97,8 @@ def all_users() -> Iterator[User]:
 
 
 def has_admin() -> bool:
-    """Return whether there is an active admin."""
-    return bool(db.session.scalar(select(exists().where(User.role == Role.ADMIN, User.is_active))))
+    """Return whether there is an admin who can log in."""
+    return bool(db.session.scalar(select(exists().where(IS_ADMIN, HAS_PASSWORD))))
 
 
 def list_users(
@@ -118,15 +121,14 @@ def update_user(user_id: int, check: Callable[[User], None] | None = None, **cha
     Raises `NotFound`, `Conflict` `last_admin`, and `Invalid` as `create_user` does.
     """
     with transaction():
-        admins = set(db.session.scalars(LOCK_ADMINS)) if ENDS_TOKENS & changes.keys() else set()
+        admins = list(db.session.execute(LOCK_ADMINS)) if ENDS_TOKENS & changes.keys() else []
         user = lock(User, user_id)
         if check is not None:
             check(user)
         changed = _effective(changes, user)
-        was_admin = _is_admin(user)
         _check_driver(changed.get("role", user.role), changed.get("driver_id", user.driver_id))
         before = change(user, changed)
-        if was_admin and not _is_admin(user) and not admins - {user_id}:
+        if _ends_last_admin(user, dict(admins)):
             raise Conflict("last_admin")
         _record_changes(user, before)
         after_commit(forget_cached_users)
@@ -181,8 +183,15 @@ def _check_driver(role: Role, driver_id: int | None) -> None:
         get_or_not_found(Driver, driver_id)
 
 
-def _is_admin(user: User) -> bool:
-    return user.role == Role.ADMIN and user.is_active
+def _ends_last_admin(user: User, admins: dict[int, bool]) -> bool:
+    """Return whether no admin remains, or none who can log in.
+
+    `admins` were those before the change, with whether they have a password.
+    """
+    if user.id not in admins or (user.role == Role.ADMIN and user.is_active):
+        return False
+    had_password = admins.pop(user.id)
+    return not any(admins.values() if had_password else admins)
 
 
 def _record_changes(user: User, before: dict[str, Any]) -> None:

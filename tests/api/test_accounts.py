@@ -77,9 +77,10 @@ def test_a_deactivated_user_cannot_log_in_but_stays(client, anonymous, dana):
 # The last admin
 
 
-@pytest.mark.parametrize(
-    "change", [{"role": "DISPATCHER"}, {"active": False}, {"role": "DISPATCHER", "active": False}]
-)
+CHANGES = [{"role": "DISPATCHER"}, {"active": False}, {"role": "DISPATCHER", "active": False}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_the_last_active_admin_stays(client, dana, change):
     assert_problem(client.patch("/users/1", change), 409, "last_admin")
     assert_problem(delete(client, {"id": 1}), 409, "last_admin")
@@ -87,6 +88,18 @@ def test_the_last_active_admin_stays(client, dana, change):
     client.patch(f"/users/{dana['id']}", {"role": "ADMIN"})
     assert_problem(client.patch("/users/1", change), 409, "last_admin")  # the other is inactive
     client.patch(f"/users/{dana['id']}", {"active": True})
+    assert client.patch("/users/1", change).status_code == 200
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_last_admin_who_can_log_in_stays(app, client, change):
+    """An admin without a password cannot, even while they have a token."""
+    robin = client_with_token(app, "Robin")
+    for api in (client, robin):
+        assert_problem(api.patch("/users/1", change), 409, "last_admin")
+        assert_problem(delete(api, {"id": 1}), 409, "last_admin")
+    assert client.patch("/users/2", change).status_code == 200
+    client.post("/users", DANA | {"role": "ADMIN"})
     assert client.patch("/users/1", change).status_code == 200
 
 
