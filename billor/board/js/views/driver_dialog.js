@@ -1,55 +1,45 @@
-// Creates a driver.
+// Creates a driver, or changes one.
 
 import { h } from "preact";
-import { request } from "../api/client.js";
-import { fleet } from "../state/fleet.js";
 import { toast } from "../state/notices.js";
-import { Dialog } from "../ui/dialog.js";
-import { Field, Refusal, useSending } from "../ui/form.js";
+import { saveDriver } from "../state/people.js";
+import { Field } from "../ui/form.js";
+import { FormDialog } from "../ui/form_dialog.js";
 
-/** @param {{onClose: () => void}} props */
-export function DriverDialog({ onClose }) {
-  const { isBusy, errors, problem, onSubmit } = useSending(async (body, key) => {
-    const { data } = await request("POST", "/drivers", { key, body });
-    fleet.value.putDriver(data);
-    fleet.tell();
-    toast(`${data.name} is free for loads.`);
-    onClose();
+/** @import {Driver} from "../types.js" */
+
+const FIELDS = ["name", "licenseNumber"];
+
+/** @param {{driver?: Driver, onClose: () => void}} props */
+export function DriverDialog({ driver, onClose }) {
+  return h(FormDialog, {
+    title: driver ? `Change driver ${driver.id}` : "New driver",
+    action: driver ? "Save" : "Create driver",
+    class: "narrow",
+    fields: FIELDS,
+    onClose,
+    send: async (body, key) => {
+      const { name } = await saveDriver(driver, body, key);
+      toast(driver ? `${name} changed.` : `${name} is free for loads.`);
+    },
+    children: (errors) => [
+      h(Field, {
+        key: "name",
+        name: "name",
+        label: "Name",
+        value: driver?.name,
+        error: errors.name,
+        required: true,
+        "data-autofocus": true,
+      }),
+      h(Field, {
+        key: "licenseNumber",
+        name: "licenseNumber",
+        label: "License number",
+        value: driver?.licenseNumber,
+        error: errors.licenseNumber,
+        required: true,
+      }),
+    ],
   });
-  return h(
-    Dialog,
-    { title: "New driver", onClose, class: "narrow" },
-    h(
-      "form",
-      { class: "form", onSubmit, noValidate: true },
-      h(
-        "div",
-        { class: "dialog-body" },
-        h(Refusal, { problem, fields: ["name", "licenseNumber"] }),
-        h(Field, {
-          name: "name",
-          label: "Name",
-          error: errors.name,
-          required: true,
-          "data-autofocus": true,
-        }),
-        h(Field, {
-          name: "licenseNumber",
-          label: "License number",
-          error: errors.licenseNumber,
-          required: true,
-        }),
-      ),
-      h(
-        "div",
-        { class: "dialog-foot" },
-        h("button", { type: "button", class: "button", onClick: onClose }, "Back"),
-        h(
-          "button",
-          { type: "submit", class: "button primary", "aria-disabled": isBusy },
-          "Create driver",
-        ),
-      ),
-    ),
-  );
 }

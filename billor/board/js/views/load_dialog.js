@@ -5,11 +5,12 @@ import { useEffect, useState } from "preact/hooks";
 import { request } from "../api/client.js";
 import { fleet } from "../state/fleet.js";
 import { conflictingLoad, toast } from "../state/notices.js";
-import { Dialog } from "../ui/dialog.js";
-import { Field, Refusal, useSending } from "../ui/form.js";
+import { Field } from "../ui/form.js";
+import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField, zoneName } from "../ui/times.js";
 import { ConflictLink } from "./notices.js";
 
+/** @import {Problem} from "../api/client.js" */
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
 
@@ -17,95 +18,79 @@ const FIELDS = ["origin", "destination", "cargoType", "reference", "pickupAt", "
 
 /** @param {{load?: Load, onSaved?: () => void, onClose: () => void}} props */
 export function LoadDialog({ load, onSaved, onClose }) {
-  const { isBusy, errors, problem, onSubmit } = useSending(async (fields, key) => {
-    const body = bodyOf(fields);
-    const { data } = load
-      ? await request("PATCH", `/loads/${load.id}`, { key, body: changesOf(load, body) })
-      : await request("POST", "/loads", { key, body });
-    fleet.value.putLoad(data);
-    fleet.tell();
-    toast(load ? `Load ${data.id} changed.` : `Load ${data.id} created.`);
-    onClose();
-    onSaved?.();
+  return h(FormDialog, {
+    title: load ? `Change load ${load.id}` : "New load",
+    action: load ? "Save" : "Create load",
+    fields: FIELDS,
+    onClose,
+    about: (problem) => h(Conflict, { problem }),
+    send: async (fields, key) => {
+      const body = bodyOf(fields);
+      const { data } = load
+        ? await request("PATCH", `/loads/${load.id}`, { key, body: changesOf(load, body) })
+        : await request("POST", "/loads", { key, body });
+      fleet.value.putLoad(data);
+      fleet.tell();
+      toast(load ? `Load ${data.id} changed.` : `Load ${data.id} created.`);
+      onSaved?.();
+    },
+    children: (errors) => [
+      h(
+        "div",
+        { class: "pair", key: "route" },
+        h(Field, {
+          name: "origin",
+          label: "From",
+          value: load?.origin,
+          error: errors.origin,
+          required: true,
+          "data-autofocus": true,
+        }),
+        h(Field, {
+          name: "destination",
+          label: "To",
+          value: load?.destination,
+          error: errors.destination,
+          required: true,
+        }),
+      ),
+      h(
+        "div",
+        { class: "pair", key: "cargo" },
+        h(Field, {
+          name: "cargoType",
+          label: "Cargo type",
+          value: load?.cargoType,
+          error: errors.cargoType,
+          required: true,
+        }),
+        h(Field, {
+          name: "reference",
+          label: "Reference",
+          value: load?.reference ?? "",
+          error: errors.reference,
+        }),
+      ),
+      h(
+        "div",
+        { class: "pair", key: "times" },
+        h(Field, {
+          name: "pickupAt",
+          label: `Pickup (${zoneName()})`,
+          type: "datetime-local",
+          value: toLocalField(load?.pickupAt ?? null),
+          error: errors.pickupAt,
+        }),
+        h(Field, {
+          name: "deliverBy",
+          label: `Deliver by (${zoneName()})`,
+          type: "datetime-local",
+          value: toLocalField(load?.deliverBy ?? null),
+          error: errors.deliverBy,
+        }),
+      ),
+    ],
   });
-  const conflict = useConflict(problem);
-  return h(
-    Dialog,
-    { title: load ? `Change load ${load.id}` : "New load", onClose },
-    h(
-      "form",
-      { class: "form", onSubmit, noValidate: true },
-      h(
-        "div",
-        { class: "dialog-body" },
-        h(Refusal, { problem, fields: FIELDS }, h(ConflictLink, { trouble: { conflict } })),
-        h(
-          "div",
-          { class: "pair" },
-          h(Field, {
-            name: "origin",
-            label: "From",
-            value: load?.origin,
-            error: errors.origin,
-            required: true,
-            "data-autofocus": true,
-          }),
-          h(Field, {
-            name: "destination",
-            label: "To",
-            value: load?.destination,
-            error: errors.destination,
-            required: true,
-          }),
-        ),
-        h(
-          "div",
-          { class: "pair" },
-          h(Field, {
-            name: "cargoType",
-            label: "Cargo type",
-            value: load?.cargoType,
-            error: errors.cargoType,
-            required: true,
-          }),
-          h(Field, {
-            name: "reference",
-            label: "Reference",
-            value: load?.reference ?? "",
-            error: errors.reference,
-          }),
-        ),
-        h(
-          "div",
-          { class: "pair" },
-          h(Field, {
-            name: "pickupAt",
-            label: `Pickup (${zoneName()})`,
-            type: "datetime-local",
-            value: toLocalField(load?.pickupAt ?? null),
-            error: errors.pickupAt,
-          }),
-          h(Field, {
-            name: "deliverBy",
-            label: `Deliver by (${zoneName()})`,
-            type: "datetime-local",
-            value: toLocalField(load?.deliverBy ?? null),
-            error: errors.deliverBy,
-          }),
-        ),
-      ),
-      h(
-        "div",
-        { class: "dialog-foot" },
-        h("button", { type: "button", class: "button", onClick: onClose }, "Back"),
-        h(
-          "button",
-          { type: "submit", class: "button primary", "aria-disabled": isBusy },
-          load ? "Save" : "Create load",
-        ),
-      ),
-    ),
-  );
 }
 
 /** @param {Record<string, string>} fields */
@@ -136,15 +121,12 @@ function changesOf(load, body) {
   );
 }
 
-/**
- * @param {import("../api/client.js").Problem | null} problem
- * @returns {Trouble["conflict"]}
- */
-function useConflict(problem) {
-  const [found, setFound] = useState(/** @type {Trouble["conflict"]} */ (null));
+/** @param {{problem: Problem}} props */
+function Conflict({ problem }) {
+  const [conflict, setConflict] = useState(/** @type {Trouble["conflict"]} */ (null));
   useEffect(() => {
-    setFound(null);
-    if (problem) conflictingLoad(problem).then(setFound);
+    setConflict(null);
+    conflictingLoad(problem).then(setConflict);
   }, [problem]);
-  return found;
+  return h(ConflictLink, { trouble: { conflict } });
 }
