@@ -166,6 +166,8 @@ class User(Model):
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=true())
     epoch: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """Increased to revoke all tokens of the user: a token is valid only for its epoch."""
+    last_seen_at: Mapped[datetime | None] = _timestamp()
+    """When a session was last started or refreshed."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
 
     SEARCHED = ("name", "email")

@@ -15,7 +15,7 @@ from werkzeug.routing import IntegerConverter
 
 from billor.api import idempotency
 from billor.api.fields import wire_name
-from billor.api.openapi import DESCRIPTION, Contract, component_name, enum_component
+from billor.api.openapi import DESCRIPTION, Contract, component_name, value_component
 from billor.api.problems import ProblemSchema, render_http_error
 from billor.config import API_VERSION
 from billor.errors import Unsupported
@@ -131,7 +131,7 @@ def init_api(app: Flask, roles_of: Callable[[str], Collection[Role]]) -> Api:
         },
     )
     assert schemas.converter is not None, "set by SmorestApi"  # noqa: S101
-    schemas.converter.add_attribute_function(enum_component(api.spec))
+    schemas.converter.add_attribute_function(value_component(api.spec))
     del api.spec.components.schemas["PaginationMetadata"]  # smorest's own, unused
     id_ = {"type": "integer", "format": "int64", "minimum": 1, "maximum": IdConverter.maximum}
     api.register_converter(IdConverter, lambda _converter: id_ | {"example": 1})

@@ -7,6 +7,7 @@ from typing import Any
 from apispec import APISpec, BasePlugin
 from marshmallow import Schema, fields
 
+from billor.api.fields import Id
 from billor.api.problems import CONTENT_TYPE, ProblemSchema, title_of
 from billor.errors import CODES
 from billor.models import Role
@@ -95,23 +96,26 @@ def component_name(schema: Schema | type[Schema] | str) -> str:
     return ("New" if is_new else "") + cls.__name__.removesuffix("Schema")
 
 
-def enum_component(spec: APISpec) -> Callable[..., Document]:
-    """Return apispec's attribute function that turns each enum into a component.
+def value_component(spec: APISpec) -> Callable[..., Document]:
+    """Return apispec's attribute function that turns ids and each enum into components.
 
     It also removes `readOnly`: requests and responses have separate schemas.
     """
 
-    def refer_to_enum(_converter, field: fields.Field, *, ret: Document, **_) -> Document:
+    def refer_to_value(_converter, field: fields.Field, *, ret: Document, **_) -> Document:
         ret.pop("readOnly", None)
-        if not isinstance(field, fields.Enum):
+        if isinstance(field, fields.Enum):
+            name, keys = field.enum.__name__, ["type", "enum", "description"]
+        elif isinstance(field, Id) and ret["type"] == "integer":
+            name, keys = "Id", ["type", "format", "minimum", "maximum"]
+        else:
             return {}
-        name = field.enum.__name__
-        values = {key: ret.pop(key) for key in ("type", "enum")}
+        value = {key: ret.pop(key) for key in keys if key in ret}
         if name not in spec.components.schemas:
-            spec.components.schema(name, values)
+            spec.components.schema(name, value)
         return {"$ref": f"#/components/schemas/{name}"}
 
-    return refer_to_enum
+    return refer_to_value
 
 
 class Contract(BasePlugin):

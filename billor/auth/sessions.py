@@ -106,6 +106,7 @@ def start_session(user: User) -> Tokens:
     session = Session(user_id=user.id, generation=0, expires_at=expires_at)
     with transaction():
         db.session.add(session)
+        user.last_seen_at = _now()
     return _issue(user.id, user.epoch, session)
 
 
@@ -119,10 +120,13 @@ def refresh_session(user: CurrentUser, generation: int | None) -> Tokens:
         session = db.session.get(Session, user.session_id or 0, with_for_update=True)
         if session is None:
             raise AuthenticationFailed("token_invalid")
+        account = get_user(user.id)
         is_valid = _use_generation(session, generation)
-        if not is_valid:
+        if is_valid:
+            account.last_seen_at = session.refreshed_at
+        else:
             db.session.delete(session)
-            record_account(EventType.REFRESH_TOKEN_REUSED, get_user(user.id))
+            record_account(EventType.REFRESH_TOKEN_REUSED, account)
             after_commit(forget_cached_users)
     if not is_valid:
         raise AuthenticationFailed("token_invalid")

@@ -5,7 +5,7 @@ from billor.api.conditional import if_match
 from billor.api.openapi import PAGE_HEADERS
 from billor.api.pagination import page_headers
 from billor.users import service
-from billor.users.schemas import UserQuery, UserSchema, UserUpdateSchema
+from billor.users.schemas import ListedUserSchema, UserQuery, UserSchema, UserUpdateSchema
 
 blueprint = Blueprint(
     "users", __name__, url_prefix="/users", description="The people who may log in."
@@ -24,7 +24,7 @@ def create_user(fields):
 
 @blueprint.route("")
 @blueprint.arguments(UserQuery, location="query")
-@blueprint.response(200, UserSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, ListedUserSchema(many=True), headers=PAGE_HEADERS)
 def list_users(query):
     """List users, newest first."""
     page = service.list_users(**query)
@@ -45,9 +45,9 @@ def get_user(user_id):
 @blueprint.response(200, UserSchema)
 @blueprint.problems("user_not_found", "driver_not_found", "last_admin")
 def update_user(changes, user_id):
-    """Change a user's name or role, or whether they may log in.
+    """Change a user's name, role or password, or whether they may log in.
 
-    A new role and a deactivation end all their sessions.
+    All but a new name ends all their sessions.
     """
     return service.update_user(user_id, if_match(UserSchema()), **changes)
 

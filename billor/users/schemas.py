@@ -64,7 +64,7 @@ class AccountSchema(WireSchema):
 
 
 class UserUpdateSchema(PartialSchema, AccountSchema):
-    pass
+    password = NewPassword()
 
 
 class UserSchema(AccountSchema):
@@ -76,6 +76,16 @@ class UserSchema(AccountSchema):
         metadata={"description": "Without one the user cannot log in. Never returned."}
     )
     created_at = Timestamp(dump_only=True, required=True)
+
+
+class ListedUserSchema(UserSchema):
+    # Only here: elsewhere a login would change the ETag.
+    last_seen_at = Timestamp(
+        dump_only=True,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The last login or refresh."},
+    )
 
 
 class UserQuery(PageQuery):

@@ -29,7 +29,7 @@ LOCK_ADMINS = (
     .order_by(User.id)  # avoids deadlocks
     .with_for_update(key_share=True)
 )
-ENDS_TOKENS = {"role", "driver_id", "is_active"}
+ENDS_TOKENS = {"role", "driver_id", "is_active", "password_hash"}
 """Changes after which the user must log in again."""
 
 _schema = AccountSchema()
@@ -49,8 +49,8 @@ def record_account(
     payload = details
     if user is not None:
         payload["account"] = _schema.dump(user)
-    if before is not None:
-        payload["before"] = _schema.dump(before)
+    if shown := _schema.dump(before or {}):
+        payload["before"] = shown
     record(event_type, payload, user_id=user.id if user else None)
 
 
@@ -112,14 +112,21 @@ def list_users(
     return paginate(query, [User.id], cursor, limit, search=search)
 
 
-def update_user(user_id: int, check: Callable[[User], None] | None = None, **changes: Any) -> User:
-    """Change `name`, `role`, `driver_id` or `is_active`.
+def update_user(
+    user_id: int,
+    check: Callable[[User], None] | None = None,
+    password: str | None = None,
+    **changes: Any,
+) -> User:
+    """Change `name`, `password`, `role`, `driver_id` or `is_active`.
 
     All changes but a new name end the user's tokens. Another role than DRIVER clears the driver.
     `check` gets the unchanged user and may raise.
 
     Raises `NotFound`, `Conflict` `last_admin`, and `Invalid` as `create_user` does.
     """
+    if password is not None:
+        changes["password_hash"] = hash_password(password)
     with transaction():
         admins = list(db.session.execute(LOCK_ADMINS)) if ENDS_TOKENS & changes.keys() else []
         user = lock(User, user_id)
@@ -199,6 +206,7 @@ def _record_changes(user: User, before: dict[str, Any]) -> None:
     kinds = {
         EventType.USER_UPDATED: ("name",),
         EventType.ROLE_CHANGED: ("role", "driver_id"),
+        EventType.PASSWORD_CHANGED: ("password_hash",),
         EventType.USER_REACTIVATED if user.is_active else EventType.USER_DEACTIVATED: (
             "is_active",
         ),

@@ -205,6 +205,7 @@ def _create_users() -> None:
         sa.Column("driver_id", sa.BigInteger),
         sa.Column("is_active", sa.Boolean, server_default=sa.true(), nullable=False),
         sa.Column("epoch", sa.Integer, server_default=sa.text("0"), nullable=False),
+        _time("last_seen_at", nullable=True),
         _time("created_at", "clock_timestamp()"),
         _one_of("users", "role", "ADMIN", "DISPATCHER", "DRIVER"),
         sa.CheckConstraint(

@@ -69,9 +69,33 @@ def test_a_deactivated_user_cannot_log_in_but_stays(client, anonymous, dana):
         assert (answer.status_code, answer.data) == (204, b"")
     assert_problem(anonymous.post("/auth/login", credentials), 401, "invalid_credentials")
     assert client.get(f"/users/{dana['id']}").json == dana | {"active": False}
-    assert dana | {"active": False} in client.get("/users").json
+    (listed,) = client.get("/users?q=dana").json
+    assert not listed["active"]
     assert client.patch(f"/users/{dana['id']}", {"active": True}).json == dana
     assert anonymous.post("/auth/login", credentials).status_code == 200
+
+
+def test_an_admin_resets_a_password_and_sees_when_a_user_was_last_there(client, anonymous, dana):
+    def log_in(password: str):
+        return anonymous.post("/auth/login", {"email": DANA["email"], "password": password})
+
+    def last_seen() -> str | None:
+        return client.get("/users?q=dana").json[0]["lastSeenAt"]
+
+    assert last_seen() is None
+    tokens = log_in(DANA["password"]).json
+    seen = [last_seen()]
+    body = {"refreshToken": tokens["refreshToken"]}
+    assert anonymous.post("/auth/refresh", body).status_code == 200
+    seen.append(last_seen())
+    path = f"/users/{dana['id']}"
+    assert_invalid(client.patch(path, {"password": "password"}), "password")
+    assert client.patch(path, {"password": "another-password"}).json == dana
+    assert_problem(log_in(DANA["password"]), 401, "invalid_credentials")
+    assert_problem(anonymous.post("/auth/refresh", body), 401, "token_invalid")
+    assert log_in("another-password").status_code == 200
+    seen.append(last_seen())
+    assert seen == sorted({*seen})
 
 
 # The last admin
@@ -150,7 +174,7 @@ def test_each_change_of_an_account_is_an_event_with_who_did_it(client, recorded)
     client.patch(path, {"role": "DRIVER", "driverId": 1})
     client.patch(path, {"name": "Dana E.", "role": "ADMIN", "active": False})
     client.patch(path, {"active": False})
-    client.patch(path, {"active": True})
+    client.patch(path, {"active": True, "password": "the-admins-password"})
     dana = {"id": user["id"], "name": "Dana Dispatcher", "role": "DISPATCHER", "driverId": None}
     documents = recorded()
     assert [(each["type"], each["payload"].get("before")) for each in documents] == [
@@ -160,8 +184,10 @@ def test_each_change_of_an_account_is_an_event_with_who_did_it(client, recorded)
         ("USER_UPDATED", {"name": "Dana D."}),
         ("ROLE_CHANGED", {"role": "DRIVER", "driverId": 1}),
         ("USER_DEACTIVATED", {"active": True}),
+        ("PASSWORD_CHANGED", None),
         ("USER_REACTIVATED", {"active": False}),
     ]
+    assert "password" not in str([each["payload"] for each in documents])
     assert documents[0]["payload"]["account"] == dana | {"active": True}
     for document in documents:
         assert document["userId"] == user["id"]
