@@ -1,61 +1,42 @@
-"""The dispatch board: a page of static modules, which uses the public API only.
+"""The dispatch board: a page with one script and one style sheet, which uses the public API only.
 
 The address of an asset carries the version of them all, so browsers keep assets for ever, and never
 mix those of two versions. The page itself is asked for each time.
 """
 
 import gzip
-import re
-from base64 import b64encode
 from functools import cache
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from mimetypes import guess_type
 from pathlib import Path
 
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from billor.board.modules import assemble
+
 HERE = Path(__file__).parent
-FOLDERS = ("css", "js", "vendor")
-SUFFIXES = (".css", ".js", ".mjs", ".svg")
+STYLE_SHEETS = ("base", "controls", "board", "pages")
+
+
+def _modules() -> dict[str, str]:
+    paths = [*(HERE / "js").rglob("*.js"), *(HERE / "vendor").glob("*.mjs")]
+    return {path.relative_to(HERE).as_posix(): path.read_text() for path in paths}
+
 
 ASSETS = {
-    str(path.relative_to(HERE)): path.read_bytes()
-    for folder in FOLDERS
-    for path in sorted((HERE / folder).rglob("*"))
-    if path.suffix in SUFFIXES
+    "board.js": assemble(_modules(), "js/main.js").encode(),
+    "board.css": b"".join((HERE / "css" / f"{name}.css").read_bytes() for name in STYLE_SHEETS),
+    "icon.svg": (HERE / "css" / "icon.svg").read_bytes(),
 }
-"""The content of each file that is served, by its path."""
+"""What is served, by name."""
 
-VERSION = blake2b(
-    b"".join(name.encode() + content for name, content in ASSETS.items()), digest_size=6
-).hexdigest()
-
-
-def _page_of(template: str) -> str:
-    """Fill in where the assets are, and have the browser ask for all modules at once."""
-    modules = "\n    ".join(
-        f'<link rel="modulepreload" href="{{root}}/{name}">'
-        for name in ASSETS
-        if name.startswith("js/")
-    )
-    return template.replace("{modules}", modules).replace("{root}", f"./board/{VERSION}")
-
-
-PAGE = _page_of((HERE / "page.html").read_text())
-
-
-def _hash_of_import_map(page: str) -> str:
-    """Return the CSP source of the one script that must be inline."""
-    found = re.search(r'<script type="importmap">(.*?)</script>', page, re.DOTALL)
-    assert found is not None, "the page has an import map"  # noqa: S101
-    return f"'sha256-{b64encode(sha256(found[1].encode()).digest()).decode()}'"
-
-
+VERSION = blake2b(b"".join(ASSETS.values()), digest_size=6).hexdigest()
+PAGE = (HERE / "page.html").read_text().replace("{root}", f"./board/{VERSION}")
 CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; script-src 'self' {_hash_of_import_map(PAGE)}; style-src 'self'; "
-    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 blueprint = Blueprint("board", __name__)
@@ -76,9 +57,9 @@ def page() -> Response:
     return response
 
 
-@blueprint.get("/board/<version>/<path:name>")
+@blueprint.get("/board/<version>/<name>")
 def asset(version: str, name: str) -> Response:
-    """Serve a module, a style sheet or the icon of this version."""
+    """Serve the script, the style sheet or the icon of this version."""
     if name not in ASSETS or version != VERSION:
         abort(404)
     is_compressed = request.accept_encodings.quality("gzip") > 0

@@ -25,7 +25,7 @@ def test_the_root_leads_to_the_page_whose_assets_are_cached_for_ever(billor):
     assert page.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
     assert "unsafe" not in CONTENT_SECURITY_POLICY
     addresses = re.findall(r'(?:href|src)="\.([^"]+)"', page.body.decode())
-    assert len(addresses) > 40
+    assert len(addresses) == 3
     for address in addresses:
         asset = billor.client.get(address)
         assert asset.status == 200, address
@@ -153,3 +153,11 @@ def test_hostile_text_is_shown_as_text_everywhere(billor, open_board):
     expect(page.locator(".timeline")).to_contain_text(HARMFUL)
     assert "harmed" not in page.title()
     assert page.locator("img").count() == 0
+
+
+def test_a_browser_that_is_too_old_is_told_which_ones_are_not(open_board):
+    board = open_board(email=None)
+    board.page.add_init_script("delete HTMLElement.prototype.popover")
+    board.page.reload()
+    expect(board.page.get_by_text("Billor needs Chrome or Edge 114")).to_be_visible()
+    expect(board.page.get_by_label("Email")).to_have_count(0)

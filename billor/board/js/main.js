@@ -1,6 +1,10 @@
-// Starts the board.
+// Starts the board, in browsers that can show it. In others the page goes on saying which ones can.
 
 import { h, render } from "preact";
 import { App } from "./views/app.js";
 
-render(h(App, null), /** @type {HTMLElement} */ (document.getElementById("app")));
+if ("popover" in HTMLElement.prototype) {
+  const root = /** @type {HTMLElement} */ (document.getElementById("app"));
+  root.replaceChildren();
+  render(h(App, null), root);
+}

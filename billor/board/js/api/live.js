@@ -39,11 +39,13 @@ class Watch {
   /** @param {AbortSignal} stopped */
   constructor(stopped) {
     this.controller = new AbortController();
-    this.signal = AbortSignal.any([stopped, this.controller.signal]);
+    this.signal = this.controller.signal;
     this.hasHeard = false;
     this.expired = false;
     this.expect(READY_MILLISECONDS);
-    addEventListener("offline", () => this.controller.abort(), { signal: this.signal });
+    const abort = () => this.controller.abort();
+    addEventListener("offline", abort, { signal: this.signal });
+    stopped.addEventListener("abort", abort, { signal: this.signal });
   }
 
   /** @param {number} milliseconds */
