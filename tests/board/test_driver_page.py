@@ -81,3 +81,26 @@ def test_a_load_that_was_replaced_meanwhile_is_not_completed(billor, phone):
     expect(phone.page.get_by_role("alert")).to_contain_text("Your load has changed meanwhile.")
     expect(phone.page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
     assert status_of(billor, following) == "ASSIGNED"
+
+
+def test_a_translated_page_shows_and_completes_the_load_that_came_since(billor, phone):
+    page = phone.page
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_be_visible()
+    phone.translate()
+    expect(heading).to_contain_text("«Laredo, TX»")
+    following = billor.client.make_load(origin="Memphis, TN", destination="Reno, NV")
+    (active,) = billor.client.get("/assignments?status=ASSIGNED").body
+    billor.client.close_assignment(active["id"], "CANCELLED")
+    billor.client.assign(billor.drivers[0], following)
+    expect(heading).to_contain_text("Memphis, TN")
+    expect(heading).to_contain_text("Reno, NV")
+    expect(page.locator("main")).to_contain_text(f"Load {following['id']}")
+    expect(page.locator(".my-load")).not_to_contain_text("Laredo, TX")
+    with page.expect_request("**/me/assignment/status") as sent:
+        page.locator(".huge").tap()
+        page.locator("dialog .primary").tap()
+    assert sent.value.headers["if-match"]
+    expect(page.locator(".no-load")).to_be_visible()
+    assert status_of(billor, following) == "COMPLETED"
+    assert status_of(billor, billor.load) == "OPEN"

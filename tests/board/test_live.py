@@ -25,6 +25,33 @@ def test_another_board_shows_a_change_from_the_stream_alone(billor, open_board):
     other.expect_live()
 
 
+def test_a_translated_board_shows_what_has_changed_since(billor, open_board):
+    load = billor.client.make_load(origin="Laredo, TX")
+    path = f"/loads/{load['id']}"
+    (driver,) = billor.make_drivers("Alex Carter")
+    board = open_board(path="/board?q=a")
+    page = board.page
+    pages = [board, open_board(path=f"/board#{path}")]
+    for shown in pages:
+        expect(shown.page.get_by_text("Laredo, TX").locator("visible=true")).to_be_visible()
+        shown.expect_live()
+        shown.translate()
+    changed = {"origin": "Boise, ID", "cargoType": "Apples", "pickupAt": "2031-05-04T13:30:00Z"}
+    billor.client.patch(path, changed)
+    for shown in pages:
+        content = shown.page.locator("main")
+        expect(content).to_contain_text("Boise, ID")
+        expect(content).to_contain_text("Apples")
+        expect(content).not_to_contain_text("«Laredo, TX»")
+    expect(page.locator(".waiting .when").first).to_contain_text("May 4")
+    billor.client.assign(driver, load)
+    expect(page.locator(".road .count")).to_have_text("1")
+    expect(page.locator(".waiting .count")).to_have_text("0")
+    expect(page.locator(".drivers .count")).to_have_text("0")
+    expect(page.locator(".road .row")).to_contain_text("Alex Carter")
+    expect(pages[1].page.locator(".load-head .status")).to_have_text("On the road")
+
+
 def test_the_board_says_that_the_connection_is_lost_and_recovers(billor, open_board):
     billor.client.make_load(origin="Before, TX")
     board = open_board()

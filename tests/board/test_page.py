@@ -9,7 +9,17 @@ from playwright.sync_api import expect
 from billor.board import CONTENT_SECURITY_POLICY
 from tests.support.board import Board
 
-HARMFUL = "<img src=x onerror=document.title='harmed'>"
+# The letters at the end are written from right to left.
+HARMFUL = "<img src=x onerror=document.title='harmed'> \u05d7\u05d9\u05e4\u05d4"
+IN_THE_SENTENCE = """() => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (texts.nextNode()) {
+    const { data, parentElement } = texts.currentNode;
+    if (/[\u0590-\u05ff]/.test(data) && !parentElement.closest("bdi")) found.push(data);
+  }
+  return found;
+}"""
 
 
 def open_menu(board: Board, item: str) -> None:
@@ -138,19 +148,32 @@ def test_one_search_finds_loads_drivers_and_what_is_finished(billor, open_board)
     expect(board.drivers).to_contain_text(["João Silva"])
 
 
-def test_hostile_text_is_shown_as_text_everywhere(billor, open_board):
-    (driver, _) = billor.make_drivers(HARMFUL, f"Other {HARMFUL}")
+def test_hostile_text_is_shown_as_text_that_reorders_nothing(billor, open_board):
+    drivers = billor.make_drivers(HARMFUL, f"Other {HARMFUL}", f"Third {HARMFUL}")
     fields = {"origin": HARMFUL, "destination": HARMFUL, "cargoType": HARMFUL}
     waiting, road = (billor.client.make_load(**fields) for _ in range(2))
-    billor.client.assign(driver, road)
+    billor.client.assign(drivers[0], road)
     board = open_board()
     page = board.page
+
+    def expect_isolated() -> None:
+        assert page.evaluate(IN_THE_SENTENCE) == []
+
     expect(board.road).to_contain_text([HARMFUL])
     board.drag(board.waiting.first, board.drivers.first)
     expect(board.road).to_have_count(2)
+    expect_isolated()
+    board.road.first.get_by_role("button", name="Complete").click()
+    expect(page.get_by_role("dialog")).to_contain_text(HARMFUL)
+    expect_isolated()
     page.goto(f"{billor.url}/board?q={HARMFUL}#/loads/{waiting['id']}")
     expect(page.get_by_role("heading", level=1).last).to_contain_text(HARMFUL)
     expect(page.locator(".timeline")).to_contain_text(HARMFUL)
+    page.get_by_text("Audit trail").click()
+    expect_isolated()
+    page.get_by_role("button", name="Give to another driver").click()
+    expect(page.locator(".choosing-head")).to_contain_text(HARMFUL)
+    expect_isolated()
     assert "harmed" not in page.title()
     assert page.locator("img").count() == 0
 

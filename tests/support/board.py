@@ -32,6 +32,17 @@ KEEP_TOKENS = """
   }
 """
 WRITES = ("POST", "PATCH")
+# As browsers translate: elements take the place of all texts, also of names.
+TRANSLATE = """() => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (texts.nextNode()) found.push(texts.currentNode);
+  for (const text of found) {
+    const font = document.createElement("font");
+    font.textContent = text.data.trim() && `«${text.data}»`;
+    text.replaceWith(font);
+  }
+}"""
 
 
 class BoardSystem:
@@ -201,6 +212,10 @@ class Board:
         self.page.get_by_label("Email").fill(email)
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Log in").click()
+
+    def translate(self) -> None:
+        """Replace all texts, as the browser's translation does."""
+        self.page.evaluate(TRANSLATE)
 
     def expect_live(self) -> None:
         expect(self.page.locator(".dot")).to_have_class("dot dot-live")

@@ -1,10 +1,12 @@
 // Starts the board, in browsers that can show it. In others the page goes on saying which ones can.
 
 import { h, render } from "preact";
+import { keepTextsTrue } from "./ui/text.js";
 import { App } from "./views/app.js";
 
 if ("popover" in HTMLElement.prototype) {
   const root = /** @type {HTMLElement} */ (document.getElementById("app"));
   root.replaceChildren();
+  keepTextsTrue();
   render(h(App, null), root);
 }

@@ -1,6 +1,7 @@
 // What people do on the board. It is shown at once, and taken back if the API refuses it.
 
 import { newKey, Problem, request } from "../api/client.js";
+import { isolate } from "../ui/text.js";
 import { fleet } from "./fleet.js";
 import { dismissTrouble, say, showTrouble } from "./notices.js";
 import { Store } from "./store.js";
@@ -29,7 +30,7 @@ export const pending = new Store({ byLoad: new Map() });
  */
 export function assign(load, driver) {
   const at = new Date().toISOString();
-  say(`Load ${load.id} assigned to ${driver.name}.`);
+  say(`Load ${load.id} assigned to ${isolate(driver.name)}.`);
   return perform({ kind: "assign", loadId: load.id, driverId: driver.id, at }, (key) =>
     request("POST", "/assignments", { key, body: { driverId: driver.id, loadId: load.id } }),
   );
@@ -51,7 +52,7 @@ export function close({ id, loadId }, to) {
  * @param {Driver} driver
  */
 export function reassign({ id, loadId }, driver) {
-  say(`Load ${loadId} moved to ${driver.name}.`);
+  say(`Load ${loadId} moved to ${isolate(driver.name)}.`);
   return perform({ kind: "reassign", loadId, assignmentId: id, driverId: driver.id }, (key) =>
     request("POST", `/assignments/${id}/reassign`, { key, body: { driverId: driver.id } }),
   );

@@ -1,5 +1,6 @@
 // The load for which a driver is being chosen.
 
+import { isolate } from "../ui/text.js";
 import { assign, reassign } from "./actions.js";
 import { fleet } from "./fleet.js";
 import { say, toast } from "./notices.js";
@@ -27,7 +28,7 @@ export const choosing = new Store(NOTHING);
 export function startChoosing(load, assignmentId = null) {
   choosing.set({ loadId: load.id, assignmentId, driverId: null });
   say(
-    `Choose a driver for load ${load.id}, ${load.origin} to ${load.destination}. ` +
+    `Choose a driver for load ${load.id}, ${isolate(load.origin)} to ${isolate(load.destination)}. ` +
       "Arrow keys move, Enter assigns, Escape cancels.",
   );
 }

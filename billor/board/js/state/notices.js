@@ -2,6 +2,7 @@
 // screen readers say.
 
 import { get, Problem } from "../api/client.js";
+import { isolate } from "../ui/text.js";
 import { Store } from "./store.js";
 
 /** @import {AssignmentDetail} from "../types.js" */
@@ -73,7 +74,9 @@ export async function conflictingLoad({ assignmentId, loadId }) {
   const { load, driver } = found;
   return {
     loadId: load.id,
-    text: `${driver.name}: load ${load.id}, ${load.origin} → ${load.destination}`,
+    text:
+      `${isolate(driver.name)}: load ${load.id}, ` +
+      `${isolate(load.origin)} → ${isolate(load.destination)}`,
   };
 }
 

@@ -4,6 +4,7 @@ import { assign, reassign } from "../state/actions.js";
 import { stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { Store } from "../state/store.js";
+import { isolate } from "./text.js";
 
 /** @import {Load} from "../types.js" */
 
@@ -72,7 +73,7 @@ function lift(load) {
   stopChoosing();
   const ghost = document.createElement("div");
   ghost.className = "ghost";
-  ghost.textContent = `${load.origin} → ${load.destination}`;
+  ghost.textContent = `${isolate(load.origin)} → ${isolate(load.destination)}`;
   document.body.append(ghost);
   document.documentElement.classList.add("dragging");
   dragging.set({ load });

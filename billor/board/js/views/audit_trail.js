@@ -4,6 +4,7 @@ import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api/client.js";
 import { Table } from "../ui/table.js";
+import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
 
 /** @import {Problem} from "../api/client.js" */
@@ -50,7 +51,7 @@ function Documents({ documents }) {
         { key: _id },
         h("td", null, fullTime(timestamp)),
         h("td", null, type),
-        h("td", null, payload.user?.name ?? "–"),
+        h("td", null, payload.user ? isolate(payload.user.name) : "–"),
         h("td", { class: "code" }, _id),
       ),
     ),

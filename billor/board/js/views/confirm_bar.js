@@ -4,6 +4,7 @@ import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { chooseDriver, choosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
+import { isolate } from "../ui/text.js";
 import { RouteOf } from "./panel.js";
 
 /** @param {{loadId: number, driverId: number}} props */
@@ -17,7 +18,7 @@ export function ConfirmBar({ loadId, driverId }) {
   return h(
     "div",
     { class: "confirm-bar", role: "group", "aria-label": "Confirm" },
-    h("p", null, h("b", null, driver.name), h(RouteOf, { load })),
+    h("p", null, h("b", null, isolate(driver.name)), h(RouteOf, { load })),
     h(
       "button",
       { type: "button", class: "button", onClick: () => choosing.set({ driverId: null }) },

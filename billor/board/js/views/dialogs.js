@@ -4,6 +4,7 @@ import { h } from "preact";
 import { close } from "../state/actions.js";
 import { Store, useStore } from "../state/store.js";
 import { Question } from "../ui/dialog.js";
+import { isolate } from "../ui/text.js";
 import { DriverDialog } from "./driver_dialog.js";
 import { ImportDialog } from "./import_dialog.js";
 import { LoadDialog } from "./load_dialog.js";
@@ -54,7 +55,7 @@ function CompleteDialog({ load, driver, assignment, onClose: onEnd }) {
       onYes: () => void close(assignment, "COMPLETED"),
       onClose: onEnd,
     },
-    h("p", null, h("b", null, driver.name), " has delivered ", h(RouteOf, { load }), "."),
+    h("p", null, h("b", null, isolate(driver.name)), " has delivered ", h(RouteOf, { load }), "."),
     h("p", { class: "hint" }, "This cannot be undone."),
   );
 }

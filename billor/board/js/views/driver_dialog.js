@@ -5,6 +5,7 @@ import { toast } from "../state/notices.js";
 import { saveDriver } from "../state/people.js";
 import { Field } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
+import { isolate } from "../ui/text.js";
 
 /** @import {Driver} from "../types.js" */
 
@@ -20,7 +21,7 @@ export function DriverDialog({ driver, onClose }) {
     onClose,
     send: async (body, key) => {
       const { name } = await saveDriver(driver, body, key);
-      toast(driver ? `${name} changed.` : `${name} is free for loads.`);
+      toast(driver ? `${isolate(name)} changed.` : `${isolate(name)} is free for loads.`);
     },
     children: (errors) => [
       h(Field, {

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { useCompletion } from "../state/completion.js";
 import { useMyAssignments } from "../state/mine.js";
 import { Question } from "../ui/dialog.js";
+import { isolate } from "../ui/text.js";
 import { minuteTime, shortTime } from "../ui/times.js";
 import { Dialogs } from "./dialogs.js";
 import { STATUS_NAMES } from "./finished_panel.js";
@@ -23,7 +24,7 @@ export function DriverPage({ user }) {
       "header",
       { class: "head" },
       h("span", { class: "wordmark" }, "Billor"),
-      h("span", { class: "me" }, user.name),
+      h("span", { class: "me" }, isolate(user.name)),
       h(Account, { user }),
     ),
     h(

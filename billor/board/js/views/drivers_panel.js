@@ -7,6 +7,7 @@ import { fleet } from "../state/fleet.js";
 import { driverText, hasAll, words } from "../state/search.js";
 import { useStore } from "../state/store.js";
 import { dragging } from "../ui/dragging.js";
+import { isolate } from "../ui/text.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { Nothing, PanelHead, RouteOf } from "./panel.js";
 
@@ -93,8 +94,8 @@ function ChoosingHead({ load, name, setName }) {
 function DriverRow({ driver, isActive, isTarget, isDragging, onChoose }) {
   const content = [
     onChoose && h("span", { class: "unseen", key: "action" }, "Assign to "),
-    h("span", { class: "driver-name", key: "name" }, driver.name),
-    h("span", { class: "meta", key: "license" }, driver.licenseNumber),
+    h("span", { class: "driver-name", key: "name" }, isolate(driver.name)),
+    h("span", { class: "meta", key: "license" }, isolate(driver.licenseNumber)),
   ];
   const main = { class: "row-main", "data-main": true, tabIndex: isActive ? 0 : -1 };
   return h(

@@ -6,6 +6,7 @@ import { newKey, Problem } from "../api/client.js";
 import { importFile } from "../api/upload.js";
 import { Dialog } from "../ui/dialog.js";
 import { Refusal } from "../ui/form.js";
+import { isolate } from "../ui/text.js";
 import { VirtualList } from "../ui/virtual_list.js";
 
 /** @import {ImportedRow, ImportReport} from "../types.js" */
@@ -86,7 +87,7 @@ function Chooser({ file, choose }) {
         choose(event.dataTransfer?.files[0]);
       },
     },
-    h("b", null, file ? file.name : "Choose a file, or drop it here"),
+    h("b", null, file ? isolate(file.name) : "Choose a file, or drop it here"),
     h(
       "span",
       { class: "hint" },
@@ -129,7 +130,8 @@ function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
       h("b", { class: refused ? "late" : "" }, refused),
       " refused.",
     ),
-    ignored.length > 0 && h("p", { class: "hint" }, `Columns left out: ${ignored.join(", ")}.`),
+    ignored.length > 0 &&
+      h("p", { class: "hint" }, `Columns left out: ${ignored.map(isolate).join(", ")}.`),
     h(
       "label",
       { class: "check" },

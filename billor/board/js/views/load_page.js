@@ -9,6 +9,7 @@ import { fleet } from "../state/fleet.js";
 import { notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
+import { isolate } from "../ui/text.js";
 import { fullTime, minuteTime } from "../ui/times.js";
 import { AuditTrail } from "./audit_trail.js";
 import { openDialog } from "./dialogs.js";
@@ -170,9 +171,9 @@ function Facts({ known }) {
   const driver = driverOf(known);
   /** @type {Array<[string, string | null | undefined]>} */
   const facts = [
-    ["Driver", driver && `${driver.name}, ${driver.licenseNumber}`],
-    ["Cargo type", load.cargoType],
-    ["Reference", load.reference],
+    ["Driver", driver && `${isolate(driver.name)}, ${isolate(driver.licenseNumber)}`],
+    ["Cargo type", isolate(load.cargoType)],
+    ["Reference", load.reference && isolate(load.reference)],
     ["Pickup", load.pickupAt && minuteTime(load.pickupAt)],
     ["Deliver by", load.deliverBy && minuteTime(load.deliverBy)],
     ["Created", fullTime(load.createdAt)],

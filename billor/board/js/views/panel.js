@@ -5,6 +5,7 @@ import { address, hasFilters } from "../state/address.js";
 import { dismissTrouble, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon, to } from "../ui/icons.js";
+import { isolate, Name } from "../ui/text.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { ConflictLink } from "./notices.js";
 
@@ -72,11 +73,11 @@ export function Nothing({ isComplete, text }) {
 
 /** @param {{load: Load}} props */
 export const RouteOf = ({ load: { origin, destination } }) =>
-  h("span", { class: "route" }, h("span", null, origin), to(), h("span", null, destination));
+  h("span", { class: "route" }, h(Name, null, origin), to(), h(Name, null, destination));
 
 /** @param {Load} load */
 export const aboutLoad = ({ cargoType, reference }) =>
-  [cargoType, reference].filter(Boolean).join(" · ");
+  [cargoType, reference ?? ""].filter(Boolean).map(isolate).join(" · ");
 
 /** @param {{load: Load, tabIndex: number}} props */
 export const LoadNumber = ({ load: { id }, tabIndex }) =>

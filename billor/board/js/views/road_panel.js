@@ -6,6 +6,7 @@ import { startChoosing } from "../state/choosing.js";
 import { startDragging } from "../ui/dragging.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
+import { isolate } from "../ui/text.js";
 import { fullTime, since } from "../ui/times.js";
 import { openDialog } from "./dialogs.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
@@ -46,7 +47,7 @@ function RoadRow({ item, tabIndex, now }) {
         draggable: false,
         tabIndex,
       },
-      h("span", { class: "driver-name" }, driver.name),
+      h("span", { class: "driver-name" }, isolate(driver.name)),
       h("span", { class: "meta" }, h(RouteOf, { load })),
     ),
     h(

@@ -1,6 +1,7 @@
 // What happened to a load, as people read it: who, what, when.
 
 import { h } from "preact";
+import { isolate } from "../ui/text.js";
 import { fullTime, shortTime, zoneName } from "../ui/times.js";
 
 /** @import {Load, TimelineEntry} from "../types.js" */
@@ -20,13 +21,14 @@ const SENTENCES = {
   LOAD_CREATED: () => "created the load",
   LOAD_UPDATED: ({ payload }) => changes(payload.before ?? {}, payload.load),
   LOAD_CANCELLED: () => "cancelled the load",
-  ASSIGNED: ({ payload }) => `assigned the load to ${payload.driver?.name ?? "a driver"}`,
+  ASSIGNED: ({ payload }) =>
+    `assigned the load to ${payload.driver ? isolate(payload.driver.name) : "a driver"}`,
   LOAD_COMPLETED: ({ payload }) => `completed the load${of(payload.driver)}`,
   ASSIGNMENT_CANCELLED: ({ payload }) => `cancelled the assignment${of(payload.driver)}`,
 };
 
 /** @param {{name: string} | undefined} driver */
-const of = (driver) => (driver ? ` of ${driver.name}` : "");
+const of = (driver) => (driver ? ` of ${isolate(driver.name)}` : "");
 
 /**
  * @param {Record<string, unknown>} before
@@ -51,7 +53,9 @@ function changes(before, load) {
  */
 function readable(name, value) {
   if (value === null || value === undefined || value === "") return "none";
-  return name.endsWith("At") || name.endsWith("By") ? shortTime(String(value)) : String(value);
+  return name.endsWith("At") || name.endsWith("By")
+    ? shortTime(String(value))
+    : isolate(String(value));
 }
 
 /** @param {{entries: TimelineEntry[]}} props */
@@ -68,7 +72,7 @@ export function Timeline({ entries }) {
           h(
             "p",
             null,
-            h("b", null, entry.user?.name ?? "A command"),
+            h("b", null, entry.user ? isolate(entry.user.name) : "A command"),
             ` ${(SENTENCES[entry.type] ?? (() => entry.type))(entry)}.`,
           ),
           h("time", { dateTime: entry.timestamp }, fullTime(entry.timestamp)),
