@@ -33,8 +33,7 @@ BY_STATUS: dict[int, dict[str, str]] = {
     409: {
         "email_taken": "Another user has this email address. Choose another one.",
         "license_number_taken": "Another driver has this license number. Check it for a typo.",
-        "reference_taken": "Another load has this reference. Cancel that load first, or choose "
-        "another reference.",
+        "reference_taken": "Another load has this reference. Check it for a typo.",
         "driver_already_assigned": "The driver has an active load. Complete or cancel it first.",
         "load_already_assigned": "The load has a driver. Complete or cancel that assignment first.",
         "load_not_open": "Only an OPEN load can be assigned. If this one is CANCELLED, make it "

@@ -195,6 +195,7 @@ class Timestamp(fields.DateTime):
     """
 
     EXAMPLE = "2026-01-31T12:00:00.000000Z"
+    YEARS = range(2000, 2101)
     # Python accepts more than RFC 3339: any character between date and time.
     FORMAT = re.compile(
         r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
@@ -204,6 +205,7 @@ class Timestamp(fields.DateTime):
 
     default_error_messages = {
         "invalid": "Not a time of RFC 3339, with an offset: like 2026-01-31T12:00:00Z.",
+        "year": "The year must be from 2000 to 2100.",
     }
 
     def __init__(self, *, metadata: dict | None = None, required: bool = False, **kwargs):
@@ -216,9 +218,12 @@ class Timestamp(fields.DateTime):
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         time = super()._deserialize(value.upper(), attr, data, **kwargs)
         try:
-            return time.astimezone(UTC)
+            time = time.astimezone(UTC)
         except OverflowError as error:
-            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
+            raise self.make_error("year") from error
+        if time.year not in self.YEARS:
+            raise self.make_error("year")
+        return time
 
     def _serialize(self, value, attr, obj, **kwargs):
         return None if value is None else wire_time(value)

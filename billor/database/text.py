@@ -21,6 +21,11 @@ VISIBLE = re.compile(
     "(?<=[^\0-\u02ff\u200c\u200d])[\u200c\u200d]"
     "|(?<=[^\0-\u02ff\u200c\u200d\ufe00-\ufe0f])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
+# What phones and word processors make of apostrophes and hyphens; searches fold them, too.
+TYPED = str.maketrans(
+    dict.fromkeys("\u00b4\u02bc\u2018\u2019\u201b\u2032", "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+)
 # Scripts with similar letters. Others may be mixed with Latin ones: 李Lee.
 ALIKE = {"LATIN", "CYRILLIC", "GREEK"}
 
@@ -63,7 +68,7 @@ def clean_email(text: str) -> str:
 
     Raises `RefusedText` for an invalid address.
     """
-    text = clean(unicodedata.normalize("NFKC", text))
+    text = clean(unicodedata.normalize("NFKC", text.translate(TYPED)))
     try:
         address = validate_email(text, check_deliverability=False)
     except EmailNotValidError as error:

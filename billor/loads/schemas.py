@@ -134,8 +134,12 @@ class LastAssignmentSchema(WireSchema):
     closed_at = Timestamp()
 
 
+class PickupOrNever(Timestamp):
+    YEARS = range(1, 10_000)
+
+
 class LoadQuery(LoadFilter, PageQuery):
-    cursor = Cursor(Timestamp(), Id())
+    cursor = Cursor(PickupOrNever(), Id())
     expand = Expand("assignment")
 
 

@@ -57,7 +57,13 @@ def test_a_bad_field_is_named(client, field, value):
 
 @pytest.mark.parametrize(
     "number",
-    ["ZZ-1", "zz 1", " Z.Z/1 ", "ZZ\u00a01", "ZZ\u20131", "\uff3a\uff3a\uff0d\uff11", "zz\u2460"],
+    [
+        *("ZZ-1", "zz 1", " Z.Z/1 ", "#ZZ\u00a01", "\uff3a\uff3a\uff0d\uff11", "zz\u2460"),
+        *(
+            f"ZZ{sign}1"
+            for sign in "`\u00b4\u2018\u2019\u02bc\u2011\u2013\u2014\u2212\u2e3a\u30fb\u05be"
+        ),
+    ],
     ids=ascii,
 )
 def test_a_license_number_in_another_form_is_the_same(client, number):

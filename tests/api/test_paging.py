@@ -105,7 +105,7 @@ def test_the_next_page_keeps_all_filters_and_the_limit_also_from_the_cache(clien
     query = [
         *(("limit", "1"), ("status", "OPEN"), ("status", "CANCELLED"), ("status", "OPEN")),
         *(("origin", "Ålesund & Co?=#%+"), ("createdFrom", "2026-01-02T03:04:05Z")),
-        *(("createdTo", "2999-01-02T03:04:05+01:00"), ("cargoType", "DRY VAN")),
+        *(("createdTo", "2099-01-02T03:04:05+01:00"), ("cargoType", "DRY VAN")),
     ]
     address = f"/loads?{urlencode(query)}"
     answers = [client.get(address) for _ in range(2)]

@@ -39,7 +39,11 @@ ONE_ADDRESS = {
         "\u00a0dana\uff20m\u00fcnchen\u3002example ",
     ],
     "José@billor.example": ["jose\u0301@billor.example", "JOSÉ@BILLOR.example"],
-    "o'brien@billor.example": ["O'Brien@Billor.Example", "ｏ'brien@billor.example"],
+    "o'brien-li@billor-x.example": [
+        *("O'Brien-Li@Billor-X.Example", "ｏ'brien-li@billor-x.example"),
+        "o\u2019brien\u2011li@billor\u2013x.example",
+        "o\u00b4brien\u2014li@billor\u2010x.example",
+    ],
 }
 
 
