@@ -61,25 +61,48 @@ def test_logging_in_shows_the_board_and_logging_out_ends_it(billor, open_board):
     assert board.page.evaluate("sessionStorage.length") == 0
 
 
-def test_errors_of_a_form_are_at_their_fields(open_board):
+def test_errors_of_a_form_are_at_their_fields(billor, open_board):
     board = open_board()
     page = board.page
     page.get_by_role("button", name="New load").click()
     form = page.get_by_role("dialog")
     create = form.get_by_role("button", name="Create load")
+    pickup, delivery = form.get_by_label("Pickup"), form.get_by_label("Deliver by")
     form.get_by_label("From").fill("Laredo, TX")
-    form.get_by_label("Pickup").fill("2031-05-04T08:30")
-    form.get_by_label("Deliver by").fill("2031-05-03T08:30")
     create.click()
-    for label in ("To", "Cargo type"):
+    for label, message in {"To": "where the load goes", "Cargo type": "what is loaded"}.items():
         field = form.get_by_label(label)
-        expect(field).to_have_accessible_description(re.compile("Missing data"))
+        expect(field).to_have_accessible_description(re.compile(message))
+        if label == "To":
+            expect(field).to_be_focused()
         field.fill("Denver, CO")
+
+    a_part, a_year = re.compile("Enter a date and a time"), re.compile("between 2000 and 2100")
+    for typed, message in {"05042031": a_part, "05040026\t0830AM": a_year}.items():
+        pickup.fill("")
+        pickup.press_sequentially(typed)
+        create.click()
+        expect(pickup).to_have_accessible_description(message)
+        expect(pickup).to_be_focused()
+    pickup.fill("2031-05-04T08:30")
+    pickup.press("Backspace")
     create.click()
-    expect(form.get_by_label("Deliver by")).to_have_attribute("aria-invalid", "true")
-    form.get_by_label("Deliver by").fill("2031-05-05T08:30")
+    expect(pickup).to_have_accessible_description(a_part)
+    pickup.fill("2031-05-04T08:30")
+    delivery.evaluate("field => { field.value = '20266-12-05T08:30'; }")
+    create.click()
+    expect(delivery).to_have_accessible_description(a_year)
+    assert board.writes == []
+
+    delivery.fill("2031-05-03T08:30")
+    create.click()
+    expect(delivery).to_have_accessible_description(re.compile("This is before the pickup"))
+    expect(delivery).to_be_focused()
+    delivery.fill("2031-05-05T08:30")
     create.click()
     expect(board.waiting).to_contain_text(["Laredo, TX"])
+    (load,) = billor.client.get("/loads").body
+    assert load["pickupAt"].startswith("2031-05-04T13:30")
 
 
 def test_an_import_reports_what_became_of_each_row(open_board, tmp_path: Path):
@@ -102,7 +125,7 @@ def test_an_import_reports_what_became_of_each_row(open_board, tmp_path: Path):
     )
     expect(dialog).to_contain_text("2 created, 1 refused.")
     rows = dialog.get_by_role("list", name="Rows of the file").get_by_role("listitem")
-    expect(rows).to_contain_text(["destination: Missing data for required field."])
+    expect(rows).to_contain_text(["To: Enter where the load goes."])
     dialog.get_by_label("Only refused rows").uncheck()
     expect(rows).to_have_count(3)
     dialog.get_by_role("button", name="Close").last.click()

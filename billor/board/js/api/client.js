@@ -2,6 +2,7 @@
 
 import { validToken } from "../state/session.js";
 import { addressOf, pathOf } from "./address.js";
+import { conflictInWords, inWords } from "./words.js";
 
 /** @import {Answer, ProblemBody} from "../types.js" */
 
@@ -13,7 +14,7 @@ const PASSING = new Set(["idempotency_key_in_use", "unreachable", "database_busy
 export class Problem extends Error {
   /** @param {ProblemBody} body */
   constructor(body) {
-    super(body.detail);
+    super(conflictInWords(body));
     this.status = body.status;
     this.code = body.code;
     this.assignmentId = body.assignmentId;
@@ -28,7 +29,13 @@ export class Problem extends Error {
  */
 function messagesByField(errors) {
   return Object.fromEntries(
-    Object.entries(errors).map(([field, messages]) => [field, [messages].flat(9).join(" ")]),
+    Object.entries(errors).map(([field, messages]) => [
+      field,
+      [messages]
+        .flat(9)
+        .map((message) => inWords(field, String(message)))
+        .join(" "),
+    ]),
   );
 }
 

@@ -1,8 +1,12 @@
 // Forms: what the API refuses is shown at its field, and what was typed stays.
 
 import { h } from "preact";
-import { useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { newKey, Problem } from "../api/client.js";
+import { missing, nameOf } from "../api/words.js";
+
+/** The API takes no other years. */
+const YEARS = { min: "2000-01-01T00:00", max: "2100-12-31T23:59" };
 
 /**
  * @typedef {object} FieldProps
@@ -33,6 +37,7 @@ export function Field({ name, label, type = "text", value, hint, error, required
       defaultValue: value ?? "",
       "aria-invalid": error ? "true" : undefined,
       "aria-describedby": error || hint ? `${id}-more` : undefined,
+      ...(type === "datetime-local" ? YEARS : {}),
       ...more,
     }),
     (error || hint) && h("p", { id: `${id}-more`, class: error ? "error" : "hint" }, error ?? hint),
@@ -57,11 +62,20 @@ export function useSending(send) {
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
   const last = useRef({ text: "", key: newKey() });
+  const sent = useRef(/** @type {HTMLFormElement | null} */ (null));
+  useEffect(() => {
+    const first = sent.current?.querySelector("[aria-invalid=true]");
+    if (first instanceof HTMLElement) first.focus();
+  }, [problem]);
 
   const onSubmit = async (/** @type {Event} */ event) => {
     event.preventDefault();
     if (isBusy) return;
-    const fields = fieldsOf(/** @type {HTMLFormElement} */ (event.currentTarget));
+    const form = /** @type {HTMLFormElement} */ (event.currentTarget);
+    sent.current = form;
+    const wrong = wrongFields(form);
+    if (wrong) return setProblem(wrong);
+    const fields = fieldsOf(form);
     const text = JSON.stringify(fields);
     if (text !== last.current.text) last.current = { text, key: newKey() };
     setBusy(true);
@@ -90,6 +104,28 @@ const fieldsOf = (form) =>
   );
 
 /**
+ * Find what need not be sent to be refused: what is missing, and what the browser takes for no time
+ * and would send as none.
+ *
+ * @param {HTMLFormElement} form
+ */
+function wrongFields(form) {
+  /** @type {Record<string, string>} */
+  const errors = {};
+  for (const field of form.elements) {
+    if (!(field instanceof HTMLInputElement)) continue;
+    const { badInput, rangeOverflow, rangeUnderflow } = field.validity;
+    const text = field.type === "password" ? field.value : field.value.trim();
+    if (badInput) errors[field.name] = "Enter a date and a time, or clear both.";
+    else if (rangeOverflow || rangeUnderflow)
+      errors[field.name] = "Enter a year between 2000 and 2100.";
+    else if (field.required && !text) errors[field.name] = missing(field.name);
+  }
+  const body = { status: 422, code: "validation_failed", detail: "", errors };
+  return Object.keys(errors).length ? new Problem(body) : null;
+}
+
+/**
  * What was refused and belongs to no field.
  *
  * @param {{problem: Problem | null, fields: string[], children?: import("preact").ComponentChildren}} props
@@ -102,7 +138,7 @@ export function Refusal({ problem, fields, children }) {
     "div",
     { class: "refusal", role: "alert" },
     isTold ? "Some fields are not valid: see below." : problem.message,
-    rest.map(([field, message]) => h("p", { key: field }, `${field}: ${message}`)),
+    rest.map(([field, message]) => h("p", { key: field }, `${nameOf(field)}: ${message}`)),
     children,
   );
 }

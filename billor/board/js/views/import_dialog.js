@@ -4,6 +4,7 @@ import { h } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { newKey, Problem } from "../api/client.js";
 import { importFile } from "../api/upload.js";
+import { inWords, nameOf } from "../api/words.js";
 import { Dialog } from "../ui/dialog.js";
 import { Refusal } from "../ui/form.js";
 import { isolate } from "../ui/text.js";
@@ -161,7 +162,10 @@ function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
 function Row({ row: { row, loadId, errors, alreadyThere }, isActive }) {
   const text = errors
     ? Object.entries(errors)
-        .map(([field, messages]) => `${field}: ${messages.join(" ")}`)
+        .map(
+          ([field, messages]) =>
+            `${nameOf(field)}: ${messages.map((message) => inWords(field, message)).join(" ")}`,
+        )
         .join(" ")
     : `Load ${loadId}${alreadyThere ? ", there before" : ""}`;
   return h(
