@@ -9,6 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from billor import assignments, audit, auth, board, changes, cli, drivers, health, loads, users
 from billor.api import docs
 from billor.api.blueprint import init_api
+from billor.api.compression import init_compression, with_one_coding
 from billor.api.conditional import init_conditional
 from billor.api.middleware import init_cors, note_route, refuse_encoded_body, with_middleware
 from billor.api.problems import init_problems
@@ -54,6 +55,7 @@ def create_app(config: Config | None = None) -> Flask:
     )
     cast(DefaultJSONProvider, app.json).sort_keys = False
 
+    init_compression(app)
     init_conditional(app)
     init_problems(app)
     app.before_request(note_route)
@@ -75,7 +77,7 @@ def create_app(config: Config | None = None) -> Flask:
     if click.get_current_context(silent=True):  # the `flask` command, which may be `flask db`
         init_migrations(app)
 
-    cached_pages = CachedPages(app, ["/loads"], guard.authorise)
+    cached_pages = with_one_coding(CachedPages(app, ["/loads"], guard.authorise))
     app.wsgi_app = with_middleware(cached_pages, app, config)  # type: ignore
     init_traces(app, config)
     return app

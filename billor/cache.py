@@ -43,20 +43,20 @@ PAUSE_SECONDS = 1.0  # after a failure
 CACHE_ERROR = "billor.cache_error"  # in the environ: an error for the app to raise and render
 
 
-class TextSerializer(RedisSerializer):
-    """UTF-8 text instead of pickles: data from Redis can never run as code."""
+class PlainSerializer(RedisSerializer):
+    """Bytes as they are instead of pickles: data from Redis can never run as code."""
 
-    def dumps(self, value: str, protocol: int = 0) -> bytes:
-        return value.encode()
+    def dumps(self, value: bytes, protocol: int = 0) -> bytes:
+        return value
 
-    def loads(self, value: bytes | None) -> str | None:
-        return None if value is None else value.decode(errors="replace")
+    def loads(self, value: bytes | None) -> bytes | None:
+        return value
 
 
-class TextRedisCache(RedisCache):
-    """Flask-Caching's Redis backend, for text."""
+class BytesRedisCache(RedisCache):
+    """Flask-Caching's Redis backend, for bytes."""
 
-    serializer = TextSerializer()
+    serializer = PlainSerializer()
 
     @property
     def client(self) -> Redis:
@@ -68,8 +68,8 @@ class Lookup(NamedTuple):
 
     status: Literal["HIT", "MISS", "BYPASS"]
     key: str
-    text: str | None = None
-    generation: str | None = None
+    page: bytes | None = None
+    generation: bytes | None = None
 
 
 class RedisUnavailable(Exception):
@@ -79,7 +79,7 @@ class RedisUnavailable(Exception):
 class PageCache:
     """The cached pages of an app, and whether Redis is available to this process."""
 
-    def __init__(self, redis: TextRedisCache | None):
+    def __init__(self, redis: BytesRedisCache | None):
         self._redis = redis
         self._paused_until = 0.0
         self._is_unavailable = False
@@ -97,25 +97,25 @@ class PageCache:
                     generation = self._start_generation(redis)
         except RedisUnavailable:
             return Lookup("BYPASS", key)
-        stamp, _, text = (stamped or "").partition("\n")
+        stamp, _, page = (stamped or b"").partition(b"\n")
         if stamp and stamp == generation:
-            return Lookup("HIT", key, text)
+            return Lookup("HIT", key, page)
         return Lookup("MISS", key, generation=generation)
 
-    def store(self, lookup: Lookup, text: str) -> None:
+    def store(self, lookup: Lookup, page: bytes) -> None:
         """Store a page that was rendered after `lookup`. Does nothing after a BYPASS."""
         if lookup.generation is not None:
             with suppress(RedisUnavailable), self._use_redis() as redis:
-                redis.set(lookup.key, f"{lookup.generation}\n{text}", timeout=60)
+                redis.set(lookup.key, lookup.generation + b"\n" + page, timeout=60)
 
     def shared_text(self, key: str, seconds: int, make: Callable[[], str]) -> str:
         """Return a text made by any process in the last `seconds`, or make it."""
         with suppress(RedisUnavailable), self._use_redis() as redis:
             if (text := redis.get(key)) is not None:
-                return text
+                return text.decode()
         text = make()
         with suppress(RedisUnavailable), self._use_redis() as redis:
-            redis.set(key, text, timeout=seconds)
+            redis.set(key, text.encode(), timeout=seconds)
         return text
 
     def invalidate(self) -> None:
@@ -124,7 +124,7 @@ class PageCache:
             self._start_generation(redis)
 
     @contextmanager
-    def _use_redis(self, *, is_write: bool = False) -> Iterator[TextRedisCache]:
+    def _use_redis(self, *, is_write: bool = False) -> Iterator[BytesRedisCache]:
         """Use Redis in the block. Raises `RedisUnavailable`, and maps the errors of the block."""
         if self._redis is None or (time.monotonic() < self._paused_until and not is_write):
             raise RedisUnavailable
@@ -136,9 +136,9 @@ class PageCache:
                 self._note_failure(error)
             raise RedisUnavailable from error
 
-    def _start_generation(self, redis: TextRedisCache) -> str:
+    def _start_generation(self, redis: BytesRedisCache) -> bytes:
         """Invalidate all pages. A generation is a random name, which is never reused."""
-        generation, failures = uuid4().hex, self._failures
+        generation, failures = uuid4().hex.encode(), self._failures
         redis.set(GENERATION_KEY, generation, timeout=0)
         self._settled = failures
         if self._is_unavailable and failures == self._failures:
@@ -175,10 +175,10 @@ def init_cache(app: Flask) -> None:
         # No retries: a late first attempt of a SET could restore an old generation.
         retry=Retry(NoBackoff(), 0),
     )
-    settings = {"CACHE_TYPE": "billor.cache.TextRedisCache", "CACHE_KEY_PREFIX": "billor:"}
+    settings = {"CACHE_TYPE": "billor.cache.BytesRedisCache", "CACHE_KEY_PREFIX": "billor:"}
     cache.init_app(app, settings | {"CACHE_REDIS_HOST": Redis(connection_pool=pool)})
     with app.app_context():
-        app.extensions["pages"] = PageCache(cast(TextRedisCache, cache.cache))
+        app.extensions["pages"] = PageCache(cast(BytesRedisCache, cache.cache))
 
 
 def invalidate_pages() -> None:
@@ -220,17 +220,17 @@ class CachedPages:
             environ[CACHE_ERROR] = error
             return self._wsgi_app(environ, start_response)
         lookup = self._pages.read(key)
-        if lookup.text is None:
+        if lookup.page is None:
             with turn(self._turns):  # of a burst, the first request renders the page
                 lookup = self._pages.read(lookup.key)
-                if lookup.text is None:
+                if lookup.page is None:
                     return self._render(environ, lookup)(environ, start_response)
         CACHE_PAGES.labels(lookup.status).inc()
-        head, _, body = lookup.text.partition("\n\n")
-        fields = (line.partition(": ") for line in head.split("\n"))
+        head, _, body = lookup.page.partition(b"\n\n")
+        fields = (line.partition(": ") for line in head.decode("latin-1").split("\n"))
         headers = [(name, value) for name, _, value in fields]
         start_response("200 OK", [*headers, ("X-Cache", lookup.status)])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body.encode()]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _render(self, environ: WSGIEnvironment, lookup: Lookup) -> Response:
         """Let the app render the page, and store it."""
@@ -239,7 +239,7 @@ class CachedPages:
         response = Response.from_app(self._wsgi_app, as_get, buffered=True)
         if response.status_code == 200:
             head = "\n".join(f"{name}: {value}" for name, value in response.headers)
-            self._pages.store(lookup, f"{head}\n\n{response.get_data(as_text=True)}")
+            self._pages.store(lookup, f"{head}\n\n".encode("latin-1") + response.get_data())
             response.headers["X-Cache"] = lookup.status
         return response
 
@@ -256,9 +256,10 @@ def turn(semaphore: Semaphore) -> Iterator[None]:
 
 
 def _page_key(environ: WSGIEnvironment, hosts: list[str] | None) -> str:
-    """Return what a page depends on: its URL, which is also in its `Link`, and the CORS origin."""
+    """Return what a page depends on: its URL, also in its `Link`, CORS origin and compression."""
     host, prefix = get_host(environ, hosts), environ.get("SCRIPT_NAME", "")
     address = f"{environ['wsgi.url_scheme']}://{host}{prefix}{environ['PATH_INFO']}"
     # Two releases may share a Redis, and their pages may differ.
     origin, query = environ.get("HTTP_ORIGIN", ""), environ.get("QUERY_STRING", "")
-    return f"{API_VERSION}:{origin}:{address}?{query}"
+    coding = environ.get("HTTP_ACCEPT_ENCODING", "")
+    return f"{API_VERSION}:{origin}:{address}?{query} {coding}".rstrip()

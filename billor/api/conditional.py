@@ -1,8 +1,8 @@
 """Conditional requests (RFC 9110, section 13): ETags, 304, and 412 against lost updates.
 
-Proxies that compress responses change the ETags: nginx makes them weak, Apache and others append
-the encoding. Both forms match here. With the strong comparison of the RFC, every `If-Match` would
-fail behind such a proxy.
+What compresses responses changes their ETags: nginx makes them weak, Apache and others append the
+encoding, and so do we. Both forms match here. With the strong comparison of the RFC, every
+`If-Match` would fail behind such a proxy.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from werkzeug.http import parse_etags
 from billor.errors import BillorError
 
 JSON = "application/json"
-# Appended by Apache's mod_deflate and mod_brotli, Jetty and others.
+# Appended by us, Apache's mod_deflate and mod_brotli, Jetty and others.
 ENCODING_SUFFIX = re.compile(r"(--?|;)(gzip|br|deflate|zstd)\Z")
 
 
@@ -68,6 +68,7 @@ def etag_of(body: bytes, next_page: str = "") -> str:
 
 def _contains(etags: ETags, etag: str) -> bool:
     """Return whether `etags` contains our ETag, as we sent it or as a proxy changed it."""
+    etag = ENCODING_SUFFIX.sub("", etag)
     return bool(etags.star_tag) or any(
         ENCODING_SUFFIX.sub("", tag or "") == etag  # Werkzeug has None for an empty tag
         for tag in etags.as_set(include_weak=True)

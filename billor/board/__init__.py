@@ -4,13 +4,11 @@ The address of an asset carries the version of them all, so browsers keep assets
 mix those of two versions. The page itself is asked for each time.
 """
 
-import gzip
-from functools import cache
 from hashlib import blake2b
 from mimetypes import guess_type
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from flask import Blueprint, Response, abort, make_response, redirect, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from billor.board.modules import assemble
@@ -62,18 +60,9 @@ def asset(version: str, name: str) -> Response:
     """Serve the script, the style sheet or the icon of this version."""
     if name not in ASSETS or version != VERSION:
         abort(404)
-    is_compressed = request.accept_encodings.quality("gzip") > 0
-    response = make_response(_compressed(name) if is_compressed else ASSETS[name])
-    if is_compressed:
-        response.content_encoding = "gzip"
-    response.vary.add("Accept-Encoding")
+    response = make_response(ASSETS[name])
     response.mimetype = guess_type(name)[0] or "text/javascript"
     response.cache_control.public = True
     response.cache_control.immutable = True
     response.cache_control.max_age = 365 * 24 * 60 * 60
     return response
-
-
-@cache
-def _compressed(name: str) -> bytes:
-    return gzip.compress(ASSETS[name])

@@ -45,7 +45,7 @@ def redis():
 
 
 def keep(pages, key, text):
-    pages.store(pages.read(key), text)
+    pages.store(pages.read(key), text.encode())
 
 
 def status(pages, key="key"):
@@ -58,7 +58,7 @@ def test_a_cached_text_is_returned_unchanged_in_one_round_trip(pages, wire, text
     keep(pages, "key", text)
     wire.sent.clear()
     lookup = pages.read("key")
-    assert (lookup.status, lookup.text) == (HIT, text)
+    assert (lookup.status, lookup.page) == (HIT, text.encode())
     assert wire.sent == ["MGET"]
     assert status(pages, "another key") == MISS
     assert 0 < redis().ttl("billor:key") <= 60
@@ -95,7 +95,7 @@ def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log):
     wire.sent.clear()
     assert status(pages) == BYPASS
     assert not redis_answers()
-    pages.store(bypass, "rendered while Redis was away")
+    pages.store(bypass, b"rendered while Redis was away")
     assert wire.sent == []
     invalidate_pages()
     assert wire.sent[-1] == "SET"
@@ -118,7 +118,7 @@ def test_whatever_failed_a_generation_is_started_before_the_next_hit(
     {
         "read": lambda: pages.read("key"),
         "write": invalidate_pages,
-        "store": lambda: pages.store(lookup, "text"),
+        "store": lambda: pages.store(lookup, b"text"),
     }[failing]()
     assert status(pages) == BYPASS
     wire.cut = False
@@ -126,7 +126,7 @@ def test_whatever_failed_a_generation_is_started_before_the_next_hit(
     assert status(pages) == MISS
     assert wire.sent[-2:] == ["SET", "MGET"]
     keep(pages, "key", "new")
-    assert pages.read("key").text == "new"
+    assert pages.read("key").page == b"new"
 
 
 def test_a_missed_invalidation_is_made_up_for_without_a_request(pages, wire, monkeypatch):

@@ -1,0 +1,152 @@
+"""Compression with gzip, for clients that accept it."""
+
+import gzip
+import json
+import re
+
+import pytest
+
+from billor.api import compression
+from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
+from tests.support.answers import assert_problem
+from tests.support.apps import another_app
+from tests.support.client import ApiClient
+from tests.support.redis_wire import RedisWire
+
+GZIP = {"Accept-Encoding": "gzip"}
+ORIGIN = "https://dispatch.example"
+ACCEPTED = [
+    *("gzip", "GZIP", "*", "br, gzip;q=0.1", "gzip;q=1.0, identity; q=0.5, *;q=0"),
+    *("gzip, identity;q=0", "identity;q=0, *", "deflate, gzip, br, zstd", "identity, gzip"),
+]
+REFUSED = [
+    *("", "identity", "gzip;q=0", "gzip;q=0, *", "*;q=0", "br", "gzip;q=0.5, identity", ";;,"),
+    *("identity;q=0", "gzip;q=many", "x"),
+]
+
+
+@pytest.fixture
+def client(client):
+    """With a page of loads that is worth compressing."""
+    for number in range(10):
+        client.make_load(reference=f"PO-{number}")
+    return client
+
+
+def is_compressed(answer) -> bool:
+    assert "Accept-Encoding" in answer.vary
+    assert answer.content_encoding in (None, "gzip")
+    return answer.content_encoding == "gzip"
+
+
+@pytest.mark.parametrize("path", ["/loads", "/drivers", "/loads.csv", "/openapi.json"])
+def test_the_client_says_whether_it_wants_compression(client, path):
+    for number in range(10):
+        client.make_driver(f"TX-{number}")
+    plain = client.get(path)
+    assert not is_compressed(plain)
+    for accepted, expected in [(a, True) for a in ACCEPTED] + [(a, False) for a in REFUSED]:
+        answer = client.get(path, headers={"Accept-Encoding": accepted})
+        assert is_compressed(answer) == expected, accepted
+        data = gzip.decompress(answer.data) if expected else answer.data
+        assert data == plain.data, accepted
+        assert answer.content_type == plain.content_type
+        assert answer.content_length in (None, len(answer.data))
+
+
+def test_a_page_is_compressed_once_and_a_hit_takes_one_round_trip(client, monkeypatch):
+    compressions = []
+
+    def count(*args, **kwargs) -> bytes:
+        compressions.append(args)
+        return compress(*args, **kwargs)
+
+    compress = gzip.compress
+    monkeypatch.setattr(compression.gzip, "compress", count)
+    wire = RedisWire(monkeypatch)
+    miss = client.get("/loads", headers=GZIP)
+    wire.sent.clear()
+    hits = [client.get("/loads", headers={"Accept-Encoding": given}) for given in ACCEPTED]
+    assert [answer.headers["X-Cache"] for answer in (miss, *hits)] == ["MISS"] + ["HIT"] * 9
+    assert wire.sent == ["MGET"] * 9
+    assert {answer.data for answer in hits} == {miss.data}
+    assert len(compressions) == 1
+
+
+@pytest.mark.parametrize("path", ["/loads", "/loads/1"])
+def test_conditional_requests_take_the_etag_of_either_form(client, path):
+    """A load with long texts is itself compressed, also as the answer to its change."""
+    answer = client.patch("/loads/1", {"origin": "Ł" * 200}, headers=GZIP)
+    assert is_compressed(answer)
+    etags = {client.get(path, headers=headers).headers["ETag"] for headers in (GZIP, {})}
+    assert len(etags) == 2
+    for etag in etags:
+        for method in ("GET", "HEAD"):
+            for headers in ({}, GZIP):
+                given = headers | {"If-None-Match": etag}
+                answer = client.request(method, path, headers=given)
+                assert (answer.status_code, answer.data) == (304, b"")
+                assert not is_compressed(answer)
+
+
+def test_a_precondition_is_the_etag_of_either_form(client):
+    change = {"origin": "Ł" * 200}
+    etag = client.patch("/loads/1", change, headers=GZIP).headers["ETag"]
+    for destination in ("Reno, NV", "Waco, TX"):
+        given = GZIP | {"If-Match": etag}
+        answer = client.patch("/loads/1", {"destination": destination}, headers=given)
+        assert answer.status_code == 200
+        etag = answer.headers["ETag"]
+    assert_problem(client.patch("/loads/1", change, headers=given), 412, "precondition_failed")
+
+
+def test_a_head_has_the_headers_of_the_get(client):
+    for path in ("/loads", "/openapi.json", "/loads.csv"):
+        shown, head = (client.request(method, path, headers=GZIP) for method in ("GET", "HEAD"))
+        assert is_compressed(head)
+        assert head.data == b""
+        for name in ("Content-Length", "Content-Type", "ETag"):
+            assert head.headers.get(name) == shown.headers.get(name), (path, name)
+
+
+def test_neither_tokens_nor_streams_of_changes_are_compressed(client, anonymous, monkeypatch):
+    monkeypatch.setattr(compression, "MIN_BYTES", 0)
+    credentials = {"email": DEMO_EMAIL, "password": DEMO_PASSWORD}
+    assert is_compressed(anonymous.get("/nowhere", headers=GZIP))
+    assert is_compressed(client.get("/me", headers=GZIP))
+    login = anonymous.post("/auth/login", credentials, headers=GZIP)
+    token = {"refreshToken": login.json["refreshToken"]}
+    refreshed = anonymous.post("/auth/refresh", token, headers=GZIP)
+    with client.get("/changes", headers=GZIP) as stream:
+        for answer in (login, refreshed, stream):
+            assert (answer.status_code, answer.content_encoding) == (200, None)
+
+
+def test_other_answers_are_compressed_from_one_kilobyte(app, client, anonymous):
+    """Problems, pages and assets, but nothing that is small, an image or partial."""
+    unknown = dict.fromkeys(name * 99 for name in "abcdefgh")
+    long = app.test_client().post("/auth/login", json=unknown, headers=GZIP)
+    assert (long.status_code, is_compressed(long)) == (422, True)
+    assert json.loads(gzip.decompress(long.data))["code"] == "validation_failed"
+    assert not is_compressed(client.get("/loads/99", headers=GZIP))
+    version = re.search(r"/board/(\w+)/board.js", anonymous.get("/board").text)[1]
+    for name, expected in (("board.js", True), ("board.css", True), ("icon.svg", False)):
+        asset = anonymous.get(f"/board/{version}/{name}", headers=GZIP)
+        assert is_compressed(asset) == expected, name
+    for path, headers, status, coding in (
+        ("/docs/page.js", {}, 200, "gzip"),
+        ("/docs/page.js", {"Range": "bytes=0-9"}, 206, None),
+        ("/docs/favicon-32x32.png", {}, 200, None),
+    ):
+        with anonymous.get(path, headers=GZIP | headers) as answer:
+            assert (answer.status_code, answer.content_encoding) == (status, coding)
+
+
+def test_each_origin_has_compressed_pages_of_its_own(settings, client):
+    with another_app(settings, CORS_ORIGINS=ORIGIN) as app:
+        api = ApiClient(app.test_client(), client.token)
+        for origin in (ORIGIN, None):
+            for cache in ("MISS", "HIT"):
+                answer = api.get("/loads", headers=GZIP | ({"Origin": origin} if origin else {}))
+                assert (answer.headers["X-Cache"], is_compressed(answer)) == (cache, True)
+                assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
