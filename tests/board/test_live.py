@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.support.board import EMAIL
+from tests.support.board import EMAIL, PASSWORD
 
 
 def test_another_board_shows_a_change_from_the_stream_alone(billor, open_board):
@@ -99,16 +99,44 @@ def test_an_ended_session_asks_for_a_login_and_keeps_what_was_typed(billor, open
     board.expect_live()
 
 
-def test_an_expired_access_token_is_refreshed_once(billor, open_board):
+def test_tabs_share_a_login_one_of_them_refreshes_and_a_logout_ends_it_in_all(billor, open_board):
     billor.client.make_load(origin="Laredo, TX")
     board = open_board()
     board.expect_live()
+    tab = board.open_tab()
+    laredo = tab.get_by_text("Laredo, TX")
+    expect(laredo).to_be_visible()
     board.page.evaluate(
         """() => {
-          const tokens = JSON.parse(sessionStorage.getItem("billor.tokens"));
-          sessionStorage.setItem("billor.tokens", JSON.stringify({...tokens, expiresAt: 0}));
+          const tokens = JSON.parse(localStorage.getItem("billor.tokens/"));
+          localStorage.setItem("billor.tokens/", JSON.stringify({...tokens, expiresAt: 0}));
         }"""
     )
-    board.page.reload()
+    for page in (board.page, tab):
+        page.evaluate("setTimeout(() => location.reload())")
+    expect(laredo).to_be_visible()
     expect(board.waiting_load("Laredo, TX")).to_be_visible()
-    assert board.writes.count("POST auth/refresh") == 1
+    assert board.writes == ["POST auth/refresh"]
+
+    tab.get_by_role("button", name="Account of Dana").click()
+    tab.get_by_role("menuitem", name="Log out", exact=True).click()
+    expect(board.page.get_by_label("Password")).to_be_visible()
+    expect(board.waiting).to_have_count(0)
+
+
+def test_a_tab_starts_again_when_another_user_logs_in_elsewhere(billor, open_board):
+    billor.make_user("Olga Other", "olga.other@billor.example")
+    board = open_board()
+    tab = board.open_tab()
+    board.page.get_by_role("button", name="New load").click()
+    board.page.get_by_label("Cargo type").fill("Dana's steel")
+    billor.end_sessions()
+    for page in (tab, board.page):
+        expect(page.get_by_role("dialog", name="Log in again")).to_be_visible()
+    login = tab.get_by_role("dialog", name="Log in again")
+    login.get_by_label("Email").fill("olga.other@billor.example")
+    login.get_by_label("Password").fill(PASSWORD)
+    login.get_by_role("button", name="Log in").click()
+    for page in (tab, board.page):
+        expect(page.get_by_role("button", name="Account of Olga")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)

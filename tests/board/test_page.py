@@ -58,7 +58,7 @@ def test_logging_in_shows_the_board_and_logging_out_ends_it(billor, open_board):
     board.page.get_by_role("button", name="Account of Dana").click()
     board.page.get_by_role("menuitem", name="Log out", exact=True).click()
     expect(board.page.get_by_label("Password")).to_be_visible()
-    assert board.page.evaluate("sessionStorage.length") == 0
+    assert board.page.evaluate("localStorage.length") == 0
 
 
 def test_errors_of_a_form_are_at_their_fields(billor, open_board):

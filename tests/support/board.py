@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jwt
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 from sqlalchemy import text
 
 from billor.cache import cache
@@ -25,10 +26,12 @@ AXE_OPTIONS = {
     "light": {"resultTypes": ["violations"]},
     "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
 }
-# A blank page has no storage, and a page that has tokens keeps them.
+# A blank page has no storage. Afterwards, what the page does with its tokens is up to it.
 KEEP_TOKENS = """
-  if (location.protocol === "http:" && !sessionStorage.getItem("billor.tokens")) {
-    sessionStorage.setItem("billor.tokens", %s);
+  if (location.protocol === "http:" && !sessionStorage.getItem("begun")) {
+    sessionStorage.setItem("begun", "yes");
+    if (TOKENS) localStorage.setItem("billor.tokens/", JSON.stringify(TOKENS));
+    else localStorage.clear();
   }
 """
 WRITES = ("POST", "PATCH")
@@ -107,7 +110,7 @@ class BoardSystem:
 
 
 class Contexts:
-    """Browser contexts by their options: pages of one share its cache, but no session storage."""
+    """Browser contexts by their options: pages of one share its cache and its storage."""
 
     def __init__(self, browser: Browser):
         self._browser = browser
@@ -140,15 +143,17 @@ class Board:
         self._troubles = no_troubles(self.page, billor.url)
         self._troubles.__enter__()
         self.page.set_viewport_size(viewport)
-        if email is not None:
-            self.page.add_init_script(KEEP_TOKENS % json.dumps(_tokens(billor.log_in(email))))
+        tokens = None if email is None else json.dumps(_tokens(billor.log_in(email)))
+        self.page.add_init_script(KEEP_TOKENS.replace("TOKENS", tokens or "null"))
+        self._tabs: list[Page] = []
         self.writes: list[str] = []
         """The writes that the page has sent, as method and path."""
         self.page.on("request", self._note_write)
         self.page.goto(billor.url + path)
 
     def close(self) -> None:
-        self.page.close()
+        for page in (*self._tabs, self.page):
+            page.close()
         self._troubles.__exit__(None, None, None)
 
     def _note_write(self, request) -> None:
@@ -208,6 +213,14 @@ class Board:
 
         self.page.route(f"**{path}", handle)
 
+    def open_tab(self) -> Page:
+        """Open the board in another tab of the same browser."""
+        tab = self.page.context.new_page()
+        tab.on("request", self._note_write)
+        self._tabs.append(tab)
+        tab.goto(self.page.url)
+        return tab
+
     def log_in(self, password: str = PASSWORD, email: str = EMAIL) -> None:
         self.page.get_by_label("Email").fill(email)
         self.page.get_by_label("Password").fill(password)
@@ -239,12 +252,13 @@ class Board:
         return found
 
 
-def _tokens(answer: dict[str, Any]) -> str:
-    """Return what the page keeps in session storage after this answer to a login."""
-    return json.dumps(
-        {
-            "access": answer["access_token"],
-            "refresh": answer["refreshToken"],
-            "expiresAt": 2**53 - 1,
-        }
-    )
+def _tokens(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page keeps of this answer to a login."""
+    access = answer["access_token"]
+    claims = jwt.decode(access, options={"verify_signature": False})
+    return {
+        "userId": int(claims["sub"]),
+        "access": access,
+        "refresh": answer["refreshToken"],
+        "expiresAt": 2**53 - 1,
+    }

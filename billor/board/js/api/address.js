@@ -18,3 +18,9 @@ export function pathOf(address) {
   const { pathname, search } = new URL(address, location.href);
   return (pathname.startsWith(BASE) ? `/${pathname.slice(BASE.length)}` : pathname) + search;
 }
+
+/**
+ * @param {string} name
+ * @returns {string} of what all tabs with this board share, but no other board at this origin
+ */
+export const sharedName = (name) => `billor.${name}${BASE}`;

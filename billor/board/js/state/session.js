@@ -1,20 +1,24 @@
-// Who is logged in. Tokens are in session storage: they end with the tab, and are in no address.
+// Who is logged in: the same user in all tabs, which share the tokens. They are in no address.
 
-import { addressOf } from "../api/address.js";
+import { addressOf, sharedName } from "../api/address.js";
 import { Store } from "./store.js";
 
 /** @import {User} from "../types.js" */
 
 /**
  * @typedef {object} Tokens
+ * @property {number} userId
  * @property {string} access
  * @property {string} refresh
  * @property {number} expiresAt milliseconds since 1970, by the clock of this device
  */
 
-const KEY = "billor.tokens";
+const KEY = sharedName("tokens");
 /** A token that ends so soon is renewed before it is used. */
 const MARGIN_MILLISECONDS = 20_000;
+const TIMEOUT_MILLISECONDS = 10_000;
+/** What another tab has stored is seen here with a delay, which is shorter than this. */
+const STORAGE_MILLISECONDS = 300;
 
 /**
  * `needsLogin`: the login is shown, over what was there, if anything.
@@ -30,41 +34,83 @@ export const session = new Store({
 let waiting = [];
 /** @type {Promise<boolean> | undefined} */
 let refreshing;
+/** The last refresh token that the API has refused. */
+let refused = "";
 
 /** @returns {Tokens | null} */
-export function readTokens() {
-  const text = sessionStorage.getItem(KEY);
+function readTokens() {
+  const text = localStorage.getItem(KEY);
   return text ? JSON.parse(text) : null;
 }
 
+/** Log out in all tabs. */
 export function forgetTokens() {
-  sessionStorage.removeItem(KEY);
+  localStorage.removeItem(KEY);
 }
 
-/** @param {{access_token: string, refreshToken: string, expires_in: number}} answer */
-function keepTokens(answer) {
+/**
+ * @param {{access_token: string, refreshToken: string, expires_in: number}} answer
+ * @param {number} userId
+ */
+function keepTokens(answer, userId) {
   const tokens = {
+    userId,
     access: answer.access_token,
     refresh: answer.refreshToken,
     expiresAt: Date.now() + answer.expires_in * 1000,
   };
-  sessionStorage.setItem(KEY, JSON.stringify(tokens));
+  localStorage.setItem(KEY, JSON.stringify(tokens));
 }
 
 /**
- * Log in, and let requests go on that waited for it.
+ * @param {Tokens | null} tokens
+ * @returns {boolean} whether they are of another user than what is shown and typed here
+ */
+function areOfAnother(tokens) {
+  const { user } = session.value;
+  return user !== null && tokens?.userId !== user.id;
+}
+
+/** Another tab has logged in or out, or has refreshed the tokens. */
+function followOtherTabs() {
+  const tokens = readTokens();
+  if (areOfAnother(tokens)) startAgain();
+  else if (tokens) goOn();
+}
+
+/** @returns {Promise<never>} */
+function startAgain() {
+  location.reload();
+  return new Promise(() => {});
+}
+
+addEventListener("storage", followOtherTabs);
+
+function goOn() {
+  session.set({ needsLogin: false });
+  for (const go of waiting) go();
+  waiting = [];
+}
+
+/**
+ * Log in, and let requests go on that waited for it. For another user the page starts again.
  *
  * @param {string} email
  * @param {string} password
  * @returns {Promise<Response>} the answer, if it is a refusal
  */
 export async function logIn(email, password) {
-  const response = await post("/auth/login", { email, password });
-  if (response.ok) {
-    keepTokens(await response.json());
-    session.set({ needsLogin: false });
-    for (const go of waiting) go();
-    waiting = [];
+  const response = await send("POST", "/auth/login", { email, password });
+  if (!response.ok) return response;
+  const answer = await response.json();
+  const found = await send("GET", "/me", undefined, answer.access_token);
+  if (!found.ok) return found;
+  const user = await found.json();
+  keepTokens(answer, user.id);
+  if (areOfAnother(readTokens())) startAgain();
+  else {
+    session.set({ user }); // perhaps with another role
+    goOn();
   }
   return response;
 }
@@ -72,20 +118,16 @@ export async function logIn(email, password) {
 /**
  * Return a token that is valid as far as this device knows. Waits for a login if there is none.
  *
- * @param {string} [refused] a token that the API has refused
+ * @param {string} [old] a token that the API has refused
  * @returns {Promise<string>}
  */
-export async function validToken(refused) {
+export async function validToken(old) {
   for (;;) {
     const tokens = readTokens();
-    if (
-      tokens &&
-      tokens.access !== refused &&
-      tokens.expiresAt > Date.now() + MARGIN_MILLISECONDS
-    ) {
-      return tokens.access;
-    }
-    if (tokens && (await refresh(tokens))) continue;
+    if (tokens && areOfAnother(tokens)) return startAgain();
+    const isFresh = tokens && tokens.expiresAt > Date.now() + MARGIN_MILLISECONDS;
+    if (isFresh && tokens.access !== old) return tokens.access;
+    if (tokens && tokens.refresh !== refused && (await refresh(tokens))) continue;
     await untilLoggedIn();
   }
 }
@@ -97,34 +139,43 @@ function untilLoggedIn() {
 }
 
 /**
- * Get new tokens; at most one request at a time, since each refresh token is good for one.
+ * Get new tokens, by one request of all tabs, since each refresh token is good for one. Browsers
+ * have no locks without HTTPS; then two tabs at once get tokens that are both good.
  *
  * @param {Tokens} tokens
  * @returns {Promise<boolean>} whether there are new ones. Raises if the API is not reachable.
  */
 function refresh(tokens) {
-  refreshing ??= post("/auth/refresh", { refreshToken: tokens.refresh })
-    .then(async (response) => {
-      if (response.ok) keepTokens(await response.json());
-      else if (response.status >= 500) throw new TypeError("no new token for now");
-      else forgetTokens();
-      return response.ok;
-    })
-    .finally(() => {
-      refreshing = undefined;
-    });
+  const run = async () => {
+    await new Promise((resolve) => setTimeout(resolve, STORAGE_MILLISECONDS));
+    if (readTokens()?.refresh !== tokens.refresh) return true; // by another tab
+    const response = await send("POST", "/auth/refresh", { refreshToken: tokens.refresh });
+    if (response.ok) keepTokens(await response.json(), tokens.userId);
+    else if (response.status >= 500) throw new TypeError("no new token for now");
+    else refused = tokens.refresh;
+    return response.ok;
+  };
+  refreshing ??= (navigator.locks?.request(sharedName("refresh"), run) ?? run()).finally(() => {
+    refreshing = undefined;
+  });
   return refreshing;
 }
 
 /**
+ * @param {string} method
  * @param {string} path
- * @param {object} body
+ * @param {object} [body]
+ * @param {string} [token]
  */
-function post(path, body) {
+function send(method, path, body, token) {
   return fetch(addressOf(path), {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
+    method,
+    headers: {
+      ...(body && { "Content-Type": "application/json" }),
+      ...(token && { Authorization: `Bearer ${token}` }),
+    },
     body: JSON.stringify(body),
     cache: "no-store",
+    signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS),
   });
 }

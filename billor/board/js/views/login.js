@@ -2,8 +2,8 @@
 
 import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { get, problemOf, unreachable } from "../api/client.js";
-import { logIn, session } from "../state/session.js";
+import { problemOf, unreachable } from "../api/client.js";
+import { logIn } from "../state/session.js";
 import { Dialog, focusFirst } from "../ui/dialog.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
 
@@ -40,8 +40,6 @@ function LoginForm({ user }) {
       throw unreachable();
     });
     if (!response.ok) throw await problemOf(response);
-    // Perhaps another user, or another role.
-    if (user) session.set({ user: await get("/me") });
   });
   /** @type {import("preact").RefObject<HTMLFormElement | null>} */
   const form = useRef(null);

@@ -3,7 +3,7 @@
 import { h } from "preact";
 import { request } from "../api/client.js";
 import { toast } from "../state/notices.js";
-import { forgetTokens, logIn, session } from "../state/session.js";
+import { logIn, session } from "../state/session.js";
 import { Field } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 
@@ -20,7 +20,6 @@ export function PasswordDialog({ onClose }) {
     onClose,
     send: async (body) => {
       await request("POST", "/me/password", { body });
-      forgetTokens();
       await logIn(user?.email ?? "", body.newPassword ?? "");
       toast("Your password is changed. You are logged out everywhere else.");
     },
