@@ -125,4 +125,4 @@ def read_event(data: bytes) -> AuditDocument:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"not an event: {type(error).__name__}: {error}"
         raise MalformedEvent(reason[:MAX_REASON]) from error
-    return {"_id": id_, "type": type_, **body}
+    return body | {"_id": id_, "type": type_}

@@ -66,12 +66,18 @@ def claim_unpublished(limit: int) -> Sequence[Row]:
     return execute(claim.values(published_at=func.clock_timestamp()).returning(*_EVENTS)).all()
 
 
+def seconds_since(moment: Any) -> ColumnElement[float]:
+    """Return the seconds since a moment, or until it if PostgreSQL's clock was set back."""
+    return func.abs(func.extract("epoch", func.clock_timestamp() - moment))
+
+
 def lock_events(ids: Collection[UUID]) -> dict[UUID, Row]:
     """Return the events with these ids, locked until the transaction ends.
 
     All consumers lock in the same order, so that they cannot deadlock.
     """
-    query = select(*_EVENTS).where(_EVENTS.id.in_(ids)).order_by(_EVENTS.id)
+    in_bus = seconds_since(_EVENTS.published_at).label("seconds_in_bus")
+    query = select(*_EVENTS, in_bus).where(_EVENTS.id.in_(ids)).order_by(_EVENTS.id)
     return {event.id: event for event in execute(query.with_for_update(key_share=True))}
 
 

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.audit.store import StoreUnavailable, audit_store
 from billor.cache import redis_answers
+from billor.events.outbox import seconds_since
 from billor.models import LoadEvent, db
 
 DEPENDENCIES = ("postgresql", "redis", "events", "audit")
@@ -72,11 +73,9 @@ def _waiting(*conditions: ColumnElement[bool]) -> dict[str, Any]:
         .limit(MAX_COUNTED)
         .subquery()
     )
-    age = func.extract("epoch", func.clock_timestamp() - func.min(oldest.c.created_at))
-    row: Row = db.session.execute(select(func.count(), age).select_from(oldest)).one()
-    # Never negative, even if PostgreSQL's clock was set back.
-    seconds = None if row[1] is None else max(0.0, float(row[1]))
-    return {"count": row[0], "oldest_seconds": seconds}
+    age = func.max(seconds_since(oldest.c.created_at))
+    count, seconds = db.session.execute(select(func.count(), age).select_from(oldest)).one()
+    return {"count": count, "oldest_seconds": None if seconds is None else float(seconds)}
 
 
 def _events(lag: dict[str, Any] | None) -> State:

@@ -11,7 +11,6 @@ several times, while the store takes others.
 import logging
 import time
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from threading import Event
 from uuid import UUID
 
@@ -139,12 +138,10 @@ class Consumer:
         logger.error("Dead letter: %s", reason)
 
     def _note(self, events: Collection[Row]) -> None:
-        new = [event.created_at for event in events if event.recorded_at is None]
-        events_reached(Step.RECORDED, new)
+        new = [event for event in events if event.recorded_at is None]
+        events_reached(Step.RECORDED, [event.created_at for event in new])
         REDELIVERIES.inc(len(events) - len(new))
-        now = datetime.now(UTC)
-        published = [event.published_at or now for event in events]
-        if any((now - moment).total_seconds() > LATE_SECONDS for moment in published):
+        if any((event.seconds_in_bus or 0) > LATE_SECONDS for event in new):
             self.behind_at = time.monotonic()
 
 

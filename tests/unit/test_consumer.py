@@ -175,7 +175,7 @@ def test_a_store_that_records_nothing_is_at_fault_itself(bus, store, consumer):
     assert len(store.ids()) == 2
 
 
-FORGED = {
+NOT_EVENTS = {
     "nothing": b"",
     "no UTF-8": b"\xff\xfe",
     "another JSON": b"[1, 2, 3]",
@@ -189,19 +189,57 @@ FORGED = {
 }
 
 
+FORGED = (
+    {"payload": {"user": {"name": "Somebody else"}}},
+    {"type": "load.completed"},
+    {"timestamp": "2026-01-31T12:00:00.000000Z"},
+    {"driverId": 7},
+    {"loadId": "1"},
+    {"requestId": "forged"},
+    {"more": None},
+    {"userId": 1},
+)
+"""What differs from an event of the outbox."""
+
+
 def test_messages_that_are_not_of_the_outbox_become_dead_letters(bus, store, consumer):
     (id_,) = publish(bus)
-    real = bus.waiting[0]
-    other_content = json.loads(real.data) | {"payload": {"user": {"name": "Somebody else"}}}
-    forged = [*FORGED.values(), json.dumps(other_content).encode()]
-    for data in forged:
-        bus.waiting.append(Message(data, {"origin": "elsewhere"}))
-    consumer.handle(bus.pull(99))
+    real = json.loads(bus.waiting[0].data)
+    document = to_document(db.session.scalars(select(LoadEvent)).one())
+    with db.engine.connect() as other:  # which does not commit
+        copy = (
+            "INSERT INTO load_events (id, type, load_id, payload)"
+            " SELECT gen_random_uuid(), type, load_id, payload FROM load_events RETURNING id"
+        )
+        uncommitted = other.scalar(text(copy))
+        bodies = [real | each for each in (*FORGED, {"id": str(uncommitted)})]
+        twice = json.dumps(real)[:-1] + ', "payload": {}}'
+        forged = [*NOT_EVENTS.values(), *(json.dumps(each).encode() for each in bodies)]
+        forged += [twice.encode(), b"\xff" + json.dumps(real).encode()]
+        for data in forged:
+            bus.waiting.append(Message(data, {"origin": "elsewhere"}))
+        consumer.handle(bus.pull(99))
+    assert store.find(AuditFilter(), 9).documents == [document]
     assert store.ids() == [id_]
     assert bus.nacked == []
     letters = {letter.id for letter in store.dead_letters()}
     assert letters == {DeadLetter(data, {"origin": "elsewhere"}, "").id for data in forged}
     assert all("not an event" in reason for reason in store.reasons())
+
+
+@pytest.mark.parametrize("claimed", [5, "x", None, [], "another"])
+def test_a_message_of_an_event_puts_only_what_the_outbox_has_into_the_trail(
+    bus, store, consumer, claimed
+):
+    """Its attributes, and an `_id` besides the `id`, are anybody's."""
+    publish(bus)
+    real, event = bus.waiting.pop(), db.session.scalars(select(LoadEvent)).one()
+    body = json.loads(real.data) | {"_id": str(uuid7()) if claimed == "another" else claimed}
+    for data in (json.dumps(body).encode(), real.data):
+        bus.waiting.append(Message(data, {"id": str(uuid7()), "type": "load.eaten", "": "more"}))
+    consumer.handle(bus.pull(99))
+    assert store.find(AuditFilter(), 9).documents == [to_document(event)]
+    assert (bus.nacked, unrecorded()) == ([], 0)
 
 
 @pytest.fixture
