@@ -21,6 +21,8 @@ from billor.users.service import find_user, record_account
 
 MAX_FAILURES = 20
 WINDOW = timedelta(minutes=15)
+# Also if PostgreSQL's clock was set back: then its end is too far in the future.
+IS_OVER = ~LoginAttempts.ends_at.between(func.now(), func.now() + 2 * WINDOW)
 DELETE_BATCH_SIZE = 100
 # Some proxies forward the client's port, which changes with each connection.
 HOST_AND_PORT = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+")
@@ -73,15 +75,14 @@ def _count(keys: Collection[str]) -> list[Row]:
         # Sorted, to avoid deadlocks.
         [{"key": key, "failures": 1, "ends_at": func.now() + WINDOW} for key in sorted(keys)]
     )
-    is_over = LoginAttempts.ends_at <= func.now()
     counted = first.on_conflict_do_update(
         index_elements=[LoginAttempts.key],
         set_={
             # Bounded: refused ones are not uncounted, and must not outlast a burst of good logins.
             "failures": case(
-                (is_over, 1), else_=func.least(LoginAttempts.failures + 1, MAX_FAILURES + 2)
+                (IS_OVER, 1), else_=func.least(LoginAttempts.failures + 1, MAX_FAILURES + 2)
             ),
-            "ends_at": case((is_over, first.excluded.ends_at), else_=LoginAttempts.ends_at),
+            "ends_at": case((IS_OVER, first.excluded.ends_at), else_=LoginAttempts.ends_at),
         },
     ).returning(
         LoginAttempts.key,
@@ -98,7 +99,7 @@ def _delete_expired() -> None:
     """Delete expired rows, in batches larger than what a login adds, so that none accumulate."""
     expired = (
         select(LoginAttempts.key)
-        .where(LoginAttempts.ends_at <= func.now())
+        .where(IS_OVER)
         .limit(DELETE_BATCH_SIZE)
         .with_for_update(skip_locked=True)
     )

@@ -139,7 +139,7 @@ def _use_generation(session: Session, used: int | None) -> bool:
         session.generation += 1
         session.refreshed_at = _now()
         return True
-    is_recent = _now() < session.refreshed_at + timedelta(seconds=RETRY_SECONDS)
+    is_recent = abs(_now() - session.refreshed_at) < timedelta(seconds=RETRY_SECONDS)
     return used == session.generation - 1 and is_recent
 
 

@@ -1,11 +1,13 @@
 """`GET /changes`: what is committed, as Server-Sent Events."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from flask_jwt_extended import create_access_token
+from itsdangerous import TimestampSigner
 from sqlalchemy import text
 
 from billor.changes import feed, source
@@ -151,6 +153,12 @@ def test_a_position_that_is_ahead_or_too_old_is_answered_with_many(app, listen, 
     with listen(ahead) as events:
         last = events.next().id
         assert events.next().event == "many"
+    earlier = int(time.time()) - 7200
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: earlier)
+    with listen(last) as events:  # the clock was set back
+        events.next()
+        assert events.next().event == "many"
+    monkeypatch.undo()
     monkeypatch.setattr(source, "POSITION_SECONDS", -1)
     with listen(last) as events:
         events.next()

@@ -118,12 +118,13 @@ def test_no_token_outlives_its_session(app, anonymous, logged_in, status, pass_t
     assert status(tokens) == 401
 
 
+@pytest.mark.parametrize("passed", [RETRY_SECONDS, -7200], ids=["late", "clock set back"])
 def test_reuse_of_an_old_refresh_token_ends_the_session(
-    app, anonymous, logged_in, status, pass_time
+    app, anonymous, logged_in, status, pass_time, passed
 ):
     other_session = log_in(anonymous)
     tokens = refreshed(anonymous, logged_in)
-    pass_time(timedelta(seconds=RETRY_SECONDS))
+    pass_time(timedelta(seconds=passed))
     assert_problem(refresh(anonymous, logged_in["refreshToken"]), 401, "token_invalid")
     assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
     assert [status(each) for each in (logged_in, tokens, other_session)] == [401, 401, 200]
