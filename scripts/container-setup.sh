@@ -8,12 +8,20 @@ if [ -z "${JWT_SECRET_KEY:-}" ] && [ ! -s "$JWT_SECRET_KEY_FILE" ]; then
   python -c 'import secrets; print(secrets.token_urlsafe(48))' >"$JWT_SECRET_KEY_FILE.new"
   mv "$JWT_SECRET_KEY_FILE.new" "$JWT_SECRET_KEY_FILE"
 fi
-# Without its own database of users CouchDB logs an error every few seconds.
-python -c '
-import os, couchdb
-server = couchdb.Server(os.environ["COUCHDB_URL"])
-if "_users" not in server:
-    server.create("_users")
-'
-flask db upgrade
-flask seed
+
+# Runs a command, again while PostgreSQL is away: after `docker compose restart` it starts, too.
+run() {
+  tries=15
+  until output=$("$@" 2>&1); do
+    tries=$((tries - 1))
+    case $output in
+      *OperationalError* | *'Try again'*) [ "$tries" = 0 ] || { sleep 2; continue; } ;;
+    esac
+    why=$(printf '%s\n' "$output" | grep -m 1 '^[^ ]*\(Error\|billor\): ' || printf %s "$output")
+    printf 'billor: %s failed: %s\n' "$*" "$why" >&2
+    exit 1
+  done
+  printf '%s\n' "$output"
+}
+run flask db upgrade
+run flask seed

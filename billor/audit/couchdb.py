@@ -5,18 +5,22 @@ after a fork, and raises arbitrary exceptions where a server misbehaves.
 """
 
 import base64
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from time import monotonic
+from time import monotonic, sleep
+from typing import Any
 
 import couchdb
 from couchdb.http import (
+    Forbidden,
     PreconditionFailed,
     ResourceConflict,
     ResourceNotFound,
     ServerError,
     Session,
+    Unauthorized,
 )
 
 from billor.audit.store import (
@@ -29,12 +33,19 @@ from billor.audit.store import (
     StoreUnavailable,
 )
 
+logger = logging.getLogger(__name__)
+
 TIMEOUT_SECONDS = 4
 # Timeout of a health check.
 PING_SECONDS = 1
 # How long a search waits for the index. After a timeout, searches do not wait at all for a while.
 INDEX_SECONDS = 2
 STALE_SECONDS = 5
+# How long to wait for a database that CouchDB is just making, and how it says so.
+OPENING_SECONDS = 2
+OPENING = "No DB shards could be opened"
+# Without them, CouchDB logs errors every few seconds.
+SYSTEM_DATABASES = ("_users", "_replicator")
 MAX_REASON = 500
 ATTACHMENT = "message"
 # One row per document and combination of filters, with the key
@@ -65,20 +76,36 @@ class CouchStore:
         self._name = database
         self._letters_name = f"{database}-dead-letters"
         self._stale_until = 0.0
+        self._knows_system = False
 
     def prepare(self) -> None:
         with _errors_mapped():
-            for name in (self._name, self._letters_name):
-                try:
-                    self._database(name).info()  # so that our user may lack the right to create one
-                except ResourceNotFound:
-                    with suppress(PreconditionFailed):  # another process was faster
-                        self._server().create(name)
+            self._make(self._name)
+            self._make(self._letters_name)
             audit = self._database(self._name)
-            if DESIGN not in audit:
+            if audit.get(DESIGN) is None:
                 views = {"by_filters": {"map": MAP_BY_FILTERS}}
                 with suppress(ResourceConflict):
                     audit.save({"_id": DESIGN, "language": "javascript", "views": views})
+            if not self._knows_system:
+                self._make_system()
+            self._knows_system = True
+
+    def _make(self, name: str) -> None:
+        try:
+            self._database(name).info()  # so that our user may lack the right to create one
+        except ResourceNotFound:
+            with suppress(PreconditionFailed):  # another process was faster
+                self._server().resource.put_json(name)
+
+    def _make_system(self) -> None:
+        try:
+            for name in SYSTEM_DATABASES:
+                with suppress(Forbidden):  # it exists
+                    self._make(name)
+        except Unauthorized:
+            names = " or ".join(SYSTEM_DATABASES)
+            logger.warning("CouchDB lacks %s, and logs errors until an admin makes both", names)
 
     def ping(self) -> None:
         with _errors_mapped(), suppress(ResourceNotFound):  # the worker will create it
@@ -147,11 +174,14 @@ class CouchStore:
         """
         if not ids:
             return []
-        rows = self._database(self._name).view("_all_docs", keys=ids, include_docs=True)
+        database = self._database(self._name)
+        rows = database.view("_all_docs", keys=ids, include_docs=True)
+        # A row lacks the document if that was deleted, or stored since the request began.
+        found = [row.doc or database.get(row.key) for row in rows]
         return [
-            {name: value for name, value in row.doc.items() if name != "_rev"}
-            for row in rows
-            if not row.error and row.doc
+            {name: value for name, value in document.items() if name != "_rev"}
+            for document in found
+            if document
         ]
 
     def save_dead_letter(self, letter: DeadLetter) -> None:
@@ -200,11 +230,25 @@ class CouchStore:
                 letters.delete(document)
 
     def _server(self, timeout: float = TIMEOUT_SECONDS) -> couchdb.Server:
-        return couchdb.Server(self._url, session=Session(timeout=timeout))
+        return couchdb.Server(self._url, session=_Session(timeout=timeout))
 
     def _database(self, name: str, timeout: float = TIMEOUT_SECONDS) -> couchdb.Database:
         # Not `server[name]`, which sends a request to check that it exists.
         return couchdb.Database(self._server(timeout).resource(name), name)
+
+
+class _Session(Session):
+    """Repeats a request while CouchDB opens a new database."""
+
+    def request(self, *args: Any, **options: Any) -> Any:
+        deadline = monotonic() + OPENING_SECONDS
+        while True:
+            try:
+                return super().request(*args, **options)
+            except ServerError as error:
+                if OPENING not in str(error) or monotonic() > deadline:
+                    raise
+            sleep(0.1)
 
 
 def _prefix(wanted: AuditFilter) -> list:

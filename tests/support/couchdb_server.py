@@ -10,6 +10,7 @@ import json
 import socket
 import traceback
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
@@ -86,6 +87,12 @@ class Database:
         self.attachments: dict[tuple[str, str], bytes] = {}
         self.indexed: dict[str, dict] = {}
         """The documents that the view shows."""
+        self.is_frozen = False
+        """Whether the view shows no later changes."""
+        self.deleted: dict[str, str] = {}
+        """The last revisions of deleted documents."""
+        self.newer: set[str] = set()
+        """Documents that no list of a running request has: their `doc` is null."""
 
     def put(self, document: dict) -> dict:
         """Store a document that is new, or names the revision that it replaces."""
@@ -98,22 +105,37 @@ class Database:
             attached |= {"stub": True, "length": len(content)}
         digest = hashlib.md5(json.dumps(document).encode(), usedforsecurity=False).hexdigest()
         self.documents[id_] = document | {"_rev": f"1-{digest}"}
+        self.deleted.pop(id_, None)
         return {"ok": True, "id": id_, "rev": f"1-{digest}"}
 
     def all_docs(self, keys: list[str] | None, include_docs: bool) -> list[dict]:
         rows: list[dict] = []
         for id_ in sorted(self.documents) if keys is None else keys:
-            if id_ not in self.documents:
+            if id_ in self.documents:
+                value: dict = {"rev": self.documents[id_]["_rev"]}
+            elif id_ in self.deleted:
+                value = {"rev": self.deleted[id_], "deleted": True}
+            else:
                 rows.append({"key": id_, "error": "not_found"})
                 continue
-            document = self.documents[id_]
-            rows.append({"id": id_, "key": id_, "value": {"rev": document["_rev"]}})
-            if include_docs:
-                rows[-1]["doc"] = document
-        return rows
+            rows.append({"id": id_, "key": id_, "value": value})
+        return self._with_docs(rows) if include_docs else rows
+
+    def _with_docs(self, rows: list[dict]) -> list[dict]:
+        """Add the documents of rows as they are now, or null."""
+        listed = {id_: doc for id_, doc in self.documents.items() if id_ not in self.newer}
+        return [row | {"doc": listed.get(row["id"])} if "id" in row else row for row in rows]
+
+    def delete(self, id_: str) -> None:
+        self.deleted[id_] = self.documents.pop(id_)["_rev"]
 
     def by_filters(
-        self, startkey: list, endkey: list, limit: int, descending: bool, **_: Any
+        self,
+        startkey: list,
+        endkey: list,
+        limit: int,
+        descending: bool,
+        include_docs: bool = False,
     ) -> list[dict]:
         """Return the rows of the audit store's view between two keys."""
         assert descending, "the audit store reads the newest first"
@@ -128,7 +150,8 @@ class Database:
             for key in emitted(document)
             if first <= collated(key) <= last
         ]
-        return sorted(rows, key=lambda row: collated(row["key"]), reverse=True)[:limit]
+        rows = sorted(rows, key=lambda row: collated(row["key"]), reverse=True)[:limit]
+        return self._with_docs(rows) if include_docs else rows
 
 
 def emitted(document: dict) -> Iterator[list]:
@@ -169,6 +192,10 @@ class FakeCouchDB:
         self.requests: list[str] = []
         """The method and address of each."""
         self.max_document_size = 8_000_000
+        self.user_is_admin = True
+        self.opens_after = 0
+        """How many requests a new database refuses."""
+        self._opening: Counter[str] = Counter()
         self._lock = Lock()
         self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
@@ -247,6 +274,10 @@ class FakeCouchDB:
         """Have indexing take until `mend`: whoever wants the index to be current has to wait."""
         self._index_is_held = True
 
+    def close_all(self) -> None:
+        """Have each database refuse the next requests, as one that is just being made does."""
+        self._opening.update(dict.fromkeys(self.databases, self.opens_after))
+
     def wait_until_hanging(self) -> None:
         assert self._hanging.wait(timeout=30), "no request came to hang"
 
@@ -304,10 +335,18 @@ class FakeCouchDB:
         if [method, *path] == ["PUT"]:
             if name in self.databases:
                 raise Refusal(412, "file_exists", "The file already exists.")
+            if name.startswith("_") and not self.user_is_admin:
+                raise Refusal(401, "unauthorized", "You are not a server admin.")
             self.databases[name] = Database()
+            self._opening[name] = self.opens_after
             return answer(201, {"ok": True})
         if name not in self.databases:
             raise Refusal(404, "not_found", "Database does not exist.")
+        if name.startswith("_") and not self.user_is_admin:
+            raise Refusal(403, "forbidden", "You are not allowed to access this db.")
+        if self._opening[name]:
+            self._opening[name] -= 1
+            raise Refusal(500, "internal_server_error", "No DB shards could be opened.")
         database = self.databases[name]
         match [method, *path]:
             case ["GET" | "HEAD"]:
@@ -320,7 +359,7 @@ class FakeCouchDB:
             case ["GET", "_design", design, "_view", "by_filters"]:
                 views = self._document(database, f"_design/{design}")["views"]
                 assert views["by_filters"]["map"] == KNOWN_MAP
-                if options.pop("update", True):
+                if options.pop("update", True) and not database.is_frozen:
                     database.indexed = dict(database.documents)
                 rows = database.by_filters(**options)
                 return answer(200, {"total_rows": len(rows), "offset": 0, "rows": rows})
@@ -329,7 +368,7 @@ class FakeCouchDB:
                 return Answer(200, database.attachments[id_, attachment], content_type)
             case ["DELETE", id_]:
                 assert self._document(database, id_)["_rev"] == options["rev"]
-                del database.documents[id_]
+                database.delete(id_)
                 return answer(200, {"ok": True})
             case ["GET" | "HEAD", *names]:
                 return answer(200, self._document(database, "/".join(names)))

@@ -269,6 +269,35 @@ def test_two_processes_may_prepare_couchdb_at_once(couch):
         CouchStore(couch.url, "billor-audit").prepare()
 
 
+def test_a_database_that_couchdb_is_just_opening_is_waited_for(couch):
+    couch.opens_after = 3
+    store = CouchStore(couch.url, "billor-audit")
+    store.prepare()
+    couch.close_all()
+    assert found(store, EVERYTHING, MANY) == []
+    for operation in OPERATIONS.values():
+        couch.close_all()
+        operation(store)
+    assert found(store, EVERYTHING, MANY) == [make_document()]
+
+
+def test_system_databases_that_couchdb_lacks_are_made_or_named_once(couch, caplog):
+    """Without them CouchDB logs errors every few seconds."""
+    couch.user_is_admin = False
+    store = CouchStore(couch.url, "billor-audit")
+    for _ in range(2):
+        store.prepare()
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "_users" in told
+    assert "_replicator" in told
+    couch.user_is_admin = True
+    CouchStore(couch.url, "billor-audit").prepare()
+    assert {"_users", "_replicator"} < set(couch.databases)
+    couch.user_is_admin = False  # and may not read those that exist
+    CouchStore(couch.url, "billor-audit").prepare()
+    assert len(caplog.records) == 1
+
+
 def test_before_the_worker_has_started_couchdb_has_nothing(couch):
     store = CouchStore(couch.url, "billor-audit")
     store.ping()
@@ -283,6 +312,40 @@ def test_a_document_that_is_stored_while_others_are_read_is_left_out_or_whole(co
     couch.before_next("POST", "/_all_docs", lambda: couch_store.save(documents[2:]))
     assert found(couch_store, EVERYTHING, MANY) == newest_first(documents[:2])
     assert found(couch_store, EVERYTHING, MANY) == newest_first(documents)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+def test_pages_have_no_deleted_documents_and_those_that_lists_lack(couch, couch_store, limit):
+    """The row of a list has null for a document that is deleted, or newer than the request."""
+    documents = [
+        make_document(n, loadId=n % 2, type=f"TYPE-{n % 3}", timestamp=moment(n // 3))
+        for n in range(12)
+    ]
+    couch_store.save(documents)
+    found(couch_store, EVERYTHING, MANY)
+    database = couch.databases["billor-audit"]
+    database.is_frozen = True  # its index
+    for n in (0, 1, 4, 5, 7, 8, 11):
+        database.delete(documents[n]["_id"])
+    database.newer = {documents[n]["_id"] for n in (3, 5, 10)}
+    left = newest_first([documents[n] for n in (2, 3, 6, 9, 10)])
+    filters = product(
+        (None, 0, 1), (None, 7), (None, "TYPE-0"), (None, moment(1)), (None, moment(3))
+    )
+    for load_id, driver_id, type_, since, until in filters:
+        wanted = AuditFilter(
+            load_id=load_id, driver_id=driver_id, type=type_, since=since, until=until
+        )
+        expected = [
+            each
+            for each in left
+            if load_id in (None, each["loadId"])
+            and type_ in (None, each["type"])
+            and (since is None or each["timestamp"] >= since)
+            and (until is None or each["timestamp"] < until)
+        ]
+        assert list(walk(couch_store, wanted, limit)) == expected, wanted
+        assert len(found(couch_store, wanted, limit)) == min(limit, len(expected)), wanted
 
 
 def test_an_index_that_is_behind_is_waited_for_once(couch, couch_store, monkeypatch):

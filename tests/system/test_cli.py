@@ -199,19 +199,47 @@ def test_a_wrong_setting_is_reported_in_one_line(settings, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_setup_of_the_containers_is_idempotent(app, couch, settings, tmp_path):
-    environment = python_environment(settings, tmp_path / "compiled") | {
-        "COUCHDB_URL": couch.url,
-        "FLASK_APP": str(PROJECT / "wsgi.py"),
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-    }
+def test_the_setup_of_the_containers_is_idempotent_and_waits_for_postgresql(
+    app, settings, tmp_path
+):
     (tmp_path / "migrations").symlink_to(PROJECT / "migrations")
-    script = PROJECT / "scripts" / "container-setup.sh"
-    for created in ("1 users, 3 drivers, 4 loads", "0 users, 0 drivers, 0 loads"):
-        done = subprocess.run(
-            ["sh", script], env=environment, cwd=tmp_path, capture_output=True, text=True
+    (tmp_path / "bin").mkdir()
+
+    def make_program(name: str, script: str) -> None:
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+
+    def set_up(**more: str) -> subprocess.CompletedProcess[str]:
+        environment = python_environment(settings, tmp_path / "compiled") | {
+            "FLASK_APP": str(PROJECT / "wsgi.py"),
+            "PATH": f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        }
+        argv = ["sh", PROJECT / "scripts" / "container-setup.sh"]
+        return subprocess.run(
+            argv, env=environment | more, cwd=tmp_path, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stderr
+
+    make_program("sleep", "mv there .env")  # PostgreSQL is there after a pause
+    away = f"postgresql://billor@{dead_address()}/billor"
+    (tmp_path / ".env").write_text(f"DATABASE_URL={away}\n")
+    (tmp_path / "there").write_text(f"DATABASE_URL={settings['DATABASE_URL']}\n")
+    for created in ("1 users, 3 drivers, 4 loads", "0 users, 0 drivers, 0 loads"):
+        done = set_up(DATABASE_URL="")
+        assert (done.returncode, done.stderr) == (0, "")
         assert f"{created} created." in done.stdout
-        assert list(couch.databases) == ["_users"]
-    assert [request for request in couch.requests if request.startswith("PUT")] == ["PUT /_users"]
+    wrong = "billor: flask db upgrade failed: billor: LOG_LEVEL must be one of"
+    assert set_up(LOG_LEVEL="LOUD").stderr.startswith(wrong)
+
+    told = subprocess.run(  # what is printed while it stays away
+        [*FLASK, "db", "upgrade"],
+        env=python_environment(settings | {"DATABASE_URL": away}, tmp_path / "compiled"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    (tmp_path / "told").write_text(told.stderr)
+    make_program("sleep", "")
+    make_program("flask", "cat told; exit 1")
+    done = set_up()
+    assert done.returncode == 1
+    assert re.fullmatch(r"billor: flask db upgrade failed: .*refused\n", done.stderr), done.stderr
