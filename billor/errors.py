@@ -39,10 +39,11 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "load_not_open": "Only an OPEN load can be assigned. If this one is CANCELLED, make it "
         "OPEN first.",
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
-        "load_not_editable": "An ASSIGNED or COMPLETED load cannot be changed. Cancel its "
-        "assignment first, if that is active.",
+        "load_not_editable": "A COMPLETED load cannot be changed, nor the status of an ASSIGNED "
+        "one. Cancel its assignment first, if that is active.",
         "last_admin": "No other admin can log in. Make somebody with a password an admin first.",
         "assignment_not_active": "The assignment is already closed. See GET /assignments/{id}.",
+        "too_late_to_reopen": "The assignment was closed more than a day ago. Make a new load.",
         "idempotency_key_in_use": "Another request with this Idempotency-Key is still running. Try "
         "again in a moment.",
     },

@@ -320,7 +320,7 @@ class LoadEvent(Model):
     recorded_at: Mapped[datetime | None] = _timestamp()
     """When the worker stored its audit document; reset to null to publish it again."""
     notified_at: Mapped[datetime | None] = _timestamp()
-    """When the driver was notified of an assignment."""
+    """When the driver was notified, or the assignment was found to be cancelled."""
     transaction_id: Mapped[str | None] = mapped_column(
         TransactionId, server_default=func.pg_current_xact_id()
     )
@@ -332,6 +332,12 @@ class LoadEvent(Model):
         Index("ix_load_events_load_id_created_at", load_id, created_at),
         _index("ix_load_events_cancelled", created_at, where="type = 'load.cancelled'"),
         _index("ix_load_events_unpublished", created_at, where="published_at IS NULL"),
+        _index(
+            "ix_load_events_unnotified",
+            created_at,
+            where="notified_at IS NULL AND assignment_id IS NOT NULL"
+            " AND type IN ('load.assigned', 'load.updated', 'assignment.reopened')",
+        ),
         _index(
             "ix_load_events_unconfirmed",
             created_at,

@@ -163,12 +163,13 @@ def _report(soak: Soak, dispatchers: list[Dispatcher]) -> bool:
     settled = True
     try:
         wait_until(lambda: system.is_settled(committed), CONVERGE_SECONDS)
+        system.assert_notified()
     except AssertionError:
         settled = False
     recorded = system.recorded()
     lost = set(committed) - set(recorded)
     surplus = {id_ for id_, document in recorded.items() if committed.get(id_) != document}
-    unnotified = system.assigned() - system.notified()
+    unnotified = system.assigned(kept=True) - system.notified()
     repeated = system.notified() - system.assigned()
     statuses = Counter(status for each in dispatchers for status in each.statuses)
     unanswered = Counter(type(error).__name__ for each in dispatchers for error in each.failures)

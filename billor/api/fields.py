@@ -21,7 +21,7 @@ from billor.database.text import (
 )
 
 MAX_ID = 2**63 - 1
-SAME_NUMBER = "Compared by its letters and digits only, ignoring case, spaces and punctuation."
+SAME_NUMBER = "Compared by its letters and digits, in any case."
 MAX_UNKNOWN_FIELDS = 10
 """How many unknown fields an error lists."""
 MAX_NAME_LENGTH = 100

@@ -7,7 +7,7 @@ from typing import Any
 from apispec import APISpec, BasePlugin
 from marshmallow import Schema, fields
 
-from billor.api.fields import Id
+from billor.api.fields import Id, Timestamp
 from billor.api.problems import CONTENT_TYPE, ProblemSchema, title_of
 from billor.errors import CODES
 from billor.models import Role
@@ -97,7 +97,7 @@ def component_name(schema: Schema | type[Schema] | str) -> str:
 
 
 def value_component(spec: APISpec) -> Callable[..., Document]:
-    """Return apispec's attribute function that turns ids and each enum into components.
+    """Return apispec's attribute function that turns ids, times and enums into components.
 
     It also removes `readOnly`: requests and responses have separate schemas.
     """
@@ -105,12 +105,12 @@ def value_component(spec: APISpec) -> Callable[..., Document]:
     def refer_to_value(_converter, field: fields.Field, *, ret: Document, **_) -> Document:
         ret.pop("readOnly", None)
         if isinstance(field, fields.Enum):
-            name, keys = field.enum.__name__, ["type", "enum", "description"]
-        elif isinstance(field, Id) and ret["type"] == "integer":
-            name, keys = "Id", ["type", "format", "minimum", "maximum"]
+            name, own = field.enum.__name__, "example"
+        elif type(field) in (Id, Timestamp) and "example" in ret and isinstance(ret["type"], str):
+            name, own = type(field).__name__, "description"
         else:
             return {}
-        value = {key: ret.pop(key) for key in keys if key in ret}
+        value = {key: ret.pop(key) for key in [*ret] if key != own}
         if name not in spec.components.schemas:
             spec.components.schema(name, value)
         return {"$ref": f"#/components/schemas/{name}"}

@@ -15,6 +15,7 @@ from billor.assignments.schemas import (
     ClosingSchema,
     ListedAssignmentSchema,
     ReassignmentSchema,
+    ReopeningSchema,
 )
 
 blueprint = Blueprint(
@@ -102,3 +103,18 @@ def reassign_load(wanted, assignment_id):
     """
     check = if_match(AssignmentDetailSchema())
     return service.reassign(assignment_id, check=check, **wanted)
+
+
+@blueprint.route("/<id:assignment_id>/reopen", methods=["POST"])
+@blueprint.arguments(ReopeningSchema)
+@blueprint.idempotent
+@blueprint.takes_if_match
+@blueprint.response(200, AssignmentDetailSchema)
+@blueprint.problems("assignment_not_found", "too_late_to_reopen", *CODES[2:])
+def reopen_assignment(reopening, assignment_id):
+    """Make an assignment active again that was closed by mistake, less than a day ago.
+
+    Its driver and its load must still be free. One that is active is returned unchanged.
+    """
+    check = if_match(AssignmentDetailSchema())
+    return service.reopen(assignment_id, check=check, **reopening)

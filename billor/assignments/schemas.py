@@ -9,6 +9,7 @@ from billor.api.fields import (
     Items,
     QueryInteger,
     Several,
+    Text,
     Timestamp,
     WireSchema,
 )
@@ -32,8 +33,8 @@ MAX_PAIRS = 500
 
 class AssignmentSchema(WireSchema):
     id = Id(dump_only=True, required=True)
-    driver_id = Id(required=True, metadata={"example": 1})
-    load_id = Id(required=True, metadata={"example": 1})
+    driver_id = Id(required=True)
+    load_id = Id(required=True)
     status = fields.Enum(
         AssignmentStatus, dump_only=True, required=True, metadata={"example": "ASSIGNED"}
     )
@@ -67,12 +68,16 @@ class ClosingSchema(WireSchema):
 
 
 class ReassignmentSchema(WireSchema):
-    driver_id = Id(required=True, metadata={"example": 2})
+    driver_id = Id(required=True)
+
+
+class ReopeningSchema(WireSchema):
+    reason = Text(max_length=500, required=True, metadata={"example": "Closed by mistake"})
 
 
 class PairSchema(WireSchema):
-    driver_id = Id(required=True, metadata={"example": 1})
-    load_id = Id(required=True, metadata={"example": 1})
+    driver_id = Id(required=True)
+    load_id = Id(required=True)
 
 
 class BulkSchema(WireSchema):

@@ -5,6 +5,7 @@ precise refusal.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
@@ -12,6 +13,7 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
+from billor.api.fields import wire_time
 from billor.database import (
     Row,
     execute,
@@ -45,6 +47,7 @@ CLOSING = {
     AssignmentStatus.COMPLETED: (LoadStatus.COMPLETED, EventType.LOAD_COMPLETED),
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
+REOPENED_WITHIN = timedelta(days=1)
 
 
 def assign(driver_id: int, load_id: int) -> SqlRow:
@@ -109,13 +112,18 @@ def _outcome(outcome: Assignment | BillorError) -> dict[str, Any]:
     return {"error": outcome}
 
 
-def _refuse(driver: Driver | SqlRow, load: Load | SqlRow) -> None:
-    """Raise why the load cannot be assigned to the driver, if so. Both are locked."""
+def _refuse(
+    driver: Driver | SqlRow, load: Load | SqlRow, free: LoadStatus = LoadStatus.OPEN
+) -> None:
+    """Raise why the load cannot be assigned to the driver, if so. Both are locked.
+
+    `free` is the status that the load must have.
+    """
     if driver.has_load:
         raise _blocked("driver_already_assigned", Assignment.driver_id == driver.id)
     if load.status == LoadStatus.ASSIGNED:
         raise _blocked("load_already_assigned", Assignment.load_id == load.id)
-    if load.status != LoadStatus.OPEN:
+    if load.status != free:
         raise Conflict("load_not_open")
     if driver.status != DriverStatus.ACTIVE:
         raise Conflict("driver_inactive")
@@ -212,9 +220,41 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
     _record(event_type, assignment)
 
 
-def _record(event_type: EventType, assignment: Assignment) -> None:
+def reopen(
+    assignment_id: int, reason: str, check: Callable[[Assignment], None] | None = None
+) -> Assignment:
+    """Make an assignment active again that was closed by mistake, for `REOPENED_WITHIN`.
+
+    `check` gets the unchanged assignment and may raise. An active one is left as it is.
+
+    Raises `NotFound`, what `check` raises, `Conflict` `too_late_to_reopen`, and the conflicts of
+    `assign` if the driver or the load is no longer free.
+    """
+    with transaction():
+        assignment = _lock_with_driver_and_load(assignment_id)
+        if check is not None:
+            check(assignment)
+        if assignment.status != AssignmentStatus.ASSIGNED:
+            _reopen(assignment, reason)
+    return assignment
+
+
+def _reopen(assignment: Assignment, reason: str) -> None:
+    assert assignment.closed_at is not None, "a constraint of the table"  # noqa: S101
+    if datetime.now(UTC) - assignment.closed_at > REOPENED_WITHIN:
+        raise Conflict("too_late_to_reopen")
+    left_as, _ = CLOSING[assignment.status]
+    _refuse(assignment.driver, assignment.load, left_as)
+    assignment.status, assignment.load.status = AssignmentStatus.ASSIGNED, LoadStatus.ASSIGNED
+    assignment.closed_at = None
+    db.session.flush()
+    since = wire_time(assignment.assigned_at)
+    _record(EventType.ASSIGNMENT_REOPENED, assignment, reason=reason, assignedAt=since)
+
+
+def _record(event_type: EventType, assignment: Assignment, **details: Any) -> None:
     driver, load = assignment.driver, assignment.load
-    record_load(event_type, load, driver=driver, assignment_id=assignment.id)
+    record_load(event_type, load, driver=driver, assignment_id=assignment.id, **details)
 
 
 def get_assignment(assignment_id: int, **options: Any) -> Assignment:

@@ -22,6 +22,7 @@ class EventType(StrEnum):
     LOAD_ASSIGNED = "load.assigned"
     LOAD_COMPLETED = "load.completed"
     ASSIGNMENT_CANCELLED = "assignment.cancelled"
+    ASSIGNMENT_REOPENED = "assignment.reopened"
     DRIVER_CREATED = "driver.created"
     DRIVER_UPDATED = "driver.updated"
     USER_CREATED = "user.created"
@@ -43,16 +44,23 @@ LOAD_TYPES = {
     EventType.LOAD_ASSIGNED: "ASSIGNED",
     EventType.LOAD_COMPLETED: "LOAD_COMPLETED",
     EventType.ASSIGNMENT_CANCELLED: "ASSIGNMENT_CANCELLED",
+    EventType.ASSIGNMENT_REOPENED: "ASSIGNMENT_REOPENED",
 }
 DRIVER_TYPES = {type_: type_.name for type_ in EventType if type_.startswith("driver.")}
 WORK_TYPES = LOAD_TYPES | DRIVER_TYPES
 ACCOUNT_TYPES = {type_: type_.name for type_ in EventType if type_ not in WORK_TYPES}
 AUDIT_TYPES = WORK_TYPES | ACCOUNT_TYPES
+# Of these, the driver of the assignment is notified.
+FOR_DRIVERS = [
+    EventType.LOAD_ASSIGNED,
+    EventType.LOAD_UPDATED,
+    EventType.ASSIGNMENT_REOPENED,
+]
 
 # Description of an event's payload.
 PAYLOAD = (
     "The `load` at that time and the `driver`, if the event involves them; for a change, the "
-    "values `before` it; and the `user` who did it, if any."
+    "values `before` it; for a reopening, the `reason`; and the `user` who did it, if any."
 )
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; and the `user` who did it, "

@@ -13,8 +13,8 @@ from sqlalchemy import CTE, ColumnElement, Row, and_, func, insert, select, upda
 
 from billor.cache import invalidate_pages
 from billor.database import after_commit, execute, execute_at_end, table, transaction
-from billor.events.event import EventType
-from billor.models import LoadEvent
+from billor.events.event import FOR_DRIVERS, EventType
+from billor.models import Assignment, LoadEvent
 from billor.observe.context import current_traceparent, current_user, request_id
 
 # How many events one statement marks for republication, so that locks are short.
@@ -81,12 +81,32 @@ def lock_events(ids: Collection[UUID]) -> dict[UUID, Row]:
     return {event.id: event for event in execute(query.with_for_update(key_share=True))}
 
 
-def mark_recorded(ids: Collection[UUID], notified: Collection[UUID]) -> None:
-    """Mark events as recorded, and some of them as notified."""
+def mark_recorded(ids: Collection[UUID]) -> None:
+    """Mark events as recorded."""
     events, now = table(LoadEvent), func.clock_timestamp()
     execute(update(events).where(_EVENTS.id.in_(ids)).values(recorded_at=now))
-    if notified:
-        execute(update(events).where(_EVENTS.id.in_(notified)).values(notified_at=now))
+
+
+def claim_unnotified(limit: int, age_seconds: float) -> Sequence[Row]:
+    """Mark the oldest recorded events for drivers, of this age, as notified; return them.
+
+    Each has the `status` of its assignment. As with `claim_unpublished`, a crash marks none.
+    """
+    is_due = and_(
+        _EVENTS.notified_at.is_(None),
+        _EVENTS.assignment_id.is_not(None),
+        _EVENTS.type.in_(FOR_DRIVERS),
+        _EVENTS.recorded_at.is_not(None),
+        seconds_since(_EVENTS.created_at) >= age_seconds,
+    )
+    oldest = _oldest(limit, is_due)
+    claim = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id)
+    status = select(Assignment.status).where(Assignment.id == _EVENTS.assignment_id)
+    return execute(
+        claim.values(notified_at=func.clock_timestamp()).returning(
+            *_EVENTS, status.scalar_subquery().label("status")
+        )
+    ).all()
 
 
 def last_unrecorded() -> datetime | None:

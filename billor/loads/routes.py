@@ -126,7 +126,7 @@ def get_load(load_id):
 def update_load(changes, load_id):
     """Change, cancel or reopen a load.
 
-    An ASSIGNED or COMPLETED load cannot be changed; these statuses follow from its assignment.
+    A COMPLETED load cannot be changed, nor the status of an ASSIGNED one, whose driver is notified.
     """
     return service.update_load(load_id, if_match(LoadSchema()), **changes)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Row, Text, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import joinedload
 
 from billor.database import change, get_or_not_found, lock, transaction, violated_constraint
 from billor.database.keyset import Page, Position, paginate
@@ -14,11 +15,19 @@ from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
 from billor.events.outbox import record
 from billor.loads.schemas import DELIVERED_TOO_EARLY, LoadSchema, is_before
-from billor.models import Driver, Load, LoadEvent, LoadStatus, canonical_key, db
+from billor.models import (
+    Assignment,
+    AssignmentStatus,
+    Driver,
+    Load,
+    LoadEvent,
+    LoadStatus,
+    canonical_key,
+    db,
+)
 
 CHECKED = ("status", "reference", "pickup_at", "deliver_by")
 """Fields that are checked against each other, or against other loads."""
-EDITABLE = (LoadStatus.OPEN, LoadStatus.CANCELLED)
 REFERENCE = Unique(
     Load.reference,
     canonical_key,
@@ -38,12 +47,14 @@ def record_load(
     driver: Driver | Row | None = None,
     assignment_id: int | None = None,
     before: Mapping[str, Any] | None = None,
+    **details: Any,
 ) -> None:
     """Add an event of `load` to the transaction.
 
-    Its payload is the load, the driver of the assignment, and the values `before` an update.
+    Its payload is the load, the driver of the assignment, the values `before` an update, and
+    `details`.
     """
-    payload = {"load": _schema.dump(load)}
+    payload = details | {"load": _schema.dump(load)}
     if before is not None:
         payload["before"] = _schema.dump(before)
     if driver is not None:
@@ -121,12 +132,13 @@ def get_load(load_id: int) -> Load:
 
 
 def update_load(load_id: int, check: Callable[[Load], None] | None = None, **changes: Any) -> Load:
-    """Change, cancel or reopen an OPEN or CANCELLED load.
+    """Change, cancel or reopen a load.
 
-    `check` gets the unchanged load and may raise.
+    `check` gets the unchanged load and may raise. The driver of an ASSIGNED load is notified.
 
-    Raises `NotFound`, what `check` raises, `Conflict` `load_not_editable` for other loads,
-    `Invalid` for a delivery before the pickup, and `Taken` `reference_taken`.
+    Raises `NotFound`, what `check` raises, `Conflict` `load_not_editable` for a COMPLETED load and
+    for the status of an ASSIGNED one, `Invalid` for a delivery before the pickup, and `Taken`
+    `reference_taken`.
     """
     if "status" in changes:
         changes["status"] = LoadStatus(changes["status"])
@@ -134,7 +146,8 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
         load = lock(Load, load_id)
         if check is not None:
             check(load)
-        if load.status not in EDITABLE:
+        is_assigned = load.status == LoadStatus.ASSIGNED
+        if load.status == LoadStatus.COMPLETED or (is_assigned and "status" in changes):
             raise Conflict("load_not_editable")
         wanted = {name: changes.get(name, getattr(load, name)) for name in CHECKED}
         if is_before(wanted["deliver_by"], wanted["pickup_at"]):
@@ -146,8 +159,17 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
             db.session.flush()
             cancelled = is_cancelled and "status" in before
             event_type = EventType.LOAD_CANCELLED if cancelled else EventType.LOAD_UPDATED
-            record_load(event_type, load, before=before)
+            told = _active_assignment(load_id) if is_assigned else {}
+            record_load(event_type, load, before=before, **told)
     return load
+
+
+def _active_assignment(load_id: int) -> dict[str, Any]:
+    """Return the driver and the id of the assignment of a load that is locked and ASSIGNED."""
+    is_active = Assignment.status == AssignmentStatus.ASSIGNED
+    active = select(Assignment).where(Assignment.load_id == load_id, is_active)
+    assignment = db.session.scalars(active.options(joinedload(Assignment.driver))).one()
+    return {"driver": assignment.driver, "assignment_id": assignment.id}
 
 
 def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> Page:

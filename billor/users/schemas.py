@@ -48,16 +48,14 @@ class AccountSchema(WireSchema):
     driver_id = Id(
         allow_none=True,
         metadata={
-            "description": "For the role DRIVER only: which driver this user is. Several users may "
-            "be the same driver.",
+            "description": "Which driver a user of the role DRIVER is.",
             "example": None,
         },
     )
     is_active = Flag(
         data_key="active",
         metadata={
-            "description": "Whether the user may log in. Users are never deleted: their name stays "
-            "on what they did.",
+            "description": "Whether the user may log in. Users are never deleted.",
             "example": True,
         },
     )

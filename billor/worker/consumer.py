@@ -1,8 +1,7 @@
-"""The consumer: stores audit documents, notifies drivers, and acks messages, in batches.
+"""The consumer: stores audit documents and acks messages, in batches.
 
 One transaction per batch locks its events in the outbox and marks them as recorded at its end. A
-crash in between changes nothing: the messages are redelivered, storing is idempotent, and a driver
-is notified at least once.
+crash in between changes nothing: the messages are redelivered, and storing is idempotent.
 
 A message that is not of an event in the outbox becomes a dead letter. So does one that fails alone
 several times, while the store takes others.
@@ -24,7 +23,6 @@ from billor.events.bus import Bus, Delivery
 from billor.events.event import MalformedEvent, read_event, to_document
 from billor.events.outbox import lock_events, mark_recorded
 from billor.observe.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, Step, events_reached
-from billor.worker.notify import needs_notification, notify_driver
 from billor.worker.outage import run_with_backoff
 from billor.worker.relay import prepare
 
@@ -115,7 +113,7 @@ class Consumer:
     def _record(
         self, deliveries: Sequence[Delivery], dead: dict[Delivery, str] | None = None
     ) -> None:
-        """Store the documents of messages, save the `dead` as dead letters; notify and mark."""
+        """Store the documents of messages, save the `dead` as dead letters, and mark both."""
         with transaction():
             events, malformed = _find_events(deliveries)
             dead = malformed | (dead or {})
@@ -123,11 +121,7 @@ class Consumer:
             self._store.save([to_document(event) for event in alive.values()])
             for delivery, reason in dead.items():
                 self._save_dead_letter(delivery, reason)
-            known = {event.id: event for event in events.values()}
-            to_notify = [event for event in known.values() if needs_notification(event)]
-            for event in to_notify:
-                notify_driver(event)
-            mark_recorded(known.keys(), [event.id for event in to_notify])
+            mark_recorded({event.id for event in events.values()})
         self._recorded += len(alive)
         self._note(alive.values())
 

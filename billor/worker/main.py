@@ -1,4 +1,4 @@
-"""Runs the relay, the consumer and the upkeep in threads of one process, until stopped."""
+"""Runs the jobs of the relay and the consumer in threads of one process, until stopped."""
 
 import argparse
 import logging
@@ -18,6 +18,7 @@ from billor.events.bus import Bus, connect_bus
 from billor.observe.traces import export_last_spans
 from billor.worker.consumer import Consumer
 from billor.worker.exporter import serve_metrics
+from billor.worker.notify import run_notifier
 from billor.worker.relay import Relay
 from billor.worker.upkeep import run_upkeep
 
@@ -56,6 +57,7 @@ class Worker:
         if "consumer" in self._roles:
             consumer = Consumer(self._bus, self._store)
             jobs["consumer"] = consumer.run
+            jobs["notifier"] = run_notifier
         jobs["upkeep"] = partial(run_upkeep, self._bus, consumer)
         threads = [
             Thread(target=self._guarded, args=(job,), name=name, daemon=True)

@@ -1,26 +1,54 @@
-"""Notifying drivers of their loads. Simulated: a notification is a line in the log."""
+"""Notifying drivers of their loads. Simulated: a notification is a line in the log.
+
+It comes some seconds after the event, and not at all if the assignment was cancelled by then: a
+dispatcher may undo a mistake. A crash in between notifies again.
+"""
 
 import logging
+from threading import Event
 
 from sqlalchemy import Row
 
+from billor.database import transaction
 from billor.events.event import EventType
+from billor.events.outbox import claim_unnotified
+from billor.models import AssignmentStatus
 from billor.observe.traces import continued
+from billor.worker.outage import run_with_backoff
 
 logger = logging.getLogger(__name__)
 
+UNDO_SECONDS = 10
+BATCH_SIZE = 500
+IDLE_SECONDS = 1
 
-def needs_notification(event: Row) -> bool:
-    """Return whether an event is an assignment whose driver was not yet notified."""
-    return event.type == EventType.LOAD_ASSIGNED and event.notified_at is None
+
+def run_notifier(stop: Event) -> None:
+    """Notify drivers until `stop` is set. Needs an application context."""
+
+    def step() -> None:
+        if notify_drivers() < BATCH_SIZE:
+            stop.wait(IDLE_SECONDS)
+
+    run_with_backoff(lambda: None, step, stop)
 
 
-def notify_driver(event: Row) -> None:
-    """Notify the driver of an assignment."""
+def notify_drivers() -> int:
+    """Notify drivers of the oldest events that are due; return how many were."""
+    with transaction():
+        events = claim_unnotified(BATCH_SIZE, UNDO_SECONDS)
+        for event in events:
+            if event.status != AssignmentStatus.CANCELLED:
+                _notify(event)
+    return len(events)
+
+
+def _notify(event: Row) -> None:
     load, driver = event.payload.get("load", {}), event.payload.get("driver", {})
+    what = "a change of your" if event.type == EventType.LOAD_UPDATED else "you have"
     with continued("notify", event.traceparent):
         logger.info(
-            "To %s: you have load %s, %s, from %s to %s.",
-            *(driver.get("name"), load.get("id"), load.get("cargoType")),
+            "To %s: %s load %s, %s, from %s to %s.",
+            *(driver.get("name"), what, load.get("id"), load.get("cargoType")),
             *(load.get("origin"), load.get("destination")),
         )

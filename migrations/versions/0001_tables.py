@@ -322,6 +322,12 @@ def _create_events() -> None:
         ("cancelled", ["created_at"], "type = 'load.cancelled'"),
         ("unpublished", ["created_at"], "published_at IS NULL"),
         (
+            "unnotified",
+            ["created_at"],
+            "notified_at IS NULL AND assignment_id IS NOT NULL"
+            " AND type IN ('load.assigned', 'load.updated', 'assignment.reopened')",
+        ),
+        (
             "unconfirmed",
             ["created_at", "published_at"],
             "published_at IS NOT NULL AND recorded_at IS NULL",

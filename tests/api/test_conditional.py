@@ -167,7 +167,7 @@ def test_the_order_of_refusals(client):
     assert client.patch("/loads/99", {}, headers=other).status_code == 404
     assert client.patch("/loads/1", {"bogus": 1}, headers=other).status_code == 422
     seen = etag_at(client, "/loads/1")
-    client.assign({"id": 2}, {"id": 1})
+    client.close(client.assign({"id": 2}, {"id": 1}), "COMPLETED")
     assert_problem(send(client, "/loads/1", seen), 412, "precondition_failed")
     assert_problem(send(client, "/loads/1", "*"), 409, "load_not_editable")
 

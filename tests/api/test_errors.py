@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 from flask import Flask
 from flask_jwt_extended import create_access_token
-from sqlalchemy import text
+from sqlalchemy import func, text, update
 
 from billor.api.middleware import SECURITY_HEADERS
 from billor.audit.sqlite import SqliteStore
@@ -22,7 +22,7 @@ from billor.auth.attempts import MAX_FAILURES
 from billor.errors import CODES
 from billor.loads.exporting import MAX_EXPORTS
 from billor.loads.importing import MAX_IMPORTS, import_slot
-from billor.models import Role, db
+from billor.models import Assignment, Role, db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, dead_address
 from tests.support.client import ApiClient
@@ -111,7 +111,15 @@ def inactive_driver(scene):
 
 def assigned_load_edited(scene):
     scene.client.assign(scene.client.make_driver(), scene.client.make_load())
-    return scene.client.patch("/loads/1", {"origin": "Elsewhere"})
+    return scene.client.patch("/loads/1", {"status": "CANCELLED"})
+
+
+def reopened_late(scene):
+    closed_twice(scene)
+    with scene.app.app_context():
+        db.session.execute(update(Assignment).values(closed_at=func.now() - timedelta(days=2)))
+        db.session.commit()
+    return scene.client.post("/assignments/1/reopen", {"reason": "A wrong tap"})
 
 
 def closed_twice(scene):
@@ -283,6 +291,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "driver_inactive": {"": inactive_driver},
         "load_not_editable": {"": assigned_load_edited},
         "assignment_not_active": {"": closed_twice},
+        "too_late_to_reopen": {"": reopened_late},
         "idempotency_key_in_use": {"": key_in_use},
     },
     412: {"precondition_failed": {"": changed_meanwhile}},

@@ -54,14 +54,37 @@ def test_a_patch_that_changes_nothing_leaves_no_event_and_no_new_version(client,
     assert timeline(client, load) == events
 
 
-@pytest.mark.parametrize("closing", [None, "COMPLETED"])
-def test_an_assigned_or_completed_load_is_not_editable(client, closing):
+def test_an_assigned_load_is_changed_for_its_driver(client):
+    client.make_load(reference="PO-1")
+    load, driver = client.make_load(), client.make_driver()
+    client.close(client.assign(client.make_driver("TX-2"), load), "CANCELLED")
+    assignment = client.assign(driver, load)
+    address = f"/loads/{load['id']}"
+    load = client.get(address).json
+    assert_problem(client.patch(address, {"reference": "po 1"}), 409, "reference_taken")
+    assert_invalid(client.patch(address, {"pickupAt": LATE, "deliverBy": EARLY}), "deliverBy")
+    changes = {"destination": "Miami, FL", "reference": "PO-2", "pickupAt": EARLY}
+    changed = client.patch(address, changes).json
+    assert changed == load | changes | {"updatedAt": changed["updatedAt"]}
+    assert client.get("/assignments?expand=load").json[0]["load"] == changed
+    event = timeline(client, load)[-1]
+    assert (event["type"], event["assignmentId"]) == ("LOAD_UPDATED", assignment["id"])
+    assert (event["driverId"], event["payload"]["driver"]) == (driver["id"], driver)
+    client.close(assignment, "CANCELLED")
+    client.patch(address, {"origin": "Waco, TX"})
+    assert timeline(client, load)[-1]["assignmentId"] is None
+
+
+@pytest.mark.parametrize(
+    ("closing", "extra"), [(None, {"status": "OPEN"}), ("COMPLETED", {"cargoType": "Steel"})]
+)
+def test_what_an_assigned_or_completed_load_does_not_allow(client, closing, extra):
     load = client.make_load(reference="PO-1")
     assignment = client.assign(client.make_driver(), load)
     if closing:
         client.close(assignment, closing)
     load, events = client.get(f"/loads/{load['id']}").json, timeline(client, load)
-    for changes in ({"origin": "Elsewhere"}, {"status": "CANCELLED"}, {}):
+    for changes in ({"status": "CANCELLED"}, {"origin": "Elsewhere"} | extra, extra):
         refused = client.patch(f"/loads/{load['id']}", changes)
         assert_problem(refused, 409, "load_not_editable")
     taken = client.post("/loads", LOAD | {"reference": "po 1"})

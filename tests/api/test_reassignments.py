@@ -1,8 +1,9 @@
-"""POST /assignments/{id}/reassign: one step, or nothing."""
+"""Reassigning and reopening: one step, or nothing."""
 
 import pytest
 
-from tests.support.answers import assert_problem
+from billor.errors import CODES
+from tests.support.answers import assert_invalid, assert_problem
 
 
 @pytest.fixture
@@ -85,3 +86,53 @@ def test_a_driver_who_was_changed_meanwhile_fails_the_precondition(client, drive
     assert_problem(refused, 412, "precondition_failed")
     current = {"If-Match": client.get(path).headers["ETag"]}
     assert reassign(client, assignment, drivers[1]["id"], headers=current).status_code == 201
+
+
+REASON = {"reason": "A wrong tap"}
+
+
+@pytest.mark.parametrize("closing", ["COMPLETED", "CANCELLED"])
+def test_a_closed_assignment_is_reopened_once(client, drivers, assignment, closing):
+    shown = client.get(f"/assignments/{assignment['id']}").json
+    path = f"/assignments/{client.close(assignment, closing)['id']}/reopen"
+    assert_invalid(client.post(path, {"reason": " "}), "reason")
+    for _ in range(2):
+        answer = client.post(path, REASON)
+        assert answer.status_code == 200
+        updated = {"updatedAt": answer.json["load"]["updatedAt"]}
+        assert answer.json == shown | {"load": shown["load"] | updated}
+        assert client.get(f"/assignments/{assignment['id']}").json == answer.json
+    *_, closed, reopened = client.get("/loads/1/timeline").json
+    assert (closed["assignmentId"], reopened["type"]) == (assignment["id"], "ASSIGNMENT_REOPENED")
+    since = {"assignedAt": assignment["assignedAt"], "load": answer.json["load"]}
+    assert reopened["payload"].items() >= (REASON | since | {"driver": drivers[0]}).items()
+    refused = client.post("/assignments", {"driverId": 1, "loadId": 1})
+    assert assert_problem(refused, 409, "driver_already_assigned")["assignmentId"] == 1
+    client.close(assignment, "COMPLETED")
+
+
+def test_a_refused_reopening_changes_nothing(client, drivers, assignment):
+    client.close(assignment, "CANCELLED")
+    path = f"/assignments/{assignment['id']}/reopen"
+
+    def assert_refused(code: str, blocker: int | None = None, **options) -> None:
+        before = everything(client)
+        problem = assert_problem(client.post(path, REASON, **options), CODES[code].status, code)
+        assert problem.get("assignmentId") == blocker, code
+        assert everything(client) == before, code
+
+    assert_refused("precondition_failed", headers={"If-Match": '"other"'})
+    busy = client.assign(drivers[0], client.make_load())
+    taken = client.assign(drivers[1], {"id": 1})
+    assert_refused("driver_already_assigned", busy["id"])
+    client.close(busy, "COMPLETED")
+    assert_refused("load_already_assigned", taken["id"])
+    client.close(taken, "CANCELLED")
+    client.patch("/drivers/1", {"status": "INACTIVE"})
+    assert_refused("driver_inactive")
+    client.patch("/loads/1", {"status": "CANCELLED"})
+    assert_refused("load_not_open")
+    client.patch("/loads/1", {"status": "OPEN"})
+    client.close(client.assign(drivers[1], {"id": 1}), "COMPLETED")
+    assert_refused("load_not_open")
+    assert_problem(client.post("/assignments/99/reopen", REASON), 404, "assignment_not_found")

@@ -65,6 +65,7 @@ def run(collector, database_settings, redis, tmp_path_factory) -> Run:
         assert assigned.status == 201
         assert api.client.get("/drivers?q=robin").status == 200
         documents = system.assert_converges()
+        wait_until(lambda: "you have load" in worker.output)
         assert (worker.terminate(), api.terminate()) == (0, 0)
         output = worker.output + api.output
     return Run(assigned, documents, spans, [json.loads(line) for line in output.splitlines()])

@@ -96,6 +96,9 @@ class HttpClient:
         path = f"/assignments/{assignment_id}/reassign"
         return self.post(path, {"driverId": driver["id"]}, **headers)
 
+    def reopen(self, assignment_id: int) -> Reply:
+        return self.post(f"/assignments/{assignment_id}/reopen", {"reason": "A wrong tap"})
+
     def close_assignment(self, assignment_id: int, status: str = "COMPLETED") -> Reply:
         return self.patch(f"/assignments/{assignment_id}/status", {"status": status})
 

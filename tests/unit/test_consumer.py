@@ -1,4 +1,4 @@
-"""The consumer on a real PostgreSQL: what is recorded, notified, acked, retried and given up."""
+"""The consumer on a real PostgreSQL: what is recorded, acked, given up, and who is notified."""
 
 import json
 from collections.abc import Sequence
@@ -8,16 +8,18 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from billor.assignments.service import assign
+from billor.assignments.service import assign, close_assignment, reopen
 from billor.audit.sqlite import SqliteStore
 from billor.audit.store import AuditFilter, DeadLetter, StoreUnavailable
 from billor.drivers.service import create_driver
 from billor.errors import Unavailable
 from billor.events.event import Message, to_document
-from billor.loads.service import create_loads
+from billor.loads.service import create_loads, update_load
 from billor.models import LoadEvent, db
 from billor.worker import consumer as consumer_module
+from billor.worker import notify
 from billor.worker.consumer import MAX_FAILURES, Consumer
+from billor.worker.notify import notify_drivers
 from billor.worker.relay import Relay
 from tests.support.bus import FakeBus, event_message
 from tests.support.exported import exported_here
@@ -252,26 +254,53 @@ def assigned(context, bus, caplog) -> None:
     Relay(bus).publish_batch()
 
 
-@pytest.mark.usefixtures("assigned")
-def test_a_driver_is_notified_of_an_assignment_once(bus, store, consumer, caplog):
-    deliveries = bus.pull(10)
-    store.away = True
-    with pytest.raises(StoreUnavailable):
-        consumer.handle(deliveries)
-    assert "you have load" not in caplog.text
-    store.away = False
-    for _ in range(2):
-        consumer.handle(deliveries)
-    told = "To Alex Carter: you have load 1, Dry van, from Dallas, TX to Atlanta, GA."
-    assert caplog.text.count(told) == 1
+@pytest.fixture
+def told(caplog, monkeypatch):
+    """What drivers are told when the time for an undo has passed."""
+
+    def tell() -> list[str]:
+        monkeypatch.setattr(notify, "UNDO_SECONDS", 0)
+        caplog.clear()
+        notify_drivers()
+        return [message for message in caplog.messages if message.startswith("To ")]
+
+    return tell
+
+
+TOLD = "To Alex Carter: you have load 1, Dry van, from Dallas, TX to Atlanta, GA."
 
 
 @pytest.mark.usefixtures("assigned")
-def test_publishing_all_again_notifies_nobody_again(bus, store, consumer, caplog):
+def test_a_driver_is_notified_of_a_recorded_assignment_once(bus, consumer, told):
+    assert told() == []
     consumer.handle(bus.pull(10))
+    assert told() == [TOLD]
     db.session.execute(text("UPDATE load_events SET published_at = NULL, recorded_at = NULL"))
     db.session.commit()
     Relay(bus).publish_batch()
     consumer.handle(bus.pull(10))
     assert unrecorded() == 0
-    assert caplog.text.count("you have load") == 1
+    assert told() == []
+
+
+@pytest.mark.usefixtures("assigned")
+def test_a_driver_hears_of_changes_and_of_nothing_that_was_undone(
+    bus, consumer, told, caplog, monkeypatch
+):
+    def record() -> None:
+        Relay(bus).publish_batch()
+        consumer.handle(bus.pull(10))
+
+    monkeypatch.setattr(notify, "UNDO_SECONDS", 1800)
+    record()
+    assert notify_drivers() == 0, "it can be undone"
+    close_assignment(1, "CANCELLED")
+    record()
+    assert told() == []
+    reopen(1, "A wrong tap")
+    update_load(1, origin="Waco, TX")
+    close_assignment(1, "COMPLETED")
+    record()
+    change = TOLD.replace("you have", "a change of your").replace("Dallas", "Waco")
+    assert told() == [TOLD, change]
+    assert told() == []

@@ -27,6 +27,7 @@ NAMES = {
     "load.assigned": "ASSIGNED",
     "load.completed": "LOAD_COMPLETED",
     "assignment.cancelled": "ASSIGNMENT_CANCELLED",
+    "assignment.reopened": "ASSIGNMENT_REOPENED",
     "driver.created": "DRIVER_CREATED",
     "user.role_changed": "ROLE_CHANGED",
 }

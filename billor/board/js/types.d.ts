@@ -60,6 +60,7 @@ export interface Payload {
   driver?: Driver;
   before?: Record<string, unknown>;
   user?: Actor;
+  assignedAt?: string;
 }
 
 /** An event of `GET /changes`. */

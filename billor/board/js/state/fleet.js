@@ -19,7 +19,7 @@ export class Fleet {
     this.assignments = new Map();
     /** @type {Map<number, Driver>} */
     this.drivers = new Map();
-    /** Assignments never become active again. @type {Set<number>} */
+    /** An event that was overtaken does not make them active again. @type {Set<number>} */
     this.closed = new Set();
     /** When a row was last received, by a clock that counts. @type {WeakMap<object, number>} */
     this.received = new WeakMap();
@@ -77,9 +77,11 @@ export class Fleet {
     if (payload.load) this.putLoad(payload.load);
     if (payload.driver && !isOld) this.putDriver(payload.driver);
     if (assignmentId === null || driverId === null || loadId === null) return;
+    if (type === "load.updated") return;
     if (type === "load.assigned" && isOld) return; // it was closed since, or given to another
-    if (type === "load.assigned") {
-      const times = { assignedAt: timestamp, closedAt: null };
+    if (type === "assignment.reopened") this.closed.delete(assignmentId);
+    if (type === "load.assigned" || type === "assignment.reopened") {
+      const times = { assignedAt: payload.assignedAt ?? timestamp, closedAt: null };
       this.putAssignment({ id: assignmentId, driverId, loadId, status: "ASSIGNED", ...times });
     } else {
       this.close(assignmentId);

@@ -25,6 +25,7 @@ const SENTENCES = {
     `assigned the load to ${payload.driver ? isolate(payload.driver.name) : "a driver"}`,
   LOAD_COMPLETED: ({ payload }) => `completed the load${of(payload.driver)}`,
   ASSIGNMENT_CANCELLED: ({ payload }) => `cancelled the assignment${of(payload.driver)}`,
+  ASSIGNMENT_REOPENED: ({ payload }) => `reopened the assignment${of(payload.driver)}`,
 };
 
 /** @param {{name: string} | undefined} driver */
