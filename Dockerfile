@@ -25,7 +25,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && pg_dump --version && pg_restore --version && psql --version
 RUN useradd --system --uid 10001 --no-create-home billor \
- && install --directory --owner billor /var/lib/billor
+ && install --directory --owner billor --mode 700 /var/lib/billor
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY billor billor

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -140,11 +140,10 @@ class SqliteStore:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            is_new = not self._path.exists()
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                self._path.touch(mode=0o600, exist_ok=False)
             with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as connection:
-                if is_new:
-                    self._path.chmod(0o600)
                 connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for a writer
                 connection.executescript(SCHEMA)
                 yield connection

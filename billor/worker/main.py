@@ -82,7 +82,7 @@ class Worker:
 
     def _beat(self) -> None:
         with suppress(OSError):  # a full disk is no reason to stop
-            (self._app.config["BILLOR"].home / HEARTBEAT_FILE).touch()
+            (self._app.config["BILLOR"].home / HEARTBEAT_FILE).touch(mode=0o600)
 
     def _shut_down(self, threads: list[Thread]) -> int:
         """Wait for the threads; return the exit status."""

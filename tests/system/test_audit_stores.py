@@ -389,8 +389,18 @@ def test_an_unusable_sqlite_file_is_an_outage(tmp_path):
 
 def test_a_sqlite_file_is_made_with_its_folder_for_its_owner_only(tmp_path):
     path = tmp_path / "new" / "audit.sqlite3"
-    SqliteStore(path).prepare()
-    assert path.stat().st_mode & 0o077 == 0
+    umask = os.umask(0)
+    try:
+        store = SqliteStore(path)
+        store.prepare()
+        with closing(sqlite3.connect(path)) as reader:
+            reader.execute("SELECT * FROM audit").fetchall()
+            store.save([make_document()])
+            made = [path.parent, *path.parent.iterdir()]
+            assert len(made) == 4, "with -wal and -shm"
+            assert [each.name for each in made if each.stat().st_mode & 0o077] == []
+    finally:
+        os.umask(umask)
 
 
 def test_a_locked_sqlite_file_can_be_read_and_is_written_later(tmp_path: Path, monkeypatch):
