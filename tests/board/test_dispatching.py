@@ -1,7 +1,7 @@
 """Dispatching on the board: by mouse, by keyboard, and by touch on a phone."""
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.support.board import PHONE
 
@@ -70,6 +70,73 @@ def test_a_load_is_assigned_reassigned_cancelled_and_completed(billor, open_boar
     expect(board.road).to_have_count(0)
     expect_settled(board)
     assert status_of(billor, load) == "COMPLETED"
+
+
+def test_loads_and_drivers_are_dragged_onto_each_other(billor, open_board):
+    _, brianna, _ = billor.drivers
+    laredo, _ = billor.loads
+    board = open_board()
+    page = board.page
+
+    def row(name: str) -> Locator:
+        return board.drivers.filter(has_text=name)
+
+    board.drag(row("Alex Carter"), board.waiting_load("Laredo"))
+    expect(board.road).to_contain_text(["Alex Carter"])
+    expect_settled(board)
+    board.drag(board.waiting_load("Memphis"), board.road.first)
+    expect(page.locator(".toast")).to_contain_text(["Alex Carter is on the road with load"])
+    board.drag(row("Brianna Lopez"), board.road.first)
+    expect(board.road).to_contain_text(["Brianna Lopez"])
+    expect_settled(board)
+    assert active(billor) == [(laredo["id"], brianna["id"])]
+
+    back = page.get_by_role("dialog", name="Give load")
+    board.drag(board.road.first, board.waiting_load("Memphis"))
+    back.get_by_role("button", name="Back", exact=True).click()
+    assert active(billor) == [(laredo["id"], brianna["id"])]
+    board.drag(board.road.first, page.get_by_role("list", name="Waiting loads"))
+    back.get_by_role("button", name="Give back").click()
+    expect(board.waiting).to_have_count(2)
+    expect_settled(board)
+    assert active(billor) == []
+
+
+def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_board):
+    _, brianna, _ = billor.drivers
+    laredo, memphis = billor.loads
+    board = open_board()
+    page, mouse = board.page, board.page.mouse
+    board.expect_live()
+    # What is held back for a moment is held back until this test lets it go.
+    page.evaluate(
+        """() => {
+          const { animate } = Element.prototype;
+          Element.prototype.animate = function(frames) { return animate.call(this, frames, 1e9); };
+        }"""
+    )
+    board.drag(board.waiting_load("Laredo"), board.drivers.nth(1), drop=False)
+    billor.client.make_driver("TX-11", "Aaron Above")
+    expect(board.drivers).to_have_count(4)
+    mouse.up()
+    expect(board.road).to_contain_text(["Brianna Lopez"])
+    expect_settled(board)
+    assert active(billor) == [(laredo["id"], brianna["id"])]
+
+    board.waiting_load("Memphis").get_by_role("button").click()
+    board.drivers.nth(2).hover()  # Chen Wei
+    mouse.down()
+    billor.client.make_driver("TX-12", "Abel Above")
+    expect(board.drivers).to_have_count(4)
+    mouse.up()
+    mouse.down()
+    mouse.up()
+    page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+    board.drivers.filter(has_text="Aaron Above").get_by_role("button").click()
+    expect(board.road).to_have_count(2)
+    expect_settled(board)
+    aaron = billor.client.get("/drivers?q=aaron").body[0]
+    assert (memphis["id"], aaron["id"]) in active(billor)
 
 
 def test_a_load_is_assigned_with_the_keyboard_alone(billor, open_board):

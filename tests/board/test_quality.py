@@ -73,6 +73,13 @@ def test_of_thousands_of_rows_few_are_in_the_page(billor, open_board):
     for top in range(0, 100_000, 10_000):
         rows.evaluate("(rows, top) => rows.scrollTo(0, top)", top)
         assert page.locator("li").count() < MAX_ROWS_IN_PAGE
+    drivers = page.locator(".drivers .rows")
+    height = drivers.bounding_box()["height"]
+    board.drag(board.waiting.first, board.drivers.first, drop=False)
+    drivers.hover(position={"x": 40, "y": height - 20})
+    wait_until(lambda: drivers.evaluate("rows => rows.scrollTop") > 1_000)
+    page.keyboard.press("Escape")
+    page.mouse.up()
     page.get_by_label("Search loads and drivers").fill("dallas")
     expect(page.locator(".waiting .of-total")).to_have_text("of 3,000")
     board.drag(board.waiting.first, board.drivers.first)

@@ -176,13 +176,14 @@ class Board:
         """The row of the waiting load whose route has this text."""
         return self.waiting.filter(has_text=route)
 
-    def drag(self, source: Locator, target: Locator) -> None:
+    def drag(self, source: Locator, target: Locator, drop: bool = True) -> None:
         """Drag with the mouse; more than one move, or it would be a click."""
         source.hover(position={"x": 120, "y": 20})
         self.page.mouse.down()
         target.hover()
         target.hover(position={"x": 40, "y": 20})
-        self.page.mouse.up()
+        if drop:
+            self.page.mouse.up()
 
     def lose_first_answer(
         self, path: str, method: str, then: Callable[[], Any] = lambda: None

@@ -16,9 +16,10 @@ import { Store } from "./store.js";
 
 const TOAST_MILLISECONDS = 8_000;
 
-/** @type {Store<{troubles: Map<number, Trouble>, toasts: Toast[], said: string}>} */
+/** @type {Store<{troubles: Map<number, Trouble>, refusals: number, toasts: Toast[], said: string}>} */
 export const notices = new Store({
   troubles: new Map(),
+  refusals: 0,
   toasts: /** @type {Toast[]} */ ([]),
   said: "",
 });
@@ -50,7 +51,8 @@ export async function showTrouble(loadId, problem) {
  * @param {Trouble} trouble
  */
 function setTrouble(loadId, trouble) {
-  notices.set({ troubles: new Map(notices.value.troubles).set(loadId, trouble) });
+  const { troubles, refusals } = notices.value;
+  notices.set({ troubles: new Map(troubles).set(loadId, trouble), refusals: refusals + 1 });
 }
 
 /** @param {number} loadId */

@@ -1,60 +1,82 @@
-// Dragging a load onto a driver, with a mouse or a pen. Fingers scroll; they tap instead.
-
-import { assign, reassign } from "../state/actions.js";
-import { stopChoosing } from "../state/choosing.js";
-import { fleet } from "../state/fleet.js";
-import { Store } from "../state/store.js";
-import { isolate } from "./text.js";
-
-/** @import {Load} from "../types.js" */
+// Dragging a row onto something, with a mouse or a pen. Fingers scroll; they tap instead.
+//
+// It ends where the user sees that it does: on what is highlighted, by its `data-drop`, or nowhere.
+// A list that moves by itself under a pointer that rests moves the highlight along.
 
 /** A shorter move is a click. */
 const CLICK_PIXELS = 6;
 const SCROLL_EDGE_PIXELS = 48;
-const SCROLL_STEP_PIXELS = 12;
-
-/** @type {Store<{load: Load | null, overId: number | null}>} */
-export const dragging = new Store({
-  load: /** @type {Load | null} */ (null),
-  overId: /** @type {number | null} */ (null),
-});
+const SCROLL_STEP_PIXELS = 8;
+const TICK_MILLISECONDS = 16;
+/** How long a list scrolls after the wheel was turned. */
+const WHEEL_MILLISECONDS = 300;
 
 /**
- * Follow the pointer from a load; drop the load on the driver where it ends.
+ * @typedef {object} Drag
+ * @property {string} kind of what is dragged, for style sheets
+ * @property {string} text what follows the pointer
+ * @property {string[]} onto the kinds of targets: `driver` for `data-drop="driver:12"`
+ * @property {() => void} onLift
+ * @property {(target: string) => void} onDrop
+ * @property {() => void} onGone called instead if what was highlighted is no longer seen
+ */
+
+/**
+ * Follow the pointer from a row.
  *
  * @param {PointerEvent} begin
- * @param {Load} load
- * @param {number | null} assignmentId of a load on the road, which gets another driver
+ * @param {Drag} drag
  */
-export function startDragging(begin, load, assignmentId) {
+export function startDragging(begin, drag) {
   if (begin.button !== 0 || begin.pointerType === "touch") return;
   const ended = new AbortController();
+  const { classList } = document.documentElement;
+  const classes = ["dragging", `dragging-${drag.kind}`];
   /** @type {HTMLElement | null} */
   let ghost = null;
+  /** @type {HTMLElement | null} */
+  let over = null;
+  let pointer = begin;
+  let wheeledAt = 0;
 
+  const highlight = (/** @type {HTMLElement | null} */ target) => {
+    if (target === over) return;
+    over?.removeAttribute("data-over");
+    target?.setAttribute("data-over", "");
+    over = target;
+  };
+  const look = () => highlight(targetAt(pointer, drag.onto));
+  const tick = () => {
+    const isWheeled = performance.now() - wheeledAt < WHEEL_MILLISECONDS;
+    if (ghost && (scrollAtEdge(pointer) || isWheeled)) look();
+  };
+  const timer = setInterval(tick, TICK_MILLISECONDS);
   const end = () => {
     ended.abort();
+    clearInterval(timer);
+    highlight(null);
     ghost?.remove();
-    document.documentElement.classList.remove("dragging");
-    dragging.set({ load: null, overId: null });
+    classList.remove(...classes);
   };
   const move = (/** @type {PointerEvent} */ event) => {
     const moved = Math.hypot(event.clientX - begin.clientX, event.clientY - begin.clientY);
     if (!ghost && moved < CLICK_PIXELS) return;
-    ghost ??= lift(load);
+    if (!ghost) {
+      drag.onLift();
+      classList.add(...classes);
+      ghost = lift(drag.text);
+    }
+    pointer = event;
     place(ghost, event);
-    const overId = driverAt(event);
-    if (overId !== dragging.value.overId) dragging.set({ overId });
+    look();
   };
-  const drop = (/** @type {PointerEvent} */ event) => {
-    const driver = fleet.value.drivers.get(driverAt(event) ?? 0);
-    const assignment = fleet.value.assignments.get(assignmentId ?? 0);
-    const isDrag = ghost !== null;
+  const drop = () => {
+    const [isDrag, target] = [ghost !== null, over];
     end();
     if (!isDrag) return;
     suppressClick();
-    if (driver && assignment) reassign(assignment, driver);
-    else if (driver && assignmentId === null) assign(load, driver);
+    if (target && isSeen(target)) drag.onDrop(target.dataset.drop ?? "");
+    else if (target) drag.onGone();
   };
 
   const { signal } = ended;
@@ -62,21 +84,19 @@ export function startDragging(begin, load, assignmentId) {
   addEventListener("pointerup", drop, { signal });
   addEventListener("pointercancel", end, { signal });
   addEventListener("blur", end, { signal });
+  addEventListener("wheel", () => (wheeledAt = performance.now()), { signal, passive: true });
   addEventListener("keydown", (event) => event.key === "Escape" && end(), { signal });
 }
 
 /**
- * @param {Load} load
+ * @param {string} text
  * @returns {HTMLElement} what follows the pointer
  */
-function lift(load) {
-  stopChoosing();
+function lift(text) {
   const ghost = document.createElement("div");
   ghost.className = "ghost";
-  ghost.textContent = `${isolate(load.origin)} → ${isolate(load.destination)}`;
+  ghost.textContent = text;
   document.body.append(ghost);
-  document.documentElement.classList.add("dragging");
-  dragging.set({ load });
   return ghost;
 }
 
@@ -92,19 +112,34 @@ function place(ghost, { clientX, clientY }) {
 }
 
 /**
- * @param {PointerEvent} event
- * @returns {number | null} the driver below the pointer, whose list scrolls at its edges
+ * @param {PointerEvent} pointer
+ * @param {string[]} kinds
+ * @returns {HTMLElement | null} the innermost target of these kinds
  */
-function driverAt({ clientX, clientY }) {
-  const below = document.elementFromPoint(clientX, clientY);
-  const scroller = below?.closest(".panel.drivers .rows");
-  if (scroller) {
-    const { top, bottom } = scroller.getBoundingClientRect();
-    if (clientY < top + SCROLL_EDGE_PIXELS) scroller.scrollTop -= SCROLL_STEP_PIXELS;
-    if (clientY > bottom - SCROLL_EDGE_PIXELS) scroller.scrollTop += SCROLL_STEP_PIXELS;
-  }
-  const row = below?.closest("[data-driver-id]");
-  return row ? Number(row.getAttribute("data-driver-id")) : null;
+function targetAt({ clientX, clientY }, kinds) {
+  const selector = kinds.map((kind) => `[data-drop^="${kind}:"]`).join();
+  return document.elementFromPoint(clientX, clientY)?.closest(selector) ?? null;
+}
+
+/** @param {HTMLElement} target */
+function isSeen(target) {
+  const { top, bottom } = target.getBoundingClientRect();
+  const list = (target.closest(".rows") ?? target).getBoundingClientRect();
+  return target.isConnected && bottom > list.top && top < list.bottom;
+}
+
+/**
+ * @param {PointerEvent} pointer
+ * @returns {boolean} whether the list below has been scrolled, since this is its edge
+ */
+function scrollAtEdge({ clientX, clientY }) {
+  const scroller = document.elementFromPoint(clientX, clientY)?.closest(".rows");
+  if (!scroller) return false;
+  const before = scroller.scrollTop;
+  const { top, bottom } = scroller.getBoundingClientRect();
+  if (clientY < top + SCROLL_EDGE_PIXELS) scroller.scrollTop -= SCROLL_STEP_PIXELS;
+  else if (clientY > bottom - SCROLL_EDGE_PIXELS) scroller.scrollTop += SCROLL_STEP_PIXELS;
+  return scroller.scrollTop !== before;
 }
 
 /** The click that follows a drag is none. */

@@ -2,6 +2,8 @@
 
 import { Component, createRef, h } from "preact";
 
+/** Nobody sees sooner that another row has come below the pointer, and holds a press back. */
+const REACTION_MILLISECONDS = 300;
 /** Rows above and below what is seen that are drawn, too. */
 const MARGIN_ROWS = 6;
 
@@ -17,6 +19,7 @@ const MARGIN_ROWS = 6;
  * @property {string} label
  * @property {import("preact").ComponentChild} empty what is shown without rows
  * @property {import("preact").RefObject<VirtualList<Item> | null>} [handle] gets the list itself
+ * @property {string} [version] changes when rows come, go or move by what others did
  */
 
 /**
@@ -32,8 +35,16 @@ export class VirtualList extends Component {
   offsets = [0];
   /** Of the rows, as they were drawn last. @type {number[]} */
   keys = [];
+  /** As they were drawn before. */
+  before = { keys: this.keys, offsets: this.offsets };
   rem = 16;
   hadFocus = false;
+  /** The row that was pressed last. @type {number | null} */
+  pressed = null;
+  /** The row that was clicked last. @type {number | null} */
+  clicked = null;
+  /** When the focus went to another row by itself. */
+  refocusedAt = -REACTION_MILLISECONDS;
   /** @type {ResizeObserver | undefined} */
   observer;
 
@@ -62,26 +73,78 @@ export class VirtualList extends Component {
 
   /** @param {Props<Item>} before */
   componentDidUpdate(before) {
-    if (before.items === this.props.items) return;
-    this.keepPlace();
-    this.keepFocus();
+    const isMoved = before.version !== undefined && before.version !== this.props.version;
+    const shift = before.items === this.props.items ? 0 : this.keepPlace();
+    if (isMoved) this.holdMoved(shift);
+    if (before.items !== this.props.items) this.keepFocus(isMoved);
   }
 
-  /** Scroll with the row at the top, if rows came or went above it. */
+  /**
+   * Take no presses at rows that have come to where others were, until that can have been seen.
+   *
+   * @param {number} shift how far the list was scrolled to keep its place
+   */
+  holdMoved(shift) {
+    const { keys, offsets } = this.before;
+    for (const index of this.drawn()) {
+      const key = this.keys[index];
+      const [top = 0, end = 0] = this.offsets.slice(index, index + 2);
+      const others = [top + 1, end - 1].map((y) => keys[this.indexAt(y - shift, offsets)]);
+      if (others.every((other) => other === undefined || other === key)) continue;
+      this.row(index)?.animate({ pointerEvents: ["none", "none"] }, REACTION_MILLISECONDS);
+    }
+  }
+
+  /**
+   * Scroll with the row at the top, if rows came or went above it.
+   *
+   * @returns {number} how far
+   */
   keepPlace() {
     const scroller = this.scroller.current;
     const anchor = this.anchor;
-    if (!scroller || !anchor || scroller.scrollTop === 0) return;
+    if (!scroller || !anchor || scroller.scrollTop === 0) return 0;
     const index = this.keys.indexOf(anchor.key);
     const moved = index < 0 ? 0 : /** @type {number} */ (this.offsets[index]) - anchor.offset;
     if (moved) scroller.scrollTop += moved;
+    return moved;
   }
 
-  /** Where the row with the focus went away, the one in its place gets it. */
-  keepFocus() {
+  /**
+   * Where the row with the focus went away, the one in its place gets it.
+   *
+   * @param {boolean} isMoved by others, so that a key may be pressed for the row that went away
+   */
+  keepFocus(isMoved) {
     const isLost = document.activeElement === document.body;
-    if (this.hadFocus && isLost) this.focusRow(this.activeIndex);
+    if (!this.hadFocus || !isLost) return;
+    if (isMoved) this.refocusedAt = performance.now();
+    this.focusRow(this.activeIndex);
   }
+
+  /** @param {PointerEvent} event */
+  onPointerDown = (event) => {
+    this.pressed = keyAt(event);
+  };
+
+  /**
+   * Stop a click for another row than it was begun at, and the second half of a double click whose
+   * first half has brought another row there.
+   *
+   * @param {MouseEvent} event
+   */
+  onClick = (event) => {
+    const key = keyAt(event);
+    if (key === null) return;
+    const isByKey = event.detail === 0;
+    const isMeant = isByKey
+      ? performance.now() - this.refocusedAt > REACTION_MILLISECONDS
+      : key === this.pressed && (event.detail === 1 || key === this.clicked);
+    this.clicked = key;
+    if (isMeant) return;
+    event.stopPropagation();
+    event.preventDefault();
+  };
 
   get activeIndex() {
     const found = this.props.items.findIndex(
@@ -155,6 +218,7 @@ export class VirtualList extends Component {
     const first = this.indexAt(this.state.top);
     const key = this.keys[first];
     this.anchor = key === undefined ? null : { key, offset: this.offsets[first] ?? 0 };
+    this.before = { keys: this.keys, offsets: this.offsets };
     let end = 0;
     this.keys = items.map(keyOf);
     this.offsets = [0, ...items.map((item) => (end += Math.round(heightOf(item) * this.rem)))];
@@ -164,11 +228,11 @@ export class VirtualList extends Component {
    * @param {number} pixels
    * @returns {number} the index of the row there
    */
-  indexAt(pixels) {
-    let [low, high] = [0, this.offsets.length - 1];
+  indexAt(pixels, offsets = this.offsets) {
+    let [low, high] = [0, offsets.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (/** @type {number} */ (this.offsets[middle]) <= pixels) low = middle;
+      if (/** @type {number} */ (offsets[middle]) <= pixels) low = middle;
       else high = middle - 1;
     }
     return low;
@@ -199,6 +263,8 @@ export class VirtualList extends Component {
         onKeyDown: this.onKeyDown,
         onFocusIn: this.onFocusIn,
         onFocusOut: this.onFocusOut,
+        onPointerDownCapture: this.onPointerDown,
+        onClickCapture: this.onClick,
       },
       items.length === 0
         ? h("div", { class: "empty" }, empty)
@@ -228,4 +294,14 @@ export class VirtualList extends Component {
       renderRow(item, index === this.activeIndex),
     );
   }
+}
+
+/**
+ * @param {Event} event
+ * @returns {number | null} the key of its row; null outside of rows, and in a menu, which stays where it is
+ */
+function keyAt({ target }) {
+  const row = /** @type {Element} */ (target).closest("[data-key], [popover]");
+  const key = row?.getAttribute("data-key");
+  return key == null ? null : Number(key);
 }

@@ -53,7 +53,13 @@ export function Board() {
     h(
       "div",
       { class: `panels panels-${places.length}` },
-      places.map((place) => h("section", { key: place, class: `panel ${place}` }, panels[place]())),
+      places.map((place) =>
+        h(
+          "section",
+          { key: place, class: `panel ${place}`, "data-drop": `${place}:` },
+          panels[place](),
+        ),
+      ),
     ),
     loadId !== null && driverId !== null && h(ConfirmBar, { loadId, driverId }),
   );

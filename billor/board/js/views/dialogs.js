@@ -16,7 +16,7 @@ import { PasswordDialog } from "./password_dialog.js";
 /**
  * @typedef {{name: "load", load?: Load, onSaved?: () => void}
  *   | {name: "driver" | "import" | "password"}
- *   | {name: "complete", load: Load, driver: Driver, assignment: Assignment}} Open
+ *   | {name: "complete" | "giveBack", load: Load, driver: Driver, assignment: Assignment}} Open
  */
 
 /** @type {Store<{open: Open | null}>} */
@@ -40,6 +40,8 @@ export function Dialogs() {
       return h(PasswordDialog, { onClose });
     case "complete":
       return h(CompleteDialog, { ...open, onClose });
+    case "giveBack":
+      return h(GiveBackDialog, { ...open, onClose });
     default:
       return null;
   }
@@ -56,6 +58,26 @@ function CompleteDialog({ load, driver, assignment, onClose: onEnd }) {
       onClose: onEnd,
     },
     h("p", null, h("b", null, isolate(driver.name)), " has delivered ", h(RouteOf, { load }), "."),
-    h("p", { class: "hint" }, "This cannot be undone."),
+  );
+}
+
+/** @param {{load: Load, driver: Driver, assignment: Assignment, onClose: () => void}} props */
+function GiveBackDialog({ load, driver, assignment, onClose: onEnd }) {
+  return h(
+    Question,
+    {
+      title: `Give load ${load.id} back?`,
+      yes: "Give back",
+      onYes: () => void close(assignment, "CANCELLED"),
+      onClose: onEnd,
+    },
+    h(
+      "p",
+      null,
+      h(RouteOf, { load }),
+      " waits again, and ",
+      h("b", null, isolate(driver.name)),
+      " is free.",
+    ),
   );
 }

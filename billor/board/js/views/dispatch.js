@@ -33,7 +33,6 @@ export function DispatchApp({ user }) {
     { class: "app" },
     h("a", { class: "skip", href: "#content", onClick: skip }, "Skip to the content"),
     h(Head, { user, route }),
-    h(ConnectionBanner, null),
     h(
       "main",
       { id: "content", tabIndex: -1 },
@@ -42,6 +41,7 @@ export function DispatchApp({ user }) {
       route.name === "load" && h(LoadPage, { id: route.id, key: route.id }),
       route.name === "stats" && h(StatsPage, null),
     ),
+    h(ConnectionBanner, null), // below the lists, which it would move
     h(Dialogs, null),
   );
 }

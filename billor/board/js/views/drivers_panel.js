@@ -6,9 +6,9 @@ import { chooseDriver, choosing, stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { driverText, hasAll, words } from "../state/search.js";
 import { useStore } from "../state/store.js";
-import { dragging } from "../ui/dragging.js";
 import { isolate } from "../ui/text.js";
 import { VirtualList } from "../ui/virtual_list.js";
+import { drag } from "./dropping.js";
 import { Nothing, PanelHead, RouteOf } from "./panel.js";
 
 /** @import {Driver, Load} from "../types.js" */
@@ -20,9 +20,12 @@ const DRIVER_REM = 3.25;
 const keyOf = (driver) => driver.id;
 
 /** @param {{lists: Lists, isComplete: boolean, isNarrow: boolean}} props */
-export function DriversPanel({ lists: { drivers, total, areAllDrivers }, isComplete, isNarrow }) {
+export function DriversPanel({
+  lists: { drivers, total, areAllDrivers, version },
+  isComplete,
+  isNarrow,
+}) {
   const { loadId, driverId } = useStore(choosing);
-  const { overId, load: dragged } = useStore(dragging);
   const [name, setName] = useState("");
   /** @type {import("preact").RefObject<VirtualList<Driver> | null>} */
   const list = useRef(null);
@@ -52,13 +55,13 @@ export function DriversPanel({ lists: { drivers, total, areAllDrivers }, isCompl
       keyOf,
       heightOf: () => DRIVER_REM,
       label: "Free drivers",
+      version,
       empty: h(Nothing, { isComplete, text: "No driver is free." }),
       renderRow: (driver, isActive) =>
         h(DriverRow, {
           driver,
           isActive,
-          isTarget: overId === driver.id || driverId === driver.id,
-          isDragging: dragged !== null,
+          isTarget: driverId === driver.id,
           onChoose: load ? () => onChoose(driver) : undefined,
         }),
     }),
@@ -88,10 +91,9 @@ function ChoosingHead({ load, name, setName }) {
  * @param {Driver} props.driver
  * @param {boolean} props.isActive
  * @param {boolean} props.isTarget
- * @param {boolean} props.isDragging
  * @param {() => void} [props.onChoose] while a driver is chosen
  */
-function DriverRow({ driver, isActive, isTarget, isDragging, onChoose }) {
+function DriverRow({ driver, isActive, isTarget, onChoose }) {
   const content = [
     onChoose && h("span", { class: "unseen", key: "action" }, "Assign to "),
     h("span", { class: "driver-name", key: "name" }, isolate(driver.name)),
@@ -101,8 +103,9 @@ function DriverRow({ driver, isActive, isTarget, isDragging, onChoose }) {
   return h(
     "div",
     {
-      class: `row driver-row${isTarget ? " target" : ""}${isDragging ? " droppable" : ""}`,
-      "data-driver-id": driver.id,
+      class: `row driver-row${isTarget ? " target" : ""}`,
+      "data-drop": `driver:${driver.id}`,
+      onPointerDown: (/** @type {PointerEvent} */ event) => drag(event, { driver }),
     },
     onChoose
       ? h("button", { type: "button", onClick: onChoose, ...main }, content)

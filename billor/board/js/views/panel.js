@@ -41,16 +41,18 @@ export function PanelHead({ title, count, total, children }) {
  * @param {object} props
  * @param {Item[]} props.items
  * @param {string} props.label
+ * @param {string | undefined} props.version of what is known
  * @param {import("preact").ComponentChild} props.empty
  * @param {(item: Item, tabIndex: number) => import("preact").VNode} props.renderRow
  */
-export function LoadList({ items, label, empty, renderRow }) {
-  const { troubles } = useStore(notices);
+export function LoadList({ items, label, version, empty, renderRow }) {
+  const { troubles, refusals } = useStore(notices);
   return h(/** @type {typeof VirtualList<Item>} */ (VirtualList), {
     items,
     keyOf: ({ load }) => load.id,
     heightOf: ({ load }) => ROW_REM + (troubles.has(load.id) ? TROUBLE_REM : 0),
     label,
+    version: version && `${version} ${refusals}`,
     empty,
     renderRow: (item, isActive) => {
       const tabIndex = isActive ? 0 : -1;

@@ -3,23 +3,24 @@
 import { h } from "preact";
 import { close } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
-import { startDragging } from "../ui/dragging.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
 import { fullTime, since } from "../ui/times.js";
 import { openDialog } from "./dialogs.js";
+import { drag } from "./dropping.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
 /** @import {Lists, OnTheRoad} from "../state/lists.js" */
 
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
-export function RoadPanel({ lists: { road, total }, now, isComplete }) {
+export function RoadPanel({ lists: { road, total, version }, now, isComplete }) {
   return [
     h(PanelHead, { title: "On the road", count: road.length, total: total.road }),
     h(/** @type {typeof LoadList<OnTheRoad>} */ (LoadList), {
       items: road,
       label: "Loads on the road",
+      version,
       empty: h(Nothing, { isComplete, text: "Nobody is on the road." }),
       renderRow: (item, tabIndex) => h(RoadRow, { key: "row", item, tabIndex, now }),
     }),
@@ -33,8 +34,9 @@ function RoadRow({ item, tabIndex, now }) {
     "div",
     {
       class: `row load-row${isPending ? " pending" : ""}`,
+      "data-drop": `road:${assignment.id}`,
       onPointerDown: (/** @type {PointerEvent} */ event) =>
-        startDragging(event, load, assignment.id),
+        isPending || drag(event, { load, driver, assignment }),
     },
     h(LoadNumber, { load, tabIndex: -1 }),
     h(
@@ -84,6 +86,7 @@ function RoadActions({ item: { load, driver, assignment, isPending }, tabIndex }
     h(
       Menu,
       {
+        key: assignment.id, // it closes when the load gets another driver
         label: `More about load ${load.id}`,
         disabled: isPending,
         tabIndex,

@@ -4,15 +4,15 @@ import { h } from "preact";
 import { choosing, startChoosing, stopChoosing } from "../state/choosing.js";
 import { isOverdue } from "../state/lists.js";
 import { useStore } from "../state/store.js";
-import { startDragging } from "../ui/dragging.js";
 import { minuteTime, shortTime, since } from "../ui/times.js";
+import { drag } from "./dropping.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
 /** @import {Load} from "../types.js" */
 /** @import {Lists, Waiting} from "../state/lists.js" */
 
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
-export function WaitingPanel({ lists: { waiting, total }, now, isComplete }) {
+export function WaitingPanel({ lists: { waiting, total, version }, now, isComplete }) {
   const { loadId } = useStore(choosing);
   return [
     h(
@@ -23,6 +23,7 @@ export function WaitingPanel({ lists: { waiting, total }, now, isComplete }) {
     h(/** @type {typeof LoadList<Waiting>} */ (LoadList), {
       items: waiting,
       label: "Waiting loads",
+      version,
       empty: h(Nothing, { isComplete, text: "No load is waiting." }),
       renderRow: (item, tabIndex) =>
         h(WaitingRow, { key: "row", item, tabIndex, now, isChosen: loadId === item.load.id }),
@@ -36,7 +37,8 @@ function WaitingRow({ item: { load, isPending }, tabIndex, isChosen, now }) {
     "div",
     {
       class: `row load-row${isChosen ? " chosen" : ""}${isPending ? " pending" : ""}`,
-      onPointerDown: (/** @type {PointerEvent} */ event) => startDragging(event, load, null),
+      "data-drop": `load:${load.id}`,
+      onPointerDown: (/** @type {PointerEvent} */ event) => isPending || drag(event, { load }),
     },
     h(LoadNumber, { load, tabIndex }),
     h(

@@ -1,0 +1,77 @@
+// What may be dragged onto what: loads and drivers onto each other, and a load back to where it waits.
+
+import { assign, reassign } from "../state/actions.js";
+import { stopChoosing } from "../state/choosing.js";
+import { fleet } from "../state/fleet.js";
+import { toast } from "../state/notices.js";
+import { startDragging } from "../ui/dragging.js";
+import { isolate } from "../ui/text.js";
+import { openDialog } from "./dialogs.js";
+
+/** @import {Assignment, Driver, Load} from "../types.js" */
+
+/** A load on the road has its assignment, too. @typedef {{load?: Load, driver?: Driver, assignment?: Assignment}} Dragged */
+
+/**
+ * @param {PointerEvent} event
+ * @param {Dragged} dragged
+ */
+export function drag(event, dragged) {
+  const { load, driver, assignment } = dragged;
+  const onto = assignment
+    ? ["driver", "road", "waiting"]
+    : load
+      ? ["driver", "road"]
+      : ["load", "road"];
+  startDragging(event, {
+    kind: load ? "load" : "driver",
+    text: load ? routeOf(load) : isolate(driver?.name ?? ""),
+    onto,
+    onLift: stopChoosing,
+    onDrop: (target) => drop(dragged, target),
+    onGone: () => refuse("It is no longer there. Nothing was changed."),
+  });
+}
+
+/**
+ * @param {Dragged} dragged
+ * @param {string} target such as `driver:12`; that of a load on the road is its assignment
+ */
+function drop({ load, driver, assignment }, target) {
+  const { loads, drivers, assignments } = fleet.value;
+  const [kind, number] = target.split(":");
+  const id = Number(number);
+  const [other, onto] = [drivers.get(id), loads.get(id)];
+  const there = kind === "road" ? assignments.get(id) : undefined;
+  if (assignment && !assignments.has(assignment.id)) {
+    refuse(`Load ${assignment.loadId} has been changed by somebody else.`);
+  } else if (kind === "waiting" && load && driver && assignment) {
+    openDialog({ name: "giveBack", load, driver, assignment });
+  } else if (kind === "driver" && load && other) {
+    if (assignment) reassign(assignment, other);
+    else assign(load, other);
+  } else if (kind === "load" && driver && onto) {
+    assign(onto, driver);
+  } else if (there && load && there.id !== assignment?.id) {
+    refuseBusy(there);
+  } else if (there && driver && !load) {
+    reassign(there, driver);
+  }
+}
+
+/** @param {Assignment} assignment */
+function refuseBusy({ driverId, loadId }) {
+  const { loads, drivers } = fleet.value;
+  const [load, driver] = [loads.get(loadId), drivers.get(driverId)];
+  if (!load || !driver) return;
+  refuse(
+    `${isolate(driver.name)} is on the road with load ${loadId}, ${routeOf(load)}. ` +
+      "Complete it, or give it to another driver first.",
+  );
+}
+
+/** @param {Load} load */
+const routeOf = ({ origin, destination }) => `${isolate(origin)} → ${isolate(destination)}`;
+
+/** @param {string} text */
+const refuse = (text) => toast(text, { isGood: false });
