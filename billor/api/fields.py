@@ -109,14 +109,12 @@ class Words(Text):
 
     MAX_WORDS = 10
 
-    def __init__(self, *fields_searched: str):
-        """`fields_searched` are the wire names, for the OpenAPI document."""
+    def __init__(self, of: str = "the row"):
         super().__init__(
             max_length=100,
             metadata={
-                "description": f"Up to {self.MAX_WORDS} words, each the beginning of a word in "
-                f"{', '.join(fields_searched)}, or is the row's id: 39 or #39. Case and accents "
-                "are ignored.",
+                "description": f"Up to {self.MAX_WORDS} words, each the beginning of a word in a "
+                f"text of {of}, or its id: 39 or #39. Case and accents are ignored.",
             },
         )
 

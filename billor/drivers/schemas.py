@@ -46,7 +46,7 @@ class DriverUpdateSchema(PartialSchema, DriverSchema):
 
 
 class DriverQuery(PageQuery):
-    q = Words("name", "licenseNumber")
+    q = Words()
     license_number = Text(max_length=64, metadata={"description": SAME_NUMBER})
     status = Several(fields.Enum(DriverStatus))
     available = QueryFlag("true: ACTIVE, and without an active load; false: all others.")

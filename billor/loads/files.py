@@ -99,15 +99,18 @@ class FileRow:
     """The id and the creation time of the load, if the row is from an export."""
     load_id: int | None = None
     already_there: bool = False
+    load: dict[str, Any] = field(init=False, repr=False, compare=False)
+    """The attributes, if the report shall show them."""
 
 
 @dataclass
 class LoadFile:
-    """The rows of a file, and the columns that were ignored."""
+    """The rows of a file, the field that each column became, and the columns that were ignored."""
 
     rows: list[FileRow] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     sheet: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
 
     @property
     def refused(self) -> int:
@@ -250,7 +253,8 @@ def _read_rows(
     if twice := {name for name in columns.values() if [*columns.values()].count(name) > 1}:
         raise _refused(f"Name each column once: {', '.join(twice)}.")
     left_out = [str(cell) for place, cell in enumerate(header) if cell and place not in columns]
-    found = LoadFile(ignored=left_out, sheet=sheet)
+    read_as = {str(header[place]): name for place, name in columns.items()}
+    found = LoadFile(ignored=left_out, sheet=sheet, columns=read_as)
     places = {_letters(cell): place for place, cell in enumerate(header)}
     for _, number, cells in rows:
         if any(cells):

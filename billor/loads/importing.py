@@ -1,4 +1,4 @@
-"""Import of the loads in a file that was read, in one transaction."""
+"""Import, in one transaction, or preview of the loads in a file that was read."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from billor.loads.service import create_loads
 from billor.models import Load, db
 
 CHUNK_ROWS = 500
+PREVIEW_ROWS = 20
 MAX_IMPORTS = 2
 """Per process: each takes a thread, most of a core, and then a database connection."""
 
@@ -40,6 +41,14 @@ def import_loads(file: LoadFile) -> LoadFile:
     with transaction():
         for start in range(0, len(file.rows), CHUNK_ROWS):
             _store([row for row in file.rows[start : start + CHUNK_ROWS] if row.attributes])
+    return file
+
+
+def preview(file: LoadFile) -> LoadFile:
+    """Return the file with the first loads as they were read, and create nothing."""
+    for row in file.rows[:PREVIEW_ROWS]:
+        if row.attributes:
+            row.load = row.attributes
     return file
 
 

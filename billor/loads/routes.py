@@ -87,9 +87,10 @@ def reads_file(view):
 
     @wraps(view)
     def read(query):
+        dry_run = query.pop("dry_run", False)
         times = files.TimeFormat(**query)
         with received_file(files.MEDIA_TYPES, MAX_IMPORT_BYTES) as file, importing.import_slot():
-            return view(files.read_file(file, request.mimetype, times))
+            return view(files.read_file(file, request.mimetype, times), dry_run)
 
     return read
 
@@ -101,13 +102,13 @@ def reads_file(view):
 @blueprint.response(200, ImportReportSchema)
 @blueprint.problems("import_refused", "imports_busy")
 @blueprint.doc(requestBody=IMPORT_BODY)
-def import_loads(file):
+def import_loads(file, dry_run):
     """Create up to 10,000 loads from a file: CSV, NDJSON, or a workbook (.xlsx, .xls, .ods).
 
     Invalid rows are reported and skipped, like rows with the reference of an existing load.
     The others are created in one transaction: all of them or, after an error, none.
     """
-    return importing.import_loads(file)
+    return importing.preview(file) if dry_run else importing.import_loads(file)
 
 
 @blueprint.route("/loads/<id:load_id>")

@@ -86,7 +86,7 @@ CASE = {"description": "Case and accents are ignored."}
 class LoadFilter(WireSchema):
     """Which loads to list."""
 
-    q = Words("reference", "origin", "destination", "cargoType")
+    q = Words()
     status = Several(fields.Enum(LoadStatus))
     origin = Text.of(Load.origin, metadata=CASE)
     destination = Text.of(Load.destination, metadata=CASE)
@@ -144,10 +144,11 @@ class LoadQuery(LoadFilter, PageQuery):
 
 
 class ImportQuery(WireSchema):
-    """How to read times without an offset, as in spreadsheets."""
+    """How to read times without an offset, as in spreadsheets, and whether to create loads."""
 
     time_zone = TimeZone(metadata={"description": "IANA time zone of times without an offset."})
     day_first = QueryFlag("Read 3/4/2026 as 3 April.")
+    dry_run = QueryFlag("Create nothing; show the first 20 loads as read. `created` would be.")
 
 
 class ImportedRowSchema(WireSchema):
@@ -171,6 +172,10 @@ class ImportedRowSchema(WireSchema):
             "example": False,
         },
     )
+    load = fields.Nested(  # type: ignore[assignment]
+        LoadSchema(exclude=("id", "status", "created_at", "updated_at")),
+        metadata={"description": "With `dryRun=true`."},
+    )
 
 
 class ImportReportSchema(WireSchema):
@@ -178,6 +183,12 @@ class ImportReportSchema(WireSchema):
     already_there = fields.Integer(required=True, metadata={"example": 1})
     refused = fields.Integer(required=True, metadata={"example": 2})
     rows = fields.List(fields.Nested(ImportedRowSchema), required=True)
+    columns = fields.Dict(
+        required=True,
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "Which field each became.", "example": {"From": "origin"}},
+    )
     ignored = fields.List(
         fields.String(),
         required=True,

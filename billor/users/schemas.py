@@ -87,7 +87,7 @@ class ListedUserSchema(UserSchema):
 
 
 class UserQuery(PageQuery):
-    q = Words("name", "email")
+    q = Words()
     # Not validated as for a new user: an invalid address is simply unknown.
     email = Text(
         max_length=MAX_EMAIL_LENGTH, metadata={"description": "In any form of the address."}

@@ -50,6 +50,30 @@ def exported(client, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(answer.text, newline="")))
 
 
+def test_a_dry_run_shows_what_an_import_would_read_and_creates_nothing(client):
+    rows = 'From,To,Rate,Commodity,Pickup\n"Waco,  TX","Reno, NV",9,Steel,3/4/2026\n,,,Mail,\n'
+    data = (rows + '"Waco, TX","Reno, NV",,Mail,\n' * 20).encode()
+    query = "timeZone=America/Chicago&dayFirst=true"
+    headers = {"Content-Type": CSV, "Idempotency-Key": "dry"}
+    answer = client.post(f"/loads/import?dryRun=true&{query}", data=data, headers=headers).json
+    assert client.get("/loads").json == []
+    first, bad, *others = answer["rows"]
+    read = {"origin": "Waco, TX", "destination": "Reno, NV", "cargoType": "Steel"}
+    assert first["load"] == read | {"pickupAt": "2026-04-03T05:00:00.000000Z"}
+    assert (first["loadId"], first["errors"]) == (None, None)
+    assert {*bad["errors"]} == {"origin", "destination"}
+    assert ["load" in row for row in others] == [True] * 18 + [False] * 2
+    named = {"From": "origin", "To": "destination", "Commodity": "cargoType", "Pickup": "pickupAt"}
+    assert (answer["columns"], answer["ignored"], answer["sheet"]) == (named, ["Rate"], None)
+    assert (answer["created"], answer["refused"]) == (21, 1)
+    headers["Idempotency-Key"] = "done"
+    done = client.post(f"/loads/import?{query}", data=data, headers=headers).json
+    assert [each["id"] for each in client.get("/loads").json] == list(range(21, 0, -1))
+    for row in done["rows"]:
+        assert row.pop("load", None) is None
+    assert done["columns"] == named
+
+
 def test_an_import_reports_each_row_and_creates_the_good_ones(client):
     bad = {"origin": "x" * 201, "destination": "Reno, NV", "cargoType": "x" * 101}
     answer = send(client, as_csv([LOADS[0], bad, LOADS[1]]), f"{CSV}; charset=utf-8")
@@ -64,6 +88,7 @@ def test_an_import_reports_each_row_and_creates_the_good_ones(client):
             {"row": 3, "loadId": None, "errors": alone["errors"], "alreadyThere": False},
             {"row": 4, "loadId": 2} | created,
         ],
+        "columns": dict(zip(FIELDS, FIELDS, strict=True)),
         "ignored": [],
         "sheet": None,
     }
