@@ -68,6 +68,43 @@ def test_the_board_says_that_the_connection_is_lost_and_recovers(billor, open_bo
     board.expect_live()
 
 
+def test_one_tab_has_the_stream_and_when_it_closes_another_goes_on(billor, open_board):
+    board = open_board()
+    board.expect_live()
+    streams: list[str | None] = []
+
+    def note(request) -> None:
+        if request.url.endswith("/changes"):
+            streams.append(request.headers.get("last-event-id"))
+
+    board.context.on("request", note)
+    tabs = [board.open_tab() for _ in range(3)]
+    for tab in tabs:
+        expect(tab.locator(".dot")).to_have_class("dot dot-live")
+    billor.client.make_load(origin="First, TX")
+    for tab in tabs:
+        expect(tab.get_by_text("First, TX")).to_be_visible()
+    assert streams == []
+    board.page.close()
+    billor.client.make_load(origin="Second, TX")
+    for tab in tabs:
+        expect(tab.get_by_text("Second, TX")).to_be_visible()
+    assert len(streams) == 1
+    assert streams[0]
+
+
+def test_a_page_that_cannot_start_says_so_and_tries_again_by_itself(billor, open_board):
+    billor.client.make_load(origin="Laredo, TX")
+    board = open_board()
+    board.expect_live()
+    board.page.route("**/me", lambda route: route.abort())
+    board.page.reload()
+    expect(board.page.get_by_text("Billor cannot be reached.")).to_be_visible()
+    expect(board.page.get_by_role("button", name="Try again now")).to_be_visible()
+    board.page.unroute("**/me")
+    expect(board.waiting_load("Laredo, TX")).to_be_visible()
+
+
 def test_without_the_stream_the_board_polls_and_says_so(billor, open_board):
     board = open_board(path="/board#/stats")
     board.page.route("**/changes", lambda route: route.fulfill(status=502, body="<html>"))

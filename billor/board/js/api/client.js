@@ -7,7 +7,10 @@ import { conflictInWords, inWords } from "./words.js";
 /** @import {Answer, ProblemBody} from "../types.js" */
 
 const RETRY_SECONDS = [0.3, 1, 2.5];
-const TIMEOUT_MILLISECONDS = 20_000;
+/** Nothing is sent again later than this, so that people are told within 15 seconds. */
+const RETRY_MILLISECONDS = 4_000;
+const TIMEOUT_MILLISECONDS = 10_000;
+export const LONG_MILLISECONDS = 600_000;
 const PASSING = new Set(["idempotency_key_in_use", "unreachable", "database_busy"]);
 
 /** A refusal by the API, or its being out of reach (`unreachable`). */
@@ -48,6 +51,7 @@ export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
  * @property {string} [key] the Idempotency-Key: with one, a change may be sent again
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
+ * @property {number} [timeout] in milliseconds
  */
 
 /**
@@ -60,6 +64,7 @@ export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
  */
 export async function request(method, path, options = {}) {
   const mayRepeat = method === "GET" || options.key !== undefined;
+  const begun = performance.now();
   for (let attempt = 0; ; attempt++) {
     try {
       return await read(await send(method, path, options));
@@ -67,7 +72,8 @@ export async function request(method, path, options = {}) {
       const problem = asProblem(error, options.signal);
       const pause = RETRY_SECONDS[attempt];
       const passes = PASSING.has(problem.code) || problem.status === 503;
-      if (!mayRepeat || pause === undefined || !passes) throw problem;
+      const isLate = performance.now() > begun + RETRY_MILLISECONDS;
+      if (!mayRepeat || pause === undefined || !passes || isLate) throw problem;
       await sleep(pause * 1000);
     }
   }
@@ -88,13 +94,20 @@ export async function send(method, path, options = {}) {
       method,
       headers: headersFor(token, options),
       body: options.body === undefined ? undefined : JSON.stringify(options.body),
-      signal: options.signal ?? AbortSignal.timeout(TIMEOUT_MILLISECONDS),
+      signal: limited(options),
     });
     if (response.status !== 401 || (await codeOf(response)) === "invalid_credentials") {
       return response;
     }
     token = await validToken(token);
   }
+}
+
+/** @param {Options} options */
+function limited({ signal, timeout = TIMEOUT_MILLISECONDS }) {
+  const late = AbortSignal.timeout(timeout);
+  if (!signal) return late;
+  return AbortSignal.any?.([signal, late]) ?? signal; // Safari has `any` since 17.4
 }
 
 /**

@@ -1,30 +1,42 @@
-// Keeps the board up to date: by the stream of changes, or by polling without it.
+// Keeps the board up to date: by the stream of changes, or by polling without it. One tab of a
+// browser leads: it has the stream, and tells the others what it brings. When it is closed or
+// silent, another one leads, and goes on where the stream was.
 
 import { Store } from "../state/store.js";
-import { send, sleep } from "./client.js";
+import { sharedName } from "./address.js";
+import { get, LONG_MILLISECONDS, send, sleep } from "./client.js";
 import { EventParser } from "./sse.js";
 
 /** @import {Change} from "../types.js" */
 /** @import {ServerEvent} from "./sse.js" */
 
+/** @typedef {"connecting" | "live" | "polling" | "lost"} Mode */
+/**
+ * What the leading tab tells the others; without events it says that it is there.
+ *
+ * @typedef {{events: ServerEvent[], lastId: string, mode: Mode, since: Date | null}} News
+ */
+
 /** A stream without anything, even a heartbeat, for this long is dead. */
 const SILENCE_MILLISECONDS = 35_000;
+/** A leading tab tells more often that it is there. */
+const LEADER_SILENCE_MILLISECONDS = SILENCE_MILLISECONDS + 10_000;
 /** Without a first event for this long, a proxy buffers the stream. */
 const READY_MILLISECONDS = 8_000;
 const POLL_MILLISECONDS = 5_000;
 /** How often the stream is tried again while polling. */
 const RETRY_STREAM_MILLISECONDS = 60_000;
-const MAX_PAUSE_MILLISECONDS = 10_000;
+const MAX_PAUSE_MILLISECONDS = 4_000;
 /** A connection that is back sooner was not lost: the server ends each after some minutes. */
 const GRACE_MILLISECONDS = 2_000;
 
-/**
- * `since`: when the board was last up to date, while it is not.
- *
- * @type {Store<{mode: "connecting" | "live" | "polling" | "lost", since: Date | null}>}
- */
+/** A tab that has come asks whether there is a leading one. */
+const HELLO = "hello";
+const CHANGED = { event: "many", data: "{}", id: "" };
+
+/** `since`: when the board was last up to date, while it is not. */
 export const connection = new Store({
-  mode: /** @type {"connecting" | "live" | "polling" | "lost"} */ ("connecting"),
+  mode: /** @type {Mode} */ ("connecting"),
   since: /** @type {Date | null} */ (null),
 });
 
@@ -34,10 +46,14 @@ export const connection = new Store({
  * @property {() => Promise<void>} refetch gets all lists again
  */
 
-/** Ends a stream that is silent for too long, or when the device goes offline. */
+/** Its signal aborts after a silence that is too long, or when the device goes offline. */
 class Watch {
-  /** @param {AbortSignal} stopped */
-  constructor(stopped) {
+  /**
+   * @param {AbortSignal} stopped
+   * @param {number} [silence]
+   */
+  constructor(stopped, silence = SILENCE_MILLISECONDS) {
+    this.silence = silence;
     this.controller = new AbortController();
     this.signal = this.controller.signal;
     this.hasHeard = false;
@@ -59,7 +75,7 @@ class Watch {
 
   hear() {
     this.hasHeard = true;
-    this.expect(SILENCE_MILLISECONDS);
+    this.expect(this.silence);
   }
 
   end() {
@@ -76,36 +92,104 @@ export class Live {
     this.upToDate = new Date();
     this.stopped = new AbortController();
     this.failures = 0;
+    this.isLeading = false;
+    /** Whether the lists are there, or asked for. */
+    this.hasLists = false;
+    this.channel = new BroadcastChannel(sharedName("live"));
+    this.channel.onmessage = ({ data }) => this.hear(data);
   }
 
   stop() {
     this.stopped.abort();
+    this.channel.close();
   }
 
+  /** Lead, or follow until no other tab leads. Without locks, as without HTTPS, each tab leads. */
   async run() {
+    const { locks } = navigator;
+    if (!locks) return this.lead(this.stopped.signal);
+    let isSilent = false;
     while (!this.stopped.signal.aborted) {
-      const outcome = await this.follow();
-      if (outcome === "unavailable") await this.poll();
+      this.watch = new Watch(this.stopped.signal, LEADER_SILENCE_MILLISECONDS);
+      const term = new AbortController();
+      this.stopped.signal.addEventListener("abort", () => term.abort(), { signal: term.signal });
+      const options = isSilent ? { steal: true } : { signal: this.watch.signal };
+      /** @type {Promise<void> | undefined} */
+      let leading;
+      this.channel.postMessage(HELLO);
+      try {
+        await locks.request(sharedName("leader"), options, () => {
+          leading = this.lead(term.signal);
+          return leading;
+        });
+      } catch {
+        this.hasLists = false; // the leader is silent, or this tab was, and another one leads now
+      }
+      term.abort();
+      await leading;
+      isSilent = this.watch.expired;
+      if (isSilent) this.report("lost");
+    }
+  }
+
+  /**
+   * Take what the leading tab tells.
+   *
+   * @param {News | "hello"} news
+   */
+  hear(news) {
+    if (this.isLeading) {
+      if (news === HELLO) this.tell();
+      return;
+    }
+    if (news === HELLO) return;
+    this.watch?.hear();
+    for (const event of news.events) this.take(event);
+    if (!this.hasLists) this.refetch();
+    this.lastId = news.lastId;
+    this.upToDate = new Date();
+    this.report(news.mode, news.since);
+  }
+
+  /** @param {ServerEvent[]} [events] */
+  tell(events = []) {
+    if (this.stopped.signal.aborted) return;
+    this.channel.postMessage({ events, lastId: this.lastId, ...connection.value });
+  }
+
+  /** @param {AbortSignal} ended */
+  async lead(ended) {
+    this.watch?.end();
+    this.isLeading = true;
+    while (!ended.aborted) {
+      const outcome = await this.follow(ended);
+      if (ended.aborted) break;
+      if (outcome === "unavailable") await this.poll(ended);
       else await this.pause(outcome);
     }
+    this.isLeading = false;
   }
 
   /**
    * Follow the stream to its end.
    *
+   * @param {AbortSignal} ended
    * @returns {Promise<"closed" | "lost" | "unavailable">}
    */
-  async follow() {
-    const watch = new Watch(this.stopped.signal);
+  async follow(ended) {
+    const watch = new Watch(ended);
     try {
       const response = await send("GET", "/changes", {
         headers: this.lastId ? { "Last-Event-ID": this.lastId } : {},
         signal: watch.signal,
+        timeout: LONG_MILLISECONDS,
       });
       if (!response.ok || !response.body) return "unavailable";
       return await this.read(response.body, watch);
     } catch {
-      return watch.expired && !watch.hasHeard ? "unavailable" : "lost";
+      if (watch.expired && !watch.hasHeard) return "unavailable";
+      if (watch.expired) this.report("lost");
+      return "lost";
     } finally {
       watch.end();
     }
@@ -123,46 +207,57 @@ export class Live {
       const { done, value } = await reader.read();
       if (done) return "closed";
       watch.hear();
-      for (const event of parser.push(value)) this.handle(event, watch);
+      const events = parser.push(value);
+      for (const event of events) this.take(event, watch);
       this.upToDate = new Date();
+      this.report("live");
+      this.tell(events);
     }
   }
 
   /**
    * @param {ServerEvent} event
-   * @param {Watch} watch
+   * @param {Watch} [watch]
    */
-  handle({ event, data, id }, watch) {
-    if (event === "end") return; // the next connection gets a new token, or a login
-    if (event === "change") this.handlers.apply(JSON.parse(data));
-    else if (event === "many" || !JSON.parse(data).resumed) this.refetch(watch);
+  take({ event, data, id }, watch) {
+    // Each tab needs a new token, or a login.
+    if (event === "end") get("/me").catch(() => {});
+    else if (event === "change") this.handlers.apply(JSON.parse(data));
+    else if (event === "many") this.refetch(watch);
+    else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;
     this.failures = 0;
-    this.report("live");
   }
 
   /**
    * Get the lists while the stream goes on: what it brings meanwhile is newer.
    *
-   * @param {Watch} watch
+   * @param {Watch} [watch]
    */
   refetch(watch) {
+    this.hasLists = true;
     this.handlers.refetch().catch(() => {
+      this.hasLists = false;
       this.lastId = ""; // the next stream begins with `ready`
-      watch.controller.abort();
+      watch?.controller.abort();
     });
   }
 
-  /** Ask for the lists every few seconds, for a minute. Browsers do so with the lists' ETags. */
-  async poll() {
+  /**
+   * Ask for the lists every few seconds, for a minute. Browsers do so with the lists' ETags.
+   *
+   * @param {AbortSignal} ended
+   */
+  async poll(ended) {
     const end = Date.now() + RETRY_STREAM_MILLISECONDS;
     this.lastId = "";
-    while (Date.now() < end && !this.stopped.signal.aborted) {
+    while (Date.now() < end && !ended.aborted) {
       try {
         await this.handlers.refetch();
         this.upToDate = new Date();
         this.failures = 0;
         this.report("polling");
+        this.tell([CHANGED]);
         await sleep(POLL_MILLISECONDS);
       } catch {
         await this.pause("lost");
@@ -184,11 +279,16 @@ export class Live {
       new Promise((resolve) => addEventListener("online", resolve, { once: true })),
     ]);
     clearTimeout(grace);
+    this.tell();
   }
 
-  /** @param {"live" | "polling" | "lost"} mode */
-  report(mode) {
+  /**
+   * @param {Mode} mode
+   * @param {Date | null} [since]
+   */
+  report(mode, since = mode === "lost" ? this.upToDate : null) {
     if (this.stopped.signal.aborted || connection.value.mode === mode) return;
-    connection.set({ mode, since: mode === "lost" ? this.upToDate : null });
+    connection.set({ mode, since });
+    if (this.isLeading) this.tell();
   }
 }

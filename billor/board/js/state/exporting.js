@@ -1,6 +1,6 @@
 // Saves the loads that are shown as a file.
 
-import { Problem, problemOf, send, unreachable } from "../api/client.js";
+import { LONG_MILLISECONDS, Problem, problemOf, send, unreachable } from "../api/client.js";
 import { address } from "./address.js";
 import { fleet } from "./fleet.js";
 import { toast } from "./notices.js";
@@ -43,8 +43,7 @@ export async function exportView() {
     const query = loadQuery(address.value);
     query.set("bom", "true");
     query.set("spreadsheet", "true");
-    const options = { signal: AbortSignal.timeout(10 * 60_000) };
-    const response = await send("GET", `/loads.csv?${query}`, options);
+    const response = await send("GET", `/loads.csv?${query}`, { timeout: LONG_MILLISECONDS });
     if (!response.ok) throw await problemOf(response);
     save(await response.blob(), "loads.csv");
   } catch (error) {

@@ -12,26 +12,47 @@ import { Announcer } from "./notices.js";
 
 /** @import {Problem} from "../api/client.js" */
 
+const RETRY_MILLISECONDS = 5_000;
+
 export function App() {
   const { user, needsLogin } = useStore(session);
-  const [problem, setProblem] = useState("");
-
-  useEffect(() => {
-    if (needsLogin || user) return;
-    setProblem("");
-    get("/me").then(
-      (found) => session.set({ user: found }),
-      (/** @type {Problem} */ refusal) => setProblem(refusal.message),
-    );
-  }, [needsLogin, user]);
-
-  if (!user) {
-    if (needsLogin) return h(LoginPage, null);
-    return h("p", { class: "starting", role: "status" }, problem || "Starting …");
-  }
+  if (!user) return h(needsLogin ? LoginPage : Start, null);
   return [
     h(user.role === "DRIVER" ? DriverPage : DispatchApp, { user, key: user.id }),
     h(Announcer, null),
     needsLogin && h(LoginDialog, { user }),
   ];
+}
+
+/** Asks who is logged in, again and again where Billor cannot be reached. */
+function Start() {
+  const [problem, setProblem] = useState("");
+  const [attempt, setAttempt] = useState(0);
+  const again = () => setAttempt((number) => number + 1);
+
+  useEffect(() => {
+    const left = new AbortController();
+    let timer = 0;
+    get("/me", left.signal).then(
+      (user) => session.set({ user }),
+      (/** @type {Problem} */ refusal) => {
+        if (left.signal.aborted) return;
+        setProblem(refusal.message);
+        timer = setTimeout(again, RETRY_MILLISECONDS);
+      },
+    );
+    addEventListener("online", again);
+    return () => {
+      left.abort();
+      clearTimeout(timer);
+      removeEventListener("online", again);
+    };
+  }, [attempt]);
+
+  return h(
+    "main",
+    { class: "starting" },
+    h("p", { role: "status" }, problem || "Starting …"),
+    problem && h("button", { type: "button", class: "button", onClick: again }, "Try again now"),
+  );
 }
