@@ -4,6 +4,7 @@ Each connection has a greenlet instead of a thread, so idle and slow clients blo
 """
 
 import logging
+import re
 import socket
 from contextlib import suppress
 from functools import partial
@@ -17,11 +18,13 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import (
     ExpectationFailed,
+    InvalidHeader,
     LimitRequestHeaders,
     LimitRequestLine,
     ParseException,
     UnsupportedTransferCoding,
 )
+from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 from psycopg2 import extensions
 from uuid_utils import uuid4
@@ -36,7 +39,9 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 STATEMENT_SECONDS = 17  # longer than `statement_timeout`: no result by then means a hang
 CLIENT_SECONDS = 10  # how long a client may pause while it sends a body or reads a response
+UNREAD_BYTES = 64 * 1024
 IDLE_SECONDS = 1  # how long idle connections stay open at shutdown, for requests in transit
+HOST = re.compile(r"([\w.-]+|\[[\da-f:.]+\])(:\d*)?", re.ASCII | re.IGNORECASE)
 STATUSES: dict[type[Exception], int] = {
     LimitRequestLine: 414,
     ExpectationFailed: 417,
@@ -104,9 +109,13 @@ class BillorWorker(GeventWorker):
     def handle_request(self, listener_name, req, sock, addr) -> None:
         self._idle.discard(sock)
         sock.settimeout(CLIENT_SECONDS)
+        _check_host(req)
+        req.body = _Body(req)
         try:
             super().handle_request(listener_name, req, sock, addr)
-        except TimeoutError as error:  # the client does not read
+            while req.body.read(UNREAD_BYTES):  # what the app did not need
+                pass
+        except (TimeoutError, ParseException) as error:  # the client does not read, or sends junk
             raise StopIteration from error  # makes gunicorn close the connection
         sock.settimeout(None)
         self._idle.add(sock)
@@ -129,6 +138,33 @@ class BillorWorker(GeventWorker):
         with suppress(OSError):  # the client has closed it
             client.sendall(f"HTTP/1.1 {problem.status}\r\n{problem.headers}".encode())
             client.sendall(problem.data)
+
+
+class _Body:
+    """A request's body. After a failure to read it, the response closes the connection.
+
+    It is unknown then where the next request begins.
+    """
+
+    def __init__(self, req: Request):
+        self._req, self._body = req, req.body
+
+    def __getattr__(self, name: str):
+        return getattr(self._body, name)
+
+    def read(self, size: int | None = None) -> bytes:
+        try:
+            return self._body.read(size)
+        except Exception:
+            self._req.force_close()
+            raise
+
+
+def _check_host(req: Request) -> None:
+    """Refuse a malformed or missing Host (RFC 9112, section 3.2). gunicorn refuses a second one."""
+    hosts = [value for name, value in req.headers if name == "HOST"]
+    if not all(map(HOST.fullmatch, hosts)) or (req.version > (1, 0) and not hosts):
+        raise InvalidHeader("HOST", req=req)
 
 
 class _Listener:
