@@ -30,7 +30,8 @@ def page(browser: Browser, api: Api) -> Iterator[Page]:
     """The docs page. It must send no request to other origins and leave the console empty."""
     origin = f"http://{HOST}:{api.client.port}"
     with (
-        browser.new_page(viewport={"width": 1280, "height": 1000}) as page,
+        browser.new_context(viewport={"width": 1280, "height": 1000}) as context,
+        context.new_page() as page,
         no_troubles(page, origin),
     ):
         page.goto(f"{origin}/docs")
@@ -72,3 +73,12 @@ def test_logging_in_on_the_page_authorizes_everything_else(page: Page):
 
     page.reload()
     expect(locked).not_to_have_count(0)
+    with page.context.new_page() as another:
+        another.goto(page.url)
+        expect(another.get_by_label("authorization button unlocked")).not_to_have_count(0)
+        assert another.evaluate("localStorage.length + sessionStorage.length") == 0
+    page.get_by_role("button", name="Authorize", exact=True).click()
+    page.locator(".modal-btn", has_text="Logout").click()
+    page.reload()
+    expect(unlocked).not_to_have_count(0)
+    assert page.evaluate("JSON.stringify([localStorage, sessionStorage])").count("ey") == 0

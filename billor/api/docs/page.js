@@ -1,3 +1,5 @@
+const KEY = "authorized";
+
 // Shows the page's hint below the title.
 const HintPlugin = () => ({
   wrapComponents: {
@@ -14,6 +16,24 @@ const HintPlugin = () => ({
   },
 });
 
+// Keeps tokens until the tab is closed. Swagger UI itself would keep them in localStorage, for ever.
+const SessionPlugin = () => ({
+  statePlugins: {
+    auth: {
+      wrapActions: {
+        persistAuthorizationIfNeeded: (_original, system) => () => {
+          sessionStorage.setItem(KEY, JSON.stringify(system.authSelectors.authorized()));
+        },
+      },
+    },
+  },
+});
+
+function restoreAuthorization() {
+  const authorized = sessionStorage.getItem(KEY);
+  if (authorized !== null) ui.authActions.restoreAuthorization({ authorized: JSON.parse(authorized) });
+}
+
 // A login or refresh here authorizes all other operations, as if its token had been pasted under Authorize.
 function authorizeAfterLogin(response) {
   if (response.ok && /\/auth\/(login|refresh)$/.test(response.url)) {
@@ -26,10 +46,10 @@ function authorizeAfterLogin(response) {
 const ui = SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
-  plugins: [HintPlugin],
+  plugins: [HintPlugin, SessionPlugin],
+  onComplete: restoreAuthorization,
   responseInterceptor: authorizeAfterLogin,
   tryItOutEnabled: true,
-  persistAuthorization: true,
   deepLinking: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
