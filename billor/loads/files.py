@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
@@ -30,11 +30,12 @@ CSV = "text/csv"
 NDJSON = "application/x-ndjson"
 WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ODS = "application/vnd.oasis.opendocument.spreadsheet"
-# Guessed from the file's name. Windows labels CSV as Excel's.
-VAGUE = ("application/octet-stream", "application/vnd.ms-excel", "text/plain")
+# The last three are guesses from the file's name: Windows labels CSV as Excel's.
+CSV_TYPES = [CSV, "application/csv", "application/x-csv", "text/x-csv"]
+CSV_TYPES += ["text/comma-separated-values", "text/tab-separated-values"]
+CSV_TYPES += ["application/octet-stream", "application/vnd.ms-excel", "text/plain"]
 MEDIA_TYPES = {
-    **dict.fromkeys((CSV, "application/csv", "application/x-csv", "text/x-csv"), CSV),
-    **dict.fromkeys(("text/comma-separated-values", "text/tab-separated-values", *VAGUE), CSV),
+    **dict.fromkeys(CSV_TYPES, CSV),
     **dict.fromkeys((NDJSON, "application/ndjson", "application/jsonl"), NDJSON),
     **dict.fromkeys((WORKBOOK, ODS), WORKBOOK),
 }
@@ -52,7 +53,7 @@ MAX_ROWS = 10_000
 HEADER_ROWS = 20
 """The header must be in the first rows of a sheet."""
 SEPARATORS = ",;\t|"
-SEPARATOR_LINE = re.compile(rf'"?sep=([{SEPARATORS}])"?\r?\n?', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=(\t|[^\w\s"\0])"?\r?\n?', re.IGNORECASE)
 # Other names of columns, by letters and digits.
 ALIASES = {
     "origin": "from pickuplocation pickupcity shipfrom",
@@ -62,12 +63,18 @@ ALIASES = {
     "pickupAt": "pickup pickupdate pickuptime pickupdatetime",
     "deliverBy": "deliver delivery deliverydate deliverytime deliverydatetime due duedate",
 }
-YEARS = range(2000, 2101)
 END_OF_DAY = timedelta(hours=23, minutes=59)
+CLOCK_CHANGE = (
+    "The clocks change then: there is no such time, or there are two. Write its offset, too."
+)
+UNKNOWN_EXPORT = (
+    "Not a time, so this load may be here already. To create it again, leave out the column."
+)
 SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 WRITTEN_TIME = re.compile(
-    r"(\d{1,4})[-/.](\d{1,2})[-/.](\d{2,4})"
-    r"(?:,?[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([ap]\.?m\.?)?)?",
+    r"(?:[a-z]+,? +)?(\d{1,4}|[a-z]{3,})[-/. ]+(\d{1,2}|[a-z]{3,})[-/., ]+(\d{1,4})"
+    r"(?:,?[ T]+(\d{1,2})(?=:| *[ap])(?::(\d{2}))?(?::(\d{2}))?\s*([ap]\.?m\.?)?)?",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -95,8 +102,9 @@ class FileRow:
     row: int
     attributes: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, list[str]] | None = None
-    exported: tuple[int, datetime] | None = None
-    """The id and the creation time of the load, if the row is from an export."""
+    exported: tuple[int, set[datetime]] | None = None
+    """The load's id and the minute of its creation, or both minutes that a spreadsheet may have
+    made of it, if the row is from an export."""
     load_id: int | None = None
     already_there: bool = False
     load: dict[str, Any] = field(init=False, repr=False, compare=False)
@@ -127,7 +135,7 @@ class LoadFile:
 
 def _letters(name: Any) -> str:
     """Return the letters and digits of a column's name, in lower case."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", str(name or ""))).casefold()
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", str(name or "")[:100])).casefold()
 
 
 NAMES = {_letters(name): name for name in KNOWN} | {
@@ -256,10 +264,12 @@ def _read_rows(
     read_as = {str(header[place]): name for place, name in columns.items()}
     found = LoadFile(ignored=left_out, sheet=sheet, columns=read_as)
     places = {_letters(cell): place for place, cell in enumerate(header)}
+    titles = {place: header[place] for place, name in columns.items() if name in REQUIRED}
     for _, number, cells in rows:
-        if any(cells):
+        repeats_titles = all(cells[place : place + 1] == [titles[place]] for place in titles)
+        if any(cells) and not repeats_titles:
             read = partial(_read_cells, cells, columns, len(header), times)
-            _add(found, number, read, _exported(cells, places))
+            _add(found, number, read, partial(_exported, cells, places))
     return _complete(found)
 
 
@@ -267,14 +277,16 @@ def _add(
     found: LoadFile,
     number: int,
     read: Callable[[], Any],
-    exported: tuple[int, datetime] | None = None,
+    exported: Callable[[], Any] = lambda: None,
 ) -> None:
     if len(found.rows) == MAX_ROWS:
         raise _refused(f"The file has more than {MAX_ROWS:,} rows. Split it into smaller ones.")
+    row = FileRow(number)
     try:
-        row = FileRow(number, _schema.load(read()), exported=exported)
+        row.exported = exported()
+        row.attributes = _schema.load(read())
     except ValidationError as error:
-        row = FileRow(number, errors=error.normalized_messages())
+        row.errors = error.normalized_messages()
     found.rows.append(row)
 
 
@@ -284,13 +296,22 @@ def _complete(found: LoadFile) -> LoadFile:
     return found
 
 
-def _exported(cells: Sequence[Any], places: Mapping[str, int]) -> tuple[int, datetime] | None:
-    """Return the id and the creation time of a load in a row of an export."""
+def _exported(cells: Sequence[Any], places: Mapping[str, int]) -> Any:
+    """Return `FileRow.exported` of a row with the columns `id` and `createdAt`."""
     try:
         id_, created_at = (cells[places[name]] for name in ("id", "createdat"))
-        return ID.deserialize(int(id_)), datetime.fromisoformat(created_at)
+        id_ = ID.deserialize(int(id_))
     except (LookupError, TypeError, ValueError, ValidationError):
         return None
+    return created_at and (id_, {_minute(created_at, day_first) for day_first in (False, True)})
+
+
+def _minute(text: Any, day_first: bool) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_read_time("createdAt", text, TimeFormat("UTC", day_first)))
+    except (TypeError, ValueError) as error:
+        raise ValidationError(UNKNOWN_EXPORT, "createdAt") from error
+    return moment.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def _read_cells(
@@ -321,7 +342,7 @@ def _read_cell(name: str, cell: Any, times: TimeFormat) -> Any:
         return cell
     try:
         return json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell  # the schema refuses it
 
 
@@ -330,13 +351,14 @@ def _read_time(name: str, text: str, times: TimeFormat) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        match = WRITTEN_TIME.fullmatch(text)
+        match = WRITTEN_TIME.fullmatch(" ".join(text.split()))
         if not match:
             return text
         moment = _written_time(name, match, times.day_first)
-    if moment.year not in YEARS:
-        raise ValidationError("The year must be from 2000 to 2100.", name)
-    if ":" not in text and name == "deliverBy":
+    if moment.year not in Timestamp.YEARS:
+        raise ValidationError(Timestamp.default_error_messages["year"], name)
+    is_day = ":" not in text and moment.time() == time.min
+    if is_day and name == "deliverBy":
         moment += END_OF_DAY
     if moment.tzinfo is None:
         if times.time_zone is None:
@@ -344,20 +366,26 @@ def _read_time(name: str, text: str, times: TimeFormat) -> str:
                 "Has no time zone. Send timeZone=America/Chicago, or the like, with the file.", name
             )
         moment = moment.replace(tzinfo=ZoneInfo(times.time_zone))
+        if not is_day and moment.utcoffset() != moment.replace(fold=1).utcoffset():
+            raise ValidationError(CLOCK_CHANGE, name)
     return moment.isoformat()
 
 
 def _written_time(name: str, match: re.Match[str], day_first: bool) -> datetime:
-    first, second, third, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:6])
-    if len(match[1]) == 4:
-        year, month, day = first, second, third
-    else:
-        year, month, day = third + 2000 * (third < 100), first, second
-        if month > 12 or (day_first and day <= 12):
-            month, day = day, month
-    if half := match[7]:
-        hours = hours % 12 + 12 * (half[0] in "pP")
     try:
+        first, second, third, hours, minutes, seconds = (
+            MONTHS.index(part[:3].lower()) + 1 if part.isalpha() else int(part)
+            for part in match.groups("0")[:6]
+        )
+        if len(match[1]) == 4 and match[1].isdigit():
+            year, month, day = first, second, third
+        else:
+            year, month, day = third + 2000 * (len(match[3]) == 2), first, second
+            day_is_first = month > 12 or (day_first and day <= 12)
+            if match[2].isalpha() or (day_is_first and not match[1].isalpha()):
+                month, day = day, month
+        if half := match[7]:
+            hours = hours % 12 + 12 * (half[0] in "pP") if hours <= 12 else 24
         return datetime(year, month, day, hours, minutes, seconds)  # noqa: DTZ001 - added later
     except ValueError as error:
         raise ValidationError("There is no such time.", name) from error

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from threading import BoundedSemaphore
 
 from sqlalchemy import select
@@ -40,7 +39,7 @@ def import_loads(file: LoadFile) -> LoadFile:
     """
     with transaction():
         for start in range(0, len(file.rows), CHUNK_ROWS):
-            _store([row for row in file.rows[start : start + CHUNK_ROWS] if row.attributes])
+            _store(file.rows[start : start + CHUNK_ROWS])
     return file
 
 
@@ -53,19 +52,19 @@ def preview(file: LoadFile) -> LoadFile:
 
 
 def _store(rows: Sequence[FileRow]) -> None:
-    here = _exported_from_here(rows)
-    new = [row for row in rows if row.exported not in here]
-    for row in rows:
-        if row.exported in here:
-            row.load_id, row.already_there = row.exported[0], True
+    _find_exported(rows)
+    new = [row for row in rows if row.attributes and not row.already_there]
     for row, load in zip(new, create_loads([row.attributes for row in new]), strict=True):
         row.load_id, row.already_there = load.id, isinstance(load, Taken)
 
 
-def _exported_from_here(rows: Sequence[FileRow]) -> set[tuple[int, datetime]]:
-    """Return which exported loads exist in this database, with the same time of creation."""
+def _find_exported(rows: Sequence[FileRow]) -> None:
+    """Mark the rows whose load is in this database, with the same time of creation."""
     ids = [row.exported[0] for row in rows if row.exported]
     if not ids:
-        return set()
+        return
     found = db.session.execute(select(Load.id, Load.created_at).where(Load.id.in_(ids)))
-    return {(id_, created_at) for id_, created_at in found}
+    minutes = {id_: time.replace(second=0, microsecond=0) for id_, time in found}
+    for row in rows:
+        if row.exported and minutes.get(row.exported[0]) in row.exported[1]:
+            row.load_id, row.already_there, row.errors = row.exported[0], True, None

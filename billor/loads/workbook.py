@@ -18,11 +18,12 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
-from typing import Any
+from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 from python_calamine import (
     CalamineError,
+    CalamineSheet,
     CalamineWorkbook,
     PasswordError,
     SheetTypeEnum,
@@ -39,21 +40,16 @@ LIMITS = {
     resource.RLIMIT_FSIZE: 64 * 1024**2,
     resource.RLIMIT_CORE: 0,
 }
-NAMESPACES = {
-    "": "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
-    "r": "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
-}
-CELL, ROW = (f"{{{NAMESPACES['']}}}{tag}" for tag in ("c", "row"))
 INEXACT = {
     "unreadable": "A spreadsheet keeps 15 digits of a number, and has lost the others. Format the "
     "column as text, and enter it again."
 }
-# By row and column: why a cell is unreadable, or how many digits it shows.
-Notes = dict[tuple[int, int], str | int]
-
-
-class TooLargeError(Exception):
-    """The workbook is too large. The message has the reason."""
+# The parts of a number's format: a digit, a text, or what takes no place.
+FORMAT_PART = re.compile(r'(0)|"([^"]*)"|\\(.)|([-/() ])|\[[^]]*]|_.|^[#?]+(?=0)')
+# What is shown of a number: None is a digit.
+Places = list[str | None]
+# By row and column: why a cell is unreadable, or how its number is shown.
+Notes = dict[tuple[int, int], str | Places]
 
 
 def main() -> None:
@@ -64,14 +60,13 @@ def main() -> None:
     try:
         for row in _rows(io.BytesIO(sys.stdin.buffer.read())):
             print(json.dumps(row))
-    except TooLargeError as error:
-        reason = str(error)
     except PasswordError:
-        reason = "The workbook has a password. Save it without one."
+        _refuse("The workbook has a password. Save it without one.")
     except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, LookupError):
-        reason = "The file is no workbook, or damaged. Open it in a spreadsheet, and save it again."
-    else:
-        return
+        _refuse("The file is no workbook, or damaged. Open it in a spreadsheet, and save it again.")
+
+
+def _refuse(reason: str) -> NoReturn:
     sys.stderr.write(reason)
     sys.exit(REFUSED)
 
@@ -85,29 +80,39 @@ def _rows(file: io.BytesIO) -> Iterator[tuple[str, int, list[Any]]]:
             continue
         notes = _notes(archive, sheet.name) if archive else {}
         cells = workbook.get_sheet_by_name(sheet.name)
-        first_row, first_column = cells.start or (0, 0)
-        for number, row in enumerate(cells.iter_rows(), first_row + 1):
+        _, first_column = cells.start or (0, 0)
+        for number, row in enumerate(_unmerged(cells, first_column), 1):
             places = enumerate(row, first_column + 1)
             values = [_read(each, notes.get((number, place))) for place, each in places]
             if any(values):
                 yield sheet.name, number, values
 
 
+def _unmerged(cells: CalamineSheet, first_column: int) -> list[list[Any]]:
+    """Return all rows; a cell merged over several of them is in each."""
+    rows = list(cells.iter_rows())
+    for (top, left), (bottom, _) in cells.merged_cell_ranges or ():
+        if 0 <= (column := left - first_column) < cells.width:
+            for row in rows[top + 1 : bottom + 1]:
+                row[column] = rows[top][column]
+    return rows
+
+
 def _open_archive(file: io.BytesIO) -> zipfile.ZipFile:
     archive = zipfile.ZipFile(file)
     if sum(part.file_size for part in archive.infolist()) > MAX_UNPACKED_BYTES:
-        raise TooLargeError("The workbook unpacks to more than 50 MB. Save only the loads.")
+        _refuse("The workbook unpacks to more than 50 MB. Save only the loads.")
     if archive.testzip() is not None:  # it is larger than it claims
         raise zipfile.BadZipFile
     return archive
 
 
-def _read(value: Any, note: str | int | None) -> Any:
+def _read(value: Any, note: str | Places | None) -> Any:
     if isinstance(note, str):
         return {"unreadable": note}
     match value:
         case str() if len(value) > MAX_CELL_CHARACTERS:
-            raise TooLargeError(f"A cell has more than {MAX_CELL_CHARACTERS:,} characters.")
+            _refuse(f"A cell has more than {MAX_CELL_CHARACTERS:,} characters.")
         case str():
             return value.strip() or None
         case bool() | timedelta():
@@ -116,7 +121,16 @@ def _read(value: Any, note: str | int | None) -> Any:
             return value.isoformat()
         case int() | float() if abs(value) >= MAX_EXACT_NUMBER:
             return INEXACT
-    return format(Decimal(format(value, ".15g")), "f").zfill(note or 0)
+    number = format(Decimal(format(value, ".15g")), "f")
+    return _shown(number, note) if note and number.isdigit() else number
+
+
+def _shown(number: str, places: Places) -> str:
+    """Put the digits in their places; the first takes those that are left over."""
+    number = number.zfill(places.count(None))
+    first = len(number) - places.count(None) + 1
+    digits = iter([number[:first], *number[first:]])
+    return "".join(next(digits) if part is None else part for part in places)
 
 
 def _notes(archive: zipfile.ZipFile, sheet: str) -> Notes:
@@ -124,47 +138,58 @@ def _notes(archive: zipfile.ZipFile, sheet: str) -> Notes:
     notes: Notes = {}
     if "xl/workbook.xml" not in archive.namelist():
         return notes
-    digits = _digits_shown(archive)
+    formats = _formats(archive)
     with archive.open(_sheet_part(archive, sheet)) as part:
         for _, element in ElementTree.iterparse(part):
-            if element.tag == CELL and element.get("r") and (note := _note(element, digits)):
+            if (
+                element.tag.endswith("}c")
+                and element.get("r")
+                and (note := _note(element, formats))
+            ):
                 letters, row = re.findall("[A-Z]+|[0-9]+", element.get("r", ""))
                 column = reduce(lambda number, letter: 26 * number + ord(letter) - 64, letters, 0)
                 notes[int(row), column] = note
-            elif element.tag == ROW:
+            elif element.tag.endswith("}row"):
                 element.clear()
     return notes
 
 
-def _note(cell: ElementTree.Element, digits: dict[str, int]) -> str | int | None:
-    kind, value = cell.get("t"), cell.findtext("v", namespaces=NAMESPACES)
+def _note(cell: ElementTree.Element, formats: dict[str, Places]) -> str | Places | None:
+    kind, value = cell.get("t"), cell.findtext("{*}v")
     if kind == "e":
         return f"The cell has the error {value}."
-    if kind != "str" and not value and cell.find("f", NAMESPACES) is not None:
+    if kind != "str" and not value and cell.find("{*}f") is not None:
         return "The cell's formula has no value. Save the workbook again in a spreadsheet."
-    return digits.get(cell.get("s", ""))
+    return formats.get(cell.get("s", ""))
 
 
-def _digits_shown(archive: zipfile.ZipFile) -> dict[str, int]:
-    """Return the number of digits of styles with a format like 0000000."""
+def _formats(archive: zipfile.ZipFile) -> dict[str, Places]:
+    """Return how styles show whole numbers, such as 0420655 or PO-42."""
     if "xl/styles.xml" not in archive.namelist():
         return {}
     styles = ElementTree.fromstring(archive.read("xl/styles.xml"))
-    formats = styles.iterfind(".//numFmt", NAMESPACES)
+    formats = styles.iterfind("{*}numFmts/{*}numFmt")
     codes = {each.get("numFmtId"): each.get("formatCode", "") for each in formats}
-    uses = enumerate(styles.iterfind("cellXfs/xf", NAMESPACES))
-    shown = {str(style): codes.get(each.get("numFmtId"), "") for style, each in uses}
-    return {style: len(code) for style, code in shown.items() if re.fullmatch("00+", code)}
+    uses = enumerate(styles.iterfind("{*}cellXfs/{*}xf"))
+    shown = {str(style): _places(codes.get(each.get("numFmtId"), "")) for style, each in uses}
+    return {style: places for style, places in shown.items() if None in places}
+
+
+def _places(code: str) -> Places:
+    code = code.partition(";")[0]
+    if FORMAT_PART.sub("", code):
+        return []
+    return [None if p[1] else p[2] or p[3] or p[4] or "" for p in FORMAT_PART.finditer(code)]
 
 
 def _sheet_part(archive: zipfile.ZipFile, sheet: str) -> str:
     """Return the file name of a sheet in the archive."""
     book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
-    sheets = book.iterfind("sheets/sheet", NAMESPACES)
-    ids = {each.get("name"): each.get(f"{{{NAMESPACES['r']}}}id") for each in sheets}
+    names = {each.get("name"): each for each in book.iterfind("{*}sheets/{*}sheet")}
+    (id_,) = (value for key, value in names[sheet].items() if key.endswith("}id"))
     relations = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
     targets = {each.get("Id"): each.get("Target", "") for each in relations}
-    return posixpath.join("/xl", targets[ids[sheet]]).removeprefix("/")
+    return posixpath.join("/xl", targets[id_]).removeprefix("/")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from datetime import datetime
 from io import BytesIO, StringIO
 
 import pytest
@@ -23,6 +25,7 @@ LOADS = [
     {"origin": "Houston, TX", "destination": "Chicago, IL", "cargoType": "Flatbed"},
 ]
 FIELDS = list(LOADS[0])
+ISO_TIME = re.compile(r"2026-\d\d-\d\dT[\d:.]+Z")
 
 
 def as_ndjson(rows) -> bytes:
@@ -207,6 +210,23 @@ def test_an_export_is_not_imported_twice(client):
     again = send(client, text.encode(), CSV).json
     assert (again["created"], again["alreadyThere"], again["refused"]) == (0, 3, 0)
     assert [row["loadId"] for row in again["rows"]] == [3, 2, 1]
+    for form in (
+        "%m/%d/%Y %H:%M",
+        "%-d.%-m.%y %-H:%M:%S",
+        "%Y-%m-%d %H:%M:%S",
+        "%-m/%-d/%Y %I:%M %p",
+    ):
+        saved = text
+        for time in ISO_TIME.findall(text):
+            saved = saved.replace(time, f"{datetime.fromisoformat(time):{form}}")
+        rows = list(csv.reader(StringIO(saved, newline="")))
+        rows[1][1] = "Edited"
+        with_semicolons = "".join(";".join(row) + "\r\n" for row in rows).encode()
+        for data, kind in ((with_semicolons, CSV), (workbook(rows), XLSX)):
+            found = send(client, data, kind).json
+            assert (found["created"], found["alreadyThere"], found["refused"]) == (0, 3, 0), found
+    lost = send(client, ISO_TIME.sub("00:03.0", text).encode(), CSV).json
+    assert [list(row["errors"]) for row in lost["rows"]] == [["createdAt"]] * 3
     elsewhere = text.replace("\n3,", "\n33,")
     assert send(client, elsewhere.encode(), CSV).json["created"] == 1
     assert {name: client.get("/loads/4").json[name] for name in FIELDS} == LOADS[2]

@@ -28,6 +28,17 @@ def saved(book: openpyxl.Workbook) -> bytes:
     return file.getvalue()
 
 
+def strict(book: bytes) -> bytes:
+    """The workbook in the namespaces of ISO 29500 Strict, as Excel can save it."""
+    file = BytesIO()
+    with zipfile.ZipFile(BytesIO(book)) as old, zipfile.ZipFile(file, "w", 8) as new:
+        for name in old.namelist():
+            text = old.read(name).replace(b"spreadsheetml/2006/main", b"spreadsheetml/main")
+            text = text.replace(b"officeDocument/2006", b"officeDocument")
+            new.writestr(name, text.replace(b"schemas.openxmlformats.org", b"purl.oclc.org/ooxml"))
+    return file.getvalue()
+
+
 def changed(book: bytes, before: str, after: str, texts: str | None = None) -> bytes:
     """The workbook with something else in its sheet; `texts` is a table of texts to add."""
     file = BytesIO()

@@ -9,7 +9,7 @@ import pytest
 from billor.errors import Refused
 from billor.loads import files
 from billor.loads.files import CSV, NDJSON, WORKBOOK, FileRow, LoadFile, TimeFormat
-from tests.support.workbooks import XLS, changed, ods, saved, workbook
+from tests.support.workbooks import XLS, changed, ods, saved, strict, workbook
 
 HEADER = "origin,destination,cargoType"
 NAMES = HEADER.split(",")
@@ -47,6 +47,7 @@ def refusal(data: str | bytes, media_type: str = CSV) -> str:
         "sep=;\norigin;destination;cargo\nDallas, TX;Reno, NV;Steel\n",
         'Loads of today\n\norigin,destination,cargo,,\n"Dallas, TX","Reno, NV",Steel,,\n,,,\n',
         "origin\tdestination\tcargo\nDallas, TX\tReno, NV\tSteel\n".encode("utf-16"),
+        "sep=^\r\norigin^to^cargo\r\nDallas, TX^Reno, NV^Steel\r\norigin^to^cargo\r\n",
     ],
 )
 def test_csv_is_read_as_people_write_it(text):
@@ -113,6 +114,13 @@ def test_ndjson_has_an_object_on_each_line():
         ("3/4/2026", {"time_zone": "UTC"}, datetime(2026, 3, 4, tzinfo=UTC)),
         ("3/4/2026", {"time_zone": "UTC", "day_first": True}, datetime(2026, 4, 3, tzinfo=UTC)),
         ("31/4/2026", {"time_zone": "UTC"}, "There is no such time."),
+        ("12/1/2026 20:00 AM", {"time_zone": "UTC"}, "There is no such time."),
+        ("Tuesday, Dec. 1, 2026 8\u202fAM", {"time_zone": "America/Chicago"}, CHICAGO_8AM),
+        ("01-Dec-26 8:00", {"time_zone": "America/Chicago", "day_first": True}, CHICAGO_8AM),
+        ("2026/12/1 08:00", {"time_zone": "America/Chicago", "day_first": True}, CHICAGO_8AM),
+        ("2026-03-08T02:30", {"time_zone": "America/Chicago"}, "The clocks change then"),
+        ("11/1/2026 1:30 AM", {"time_zone": "America/Chicago"}, "The clocks change then"),
+        ("2026-11-01", {"time_zone": "America/Havana"}, datetime(2026, 11, 1, 4, tzinfo=UTC)),
         ("12/1/2026 8:00 AM", {}, "Has no time zone."),
         ("12/1/2126 8:00", {"time_zone": "UTC"}, "The year must be from 2000 to 2100."),
         ("tomorrow", {"time_zone": "UTC"}, "Not a time"),
@@ -179,6 +187,30 @@ def test_a_workbook_is_read_as_it_is_shown():
     assert list(bad[-1].errors) == ["origin"]
 
 
+def test_a_sheet_has_its_own_row_numbers_merged_cells_and_formats():
+    book = openpyxl.Workbook()
+    sheet = book.active
+    formats = {"0000000": "0420655", '"PO-"0': "PO-420655", "00000\\-0000;@": "00042-0655"}
+    formats |= {"[$-409]#00": "420655", "#,##0": "420655", "0.00%": "420655", "0000.0": "420655"}
+    table = [
+        [None, *NAMES, "Reference", "Rate"],
+        *[[None, "Dallas, TX", "Reno, NV", "Steel", 420655]] * 7,
+    ]
+    for number, row in enumerate([*table, table[0]], 3):
+        for column, value in enumerate(row, 1):
+            sheet.cell(number, column, value)
+    for number, code in enumerate(formats, 4):
+        sheet.cell(number, 5).number_format = code
+    for merged in ("B4:B10", "F3:G4", "A20:H30"):
+        sheet.merge_cells(merged)
+    for data in (saved(book), strict(saved(book))):
+        found = read(data, WORKBOOK)
+        assert [row.row for row in found.rows] == [*range(4, 11)]
+        assert [row.attributes for row in found.rows] == [
+            LOAD | {"reference": shown} for shown in formats.values()
+        ]
+
+
 def test_a_workbook_of_another_program_is_read():
     book = openpyxl.Workbook()
     book.active.append(NAMES)
@@ -225,8 +257,13 @@ def test_a_workbook_that_is_too_large_or_none_is_refused_outside_of_this_process
 
 
 def test_an_export_says_which_loads_its_rows_are():
-    created = "2026-11-30T09:00:00.123456Z"
+    created = "2026-11-12T09:00:12.123456Z"
     rows = [f"{id_},a,b,c,{created}\n" for id_ in ("7", "x", "9" * 30, "")]
-    found = read(f"id,{HEADER},createdAt\n{''.join(rows)}")
-    moment = datetime(2026, 11, 30, 9, 0, 0, 123456, tzinfo=UTC)
-    assert [row.exported for row in found.rows] == [(7, moment), None, None, None]
+    found = read(
+        f"id,{HEADER},createdAt\n{''.join(rows)}8,a,b,c,11/12/26 9:00\n9,,b,c,2026\n9,a,b,c,"
+    )
+    november, december = (datetime(2026, *day, 9, tzinfo=UTC) for day in ((11, 12), (12, 11)))
+    assert [row.exported for row in found.rows] == [
+        *((7, {november}), None, None, None, (8, {november, december}), None, None)
+    ]
+    assert list(found.rows[5].errors) == ["createdAt"]

@@ -79,9 +79,9 @@ def test_an_exported_load_is_already_there_if_it_is_this_databases():
     created_at = db.session.scalar(select(Load.created_at))
     elsewhere = datetime(2026, 11, 30, tzinfo=UTC)
     outcomes = store(
-        row(2, exported=(1, created_at)),
-        row(3, exported=(1, elsewhere)),
-        row(4, exported=(9, elsewhere)),
+        row(2, exported=(1, {created_at.replace(second=0, microsecond=0), elsewhere})),
+        row(3, exported=(1, {elsewhere})),
+        row(4, exported=(9, {elsewhere})),
     )
     assert [each.already_there for each in outcomes] == [True, False, False]
     assert outcomes[0].load_id == 1
