@@ -1,5 +1,7 @@
 """Dispatching on the board: by mouse, by keyboard, and by touch on a phone."""
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, Route, expect
 
@@ -139,6 +141,44 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
     assert (memphis["id"], aaron["id"]) in active(billor)
 
 
+def test_what_was_done_can_be_undone(billor, open_board):
+    chen = billor.drivers[2]
+    load, _ = billor.loads
+    board = open_board()
+    page = board.page
+    more = board.road.get_by_role("button", name="More about load")
+
+    def undo(text: str) -> None:
+        expect(page.locator(".toast")).to_contain_text([text])
+        page.get_by_role("button", name="Undo").click()
+        expect_settled(board)
+
+    drag_laredo_to_chen(board)
+    undo("assigned to Chen Wei")
+    expect(board.waiting).to_have_count(2)
+    assert active(billor) == []
+
+    billor.client.assign(chen, load)
+    board.road.get_by_role("button", name="Complete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Complete").click()
+    undo("completed")
+    expect(board.road).to_contain_text(["Chen Wei"])
+    more.click()
+    page.get_by_role("menuitem", name="Cancel the assignment").click()
+    undo("waits again")
+    expect(board.road).to_contain_text(["Chen Wei"])
+    board.drag(board.road.first, board.drivers.first)
+    undo("moved to Alex Carter")
+    expect(board.road).to_contain_text(["Chen Wei"])
+    assert active(billor) == [(load["id"], chen["id"])]
+
+    page.goto(f"{billor.url}/board#/loads/{billor.loads[1]['id']}")
+    page.get_by_role("button", name="Cancel load").click()
+    undo("cancelled")
+    expect(page.locator(".load-head .status")).to_have_text("Waiting")
+    assert status_of(billor, billor.loads[1]) == "OPEN"
+
+
 def test_a_load_is_assigned_with_the_keyboard_alone(billor, open_board):
     board = open_board()
     keyboard = board.page.keyboard
@@ -199,6 +239,7 @@ def test_a_refused_assignment_is_taken_back_with_the_reason(billor, open_board):
     drag_laredo_to_chen(board)
     row = board.waiting_load("Laredo")
     expect(row).to_contain_text("The driver has an active load.")
+    expect(row).to_contain_text(re.compile(r"by .+, \d+:\d\d"))
     row.get_by_role("link", name="Chen Wei: load").click()
     expect(board.page.get_by_role("heading", name="Memphis, TN to Miami, FL")).to_be_visible()
     assert active(billor) == [(other["id"], chen["id"])]
@@ -221,7 +262,13 @@ def test_a_load_is_changed_cancelled_and_reopened_on_its_page(billor, open_board
     page.get_by_role("button", name="Change").click()
     page.get_by_role("dialog").get_by_label("To").fill("Boise, ID")
     page.get_by_label("Pickup").fill("2031-05-04T08:30")
+    billor.client.patch(f"/loads/{billor.loads[0]['id']}", {"cargoType": "Apples"})
     page.get_by_role("button", name="Save").click()
+    refusal = page.get_by_role("dialog").get_by_role("alert")
+    expect(refusal).to_contain_text("Somebody else has changed this meanwhile.")
+    expect(refusal).to_contain_text("changed cargo type from Dry van to Apples")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".facts")).to_contain_text("Apples")
     expect(page.get_by_role("heading", name="Laredo, TX to Boise, ID")).to_be_visible()
     expect(page.locator(".facts")).to_contain_text("May 4, 2031, 8:30 AM CDT")
     expect(page.locator(".timeline")).to_contain_text("destination from Denver, CO to Boise, ID")

@@ -42,6 +42,9 @@ function messagesByField(errors) {
   );
 }
 
+/** The ETag of each state that was got by itself. @type {WeakMap<object, string>} */
+const tags = new WeakMap();
+
 /** A key for one action of the user; its retries have the same one. */
 export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
@@ -49,6 +52,7 @@ export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
  * @typedef {object} Options
  * @property {unknown} [body] sent as JSON
  * @property {string} [key] the Idempotency-Key: with one, a change may be sent again
+ * @property {object} [shown] what is to be changed as it was shown: refused if it has changed since
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
  * @property {number} [timeout] in milliseconds
@@ -114,11 +118,13 @@ function limited({ signal, timeout = TIMEOUT_MILLISECONDS }) {
  * @param {string} token
  * @param {Options} options
  */
-function headersFor(token, { body, key, headers }) {
+function headersFor(token, { body, key, shown, headers }) {
+  const tag = shown && tags.get(shown);
   return {
     Authorization: `Bearer ${token}`,
     ...(body === undefined ? {} : { "Content-Type": "application/json" }),
     ...(key === undefined ? {} : { "Idempotency-Key": key }),
+    ...(tag && { "If-Match": tag }),
     ...headers,
   };
 }
@@ -135,11 +141,10 @@ async function codeOf(response) {
 async function read(response) {
   if (!response.ok) throw await problemOf(response);
   const text = await response.text();
-  return {
-    status: response.status,
-    headers: response.headers,
-    data: text ? JSON.parse(text) : null,
-  };
+  const data = text ? JSON.parse(text) : null;
+  const tag = response.headers.get("ETag");
+  if (tag && data) tags.set(data, tag);
+  return { status: response.status, headers: response.headers, data };
 }
 
 /**

@@ -46,7 +46,9 @@ const IS_MISSING = /^Missing data|^Field may not be null|^Shorter than minimum l
 
 /** @type {Record<string, string>} */
 const CONFLICTS = {
-  precondition_failed: "Somebody else has changed this meanwhile. Look at it again.",
+  precondition_failed: "Somebody else has changed this meanwhile.",
+  driver_already_assigned: "The driver has an active load.",
+  load_already_assigned: "This load has a driver.",
   load_not_open: "This load is no longer waiting.",
   driver_inactive: "This driver is not active.",
   load_not_editable: "This load is on the road or completed, so it cannot be changed.",

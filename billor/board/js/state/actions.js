@@ -3,7 +3,7 @@
 import { newKey, Problem, request } from "../api/client.js";
 import { isolate } from "../ui/text.js";
 import { fleet } from "./fleet.js";
-import { dismissTrouble, say, showTrouble } from "./notices.js";
+import { dismissTrouble, say, showTrouble, toast } from "./notices.js";
 import { Store } from "./store.js";
 
 /** @import {Assignment, Driver, Load} from "../types.js" */
@@ -11,7 +11,7 @@ import { Store } from "./store.js";
 /**
  * An action that the API has not answered yet.
  *
- * @typedef {{kind: "assign", loadId: number, driverId: number, at: string}
+ * @typedef {{kind: "assign" | "reopen", loadId: number, driverId: number, at: string}
  *   | {kind: "close", loadId: number, assignmentId: number, to: "COMPLETED" | "CANCELLED"}
  *   | {kind: "reassign", loadId: number, assignmentId: number, driverId: number}
  *   | {kind: "status", loadId: number, to: "OPEN" | "CANCELLED"}} Pending
@@ -29,32 +29,56 @@ export const pending = new Store({ byLoad: new Map() });
  * @param {Driver} driver
  */
 export function assign(load, driver) {
-  const at = new Date().toISOString();
-  say(`Load ${load.id} assigned to ${isolate(driver.name)}.`);
-  return perform({ kind: "assign", loadId: load.id, driverId: driver.id, at }, (key) =>
-    request("POST", "/assignments", { key, body: { driverId: driver.id, loadId: load.id } }),
+  const ids = { driverId: driver.id, loadId: load.id };
+  return perform(
+    { kind: "assign", ...ids, at: new Date().toISOString() },
+    `Load ${load.id} assigned to ${isolate(driver.name)}.`,
+    (key) => request("POST", "/assignments", { key, body: ids }),
+    (made) => close(made, "CANCELLED", false),
   );
 }
 
 /**
  * @param {Assignment} assignment
  * @param {"COMPLETED" | "CANCELLED"} to
+ * @param {boolean} [mayUndo]
  */
-export function close({ id, loadId }, to) {
-  say(to === "COMPLETED" ? `Load ${loadId} completed.` : `Load ${loadId} waits again.`);
-  return perform({ kind: "close", loadId, assignmentId: id, to }, (key) =>
-    request("PATCH", `/assignments/${id}/status`, { key, body: { status: to } }),
+export function close(assignment, to, mayUndo = true) {
+  const { id, loadId } = assignment;
+  return perform(
+    { kind: "close", loadId, assignmentId: id, to },
+    to === "COMPLETED" ? `Load ${loadId} completed.` : `Load ${loadId} waits again.`,
+    (key) => request("PATCH", `/assignments/${id}/status`, { key, body: { status: to } }),
+    mayUndo ? () => reopen(assignment) : undefined,
+  );
+}
+
+/**
+ * Take back that an assignment was completed or cancelled.
+ *
+ * @param {Assignment} assignment
+ */
+function reopen({ id, loadId, driverId, assignedAt }) {
+  return perform(
+    { kind: "reopen", loadId, driverId, at: assignedAt },
+    `Load ${loadId} is on the road again.`,
+    (key) => request("POST", `/assignments/${id}/reopen`, { key, body: { reason: "Undo" } }),
   );
 }
 
 /**
  * @param {Assignment} assignment
  * @param {Driver} driver
+ * @param {boolean} [mayUndo]
+ * @returns {Promise<void>}
  */
-export function reassign({ id, loadId }, driver) {
-  say(`Load ${loadId} moved to ${isolate(driver.name)}.`);
-  return perform({ kind: "reassign", loadId, assignmentId: id, driverId: driver.id }, (key) =>
-    request("POST", `/assignments/${id}/reassign`, { key, body: { driverId: driver.id } }),
+export function reassign({ id, loadId, driverId }, driver, mayUndo = true) {
+  const before = fleet.value.drivers.get(driverId);
+  return perform(
+    { kind: "reassign", loadId, assignmentId: id, driverId: driver.id },
+    `Load ${loadId} moved to ${isolate(driver.name)}.`,
+    (key) => request("POST", `/assignments/${id}/reassign`, { key, body: { driverId: driver.id } }),
+    mayUndo && before ? (made) => reassign(made, before, false) : undefined,
   );
 }
 
@@ -63,34 +87,43 @@ export function reassign({ id, loadId }, driver) {
  *
  * @param {Load} load
  * @param {"OPEN" | "CANCELLED"} to
+ * @returns {Promise<void>}
  */
 export function setStatus(load, to) {
-  say(to === "OPEN" ? `Load ${load.id} waits again.` : `Load ${load.id} cancelled.`);
-  return perform({ kind: "status", loadId: load.id, to }, (key) =>
-    request("PATCH", `/loads/${load.id}`, { key, body: { status: to } }),
+  const { id } = load;
+  return perform(
+    { kind: "status", loadId: id, to },
+    to === "OPEN" ? `Load ${id} waits again.` : `Load ${id} cancelled.`,
+    (key) => request("PATCH", `/loads/${id}`, { key, shown: load, body: { status: to } }),
+    to === "CANCELLED" ? (changed) => setStatus(changed, "OPEN") : undefined,
   );
 }
 
 /**
- * Show an action until it is answered.
+ * Show an action until it is answered, and then offer to undo it.
  *
  * @param {Pending} action
+ * @param {string} text what is done
  * @param {(key: string) => Promise<{data: any}>} send
+ * @param {(answer: any) => Promise<void>} [undo]
  * @returns {Promise<void>}
  */
-async function perform(action, send) {
-  if (pending.value.byLoad.has(action.loadId)) return;
-  setPending(action.loadId, action);
-  dismissTrouble(action.loadId);
+async function perform(action, text, send, undo) {
+  const { loadId } = action;
+  if (pending.value.byLoad.has(loadId)) return;
+  setPending(loadId, action);
+  dismissTrouble(loadId);
+  say(text);
   try {
     const { data } = await send(newKey());
     take(action, data);
+    if (undo) toast(text, { loadId, undo: () => void undo(data) });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    showTrouble(action.loadId, error);
+    showTrouble(loadId, error);
   } finally {
     fleet.tell();
-    setPending(action.loadId, null);
+    setPending(loadId, null);
   }
 }
 
@@ -114,6 +147,7 @@ function setPending(loadId, action) {
  */
 function take(action, data) {
   const known = fleet.value;
+  if (action.kind === "reopen") known.closed.delete(data.id);
   if (action.kind === "status") known.putLoad(data);
   else if (action.kind === "assign") known.putAssignment(data);
   else known.putDetail(data);

@@ -3,7 +3,7 @@
 import { isolate } from "../ui/text.js";
 import { assign, reassign } from "./actions.js";
 import { fleet } from "./fleet.js";
-import { say, toast } from "./notices.js";
+import { say, tellChanged } from "./notices.js";
 import { Store } from "./store.js";
 
 /** @import {Driver, Load} from "../types.js" */
@@ -63,7 +63,7 @@ function endIfGone() {
       : fleet.value.assignments.has(assignmentId);
   if (isThere) return;
   choosing.set(NOTHING);
-  toast(`Load ${loadId} has been changed by somebody else.`, { isGood: false });
+  tellChanged(loadId);
 }
 
 fleet.follow(endIfGone);

@@ -84,7 +84,7 @@ function activeAssignments(fleet, pending) {
  */
 function shownAtOnce(action, active) {
   const { loadId, driverId } = action;
-  const at = action.kind === "assign" ? action.at : (active.get(loadId)?.assignedAt ?? "");
+  const at = "at" in action ? action.at : (active.get(loadId)?.assignedAt ?? "");
   return { id: NOT_YET, loadId, driverId, status: "ASSIGNED", assignedAt: at, closedAt: null };
 }
 

@@ -5,15 +5,22 @@ import { get, Problem } from "../api/client.js";
 import { isolate } from "../ui/text.js";
 import { Store } from "./store.js";
 
-/** @import {AssignmentDetail} from "../types.js" */
+/** @import {AssignmentDetail, TimelineEntry} from "../types.js" */
 
 /**
  * @typedef {object} Trouble
  * @property {string} detail what the API said
- * @property {{loadId: number, text: string} | null} conflict the conflicting load
+ * @property {{loadId: number, text: string} | null} [conflict] the conflicting load
+ * @property {TimelineEntry | null} [by] what somebody else has done
  */
-/** @typedef {Trouble & {id: number, isGood: boolean}} Toast */
+/**
+ * `undo`: takes back what was done to the load.
+ *
+ * @typedef {Trouble & {id: number, isGood: boolean, loadId?: number, undo?: () => void}} Toast
+ */
 
+/** The driver hears of it only then. */
+const UNDO_MILLISECONDS = 10_000;
 const TOAST_MILLISECONDS = 8_000;
 
 /** @type {Store<{troubles: Map<number, Trouble>, refusals: number, toasts: Toast[], said: string}>} */
@@ -32,17 +39,17 @@ export function say(text) {
 }
 
 /**
- * Show a refusal at a load, with a link to the conflicting load.
+ * Show a refusal at a load, with who caused it and a link to the conflicting load.
  *
  * @param {number} loadId
  * @param {Problem} problem
  */
 export async function showTrouble(loadId, problem) {
-  setTrouble(loadId, { detail: problem.message, conflict: null });
+  setTrouble(loadId, { detail: problem.message });
   say(problem.message);
-  const conflict = await conflictingLoad(problem);
-  if (conflict && conflict.loadId !== loadId) {
-    setTrouble(loadId, { detail: problem.message, conflict });
+  const reason = await reasonOf(problem, loadId);
+  if (notices.value.troubles.has(loadId)) {
+    setTrouble(loadId, { detail: problem.message, ...reason });
   }
 }
 
@@ -55,19 +62,55 @@ function setTrouble(loadId, trouble) {
   notices.set({ troubles: new Map(troubles).set(loadId, trouble), refusals: refusals + 1 });
 }
 
-/** @param {number} loadId */
+/**
+ * Forget why the last action was refused, or how to undo it.
+ *
+ * @param {number} loadId
+ */
 export function dismissTrouble(loadId) {
-  if (!notices.value.troubles.has(loadId)) return;
   const troubles = new Map(notices.value.troubles);
   troubles.delete(loadId);
-  notices.set({ troubles });
+  const toasts = notices.value.toasts.filter((shown) => shown.loadId !== loadId);
+  notices.set({ troubles, toasts });
+}
+
+/**
+ * @param {Problem} problem
+ * @param {number} [loadId] the load that was to be changed
+ * @returns {Promise<Pick<Trouble, "conflict" | "by">>}
+ */
+export async function reasonOf(problem, loadId) {
+  if (![409, 412].includes(problem.status)) return {};
+  const conflict = await conflictingLoad(problem);
+  const by = await lastChange(conflict?.loadId ?? loadId, problem.assignmentId);
+  return { conflict: conflict?.loadId === loadId ? null : conflict, by };
+}
+
+/** @param {number} loadId of a load that somebody else has just changed */
+export async function tellChanged(loadId) {
+  const by = await lastChange(loadId);
+  toast(`Load ${loadId} has been changed by somebody else.`, { isGood: false, by });
+}
+
+/**
+ * @param {number | undefined} loadId
+ * @param {number} [assignmentId]
+ * @returns {Promise<TimelineEntry | null>} the last thing done to a load, or to this assignment of it
+ */
+async function lastChange(loadId, assignmentId) {
+  if (loadId === undefined) return null;
+  /** @type {TimelineEntry[]} */
+  const entries = await get(`/loads/${loadId}/timeline?limit=200`).catch(() => []);
+  const isIt = (/** @type {TimelineEntry} */ entry) =>
+    assignmentId === undefined || entry.assignmentId === assignmentId;
+  return entries.findLast(isIt) ?? null;
 }
 
 /**
  * @param {Problem} problem
  * @returns {Promise<Trouble["conflict"]>}
  */
-export async function conflictingLoad({ assignmentId, loadId }) {
+async function conflictingLoad({ assignmentId, loadId }) {
   if (loadId !== undefined) return { loadId, text: `Load ${loadId}` };
   if (assignmentId === undefined) return null;
   /** @type {AssignmentDetail | null} */
@@ -89,9 +132,9 @@ export async function conflictingLoad({ assignmentId, loadId }) {
  * @param {Partial<Toast>} [more]
  */
 export function toast(detail, more = {}) {
-  const shown = { id: ++lastToast, detail, conflict: null, isGood: true, ...more };
+  const shown = { id: ++lastToast, detail, isGood: true, ...more };
   notices.set({ toasts: [...notices.value.toasts, shown].slice(-3), said: detail });
-  setTimeout(() => dismissToast(shown.id), TOAST_MILLISECONDS);
+  setTimeout(() => dismissToast(shown.id), more.undo ? UNDO_MILLISECONDS : TOAST_MILLISECONDS);
 }
 
 /** @param {number} id */

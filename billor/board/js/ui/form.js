@@ -84,6 +84,7 @@ export function useSending(send) {
       await send(fields, last.current.key);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      if (error.status > 0) last.current.text = ""; // it was answered, so this is not sent again
       setProblem(error);
     } finally {
       setBusy(false);

@@ -3,7 +3,7 @@
 import { assign, reassign } from "../state/actions.js";
 import { stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
-import { toast } from "../state/notices.js";
+import { tellChanged, toast } from "../state/notices.js";
 import { startDragging } from "../ui/dragging.js";
 import { isolate } from "../ui/text.js";
 import { openDialog } from "./dialogs.js";
@@ -44,7 +44,7 @@ function drop({ load, driver, assignment }, target) {
   const [other, onto] = [drivers.get(id), loads.get(id)];
   const there = kind === "road" ? assignments.get(id) : undefined;
   if (assignment && !assignments.has(assignment.id)) {
-    refuse(`Load ${assignment.loadId} has been changed by somebody else.`);
+    tellChanged(assignment.loadId);
   } else if (kind === "waiting" && load && driver && assignment) {
     openDialog({ name: "giveBack", load, driver, assignment });
   } else if (kind === "driver" && load && other) {

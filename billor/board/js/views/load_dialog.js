@@ -1,16 +1,15 @@
 // Creates a load, or changes one.
 
 import { h } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { request } from "../api/client.js";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get, Problem, request } from "../api/client.js";
 import { fleet } from "../state/fleet.js";
-import { conflictingLoad, toast } from "../state/notices.js";
+import { reasonOf, toast } from "../state/notices.js";
 import { Field } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField, zoneName } from "../ui/times.js";
-import { ConflictLink } from "./notices.js";
+import { Reason } from "./notices.js";
 
-/** @import {Problem} from "../api/client.js" */
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
 
@@ -18,16 +17,17 @@ const FIELDS = ["origin", "destination", "cargoType", "reference", "pickupAt", "
 
 /** @param {{load?: Load, onSaved?: () => void, onClose: () => void}} props */
 export function LoadDialog({ load, onSaved, onClose }) {
+  const shown = useRef(load);
   return h(FormDialog, {
     title: load ? `Change load ${load.id}` : "New load",
     action: load ? "Save" : "Create load",
     fields: FIELDS,
     onClose,
-    about: (problem) => h(Conflict, { problem }),
+    about: (problem) => h(Conflict, { problem, load }),
     send: async (fields, key) => {
       const body = bodyOf(fields);
       const { data } = load
-        ? await request("PATCH", `/loads/${load.id}`, { key, body: changesOf(load, body) })
+        ? await change(shown, key, changesOf(load, body))
         : await request("POST", "/loads", { key, body });
       fleet.value.putLoad(data);
       fleet.tell();
@@ -93,6 +93,24 @@ export function LoadDialog({ load, onSaved, onClose }) {
   });
 }
 
+/**
+ * Change a load as it was shown. Another change since then is told, and then taken as seen.
+ *
+ * @param {{current: any}} shown
+ * @param {string} key
+ * @param {object} body
+ */
+async function change(shown, key, body) {
+  const path = `/loads/${shown.current.id}`;
+  try {
+    return await request("PATCH", path, { key, body, shown: shown.current });
+  } catch (error) {
+    if (error instanceof Problem && error.code === "precondition_failed")
+      shown.current = await get(path);
+    throw error;
+  }
+}
+
 /** @param {Record<string, string>} fields */
 function bodyOf({ reference, pickupAt, deliverBy, ...texts }) {
   return {
@@ -121,12 +139,15 @@ function changesOf(load, body) {
   );
 }
 
-/** @param {{problem: Problem}} props */
-function Conflict({ problem }) {
-  const [conflict, setConflict] = useState(/** @type {Trouble["conflict"]} */ (null));
+/** @param {{problem: Problem, load?: Load}} props */
+function Conflict({ problem, load }) {
+  const [reason, setReason] = useState(/** @type {Pick<Trouble, "conflict" | "by">} */ ({}));
   useEffect(() => {
-    setConflict(null);
-    conflictingLoad(problem).then(setConflict);
+    setReason({});
+    reasonOf(problem, load?.id).then(setReason);
   }, [problem]);
-  return h(ConflictLink, { trouble: { conflict } });
+  return [
+    h(Reason, reason),
+    problem.code === "precondition_failed" && h("p", null, "Save again to keep your change, too."),
+  ];
 }

@@ -4,8 +4,11 @@ import { h } from "preact";
 import { dismissToast, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
+import { isolate } from "../ui/text.js";
+import { shortTime } from "../ui/times.js";
+import { sentenceOf } from "./timeline.js";
 
-/** @import {Trouble} from "../state/notices.js" */
+/** @import {Toast, Trouble} from "../state/notices.js" */
 
 export function Announcer() {
   const { toasts, said } = useStore(notices);
@@ -18,7 +21,13 @@ export function Announcer() {
         h(
           "div",
           { class: shown.isGood ? "toast" : "toast bad", key: shown.id },
-          h("p", null, shown.detail, " ", h(ConflictLink, { trouble: shown })),
+          h("p", null, shown.detail, h(Reason, shown)),
+          shown.undo &&
+            h(
+              "button",
+              { type: "button", class: "button small", onClick: () => undo(shown) },
+              "Undo",
+            ),
           h(
             "button",
             {
@@ -35,7 +44,23 @@ export function Announcer() {
   ];
 }
 
-/** @param {{trouble: Pick<Trouble, "conflict">}} props */
-export function ConflictLink({ trouble: { conflict } }) {
-  return conflict && h("a", { href: `#/loads/${conflict.loadId}` }, conflict.text);
+/** @param {Toast} shown */
+function undo({ id, undo: run }) {
+  dismissToast(id);
+  document.getElementById("content")?.focus({ preventScroll: true });
+  run?.();
+}
+
+/**
+ * The conflicting load, and who has done what.
+ *
+ * @param {Pick<Trouble, "conflict" | "by">} props
+ */
+export function Reason({ conflict, by }) {
+  const who = by?.user ? isolate(by.user.name) : "A command";
+  return [
+    conflict && [" ", h("a", { href: `#/loads/${conflict.loadId}` }, conflict.text)],
+    by && conflict && ` by ${who}, ${shortTime(by.timestamp)}`,
+    by && !conflict && ` ${who} ${sentenceOf(by)}, ${shortTime(by.timestamp)}.`,
+  ];
 }

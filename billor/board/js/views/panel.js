@@ -7,7 +7,7 @@ import { useStore } from "../state/store.js";
 import { icon, to } from "../ui/icons.js";
 import { isolate, Name } from "../ui/text.js";
 import { VirtualList } from "../ui/virtual_list.js";
-import { ConflictLink } from "./notices.js";
+import { Reason } from "./notices.js";
 
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
@@ -105,7 +105,7 @@ export function TroubleLine({ trouble, loadId, tabIndex }) {
     "div",
     { class: "trouble" },
     icon("warning"),
-    h("p", { title: trouble.detail }, trouble.detail, " ", h(ConflictLink, { trouble })),
+    h("p", { title: trouble.detail }, trouble.detail, h(Reason, trouble)),
     h(
       "button",
       {

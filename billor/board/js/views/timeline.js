@@ -59,6 +59,12 @@ function readable(name, value) {
     : isolate(String(value));
 }
 
+/**
+ * @param {TimelineEntry} entry
+ * @returns {string} what somebody did, such as "cancelled the load"
+ */
+export const sentenceOf = (entry) => SENTENCES[entry.type]?.(entry) ?? entry.type;
+
 /** @param {{entries: TimelineEntry[]}} props */
 export function Timeline({ entries }) {
   return [
@@ -74,7 +80,7 @@ export function Timeline({ entries }) {
             "p",
             null,
             h("b", null, entry.user ? isolate(entry.user.name) : "A command"),
-            ` ${(SENTENCES[entry.type] ?? (() => entry.type))(entry)}.`,
+            ` ${sentenceOf(entry)}.`,
           ),
           h("time", { dateTime: entry.timestamp }, fullTime(entry.timestamp)),
         ),
