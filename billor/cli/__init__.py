@@ -87,8 +87,8 @@ def import_loads_command(
     for row in outcome.rows:
         if row.already_there:
             click.echo(f"row {row.row}: already there: load {row.load_id}", err=True)
-        elif row.errors:
-            click.echo(f"row {row.row}: {by_field(row.errors)}", err=True)
+        for line in by_field(row.errors or {}):
+            click.echo(f"row {row.row}: {line}", err=True)
     if outcome.refused:
         raise click.exceptions.Exit(1)
 

@@ -14,20 +14,21 @@ from billor.worker.dead_letters import NotReplayed
 
 
 class Command(click.Command):
-    """A command that reports an error in one line on standard error, with exit status 1."""
+    """A command that reports an error on standard error, a line for each field, with status 1."""
 
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
         except Invalid as error:
-            raise click.ClickException(by_field(error.extra["errors"])) from error
+            raise click.ClickException("\n".join(by_field(error.extra["errors"]))) from error
         except (BillorError, ConfigError, NotReplayed) as error:
             raise click.ClickException(str(error)) from error
         except StoreUnavailable as error:
             message = f"The audit store is away: {printable(str(error))}"
             raise click.ClickException(message) from error
         except ValidationError as error:
-            raise click.ClickException(by_field(error.normalized_messages())) from error
+            message = "\n".join(by_field(error.normalized_messages()))
+            raise click.ClickException(message) from error
         except SQLAlchemyError as error:
             raise click.ClickException(_describe_database_error(error)) from error
 
@@ -38,9 +39,10 @@ class Group(AppGroup):
     command_class = Command
 
 
-def by_field(messages: dict[str, list[str]]) -> str:
-    text = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in messages.items())
-    return printable(text.replace("_schema: ", ""))
+def by_field(messages: dict[str, list[str]]) -> list[str]:
+    """Return a line for each field."""
+    lines = [f"{name}: {' '.join(texts)}" for name, texts in messages.items()]
+    return [printable(line.removeprefix("_schema: ")) for line in lines]
 
 
 def _describe_database_error(error: SQLAlchemyError) -> str:

@@ -28,6 +28,8 @@ def first_line(text: str) -> str:
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         lines = [f"{record.name}: {record.getMessage()}"]
+        if record.name == "flask_migrate":  # a migration's reasons, which may be a list
+            lines = lines[0].split("\n")
         if record.exc_info:
             lines += self.formatException(record.exc_info).split("\n")
         text = "\n".join(map(printable, lines))
