@@ -20,7 +20,7 @@ if OURS not in os.environ.get(METRICS_FOLDER, ""):
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402
 
 from billor.config import ConfigError, load_config  # noqa: E402
-from billor.observe.logs import init_logging  # noqa: E402
+from billor.observe.logs import init_logging, init_standard_error  # noqa: E402
 
 
 def on_exit(_arbiter=None) -> None:
@@ -29,6 +29,7 @@ def on_exit(_arbiter=None) -> None:
 
 
 try:
+    init_standard_error()
     settings = load_config()
 except ConfigError as error:
     on_exit()

@@ -17,11 +17,15 @@ run() {
     case $output in
       *OperationalError* | *'Try again'*) [ "$tries" = 0 ] || { sleep 2; continue; } ;;
     esac
-    why=$(printf '%s\n' "$output" | grep -m 1 '^[^ ]*\(Error\|billor\): ' || printf %s "$output")
-    printf 'billor: %s failed: %s\n' "$*" "$why" >&2
+    case $output in
+      '{'*) why=$output ;; # LOG_FORMAT=json
+      *) why="billor: $* failed: $(printf '%s\n' "$output" | grep -m 1 '^[^ ]*\(Error\|billor\): ' ||
+        printf %s "$output")" ;;
+    esac
+    printf '%s\n' "$why" >&2
     exit 1
   done
-  printf '%s\n' "$output"
+  [ -z "$output" ] || printf '%s\n' "$output"
 }
 run flask db upgrade
 run flask seed

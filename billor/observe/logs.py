@@ -1,15 +1,18 @@
 """Logging to standard error, as readable lines or as one JSON object per line."""
 
+import io
 import json
 import logging
 import re
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from billor.config import Config
+from billor.config import Config, read_environment
 from billor.observe.context import current_traceparent, current_user, request_id
 
+logger = logging.getLogger(__name__)
 handler = logging.StreamHandler(sys.stderr)
 
 
@@ -59,6 +62,18 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps({name: value for name, value in entry.items() if value is not None})
 
 
+class _Printed(io.TextIOBase):
+    """Standard error for libraries that print: each line becomes a record."""
+
+    _line = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        for line in filter(str.strip, lines):
+            logger.error("%s", line)
+        return len(text)
+
+
 def _of_flask_run(record: logging.LogRecord) -> bool:
     """Drop the lines of requests, which Billor logs, and the colours of others."""
     record.msg = " ".join(re.sub(r"\x1b\[\d+m", "", str(record.msg)).split())
@@ -72,3 +87,23 @@ def init_logging(config: Config) -> None:
     logging.lastResort = handler  # for Google's loggers, which do not propagate
     logging.getLogger("billor").setLevel(config.log_level)
     logging.getLogger("werkzeug").addFilter(_of_flask_run)
+
+
+def init_standard_error() -> None:
+    """With LOG_FORMAT=json log all that Python prints there, such as uncaught exceptions.
+
+    Before the settings are checked, which may fail. Raises `ConfigError` if they cannot be read.
+    """
+    if read_environment().get("LOG_FORMAT") != "json":
+        return
+    handler.setFormatter(_JsonFormatter())
+    logging.getLogger().addHandler(handler)
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # of the handler, which would print them
+    sys.stderr = _Printed()
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda error: _log_uncaught(*error[:3])
+
+
+def _log_uncaught(*error: Any) -> None:
+    logger.critical("Uncaught exception", exc_info=error)

@@ -15,6 +15,7 @@ from flask import Flask
 from billor.audit.store import AuditStore
 from billor.config import ConfigError
 from billor.events.bus import Bus, connect_bus
+from billor.observe.logs import init_standard_error
 from billor.observe.traces import export_last_spans
 from billor.worker.consumer import Consumer
 from billor.worker.exporter import serve_metrics
@@ -110,8 +111,9 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
         choices=ROLES,
         help="run only the relay, which publishes events, or the consumer, which records them",
     )
-    role = parser.parse_args(argv).role
     try:
+        init_standard_error()
+        role = parser.parse_args(argv).role
         worker = _connect_worker(create_app, role)
     except ConfigError as error:
         print(f"billor: {error}", file=sys.stderr)

@@ -381,13 +381,19 @@ def _problems(config: Config) -> list[str] | None:
     return found if has_worker else [*found, "the worker has not started"]
 
 
+def _bus(config: Config) -> str:
+    if config.pubsub_emulator_host:
+        return "Pub/Sub emulator (open to all users of this machine)"
+    return "Pub/Sub" if config.pubsub_project_id else "in-process bus"
+
+
 def _banner(config: Config, problems: list[str]) -> str:
     url = _url(config)
     return BANNER.format(
         url=url,
         config=config,
         base_url="" if url == DEFAULT_URL else f"BASE_URL={url} ",
-        bus="Pub/Sub" if config.pubsub_project_id else "in-process bus",
+        bus=_bus(config),
         store="CouchDB" if config.couchdb_url else "SQLite",
         degraded=f" But {', '.join(problems)}: see {config.home}/logs." if problems else "",
     )

@@ -1,5 +1,6 @@
 """The `flask` commands: what they do and print, and their exit status."""
 
+import json
 import re
 import subprocess
 import sys
@@ -235,6 +236,8 @@ def test_the_setup_of_the_containers_is_idempotent_and_waits_for_postgresql(
         assert f"{created} created." in done.stdout
     wrong = "billor: flask db upgrade failed: billor: LOG_LEVEL must be one of"
     assert set_up(LOG_LEVEL="LOUD").stderr.startswith(wrong)
+    told = json.loads(set_up(LOG_LEVEL="LOUD", LOG_FORMAT="json").stderr)
+    assert told["message"].startswith("billor: LOG_LEVEL must")
 
     told = subprocess.run(  # what is printed while it stays away
         [*FLASK, "db", "upgrade"],

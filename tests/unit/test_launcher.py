@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from billor.config import load_config
 from scripts.launcher import STOP_SIGNALS
 from scripts.launcher import launcher as launcher_module
 from scripts.launcher.launcher import Launcher, Stopped
@@ -29,6 +30,15 @@ def launcher(child) -> Iterator[Launcher]:
     signal.signal(signal.SIGALRM, alarm)
     for number, handler in zip(STOP_SIGNALS, before, strict=True):
         signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("emulator", [None, "127.0.0.1:8085"])
+def test_the_banner_says_that_an_emulator_is_open_to_all_users_of_the_machine(settings, emulator):
+    variables = settings | {"PUBSUB_PROJECT_ID": "a-project"}
+    if emulator:
+        variables["PUBSUB_EMULATOR_HOST"] = emulator
+    banner = launcher_module._banner(load_config(variables), [])
+    assert ("all users of this machine" in banner) == (emulator is not None)
 
 
 def test_a_signal_at_any_moment_of_the_watch_leaves_no_lock_taken(launcher, child, monkeypatch):

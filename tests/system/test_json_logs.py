@@ -1,0 +1,97 @@
+"""With LOG_FORMAT=json every line of a program is JSON, also what libraries print."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+from scripts.launcher.launcher import PROJECT
+from scripts.launcher.processes import accepts_connections, free_port
+from tests.support.system import Process
+from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
+
+GUNICORN = ["-m", "gunicorn", f"--config={PROJECT / 'gunicorn.conf.py'}", "wsgi:app"]
+FAILING = """
+import sys, threading, warnings
+import gevent
+import wsgi
+warnings.warn("a warning")
+threading.Thread(target=lambda: {}["of a thread"]).start()
+gevent.spawn(lambda: {}["of a greenlet"]).join()
+print("printed", "in pieces", file=sys.stderr)
+raise KeyError("of the program")
+"""
+PROGRAMS: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
+    "a worker's arguments": (
+        [str(PROJECT / "worker.py"), "nobody"],
+        {},
+        [r"usage: worker.py", "invalid choice: 'nobody'"],
+    ),
+    "a worker's settings": ([str(PROJECT / "worker.py")], {"PORT": "x"}, ["billor: PORT "]),
+    "an API's settings": (GUNICORN, {"PORT": "x"}, ["billor: PORT "]),
+    "an API's address": (GUNICORN, {"PORT": "{taken}"}, ["Connection in use", "Can't connect to"]),
+    "an API's code": (
+        [*GUNICORN[:-1], "wsgi:none"],
+        {"PORT": "{free}"},
+        ["Failed to find attribute"],
+    ),
+    "a command's settings": (["-m", "flask", "seed"], {"LOG_LEVEL": "x"}, ["billor: LOG_LEVEL "]),
+    "a migration": (
+        ["-m", "flask", "db", "upgrade"],
+        {"DATABASE_URL": "postgresql://billor@127.0.0.1:{taken}/billor?connect_timeout=1"},
+        ["Uncaught", "OperationalError"],
+    ),
+    "uncaught exceptions": (
+        ["-c", FAILING],
+        {},
+        ["a warning", "KeyError: 'of a (.|\n)*'of a greenlet'", "printed in pieces", "the program"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "more", "told"), PROGRAMS.values(), ids=PROGRAMS)
+def test_every_line_of_a_program_that_fails_is_json(
+    settings, tmp_path, pytestconfig, arguments, more, told
+):
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        ports = {"taken": taken.getsockname()[1], "free": free_port()}
+        more = {name: value.format(**ports) for name, value in more.items()}
+        compiled = pytestconfig.cache.mkdir("compiled")
+        environment = python_environment(settings | {"LOG_FORMAT": "json", **more}, compiled)
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=environment | {"PYTHONPATH": str(PROJECT), "FLASK_APP": str(PROJECT / "wsgi.py")},
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode != 0
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    text = "\n".join(f"{each['message']} {each.get('traceback', '')}" for each in records)
+    for pattern in told:
+        assert re.search(pattern, text), text
+
+
+def test_every_line_of_an_api_without_free_files_is_json(settings, tmp_path, pytestconfig):
+    port, compiled = free_port(), pytestconfig.cache.mkdir("compiled")
+    more = {"LOG_FORMAT": "json", "PORT": str(port), "WEB_WORKERS": "1"}
+    command = f"ulimit -n 40; exec {sys.executable} {' '.join(GUNICORN)}"
+    environment = python_environment(settings | more, compiled) | {"PYTHONPATH": str(PROJECT)}
+    api = Process("api", ["sh", "-c", command], environment, tmp_path)
+    clients: list[socket.socket] = []
+    try:
+        wait_until(lambda: accepts_connections(port))
+        while "Too many open files" not in api.output:
+            clients.append(socket.create_connection(("127.0.0.1", port), WAIT_SECONDS))
+            assert len(clients) < 100
+            time.sleep(0.05)
+    finally:
+        for client in clients:
+            client.close()
+        api.kill()
+    assert all(json.loads(line) for line in api.output.splitlines())
