@@ -1,5 +1,7 @@
 """The board on all screens and for everybody: accessibility, widths, and thousands of rows."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -8,6 +10,7 @@ from tests.support.worker import wait_until
 
 MAX_ROWS_IN_PAGE = 150
 WIDTHS = (320, 375, 768, 1280, 2560)
+NEXT_PAGE = re.compile(r"/loads\?.*cursor=")
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 
 
@@ -69,6 +72,13 @@ def test_of_thousands_of_rows_few_are_in_the_page(billor, open_board):
     page = board.page
     expect(page.locator(".waiting .count")).to_have_text("3,000")
     expect(page.locator(".drivers .count")).to_have_text("600")
+    page.route(NEXT_PAGE, lambda _held: None)
+    page.reload()
+    expect(board.waiting.first).to_be_visible()
+    for count in (".waiting .count", ".places b >> nth=0"):
+        expect(page.locator(count)).to_have_text("…")
+    page.unroute(NEXT_PAGE)  # lets what was held go on
+    expect(page.locator(".waiting .count")).to_have_text("3,000")
     rows = page.locator(".waiting .rows")
     for top in range(0, 100_000, 10_000):
         rows.evaluate("(rows, top) => rows.scrollTo(0, top)", top)

@@ -95,6 +95,8 @@ export class Live {
     this.isLeading = false;
     /** Whether the lists are there, or asked for. */
     this.hasLists = false;
+    /** Whether the API cannot see what changes. */
+    this.isStale = false;
     this.channel = new BroadcastChannel(sharedName("live"));
     this.channel.onmessage = ({ data }) => this.hear(data);
   }
@@ -178,6 +180,7 @@ export class Live {
    */
   async follow(ended) {
     const watch = new Watch(ended);
+    this.isStale = false;
     try {
       const response = await send("GET", "/changes", {
         headers: this.lastId ? { "Last-Event-ID": this.lastId } : {},
@@ -209,8 +212,8 @@ export class Live {
       watch.hear();
       const events = parser.push(value);
       for (const event of events) this.take(event, watch);
-      this.upToDate = new Date();
-      this.report("live");
+      if (!this.isStale) this.upToDate = new Date();
+      this.report(this.isStale ? "lost" : "live");
       this.tell(events);
     }
   }
@@ -222,6 +225,7 @@ export class Live {
   take({ event, data, id }, watch) {
     // Each tab needs a new token, or a login.
     if (event === "end") get("/me").catch(() => {});
+    else if (event === "stale" || event === "live") this.isStale = event === "stale";
     else if (event === "change") this.handlers.apply(JSON.parse(data));
     else if (event === "many") this.refetch(watch);
     else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);

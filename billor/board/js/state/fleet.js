@@ -166,9 +166,12 @@ function putListed(known, driver, since) {
  * @param {(row: any) => void} put
  */
 async function getList(path, put) {
+  let count = 0;
   for await (const page of pages(path)) {
     for (const row of page) put(row);
-    fleet.tell();
+    // After the first, second, fourth, … page: sorting and drawing all rows takes time.
+    count += 1;
+    if (Number.isInteger(Math.log2(count))) fleet.tell();
   }
 }
 

@@ -35,6 +35,10 @@ export class VirtualList extends Component {
   offsets = [0];
   /** Of the rows, as they were drawn last. @type {number[]} */
   keys = [];
+  /** Of the rows, by key. @type {Map<number, number>} */
+  indexes = new Map();
+  /** What the rows were laid out for. */
+  laidOut = { props: /** @type {unknown} */ (null), rem: 0 };
   /** As they were drawn before. */
   before = { keys: this.keys, offsets: this.offsets };
   rem = 16;
@@ -104,8 +108,8 @@ export class VirtualList extends Component {
     const scroller = this.scroller.current;
     const anchor = this.anchor;
     if (!scroller || !anchor || scroller.scrollTop === 0) return 0;
-    const index = this.keys.indexOf(anchor.key);
-    const moved = index < 0 ? 0 : /** @type {number} */ (this.offsets[index]) - anchor.offset;
+    const index = this.indexes.get(anchor.key);
+    const moved = index === undefined ? 0 : (this.offsets[index] ?? 0) - anchor.offset;
     if (moved) scroller.scrollTop += moved;
     return moved;
   }
@@ -147,10 +151,7 @@ export class VirtualList extends Component {
   };
 
   get activeIndex() {
-    const found = this.props.items.findIndex(
-      (item) => this.props.keyOf(item) === this.state.activeKey,
-    );
-    if (found >= 0) this.lastIndex = found;
+    this.lastIndex = this.indexes.get(this.state.activeKey ?? -1) ?? this.lastIndex;
     return Math.min(this.lastIndex, this.props.items.length - 1);
   }
 
@@ -212,16 +213,22 @@ export class VirtualList extends Component {
     if (event.relatedTarget) this.hadFocus = false;
   };
 
-  /** Note where rows are now. */
+  /** Note where rows are now; scrolling moves none. */
   layOut() {
-    const { items, keyOf, heightOf } = this.props;
+    const { props, rem } = this;
+    if (this.laidOut.props === props && this.laidOut.rem === rem) return;
+    this.laidOut = { props, rem };
     const first = this.indexAt(this.state.top);
     const key = this.keys[first];
     this.anchor = key === undefined ? null : { key, offset: this.offsets[first] ?? 0 };
     this.before = { keys: this.keys, offsets: this.offsets };
     let end = 0;
-    this.keys = items.map(keyOf);
-    this.offsets = [0, ...items.map((item) => (end += Math.round(heightOf(item) * this.rem)))];
+    this.keys = props.items.map(props.keyOf);
+    this.indexes = new Map(this.keys.map((each, index) => [each, index]));
+    this.offsets = [
+      0,
+      ...props.items.map((item) => (end += Math.round(props.heightOf(item) * rem))),
+    ];
   }
 
   /**
@@ -278,9 +285,9 @@ export class VirtualList extends Component {
 
   /** @param {number} index */
   renderRow(index) {
-    const { items, keyOf, renderRow } = this.props;
+    const { items, renderRow } = this.props;
     const item = /** @type {Item} */ (items[index]);
-    const key = keyOf(item);
+    const key = this.keys[index];
     const [top = 0, end = 0] = this.offsets.slice(index, index + 2);
     return h(
       "li",

@@ -44,7 +44,7 @@ export function DriversPanel({
   const onChoose = (/** @type {Driver} */ driver) =>
     isNarrow ? choosing.set({ driverId: driver.id }) : chooseDriver(driver);
   return [
-    h(PanelHead, { title: "Free drivers", count: shown.length, total: total.drivers }),
+    h(PanelHead, { title: "Free drivers", count: shown.length, total: total.drivers, isComplete }),
     load && h(ChoosingHead, { load, name, setName }),
     areAllDrivers &&
       !load &&

@@ -8,6 +8,7 @@ import { fleet } from "../state/fleet.js";
 import { knownPlaces } from "../state/places.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
+import { UNKNOWN_COUNT } from "./panel.js";
 
 /** @import {Place} from "../state/address.js" */
 /** @import {Lists} from "../state/lists.js" */
@@ -76,7 +77,8 @@ function Places({ total, isNarrow, here }) {
           },
         },
         h("span", null, isNarrow ? short : name),
-        counts[place] !== undefined && h("b", null, counts[place].toLocaleString()),
+        counts[place] !== undefined &&
+          h("b", null, fleet.value.isComplete ? counts[place].toLocaleString() : UNKNOWN_COUNT),
       ),
     ),
   );

@@ -12,6 +12,7 @@ import { Reason } from "./notices.js";
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
 
+export const UNKNOWN_COUNT = "…";
 export const ROW_REM = 3.625;
 const TROUBLE_REM = 3.5;
 
@@ -20,14 +21,17 @@ const TROUBLE_REM = 3.5;
  * @param {string} props.title
  * @param {number} props.count
  * @param {number} [props.total] without filters
+ * @param {boolean} [props.isComplete] without it, the counts are not known yet
  * @param {import("preact").ComponentChildren} [props.children]
  */
-export function PanelHead({ title, count, total, children }) {
+export function PanelHead({ title, count, total, isComplete = true, children }) {
+  const counted = isComplete ? count.toLocaleString() : UNKNOWN_COUNT;
   return h(
     "header",
     { class: "panel-head" },
-    h("h2", null, h("b", { class: "count" }, count.toLocaleString()), " ", title),
-    total !== undefined &&
+    h("h2", null, h("b", { class: "count" }, counted), " ", title),
+    isComplete &&
+      total !== undefined &&
       total !== count &&
       h("span", { class: "of-total" }, `of ${total.toLocaleString()}`),
     children,

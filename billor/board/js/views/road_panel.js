@@ -16,7 +16,7 @@ import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
 export function RoadPanel({ lists: { road, total, version }, now, isComplete }) {
   return [
-    h(PanelHead, { title: "On the road", count: road.length, total: total.road }),
+    h(PanelHead, { title: "On the road", count: road.length, total: total.road, isComplete }),
     h(/** @type {typeof LoadList<OnTheRoad>} */ (LoadList), {
       items: road,
       label: "Loads on the road",

@@ -17,8 +17,10 @@ export function WaitingPanel({ lists: { waiting, total, version }, now, isComple
   return [
     h(
       PanelHead,
-      { title: "Waiting", count: waiting.length, total: total.waiting },
-      total.overdue > 0 && h("span", { class: "badge late" }, `${total.overdue} overdue`),
+      { title: "Waiting", count: waiting.length, total: total.waiting, isComplete },
+      isComplete &&
+        total.overdue > 0 &&
+        h("span", { class: "badge late" }, `${total.overdue} overdue`),
     ),
     h(/** @type {typeof LoadList<Waiting>} */ (LoadList), {
       items: waiting,
