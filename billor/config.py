@@ -142,7 +142,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     if not values["pubsub_subscription"]:
         values["pubsub_subscription"] = f"{values['pubsub_topic']}-audit"
     values["web_workers"] = values["web_workers"] or min(max(os.cpu_count() or 1, 2), 8)
-    is_local = re.fullmatch(r"localhost|127\.[\d.]+", values["bind"])
+    is_local = re.fullmatch(r"localhost|127\.[\d.]+|[0:]+:0*1", values["bind"])
     if values["trusted_hosts"] is None and is_local and not values["trusted_proxies"]:
         values["trusted_hosts"] = f"localhost,127.0.0.1,{values['bind']}"
     for name in ("trusted_hosts", "cors_origins"):

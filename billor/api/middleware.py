@@ -133,8 +133,11 @@ def _health_for_any_host(wsgi_app: WSGIApplication, app: Flask) -> WSGIApplicati
     paths = {rule.rule for rule in rules if rule.endpoint.startswith("health.")}
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        host = environ.get("HTTP_HOST", "")
         if environ["PATH_INFO"] in paths:
             environ["HTTP_HOST"] = app.config["TRUSTED_HOSTS"][0].lstrip(".")
+        elif host.startswith("[::1]"):  # Werkzeug cannot trust IPv6 addresses
+            environ["HTTP_HOST"] = host.replace("[::1]", "localhost")
         return wsgi_app(environ, start_response)
 
     return run

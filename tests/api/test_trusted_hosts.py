@@ -47,6 +47,7 @@ def test_health_checks_are_answered_under_any_host_name(anonymous):
             {"api.example.com:443": 200, "b.example.com": 400, "trucks.example": 200}
             | {"a.b.trucks.example": 200, "nottrucks.example": 400, "localhost": 400},
         ),
+        ({"BIND": "::1"}, {"[::1]:8000": 200, "localhost": 200, "evil.example": 400, "[::2]": 400}),
         ({"BIND": "192.0.2.1"}, {"evil.example": 200}),
     ],
 )

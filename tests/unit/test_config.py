@@ -63,7 +63,9 @@ def test_settings_are_typed_and_stripped():
     ("given", "hosts"),
     [
         ({"BIND": "LocalHost"}, {*LOOPBACK}),
-        ({"BIND": "[::1]"}, set()),
+        ({"BIND": "[::1]"}, {*LOOPBACK, "::1"}),
+        ({"BIND": "0:0:0:0:0:0:0:1"}, {*LOOPBACK, "0:0:0:0:0:0:0:1"}),
+        ({"BIND": "::2"}, set()),
         ({"BIND": "::"}, set()),
         ({"BIND": "127.example"}, set()),
         ({"TRUSTED_PROXIES": "1"}, set()),
