@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from marshmallow import ValidationError, fields
 
 from billor.api.blocking import in_thread
-from billor.api.fields import Id, Identifier, Timestamp
+from billor.api.fields import MAX_NAME_LENGTH, Id, Identifier, Timestamp
 from billor.errors import Refused
 from billor.loads.schemas import LoadSchema
 
@@ -135,7 +135,9 @@ class LoadFile:
 
 def _letters(name: Any) -> str:
     """Return the letters and digits of a column's name, in lower case."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", str(name or "")[:100])).casefold()
+    return re.sub(
+        r"[\W_]+", "", unicodedata.normalize("NFKC", str(name or "")[:MAX_NAME_LENGTH])
+    ).casefold()
 
 
 NAMES = {_letters(name): name for name in KNOWN} | {
@@ -260,7 +262,8 @@ def _read_rows(
 ) -> LoadFile:
     if twice := {name for name in columns.values() if [*columns.values()].count(name) > 1}:
         raise _refused(f"Name each column once: {', '.join(twice)}.")
-    left_out = [str(cell) for place, cell in enumerate(header) if cell and place not in columns]
+    unknown = ((place, str(cell)) for place, cell in enumerate(header) if cell)
+    left_out = [name[:MAX_NAME_LENGTH] for place, name in unknown if place not in columns]
     read_as = {str(header[place]): name for place, name in columns.items()}
     found = LoadFile(ignored=left_out, sheet=sheet, columns=read_as)
     places = {_letters(cell): place for place, cell in enumerate(header)}

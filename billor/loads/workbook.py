@@ -35,7 +35,7 @@ MAX_UNPACKED_BYTES = 50_000_000
 MAX_CELL_CHARACTERS = 32_767  # as in Excel
 MAX_EXACT_NUMBER = 10**15
 LIMITS = {
-    resource.RLIMIT_AS: 768 * 1024**2,
+    resource.RLIMIT_AS: 384 * 1024**2,
     resource.RLIMIT_CPU: 20,
     resource.RLIMIT_FSIZE: 64 * 1024**2,
     resource.RLIMIT_CORE: 0,

@@ -1,7 +1,7 @@
 """Workbooks as files: made by openpyxl, and from parts written by hand."""
 
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -28,30 +28,65 @@ def saved(book: openpyxl.Workbook) -> bytes:
     return file.getvalue()
 
 
+def zipped(parts: Mapping[str, bytes], file: BytesIO | None = None) -> bytes:
+    file = file or BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            with archive.open(name, "w", force_zip64=isinstance(file, Pipe)) as part:
+                part.write(data)
+    return file.getvalue()
+
+
+def unzipped(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(BytesIO(archive)) as parts:
+        return {name: parts.read(name) for name in parts.namelist()}
+
+
+class Pipe(BytesIO):
+    """Cannot go back, so that the sizes in an archive come after the data."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_) -> int:
+        raise OSError
+
+
+def streamed(archive: bytes) -> bytes:
+    return zipped(unzipped(archive), Pipe())
+
+
+def claiming(book: bytes, size: int, *, only_last: bool = False) -> bytes:
+    """The workbook with another size of its sheet, in the directory at its end and before it."""
+    with zipfile.ZipFile(BytesIO(book)) as archive:
+        true, false = (
+            archive.getinfo(SHEET).file_size.to_bytes(4, "little"),
+            size.to_bytes(4, "little"),
+        )
+    if not only_last:
+        return book.replace(true, false)
+    start, _, end = book.rpartition(true)
+    return start + false + end
+
+
 def strict(book: bytes) -> bytes:
     """The workbook in the namespaces of ISO 29500 Strict, as Excel can save it."""
-    file = BytesIO()
-    with zipfile.ZipFile(BytesIO(book)) as old, zipfile.ZipFile(file, "w", 8) as new:
-        for name in old.namelist():
-            text = old.read(name).replace(b"spreadsheetml/2006/main", b"spreadsheetml/main")
-            text = text.replace(b"officeDocument/2006", b"officeDocument")
-            new.writestr(name, text.replace(b"schemas.openxmlformats.org", b"purl.oclc.org/ooxml"))
-    return file.getvalue()
+    parts = unzipped(book)
+    for before, after in (
+        (b"spreadsheetml/2006/main", b"spreadsheetml/main"),
+        (b"officeDocument/2006", b"officeDocument"),
+        (b"schemas.openxmlformats.org", b"purl.oclc.org/ooxml"),
+    ):
+        parts = {name: data.replace(before, after) for name, data in parts.items()}
+    return zipped(parts)
 
 
 def changed(book: bytes, before: str, after: str, texts: str | None = None) -> bytes:
     """The workbook with something else in its sheet; `texts` is a table of texts to add."""
-    file = BytesIO()
-    with zipfile.ZipFile(BytesIO(book)) as old, zipfile.ZipFile(file, "w", 8) as new:
-        for name in old.namelist():
-            text = old.read(name)
-            if name == SHEET:
-                assert before.encode() in text
-                text = text.replace(before.encode(), after.encode())
-            new.writestr(name, text)
-        if texts is not None:
-            new.writestr("xl/sharedStrings.xml", texts)
-    return file.getvalue()
+    parts = unzipped(book)
+    assert before.encode() in parts[SHEET]
+    parts[SHEET] = parts[SHEET].replace(before.encode(), after.encode())
+    return zipped(parts | ({} if texts is None else {"xl/sharedStrings.xml": texts.encode()}))
 
 
 def ods(rows: Iterable[Sequence[str]]) -> bytes:
@@ -63,9 +98,7 @@ def ods(rows: Iterable[Sequence[str]]) -> bytes:
         xmlns:table="{OFFICE}:table:1.0" xmlns:text="{OFFICE}:text:1.0"><office:body>
         <office:spreadsheet><table:table table:name="Loads">{cells}</table:table>
         </office:spreadsheet></office:body></office:document-content>"""
-    file = BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        archive.writestr("content.xml", content)
-        archive.writestr("META-INF/manifest.xml", f'<m:manifest xmlns:m="{OFFICE}:manifest:1.0"/>')
-    return file.getvalue()
+    manifest = f'<m:manifest xmlns:m="{OFFICE}:manifest:1.0"/>'
+    kind = b"application/vnd.oasis.opendocument.spreadsheet"
+    parts = {"content.xml": content.encode(), "META-INF/manifest.xml": manifest.encode()}
+    return zipped({"mimetype": kind} | parts)

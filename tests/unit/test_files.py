@@ -1,5 +1,6 @@
 """Files of loads as people have them: how CSV, NDJSON and workbooks are read."""
 
+import sys
 from datetime import UTC, date, datetime
 from tempfile import TemporaryFile
 
@@ -9,7 +10,17 @@ import pytest
 from billor.errors import Refused
 from billor.loads import files
 from billor.loads.files import CSV, NDJSON, WORKBOOK, FileRow, LoadFile, TimeFormat
-from tests.support.workbooks import XLS, changed, ods, saved, strict, workbook
+from tests.support.workbooks import (
+    XLS,
+    changed,
+    claiming,
+    ods,
+    saved,
+    streamed,
+    strict,
+    workbook,
+    zipped,
+)
 
 HEADER = "origin,destination,cargoType"
 NAMES = HEADER.split(",")
@@ -217,7 +228,8 @@ def test_a_workbook_of_another_program_is_read():
     book.create_chartsheet()
     book.move_sheet(book.active, 1)
     plain = changed(saved(book), "</sheetData>", f"<row>{TEXT * 3}</row></sheetData>")
-    assert outcomes(plain, WORKBOOK) == [dict.fromkeys(LOAD, "text")]
+    for data in (plain, streamed(plain)):
+        assert outcomes(data, WORKBOOK) == [dict.fromkeys(LOAD, "text")]
 
 
 def test_old_and_open_workbooks_are_read_whatever_their_type_is():
@@ -237,8 +249,10 @@ LARGE = workbook([NAMES, ["a", "b", "x" * 100]])
 MANY = workbook([NAMES, *[["a"]] * 100])
 FAR = openpyxl.Workbook()
 FAR.active["A1"], FAR.active["XFD1048576"] = "origin", "far"
+BOMB = changed(LARGE, "x" * 100, "x" * 60_000_000)
 BOMBS = {
-    "unpacks to much": changed(LARGE, "x" * 100, "x" * 60_000_000),
+    "a workbook in it": zipped({"loads.xlsx": BOMB}),
+    "many empty files": zipped({str(number): b"" for number in range(3000)}),
     "one long text": changed(LARGE, "x" * 100, "x" * 40_000_000),
     "a cell far away": saved(FAR),
     "a text in many cells": changed(MANY, "</row>", SHARED, TEXTS),
@@ -250,10 +264,18 @@ BOMBS = {
 }
 
 
+def test_sizes_are_checked_before_a_workbook_is_unpacked():
+    for data in (BOMB, streamed(BOMB), ods([["x" * 60_000_000]])):
+        assert "unpacks to more than 50 MB" in refusal(data, WORKBOOK)
+    for data in (claiming(BOMB, 1000), claiming(BOMB, 1000, only_last=True)):
+        assert "is no workbook, or damaged" in refusal(data, WORKBOOK)
+
+
 @pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
 def test_a_workbook_that_is_too_large_or_none_is_refused_outside_of_this_process(data):
     assert len(data) < 400_000
     assert refusal(data, WORKBOOK)
+    assert "python_calamine" not in sys.modules
 
 
 def test_an_export_says_which_loads_its_rows_are():
