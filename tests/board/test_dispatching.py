@@ -196,6 +196,11 @@ def test_a_load_is_assigned_with_the_keyboard_alone(billor, open_board):
     expect(board.road).to_contain_text(["Brianna Lopez"])
     expect_settled(board)
     assert active(billor) == [(billor.loads[1]["id"], billor.drivers[1]["id"])]
+    expect(board.waiting.first.get_by_role("button")).to_be_focused()
+    board.road.first.get_by_role("button", name="Complete").press("Enter")
+    expect(board.page.get_by_role("dialog").get_by_role("button").last).to_be_focused()
+    keyboard.press("Enter")
+    expect(board.page.locator(".road .rows")).to_be_focused()
 
 
 def test_a_phone_assigns_by_taps_and_confirms(billor, open_board):
@@ -206,6 +211,12 @@ def test_a_phone_assigns_by_taps_and_confirms(billor, open_board):
     board.drivers.filter(has_text="Chen Wei").get_by_role("button").tap()
     assert board.axe_violations() == []
     assert active(billor) == []
+    board.page.go_back()
+    expect(board.page.locator(".confirm-bar")).to_have_count(0)
+    board.page.go_back()
+    expect(board.waiting).to_have_count(2)
+    board.waiting_load("Laredo").get_by_role("button").tap()
+    board.drivers.filter(has_text="Chen Wei").get_by_role("button").tap()
     board.page.get_by_role("button", name="Assign", exact=True).tap()
     expect(board.waiting).to_have_count(1)
     board.page.get_by_role("button", name="Road").tap()
@@ -275,7 +286,8 @@ def test_a_load_is_changed_cancelled_and_reopened_on_its_page(billor, open_board
     stored = billor.client.get(f"/loads/{billor.loads[0]['id']}").body
     assert stored["pickupAt"].startswith("2031-05-04T13:30:00")
 
-    page.get_by_role("button", name="Cancel load").click()
+    page.get_by_role("button", name="Cancel load").press("Enter")
+    expect(page.get_by_role("button", name="Change")).to_be_focused()
     page.get_by_role("button", name="Reopen").click()
     expect(page.get_by_role("button", name="Cancel load")).to_be_visible()
     for change in ("Dana Dispatcher cancelled the load.", "Dana Dispatcher reopened the load."):

@@ -83,6 +83,19 @@ def test_a_load_that_was_replaced_meanwhile_is_not_completed(billor, phone):
     assert status_of(billor, following) == "ASSIGNED"
 
 
+def test_a_question_ends_when_the_load_that_it_is_about_is_replaced(billor, phone):
+    page = phone.page
+    page.get_by_role("button", name="Delivered").tap()
+    expect(page.get_by_role("dialog")).to_contain_text(f"Load {billor.load['id']}: Laredo, TX")
+    (active,) = billor.client.get("/assignments?status=ASSIGNED").body
+    billor.client.close_assignment(active["id"], "CANCELLED")
+    billor.client.assign(billor.drivers[0], billor.client.make_load(origin="Memphis, TN"))
+    expect(page.locator(".toast")).to_contain_text(["Your load has changed meanwhile."])
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
+    assert phone.writes == []
+
+
 def test_a_translated_page_shows_and_completes_the_load_that_came_since(billor, phone):
     page = phone.page
     heading = page.get_by_role("heading", level=1)

@@ -166,8 +166,11 @@ def test_a_tab_starts_again_when_another_user_logs_in_elsewhere(billor, open_boa
     board = open_board()
     tab = board.open_tab()
     board.page.get_by_role("button", name="New load").click()
-    board.page.get_by_label("Cargo type").fill("Dana's steel")
-    billor.end_sessions()
+    form = board.page.get_by_role("dialog", name="New load")
+    for label in ("From", "To", "Cargo type"):
+        form.get_by_label(label).fill("Dana's steel")
+    board.before_request("/loads", "POST", billor.end_sessions)
+    form.get_by_role("button", name="Create load").click()
     for page in (tab, board.page):
         expect(page.get_by_role("dialog", name="Log in again")).to_be_visible()
     login = tab.get_by_role("dialog", name="Log in again")
@@ -177,3 +180,5 @@ def test_a_tab_starts_again_when_another_user_logs_in_elsewhere(billor, open_boa
     for page in (tab, board.page):
         expect(page.get_by_role("button", name="Account of Olga")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.locator(".toast")).to_contain_text(["What Dana Dispatcher had not finished"])
+    assert billor.client.get("/loads").body == []

@@ -41,24 +41,38 @@ function readRoute() {
   return { name: location.hash === "#/stats" ? "stats" : "board" };
 }
 
+/** The filters that were changed last. */
+let changed = "";
+
+/** Whether the browser's Back ends, at first, the choice of a driver. */
+export const isChoosing = () => Boolean(history.state?.choosing);
+
 /**
- * Change filters, and the address with them.
+ * Change filters, and the address with them. The browser's Back takes it back; all letters of a word
+ * at once.
  *
  * @param {Partial<Filters>} changes
  */
 export function setFilters(changes) {
   address.set(changes);
+  const names = Object.keys(changes).join();
+  const isNextLetter = names === changed && names !== "show";
+  changed = names;
   const query = new URLSearchParams();
   for (const name of /** @type {Array<keyof Filters>} */ (Object.keys(NO_FILTERS))) {
     if (address.value[name]) query.set(name, address.value[name]);
   }
   const search = query.size ? `?${query}` : "";
-  history.replaceState(history.state, "", location.pathname + search + location.hash);
+  const how = isNextLetter || isChoosing() ? "replaceState" : "pushState";
+  history[how](null, "", location.pathname + search + location.hash);
 }
 
 /** @param {Filters} filters */
 export const hasFilters = ({ q, origin, destination, show }) =>
   Boolean(q || origin || destination || show);
 
-addEventListener("popstate", () => address.set({ ...readFilters(), route: readRoute() }));
+addEventListener("popstate", () => {
+  changed = "";
+  address.set({ ...readFilters(), route: readRoute() });
+});
 addEventListener("hashchange", () => address.set({ route: readRoute() }));

@@ -27,15 +27,26 @@ export const choosing = new Store(NOTHING);
  */
 export function startChoosing(load, assignmentId = null) {
   choosing.set({ loadId: load.id, assignmentId, driverId: null });
+  enter(1);
   say(
     `Choose a driver for load ${load.id}, ${isolate(load.origin)} to ${isolate(load.destination)}. ` +
       "Arrow keys move, Enter assigns, Escape cancels.",
   );
 }
 
+/**
+ * Have a driver confirmed.
+ *
+ * @param {Driver} driver
+ */
+export function proposeDriver(driver) {
+  choosing.set({ driverId: driver.id });
+  enter(depth() + 1);
+}
+
 export function stopChoosing() {
   if (choosing.value.loadId === null) return;
-  choosing.set(NOTHING);
+  leave();
   say("No driver chosen.");
 }
 
@@ -46,12 +57,30 @@ export function stopChoosing() {
  */
 export function chooseDriver(driver) {
   const { loadId, assignmentId } = choosing.value;
-  choosing.set(NOTHING);
+  leave();
   const load = fleet.value.loads.get(loadId ?? 0);
   const assignment = fleet.value.assignments.get(assignmentId ?? 0);
   if (assignment) reassign(assignment, driver);
   else if (load) assign(load, driver);
 }
+
+/** How many steps of a choice the browser's Back takes back. */
+const depth = () => history.state?.choosing ?? 0;
+
+/** @param {number} steps */
+function enter(steps) {
+  if (steps > depth()) history.pushState({ choosing: steps }, "");
+}
+
+function leave() {
+  choosing.set(NOTHING);
+  if (depth()) history.go(-depth());
+}
+
+addEventListener("popstate", () => {
+  if (choosing.value.driverId !== null) choosing.set({ driverId: null });
+  else if (!depth()) stopChoosing();
+});
 
 /** End the choice if somebody else has assigned, cancelled or completed the load meanwhile. */
 function endIfGone() {
@@ -62,7 +91,7 @@ function endIfGone() {
       ? fleet.value.loads.get(loadId)?.status === "OPEN"
       : fleet.value.assignments.has(assignmentId);
   if (isThere) return;
-  choosing.set(NOTHING);
+  leave();
   tellChanged(loadId);
 }
 

@@ -2,14 +2,16 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { newKey, Problem, request, sleep } from "../api/client.js";
+import { session } from "./session.js";
 
+export const CHANGED = "Your load has changed meanwhile. Look at it again.";
 const KEY = "billor.completion";
 const MAX_PAUSE_MILLISECONDS = 15_000;
 
 /**
  * The ETag makes sure that it is this load that is completed, not the next one.
  *
- * @typedef {{key: string, etag: string}} Completion
+ * @typedef {{key: string, etag: string, userId: number | undefined}} Completion
  */
 
 /**
@@ -25,10 +27,13 @@ export function useCompletion(refresh) {
   const run = async () => {
     const text = sessionStorage.getItem(KEY);
     if (!text || isSending.current) return;
+    /** @type {Completion} */
+    const completion = JSON.parse(text);
+    if (completion.userId !== session.value.user?.id) return sessionStorage.removeItem(KEY);
     isSending.current = true;
     setDetail("");
     setState("sending");
-    setDetail(await sendUntilAnswered(JSON.parse(text), () => setState("waiting")));
+    setDetail(await sendUntilAnswered(completion, () => setState("waiting")));
     sessionStorage.removeItem(KEY);
     await refresh();
     isSending.current = false;
@@ -40,7 +45,10 @@ export function useCompletion(refresh) {
     state,
     detail,
     complete: (etag) => {
-      sessionStorage.setItem(KEY, JSON.stringify({ key: newKey(), etag }));
+      sessionStorage.setItem(
+        KEY,
+        JSON.stringify({ key: newKey(), etag, userId: session.value.user?.id }),
+      );
       run();
     },
   };
@@ -70,10 +78,7 @@ async function sendUntilAnswered({ key, etag }, onWaiting) {
 }
 
 /** @param {Problem} problem */
-const refusal = (problem) =>
-  problem.code === "precondition_failed"
-    ? "Your load has changed meanwhile. Look at it again."
-    : problem.message;
+const refusal = (problem) => (problem.code === "precondition_failed" ? CHANGED : problem.message);
 
 /** @param {number} milliseconds */
 const untilOnline = (milliseconds) =>

@@ -14,6 +14,7 @@ import { Store } from "./store.js";
  */
 
 const KEY = sharedName("tokens");
+const DROPPED = "billor.dropped";
 /** A token that ends so soon is renewed before it is used. */
 const MARGIN_MILLISECONDS = 20_000;
 const TIMEOUT_MILLISECONDS = 10_000;
@@ -78,10 +79,27 @@ function followOtherTabs() {
   else if (tokens) goOn();
 }
 
-/** @returns {Promise<never>} */
+/**
+ * What was begun here is dropped: it is not done in another's name.
+ *
+ * @returns {Promise<never>}
+ */
 function startAgain() {
+  sessionStorage.setItem(DROPPED, JSON.stringify(session.value.user));
   location.reload();
   return new Promise(() => {});
+}
+
+/**
+ * @param {User} user who is logged in now
+ * @returns {string | null} the name of another one, whose work was dropped here
+ */
+export function whoseWorkWasDropped(user) {
+  const text = sessionStorage.getItem(DROPPED);
+  sessionStorage.removeItem(DROPPED);
+  /** @type {User | null} */
+  const before = text && JSON.parse(text);
+  return before && before.id !== user.id ? before.name : null;
 }
 
 addEventListener("storage", followOtherTabs);

@@ -1,8 +1,10 @@
-// Dialogs: the browser's own, which hold the focus and close with Escape.
+// Dialogs: the browser's own, which hold the focus. Escape closes them, and asks before it throws
+// away what was typed.
 
 import { h } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { icon } from "./icons.js";
+import { refocus } from "./virtual_list.js";
 
 /**
  * @param {object} props
@@ -17,21 +19,35 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
   const id = useId();
   useEffect(() => {
     const opener = document.activeElement;
+    const place = opener?.closest(".rows, #content"); // stays where the opener may go away
     dialog.current?.showModal();
     focusFirst(dialog.current);
-    return () => {
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-    };
+    return () => focusAgain(opener, place);
   }, []);
+  const [isAsking, setAsking] = useState(false);
+  const leave = () => (hasText(dialog.current) ? setAsking(true) : onClose?.());
   return h(
     "dialog",
     {
       ref: dialog,
       class: name,
       "aria-labelledby": id,
-      onCancel: (/** @type {Event} */ event) => {
+      onKeyDown: (/** @type {KeyboardEvent} */ event) => {
+        const isInMenu = document.querySelector("[popover]:popover-open");
+        if (event.key !== "Escape" || isInMenu) return;
         event.preventDefault();
-        onClose?.();
+        event.stopPropagation();
+        leave();
+      },
+      // Back on a phone, which can be held up once only.
+      onCancel: (/** @type {Event} */ event) => {
+        if (event.target !== event.currentTarget) return; // of a file chooser
+        event.preventDefault();
+        leave();
+      },
+      onClose: () => {
+        dialog.current?.showModal();
+        leave();
       },
     },
     h(
@@ -41,12 +57,38 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
       onClose &&
         h(
           "button",
-          { type: "button", class: "icon-button", "aria-label": "Close", onClick: onClose },
+          { type: "button", class: "icon-button", "aria-label": "Close", onClick: leave },
           icon("close"),
         ),
     ),
     children,
+    isAsking &&
+      h(Question, {
+        title: "Discard what you typed?",
+        yes: "Discard",
+        onYes: () => onClose?.(),
+        onClose: () => setAsking(false),
+      }),
   );
+}
+
+/**
+ * @param {HTMLDialogElement | null} dialog
+ * @returns {boolean} whether something in its fields would be lost
+ */
+const hasText = (dialog) =>
+  [...(dialog?.querySelectorAll("input") ?? [])].some(
+    (field) =>
+      field.type !== "file" && (field.value !== field.defaultValue || field.validity.badInput),
+  );
+
+/**
+ * @param {Element | null} opener
+ * @param {Element | null | undefined} place
+ */
+function focusAgain(opener, place) {
+  if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+  if (place && document.activeElement === document.body) refocus(place);
 }
 
 /**

@@ -270,6 +270,7 @@ export class VirtualList extends Component {
         onKeyDown: this.onKeyDown,
         onFocusIn: this.onFocusIn,
         onFocusOut: this.onFocusOut,
+        onRefocus: () => this.focusRow(this.activeIndex),
         onPointerDownCapture: this.onPointerDown,
         onClickCapture: this.onClick,
       },
@@ -301,6 +302,16 @@ export class VirtualList extends Component {
       renderRow(item, index === this.activeIndex),
     );
   }
+}
+
+/**
+ * Give the focus back to a place where work goes on: of a list, to the row where it was.
+ *
+ * @param {Element} place
+ */
+export function refocus(place) {
+  place.dispatchEvent(new Event("refocus"));
+  if (place instanceof HTMLElement) place.focus();
 }
 
 /**

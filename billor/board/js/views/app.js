@@ -3,8 +3,10 @@
 import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api/client.js";
-import { session } from "../state/session.js";
+import { toast } from "../state/notices.js";
+import { session, whoseWorkWasDropped } from "../state/session.js";
 import { useStore } from "../state/store.js";
+import { isolate } from "../ui/text.js";
 import { DispatchApp } from "./dispatch.js";
 import { DriverPage } from "./driver_page.js";
 import { LoginDialog, LoginPage } from "./login.js";
@@ -16,6 +18,12 @@ const RETRY_MILLISECONDS = 5_000;
 
 export function App() {
   const { user, needsLogin } = useStore(session);
+  useEffect(() => {
+    const name = user && whoseWorkWasDropped(user);
+    if (!name) return;
+    const dropped = `What ${isolate(name)} had not finished was dropped.`;
+    toast(`You are logged in as ${isolate(user.name)}. ${dropped}`, { isGood: false });
+  }, [user?.id]);
   if (!user) return h(needsLogin ? LoginPage : Start, null);
   return [
     h(user.role === "DRIVER" ? DriverPage : DispatchApp, { user, key: user.id }),

@@ -1,9 +1,10 @@
 // A driver's own page, made for a phone: the load, and one large button.
 
 import { h } from "preact";
-import { useState } from "preact/hooks";
-import { useCompletion } from "../state/completion.js";
+import { useEffect, useState } from "preact/hooks";
+import { CHANGED, useCompletion } from "../state/completion.js";
 import { useMyAssignments } from "../state/mine.js";
+import { toast } from "../state/notices.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
 import { minuteTime, shortTime } from "../ui/times.js";
@@ -47,7 +48,12 @@ export function DriverPage({ user }) {
  */
 function Current({ current, etag, refresh }) {
   const { state, detail, complete } = useCompletion(refresh);
-  const [isAsking, setAsking] = useState(false);
+  const [asked, setAsked] = useState(/** @type {{load: Load, etag: string} | null} */ (null));
+  useEffect(() => {
+    if (asked === null || asked.etag === etag) return;
+    setAsked(null);
+    toast(CHANGED, { isGood: false });
+  }, [etag]);
   if (current === undefined) return h("p", { role: "status" }, "Loading …");
   if (current === null) {
     return h(
@@ -73,20 +79,20 @@ function Current({ current, etag, refresh }) {
         type: "button",
         class: "button primary huge",
         "aria-disabled": state !== null,
-        onClick: () => state === null && setAsking(true),
+        onClick: () => state === null && setAsked({ load, etag }),
       },
       "Delivered",
     ),
-    isAsking &&
+    asked &&
       h(
         Question,
         {
           title: "Is the load delivered?",
           yes: "Yes, delivered",
-          onYes: () => complete(etag),
-          onClose: () => setAsking(false),
+          onYes: () => complete(asked.etag),
+          onClose: () => setAsked(null),
         },
-        h("p", null, h(RouteOf, { load })),
+        h("p", null, `Load ${asked.load.id}: `, h(RouteOf, { load: asked.load })),
       ),
   );
 }

@@ -2,12 +2,12 @@
 
 import { h } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { chooseDriver, choosing, stopChoosing } from "../state/choosing.js";
+import { chooseDriver, choosing, proposeDriver, stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { driverText, hasAll, words } from "../state/search.js";
 import { useStore } from "../state/store.js";
 import { isolate } from "../ui/text.js";
-import { VirtualList } from "../ui/virtual_list.js";
+import { refocus, VirtualList } from "../ui/virtual_list.js";
 import { drag } from "./dropping.js";
 import { Nothing, PanelHead, RouteOf } from "./panel.js";
 
@@ -36,13 +36,22 @@ export function DriversPanel({
 
   const hasDrivers = drivers.length > 0;
 
-  useEffect(() => setName(""), [loadId]);
+  useEffect(() => {
+    setName("");
+    if (loadId === null) return;
+    const place = document.activeElement?.closest(".rows");
+    return () => {
+      const here = document.activeElement;
+      if (place?.isConnected && (here === document.body || here?.closest(".drivers")))
+        refocus(place);
+    };
+  }, [loadId]);
   useEffect(() => {
     if (loadId !== null && hasDrivers) list.current?.focusRow(0);
   }, [loadId, hasDrivers]);
 
   const onChoose = (/** @type {Driver} */ driver) =>
-    isNarrow ? choosing.set({ driverId: driver.id }) : chooseDriver(driver);
+    isNarrow ? proposeDriver(driver) : chooseDriver(driver);
   return [
     h(PanelHead, { title: "Free drivers", count: shown.length, total: total.drivers, isComplete }),
     load && h(ChoosingHead, { load, name, setName }),

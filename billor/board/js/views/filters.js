@@ -72,8 +72,8 @@ function Places({ total, isNarrow, here }) {
           type: "button",
           "aria-pressed": place === here,
           onClick: () => {
-            stopChoosing();
             setFilters({ show: place });
+            stopChoosing();
           },
         },
         h("span", null, isNarrow ? short : name),

@@ -117,10 +117,26 @@ function Details({ known, version, onSaved }) {
   ];
 }
 
+/** Where the button with the focus goes away or is disabled, another one in its place gets it. */
+function useFocusKept() {
+  /** @type {import("preact").RefObject<HTMLElement | null>} */
+  const holder = useRef(null);
+  const hadFocus = useRef(false);
+  const here = document.activeElement;
+  if (here !== document.body) hadFocus.current = holder.current?.contains(here) ?? false;
+  useEffect(() => {
+    if (!hadFocus.current || document.activeElement !== document.body) return;
+    const button = holder.current?.querySelector("button:enabled");
+    if (button instanceof HTMLElement) button.focus();
+  });
+  return holder;
+}
+
 /** @param {{load: Load, onSaved: () => Promise<void>}} props */
 function Actions({ load, onSaved }) {
   const isPending = useStore(pending).byLoad.has(load.id);
   const { active } = stateOf(load.id);
+  const holder = useFocusKept();
   const driver = active && fleet.value.drivers.get(active.driverId);
   /**
    * @param {string} text
@@ -136,7 +152,7 @@ function Actions({ load, onSaved }) {
 
   return h(
     "div",
-    { class: "actions" },
+    { class: "actions", ref: holder },
     load.status === "OPEN" && [
       button("Cancel load", () => setStatus(load, "CANCELLED").then(onSaved)),
       button("Change", () => openDialog({ name: "load", load, onSaved })),
