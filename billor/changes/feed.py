@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from threading import Condition, Thread
 from typing import Any
 
@@ -36,6 +37,8 @@ MAX_STREAMS = 500
 MAX_BATCHES = 50
 HEARTBEAT_SECONDS = 15
 HEARTBEAT = b":\n\n"
+# After this long without a successful look at the database, streams are stale.
+STALE_SECONDS = 4
 # Clients reconnect after this many milliseconds.
 RETRY = b"retry: 1000\n\n"
 # Many proxies end a connection after five minutes. The jitter spreads the clients' reconnects.
@@ -50,6 +53,8 @@ class Stream:
     grant: Grant
     sent: int
     """The number of the last batch that was sent."""
+    is_live: bool = True
+    """Whether the client believes so."""
     end_code: str | None = None
     """Why its token is no longer valid."""
 
@@ -68,6 +73,8 @@ class Feed:
         self._position = ""
         self._reader: Thread | None = None
         self._checked_at = 0.0
+        self._looked_at = 0.0
+        """When the database last answered."""
 
     def open(self, grant: Grant, last_event_id: str | None) -> tuple[Stream, Iterator[bytes]]:
         """Return a stream of what is committed from now on, or after `last_event_id`.
@@ -85,7 +92,7 @@ class Feed:
             self._streams.add(stream)
             STREAMS.set(len(self._streams))
             if self._reader is None:
-                self._position = here
+                self._position, self._looked_at = here, time.monotonic()
                 self._reader = Thread(target=self._read, name="changes", daemon=True)
                 self._reader.start()
         return stream, self._messages(stream, first)
@@ -105,19 +112,32 @@ class Feed:
                 yield _message("end", {"code": stream.end_code})
                 return
             is_over = self._is_closed or ends_at <= time.monotonic()
-            if messages or not is_over:
+            if messages or (stream.is_live and not is_over):
                 yield messages or HEARTBEAT
 
     def _wait(self, stream: Stream, seconds: float) -> bytes:
         """Wait until there is something to send or the stream must end; return what to send."""
+        until = time.monotonic() + seconds
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._is_closed or stream.end_code or self._number > stream.sent, seconds
-            )
+            while not self._has_news(stream) and (left := until - time.monotonic()) > 0:
+                stale_in = self._looked_at + STALE_SECONDS - time.monotonic()
+                self._changed.wait(min(left, stale_in) if stream.is_live else left)
+            state = b""
+            if stream.is_live != self._is_live():
+                stream.is_live = not stream.is_live
+                state = _message("live" if stream.is_live else "stale", {})
             missing, stream.sent = self._number - stream.sent, self._number
             if missing > len(self._batches):
-                return _message("many", {}, self._position)
-            return b"".join(list(self._batches)[len(self._batches) - missing :])
+                return state + _message("many", {}, self._position)
+            return state + b"".join(list(self._batches)[len(self._batches) - missing :])
+
+    def _has_news(self, stream: Stream) -> bool:
+        is_over = self._is_closed or stream.end_code is not None
+        return is_over or self._number > stream.sent or self._is_live() != stream.is_live
+
+    def _is_live(self) -> bool:
+        """Return whether the last look at the database succeeded, not long ago."""
+        return time.monotonic() < self._looked_at + STALE_SECONDS
 
     def forget(self, stream: Stream) -> None:
         """Remove a stream that has ended."""
@@ -140,8 +160,10 @@ class Feed:
                         self._poll(connection)
                 except SQLAlchemyError as error:  # requests report outages
                     logger.debug("Could not read changes: %s", type(error).__name__)
+                    self._tell_stale()
                 except Exception:  # without a reader, streams would stay silent
                     logger.exception("Reading changes failed")
+                    self._tell_stale()
                 time.sleep(POLL_SECONDS)
 
     def _is_needed(self) -> bool:
@@ -168,10 +190,18 @@ class Feed:
         here, events = changes_since(since, connection)
         with self._changed:
             self._position = here
-            if batch := _changes(since, here, events):
+            batch = _changes(since, here, events)
+            if batch:
                 self._batches.append(batch)
                 self._number += 1
+            was_live, self._looked_at = self._is_live(), time.monotonic()
+            if batch or not was_live:
                 self._changed.notify_all()
+
+    def _tell_stale(self) -> None:
+        with self._changed:
+            self._looked_at = -inf
+            self._changed.notify_all()
 
 
 def _first_messages(last_event_id: str | None, here: str, connection: Connection) -> bytes:

@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from flask_jwt_extended import create_access_token
 from itsdangerous import TimestampSigner
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from billor.changes import feed, source
 from billor.loads.service import create_loads
@@ -17,6 +19,7 @@ from billor.users.service import update_user
 from tests.support.answers import assert_problem
 from tests.support.apps import client_with_token
 from tests.support.events import EventStream
+from tests.support.worker import WAIT_SECONDS
 
 LOAD = {"origin": "Dallas, TX", "destination": "Reno, NV", "cargo_type": "Steel"}
 
@@ -205,6 +208,34 @@ def test_a_quiet_stream_has_a_heartbeat(listen, monkeypatch):
     with listen() as events:
         events.next()
         assert events.next_piece() == b":\n\n"
+
+
+@pytest.mark.parametrize("how", ["refused", "failed", "hung"])
+def test_a_stream_is_stale_without_heartbeats_until_the_database_answers_again(
+    client, listen, monkeypatch, how
+):
+    look, again = source.changes_since, Event()
+
+    def fail(*arguments):
+        if how == "hung":
+            again.wait(WAIT_SECONDS)
+        elif not again.is_set():
+            raise OperationalError("", {}, Exception()) if how == "refused" else ValueError
+        return look(*arguments)
+
+    monkeypatch.setattr(feed, "HEARTBEAT_SECONDS", 0.01)
+    with listen() as events:
+        assert events.next().event == "ready"
+        monkeypatch.setattr(feed, "STALE_SECONDS", 1 if how == "hung" else WAIT_SECONDS)
+        monkeypatch.setattr(feed, "changes_since", fail)
+        stale = events.next()
+        assert (stale.event, stale.data) == ("stale", {})
+        load = client.make_load()
+        again.set()
+        assert events.next_piece().startswith(b"event: live")
+    with listen(stale.id) as events:
+        events.next()
+        assert events.next().data["loadId"] == load["id"]
 
 
 def test_a_stream_ends_after_some_minutes(listen, monkeypatch):

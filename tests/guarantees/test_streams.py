@@ -76,6 +76,17 @@ def test_streams_outlive_a_restart_of_postgresql_and_catch_up(api, postgresql):
         wait_until(lambda: api.client.get("/drivers").status == 200)
         load = api.client.make_load()
         for each in opened:
+            assert [each.next().event for _ in range(2)] == ["stale", "live"]
+            each.event_of(load)
+
+
+def test_streams_say_so_while_postgresql_hangs_and_when_it_is_back(api, postgresql):
+    with listeners(api) as opened:
+        with postgresql.hung():
+            assert [each.next().event for each in opened] == ["stale"] * STREAMS
+        assert [each.next().event for each in opened] == ["live"] * STREAMS
+        load = api.client.make_load()
+        for each in opened:
             each.event_of(load)
 
 

@@ -87,11 +87,15 @@ class Service:
     @contextmanager
     def hung(self) -> Iterator[None]:
         """Suspend it: the kernel accepts connections, and none is answered."""
-        os.killpg(self._child.process.pid, signal.SIGSTOP)
+        main = psutil.Process(self._child.process.pid)
+        processes = [main, *main.children(recursive=True)]  # PostgreSQL's have their own groups
+        for process in processes:
+            process.suspend()
         try:
             yield
         finally:
-            os.killpg(self._child.process.pid, signal.SIGCONT)
+            for process in processes:
+                process.resume()
 
 
 def start_postgresql(folder: Path) -> Service:
