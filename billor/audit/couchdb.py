@@ -45,7 +45,7 @@ STALE_SECONDS = 5
 OPENING_SECONDS = 2
 OPENING = "No DB shards could be opened"
 # Without them, CouchDB logs errors every few seconds.
-SYSTEM_DATABASES = ("_users", "_replicator")
+SYSTEM_DATABASES: tuple[str, ...] = ("_users", "_replicator")
 MAX_REASON = 500
 ATTACHMENT = "message"
 # One row per document and combination of filters, with the key
@@ -76,7 +76,7 @@ class CouchStore:
         self._name = database
         self._letters_name = f"{database}-dead-letters"
         self._stale_until = 0.0
-        self._knows_system = False
+        self._system = SYSTEM_DATABASES
 
     def prepare(self) -> None:
         with _errors_mapped():
@@ -87,9 +87,9 @@ class CouchStore:
                 views = {"by_filters": {"map": MAP_BY_FILTERS}}
                 with suppress(ResourceConflict):
                     audit.save({"_id": DESIGN, "language": "javascript", "views": views})
-            if not self._knows_system:
-                self._make_system()
-            self._knows_system = True
+            for name in self._system:
+                self._make_system(name)
+            self._system = ()
 
     def _make(self, name: str) -> None:
         try:
@@ -98,14 +98,12 @@ class CouchStore:
             with suppress(PreconditionFailed):  # another process was faster
                 self._server().resource.put_json(name)
 
-    def _make_system(self) -> None:
+    def _make_system(self, name: str) -> None:
         try:
-            for name in SYSTEM_DATABASES:
-                with suppress(Forbidden):  # it exists
-                    self._make(name)
+            with suppress(Forbidden):  # it exists
+                self._make(name)
         except Unauthorized:
-            names = " or ".join(SYSTEM_DATABASES)
-            logger.warning("CouchDB lacks %s, and logs errors until an admin makes both", names)
+            logger.warning("CouchDB lacks %s, and logs errors until an admin makes it", name)
 
     def ping(self) -> None:
         with _errors_mapped(), suppress(ResourceNotFound):  # the worker will create it
@@ -266,8 +264,6 @@ def _errors_mapped() -> Iterator[None]:
     """Turn any error of the client into `StoreUnavailable`."""
     try:
         yield
-    except StoreUnavailable:
-        raise
     except Exception as error:
         # Not all of a proxy's error page.
         raise StoreUnavailable(f"{type(error).__name__}: {error}"[:MAX_REASON]) from error

@@ -1,12 +1,10 @@
 """Demo data: a user to log in as, drivers and loads. Seeding again is safe."""
 
 import random
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import click
 from sqlalchemy import func, select
 
 from billor.config import DEFAULT_DEMO_PASSWORD, Config, ConfigError
@@ -37,10 +35,7 @@ FIRST_NAMES = "Aaron Ana Ben Carla Dale Elena Fatima Hank Ines Jamal Kofi Luis M
 LAST_NAMES = "Adams Baker Chen Diaz Evans Garcia Hill Jackson Kim Lopez Patel Ross Smith Young"
 CITIES = [
     *("Albuquerque, NM", "Atlanta, GA", "Boise, ID", "Boston, MA", "Charlotte, NC", "Chicago, IL"),
-    *("Cleveland, OH", "Columbus, OH", "Dallas, TX", "Denver, CO", "Detroit, MI", "El Paso, TX"),
-    *("Fresno, CA", "Houston, TX", "Kansas City, MO", "Laredo, TX", "Las Vegas, NV", "Miami, FL"),
     *("Memphis, TN", "Nashville, TN", "Oakland, CA", "Omaha, NE", "Phoenix, AZ", "Portland, OR"),
-    *("Reno, NV", "Salt Lake City, UT", "Savannah, GA", "Seattle, WA", "Spokane, WA", "Tulsa, OK"),
 ]
 CARGO_TYPES = ["Dry van", "Refrigerated", "Flatbed", "Step deck", "Tanker", "Car hauler"]
 
@@ -92,12 +87,8 @@ def _seed_table(
 ) -> int:
     # Start after the highest id: license numbers contain it, and must be unique.
     start = 1 + (db.session.scalar(select(func.max(model.id))) or 0)
-    is_shown = count > CHUNK_ROWS and sys.stderr.isatty()
-    firsts = range(start, start + count, CHUNK_ROWS)
-    label = model.__tablename__.capitalize()
-    with click.progressbar(firsts, label=label, file=sys.stderr, hidden=not is_shown) as chunks:
-        for first in chunks:
-            create([make_row(n) for n in range(first, min(first + CHUNK_ROWS, start + count))])
+    for first in range(start, start + count, CHUNK_ROWS):
+        create([make_row(n) for n in range(first, min(first + CHUNK_ROWS, start + count))])
     return count
 
 

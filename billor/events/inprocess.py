@@ -5,6 +5,7 @@ recorded.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import Empty, Full, Queue
 
 from billor.events.bus import BusUnavailable, Delivery
@@ -36,10 +37,8 @@ class InProcessBus:
 
     def pull(self, max_messages: int) -> list[Delivery]:
         batch, self._nacked = self._nacked, []
-        try:
+        with suppress(Empty):
             batch += self._batches.get(block=not batch, timeout=PULL_SECONDS)
-        except Empty:
-            return batch
         return batch
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:

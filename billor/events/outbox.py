@@ -135,6 +135,7 @@ def _oldest(limit: int, *conditions: ColumnElement[bool]) -> CTE:
 def publish_again(since: datetime | None = None) -> int:
     """Mark all events, or those since a time, as unpublished; return how many."""
     events = table(LoadEvent)
+    again = update(events).values(published_at=None, recorded_at=None)
     chosen = select(events.c.id).order_by(events.c.id).limit(MAX_REPUBLISHED)
     if since is not None:
         chosen = chosen.where(events.c.created_at >= since)
@@ -142,11 +143,7 @@ def publish_again(since: datetime | None = None) -> int:
     while True:
         with transaction():
             ids = execute(chosen.where(events.c.id > last)).scalars().all()
-            execute(
-                update(events)
-                .where(events.c.id.in_(ids))
-                .values(published_at=None, recorded_at=None)
-            )
+            execute(again.where(events.c.id.in_(ids)))
         if not ids:
             return count
         count, last = count + len(ids), ids[-1]

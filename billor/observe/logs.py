@@ -90,10 +90,7 @@ def init_logging(config: Config) -> None:
 
 
 def init_standard_error() -> None:
-    """With LOG_FORMAT=json log all that Python prints there, such as uncaught exceptions.
-
-    Before the settings are checked, which may fail. Raises `ConfigError` if they cannot be read.
-    """
+    """With LOG_FORMAT=json log what Python prints, also of wrong settings. Raises `ConfigError`."""
     if read_environment().get("LOG_FORMAT") != "json":
         return
     handler.setFormatter(_JsonFormatter())
@@ -101,9 +98,5 @@ def init_standard_error() -> None:
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # of the handler, which would print them
     sys.stderr = _Printed()
-    sys.excepthook = _log_uncaught
-    threading.excepthook = lambda error: _log_uncaught(*error[:3])
-
-
-def _log_uncaught(*error: Any) -> None:
-    logger.critical("Uncaught exception", exc_info=error)
+    sys.excepthook = lambda *error: logger.critical("Uncaught exception", exc_info=error[1])
+    threading.excepthook = lambda failed: logger.critical("Failed", exc_info=failed.exc_value)

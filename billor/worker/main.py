@@ -68,7 +68,8 @@ class Worker:
             thread.start()
         logger.info("Worker started: %s", " and ".join(self._roles))
         while not self._stop.wait(BEAT_SECONDS):
-            self._beat()
+            with suppress(OSError):  # a full disk is no reason to stop
+                (self._app.config["BILLOR"].home / HEARTBEAT_FILE).touch(mode=0o600)
         return self._shut_down(threads)
 
     def _guarded(self, job: Callable[[Event], None]) -> None:
@@ -80,10 +81,6 @@ class Worker:
             logger.critical("Worker failed: %s: %s", type(error).__name__, error)
             self._failed = True
             self._stop.set()
-
-    def _beat(self) -> None:
-        with suppress(OSError):  # a full disk is no reason to stop
-            (self._app.config["BILLOR"].home / HEARTBEAT_FILE).touch(mode=0o600)
 
     def _shut_down(self, threads: list[Thread]) -> int:
         """Wait for the threads; return the exit status."""
