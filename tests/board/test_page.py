@@ -176,6 +176,12 @@ def test_one_search_finds_loads_drivers_and_what_is_finished(billor, open_board)
     finished = board.page.get_by_role("list", name="Finished loads").get_by_role("listitem")
     expect(finished).to_contain_text(["São Paulo"])
     expect(board.waiting).to_have_count(0)
+    board.expect_live()
+    next_one = billor.client.make_load(origin="São Paulo", cargoType="Cancelled meanwhile")
+    assert billor.client.patch(f"/loads/{next_one['id']}", {"status": "CANCELLED"}).status == 200
+    expect(finished).to_contain_text(["Cancelled meanwhile", "São Paulo"])
+    assert billor.client.patch(f"/loads/{next_one['id']}", {"status": "OPEN"}).status == 200
+    expect(finished).to_have_count(1)
     for text in ("cafe", "po-77"):
         search.fill(text)
         expect(board.waiting).to_contain_text(["Santos"])

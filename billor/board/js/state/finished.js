@@ -21,56 +21,68 @@ const PAUSE_MILLISECONDS = 250;
 /**
  * @param {Filters} filters
  * @param {boolean} isShown without it nothing is asked for
+ * @param {number} version asked for again when it changes
  * @returns {Finished}
  */
-export function useFinished(filters, isShown) {
+export function useFinished(filters, isShown, version) {
   const path = `/loads?${loadQuery(filters, "finished")}&limit=50`;
   const [found, setFound] = useState(EMPTY);
+  const { pageCount } = found;
 
-  /**
-   * @param {string} page
-   * @param {Load[]} before
-   * @param {AbortSignal} signal
-   */
-  const add = async (page, before, signal) => {
-    setFound((shown) => ({ ...shown, isBusy: true, problem: "" }));
-    try {
-      const answer = await request("GET", page, { signal });
-      const loads = [...before, ...answer.data];
-      setFound({ loads, isBusy: false, problem: "", next: nextPage(answer.headers) });
-    } catch (error) {
-      if (!signal.aborted && error instanceof Problem) {
-        setFound({ ...EMPTY, problem: error.message });
-      }
-    }
-  };
-
+  useEffect(() => setFound(EMPTY), [path, isShown]);
   useEffect(() => {
-    setFound(EMPTY);
     if (!isShown) return;
     const left = new AbortController();
-    const timer = setTimeout(() => add(path, [], left.signal), PAUSE_MILLISECONDS);
+    const read = async () => {
+      try {
+        const answer = await firstPages(path, pageCount, left.signal);
+        setFound({ ...answer, pageCount, isBusy: false, problem: "" });
+      } catch (error) {
+        if (left.signal.aborted) return;
+        if (!(error instanceof Problem)) throw error;
+        setFound({ ...EMPTY, isBusy: false, problem: error.message });
+      }
+    };
+    const timer = setTimeout(read, PAUSE_MILLISECONDS);
     return () => {
       clearTimeout(timer);
       left.abort();
     };
-  }, [path, isShown]);
+  }, [path, isShown, pageCount, version]);
 
-  const { next } = found;
-  const never = new AbortController().signal;
   const [from, to] = [fold(filters.origin), fold(filters.destination)];
+  const more = () => setFound({ ...found, isBusy: true, pageCount: pageCount + 1 });
   return {
     ...found,
     loads: found.loads.filter(
       (load) => fold(load.origin).includes(from) && fold(load.destination).includes(to),
     ),
-    more: next && !found.isBusy ? () => add(next, found.loads, never) : undefined,
+    more: found.next && !found.isBusy ? more : undefined,
   };
+}
+
+/**
+ * @param {string} path
+ * @param {number} count
+ * @param {AbortSignal} signal
+ */
+async function firstPages(path, count, signal) {
+  /** @type {Load[]} */
+  const loads = [];
+  /** @type {string | undefined} */
+  let next = path;
+  for (let number = 0; next && number < count; number++) {
+    const answer = await request("GET", next, { signal });
+    loads.push(...answer.data);
+    next = nextPage(answer.headers);
+  }
+  return { loads, next };
 }
 
 const EMPTY = {
   loads: /** @type {Load[]} */ ([]),
-  isBusy: false,
+  isBusy: true,
   problem: "",
   next: /** @type {string | undefined} */ (undefined),
+  pageCount: 1,
 };

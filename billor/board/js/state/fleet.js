@@ -26,6 +26,8 @@ export class Fleet {
     this.clock = 0;
     /** Raised by each change, so that what is derived can be kept until then. */
     this.version = 0;
+    /** Raised when finished loads change. */
+    this.finished = 0;
     this.isComplete = false;
   }
 
@@ -37,6 +39,7 @@ export class Fleet {
   putLoad(load) {
     const known = this.loads.get(load.id);
     const isNewer = known === undefined || known.updatedAt <= load.updatedAt;
+    if (isNewer && (isFinished(load) || (known && isFinished(known)))) this.finished += 1;
     this.loads.set(load.id, this.mark(isNewer ? load : known));
   }
 
@@ -113,6 +116,9 @@ export class Fleet {
   }
 }
 
+/** @param {Load} load */
+const isFinished = ({ status }) => status === "COMPLETED" || status === "CANCELLED";
+
 /** @type {Store<Fleet>} */
 export const fleet = new Store(new Fleet());
 
@@ -144,6 +150,7 @@ async function getAll() {
       getList(LISTS.drivers, (driver) => putListed(known, driver, since)),
     ]);
     for (const rows of [known.loads, known.assignments, known.drivers]) known.forget(rows, since);
+    known.finished += 1;
     known.isComplete = true;
     fleet.tell();
   } while (isAskedAgain);

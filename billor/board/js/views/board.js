@@ -34,7 +34,7 @@ export function Board() {
     [known.version, byLoad, filters, now],
   );
   const places = shownPlaces(filters.show, isNarrow, loadId !== null, filters.q !== "");
-  const finished = useFinished(filters, places.includes("finished"));
+  const finished = useFinished(filters, places.includes("finished"), known.finished);
   useEscape();
 
   const shared = { lists, now, isComplete: known.isComplete };
