@@ -9,7 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from billor import assignments, audit, auth, board, changes, cli, drivers, health, loads, users
 from billor.api import docs
 from billor.api.blueprint import init_api
-from billor.api.compression import init_compression, with_one_coding
+from billor.api.compression import compress, with_one_coding
 from billor.api.conditional import init_conditional
 from billor.api.middleware import init_cors, note_route, refuse_encoded_body, with_middleware
 from billor.api.problems import init_problems
@@ -55,7 +55,7 @@ def create_app(config: Config | None = None) -> Flask:
     )
     cast(DefaultJSONProvider, app.json).sort_keys = False
 
-    init_compression(app)
+    app.after_request(compress)  # the last one, as Flask calls them in reverse order
     init_conditional(app)
     init_problems(app)
     app.before_request(note_route)

@@ -16,6 +16,7 @@ from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.http.body import Body
 from gunicorn.http.errors import (
     ExpectationFailed,
     InvalidHeader,
@@ -140,21 +141,19 @@ class BillorWorker(GeventWorker):
             client.sendall(problem.data)
 
 
-class _Body:
+class _Body(Body):
     """A request's body. After a failure to read it, the response closes the connection.
 
     It is unknown then where the next request begins.
     """
 
     def __init__(self, req: Request):
-        self._req, self._body = req, req.body
-
-    def __getattr__(self, name: str):
-        return getattr(self._body, name)
+        super().__init__(req.body.reader)
+        self._req = req
 
     def read(self, size: int | None = None) -> bytes:
         try:
-            return self._body.read(size)
+            return super().read(size)
         except Exception:
             self._req.force_close()
             raise
