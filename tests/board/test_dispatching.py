@@ -175,7 +175,7 @@ def test_what_was_done_can_be_undone(billor, open_board):
     page.goto(f"{billor.url}/board#/loads/{billor.loads[1]['id']}")
     page.get_by_role("button", name="Cancel load").click()
     undo("cancelled")
-    expect(page.locator(".load-head .status")).to_have_text("Waiting")
+    expect(page.locator(".page-head .status")).to_have_text("Waiting")
     assert status_of(billor, billor.loads[1]) == "OPEN"
 
 

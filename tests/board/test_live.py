@@ -49,7 +49,7 @@ def test_a_translated_board_shows_what_has_changed_since(billor, open_board):
     expect(page.locator(".waiting .count")).to_have_text("0")
     expect(page.locator(".drivers .count")).to_have_text("0")
     expect(page.locator(".road .row")).to_contain_text("Alex Carter")
-    expect(pages[1].page.locator(".load-head .status")).to_have_text("On the road")
+    expect(pages[1].page.locator(".page-head .status")).to_have_text("On the road")
 
 
 def test_the_board_says_that_the_connection_is_lost_and_recovers(billor, open_board):

@@ -48,6 +48,9 @@ export interface User {
   name: string;
   email: string;
   role: Role;
+  driverId: number | null;
+  active: boolean;
+  lastSeenAt: string | null;
 }
 
 export interface Actor {
@@ -61,6 +64,8 @@ export interface Payload {
   before?: Record<string, unknown>;
   user?: Actor;
   assignedAt?: string;
+  account?: Actor & { role: Role };
+  address?: string;
 }
 
 /** An event of `GET /changes`. */

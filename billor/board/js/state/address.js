@@ -10,7 +10,8 @@ import { Store } from "./store.js";
  * @property {string} origin
  * @property {string} destination
  */
-/** @typedef {{name: "board" | "stats"} | {name: "load", id: number}} Route */
+/** @typedef {"board" | "load" | "drivers" | "driver" | "people" | "stats"} RouteName */
+/** `id` is that of the load or driver, else 0. @typedef {{name: RouteName, id: number}} Route */
 
 /** @type {Filters} */
 export const NO_FILTERS = { q: "", show: "", origin: "", destination: "" };
@@ -36,9 +37,10 @@ function readFilters() {
 
 /** @returns {Route} */
 function readRoute() {
-  const load = /^#\/loads\/([1-9][0-9]{0,17})$/.exec(location.hash);
-  if (load) return { name: "load", id: Number(load[1]) };
-  return { name: location.hash === "#/stats" ? "stats" : "board" };
+  const one = /^#\/(load|driver)s\/([1-9][0-9]{0,17})$/.exec(location.hash);
+  if (one) return { name: /** @type {RouteName} */ (one[1]), id: Number(one[2]) };
+  const page = /^#\/(drivers|people|stats)$/.exec(location.hash)?.[1];
+  return { name: /** @type {RouteName} */ (page ?? "board"), id: 0 };
 }
 
 /** The filters that were changed last. */

@@ -1,7 +1,10 @@
 // Changes drivers and users.
 
 import { newKey, Problem, request } from "../api/client.js";
+import { pending } from "./actions.js";
+import { NO_FILTERS } from "./address.js";
 import { fleet } from "./fleet.js";
+import { makeLists } from "./lists.js";
 import { toast } from "./notices.js";
 import { Store } from "./store.js";
 
@@ -39,11 +42,22 @@ export const saveUser = (user, body, key) => save("/users", user, body, key);
  */
 async function save(path, known, body, key = newKey()) {
   const answer = known
-    ? await request("PATCH", `${path}/${known.id}`, { key, body })
+    ? await request("PATCH", `${path}/${known.id}`, { key, body, shown: known })
     : await request("POST", path, { key, body });
   saved.set({ count: saved.value.count + 1 });
   return answer.data;
 }
+
+/** @returns {Driver[]} by name */
+export const freeDrivers = () =>
+  makeLists(fleet.value, pending.value.byLoad, NO_FILTERS, "").drivers;
+
+/**
+ * @param {Driver[]} drivers
+ * @returns {Array<[string, string]>} for a `Select`
+ */
+export const driverOptions = (drivers) =>
+  drivers.map(({ id, name, licenseNumber }) => [String(id), `${name}, ${licenseNumber}`]);
 
 /**
  * Do it, and say what became of it.

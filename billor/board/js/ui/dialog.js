@@ -107,7 +107,7 @@ export function focusFirst(holder) {
  * @param {object} props
  * @param {string} props.title
  * @param {string} props.yes what the button says
- * @param {() => void} props.onYes
+ * @param {() => unknown} props.onYes
  * @param {() => void} props.onClose
  * @param {import("preact").ComponentChildren} [props.children]
  */

@@ -20,29 +20,41 @@ const YEARS = { min: "2000-01-01T00:00", max: "2100-12-31T23:59" };
  * @property {string} [autocomplete]
  * @property {boolean} [data-autofocus]
  * @property {boolean} [readOnly]
+ * @property {Array<[string, string]>} [options] of a list to choose from: values and their texts
+ * @property {(event: Event) => void} [onInput]
  */
 
 /** @param {FieldProps} props */
-export function Field({ name, label, type = "text", value, hint, error, required, ...more }) {
+export function Field({ label, type = "text", value = "", hint, error, options, ...more }) {
   const id = useId();
+  const shared = {
+    id,
+    "aria-invalid": error ? "true" : undefined,
+    "aria-describedby": error || hint ? `${id}-more` : undefined,
+    ...more,
+  };
   return h(
     "div",
     { class: error ? "field has-error" : "field" },
-    h("label", { for: id }, label, !required && h("span", { class: "optional" }, " optional")),
-    h("input", {
-      id,
-      name,
-      type,
-      required,
-      defaultValue: value ?? "",
-      "aria-invalid": error ? "true" : undefined,
-      "aria-describedby": error || hint ? `${id}-more` : undefined,
-      ...(type === "datetime-local" ? YEARS : {}),
-      ...more,
-    }),
+    h("label", { for: id }, label, !more.required && h("span", { class: "optional" }, " optional")),
+    options
+      ? h("select", shared, options.map(optionOf(value)))
+      : h("input", {
+          type,
+          defaultValue: value,
+          ...(type === "datetime-local" ? YEARS : {}),
+          ...shared,
+        }),
     (error || hint) && h("p", { id: `${id}-more`, class: error ? "error" : "hint" }, error ?? hint),
   );
 }
+
+/** @param {string} chosen */
+const optionOf =
+  (chosen) =>
+  /** @param {[string, string]} option */
+  ([value, text]) =>
+    h("option", { key: value, value, selected: value === chosen }, text);
 
 /**
  * @typedef {object} Sending
@@ -114,7 +126,7 @@ function wrongFields(form) {
   /** @type {Record<string, string>} */
   const errors = {};
   for (const field of form.elements) {
-    if (!(field instanceof HTMLInputElement)) continue;
+    if (!(field instanceof HTMLInputElement || field instanceof HTMLSelectElement)) continue;
     const { badInput, rangeOverflow, rangeUnderflow } = field.validity;
     const text = field.type === "password" ? field.value : field.value.trim();
     if (badInput) errors[field.name] = "Enter a date and a time, or clear both.";

@@ -2,21 +2,22 @@
 
 import { h } from "preact";
 import { Dialog } from "./dialog.js";
-import { Refusal, useSending } from "./form.js";
+import { Field, Refusal, useSending } from "./form.js";
 
 /** @import {Problem} from "../api/client.js" */
+/** @import {FieldProps} from "./form.js" */
 
 /**
  * @param {object} props
  * @param {string} props.title
  * @param {string} props.action what the button says
- * @param {string[]} props.fields names of those that show their own errors
+ * @param {FieldProps[]} props.fields
  * @param {(fields: Record<string, string>, key: string) => Promise<void>} props.send Raises
  *   `Problem`.
  * @param {() => void} props.onClose
  * @param {string} [props.class]
  * @param {(problem: Problem) => import("preact").ComponentChild} [props.about] more about a refusal
- * @param {(errors: Record<string, string>) => import("preact").ComponentChildren} props.children
+ * @param {import("preact").ComponentChildren} [props.children]
  */
 export function FormDialog({ title, action, fields, send, onClose, class: name, about, children }) {
   const { isBusy, errors, problem, onSubmit } = useSending(async (values, key) => {
@@ -32,8 +33,17 @@ export function FormDialog({ title, action, fields, send, onClose, class: name, 
       h(
         "div",
         { class: "dialog-body" },
-        h(Refusal, { problem, fields }, problem && about?.(problem)),
-        children(errors),
+        h(
+          Refusal,
+          { problem, fields: fields.map((field) => field.name) },
+          problem && about?.(problem),
+        ),
+        h(
+          "div",
+          { class: "fields" },
+          fields.map((field) => h(Field, { key: field.name, error: errors[field.name], ...field })),
+        ),
+        children,
       ),
       h(
         "div",

@@ -5,26 +5,40 @@ import { h } from "preact";
 /**
  * @param {object} props
  * @param {string} props.label
- * @param {string[]} props.columns their names
- * @param {import("preact").ComponentChildren} [props.children] the rows
+ * @param {Record<string, (row: any) => import("preact").ComponentChildren>} props.columns what is in
+ *   the cells, by the column's name; the first one names the row
+ * @param {any[]} props.rows
+ * @param {(row: any) => string | number} [props.keyOf]
  */
-export function Table({ label, columns, children }) {
+export function Table({ label, columns, rows, keyOf = ({ id, _id }) => id ?? _id }) {
+  const names = Object.keys(columns);
   return h(
     "div",
     { class: "table-holder", tabIndex: 0, role: "group", "aria-label": label },
     h(
       "table",
       null,
+      h("thead", null, h("tr", null, names.map(head))),
       h(
-        "thead",
+        "tbody",
         null,
-        h(
-          "tr",
-          null,
-          columns.map((name) => h("th", { key: name, scope: "col" }, name)),
+        rows.map((row) =>
+          h(
+            "tr",
+            { key: keyOf(row) },
+            names.map((name, index) =>
+              h(
+                index ? "td" : "th",
+                { key: name, scope: index ? undefined : "row" },
+                columns[name]?.(row),
+              ),
+            ),
+          ),
         ),
       ),
-      h("tbody", null, children),
     ),
   );
 }
+
+/** @param {string} name */
+const head = (name) => h("th", { key: name, scope: "col" }, name);

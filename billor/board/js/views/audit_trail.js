@@ -1,32 +1,23 @@
-// The audit trail of a load, got when somebody opens it.
+// The audit trail of a load or a driver, got when somebody opens it.
 
 import { h } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { get } from "../api/client.js";
-import { Table } from "../ui/table.js";
-import { isolate } from "../ui/text.js";
+import { useState } from "preact/hooks";
+import { usePages } from "../state/got.js";
 import { fullTime } from "../ui/times.js";
+import { PagedTable } from "./lists.js";
+import { whatHappened, whoOf } from "./what_happened.js";
 
-/** @import {Problem} from "../api/client.js" */
 /** @import {AuditDocument} from "../types.js" */
 
-const COLUMNS = ["Time", "What", "Who", "Document"];
+const COLUMNS = {
+  Time: (/** @type {AuditDocument} */ { timestamp }) => fullTime(timestamp),
+  What: whatHappened,
+  Who: (/** @type {AuditDocument} */ { payload }) => whoOf(payload),
+};
 
-/** @param {{loadId: number, version: string}} props `version` changes with the load */
-export function AuditTrail({ loadId, version }) {
+/** @param {{of: string, version: string}} props `of`: such as `loadId=7`; `version` changes with it */
+export function AuditTrail({ of, version }) {
   const [isOpen, setOpen] = useState(false);
-  const [documents, setDocuments] = useState(/** @type {AuditDocument[] | null} */ (null));
-  const [problem, setProblem] = useState("");
-  useEffect(() => {
-    if (!isOpen) return;
-    get(`/audit?loadId=${loadId}&limit=200`).then(
-      (found) => {
-        setDocuments(found);
-        setProblem("");
-      },
-      (/** @type {Problem} */ refusal) => setProblem(refusal.message),
-    );
-  }, [isOpen, version]);
   return h(
     "details",
     {
@@ -35,25 +26,10 @@ export function AuditTrail({ loadId, version }) {
         setOpen(/** @type {HTMLDetailsElement} */ (event.currentTarget).open),
     },
     h("summary", null, "Audit trail"),
-    problem && h("p", { class: "refusal" }, problem),
-    documents ? h(Documents, { documents }) : !problem && h("p", null, "Loading …"),
+    isOpen && h(Documents, { path: `/audit?${of}&limit=200`, version }),
   );
 }
 
-/** @param {{documents: AuditDocument[]}} props */
-function Documents({ documents }) {
-  return h(
-    Table,
-    { label: "Audit trail", columns: COLUMNS },
-    documents.map(({ _id, type, timestamp, payload }) =>
-      h(
-        "tr",
-        { key: _id },
-        h("td", null, fullTime(timestamp)),
-        h("td", null, type),
-        h("td", null, payload.user ? isolate(payload.user.name) : "–"),
-        h("td", { class: "code" }, _id),
-      ),
-    ),
-  );
-}
+/** @param {{path: string, version: unknown}} props */
+export const Documents = ({ path, version }) =>
+  h(PagedTable, { label: "Audit trail", columns: COLUMNS, got: usePages(path, version) });

@@ -10,12 +10,17 @@ import { ImportDialog } from "./import_dialog.js";
 import { LoadDialog } from "./load_dialog.js";
 import { RouteOf } from "./panel.js";
 import { PasswordDialog } from "./password_dialog.js";
+import { ResetDialog, UserDialog } from "./user_dialog.js";
 
-/** @import {Assignment, Driver, Load} from "../types.js" */
+/** @import {Assignment, Driver, Load, User} from "../types.js" */
 
 /**
- * @typedef {{name: "load", load?: Load, onSaved?: () => void}
- *   | {name: "driver" | "import" | "password"}
+ * @typedef {{name: "load", load?: Load, copy?: Load, onSaved?: () => void}
+ *   | {name: "import" | "password"}
+ *   | {name: "driver", driver?: Driver}
+ *   | {name: "user", user?: User}
+ *   | {name: "reset", user: User}
+ *   | {name: "question", title: string, yes: string, text: string, onYes: () => unknown}
  *   | {name: "complete" | "giveBack", load: Load, driver: Driver, assignment: Assignment}} Open
  */
 
@@ -31,9 +36,15 @@ export function Dialogs() {
   const { open } = useStore(dialogs);
   switch (open?.name) {
     case "load":
-      return h(LoadDialog, { load: open.load, onSaved: open.onSaved, onClose });
+      return h(LoadDialog, { ...open, onClose });
     case "driver":
-      return h(DriverDialog, { onClose });
+      return h(DriverDialog, { driver: open.driver, onClose });
+    case "user":
+      return h(UserDialog, { user: open.user, onClose });
+    case "reset":
+      return h(ResetDialog, { user: open.user, onClose });
+    case "question":
+      return h(Question, { ...open, onClose }, h("p", null, open.text));
     case "import":
       return h(ImportDialog, { onClose });
     case "password":

@@ -9,16 +9,30 @@ import { useStore } from "../state/store.js";
 import { Board } from "./board.js";
 import { ConnectionBanner } from "./connection.js";
 import { Dialogs } from "./dialogs.js";
+import { DriversPage } from "./drivers_page.js";
 import { Head } from "./head.js";
 import { LoadPage } from "./load_page.js";
+import { OneDriverPage } from "./one_driver_page.js";
+import { PeoplePage } from "./people_page.js";
 import { StatsPage } from "./stats_page.js";
 
 /** @import {Route} from "../state/address.js" */
 /** @import {User} from "../types.js" */
 
+/** @type {Partial<Record<Route["name"], () => import("preact").VNode>>} */
+const PAGES = { drivers: DriversPage, people: PeoplePage, stats: StatsPage };
+const TITLES = {
+  load: "Load",
+  driver: "Driver",
+  drivers: "Drivers",
+  people: "People",
+  stats: "Statistics",
+};
+
 /** @param {{user: User}} props */
 export function DispatchApp({ user }) {
   const { route } = useStore(address);
+  const Page = PAGES[route.name];
   useEffect(() => {
     const live = new Live({ apply: applyChange, refetch });
     live.run();
@@ -39,7 +53,8 @@ export function DispatchApp({ user }) {
       // Kept while another page is shown, with its scroll positions.
       h("div", { class: "board-holder", hidden: route.name !== "board" }, h(Board, null)),
       route.name === "load" && h(LoadPage, { id: route.id, key: route.id }),
-      route.name === "stats" && h(StatsPage, null),
+      route.name === "driver" && h(OneDriverPage, { id: route.id, key: route.id }),
+      Page && h(Page, null),
     ),
     h(ConnectionBanner, null), // below the lists, which it would move
     h(Dialogs, null),
@@ -48,8 +63,8 @@ export function DispatchApp({ user }) {
 
 /** @param {Route} route */
 function titleOf(route) {
-  if (route.name === "load") return `Load ${route.id} · Billor`;
-  return route.name === "stats" ? "Statistics · Billor" : "Billor";
+  if (route.name === "board") return "Billor";
+  return `${TITLES[route.name]}${route.id ? ` ${route.id}` : ""} · Billor`;
 }
 
 const focusContent = () => document.getElementById("content")?.focus({ preventScroll: true });

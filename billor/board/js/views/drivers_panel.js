@@ -118,6 +118,6 @@ function DriverRow({ driver, isActive, isTarget, onChoose }) {
     },
     onChoose
       ? h("button", { type: "button", onClick: onChoose, ...main }, content)
-      : h("div", main, content),
+      : h("a", { href: `#/drivers/${driver.id}`, draggable: false, ...main }, content),
   );
 }

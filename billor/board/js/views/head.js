@@ -13,11 +13,24 @@ import { ConnectionDot } from "./connection.js";
 import { openDialog } from "./dialogs.js";
 
 /** @import {Route} from "../state/address.js" */
-/** @import {User} from "../types.js" */
+/** @import {Role, User} from "../types.js" */
+
+/** Their texts, names, and the role that they need. @type {Array<[string, Route["name"], Role?]>} */
+const PAGES = [
+  ["Board", "board"],
+  ["Drivers", "drivers"],
+  ["People", "people", "ADMIN"],
+  ["Statistics", "stats"],
+];
+
+/** @param {Route["name"]} name */
+const hrefOf = (name) => (name === "board" ? "#/" : `#/${name}`);
 
 /** @param {{user: User, route: Route}} props */
 export function Head({ user, route }) {
-  const isBoard = route.name !== "stats";
+  const pages = PAGES.filter(([, , role]) => !role || role === user.role);
+  const here =
+    { load: "board", driver: "drivers" }[/** @type {string} */ (route.name)] ?? route.name;
   return h(
     "header",
     { class: "head" },
@@ -25,8 +38,17 @@ export function Head({ user, route }) {
     h(
       "nav",
       { "aria-label": "Pages" },
-      h(Tab, { href: "#/", isHere: isBoard }, "Board"),
-      h(Tab, { href: "#/stats", isHere: !isBoard }, "Statistics"),
+      pages.map(([text, name]) =>
+        h(
+          "a",
+          {
+            key: name,
+            href: hrefOf(name),
+            "aria-current": here === name ? "page" : undefined,
+          },
+          text,
+        ),
+      ),
     ),
     h(Search, null),
     h(ConnectionDot, null),
@@ -45,7 +67,9 @@ export function Head({ user, route }) {
       {
         label: "More",
         choices: [
-          isBoard ? { text: "Statistics", action: "#/stats" } : { text: "Board", action: "#/" },
+          ...pages
+            .filter(([, name]) => name !== here)
+            .map(([text, name]) => ({ text, action: hrefOf(name) })),
           { text: "New driver", action: () => openDialog({ name: "driver" }) },
           { text: "Import loads", action: () => openDialog({ name: "import" }) },
           { text: "Export this view", action: exportView },
@@ -55,11 +79,6 @@ export function Head({ user, route }) {
     ),
     h(Account, { user }),
   );
-}
-
-/** @param {{href: string, isHere: boolean, children?: import("preact").ComponentChildren}} props */
-function Tab({ href, isHere, children }) {
-  return h("a", { href, "aria-current": isHere ? "page" : undefined }, children);
 }
 
 function Search() {

@@ -3,9 +3,10 @@
 import { h } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, Problem, request } from "../api/client.js";
+import { assign } from "../state/actions.js";
 import { fleet } from "../state/fleet.js";
 import { reasonOf, toast } from "../state/notices.js";
-import { Field } from "../ui/form.js";
+import { driverOptions, freeDrivers } from "../state/people.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField, zoneName } from "../ui/times.js";
 import { Reason } from "./notices.js";
@@ -13,18 +14,28 @@ import { Reason } from "./notices.js";
 /** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
 
-const FIELDS = ["origin", "destination", "cargoType", "reference", "pickupAt", "deliverBy"];
-
-/** @param {{load?: Load, onSaved?: () => void, onClose: () => void}} props */
-export function LoadDialog({ load, onSaved, onClose }) {
+/**
+ * @param {object} props
+ * @param {Load} [props.load] the one to change
+ * @param {Load} [props.copy] without one to change: where a new one goes, and its cargo
+ * @param {() => void} [props.onSaved]
+ * @param {() => void} props.onClose
+ */
+export function LoadDialog({ load, copy, onSaved, onClose }) {
   const shown = useRef(load);
+  const route = load ?? copy;
+  // Whose driver is under way goes on to the same place.
+  const fixed = { required: true, readOnly: load?.status === "ASSIGNED" };
+  const first = fixed.readOnly ? 3 : 0;
+  const free = load ? [] : freeDrivers();
+  /** @type {Array<[string, string]>} */
+  const options = [["", "Nobody yet"], ...driverOptions(free)];
   return h(FormDialog, {
     title: load ? `Change load ${load.id}` : "New load",
     action: load ? "Save" : "Create load",
-    fields: FIELDS,
     onClose,
     about: (problem) => h(Conflict, { problem, load }),
-    send: async (fields, key) => {
+    send: async ({ driverId, ...fields }, key) => {
       const body = bodyOf(fields);
       const { data } = load
         ? await change(shown, key, changesOf(load, body))
@@ -32,66 +43,33 @@ export function LoadDialog({ load, onSaved, onClose }) {
       fleet.value.putLoad(data);
       fleet.tell();
       toast(load ? `Load ${data.id} changed.` : `Load ${data.id} created.`);
+      const driver = free.find(({ id }) => String(id) === driverId);
+      if (driver) assign(data, driver);
       onSaved?.();
     },
-    children: (errors) => [
-      h(
-        "div",
-        { class: "pair", key: "route" },
-        h(Field, {
-          name: "origin",
-          label: "From",
-          value: load?.origin,
-          error: errors.origin,
-          required: true,
-          "data-autofocus": true,
-        }),
-        h(Field, {
-          name: "destination",
-          label: "To",
-          value: load?.destination,
-          error: errors.destination,
-          required: true,
-        }),
-      ),
-      h(
-        "div",
-        { class: "pair", key: "cargo" },
-        h(Field, {
-          name: "cargoType",
-          label: "Cargo type",
-          value: load?.cargoType,
-          error: errors.cargoType,
-          required: true,
-        }),
-        h(Field, {
-          name: "reference",
-          label: "Reference",
-          value: load?.reference ?? "",
-          error: errors.reference,
-        }),
-      ),
-      h(
-        "div",
-        { class: "pair", key: "times" },
-        h(Field, {
-          name: "pickupAt",
-          label: `Pickup (${zoneName()})`,
-          type: "datetime-local",
-          value: toLocalField(load?.pickupAt ?? null),
-          error: errors.pickupAt,
-        }),
-        h(Field, {
-          name: "deliverBy",
-          label: `Deliver by (${zoneName()})`,
-          type: "datetime-local",
-          value: toLocalField(load?.deliverBy ?? null),
-          error: errors.deliverBy,
-        }),
-      ),
-    ],
+    fields: [
+      { name: "origin", label: "From", value: route?.origin, ...fixed },
+      { name: "destination", label: "To", value: route?.destination, ...fixed },
+      { name: "cargoType", label: "Cargo type", value: route?.cargoType, ...fixed },
+      { name: "reference", label: "Reference", value: load?.reference ?? "" },
+      timeField("pickupAt", "Pickup", load?.pickupAt),
+      timeField("deliverBy", "Deliver by", load?.deliverBy),
+      ...(free.length ? [{ name: "driverId", label: "Driver", options }] : []),
+    ].map((field, index) => ({ ...field, "data-autofocus": index === first })),
   });
 }
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {string | null} [time]
+ */
+const timeField = (name, label, time = null) => ({
+  name,
+  label: `${label} (${zoneName()})`,
+  type: "datetime-local",
+  value: toLocalField(time),
+});
 
 /**
  * Change a load as it was shown. Another change since then is told, and then taken as seen.

@@ -1,20 +1,23 @@
 // All about one load: its fields, what may be done, what happened, and the audit trail.
 
 import { h } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { get, Problem, pages } from "../api/client.js";
-import { pending, setStatus } from "../state/actions.js";
+import { useEffect, useRef } from "preact/hooks";
+import { get, pages } from "../api/client.js";
+import { close, pending, setStatus } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
+import { useGot } from "../state/got.js";
 import { notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
 import { icon } from "../ui/icons.js";
 import { isolate } from "../ui/text.js";
-import { fullTime, minuteTime } from "../ui/times.js";
+import { fullTime } from "../ui/times.js";
 import { AuditTrail } from "./audit_trail.js";
 import { openDialog } from "./dialogs.js";
+import { DriverLink } from "./driver_link.js";
 import { STATUS_NAMES } from "./finished_panel.js";
-import { RouteOf, TroubleLine } from "./panel.js";
+import { Facts, factsOf, RouteOf, TroubleLine } from "./panel.js";
 import { Timeline } from "./timeline.js";
 
 /** @import {Load, TimelineEntry} from "../types.js" */
@@ -23,24 +26,10 @@ import { Timeline } from "./timeline.js";
 
 /** @param {{id: number}} props */
 export function LoadPage({ id }) {
-  const [known, setKnown] = useState(/** @type {Known | null} */ (null));
-  const [problem, setProblem] = useState("");
-  const asked = useRef(0);
   useStore(fleet);
   const { load, active } = stateOf(id);
   const version = `${load?.updatedAt} ${active?.id}`;
-
-  const refresh = async () => {
-    const number = ++asked.current;
-    try {
-      const found = await getAll(id);
-      if (number === asked.current) setKnown(found);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      setProblem(error.message);
-    }
-  };
-  useEffect(() => void refresh(), [version]);
+  const { data: known, problem, refresh } = useGot(() => getAll(id), [version]);
 
   return h(
     "article",
@@ -91,7 +80,7 @@ function Details({ known, version, onSaved }) {
   return [
     h(
       "header",
-      { class: "load-head", key: "head" },
+      { class: "page-head", key: "head" },
       h(
         "div",
         null,
@@ -105,13 +94,13 @@ function Details({ known, version, onSaved }) {
     h(
       "div",
       { class: "load-columns", key: "columns" },
-      h(Facts, { known }),
+      h(Fields, { known }),
       h(
         "section",
         null,
         h("h2", null, "What happened"),
         h(Timeline, { entries: timeline }),
-        h(AuditTrail, { loadId: load.id, version }),
+        h(AuditTrail, { of: `loadId=${load.id}`, version }),
       ),
     ),
   ];
@@ -138,13 +127,8 @@ function Actions({ load, onSaved }) {
   const { active } = stateOf(load.id);
   const holder = useFocusKept();
   const driver = active && fleet.value.drivers.get(active.driverId);
-  /**
-   * @param {string} text
-   * @param {() => unknown} onClick
-   * @param {string} [more]
-   */
-  const button = (text, onClick, more = "") =>
-    h("button", { type: "button", class: `button ${more}`, disabled: isPending, onClick }, text);
+  /** @param {string} text @param {() => unknown} onClick @param {string} [look] */
+  const action = (text, onClick, look) => button(text, onClick, look, { disabled: isPending });
   const choose = () => {
     location.hash = "#/";
     startChoosing(load, active?.id);
@@ -153,19 +137,20 @@ function Actions({ load, onSaved }) {
   return h(
     "div",
     { class: "actions", ref: holder },
+    load.status !== "COMPLETED" &&
+      action("Change", () => openDialog({ name: "load", load, onSaved })),
+    action("Copy", () => openDialog({ name: "load", copy: load })),
     load.status === "OPEN" && [
-      button("Cancel load", () => setStatus(load, "CANCELLED").then(onSaved)),
-      button("Change", () => openDialog({ name: "load", load, onSaved })),
-      button("Assign", choose, "primary"),
+      action("Cancel load", () => setStatus(load, "CANCELLED").then(onSaved)),
+      action("Assign", choose, "primary"),
     ],
-    load.status === "CANCELLED" && [
-      button("Change", () => openDialog({ name: "load", load, onSaved })),
-      button("Reopen", () => setStatus(load, "OPEN").then(onSaved), "primary"),
-    ],
+    load.status === "CANCELLED" &&
+      action("Reopen", () => setStatus(load, "OPEN").then(onSaved), "primary"),
     active &&
       driver && [
-        button("Give to another driver", choose),
-        button(
+        action("Cancel assignment", () => close(active, "CANCELLED").then(onSaved)),
+        action("Give to another driver", choose),
+        action(
           "Complete",
           () => openDialog({ name: "complete", load, driver, assignment: active }),
           "primary",
@@ -182,29 +167,19 @@ function driverOf({ load, timeline }) {
 }
 
 /** @param {{known: Known}} props */
-function Facts({ known }) {
+function Fields({ known }) {
   const { load } = known;
   const driver = driverOf(known);
-  /** @type {Array<[string, string | null | undefined]>} */
-  const facts = [
-    ["Driver", driver && `${isolate(driver.name)}, ${isolate(driver.licenseNumber)}`],
-    ["Cargo type", isolate(load.cargoType)],
-    ["Reference", load.reference && isolate(load.reference)],
-    ["Pickup", load.pickupAt && minuteTime(load.pickupAt)],
-    ["Deliver by", load.deliverBy && minuteTime(load.deliverBy)],
-    ["Created", fullTime(load.createdAt)],
-    ["Last changed", fullTime(load.updatedAt)],
-  ];
   return h(
     "section",
     { "aria-label": "Fields" },
-    h(
-      "dl",
-      { class: "facts" },
-      facts.map(([name, value]) => [
-        h("dt", { key: name }, name),
-        h("dd", { key: `${name} value` }, value || "–"),
-      ]),
-    ),
+    h(Facts, {
+      facts: [
+        ["Driver", driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
+        ...factsOf(load),
+        ["Created", fullTime(load.createdAt)],
+        ["Last changed", fullTime(load.updatedAt)],
+      ],
+    }),
   );
 }

@@ -4,9 +4,8 @@ import { h } from "preact";
 import { dismissToast, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
-import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
-import { sentenceOf } from "./timeline.js";
+import { whatHappened, whoOf } from "./what_happened.js";
 
 /** @import {Toast, Trouble} from "../state/notices.js" */
 
@@ -57,10 +56,9 @@ function undo({ id, undo: run }) {
  * @param {Pick<Trouble, "conflict" | "by">} props
  */
 export function Reason({ conflict, by }) {
-  const who = by?.user ? isolate(by.user.name) : "A command";
   return [
     conflict && [" ", h("a", { href: `#/loads/${conflict.loadId}` }, conflict.text)],
-    by && conflict && ` by ${who}, ${shortTime(by.timestamp)}`,
-    by && !conflict && ` ${who} ${sentenceOf(by)}, ${shortTime(by.timestamp)}.`,
+    by && conflict && ` by ${whoOf(by)}, ${shortTime(by.timestamp)}`,
+    by && !conflict && [` ${whoOf(by)} `, whatHappened(by), `, ${shortTime(by.timestamp)}.`],
   ];
 }

@@ -6,6 +6,7 @@ import { dismissTrouble, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { icon, to } from "../ui/icons.js";
 import { isolate, Name } from "../ui/text.js";
+import { minuteTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { Reason } from "./notices.js";
 
@@ -97,6 +98,34 @@ export const LoadNumber = ({ load: { id }, tabIndex }) =>
       "aria-label": `Load ${id}`,
     },
     id,
+  );
+
+/** @param {{load: Load}} props */
+export const LoadLink = ({ load }) =>
+  h("a", { href: `#/loads/${load.id}` }, `${load.id}: `, h(RouteOf, { load }));
+
+/** A name and a value. @typedef {[string, import("preact").ComponentChildren]} Fact */
+
+/**
+ * @param {Load} load
+ * @returns {Fact[]}
+ */
+export const factsOf = ({ cargoType, reference, pickupAt, deliverBy }) => [
+  ["Cargo type", isolate(cargoType)],
+  ["Reference", reference && isolate(reference)],
+  ["Pickup", pickupAt && minuteTime(pickupAt)],
+  ["Deliver by", deliverBy && minuteTime(deliverBy)],
+];
+
+/** @param {{facts: Fact[]}} props */
+export const Facts = ({ facts }) =>
+  h(
+    "dl",
+    { class: "facts" },
+    facts.map(([name, value]) => [
+      h("dt", { key: name }, name),
+      h("dd", { key: `${name} value` }, value || "–"),
+    ]),
   );
 
 /**

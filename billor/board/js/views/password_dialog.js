@@ -4,7 +4,6 @@ import { h } from "preact";
 import { request } from "../api/client.js";
 import { toast } from "../state/notices.js";
 import { logIn, session } from "../state/session.js";
-import { Field } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 
 export const PASSWORD_HINT = "8 characters or more, and not a common one.";
@@ -12,46 +11,38 @@ export const PASSWORD_HINT = "8 characters or more, and not a common one.";
 /** @param {{onClose: () => void}} props */
 export function PasswordDialog({ onClose }) {
   const { user } = session.value;
-  return h(FormDialog, {
-    title: "Change password",
-    action: "Change password",
-    class: "narrow",
-    fields: ["oldPassword", "newPassword"],
-    onClose,
-    send: async (body) => {
-      await request("POST", "/me/password", { body });
-      await logIn(user?.email ?? "", body.newPassword ?? "");
-      toast("Your password is changed. You are logged out everywhere else.");
+  return h(
+    FormDialog,
+    {
+      title: "Change password",
+      action: "Change password",
+      class: "narrow",
+      onClose,
+      send: async (body) => {
+        await request("POST", "/me/password", { body });
+        await logIn(user?.email ?? "", body.newPassword ?? "");
+        toast("Your password is changed. You are logged out everywhere else.");
+      },
+      fields: [
+        {
+          name: "oldPassword",
+          label: "Old password",
+          type: "password",
+          required: true,
+          autocomplete: "current-password",
+          "data-autofocus": true,
+        },
+        {
+          name: "newPassword",
+          label: "New password",
+          type: "password",
+          hint: PASSWORD_HINT,
+          required: true,
+          autocomplete: "new-password",
+        },
+      ],
     },
-    children: (errors) => [
-      // For password managers, which else would not know whose passwords these are.
-      h("input", {
-        key: "user",
-        hidden: true,
-        readOnly: true,
-        autocomplete: "username",
-        value: user?.email,
-      }),
-      h(Field, {
-        key: "old",
-        name: "oldPassword",
-        label: "Old password",
-        type: "password",
-        error: errors.oldPassword,
-        required: true,
-        autocomplete: "current-password",
-        "data-autofocus": true,
-      }),
-      h(Field, {
-        key: "new",
-        name: "newPassword",
-        label: "New password",
-        type: "password",
-        hint: PASSWORD_HINT,
-        error: errors.newPassword,
-        required: true,
-        autocomplete: "new-password",
-      }),
-    ],
-  });
+    // For password managers, which else would not know whose passwords these are.
+    h("input", { hidden: true, readOnly: true, autocomplete: "username", value: user?.email }),
+  );
 }

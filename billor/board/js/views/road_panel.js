@@ -8,6 +8,7 @@ import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
 import { fullTime, since } from "../ui/times.js";
 import { openDialog } from "./dialogs.js";
+import { DriverLink } from "./driver_link.js";
 import { drag } from "./dropping.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
@@ -40,17 +41,21 @@ function RoadRow({ item, tabIndex, now }) {
     },
     h(LoadNumber, { load, tabIndex: -1 }),
     h(
-      "a",
-      {
-        class: "row-main",
-        "data-main": true,
-        href: `#/loads/${load.id}`,
-        title: aboutLoad(load),
-        draggable: false,
-        tabIndex,
-      },
-      h("span", { class: "driver-name" }, isolate(driver.name)),
-      h("span", { class: "meta" }, h(RouteOf, { load })),
+      "div",
+      { class: "row-main" },
+      h(DriverLink, { driver, tabIndex: -1 }),
+      h(
+        "a",
+        {
+          class: "meta whole",
+          "data-main": true,
+          href: `#/loads/${load.id}`,
+          title: aboutLoad(load),
+          draggable: false,
+          tabIndex,
+        },
+        h(RouteOf, { load }),
+      ),
     ),
     h(
       "time",
@@ -93,6 +98,7 @@ function RoadActions({ item: { load, driver, assignment, isPending }, tabIndex }
         choices: [
           { text: "Give to another driver", action: () => startChoosing(load, assignment.id) },
           { text: "Cancel the assignment", action: () => void close(assignment, "CANCELLED") },
+          { text: `About ${isolate(driver.name)}`, action: `#/drivers/${driver.id}` },
         ],
       },
       icon("more"),

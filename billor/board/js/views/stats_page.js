@@ -1,33 +1,23 @@
 // Figures of today and of the last thirty days.
 
 import { h } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { get } from "../api/client.js";
+import { useGot } from "../state/got.js";
+import { useNow } from "../ui/clock.js";
 import { Table } from "../ui/table.js";
 import { dayName, duration, fullTime, TIME_ZONE } from "../ui/times.js";
 import { Bars, Line } from "./charts.js";
 
-/** @import {Problem} from "../api/client.js" */
 /** @import {Day, Stats} from "../types.js" */
 
-const PERIOD_MILLISECONDS = 60_000;
+const PERIOD_SECONDS = 60;
 
 export function StatsPage() {
-  const [stats, setStats] = useState(/** @type {Stats | null} */ (null));
-  const [problem, setProblem] = useState("");
-  useEffect(() => {
-    const refresh = () =>
-      get(`/stats?timeZone=${encodeURIComponent(TIME_ZONE)}`).then(
-        (found) => {
-          setStats(found);
-          setProblem("");
-        },
-        (/** @type {Problem} */ refusal) => setProblem(refusal.message),
-      );
-    refresh();
-    const timer = setInterval(refresh, PERIOD_MILLISECONDS);
-    return () => clearInterval(timer);
-  }, []);
+  const now = useNow(PERIOD_SECONDS);
+  const { data: stats, problem } = useGot(
+    () => get(`/stats?timeZone=${encodeURIComponent(TIME_ZONE)}`),
+    [now],
+  );
   return h(
     "article",
     { class: "page stats-page" },
@@ -75,7 +65,7 @@ function Figures({ stats }) {
       h(Line, { days, of: (day) => day.medianSecondsToAssign, format: duration }),
       h(DayTable, {
         days,
-        columns: [["Median time", (day) => durationOf(day.medianSecondsToAssign)]],
+        columns: { "Median time": (day) => durationOf(day.medianSecondsToAssign) },
       }),
     ),
   ];
@@ -87,8 +77,12 @@ const SERIES = [
   { name: "Cancelled", of: (/** @type {Day} */ day) => day.cancelled, look: "cancelled" },
 ];
 
-/** @type {Array<[string, (day: Day) => string]>} */
-const COLUMNS = SERIES.map(({ name, of }) => [name, (day) => of(day).toLocaleString()]);
+/** @typedef {Record<string, (day: Day) => string>} Columns */
+
+/** @type {Columns} */
+const COLUMNS = Object.fromEntries(
+  SERIES.map(({ name, of }) => [name, (day) => of(day).toLocaleString()]),
+);
 
 /** @param {number | null} seconds */
 const durationOf = (seconds) => (seconds === null ? "–" : duration(seconds));
@@ -101,24 +95,18 @@ function Tile({ name, value }) {
 /**
  * The same as a table, for those who do not see the picture, or want the figures.
  *
- * @param {{days: Day[], columns: Array<[string, (day: Day) => string]>}} props
+ * @param {{days: Day[], columns: Columns}} props
  */
 function DayTable({ days, columns }) {
   return h(
     "details",
     null,
     h("summary", null, "As a table"),
-    h(
-      Table,
-      { label: "Figures by day", columns: ["Day", ...columns.map(([name]) => name)] },
-      days.toReversed().map((day) =>
-        h(
-          "tr",
-          { key: day.date },
-          h("th", { scope: "row" }, dayName(day.date)),
-          columns.map(([name, of]) => h("td", { key: name }, of(day))),
-        ),
-      ),
-    ),
+    h(Table, {
+      label: "Figures by day",
+      columns: { Day: ({ date }) => dayName(date), ...columns },
+      rows: days.toReversed(),
+      keyOf: ({ date }) => date,
+    }),
   );
 }

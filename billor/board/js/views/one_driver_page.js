@@ -1,0 +1,111 @@
+// All about one driver: the load now, what was driven before, and a sheet to take along.
+
+import { h } from "preact";
+import { get } from "../api/client.js";
+import { fleet } from "../state/fleet.js";
+import { useGot, usePages } from "../state/got.js";
+import { saveDriver, tell } from "../state/people.js";
+import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
+import { icon } from "../ui/icons.js";
+import { isolate } from "../ui/text.js";
+import { fullTime } from "../ui/times.js";
+import { AuditTrail } from "./audit_trail.js";
+import { openDialog } from "./dialogs.js";
+import { DriverStatus, loadOf } from "./drivers_page.js";
+import { STATUS_NAMES } from "./finished_panel.js";
+import { PagedTable } from "./lists.js";
+import { Facts, factsOf, LoadLink } from "./panel.js";
+
+/** @import {AssignmentDetail, Driver} from "../types.js" */
+
+/** @type {Record<string, (assignment: AssignmentDetail) => import("preact").ComponentChildren>} */
+const HISTORY = {
+  Load: ({ load }) => h(LoadLink, { load }),
+  Status: ({ status }) => (status === "CANCELLED" ? "Given back" : STATUS_NAMES[status]),
+  Assigned: ({ assignedAt }) => fullTime(assignedAt),
+  Ended: ({ closedAt }) => closedAt && fullTime(closedAt),
+};
+
+/** @param {{id: number}} props */
+export function OneDriverPage({ id }) {
+  const known = useStore(fleet).drivers.get(id);
+  const { data, problem } = useGot(() => get(`/drivers/${id}`), [id]);
+  const driver = known ?? data;
+  return h(
+    "article",
+    { class: "page one-driver-page" },
+    h("a", { class: "back", href: "#/drivers" }, icon("back"), "Drivers"),
+    driver
+      ? h(Details, { driver })
+      : h("p", { class: problem && "refusal", role: "status" }, problem || "Loading …"),
+  );
+}
+
+/** @param {{driver: Driver}} props */
+function Details({ driver }) {
+  const load = loadOf(driver);
+  const version = `${driver.name} ${driver.licenseNumber} ${driver.status} ${load?.id}`;
+  const past = `/assignments?driverId=${driver.id}&status=COMPLETED&status=CANCELLED&expand=load`;
+  return [
+    h(
+      "header",
+      { class: "page-head", key: "head" },
+      h(
+        "div",
+        null,
+        h("p", { class: "eyebrow" }, `Driver ${driver.id}`),
+        h("h1", null, isolate(driver.name)),
+      ),
+      h(DriverStatus, { driver }),
+      h(Actions, { driver }),
+    ),
+    h(
+      "div",
+      { class: "load-columns", key: "columns" },
+      h(
+        "section",
+        { "aria-label": "Driver" },
+        h(Facts, {
+          facts: [
+            ["License", isolate(driver.licenseNumber)],
+            ["Driver since", fullTime(driver.createdAt)],
+            ["Load", load && h(LoadLink, { load })],
+            ...(load ? factsOf(load) : []),
+          ],
+        }),
+      ),
+      h(
+        "section",
+        { class: "history" },
+        h("h2", null, "Loads before"),
+        h(PagedTable, { label: "Loads before", columns: HISTORY, got: usePages(past, version) }),
+        h(AuditTrail, { of: `driverId=${driver.id}`, version }),
+      ),
+    ),
+  ];
+}
+
+/** @param {{driver: Driver}} props */
+function Actions({ driver }) {
+  const name = isolate(driver.name);
+  /** @param {Driver["status"]} status @param {string} text */
+  const setStatus = (status, text) =>
+    tell(() => saveDriver(driver, { status }), `${name} ${text}.`);
+  const deactivate = {
+    name: /** @type {const} */ ("question"),
+    title: `Deactivate ${name}?`,
+    yes: "Deactivate",
+    text: "They get no more loads, and keep the one they have. You can bring them back.",
+    onYes: () => setStatus("INACTIVE", "gets no more loads"),
+  };
+  return h(
+    "div",
+    { class: "actions" },
+    button("Print dispatch sheet", () => print()),
+    button("Change", () => openDialog({ name: "driver", driver })),
+    driver.status === "ACTIVE"
+      ? button("Deactivate", () => openDialog(deactivate))
+      : button("Bring back", () => setStatus("ACTIVE", "is free for loads")),
+  );
+}

@@ -1,0 +1,90 @@
+// For admins: who may log in and as what, and what happened to accounts.
+
+import { h } from "preact";
+import { useState } from "preact/hooks";
+import { fleet } from "../state/fleet.js";
+import { usePages } from "../state/got.js";
+import { saved, saveUser, tell } from "../state/people.js";
+import { useStore } from "../state/store.js";
+import { useNow } from "../ui/clock.js";
+import { icon } from "../ui/icons.js";
+import { Menu } from "../ui/menu.js";
+import { isolate } from "../ui/text.js";
+import { shortTime } from "../ui/times.js";
+import { Documents } from "./audit_trail.js";
+import { openDialog } from "./dialogs.js";
+import { DriverLink } from "./driver_link.js";
+import { ListHead, PagedTable } from "./lists.js";
+import { ROLE_NAMES } from "./what_happened.js";
+
+/** @import {User} from "../types.js" */
+
+/** The worker records what happened some time later. */
+const AUDIT_SECONDS = 5;
+
+/** @type {Record<string, (user: User) => import("preact").ComponentChildren>} */
+const USERS = {
+  Name: ({ name }) => isolate(name),
+  Email: ({ email }) => isolate(email),
+  Role: ({ role, active }) => [
+    ROLE_NAMES[role] ?? role,
+    !active && h("span", { class: "late" }, " · inactive"),
+  ],
+  Driver: ({ driverId: id }) =>
+    id && h(DriverLink, { driver: fleet.value.drivers.get(id) ?? { id, name: `Driver ${id}` } }),
+  "Last seen": ({ lastSeenAt }) => (lastSeenAt ? shortTime(lastSeenAt) : "never"),
+  Actions: (user) => h(Actions, { user }),
+};
+
+export function PeoplePage() {
+  const { count } = useStore(saved);
+  const [q, setQ] = useState("");
+  const now = useNow(AUDIT_SECONDS);
+  useStore(fleet);
+  return h(
+    "article",
+    { class: "page" },
+    h(ListHead, {
+      title: "People",
+      find: "Find a person",
+      onSearch: setQ,
+      add: "New person",
+      onAdd: () => openDialog({ name: "user" }),
+    }),
+    h(PagedTable, {
+      label: "People",
+      columns: USERS,
+      got: usePages(`/users?limit=100${q && `&q=${encodeURIComponent(q)}`}`, count),
+      empty: "Nobody is found.",
+    }),
+    h("h2", null, "What happened to accounts"),
+    h(Documents, { path: "/audit/accounts?limit=50", version: now }),
+  );
+}
+
+/** @param {{user: User}} props */
+function Actions({ user }) {
+  const name = isolate(user.name);
+  const deactivate = {
+    name: /** @type {const} */ ("question"),
+    title: `Deactivate ${name}?`,
+    yes: "Deactivate",
+    text: "They are logged out now, and cannot log in. You can bring them back.",
+    onYes: () => tell(() => saveUser(user, { active: false }), `${name} can no longer log in.`),
+  };
+  const bringBack = () => tell(() => saveUser(user, { active: true }), `${name} may log in again.`);
+  return h(
+    Menu,
+    {
+      label: `More about ${user.name}`,
+      choices: [
+        { text: "Change", action: () => openDialog({ name: "user", user }) },
+        { text: "Set a new password", action: () => openDialog({ name: "reset", user }) },
+        user.active
+          ? { text: "Deactivate", action: () => openDialog(deactivate) }
+          : { text: "Bring back", action: () => void bringBack() },
+      ],
+    },
+    icon("more"),
+  );
+}

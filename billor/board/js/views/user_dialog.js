@@ -1,0 +1,83 @@
+// For admins: creates a user, changes one, or sets a new password.
+
+import { h } from "preact";
+import { useState } from "preact/hooks";
+import { fleet } from "../state/fleet.js";
+import { toast } from "../state/notices.js";
+import { driverOptions, saveUser } from "../state/people.js";
+import { useStore } from "../state/store.js";
+import { FormDialog } from "../ui/form_dialog.js";
+import { isolate } from "../ui/text.js";
+import { PASSWORD_HINT } from "./password_dialog.js";
+import { ROLE_NAMES } from "./what_happened.js";
+
+/** @import {FieldProps} from "../ui/form.js" */
+/** @import {User} from "../types.js" */
+
+/** It can be read, so that it can be told. @type {FieldProps} */
+const PASSWORD = {
+  name: "password",
+  label: "Password",
+  hint: `${PASSWORD_HINT} Tell it to them; they can change it.`,
+  required: true,
+  autocomplete: "off",
+};
+
+/** @param {{user?: User, onClose: () => void}} props */
+export function UserDialog({ user, onClose }) {
+  const [role, setRole] = useState(/** @type {string} */ (user?.role ?? "DISPATCHER"));
+  const drivers = [...useStore(fleet).drivers.values()]
+    .filter(({ id, status }) => status === "ACTIVE" || id === user?.driverId)
+    .sort((one, other) => one.name.localeCompare(other.name));
+  /** @type {FieldProps[]} */
+  const account = [{ name: "email", label: "Email", type: "email", required: true }, PASSWORD];
+  /** @type {FieldProps} */
+  const driver = {
+    name: "driverId",
+    label: "Driver",
+    value: String(user?.driverId ?? ""),
+    options: [["", "Choose one"], ...driverOptions(drivers)],
+    required: true,
+  };
+  return h(FormDialog, {
+    title: user ? `Change ${isolate(user.name)}` : "New person",
+    action: user ? "Save" : "Create",
+    class: "narrow",
+    onClose,
+    send: async ({ driverId, ...body }, key) => {
+      const driving = role === "DRIVER" ? { driverId: Number(driverId) || null } : {};
+      const name = isolate((await saveUser(user, { ...body, ...driving }, key)).name);
+      toast(user ? `${name} changed.` : `${name} may log in.`);
+    },
+    fields: [
+      { name: "name", label: "Name", value: user?.name, required: true, "data-autofocus": true },
+      {
+        name: "role",
+        label: "Role",
+        value: role,
+        options: Object.entries(ROLE_NAMES),
+        required: true,
+        onInput: ({ currentTarget }) =>
+          setRole(/** @type {HTMLSelectElement} */ (currentTarget).value),
+      },
+      ...(role === "DRIVER" ? [driver] : []),
+      ...(user ? [] : account),
+    ],
+  });
+}
+
+/** @param {{user: User, onClose: () => void}} props */
+export function ResetDialog({ user, onClose }) {
+  const name = isolate(user.name);
+  return h(FormDialog, {
+    title: `New password for ${name}`,
+    action: "Set password",
+    class: "narrow",
+    onClose,
+    send: async ({ password = "" }, key) => {
+      await saveUser(user, { password }, key);
+      toast(`${name} is logged out, and can log in with the new password.`);
+    },
+    fields: [{ ...PASSWORD, "data-autofocus": true }],
+  });
+}
