@@ -141,6 +141,20 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
     assert (memphis["id"], aaron["id"]) in active(billor)
 
 
+def test_a_key_is_not_pressed_for_the_driver_in_another_ones_place(billor, open_board):
+    board = open_board()
+    board.expect_live()
+    board.page.evaluate("performance.now = () => 1e9")  # no time passes
+    board.waiting_load("Laredo").get_by_role("button").press("Enter")
+    buttons = board.drivers.get_by_role("button")
+    expect(buttons.first).to_be_focused()
+    billor.client.assign(billor.drivers[0], billor.loads[1])
+    expect(buttons.filter(has_text="Brianna Lopez")).to_be_focused()
+    board.page.keyboard.press("Enter")
+    expect(board.page.locator(".choosing-head")).to_be_visible()
+    assert board.writes == []
+
+
 def test_what_was_done_can_be_undone(billor, open_board):
     chen = billor.drivers[2]
     load, _ = billor.loads

@@ -34,10 +34,7 @@ function messagesByField(errors) {
   return Object.fromEntries(
     Object.entries(errors).map(([field, messages]) => [
       field,
-      [messages]
-        .flat(9)
-        .map((message) => inWords(field, String(message)))
-        .join(" "),
+      [messages].flat(9).map(String).map(inWords).join(" "),
     ]),
   );
 }

@@ -8,41 +8,23 @@ const NAMES = {
   reference: "Reference",
   pickupAt: "Pickup",
   deliverBy: "Deliver by",
-  name: "Name",
   licenseNumber: "License number",
-  driverId: "Driver",
 };
 
-/** @type {Record<string, string>} */
-const MISSING = {
-  origin: "Enter where the load is picked up.",
-  destination: "Enter where the load goes.",
-  cargoType: "Enter what is loaded.",
-  name: "Enter a name.",
-  licenseNumber: "Enter the number of the license.",
-  email: "Enter an email address.",
-  password: "Enter a password.",
-  oldPassword: "Enter your old password.",
-  newPassword: "Enter a new password.",
-};
+export const MISSING = "Fill this in.";
 
 /** By the beginning of the API's message; `$1` is a part of it. @type {Array<[RegExp, string]>} */
 const MESSAGES = [
+  [/^Missing data.*|^Field may not be null.*|^Shorter than minimum length 1\b.*/, MISSING],
   [/^Must not be before `pickupAt`.*/, "This is before the pickup. Enter a later time."],
   [/^Not a time of RFC 3339.*/, "Enter a date and a time."],
   [
     /^(?:Longer than maximum length|Length must be between 1 and) (\d+).*/,
     "At most $1 characters.",
   ],
-  [/^Shorter than minimum length (\d+).*/, "At least $1 characters."],
   [/^Length must be between (\d+) and (\d+).*/, "Between $1 and $2 characters."],
-  [
-    /^Must be one of: .*|^Not a valid (?:choice|integer|string|boolean).*/,
-    "Choose one of the list.",
-  ],
-  [/^Must have a letter or a digit.*/, "Enter a letter or a digit."],
+  [/^Must be one of: .*|^Not a valid choice.*/, "Choose one of the list."],
 ];
-const IS_MISSING = /^Missing data|^Field may not be null|^Shorter than minimum length 1\b/;
 
 /** @type {Record<string, string>} */
 const CONFLICTS = {
@@ -59,18 +41,9 @@ const CONFLICTS = {
 /** @param {string} field */
 export const nameOf = (field) => NAMES[field] ?? field;
 
-/** @param {string} field */
-export const missing = (field) => MISSING[field] ?? "Fill this in.";
-
-/**
- * @param {string} field
- * @param {string} message of the API
- */
-export function inWords(field, message) {
-  if (IS_MISSING.test(message)) return missing(field);
-  const [pattern, text] = MESSAGES.find(([known]) => known.test(message)) ?? [/^$/, ""];
-  return message.replace(pattern, text);
-}
+/** @param {string} message of the API */
+export const inWords = (message) =>
+  MESSAGES.reduce((text, [pattern, words]) => text.replace(pattern, words), message);
 
 /** @param {{code: string, detail: string}} problem */
 export const conflictInWords = ({ code, detail }) => CONFLICTS[code] ?? detail;

@@ -82,6 +82,7 @@ export function dismissTrouble(loadId) {
 export async function reasonOf(problem, loadId) {
   if (![409, 412].includes(problem.status)) return {};
   const conflict = await conflictingLoad(problem);
+  if (problem.loadId !== undefined) return { conflict }; // it has the reference, whoever gave it
   const by = await lastChange(conflict?.loadId ?? loadId, problem.assignmentId);
   return { conflict: conflict?.loadId === loadId ? null : conflict, by };
 }

@@ -17,8 +17,7 @@ const WHEEL_MILLISECONDS = 300;
  * @property {string} text what follows the pointer
  * @property {string[]} onto the kinds of targets: `driver` for `data-drop="driver:12"`
  * @property {() => void} onLift
- * @property {(target: string) => void} onDrop
- * @property {() => void} onGone called instead if what was highlighted is no longer seen
+ * @property {(target: string) => void} onDrop gets "" if what was highlighted is no longer seen
  */
 
 /**
@@ -60,7 +59,8 @@ export function startDragging(begin, drag) {
   };
   const move = (/** @type {PointerEvent} */ event) => {
     const moved = Math.hypot(event.clientX - begin.clientX, event.clientY - begin.clientY);
-    if (!ghost && moved < CLICK_PIXELS) return;
+    const isStill = event.clientX === pointer.clientX && event.clientY === pointer.clientY;
+    if (isStill || (!ghost && moved < CLICK_PIXELS)) return;
     if (!ghost) {
       drag.onLift();
       classList.add(...classes);
@@ -73,10 +73,8 @@ export function startDragging(begin, drag) {
   const drop = () => {
     const [isDrag, target] = [ghost !== null, over];
     end();
-    if (!isDrag) return;
-    suppressClick();
-    if (target && isSeen(target)) drag.onDrop(target.dataset.drop ?? "");
-    else if (target) drag.onGone();
+    if (isDrag) suppressClick();
+    if (target) drag.onDrop(isSeen(target) ? (target.dataset.drop ?? "") : "");
   };
 
   const { signal } = ended;

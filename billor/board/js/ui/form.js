@@ -3,7 +3,7 @@
 import { h } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { newKey, Problem } from "../api/client.js";
-import { missing, nameOf } from "../api/words.js";
+import { MISSING, nameOf } from "../api/words.js";
 
 /** The API takes no other years. */
 const YEARS = { min: "2000-01-01T00:00", max: "2100-12-31T23:59" };
@@ -132,7 +132,7 @@ function wrongFields(form) {
     if (badInput) errors[field.name] = "Enter a date and a time, or clear both.";
     else if (rangeOverflow || rangeUnderflow)
       errors[field.name] = "Enter a year between 2000 and 2100.";
-    else if (field.required && !text) errors[field.name] = missing(field.name);
+    else if (field.required && !text) errors[field.name] = MISSING;
   }
   const body = { status: 422, code: "validation_failed", detail: "", errors };
   return Object.keys(errors).length ? new Problem(body) : null;

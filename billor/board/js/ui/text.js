@@ -9,6 +9,7 @@ import { Fragment, h, options } from "preact";
 const BEGIN = "\u2068";
 const END = "\u2069";
 const DIRECTIONS = /[\u202a-\u202e\u2066-\u2069]/g;
+/** They have no property that replaces their text. */
 const SVG_TEXTS = ["text", "title"];
 
 /**
@@ -32,8 +33,10 @@ export function keepTextsTrue() {
       const text = textOf(props.children);
       if (text === null) return;
       if (text.includes(BEGIN)) props.children = marked(text).props.children;
-      else if (SVG_TEXTS.includes(type)) replaceWithText(vnode, text);
-      else Object.assign(props, { textContent: text, children: undefined });
+      else if (SVG_TEXTS.includes(type)) {
+        vnode.key ??= text; // a new element for a new text
+        props.children = new String(text); // which is drawn as it is
+      } else Object.assign(props, { textContent: text, children: undefined });
     }
   };
 }
@@ -61,15 +64,4 @@ function textOf(children) {
     .filter((child) => !["undefined", "boolean"].includes(typeof child));
   const isText = shown.length > 0 && shown.every((child) => typeof child !== "object");
   return isText ? shown.join("") : null;
-}
-
-/**
- * SVG elements have no property that replaces their text, so a new text gets a new element.
- *
- * @param {import("preact").VNode<any>} vnode
- * @param {string} text
- */
-function replaceWithText(vnode, text) {
-  vnode.key ??= text;
-  vnode.props.children = new String(text); // which is drawn as it is
 }

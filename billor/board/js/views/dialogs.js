@@ -50,45 +50,39 @@ export function Dialogs() {
     case "password":
       return h(PasswordDialog, { onClose });
     case "complete":
-      return h(CompleteDialog, { ...open, onClose });
     case "giveBack":
-      return h(GiveBackDialog, { ...open, onClose });
+      return h(EndDialog, { ...open, onClose });
     default:
       return null;
   }
 }
 
-/** @param {{load: Load, driver: Driver, assignment: Assignment, onClose: () => void}} props */
-function CompleteDialog({ load, driver, assignment, onClose: onEnd }) {
+/**
+ * Asks before an assignment ends.
+ *
+ * @param {object} props
+ * @param {"complete" | "giveBack"} props.name
+ * @param {Load} props.load
+ * @param {Driver} props.driver
+ * @param {Assignment} props.assignment
+ * @param {() => void} props.onClose
+ */
+function EndDialog({ name, load, driver, assignment, onClose: onEnd }) {
+  const isComplete = name === "complete";
   return h(
     Question,
     {
-      title: `Complete load ${load.id}?`,
-      yes: "Complete",
-      onYes: () => void close(assignment, "COMPLETED"),
-      onClose: onEnd,
-    },
-    h("p", null, h("b", null, isolate(driver.name)), " has delivered ", h(RouteOf, { load }), "."),
-  );
-}
-
-/** @param {{load: Load, driver: Driver, assignment: Assignment, onClose: () => void}} props */
-function GiveBackDialog({ load, driver, assignment, onClose: onEnd }) {
-  return h(
-    Question,
-    {
-      title: `Give load ${load.id} back?`,
-      yes: "Give back",
-      onYes: () => void close(assignment, "CANCELLED"),
+      title: isComplete ? `Complete load ${load.id}?` : `Give load ${load.id} back?`,
+      yes: isComplete ? "Complete" : "Give back",
+      onYes: () => void close(assignment, isComplete ? "COMPLETED" : "CANCELLED"),
       onClose: onEnd,
     },
     h(
       "p",
       null,
-      h(RouteOf, { load }),
-      " waits again, and ",
       h("b", null, isolate(driver.name)),
-      " is free.",
+      isComplete ? " has delivered " : " is free again, and this waits: ",
+      h(RouteOf, { load }),
     ),
   );
 }

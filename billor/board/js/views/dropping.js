@@ -18,18 +18,12 @@ import { openDialog } from "./dialogs.js";
  */
 export function drag(event, dragged) {
   const { load, driver, assignment } = dragged;
-  const onto = assignment
-    ? ["driver", "road", "waiting"]
-    : load
-      ? ["driver", "road"]
-      : ["load", "road"];
   startDragging(event, {
     kind: load ? "load" : "driver",
     text: load ? routeOf(load) : isolate(driver?.name ?? ""),
-    onto,
+    onto: ["road", load ? "driver" : "load", ...(assignment ? ["waiting"] : [])],
     onLift: stopChoosing,
     onDrop: (target) => drop(dragged, target),
-    onGone: () => refuse("It is no longer there. Nothing was changed."),
   });
 }
 
@@ -43,7 +37,9 @@ function drop({ load, driver, assignment }, target) {
   const id = Number(number);
   const [other, onto] = [drivers.get(id), loads.get(id)];
   const there = kind === "road" ? assignments.get(id) : undefined;
-  if (assignment && !assignments.has(assignment.id)) {
+  if (!target) {
+    refuse("It is no longer there. Nothing was changed.");
+  } else if (assignment && !assignments.has(assignment.id)) {
     tellChanged(assignment.loadId);
   } else if (kind === "waiting" && load && driver && assignment) {
     openDialog({ name: "giveBack", load, driver, assignment });

@@ -162,10 +162,7 @@ function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
 function Row({ row: { row, loadId, errors, alreadyThere }, isActive }) {
   const text = errors
     ? Object.entries(errors)
-        .map(
-          ([field, messages]) =>
-            `${nameOf(field)}: ${messages.map((message) => inWords(field, message)).join(" ")}`,
-        )
+        .map(([field, messages]) => `${nameOf(field)}: ${messages.map(inWords).join(" ")}`)
         .join(" ")
     : `Load ${loadId}${alreadyThere ? ", there before" : ""}`;
   return h(
