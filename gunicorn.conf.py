@@ -28,6 +28,7 @@ def on_exit(_arbiter=None) -> None:
     shutil.rmtree(os.environ[METRICS_FOLDER], ignore_errors=True)
 
 
+os.umask(0o077)  # whatever is made is its owner's
 try:
     init_standard_error()
     settings = load_config()

@@ -53,8 +53,8 @@ class SqliteStore:
         self._path = path
 
     def prepare(self) -> None:
-        with self._open():
-            pass  # opening creates the tables
+        with self._open(), suppress(PermissionError):  # opening creates the tables
+            self._path.parent.chmod(0o700)
 
     @in_thread
     def ping(self) -> None:

@@ -6,9 +6,11 @@ in two and started with wrong settings.
 
 import ctypes
 import json
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,7 +20,7 @@ from billor.config import load_config
 from billor.events.bus import Bus, BusUnavailable, connect_bus
 from billor.events.inprocess import InProcessBus
 from billor.models import LoadEvent, db
-from billor.worker.main import Worker
+from billor.worker.main import HEARTBEAT_FILE, Worker
 from scripts.launcher.launcher import PROJECT
 from tests.support.bus import own_topic
 from tests.support.system import Process
@@ -205,6 +207,27 @@ def test_relay_and_consumer_may_be_two_processes(
     wait_until(lambda: "you have load" in consumer.output)
     assert [half.terminate() for half in (relay, consumer)] == [0, 0]
     assert "you have load" not in relay.output
+
+
+def test_all_that_a_worker_without_the_launcher_makes_is_private(start, tmp_path):
+    existing, missing = tmp_path / "existing", tmp_path / "not" / "there" / "yet"
+    existing.mkdir()
+    existing.chmod(0o777)
+    umask = os.umask(0)
+    try:
+        workers = [start(BILLOR_HOME=str(home)) for home in (existing, missing)]
+    finally:
+        os.umask(umask)
+    for home in (existing, missing):
+        wait_until(lambda home=home: {"audit.sqlite3", HEARTBEAT_FILE} <= files_in(home))
+    assert [worker.terminate() for worker in workers] == [0, 0]
+    made = [tmp_path / "not", tmp_path / "not" / "there", *existing.iterdir(), *missing.iterdir()]
+    for each in (existing, missing, *made):
+        assert each.stat().st_mode & 0o077 == 0, each
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
 @pytest.mark.parametrize(
