@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from dotenv import dotenv_values
 from marshmallow import Schema, ValidationError, missing
@@ -25,6 +26,11 @@ REDIS = Regexp(rf"(rediss?://{_AUTHORITY}|unix:///.+)\Z", error="Must be like re
 HTTP = Regexp(rf"https?://{_AUTHORITY}\Z", error="Must be like http://host:port.")
 HOSTS = Regexp(r"[^/]+\Z", error="Must be like api.example.com,.example.com.")
 ORIGINS = Regexp(r"(\*|,|\s|https?://[^,/]+)+\Z", error="Must be like https://a.example,http://b.")
+
+
+def check_time_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise ValidationError("Must be the name of a time zone, like America/Chicago.")
 
 
 class ConfigError(Exception):
@@ -60,6 +66,7 @@ class Config:
     session_seconds: int = number(43_200, 60, 604_800)
     demo_email: str = text("demo@billor.example", Email())
     demo_password: str = text(DEFAULT_DEMO_PASSWORD, Length(8), secret=True)
+    time_zone: str | None = text(None, check_time_zone)  # by default each browser's own
     billor_env: str = text("development", OneOf(["development", "production"]))
     billor_home: str = text(".billor")
     bind: str = text("127.0.0.1")

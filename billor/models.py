@@ -126,9 +126,8 @@ def _index(name: str, *columns: Any, where: str) -> Index:
     return Index(name, *columns, unique=name.startswith("uq_"), postgresql_where=text(where))
 
 
-def _active_assignment(id_: str, foreign_key: str) -> Mapped[Any]:
-    """Return the relationship to the one active assignment."""
-    condition = f"({id_} == Assignment.{foreign_key}) & (Assignment.status == 'ASSIGNED')"
+def _assignment(condition: str) -> Mapped[Any]:
+    """Return the relationship to the one assignment of this condition."""
     return relationship(primaryjoin=condition, lazy="raise_on_sql", viewonly=True)
 
 
@@ -207,14 +206,18 @@ class Driver(Model):
 
     SEARCHED = ("name", "license_number")
 
-    assignment: Mapped["Assignment | None"] = _active_assignment("Driver.id", "driver_id")
-
+    assignment: Mapped["Assignment | None"] = _assignment(
+        "(Driver.id == Assignment.driver_id) & (Assignment.status == 'ASSIGNED')"
+    )
     __table_args__ = (
         Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
         _index("ix_drivers_available", id, where="status = 'ACTIVE' AND NOT has_load"),
         _index("ix_drivers_unavailable", id, where="status <> 'ACTIVE' OR has_load"),
         _index("ix_drivers_inactive", id, where="status = 'INACTIVE'"),
     )
+
+
+IS_FINISHED = "status IN ('COMPLETED', 'CANCELLED')"
 
 
 class Load(Model):
@@ -226,17 +229,21 @@ class Load(Model):
     cargo_type: Mapped[str] = mapped_column(String(100))
     reference: Mapped[str | None] = mapped_column(String(64))
     """The shipper's order number."""
+    driver_words: Mapped[str | None] = mapped_column(Text)
+    """For searches: who has the load, or had it when it was completed."""
     pickup_at: Mapped[datetime | None] = _timestamp()
     deliver_by: Mapped[datetime | None] = _timestamp()
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
 
-    SEARCHED = ("reference", "origin", "destination", "cargo_type")
+    SEARCHED = ("reference", "origin", "destination", "cargo_type", "driver_words")
 
     __mapper_args__ = {"eager_defaults": True}  # `updated_at` is in events and responses
 
-    assignment: Mapped["Assignment | None"] = _active_assignment("Load.id", "load_id")
+    assignment: Mapped["Assignment | None"] = _assignment(
+        "(Load.id == Assignment.load_id) & (Assignment.status != 'CANCELLED')"
+    )
 
     __table_args__ = (
         CheckConstraint("deliver_by >= pickup_at", name="deliver_by"),
@@ -248,10 +255,12 @@ class Load(Model):
         # Each in the order of a list, so that a page takes the same time for any number of loads.
         Index("ix_loads_created", created_at, id),
         Index("ix_loads_pickup", _or_never(pickup_at), id),
+        Index("ix_loads_updated", updated_at, id),
         Index("ix_loads_status_created", status, created_at, id),
         Index("ix_loads_status_pickup", status, _or_never(pickup_at), id),
         # For the board's list of both.
-        _index("ix_loads_finished", created_at, id, where="status IN ('COMPLETED', 'CANCELLED')"),
+        _index("ix_loads_finished_updated", updated_at, id, where=IS_FINISHED),
+        _index("ix_loads_finished", created_at, id, where=IS_FINISHED),
         Index("ix_loads_origin_created", func.fold_text(origin), created_at, id),
         Index("ix_loads_destination_created", func.fold_text(destination), created_at, id),
         Index("ix_loads_cargo_type_created", func.fold_text(cargo_type), created_at, id),

@@ -109,12 +109,13 @@ class Words(Text):
 
     MAX_WORDS = 10
 
-    def __init__(self, of: str = "the row"):
+    def __init__(self):
         super().__init__(
             max_length=100,
             metadata={
-                "description": f"Up to {self.MAX_WORDS} words, each the beginning of a word in a "
-                f"text of {of}, or its id: 39 or #39. Case and accents are ignored.",
+                "description": f"Up to {self.MAX_WORDS} words, each the beginning of a word in the "
+                "row, or in the driver of a load, or the row's id: 39 or #39. Case and accents "
+                "are ignored.",
             },
         )
 

@@ -25,6 +25,7 @@ from billor.database import (
     transaction,
 )
 from billor.database.keyset import Page, Position, paginate
+from billor.drivers.service import words_of
 from billor.errors import BillorError, Conflict, NotFound
 from billor.events.event import EventType
 from billor.loads.service import record_load
@@ -38,7 +39,7 @@ ADD_ASSIGNMENT = insert(_ASSIGNMENTS).returning(*_ASSIGNMENTS.c)
 MARK_LOAD = (
     update(_LOADS)
     .where(_LOADS.c.id == bindparam("load_id"))
-    .values(status=LoadStatus.ASSIGNED)
+    .values(status=LoadStatus.ASSIGNED, driver_words=bindparam("words"))
     .returning(*_LOADS.c)
 )
 
@@ -65,7 +66,8 @@ def assign(driver_id: int, load_id: int) -> SqlRow:
         load = lock_in_table(Load, load_id)
         _refuse(driver, load)
         assignment = execute(ADD_ASSIGNMENT, {"driver_id": driver_id, "load_id": load_id}).one()
-        load = execute(MARK_LOAD, {"load_id": load_id}).one()
+        marks = {"load_id": load_id, "words": words_of(driver)}
+        load = execute(MARK_LOAD, marks).one()
         record_load(EventType.LOAD_ASSIGNED, load, driver=driver, assignment_id=assignment.id)
     return assignment
 
@@ -132,7 +134,7 @@ def _refuse(
 def _add(driver: Driver, load: Load) -> Assignment:
     """Add an assignment to the session."""
     assignment = Assignment(driver=driver, load=load, status=AssignmentStatus.ASSIGNED)
-    load.status = LoadStatus.ASSIGNED
+    load.status, load.driver_words = LoadStatus.ASSIGNED, words_of(driver)
     set_committed_value(driver, "has_load", True)  # by the trigger
     db.session.add(assignment)
     return assignment
@@ -215,6 +217,8 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
         raise Conflict("assignment_not_active")
     load_status, event_type = CLOSING[closed_as]
     assignment.status, assignment.load.status = closed_as, load_status
+    if load_status == LoadStatus.OPEN:
+        assignment.load.driver_words = None
     assignment.closed_at = func.clock_timestamp()
     db.session.flush()
     _record(event_type, assignment)
@@ -246,6 +250,7 @@ def _reopen(assignment: Assignment, reason: str) -> None:
     left_as, _ = CLOSING[assignment.status]
     _refuse(assignment.driver, assignment.load, left_as)
     assignment.status, assignment.load.status = AssignmentStatus.ASSIGNED, LoadStatus.ASSIGNED
+    assignment.load.driver_words = words_of(assignment.driver)
     assignment.closed_at = None
     db.session.flush()
     since = wire_time(assignment.assigned_at)

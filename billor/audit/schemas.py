@@ -64,14 +64,11 @@ def _type_of(types: Iterable[str]) -> fields.String:
 class DocumentQuery(PageQuery):
     since = DocumentTime(
         data_key="from",
-        metadata={"description": "Only what happened at this time or later; RFC 3339, any offset."},
+        metadata={"description": "Only what happened at this time or later."},
     )
     until = DocumentTime(
         data_key="to",
-        metadata={
-            "description": "Only what happened before this time, which must be later than `from`. "
-            "Adjacent ranges neither overlap nor leave a gap."
-        },
+        metadata={"description": "Only what happened before this time."},
     )
     cursor = Cursor(DocumentTime(), fields.String())
 

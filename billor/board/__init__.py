@@ -8,7 +8,7 @@ from hashlib import blake2b
 from mimetypes import guess_type
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, make_response, redirect, url_for
+from flask import Blueprint, Response, abort, current_app, make_response, redirect, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from billor.board.modules import assemble
@@ -48,8 +48,9 @@ def root() -> AnyResponse:
 
 @blueprint.get("/board")
 def page() -> Response:
-    """Serve the board's page."""
-    response = make_response(PAGE)
+    """Serve the board's page, with the company's time zone."""
+    time_zone = current_app.config["BILLOR"].time_zone or ""
+    response = make_response(PAGE.replace("{time_zone}", time_zone))
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.cache_control.no_cache = True
     return response

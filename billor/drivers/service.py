@@ -3,17 +3,32 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import Row, and_, select, update
 from sqlalchemy.orm import joinedload
 
-from billor.database import change, get_or_not_found, lock, transaction
+from billor.database import (
+    change,
+    execute_bulk,
+    get_or_not_found,
+    lock,
+    lock_all,
+    transaction,
+)
 from billor.database.keyset import Page, Position, paginate
 from billor.database.search import has_words
 from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.models import Assignment, Driver, DriverStatus, canonical_key, db
+from billor.models import (
+    Assignment,
+    AssignmentStatus,
+    Driver,
+    DriverStatus,
+    Load,
+    canonical_key,
+    db,
+)
 
 LICENSE_NUMBER = Unique(
     Driver.license_number, canonical_key, "uq_drivers_license_number", "license_number_taken"
@@ -67,10 +82,25 @@ def update_driver(
             check(driver)
         with LICENSE_NUMBER.checked(changes.get("license_number"), driver_id):
             before = change(driver, changes)
+        if before.keys() & {"name", "license_number"}:
+            _update_searches(driver)
         if before:
             payload = {"driver": _schema.dump(driver), "before": _schema.dump(before)}
             record(EventType.DRIVER_UPDATED, payload, driver_id=driver_id)
     return driver
+
+
+def words_of(driver: Driver | Row) -> str:
+    """Return the words that searches find a driver's loads by."""
+    return f"{driver.name} {driver.license_number}"
+
+
+def _update_searches(driver: Driver) -> None:
+    """Have the driver's loads found by the new words. They count as unchanged."""
+    is_theirs = (Assignment.driver_id == driver.id, Assignment.status != AssignmentStatus.CANCELLED)
+    loads = lock_all(Load, db.session.scalars(select(Assignment.load_id).where(*is_theirs)).all())
+    words = {"driver_words": words_of(driver), "updated_at": Load.updated_at}
+    execute_bulk(update(Load).where(Load.id.in_(loads)).values(words))
 
 
 def list_drivers(

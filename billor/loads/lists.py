@@ -1,7 +1,6 @@
 """Lists of loads: filters, order and pages."""
 
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -12,51 +11,60 @@ from billor.database.search import has_words
 from billor.loads.service import REFERENCE
 from billor.models import NEVER, Assignment, Load
 
+CREATED, PICKUP, UPDATED = Load.created_at, Load.pickup_or_never, Load.updated_at
+RANGES: dict[str, Any] = {"created": CREATED, "pickup": PICKUP, "updated": UPDATED}
+# By `sort`: the column, and whether the newest comes first.
+ORDERS: dict[str | None, tuple[Any, bool]] = {
+    None: (CREATED, True),
+    "pickupAt": (PICKUP, False),
+    "updatedAt": (UPDATED, True),
+}
+
 
 def list_loads(
     limit: int,
     cursor: Position | None = None,
     sort: str | None = None,
     expand: Collection[str] = (),
-    created_from: datetime | None = None,
-    created_to: datetime | None = None,
-    pickup_from: datetime | None = None,
-    pickup_to: datetime | None = None,
     q: str | None = None,
     **filters: Any,
 ) -> Page:
     """Return a page of loads, newest first; None matches all.
 
-    Ranges exclude `created_to` and `pickup_to`. With `sort="pickupAt"`, the soonest pickup comes
-    first, and loads without one last. `expand` may be `assignment`: the active one, with its
-    driver. `q` has prefixes of words in a load's texts. `filters` are those of `_conditions`.
+    With `sort="pickupAt"`, the soonest pickup comes first, and loads without one last; with
+    `sort="updatedAt"`, the last change. `expand` may be `assignment`: the one that is not
+    cancelled, with its driver. `q` has prefixes of words in the texts of a load and its driver.
+    `filters` are the ranges of `RANGES`, which exclude their ends, and those of `_conditions`.
     """
-    if pickup_from is not None and pickup_to is None:
-        pickup_to = NEVER  # leaves out loads without a pickup
-    created, pickup = Load.created_at, Load.pickup_or_never
+    order, newest_first = ORDERS[sort]
+    ranges = {
+        column: (filters.pop(f"{name}_from", None), filters.pop(f"{name}_to", None))
+        for name, column in RANGES.items()
+    }
+    start, end = ranges[PICKUP]
+    if start is not None and end is None:
+        ranges[PICKUP] = start, NEVER  # leaves out loads without a pickup
     query = select(Load).where(*_conditions(**filters))
     # A range's start is merged into the cursor: of two conditions on a column, PostgreSQL may start
     # reading at the wrong one.
-    if sort and pickup_from is not None:
-        cursor = max(cursor or (pickup_from, 0), (pickup_from, 0))
-        pickup_from = None
-    if not sort and created_to is not None:
-        cursor = min(cursor or (created_to, 0), (created_to, 0))
-        created_to = None
-    if created_from is not None:
-        query = query.where(created >= created_from)
-    if created_to is not None:
-        query = query.where(created < created_to)
-    if pickup_from is not None:
-        query = query.where(pickup >= pickup_from)
-    if pickup_to is not None:
-        query = query.where(pickup < pickup_to)
+    start, end = ranges[order]
+    if newest_first and end is not None:
+        cursor = min(cursor or (end, 0), (end, 0))
+        ranges[order] = start, None
+    if not newest_first and start is not None:
+        cursor = max(cursor or (start, 0), (start, 0))
+        ranges[order] = None, end
+    for column, (start, end) in ranges.items():
+        if start is not None:
+            query = query.where(column >= start)
+        if end is not None:
+            query = query.where(column < end)
     return paginate(
         query,
-        [pickup if sort else created, Load.id],
+        [order, Load.id],
         cursor,
         limit,
-        newest_first=not sort,
+        newest_first=newest_first,
         search=None if q is None else has_words(Load, q),
         related=[joinedload(Load.assignment).joinedload(Assignment.driver)] if expand else [],
     )

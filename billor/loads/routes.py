@@ -2,7 +2,7 @@
 
 from functools import wraps
 
-from flask import Response, request
+from flask import Response, current_app, request
 
 from billor.api.blueprint import Blueprint
 from billor.api.conditional import if_match
@@ -88,7 +88,8 @@ def reads_file(view):
     @wraps(view)
     def read(query):
         dry_run = query.pop("dry_run", False)
-        times = files.TimeFormat(**query)
+        company = {"time_zone": current_app.config["BILLOR"].time_zone}
+        times = files.TimeFormat(**company | query)
         with received_file(files.MEDIA_TYPES, MAX_IMPORT_BYTES) as file, importing.import_slot():
             return view(files.read_file(file, request.mimetype, times), dry_run)
 

@@ -46,7 +46,7 @@ class LoadSchema(WireSchema):
         allow_none=True,
         metadata={"description": REFERENCE, "example": "PO-1001"},
     )
-    pickup_at = Timestamp(allow_none=True, metadata={"description": "The time of pickup."})
+    pickup_at = Timestamp(allow_none=True)
     deliver_by = Timestamp(
         allow_none=True,
         metadata={"description": "The deadline for delivery; not before `pickupAt`."},
@@ -67,7 +67,7 @@ class ListedLoadSchema(LoadSchema):
         "AssignmentWithDriverSchema",
         dump_only=True,
         allow_none=True,
-        metadata={"description": "With `expand=assignment`: the active one, or null."},
+        metadata={"description": "With `expand=assignment`: that is not CANCELLED, or null."},
     )
 
 
@@ -93,18 +93,16 @@ class LoadFilter(WireSchema):
     cargo_type = Text.of(Load.cargo_type, metadata=CASE)
     reference = Text.of(Load.reference, metadata={"description": SAME_NUMBER})
     created_from = Timestamp(metadata={"description": "Created at this time or later."})
-    created_to = Timestamp(
-        metadata={"description": "Created before this time, which must be after `createdFrom`."}
-    )
+    created_to = Timestamp(metadata={"description": "Created before this time."})
     pickup_from = Timestamp(metadata={"description": "Picked up at this time or later."})
-    pickup_to = Timestamp(
-        metadata={"description": "Picked up before this time, which must be after `pickupFrom`."}
-    )
+    pickup_to = Timestamp(metadata={"description": "Picked up before this time."})
+    updated_from = Timestamp(metadata={"description": "Last changed at this time or later."})
+    updated_to = Timestamp(metadata={"description": "Last changed before this time."})
     sort = fields.String(
-        validate=validate.OneOf(["pickupAt"]),
+        validate=validate.OneOf(["pickupAt", "updatedAt"]),
         metadata={
-            "description": "`pickupAt`: the soonest pickup first, loads without one last. Newest "
-            "first by default."
+            "description": "`pickupAt`: the soonest pickup first, loads without one last. "
+            "`updatedAt`: the last change first. Newest first by default."
         },
     )
 
@@ -112,6 +110,7 @@ class LoadFilter(WireSchema):
     def _check_range(self, data, **_):
         check_range(self, data, "created_from", "created_to")
         check_range(self, data, "pickup_from", "pickup_to")
+        check_range(self, data, "updated_from", "updated_to")
 
 
 class ExportQuery(LoadFilter):
@@ -146,7 +145,9 @@ class LoadQuery(LoadFilter, PageQuery):
 class ImportQuery(WireSchema):
     """How to read times without an offset, as in spreadsheets, and whether to create loads."""
 
-    time_zone = TimeZone(metadata={"description": "IANA time zone of times without an offset."})
+    time_zone = TimeZone(
+        metadata={"description": "IANA time zone of times without an offset. TIME_ZONE by default."}
+    )
     day_first = QueryFlag("Read 3/4/2026 as 3 April.")
     dry_run = QueryFlag("Create nothing; show the first 20 loads as read. `created` would be.")
 

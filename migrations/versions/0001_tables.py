@@ -234,6 +234,7 @@ def _create_loads() -> None:
         sa.Column("destination", sa.String(200), nullable=False),
         sa.Column("cargo_type", sa.String(100), nullable=False),
         sa.Column("reference", sa.String(64)),
+        sa.Column("driver_words", sa.Text),
         _time("pickup_at", nullable=True),
         _time("deliver_by", nullable=True),
         sa.Column("status", sa.String(16), nullable=False),
@@ -254,12 +255,14 @@ def _create_loads() -> None:
     _index("ix_loads_status_created", "loads", "status", "created_at", "id")
     _index("ix_loads_status_pickup", "loads", "status", PICKUP_OR_NEVER, "id")
     is_finished = "status IN ('COMPLETED', 'CANCELLED')"
+    _index("ix_loads_updated", "loads", "updated_at", "id")
+    _index("ix_loads_finished_updated", "loads", "updated_at", "id", where=is_finished)
     _index("ix_loads_finished", "loads", "created_at", "id", where=is_finished)
     for column in ("origin", "destination", "cargo_type"):
         _index(f"ix_loads_{column}_created", "loads", f"fold_text({column})", "created_at", "id")
     has_reference = "reference IS NOT NULL"
     _index("ix_loads_reference_key", "loads", "canonical_key(reference)", where=has_reference)
-    _search_index("loads", "reference", "origin", "destination", "cargo_type")
+    _search_index("loads", "reference", "origin", "destination", "cargo_type", "driver_words")
 
 
 def _create_assignments() -> None:

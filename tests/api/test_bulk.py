@@ -13,6 +13,8 @@ from billor.loads.files import read_file
 from billor.loads.importing import import_slot
 from billor.models import db
 from tests.support.answers import assert_problem
+from tests.support.apps import another_app
+from tests.support.client import ApiClient
 from tests.support.contract import operations
 from tests.support.workbooks import workbook
 
@@ -51,6 +53,17 @@ def exported(client, query: str = "") -> list[dict[str, str]]:
     assert answer.content_type == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="loads.csv"'
     return list(csv.DictReader(StringIO(answer.text, newline="")))
+
+
+def test_the_companys_time_zone_is_on_the_board_and_the_default_of_imports(settings, client):
+    rows = b"from,to,cargo,pickup\na,b,c,7/1/2026 8:00\n"
+    with another_app(settings, TIME_ZONE="America/Chicago") as app:
+        company = ApiClient(app.test_client(), client.token)
+        assert '"time-zone" content="America/Chicago"' in company.get("/board").text
+        for zone, hour in (("", "13"), ("&timeZone=Europe/Berlin", "06")):
+            answer = company.post(f"/loads/import?dryRun=true{zone}", data=rows, content_type=CSV)
+            read = answer.json["rows"][0]["load"]["pickupAt"]
+            assert read == f"2026-07-01T{hour}:00:00.000000Z"
 
 
 def test_a_dry_run_shows_what_an_import_would_read_and_creates_nothing(client):

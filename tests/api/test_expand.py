@@ -33,9 +33,12 @@ def test_assignments_have_just_what_was_asked_for(client, world, query, names):
         assert item == {name: value for name, value in whole.items() if name not in absent}
 
 
-def test_loads_have_their_active_assignment_with_its_driver(client, world):
+def test_loads_have_their_assignment_with_its_driver_unless_it_was_cancelled(client, world):
+    client.close(client.assign(world["drivers"][1], {"id": 3}), "CANCELLED")
     free, completed, active = client.get("/loads?expand=assignment").json
-    assert (free["assignment"], completed["assignment"]) == (None, None)
+    assert free["assignment"] is None
+    assert completed["assignment"]["status"] == "COMPLETED"
+    assert completed["assignment"]["driver"] == world["drivers"][0]
     shown = world["active"] | {"driver": world["drivers"][0]}
     assert active == world["load"] | {"assignment": shown}
 

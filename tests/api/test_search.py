@@ -7,6 +7,7 @@ from itertools import chain, combinations
 from pathlib import Path
 from random import Random
 from subprocess import PIPE
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import text as sql
@@ -46,6 +47,53 @@ WORDS = [
     ("x" * 150, ["x" * 100], ["y" * 100]),
     ("\ufdfa" * 200, ["\ufdfa" * 20], []),
 ]
+
+
+def test_loads_are_found_by_who_has_them_or_completed_them(client):
+    lopez, other = client.make_driver("TX-1", name="Brianna López"), client.make_driver("TX-2")
+    completed, road, waiting = (client.make_load(cargoType=f"Steel {n}") for n in range(3))
+    client.close(client.assign(lopez, completed), "COMPLETED")
+    active = client.assign(lopez, road)
+    client.close(client.assign(other, waiting), "CANCELLED")
+    road = client.get(f"/loads/{road['id']}").json
+
+    def search(q: str) -> list[int]:
+        return [number - 1 for number in reversed(found(client, "/loads", q=q))]
+
+    assert search("lopez") == search("bri tx-1 steel") == [0, 1]
+    assert search("lopez 0") == [0]
+    assert search("alex") == []
+    exported = client.get("/loads.csv", query_string={"q": "lopez", "status": "ASSIGNED"})
+    assert exported.text.count("\r\n") == 2
+    client.patch(f"/drivers/{lopez['id']}", {"name": "Robin Reed"})
+    assert (search("lopez"), search("robin")) == ([], [0, 1])
+    assert client.get(f"/loads/{road['id']}").json == road
+    client.post(f"/assignments/{active['id']}/reassign", {"driverId": other["id"]})
+    assert (search("robin"), search("alex")) == ([0], [1])
+    rows = [{"driverId": lopez["id"], "loadId": waiting["id"]}]
+    client.post("/assignments/bulk", {"assignments": rows})
+    assert search("robin") == [0, 2]
+    client.close({"id": 5}, "CANCELLED")
+    assert search("robin") == [0]
+    client.post("/assignments/5/reopen", {"reason": "A wrong tap"})
+    assert search("robin") == [0, 2]
+
+
+def test_loads_are_listed_by_their_last_change(client):
+    loads = [client.make_load() for _ in range(4)]
+    for number in (2, 0, 3):
+        changed = client.patch(f"/loads/{loads[number]['id']}", {"status": "CANCELLED"}).json
+        loads[number] = changed
+
+    def listed(**query) -> list[int]:
+        path = f"/loads?{urlencode({'sort': 'updatedAt', 'limit': 2} | query)}"
+        return [each["id"] - 1 for page in pages(client, path) for each in page]
+
+    assert listed() == [3, 0, 2, 1]
+    moment = loads[0]["updatedAt"]
+    assert (listed(updatedFrom=moment), listed(updatedTo=moment)) == ([3, 0], [2, 1])
+    assert listed(updatedFrom=moment, sort="pickupAt") == [0, 3]
+    assert listed(status="CANCELLED", updatedTo=moment) == [2]
 
 
 @pytest.mark.parametrize(("stored", "found_by", "not_by"), WORDS)

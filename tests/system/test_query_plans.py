@@ -45,7 +45,10 @@ HISTORY = f"""
     UPDATE users SET role = 'ADMIN' WHERE id = 1;
     UPDATE users SET role = 'DRIVER', driver_id = 1 WHERE id = 2;
 
-    INSERT INTO loads (origin, destination, cargo_type, status, created_at, reference, pickup_at)
+    INSERT INTO loads (
+        origin, destination, cargo_type, status, created_at, reference, pickup_at, updated_at,
+        driver_words
+    )
     SELECT
         'City ' || n % 50,
         'City ' || n * 7 % 47,
@@ -61,7 +64,9 @@ HISTORY = f"""
         CASE
             WHEN n % 4 > 0 THEN timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes'
                 + n % 1000 * interval '10 minutes'
-        END
+        END,
+        timestamptz '2024-01-01 00:00Z' + n / 10 * interval '100 minutes',
+        'Driver ' || n
     FROM generate_series(1, {ROWS}) AS n;
 
     INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at)
@@ -120,6 +125,9 @@ QUERIES = {
         "reference=po%20777",
         "q=po-7777",
         "sort=pickupAt",
+        "updatedFrom=2024-05-01T00:00:00Z&updatedTo=2024-05-01T06:00:00Z",
+        "sort=updatedAt",
+        "q=driver%20777",
         "expand=assignment",
     ],
     "/assignments": [
@@ -139,6 +147,7 @@ OF_THE_BOARD = {
     "/loads": [
         "status=OPEN&sort=pickupAt&limit=200",
         "status=COMPLETED&status=CANCELLED&limit=50",
+        "status=COMPLETED&status=CANCELLED&sort=updatedAt&expand=assignment&limit=50",
     ],
     "/assignments": ["status=ASSIGNED&expand=driver,load&limit=200"],
     "/drivers": ["available=true&limit=200"],
@@ -178,7 +187,7 @@ class History:
 
     def _middle(self, address: str) -> str:
         path, _, query = address.partition("?")
-        self._cursor.execute(MIDDLE_BY_PICKUP if "sort=" in query else MIDDLE_OF[path])
+        self._cursor.execute(MIDDLE_BY_PICKUP if "=pickupAt" in query else MIDDLE_OF[path])
         with self._app.test_request_context(address):
             return encode_cursor(self._cursor.fetchone())
 

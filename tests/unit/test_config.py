@@ -48,6 +48,7 @@ def test_settings_are_typed_and_stripped():
         "CORS_ORIGINS": "https://a.example, http://localhost:3000",
         "METRICS_TOKEN": "a-token-that-ends-in-a-line\r\n",
         "LOG_LEVEL": "info",
+        "TIME_ZONE": "America/Chicago",
         "HOST": "x86_64-conda-linux-gnu",
     }
     config = load_config(MINIMAL | given)
@@ -96,6 +97,7 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme, rest):
         ("PORT", "65536"),
         ("PORT", "9" * 5000),
         ("LOG_LEVEL", "LOUD"),
+        ("TIME_ZONE", "CST6"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("TRUSTED_HOSTS", "https://example.com"),
         ("CORS_ORIGINS", "https://example.com/page"),
