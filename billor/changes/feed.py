@@ -35,7 +35,7 @@ CHECK_SECONDS = 0.8
 MAX_STREAMS = 500
 # Clients that are further behind get `many`.
 MAX_BATCHES = 50
-HEARTBEAT_SECONDS = 15
+HEARTBEAT_SECONDS = 5
 HEARTBEAT = b":\n\n"
 # After this long without a successful look at the database, streams are stale.
 STALE_SECONDS = 4

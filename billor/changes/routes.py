@@ -24,7 +24,7 @@ def stream_changes():
     `ready` comes first: fetch your lists after it, and no change is missed, unless its data says
     `resumed`. Then `change` for each change, at least once, soon after its commit. `many` means
     that more than 200 have changed, or that your Last-Event-ID is unknown or older than ten
-    minutes: fetch your lists again. A comment comes every 15 seconds, unless PostgreSQL does not
+    minutes: fetch your lists again. A comment comes every 5 seconds, unless PostgreSQL does not
     answer: then comes `stale`, and `live` when it does again. After four minutes the stream ends:
     send the last `id` as Last-Event-ID to go on. `end` has a `code` that says why your token ended.
     """

@@ -105,6 +105,19 @@ def test_a_page_that_cannot_start_says_so_and_tries_again_by_itself(billor, open
     expect(board.waiting_load("Laredo, TX")).to_be_visible()
 
 
+def test_a_board_whose_api_cannot_see_changes_is_not_live(open_board):
+    board = open_board()
+    board.expect_live()
+    events = "event: ready\ndata: {}\n\nevent: stale\ndata: {}\n\n"
+    board.page.route(
+        "**/changes", lambda route: route.fulfill(content_type="text/event-stream", body=events)
+    )
+    board.page.reload()
+    expect(board.page.get_by_text("Not live since")).to_be_visible()
+    board.page.unroute("**/changes")
+    board.expect_live()
+
+
 def test_without_the_stream_the_board_polls_and_says_so(billor, open_board):
     board = open_board(path="/board#/stats")
     board.page.route("**/changes", lambda route: route.fulfill(status=502, body="<html>"))

@@ -18,14 +18,15 @@ import { EventParser } from "./sse.js";
  */
 
 /** A stream without anything, even a heartbeat, for this long is dead. */
-const SILENCE_MILLISECONDS = 35_000;
+const SILENCE_MILLISECONDS = 12_000;
 /** A leading tab tells more often that it is there. */
 const LEADER_SILENCE_MILLISECONDS = SILENCE_MILLISECONDS + 10_000;
 /** Without a first event for this long, a proxy buffers the stream. */
 const READY_MILLISECONDS = 8_000;
 const POLL_MILLISECONDS = 5_000;
-/** How often the stream is tried again while polling. */
-const RETRY_STREAM_MILLISECONDS = 60_000;
+/** For so long, and longer each time, the stream is not tried again. */
+const POLLING_MILLISECONDS = 5_000;
+const MAX_POLLING_MILLISECONDS = 60_000;
 const MAX_PAUSE_MILLISECONDS = 4_000;
 /** A connection that is back sooner was not lost: the server ends each after some minutes. */
 const GRACE_MILLISECONDS = 2_000;
@@ -92,6 +93,8 @@ export class Live {
     this.upToDate = new Date();
     this.stopped = new AbortController();
     this.failures = 0;
+    /** How often the stream was not available, one time after the other. */
+    this.unavailable = 0;
     this.isLeading = false;
     /** Whether the lists are there, or asked for. */
     this.hasLists = false;
@@ -231,6 +234,7 @@ export class Live {
     else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;
     this.failures = 0;
+    this.unavailable = 0;
   }
 
   /**
@@ -248,13 +252,13 @@ export class Live {
   }
 
   /**
-   * Ask for the lists every few seconds, for a minute. Browsers do so with the lists' ETags.
+   * Ask for the lists every few seconds, for a while. Browsers do so with the lists' ETags.
    *
    * @param {AbortSignal} ended
    */
   async poll(ended) {
-    const end = Date.now() + RETRY_STREAM_MILLISECONDS;
-    this.lastId = "";
+    const wanted = POLLING_MILLISECONDS * 2 ** this.unavailable++;
+    const end = Date.now() + Math.min(MAX_POLLING_MILLISECONDS, wanted);
     while (Date.now() < end && !ended.aborted) {
       try {
         await this.handlers.refetch();
@@ -264,7 +268,7 @@ export class Live {
         this.tell([CHANGED]);
         await sleep(POLL_MILLISECONDS);
       } catch {
-        await this.pause("lost");
+        return this.pause("lost");
       }
     }
   }
