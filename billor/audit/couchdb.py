@@ -96,7 +96,7 @@ class CouchStore:
             self._database(name).info()  # so that our user may lack the right to create one
         except ResourceNotFound:
             with suppress(PreconditionFailed):  # another process was faster
-                self._server().resource.put_json(name)
+                self._database(name).resource.put_json()
 
     def _make_system(self, name: str) -> None:
         try:
@@ -227,12 +227,10 @@ class CouchStore:
             if document := letters.get(id_):
                 letters.delete(document)
 
-    def _server(self, timeout: float = TIMEOUT_SECONDS) -> couchdb.Server:
-        return couchdb.Server(self._url, session=_Session(timeout=timeout))
-
     def _database(self, name: str, timeout: float = TIMEOUT_SECONDS) -> couchdb.Database:
         # Not `server[name]`, which sends a request to check that it exists.
-        return couchdb.Database(self._server(timeout).resource(name), name)
+        server = couchdb.Server(self._url, session=_Session(timeout=timeout))
+        return couchdb.Database(server.resource(name), name)
 
 
 class _Session(Session):
