@@ -15,7 +15,7 @@ PUBLIC = {
     "/docs/<name>",
     "/",
     "/board",
-    "/board/<version>/<path:name>",
+    "/board/<version>/<name>",
     "/openapi.json",
 }
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE")
