@@ -102,7 +102,7 @@ class CouchStore:
         try:
             with suppress(Forbidden):  # it exists
                 self._make(name)
-        except Unauthorized:
+        except (Unauthorized, ServerError):
             logger.warning("CouchDB lacks %s, and logs errors until an admin makes it", name)
 
     def ping(self) -> None:

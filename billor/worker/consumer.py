@@ -106,7 +106,10 @@ class Consumer:
             self._failures[data] = failures + 1, others
             if failures + 1 < MAX_FAILURES or others == self._recorded:
                 return False
-            self._record([delivery], {delivery: f"{type(error).__name__}: {error}"})
+            try:
+                self._record([delivery], {delivery: f"{type(error).__name__}: {error}"})
+            except StoreUnavailable:  # for this one only: others are recorded
+                return False
         self._failures.pop(data, None)
         return True
 
@@ -120,16 +123,14 @@ class Consumer:
             alive = {event.id: event for each, event in events.items() if each not in dead}
             self._store.save([to_document(event) for event in alive.values()])
             for delivery, reason in dead.items():
-                self._save_dead_letter(delivery, reason)
+                message = delivery.message
+                letter = DeadLetter(message.data, dict(message.attributes), reason)
+                self._store.save_dead_letter(letter)
+                DEAD_LETTERS.inc()
+                logger.error("Dead letter: %s", reason)
             mark_recorded({event.id for event in events.values()})
         self._recorded += len(alive)
         self._note(alive.values())
-
-    def _save_dead_letter(self, delivery: Delivery, reason: str) -> None:
-        message = delivery.message
-        self._store.save_dead_letter(DeadLetter(message.data, dict(message.attributes), reason))
-        DEAD_LETTERS.inc()
-        logger.error("Dead letter: %s", reason)
 
     def _note(self, events: Collection[Row]) -> None:
         new = [event for event in events if event.recorded_at is None]

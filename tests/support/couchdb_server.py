@@ -193,6 +193,8 @@ class FakeCouchDB:
         """The method and address of each."""
         self.max_document_size = 8_000_000
         self.user_is_admin = True
+        self.refusal = 401
+        """How it refuses to make system databases for others."""
         self.opens_after = 0
         """How many requests a new database refuses."""
         self._opening: Counter[str] = Counter()
@@ -336,7 +338,7 @@ class FakeCouchDB:
             if name in self.databases:
                 raise Refusal(412, "file_exists", "The file already exists.")
             if name.startswith("_") and not self.user_is_admin:
-                raise Refusal(401, "unauthorized", "You are not a server admin.")
+                raise Refusal(self.refusal, "unauthorized", "You are not a server admin.")
             self.databases[name] = Database()
             self._opening[name] = self.opens_after
             return answer(201, {"ok": True})

@@ -282,9 +282,10 @@ def test_a_database_that_couchdb_is_just_opening_is_waited_for(couch):
     assert found(store, EVERYTHING, MANY) == [make_document()]
 
 
-def test_system_databases_that_couchdb_lacks_are_made_or_named_once(couch, caplog):
+@pytest.mark.parametrize("refusal", [400, 401, 500])
+def test_system_databases_that_couchdb_lacks_are_made_or_named_once(couch, caplog, refusal):
     """Without them CouchDB logs errors every few seconds."""
-    couch.user_is_admin = False
+    couch.user_is_admin, couch.refusal = False, refusal
     store = CouchStore(couch.url, "billor-audit")
     for _ in range(2):
         store.prepare()

@@ -161,6 +161,25 @@ def test_a_message_that_fails_alone_is_saved_while_others_are_recorded(
     assert counted("billor_dead_letters_total") == 1
 
 
+def test_a_dead_letter_that_the_store_refuses_holds_up_nothing(bus, store, consumer, monkeypatch):
+    def refuse(_letter):
+        raise StoreUnavailable("413 Request Entity Too Large")
+
+    monkeypatch.setattr(store, "save_dead_letter", refuse)
+    huge = Message(b"\xff" * 1_000_000, {})
+    for _ in range(2 * MAX_FAILURES):
+        publish(bus, 2)
+        bus.waiting = [bus.waiting[0], huge, bus.waiting[1]]
+        consumer.handle(bus.pull(10))
+        assert bus.waiting == [huge]
+        bus.waiting.clear()
+    assert unrecorded() == 0
+    monkeypatch.undo()
+    bus.waiting.append(huge)
+    consumer.handle(bus.pull(10))
+    assert len(store.dead_letters()) == 1
+
+
 def publish_others(bus: FakeBus, failing: str) -> list[str]:
     return [id_ for id_ in publish(bus) if id_ != failing]
 
