@@ -40,6 +40,8 @@ LIMITS = {
     resource.RLIMIT_FSIZE: 64 * 1024**2,
     resource.RLIMIT_CORE: 0,
 }
+OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 INEXACT = {
     "unreadable": "A spreadsheet keeps 15 digits of a number, and has lost the others. Format the "
     "column as text, and enter it again."
@@ -134,10 +136,39 @@ def _shown(number: str, places: Places) -> str:
 
 
 def _notes(archive: zipfile.ZipFile, sheet: str) -> Notes:
-    """Return what calamine does not report about the cells of an .xlsx workbook."""
+    """Return what calamine does not report about the cells of a sheet."""
+    if "content.xml" in archive.namelist():
+        return _notes_of_ods(archive, sheet)
+    return _notes_of_xlsx(archive, sheet) if "xl/workbook.xml" in archive.namelist() else {}
+
+
+def _notes_of_ods(archive: zipfile.ZipFile, sheet: str) -> Notes:
     notes: Notes = {}
-    if "xl/workbook.xml" not in archive.namelist():
-        return notes
+    with archive.open("content.xml") as part:
+        for event, element in ElementTree.iterparse(part, ("start", "end")):
+            if event == "start" and element.tag == f"{TABLE}table":
+                row, is_wanted = 1, element.get(f"{TABLE}name") == sheet
+            elif event == "end" and element.tag == f"{TABLE}table-row":
+                column = 1
+                for cell in element:
+                    if is_wanted and (note := _note_of_ods(cell)):
+                        notes[row, column] = note
+                    column += int(cell.get(f"{TABLE}number-columns-repeated", "1"))
+                row += int(element.get(f"{TABLE}number-rows-repeated", "1"))
+                element.clear()
+    return notes
+
+
+def _note_of_ods(cell: ElementTree.Element) -> str | Places | None:
+    shown, number = cell.findtext("{*}p", ""), cell.get(f"{OFFICE}value", "")
+    if "error" in cell.attrib.values():
+        return f"The cell has the error {shown}."
+    is_same = re.sub("[^0-9.,%]", "", shown).lstrip("0") == number != ""
+    return [shown] if is_same else None
+
+
+def _notes_of_xlsx(archive: zipfile.ZipFile, sheet: str) -> Notes:
+    notes: Notes = {}
     formats = _formats(archive)
     with archive.open(_sheet_part(archive, sheet)) as part:
         for _, element in ElementTree.iterparse(part):

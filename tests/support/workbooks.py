@@ -95,6 +95,7 @@ def ods(rows: Iterable[Sequence[str]]) -> bytes:
         f"<table:table-row>{''.join(map(TEXT_CELL.format, row))}</table:table-row>" for row in rows
     )
     content = f"""<office:document-content xmlns:office="{OFFICE}:office:1.0"
+        xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
         xmlns:table="{OFFICE}:table:1.0" xmlns:text="{OFFICE}:text:1.0"><office:body>
         <office:spreadsheet><table:table table:name="Loads">{cells}</table:table>
         </office:spreadsheet></office:body></office:document-content>"""

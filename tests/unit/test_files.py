@@ -18,6 +18,7 @@ from tests.support.workbooks import (
     saved,
     streamed,
     strict,
+    unzipped,
     workbook,
     zipped,
 )
@@ -220,6 +221,23 @@ def test_a_sheet_has_its_own_row_numbers_merged_cells_and_formats():
         assert [row.attributes for row in found.rows] == [
             LOAD | {"reference": shown} for shown in formats.values()
         ]
+
+
+def test_an_open_document_sheet_is_read_as_it_is_shown():
+    cells = {
+        "0420655": 'float" office:value="420655',
+        "PO-0042": 'float" office:value="42',
+        "1,234": 'float" office:value="1234',
+        "#DIV/0!": 'string" office:string-value="" calcext:value-type="error',
+    }
+    data = unzipped(ods([[], [*NAMES, "Ref"], *(["a", "b", "c", text] for text in cells)]))
+    for text, kind in cells.items():
+        before, after = (f'"{each}"><text:p>{text}'.encode() for each in ("string", kind))
+        data["content.xml"] = data["content.xml"].replace(before, after)
+    *good, bad = read(zipped(data), WORKBOOK).rows
+    assert [row.row for row in good] == [3, 4, 5]
+    assert [row.attributes["reference"] for row in good] == ["0420655", "PO-0042", "1234"]
+    assert bad.errors == {"reference": ["The cell has the error #DIV/0!."]}
 
 
 def test_a_workbook_of_another_program_is_read():
