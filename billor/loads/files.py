@@ -56,10 +56,11 @@ SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'"?sep=(\t|[^\w\s"\0])"?\r?\n?', re.IGNORECASE)
 # Other names of columns, by letters and digits.
 ALIASES = {
-    "origin": "from pickuplocation pickupcity shipfrom",
-    "destination": "to dropoff deliverylocation deliverycity shipto",
+    "origin": "from origincity pickuplocation pickupcity shipfrom",
+    "destination": "to destinationcity dropoff deliverylocation deliverycity shipto",
     "cargoType": "cargo commodity freight goods",
-    "reference": "ref po pono ponumber order orderno ordernumber referenceno referencenumber",
+    "reference": "ref refno refnumber referenceno referencenumber po pono ponumber order orderno "
+    "ordernumber",
     "pickupAt": "pickup pickupdate pickuptime pickupdatetime",
     "deliverBy": "deliver delivery deliverydate deliverytime deliverydatetime due duedate",
 }
