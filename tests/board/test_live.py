@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from billor.changes.source import MAX_CHANGES
 from tests.support.board import EMAIL, PASSWORD
 
 
@@ -105,6 +106,20 @@ def test_a_page_that_cannot_start_says_so_and_tries_again_by_itself(billor, open
     expect(board.waiting_load("Laredo, TX")).to_be_visible()
 
 
+def test_after_many_changes_at_once_only_those_are_read(billor, open_board):
+    billor.client.make_load()
+    board = open_board()
+    board.expect_live()
+    expect(board.waiting).to_have_count(1)
+    asked: list[str] = []
+    board.page.on("request", lambda request: asked.append(request.url))
+    rows = ["Imported,There,Steel"] * (MAX_CHANGES + 1)
+    body = "\n".join(["origin,destination,cargoType", *rows]).encode()
+    billor.client.post("/loads/import", body, **{"Content-Type": "text/csv"})
+    expect(board.page.locator(".waiting .count")).to_have_text(str(MAX_CHANGES + 2))
+    assert [url for url in asked if "status=" in url] == []
+
+
 def test_a_board_whose_api_cannot_see_changes_is_not_live(open_board):
     board = open_board()
     board.expect_live()
@@ -124,8 +139,18 @@ def test_without_the_stream_the_board_polls_and_says_so(billor, open_board):
     board.page.reload()
     expect(board.page.locator(".dot")).to_have_class("dot dot-polling")
     board.page.get_by_role("link", name="Board").click()
-    billor.client.make_load(origin="Polled, TX")
+    load = billor.client.make_load(origin="Polled, TX")
     expect(board.waiting_load("Polled, TX")).to_be_visible()
+    alex, brianna = billor.make_drivers("Alex Carter", "Brianna Lopez")
+    assignment = billor.client.assign(alex, load).body
+    expect(board.road).to_contain_text(["Alex Carter"])
+    expect(board.drivers).to_contain_text(["Brianna Lopez"])
+    assignment = billor.client.reassign(assignment["id"], brianna).body
+    expect(board.road).to_contain_text(["Brianna Lopez"])
+    expect(board.drivers).to_contain_text(["Alex Carter"])
+    billor.client.close_assignment(assignment["id"])
+    expect(board.road).to_have_count(0)
+    expect(board.drivers).to_have_count(2)
 
 
 def test_an_ended_session_asks_for_a_login_and_keeps_what_was_typed(billor, open_board):

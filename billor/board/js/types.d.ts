@@ -15,6 +15,8 @@ export interface Load {
   status: LoadStatus;
   createdAt: string;
   updatedAt: string;
+  /** If it was asked for: the one that is not cancelled. */
+  assignment?: AssignmentWithDriver | null;
 }
 
 export interface Driver {
@@ -32,6 +34,10 @@ export interface Assignment {
   status: AssignmentStatus;
   assignedAt: string;
   closedAt: string | null;
+}
+
+export interface AssignmentWithDriver extends Assignment {
+  driver: Driver;
 }
 
 export interface AssignmentDetail extends Assignment {

@@ -13,6 +13,12 @@ const TIMEOUT_MILLISECONDS = 10_000;
 export const LONG_MILLISECONDS = 600_000;
 const PASSING = new Set(["idempotency_key_in_use", "unreachable", "database_busy"]);
 
+/** How far the clock of the API is ahead of this device's, in milliseconds. */
+let ahead = 0;
+
+/** @param {Date} time by the clock of this device */
+export const apiTime = (time) => time.getTime() + ahead;
+
 /** A refusal by the API, or its being out of reach (`unreachable`). */
 export class Problem extends Error {
   /** @param {ProblemBody} body */
@@ -136,6 +142,7 @@ async function codeOf(response) {
  * @returns {Promise<Answer<any>>}
  */
 async function read(response) {
+  ahead = Date.parse(response.headers.get("Date") ?? "") - Date.now() || 0;
   if (!response.ok) throw await problemOf(response);
   const text = await response.text();
   const data = text ? JSON.parse(text) : null;

@@ -4,7 +4,7 @@
 
 import { Store } from "../state/store.js";
 import { sharedName } from "./address.js";
-import { get, LONG_MILLISECONDS, send, sleep } from "./client.js";
+import { apiTime, get, LONG_MILLISECONDS, send, sleep } from "./client.js";
 import { EventParser } from "./sse.js";
 
 /** @import {Change} from "../types.js" */
@@ -44,7 +44,8 @@ export const connection = new Store({
 /**
  * @typedef {object} Handlers
  * @property {(change: Change) => void} apply
- * @property {() => Promise<void>} refetch gets all lists again
+ * @property {(time?: number) => Promise<void>} refetch gets all lists again, or what has changed
+ *   since then
  */
 
 /** Its signal aborts after a silence that is too long, or when the device goes offline. */
@@ -100,6 +101,8 @@ export class Live {
     this.hasLists = false;
     /** Whether the API cannot see what changes. */
     this.isStale = false;
+    /** Whether the API has seen all since the stream began, so that a database is not an older one. */
+    this.isSettled = false;
     this.channel = new BroadcastChannel(sharedName("live"));
     this.channel.onmessage = ({ data }) => this.hear(data);
   }
@@ -150,6 +153,7 @@ export class Live {
     if (news === HELLO) return;
     this.watch?.hear();
     for (const event of news.events) this.take(event);
+    this.isSettled = news.mode === "live" || news.mode === "polling";
     if (!this.hasLists) this.refetch();
     this.lastId = news.lastId;
     this.upToDate = new Date();
@@ -184,6 +188,7 @@ export class Live {
   async follow(ended) {
     const watch = new Watch(ended);
     this.isStale = false;
+    this.isSettled = false;
     try {
       const response = await send("GET", "/changes", {
         headers: this.lastId ? { "Last-Event-ID": this.lastId } : {},
@@ -215,6 +220,7 @@ export class Live {
       watch.hear();
       const events = parser.push(value);
       for (const event of events) this.take(event, watch);
+      this.isSettled = !this.isStale;
       if (!this.isStale) this.upToDate = new Date();
       this.report(this.isStale ? "lost" : "live");
       this.tell(events);
@@ -230,7 +236,7 @@ export class Live {
     if (event === "end") get("/me").catch(() => {});
     else if (event === "stale" || event === "live") this.isStale = event === "stale";
     else if (event === "change") this.handlers.apply(JSON.parse(data));
-    else if (event === "many") this.refetch(watch);
+    else if (event === "many") this.refetch(watch, this.isSettled ? this.upToDate : undefined);
     else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;
     this.failures = 0;
@@ -241,10 +247,11 @@ export class Live {
    * Get the lists while the stream goes on: what it brings meanwhile is newer.
    *
    * @param {Watch} [watch]
+   * @param {Date} [since] when the lists were up to date; without it all of them are read
    */
-  refetch(watch) {
+  refetch(watch, since) {
     this.hasLists = true;
-    this.handlers.refetch().catch(() => {
+    this.handlers.refetch(since && apiTime(since)).catch(() => {
       this.hasLists = false;
       this.lastId = ""; // the next stream begins with `ready`
       watch?.controller.abort();
@@ -261,8 +268,9 @@ export class Live {
     const end = Date.now() + Math.min(MAX_POLLING_MILLISECONDS, wanted);
     while (Date.now() < end && !ended.aborted) {
       try {
-        await this.handlers.refetch();
-        this.upToDate = new Date();
+        const now = new Date();
+        await this.handlers.refetch(this.failures ? undefined : apiTime(this.upToDate));
+        this.upToDate = now;
         this.failures = 0;
         this.report("polling");
         this.tell([CHANGED]);

@@ -6,10 +6,14 @@ import { Store } from "./store.js";
 /** @import {Assignment, AssignmentDetail, Change, Driver, Load} from "../types.js" */
 
 const LISTS = {
+  changed: "/loads?sort=updatedAt&expand=assignment&limit=200",
   loads: "/loads?status=OPEN&sort=pickupAt&limit=200",
   assignments: "/assignments?status=ASSIGNED&expand=driver,load&limit=200",
   drivers: "/drivers?available=true&limit=200",
 };
+
+/** Changes may be committed so much later than their time says. */
+const OVERLAP_MILLISECONDS = 60_000;
 
 export class Fleet {
   constructor() {
@@ -62,6 +66,36 @@ export class Fleet {
     this.putAssignment(detail);
   }
 
+  /**
+   * Take a load from a list, with its assignment if it has one that is not cancelled.
+   *
+   * @param {Load} load
+   * @param {number} since
+   */
+  putListedLoad({ assignment, ...load }, since) {
+    const known = this.loads.get(load.id);
+    if (known && known.updatedAt > load.updatedAt) return;
+    this.putLoad(load);
+    for (const { id, loadId } of this.assignments.values()) {
+      if (loadId === load.id && id !== assignment?.id) this.close(id);
+    }
+    if (!assignment) return;
+    this.closed.delete(assignment.id);
+    this.putAssignment(assignment);
+    this.putListedDriver(assignment.driver, since);
+  }
+
+  /**
+   * Drivers have no time of change: an event that came since is newer than the list.
+   *
+   * @param {Driver} driver
+   * @param {number} since
+   */
+  putListedDriver(driver, since) {
+    const known = this.drivers.get(driver.id);
+    if (!known || (this.received.get(known) ?? 0) <= since) this.putDriver(driver);
+  }
+
   /** @param {number} assignmentId */
   close(assignmentId) {
     this.closed.add(assignmentId);
@@ -107,10 +141,11 @@ export class Fleet {
    *
    * @param {Map<number, object>} rows
    * @param {number} since
+   * @param {Set<number>} [kept] ids that the list leaves out
    */
-  forget(rows, since) {
+  forget(rows, since, kept = new Set()) {
     for (const [id, row] of rows) {
-      if ((this.received.get(row) ?? 0) <= since) rows.delete(id);
+      if ((this.received.get(row) ?? 0) <= since && !kept.has(id)) rows.delete(id);
     }
     this.version += 1;
   }
@@ -124,48 +159,60 @@ export const fleet = new Store(new Fleet());
 
 /** @type {Promise<void> | undefined} */
 let running;
-let isAskedAgain = false;
+/** Infinity: nothing more is asked for. */
+let askedSince = Infinity;
 
 /**
- * Get all lists, and show each page as it comes. Asked again meanwhile, it does so once more.
+ * Get all lists, or what has changed since a time of the API, and show each page as it comes. Asked
+ * again meanwhile, it does so once more.
  *
+ * @param {number} [time] in milliseconds since 1970
  * @returns {Promise<void>} Raises `Problem` if the API cannot be reached.
  */
-export function refetch() {
-  if (running) isAskedAgain = true;
-  running ??= getAll().finally(() => {
+export function refetch(time = 0) {
+  askedSince = Math.min(askedSince, fleet.value.isComplete ? time : 0);
+  running ??= getLists().finally(() => {
     running = undefined;
   });
   return running;
 }
 
-async function getAll() {
-  do {
-    isAskedAgain = false;
-    const known = fleet.value;
-    const since = known.clock;
-    await Promise.all([
-      getList(LISTS.loads, (load) => known.putLoad(load)),
-      getList(LISTS.assignments, (assignment) => known.putDetail(assignment)),
-      getList(LISTS.drivers, (driver) => putListed(known, driver, since)),
-    ]);
-    for (const rows of [known.loads, known.assignments, known.drivers]) known.forget(rows, since);
+async function getLists() {
+  const known = fleet.value;
+  while (askedSince < Infinity) {
+    const time = askedSince;
+    askedSince = Infinity;
+    await (time ? getChanges(known, time) : getAll(known));
     known.finished += 1;
     known.isComplete = true;
     fleet.tell();
-  } while (isAskedAgain);
+  }
+}
+
+/** @param {Fleet} known */
+async function getAll(known) {
+  const since = known.clock;
+  await Promise.all([
+    getList(LISTS.loads, (load) => known.putLoad(load)),
+    getList(LISTS.assignments, (assignment) => known.putDetail(assignment)),
+    getList(LISTS.drivers, (driver) => known.putListedDriver(driver, since)),
+  ]);
+  for (const rows of [known.loads, known.assignments, known.drivers]) known.forget(rows, since);
 }
 
 /**
- * Drivers have no time of change: an event that came meanwhile is newer than the list.
- *
  * @param {Fleet} known
- * @param {Driver} driver
- * @param {number} since
+ * @param {number} time
  */
-function putListed(known, driver, since) {
-  const current = known.drivers.get(driver.id);
-  if (!current || (known.received.get(current) ?? 0) <= since) known.putDriver(driver);
+async function getChanges(known, time) {
+  const since = known.clock;
+  const from = new Date(time - OVERLAP_MILLISECONDS).toISOString();
+  await Promise.all([
+    getList(`${LISTS.changed}&updatedFrom=${from}`, (load) => known.putListedLoad(load, since)),
+    getList(LISTS.drivers, (driver) => known.putListedDriver(driver, since)),
+  ]);
+  const busy = new Set([...known.assignments.values()].map(({ driverId }) => driverId));
+  known.forget(known.drivers, since, busy);
 }
 
 /**
