@@ -6,29 +6,14 @@ from typing import Any
 from sqlalchemy import Row, and_, select, update
 from sqlalchemy.orm import joinedload
 
-from billor.database import (
-    change,
-    execute_bulk,
-    get_or_not_found,
-    lock,
-    lock_all,
-    transaction,
-)
+from billor.database import change, execute_bulk, get_or_not_found, lock, transaction
 from billor.database.keyset import Page, Position, paginate
 from billor.database.search import has_words
 from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.models import (
-    Assignment,
-    AssignmentStatus,
-    Driver,
-    DriverStatus,
-    Load,
-    canonical_key,
-    db,
-)
+from billor.models import Assignment, Driver, DriverStatus, Load, canonical_key, db
 
 LICENSE_NUMBER = Unique(
     Driver.license_number, canonical_key, "uq_drivers_license_number", "license_number_taken"
@@ -97,10 +82,10 @@ def words_of(driver: Driver | Row) -> str:
 
 def _update_searches(driver: Driver) -> None:
     """Have the driver's loads found by the new words. They count as unchanged."""
-    is_theirs = (Assignment.driver_id == driver.id, Assignment.status != AssignmentStatus.CANCELLED)
-    loads = lock_all(Load, db.session.scalars(select(Assignment.load_id).where(*is_theirs)).all())
+    loads = select(Load.id).join(Load.assignment).where(Assignment.driver_id == driver.id)
+    ids = db.session.scalars(loads.order_by(Load.id).with_for_update(key_share=True, of=Load)).all()
     words = {"driver_words": words_of(driver), "updated_at": Load.updated_at}
-    execute_bulk(update(Load).where(Load.id.in_(loads)).values(words))
+    execute_bulk(update(Load).where(Load.id.in_(ids)).values(words))
 
 
 def list_drivers(

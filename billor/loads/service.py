@@ -15,16 +15,7 @@ from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
 from billor.events.outbox import record
 from billor.loads.schemas import DELIVERED_TOO_EARLY, LoadSchema, is_before
-from billor.models import (
-    Assignment,
-    AssignmentStatus,
-    Driver,
-    Load,
-    LoadEvent,
-    LoadStatus,
-    canonical_key,
-    db,
-)
+from billor.models import Assignment, Driver, Load, LoadEvent, LoadStatus, canonical_key, db
 
 CHECKED = ("status", "reference", "pickup_at", "deliver_by")
 """Fields that are checked against each other, or against other loads."""
@@ -166,9 +157,8 @@ def update_load(load_id: int, check: Callable[[Load], None] | None = None, **cha
 
 def _active_assignment(load_id: int) -> dict[str, Any]:
     """Return the driver and the id of the assignment of a load that is locked and ASSIGNED."""
-    is_active = Assignment.status == AssignmentStatus.ASSIGNED
-    active = select(Assignment).where(Assignment.load_id == load_id, is_active)
-    assignment = db.session.scalars(active.options(joinedload(Assignment.driver))).one()
+    query = select(Assignment).select_from(Load).join(Load.assignment).where(Load.id == load_id)
+    assignment = db.session.scalars(query.options(joinedload(Assignment.driver))).one()
     return {"driver": assignment.driver, "assignment_id": assignment.id}
 
 

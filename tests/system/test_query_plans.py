@@ -18,6 +18,7 @@ from sqlalchemy import event
 from billor.api.pagination import encode_cursor
 from billor.database.revisions import upgrade
 from billor.models import db
+from billor.worker.notify import notify_drivers
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.contract import operations
@@ -202,6 +203,12 @@ class History:
                 last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
         return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
 
+    def plans_of_notifications(self) -> list[Plan]:
+        """The plans of a look for drivers to notify."""
+        with self._recorded() as statements, self._app.app_context():
+            notify_drivers()
+        return [self._explain(each) for each in statements]
+
     def _get(self, address: str) -> tuple[list[dict], list[Plan]]:
         with self._recorded() as statements:
             answer = self._client.get(address)
@@ -300,3 +307,11 @@ def test_a_look_for_changes_reads_only_what_is_new(history: History):
     plans = history.plans_of_a_stream()
     assert sum(plan.rows_read for plan in plans) <= len(plans)
     assert "ix_load_events_transaction_id" in {name for plan in plans for name in plan.names}
+
+
+def test_a_look_for_notifications_reads_only_what_is_due(history: History):
+    plans = history.plans_of_notifications()
+    assert [plan.names for plan in plans if "notified_at" in plan.statement]
+    for plan in plans:
+        assert "Seq Scan" not in plan.kinds, plan
+        assert plan.rows_read == 0, plan
