@@ -2,6 +2,7 @@
 
 import { isolate } from "../ui/text.js";
 import { assign, reassign } from "./actions.js";
+import { isChoosing } from "./address.js";
 import { fleet } from "./fleet.js";
 import { say, tellChanged } from "./notices.js";
 import { Store } from "./store.js";
@@ -27,21 +28,11 @@ export const choosing = new Store(NOTHING);
  */
 export function startChoosing(load, assignmentId = null) {
   choosing.set({ loadId: load.id, assignmentId, driverId: null });
-  enter(1);
+  if (!isChoosing()) history.pushState({ choosing: true }, ""); // for Back
   say(
     `Choose a driver for load ${load.id}, ${isolate(load.origin)} to ${isolate(load.destination)}. ` +
       "Arrow keys move, Enter assigns, Escape cancels.",
   );
-}
-
-/**
- * Have a driver confirmed.
- *
- * @param {Driver} driver
- */
-export function proposeDriver(driver) {
-  choosing.set({ driverId: driver.id });
-  enter(depth() + 1);
 }
 
 export function stopChoosing() {
@@ -64,22 +55,13 @@ export function chooseDriver(driver) {
   else if (load) assign(load, driver);
 }
 
-/** How many steps of a choice the browser's Back takes back. */
-const depth = () => history.state?.choosing ?? 0;
-
-/** @param {number} steps */
-function enter(steps) {
-  if (steps > depth()) history.pushState({ choosing: steps }, "");
-}
-
 function leave() {
   choosing.set(NOTHING);
-  if (depth()) history.go(-depth());
+  if (isChoosing()) history.back();
 }
 
 addEventListener("popstate", () => {
-  if (choosing.value.driverId !== null) choosing.set({ driverId: null });
-  else if (!depth()) stopChoosing();
+  if (!isChoosing()) stopChoosing();
 });
 
 /** End the choice if somebody else has assigned, cancelled or completed the load meanwhile. */

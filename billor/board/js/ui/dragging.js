@@ -39,7 +39,6 @@ export function startDragging(begin, drag) {
   let wheeledAt = 0;
 
   const highlight = (/** @type {HTMLElement | null} */ target) => {
-    if (target === over) return;
     over?.removeAttribute("data-over");
     target?.setAttribute("data-over", "");
     over = target;
@@ -64,7 +63,9 @@ export function startDragging(begin, drag) {
     if (!ghost) {
       drag.onLift();
       classList.add(...classes);
-      ghost = lift(drag.text);
+      ghost = Object.assign(document.createElement("div"), { className: "ghost" });
+      ghost.textContent = drag.text;
+      document.body.append(ghost);
     }
     pointer = event;
     place(ghost, event);
@@ -84,18 +85,6 @@ export function startDragging(begin, drag) {
   addEventListener("blur", end, { signal });
   addEventListener("wheel", () => (wheeledAt = performance.now()), { signal, passive: true });
   addEventListener("keydown", (event) => event.key === "Escape" && end(), { signal });
-}
-
-/**
- * @param {string} text
- * @returns {HTMLElement} what follows the pointer
- */
-function lift(text) {
-  const ghost = document.createElement("div");
-  ghost.className = "ghost";
-  ghost.textContent = text;
-  document.body.append(ghost);
-  return ghost;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { chooseDriver, choosing, proposeDriver, stopChoosing } from "../state/choosing.js";
+import { chooseDriver, choosing, stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { driverText, hasAll, words } from "../state/search.js";
 import { useStore } from "../state/store.js";
@@ -51,7 +51,7 @@ export function DriversPanel({
   }, [loadId, hasDrivers]);
 
   const onChoose = (/** @type {Driver} */ driver) =>
-    isNarrow ? proposeDriver(driver) : chooseDriver(driver);
+    isNarrow ? choosing.set({ driverId: driver.id }) : chooseDriver(driver);
   return [
     h(PanelHead, { title: "Free drivers", count: shown.length, total: total.drivers, isComplete }),
     load && h(ChoosingHead, { load, name, setName }),
