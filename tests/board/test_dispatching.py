@@ -25,6 +25,11 @@ def active(billor) -> list[tuple[int, int]]:
     return [(assignment["loadId"], assignment["driverId"]) for assignment in reply.body]
 
 
+def active_id(billor) -> int:
+    (assignment,) = billor.client.get("/assignments?status=ASSIGNED").body
+    return assignment["id"]
+
+
 def status_of(billor, load: dict) -> str:
     return billor.client.get(f"/loads/{load['id']}").body["status"]
 
@@ -185,6 +190,14 @@ def test_what_was_done_can_be_undone(billor, open_board):
     undo("moved to Alex Carter")
     expect(board.road).to_contain_text(["Chen Wei"])
     assert active(billor) == [(load["id"], chen["id"])]
+
+    board.road.get_by_role("button", name="Complete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Complete").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    billor.client.assign(chen, billor.loads[1])
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast.bad")).to_contain_text(["The driver has an active load."])
+    billor.client.close_assignment(active_id(billor), "CANCELLED")
 
     page.goto(f"{billor.url}/board#/loads/{billor.loads[1]['id']}")
     page.get_by_role("button", name="Cancel load").click()

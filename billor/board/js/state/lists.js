@@ -15,7 +15,7 @@ import { driverText, fold, hasAll, loadText, words } from "./search.js";
  * @property {OnTheRoad[]} road longest first
  * @property {Driver[]} drivers free ones, by name
  * @property {boolean} areAllDrivers no driver matched the search, so all are there
- * @property {string | undefined} version of what is known, once that is complete
+ * @property {string} version of what is known
  * @property {{waiting: number, overdue: number, road: number, drivers: number}} total without filters
  */
 
@@ -45,7 +45,7 @@ export function makeLists(fleet, pending, filters, now) {
     ...found,
     drivers: areAllDrivers ? all.drivers : found.drivers,
     areAllDrivers,
-    version: fleet.isComplete ? String(fleet.version) : undefined,
+    version: String(fleet.version),
     total: {
       waiting: all.waiting.length,
       overdue: all.waiting.filter(({ load }) => isOverdue(load, now)).length,

@@ -3,6 +3,7 @@
 
 import { get, Problem } from "../api/client.js";
 import { isolate } from "../ui/text.js";
+import { fleet } from "./fleet.js";
 import { Store } from "./store.js";
 
 /** @import {AssignmentDetail, TimelineEntry} from "../types.js" */
@@ -48,9 +49,10 @@ export async function showTrouble(loadId, problem) {
   setTrouble(loadId, { detail: problem.message });
   say(problem.message);
   const reason = await reasonOf(problem, loadId);
-  if (notices.value.troubles.has(loadId)) {
+  const isOnBoard = ["OPEN", "ASSIGNED"].includes(fleet.value.loads.get(loadId)?.status ?? "");
+  if (!isOnBoard) toast(`Load ${loadId}: ${problem.message}`, { isGood: false, ...reason });
+  else if (notices.value.troubles.has(loadId))
     setTrouble(loadId, { detail: problem.message, ...reason });
-  }
 }
 
 /**

@@ -25,7 +25,7 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
     return () => focusAgain(opener, place);
   }, []);
   const [isAsking, setAsking] = useState(false);
-  const leave = () => (hasText(dialog.current) ? setAsking(true) : onClose?.());
+  const leave = () => (onClose && hasText(dialog.current) ? setAsking(true) : onClose?.());
   return h(
     "dialog",
     {
@@ -63,12 +63,16 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
     ),
     children,
     isAsking &&
-      h(Question, {
-        title: "Discard what you typed?",
-        yes: "Discard",
-        onYes: () => onClose?.(),
-        onClose: () => setAsking(false),
-      }),
+      h(
+        Question,
+        {
+          title: "Discard what you typed?",
+          yes: "Discard",
+          onYes: () => onClose?.(),
+          onClose: () => setAsking(false),
+        },
+        h("p", null, "It has not been saved."),
+      ),
   );
 }
 

@@ -46,7 +46,7 @@ export function PanelHead({ title, count, total, isComplete = true, children }) 
  * @param {object} props
  * @param {Item[]} props.items
  * @param {string} props.label
- * @param {string | undefined} props.version of what is known
+ * @param {string} props.version of what is known
  * @param {import("preact").ComponentChild} props.empty
  * @param {(item: Item, tabIndex: number) => import("preact").VNode} props.renderRow
  */
@@ -57,7 +57,7 @@ export function LoadList({ items, label, version, empty, renderRow }) {
     keyOf: ({ load }) => load.id,
     heightOf: ({ load }) => ROW_REM + (troubles.has(load.id) ? TROUBLE_REM : 0),
     label,
-    version: version && `${version} ${refusals}`,
+    version: `${version} ${refusals}`,
     empty,
     renderRow: (item, isActive) => {
       const tabIndex = isActive ? 0 : -1;
