@@ -45,6 +45,8 @@ def import_loads(file: LoadFile) -> LoadFile:
 
 def preview(file: LoadFile) -> LoadFile:
     """Return the file with the first loads as they were read, and create nothing."""
+    with transaction():
+        _find_exported(file.rows)
     for row in file.rows[:PREVIEW_ROWS]:
         if row.attributes:
             row.load = row.attributes

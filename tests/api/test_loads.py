@@ -198,6 +198,7 @@ def test_a_reference_belongs_to_one_load_however_typed(client):
             problem = assert_problem(refused, 409, "reference_taken")
             assert problem["loadId"] == load["id"]
             assert f"Load {load['id']} has this reference" in problem["detail"]
+            assert "ancel" not in problem["detail"]  # a COMPLETED load cannot be cancelled
         assert client.get("/loads", query_string={"reference": reference}).json == [load]
     assert client.get("/loads").json == [other, load]
     for reference in ("po 1001", None, "PO-1001"):
