@@ -9,12 +9,14 @@ import { Store } from "./store.js";
  * @property {Place} show
  * @property {string} origin
  * @property {string} destination
+ * @property {string} since the first day of finished loads, such as 2031-05-04
+ * @property {string} until the last day
  */
 /** @typedef {"board" | "load" | "drivers" | "driver" | "people" | "stats"} RouteName */
 /** `id` is that of the load or driver, else 0. @typedef {{name: RouteName, id: number}} Route */
 
 /** @type {Filters} */
-export const NO_FILTERS = { q: "", show: "", origin: "", destination: "" };
+export const NO_FILTERS = { q: "", show: "", origin: "", destination: "", since: "", until: "" };
 const PLACES = ["", "waiting", "road", "drivers", "finished"];
 
 /** @type {Store<Filters & {route: Route}>} */
@@ -23,12 +25,12 @@ export const address = new Store({ ...readFilters(), route: readRoute() });
 function readFilters() {
   const query = new URLSearchParams(location.search);
   const found = { ...NO_FILTERS };
-  for (const name of /** @type {Array<"q" | "origin" | "destination">} */ ([
-    "q",
-    "origin",
-    "destination",
-  ])) {
+  for (const name of /** @type {const} */ (["q", "origin", "destination"])) {
     found[name] = query.get(name) ?? "";
+  }
+  for (const name of /** @type {const} */ (["since", "until"])) {
+    const day = query.get(name) ?? "";
+    if (Date.parse(day)) found[name] = day;
   }
   const show = query.get("show") ?? "";
   if (PLACES.includes(show)) found.show = /** @type {Place} */ (show);
@@ -70,8 +72,8 @@ export function setFilters(changes) {
 }
 
 /** @param {Filters} filters */
-export const hasFilters = ({ q, origin, destination, show }) =>
-  Boolean(q || origin || destination || show);
+export const hasFilters = ({ q, origin, destination, show, since, until }) =>
+  Boolean(q || origin || destination || show || since || until);
 
 addEventListener("popstate", () => {
   changed = "";

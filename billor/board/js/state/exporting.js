@@ -25,7 +25,8 @@ const STATUSES = {
  * @param {Filters} filters
  * @param {Place} [place]
  */
-export function loadQuery({ q, origin, destination, show }, place = show) {
+export function loadQuery(filters, place = filters.show) {
+  const { q, origin, destination } = filters;
   const query = new URLSearchParams(STATUSES[place].map((status) => ["status", status]));
   const places = { origin, destination };
   const words = [q];
@@ -35,8 +36,25 @@ export function loadQuery({ q, origin, destination, show }, place = show) {
   }
   const text = words.join(" ").trim();
   if (text) query.set("q", text);
+  if (place === "finished") addDays(query, filters);
   return query;
 }
+
+/**
+ * @param {URLSearchParams} query
+ * @param {Filters} filters
+ */
+function addDays(query, { since, until }) {
+  if (isDay(since)) query.set("updatedFrom", new Date(`${since}T00:00`).toISOString());
+  if (isDay(until)) {
+    const end = new Date(`${until}T00:00`);
+    end.setDate(end.getDate() + 1);
+    query.set("updatedTo", end.toISOString());
+  }
+}
+
+/** Whether it is one that the API takes: a year that is being typed is not. @param {string} day */
+const isDay = (day) => day >= "2000" && day < "2100";
 
 export async function exportView() {
   try {

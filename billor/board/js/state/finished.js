@@ -12,7 +12,7 @@ const PAUSE_MILLISECONDS = 250;
 
 /**
  * @typedef {object} Finished
- * @property {Load[]} loads newest first
+ * @property {Load[]} loads the last that was finished first
  * @property {boolean} isBusy
  * @property {string} problem
  * @property {(() => void) | undefined} more gets the next page, if there is one
@@ -25,7 +25,7 @@ const PAUSE_MILLISECONDS = 250;
  * @returns {Finished}
  */
 export function useFinished(filters, isShown, version) {
-  const path = `/loads?${loadQuery(filters, "finished")}&limit=50`;
+  const path = `/loads?${loadQuery(filters, "finished")}&sort=updatedAt&expand=assignment&limit=50`;
   const [found, setFound] = useState(EMPTY);
   const { pageCount } = found;
 

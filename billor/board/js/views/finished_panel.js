@@ -1,6 +1,9 @@
 // Completed and cancelled loads, found by the API.
 
 import { h } from "preact";
+import { address, setFilters } from "../state/address.js";
+import { useStore } from "../state/store.js";
+import { isolate } from "../ui/text.js";
 import { fullTime, shortTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
@@ -19,6 +22,12 @@ export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
       { title: more ? "and more finished" : "Finished", count: loads.length },
       more && h("button", { type: "button", class: "button small", onClick: more }, "Show more"),
     ),
+    h(
+      "div",
+      { class: "days" },
+      h(Day, { name: "since", label: "From day" }),
+      h(Day, { name: "until", label: "To day" }),
+    ),
     h(/** @type {typeof VirtualList<Load>} */ (VirtualList), {
       items: loads,
       keyOf,
@@ -30,8 +39,25 @@ export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
   ];
 }
 
+/** @param {{name: "since" | "until", label: string}} props */
+function Day({ name, label }) {
+  const filters = useStore(address);
+  return h(
+    "label",
+    { class: "place-filter" },
+    h("span", null, label),
+    h("input", {
+      type: "date",
+      value: filters[name],
+      onInput: (/** @type {Event} */ event) =>
+        setFilters({ [name]: /** @type {HTMLInputElement} */ (event.currentTarget).value }),
+    }),
+  );
+}
+
 /** @param {{load: Load, isActive: boolean}} props */
 function FinishedRow({ load, isActive }) {
+  const driver = load.assignment?.driver;
   return h(
     "div",
     { class: "row load-row" },
@@ -45,7 +71,11 @@ function FinishedRow({ load, isActive }) {
         tabIndex: isActive ? 0 : -1,
       },
       h(RouteOf, { load }),
-      h("span", { class: "meta" }, aboutLoad(load)),
+      h(
+        "span",
+        { class: "meta" },
+        [driver && isolate(driver.name), aboutLoad(load)].filter(Boolean).join(" · "),
+      ),
     ),
     h(
       "div",
