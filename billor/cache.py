@@ -39,7 +39,13 @@ cache = Cache()
 GENERATION_KEY = "generation"
 TIMEOUT_SECONDS = 0.2
 TURN_SECONDS = 20
-PAUSE_SECONDS = 1.0  # after a failure
+PAUSE_SECONDS = 1.0  # between attempts after a failure
+# The SET starts a generation if there is none. It also fails while a write could not start one, and
+# no page may be read.
+LOOK_UP = """
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return redis.call('MGET', KEYS[1], KEYS[2])
+"""
 CACHE_ERROR = "billor.cache_error"  # in the environ: an error for the app to raise and render
 
 
@@ -57,6 +63,11 @@ class BytesRedisCache(RedisCache):
     """Flask-Caching's Redis backend, for bytes."""
 
     serializer = PlainSerializer()
+
+    def look_up(self, key: str) -> list[bytes | None]:
+        """Return the current generation and a page, in one round trip."""
+        keys = [f"{self.key_prefix}{each}" for each in (GENERATION_KEY, key)]
+        return self.client.eval(LOOK_UP, 2, *keys, uuid4().hex)
 
     @property
     def client(self) -> Redis:
@@ -81,20 +92,14 @@ class PageCache:
 
     def __init__(self, redis: BytesRedisCache | None):
         self._redis = redis
-        self._paused_until = 0.0
         self._is_unavailable = False
-        # The number of failures, and how many of them came before the current generation.
-        self._failures = self._settled = 0
+        self._failures = 0
 
     def read(self, key: str) -> Lookup:
         """Look up a page, in one round trip. Without Redis the status is BYPASS."""
         try:
             with self._use_redis() as redis:
-                if self._settled != self._failures:
-                    self._start_generation(redis)
-                generation, stamped = redis.get_many(GENERATION_KEY, key)
-                if generation is None:
-                    generation = self._start_generation(redis)
+                generation, stamped = redis.look_up(key)
         except RedisUnavailable:
             return Lookup("BYPASS", key)
         stamp, _, page = (stamped or b"").partition(b"\n")
@@ -119,14 +124,21 @@ class PageCache:
         return text
 
     def invalidate(self) -> None:
-        """Invalidate all pages. Tries Redis even in a pause: other processes may be reading it."""
+        """Start a generation, by a random name that is never reused.
+
+        Tries it even after a failure: other processes may be reading.
+        """
         with suppress(RedisUnavailable), self._use_redis(is_write=True) as redis:
-            self._start_generation(redis)
+            failures = self._failures
+            redis.set(GENERATION_KEY, uuid4().hex.encode(), timeout=0)
+            if self._is_unavailable and failures == self._failures:
+                self._is_unavailable = False
+                logger.info("Redis is back")
 
     @contextmanager
     def _use_redis(self, *, is_write: bool = False) -> Iterator[BytesRedisCache]:
         """Use Redis in the block. Raises `RedisUnavailable`, and maps the errors of the block."""
-        if self._redis is None or (time.monotonic() < self._paused_until and not is_write):
+        if self._redis is None or (self._is_unavailable and not is_write):
             raise RedisUnavailable
         try:
             yield self._redis
@@ -136,26 +148,15 @@ class PageCache:
                 self._note_failure(error)
             raise RedisUnavailable from error
 
-    def _start_generation(self, redis: BytesRedisCache) -> bytes:
-        """Invalidate all pages. A generation is a random name, which is never reused."""
-        generation, failures = uuid4().hex.encode(), self._failures
-        redis.set(GENERATION_KEY, generation, timeout=0)
-        self._settled = failures
-        if self._is_unavailable and failures == self._failures:
-            self._is_unavailable, self._paused_until = False, 0.0
-            logger.info("Redis is back")
-        return generation
-
     def _note_failure(self, error: RedisError) -> None:
         self._failures += 1
-        self._paused_until = time.monotonic() + PAUSE_SECONDS
         if not self._is_unavailable:
             self._is_unavailable = True
             logger.warning("Redis is away or refuses, going on without it: %s", error)
             Thread(target=self._retry, name="redis", daemon=True).start()
 
     def _retry(self) -> None:
-        """Start a generation once Redis is back: other processes may still read stale pages."""
+        """Start a generation as soon as Redis takes it, which ends the outage."""
         while self._is_unavailable:
             time.sleep(PAUSE_SECONDS)
             self.invalidate()

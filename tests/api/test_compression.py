@@ -68,7 +68,7 @@ def test_a_page_is_compressed_once_and_a_hit_takes_one_round_trip(client, monkey
     wire.sent.clear()
     hits = [client.get("/loads", headers={"Accept-Encoding": given}) for given in ACCEPTED]
     assert [answer.headers["X-Cache"] for answer in (miss, *hits)] == ["MISS"] + ["HIT"] * 9
-    assert wire.sent == ["MGET"] * 9
+    assert wire.sent == ["EVAL"] * 9
     assert {answer.data for answer in hits} == {miss.data}
     assert len(compressions) == 1
 

@@ -37,7 +37,7 @@ def test_a_cache_hit_takes_one_redis_round_trip_and_no_sql(client, statements, w
     for name in ("Content-Type", "Link"):
         assert second.headers[name] == first.headers[name]
     assert statements.sent == []
-    assert wire.sent == ["MGET"]
+    assert wire.sent == ["EVAL"]
 
 
 def test_each_query_and_host_has_its_own_page(client):
