@@ -3,15 +3,17 @@
 import selectors
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 
 from bench import contenders
 from bench.contenders import Contender, cpu_seconds
 from bench.environment import Environment, environment
+from billor.auth.service import issue_token
 from billor.loads.service import create_loads
 from billor.models import db
+from billor.users.service import create_user
 
 STREAMS = 200
 CHANGES = 40
@@ -29,11 +31,15 @@ def streams() -> tuple[tuple[str, str], list[tuple[str, str]]]:
         found.app.app_context(),
         contenders.billor(found.settings, found.folder) as server,
     ):
-        with _open(server, found.token, contenders.PROCESSES * 4):
+        tokens = [
+            issue_token(create_user("Board", f"board{number}@billor.example"))
+            for number in range(STREAMS)
+        ]
+        with _open(server, tokens[: contenders.PROCESSES * 4]):
             pass  # warms up: first requests load modules
         share_without = _idle_share(server, found)
         before = sum(server.megabytes())
-        with _open(server, found.token, STREAMS) as clients:
+        with _open(server, tokens) as clients:
             megabytes = sum(server.megabytes()) - before
             share_with = _idle_share(server, found)
             took = [clients.milliseconds_until_shown() for _ in range(CHANGES)]
@@ -84,13 +90,13 @@ class _Clients:
 
 
 @contextmanager
-def _open(server: Contender, token: str, count: int) -> Iterator[_Clients]:
-    head = f"GET /changes HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+def _open(server: Contender, tokens: Sequence[str]) -> Iterator[_Clients]:
+    head = "GET /changes HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
     sockets = []
     try:
-        for _ in range(count):
+        for token in tokens:
             sockets.append(socket.create_connection(("127.0.0.1", server.port)))
-            sockets[-1].sendall(head.encode())
+            sockets[-1].sendall(f"{head}{token}\r\n\r\n".encode())
         clients = _Clients(sockets)
         clients.wait_for_all(b"event: ready")
         yield clients

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from flask import current_app, request
+from flask import current_app
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 from sqlalchemy import Connection, Row, delete, func, select
 
@@ -20,7 +20,7 @@ from billor.database import DELETE_BATCH_SIZE, after_commit, execute_bulk, roll_
 from billor.errors import AuthenticationFailed
 from billor.events.event import EventType
 from billor.models import Session, User, db
-from billor.observe.context import CurrentUser, signed_in_user
+from billor.observe.context import CurrentUser
 from billor.users.service import end_all_sessions, forget_cached_users, get_user, record_account
 
 # Two tabs, or a client that lost the response, may send a token twice. Within this time both get a
@@ -42,23 +42,6 @@ class Tokens(NamedTuple):
     token_type: str = "Bearer"  # noqa: S105 - not a password
 
 
-class Grant(NamedTuple):
-    """A user's access to an endpoint."""
-
-    user: CurrentUser
-    endpoint: str
-
-    @property
-    def expires_at(self) -> float:
-        """Seconds since 1970."""
-        return self.user.expires_at
-
-
-def current_grant() -> Grant:
-    """Return the grant of the current request, which has passed the guard."""
-    return Grant(signed_in_user(), request.endpoint or "")
-
-
 @jwt.user_lookup_loader
 def find_current_user(_header: dict[str, Any], claims: dict[str, Any]) -> CurrentUser | None:
     """Return the user of a token, or None if the token is no longer valid."""
@@ -72,16 +55,16 @@ def find_current_user(_header: dict[str, Any], claims: dict[str, Any]) -> Curren
     )
 
 
-def ended_grants(grants: Collection[Grant], connection: Connection) -> dict[Grant, str]:
-    """Return the grants that have ended, with their error codes, by a single statement."""
-    users = _find_users([(user.id, user.session_id) for user, _ in grants], connection)
+def ended_tokens(users: Collection[CurrentUser], connection: Connection) -> dict[CurrentUser, str]:
+    """Return the users whose tokens have ended, with the error codes, by a single statement."""
+    found = _find_users([(user.id, user.session_id) for user in users], connection)
     ended = {}
-    for grant in grants:
-        row = users.get((grant.user.id, grant.user.session_id))
-        if grant.expires_at <= time.time():
-            ended[grant] = "token_expired"
-        elif row is None or row.epoch != grant.user.epoch:
-            ended[grant] = "token_invalid"
+    for user in users:
+        row = found.get((user.id, user.session_id))
+        if user.expires_at <= time.time():
+            ended[user] = "token_expired"
+        elif row is None or row.epoch != user.epoch:
+            ended[user] = "token_invalid"
     return ended
 
 

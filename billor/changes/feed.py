@@ -13,17 +13,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from threading import Condition, Thread
-from typing import Any
 
 from flask import Flask
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.api.fields import wire_time
-from billor.auth.sessions import Grant, ended_grants
+from billor.auth.sessions import ended_tokens
 from billor.changes.source import changes_since, current_position
 from billor.errors import Unavailable
+from billor.events.event import to_message
 from billor.models import db
+from billor.observe.context import CurrentUser
 from billor.observe.metrics import STREAMS
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ POLL_SECONDS = 0.2
 CHECK_SECONDS = 0.8
 # Per process. Sending a change to all of them takes 50 ms of CPU, while other requests wait.
 MAX_STREAMS = 500
+MAX_STREAMS_OF_USER = 20  # per process, too
 # Clients that are further behind get `many`.
 MAX_BATCHES = 50
 HEARTBEAT_SECONDS = 5
@@ -50,7 +51,7 @@ JITTER = 0.1
 class Stream:
     """A client's stream."""
 
-    grant: Grant
+    user: CurrentUser
     sent: int
     """The number of the last batch that was sent."""
     is_live: bool = True
@@ -76,19 +77,22 @@ class Feed:
         self._looked_at = 0.0
         """When the database last answered."""
 
-    def open(self, grant: Grant, last_event_id: str | None) -> tuple[Stream, Iterator[bytes]]:
+    def open(self, user: CurrentUser, last_event_id: str | None) -> tuple[Stream, Iterator[bytes]]:
         """Return a stream of what is committed from now on, or after `last_event_id`.
 
         The caller closes it with `forget`. Raises `Unavailable` `streams_busy` if this process has
-        `MAX_STREAMS`.
+        `MAX_STREAMS`, or `MAX_STREAMS_OF_USER`.
         """
-        stream = Stream(grant, self._number)  # before the position, so that it misses nothing
+        stream = Stream(user, self._number)  # before the position, so that it misses nothing
         with db.engine.connect() as connection:
             here = current_position(connection)
             first = _first_messages(last_event_id, here, connection)
         with self._changed:
             if len(self._streams) >= MAX_STREAMS:
                 raise Unavailable("streams_busy")
+            of_user = sum(each.user.id == user.id for each in self._streams)
+            if of_user >= MAX_STREAMS_OF_USER:
+                raise Unavailable("streams_busy", f"You have {of_user} open streams. Close one.")
             self._streams.add(stream)
             STREAMS.set(len(self._streams))
             if self._reader is None:
@@ -103,15 +107,15 @@ class Feed:
         ends_at = time.monotonic() + lifetime
         is_over = False
         while not is_over:
-            expires_in = stream.grant.expires_at - time.time()
+            expires_in = stream.user.expires_at - time.time()
             seconds = min(HEARTBEAT_SECONDS, expires_in, ends_at - time.monotonic())
             messages = self._wait(stream, max(0.0, seconds))
-            if stream.grant.expires_at <= time.time():
+            if stream.user.expires_at <= time.time():
                 stream.end_code = "token_expired"
             if stream.end_code:
-                yield _message("end", {"code": stream.end_code})
+                yield _message("end", json.dumps({"code": stream.end_code}))
                 return
-            is_over = self._is_closed or ends_at <= time.monotonic()
+            is_over = self._has_ended(stream) or ends_at <= time.monotonic()
             if messages or (stream.is_live and not is_over):
                 yield messages or HEARTBEAT
 
@@ -125,25 +129,34 @@ class Feed:
             state = b""
             if stream.is_live != self._is_live():
                 stream.is_live = not stream.is_live
-                state = _message("live" if stream.is_live else "stale", {})
+                state = _message("live" if stream.is_live else "stale", "{}")
             missing, stream.sent = self._number - stream.sent, self._number
             if missing > len(self._batches):
-                return state + _message("many", {}, self._position)
+                return state + _message("many", "{}", self._position)
             return state + b"".join(list(self._batches)[len(self._batches) - missing :])
 
     def _has_news(self, stream: Stream) -> bool:
-        is_over = self._is_closed or stream.end_code is not None
+        is_over = self._has_ended(stream) or stream.end_code is not None
         return is_over or self._number > stream.sent or self._is_live() != stream.is_live
 
     def _is_live(self) -> bool:
         """Return whether the last look at the database succeeded, not long ago."""
         return time.monotonic() < self._looked_at + STALE_SECONDS
 
+    def _has_ended(self, stream: Stream) -> bool:
+        return self._is_closed or stream not in self._streams
+
     def forget(self, stream: Stream) -> None:
         """Remove a stream that has ended."""
         with self._changed:
             self._streams.discard(stream)
             STREAMS.set(len(self._streams))
+
+    def end(self, stream: Stream) -> None:
+        """End a stream whose client has left."""
+        self.forget(stream)
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         """End all streams, also those that are opened later: the server is shutting down."""
@@ -178,10 +191,10 @@ class Feed:
             return
         self._checked_at = time.monotonic()
         streams = list(self._streams)
-        ended = ended_grants({stream.grant for stream in streams}, connection)
+        ended = ended_tokens({stream.user for stream in streams}, connection)
         with self._changed:
             for stream in streams:
-                stream.end_code = ended.get(stream.grant)
+                stream.end_code = ended.get(stream.user)
             if ended:
                 self._changed.notify_all()
 
@@ -207,10 +220,10 @@ class Feed:
 def _first_messages(last_event_id: str | None, here: str, connection: Connection) -> bytes:
     """Return `ready`, and the changes since `last_event_id`."""
     if last_event_id is None:
-        return RETRY + _message("ready", {"resumed": False}, here)
+        return RETRY + _message("ready", '{"resumed": false}', here)
     now, events = changes_since(last_event_id, connection)
     position = None if events is None else last_event_id
-    ready = RETRY + _message("ready", {"resumed": True}, position)
+    ready = RETRY + _message("ready", '{"resumed": true}', position)
     return ready + _changes(last_event_id, now, events)
 
 
@@ -220,26 +233,14 @@ def _changes(since: str, here: str, events: Sequence[Row] | None) -> bytes:
     Only the last one has the new position: a client that got some of them gets all of them again.
     """
     if events is None:
-        return _message("many", {}, here)
+        return _message("many", "{}", here)
     positions = [since] * (len(events) - 1) + [here]
     return b"".join(
-        _message("change", _body(event), position)
+        _message("change", to_message(event).data.decode(), position)
         for event, position in zip(events, positions, strict=False)
     )
 
 
-def _message(name: str, data: Any, position: str | None = None) -> bytes:
+def _message(name: str, data: str, position: str | None = None) -> bytes:
     id_ = f"id: {position}\n" if position else ""
-    return f"{id_}event: {name}\ndata: {json.dumps(data)}\n\n".encode()
-
-
-def _body(event: Row) -> dict[str, Any]:
-    return {
-        "id": str(event.id),
-        "type": event.type,
-        "driverId": event.driver_id,
-        "loadId": event.load_id,
-        "assignmentId": event.assignment_id,
-        "payload": event.payload,
-        "timestamp": wire_time(event.created_at),
-    }
+    return f"{id_}event: {name}\ndata: {data}\n\n".encode()

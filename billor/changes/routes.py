@@ -4,8 +4,9 @@ from functools import partial
 
 from flask import Response, current_app, request
 
+from billor.api.blocking import call_on_disconnect
 from billor.api.blueprint import Blueprint
-from billor.auth.sessions import current_grant
+from billor.observe.context import signed_in_user
 
 blueprint = Blueprint("changes", __name__, description="What changes, as it is committed.")
 
@@ -31,7 +32,8 @@ def stream_changes():
     if request.method == "HEAD":
         return Response(headers=HEADERS, content_type=CONTENT_TYPE)
     feed = current_app.extensions["changes"]
-    stream, messages = feed.open(current_grant(), request.headers.get("Last-Event-ID"))
+    stream, messages = feed.open(signed_in_user(), request.headers.get("Last-Event-ID"))
     answer = Response(messages, headers=HEADERS, content_type=CONTENT_TYPE)
     answer.call_on_close(partial(feed.forget, stream))
+    call_on_disconnect(answer, partial(feed.end, stream))
     return answer

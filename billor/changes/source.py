@@ -28,7 +28,8 @@ CHANGES = text("""
             AS is_ahead
     ) AS now
     LEFT JOIN (
-        SELECT id, type, driver_id, load_id, assignment_id, payload, created_at
+        SELECT id, type, driver_id, load_id, assignment_id, payload, created_at,
+            request_id, traceparent
         FROM load_events
         WHERE transaction_id >= pg_snapshot_xmin(:since ::pg_snapshot)
         AND transaction_id < pg_snapshot_xmax(pg_current_snapshot())

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from threading import Event
 
@@ -80,6 +80,7 @@ def test_each_change_of_loads_and_drivers_is_sent_in_order(client, listen):
         "assignmentId": assignment["id"],
         "payload": sent[3].data["payload"],
         "timestamp": sent[3].data["timestamp"],
+        "requestId": sent[3].data["requestId"],
     }
     assert sent[3].data["payload"]["driver"]["name"] == driver["name"]
     assert sent[3].data["payload"]["load"]["status"] == "ASSIGNED"
@@ -284,6 +285,21 @@ def test_streams_past_the_limit_are_refused(client, listen, monkeypatch):
         assert_problem(answer, 503, "streams_busy")
         assert answer.headers["Retry-After"] == "1"
     with listen() as events:
+        assert events.next().event == "ready"
+
+
+def test_a_user_has_so_many_streams_and_no_more(app, listen, monkeypatch):
+    monkeypatch.setattr(feed, "MAX_STREAMS_OF_USER", 2)
+    other = client_with_token(app, "Sam", "sam@billor.example", Role.ADMIN)
+    with ExitStack() as opened, listen(token=other.token) as events:
+        opened.enter_context(listen(token=other.token))
+        answer = other.get("/changes")
+        assert_problem(answer, 503, "streams_busy")
+        assert "2 open streams" in answer.json["detail"]
+        assert answer.headers["Retry-After"] == "1"
+        with listen() as events:  # another user
+            assert events.next().event == "ready"
+    with listen(token=other.token) as events:
         assert events.next().event == "ready"
 
 

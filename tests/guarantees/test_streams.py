@@ -3,12 +3,14 @@
 import http.client
 import signal
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import psutil
 import pytest
 
+from billor.changes.feed import MAX_STREAMS_OF_USER
 from billor.loads.service import create_loads
 from billor.models import db
 from billor.users.service import create_user
@@ -19,6 +21,11 @@ from tests.support.worker import WAIT_SECONDS, wait_until
 PROCESSES = 2
 STREAMS = 8
 """So many are spread over all processes."""
+QUIET = """
+from billor.changes import feed
+feed.HEARTBEAT_SECONDS = 600
+from wsgi import app
+"""
 LOAD = {"origin": "x" * 200, "destination": "y" * 200, "cargo_type": "z" * 100}
 
 
@@ -72,11 +79,14 @@ def test_streams_tell_of_changes_while_redis_is_away(api, redis):
 
 def test_streams_outlive_a_restart_of_postgresql_and_catch_up(api, postgresql):
     with listeners(api) as opened:
-        postgresql.restart()
-        wait_until(lambda: api.client.get("/drivers").status == 200)
+        postgresql.stop()
+        try:
+            assert [each.next().event for each in opened] == ["stale"] * STREAMS
+        finally:
+            postgresql.start()
+        assert [each.next().event for each in opened] == ["live"] * STREAMS
         load = api.client.make_load()
         for each in opened:
-            assert [each.next().event for _ in range(2)] == ["stale", "live"]
             each.event_of(load)
 
 
@@ -120,6 +130,41 @@ def test_a_logout_ends_the_streams_of_every_process(api, shared_system):
     for each in opened:
         assert [event.data for event in each.rest()] == [{"code": "token_invalid"}]
         each.close()
+
+
+def leave_by_closing(listener: Listener) -> None:
+    listener.close()
+
+
+def leave_by_half_closing(listener: Listener) -> None:
+    listener.sock.shutdown(socket.SHUT_WR)
+
+
+def leave_by_reset(listener: Listener) -> None:
+    listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    listener.close()
+
+
+@pytest.mark.parametrize("leave", [leave_by_closing, leave_by_half_closing, leave_by_reset])
+def test_a_client_that_leaves_frees_its_stream_at_once(system_without_bus, leave):
+    """Without a heartbeat, which would fail to be sent."""
+    (system_without_bus.folder / "quiet.py").write_text(QUIET)
+    api = system_without_bus.start_api(workers=1, app="quiet:app")
+    opened = [Listener(api.client) for _ in range(MAX_STREAMS_OF_USER)]
+    refused = api.client.get("/changes")
+    assert (refused.status, refused.body["code"]) == (503, "streams_busy")
+    assert refused.headers["Retry-After"] == "1"
+    for each in opened:
+        leave(each)
+    wait_until(lambda: b"billor_streams 0.0" in api.client.get("/metrics").body)
+    wait_until(lambda: sum(api.clients()) == 1)  # ours, kept alive
+    again = [Listener(api.client) for _ in range(MAX_STREAMS_OF_USER)]
+    load = api.client.make_load()
+    for each in again:
+        each.event_of(load)
+    for each in opened + again:
+        each.close()
+    assert "Traceback" not in api.output
 
 
 def test_a_stop_ends_streams_at_once_and_resets_no_connection(system_without_bus):

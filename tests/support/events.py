@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -102,5 +103,9 @@ class Listener(EventStream):
         self._connection.close()
 
     @property
+    def sock(self) -> socket.socket:
+        return self._connection.sock
+
+    @property
     def local_port(self) -> int:
-        return self._connection.sock.getsockname()[1]
+        return self.sock.getsockname()[1]
