@@ -9,10 +9,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
+from threading import BoundedSemaphore
 
 from sqlalchemy import Row, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from billor.api.blocking import slot
+from billor.cache import TURN_SECONDS
 from billor.database import execute_bulk, transaction
 from billor.errors import TooManyAttempts
 from billor.events.event import EventType
@@ -23,9 +26,13 @@ MAX_FAILURES = 20
 WINDOW = timedelta(minutes=15)
 # Also if PostgreSQL's clock was set back: then its end is too far in the future.
 IS_OVER = ~LoginAttempts.ends_at.between(func.now(), func.now() + 2 * WINDOW)
+MAX_CHECKS = 2
+"""At once in each process. Good logins count until they are checked, and a burst is no attack."""
 DELETE_BATCH_SIZE = 100
 # Some proxies forward the client's port, which changes with each connection.
 HOST_AND_PORT = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+")
+
+_running = BoundedSemaphore(MAX_CHECKS)
 
 
 @contextmanager
@@ -33,23 +40,25 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
     """Count a failed login if the block raises.
 
     It counts before the block and subtracts after it, so that concurrent logins cannot exceed a
-    limit. Raises `TooManyAttempts` over the limit of the address or of the account.
+    limit. Raises `TooManyAttempts` over the limit of the address or of the account, and
+    `Unavailable` `request_timeout` if the queue is too long.
     """
     network = client_network(address)
     limits = {_key("account", email.casefold()): "account", _key("address", network): "address"}
-    with transaction():
-        over = [row for row in _count(limits) if row.failures > MAX_FAILURES]
-        reached = sorted(limits[row.key] for row in over if row.failures == MAX_FAILURES + 1)
-        if reached:  # just now
-            user = find_user(email) if "account" in reached else None
-            record_account(EventType.LOGIN_BLOCKED, user, address=network, limits=reached)
-    if over:
-        raise TooManyAttempts(retry_after=max(1, *(int(row.seconds) for row in over)))
-    yield
-    with transaction():
-        for key in sorted(limits):
-            counter = update(LoginAttempts).where(LoginAttempts.key == key)
-            execute_bulk(counter.values(failures=LoginAttempts.failures - 1))
+    with slot(_running, "request_timeout", TURN_SECONDS):
+        with transaction():
+            over = [row for row in _count(limits) if row.failures > MAX_FAILURES]
+            reached = sorted(limits[row.key] for row in over if row.failures == MAX_FAILURES + 1)
+            if reached:  # just now
+                user = find_user(email) if "account" in reached else None
+                record_account(EventType.LOGIN_BLOCKED, user, address=network, limits=reached)
+        if over:
+            raise TooManyAttempts(retry_after=max(1, *(int(row.seconds) for row in over)))
+        yield
+        with transaction():
+            for key in sorted(limits):
+                counter = update(LoginAttempts).where(LoginAttempts.key == key)
+                execute_bulk(counter.values(failures=LoginAttempts.failures - 1))
 
 
 def client_network(address: str) -> str:

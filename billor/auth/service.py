@@ -6,7 +6,7 @@ from billor.auth.attempts import counted_attempt
 from billor.auth.sessions import Tokens, access_token, start_session
 from billor.database.text import normal_email
 from billor.errors import AuthenticationFailed
-from billor.models import User
+from billor.models import User, db
 from billor.observe.context import CurrentUser
 from billor.users.passwords import password_matches
 from billor.users.service import find_user, get_user, set_password
@@ -21,6 +21,7 @@ def log_in(email: str, password: str, address: str) -> Tokens:
     email = normal_email(email)
     with counted_attempt(email, address):
         user = find_user(email)
+        db.session.close()  # hashing holds no connection
         matches = password_matches(user.password_hash if user else None, password)
         if user is None or not matches or not user.is_active:
             raise AuthenticationFailed("invalid_credentials")
@@ -33,6 +34,7 @@ def change_password(user: CurrentUser, old_password: str, new_password: str, add
     A wrong old password counts as a failed login. Raises the errors of `log_in` and `set_password`.
     """
     account = get_user(user.id)
+    db.session.close()
     with counted_attempt(account.email, address):
         if not password_matches(account.password_hash, old_password):
             detail = "The old password is wrong. Check it."

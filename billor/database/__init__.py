@@ -49,7 +49,7 @@ def engine_options(config: Config) -> dict:
     return {
         "pool_size": config.database_pool_size,
         "max_overflow": 0,
-        "pool_timeout": 5,
+        "pool_timeout": 10,  # in a burst
         "pool_pre_ping": True,
         "hide_parameters": True,
         "connect_args": {

@@ -15,9 +15,9 @@ from flask import Flask, current_app
 from sqlalchemy import RowMapping, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from billor.api.blocking import slot
 from billor.database import roll_back
 from billor.database.keyset import Position
-from billor.errors import Unavailable
 from billor.loads.lists import list_loads
 from billor.loads.schemas import LastAssignmentSchema, LoadSchema
 from billor.models import Assignment, Driver, db
@@ -57,9 +57,7 @@ def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any
 def _chunks(
     app: Flask, next_rows: Callable[[Position | None], tuple[str, Position | None]], mark: str
 ) -> Iterator[str]:
-    if not _running.acquire(blocking=False):
-        raise Unavailable("exports_busy")
-    try:
+    with slot(_running, "exports_busy"):
         rows, position = next_rows(None)
         yield ""  # taken by `export_loads`; from here on, closing the generator ends the export
         yield f"{mark}{','.join(COLUMNS)}\r\n{rows}"
@@ -67,8 +65,6 @@ def _chunks(
             with app.app_context():
                 rows, position = next_rows(position)
             yield rows
-    finally:
-        _running.release()
 
 
 def _next_rows(

@@ -1,13 +1,14 @@
 """Import, in one transaction, or preview of the loads in a file that was read."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from threading import BoundedSemaphore
 
 from sqlalchemy import select
 
+from billor.api.blocking import slot
 from billor.database import transaction
-from billor.errors import Taken, Unavailable
+from billor.errors import Taken
 from billor.loads.files import FileRow, LoadFile
 from billor.loads.service import create_loads
 from billor.models import Load, db
@@ -17,18 +18,7 @@ PREVIEW_ROWS = 20
 MAX_IMPORTS = 2
 """Per process: each takes a thread, most of a core, and then a database connection."""
 
-_running = BoundedSemaphore(MAX_IMPORTS)
-
-
-@contextmanager
-def import_slot() -> Iterator[None]:
-    """Hold one of `MAX_IMPORTS`. Raises `Unavailable` `imports_busy` at once if all are taken."""
-    if not _running.acquire(blocking=False):
-        raise Unavailable("imports_busy")
-    try:
-        yield
-    finally:
-        _running.release()
+import_slot = partial(slot, BoundedSemaphore(MAX_IMPORTS), "imports_busy")
 
 
 def import_loads(file: LoadFile) -> LoadFile:

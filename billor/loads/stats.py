@@ -1,20 +1,22 @@
 """`GET /stats`: figures over all loads and drivers, cached in Redis for some seconds."""
 
 import json
-from threading import Lock
+from threading import BoundedSemaphore
 
 from flask import Response, current_app
 from marshmallow import fields
 
+from billor.api.blocking import slot
 from billor.api.blueprint import Blueprint
 from billor.api.fields import Timestamp, TimeZone, WireSchema
+from billor.cache import TURN_SECONDS
 from billor.loads.figures import count_all
 from billor.models import LoadStatus
 
 CACHE_SECONDS = 15
 
 blueprint = Blueprint("stats", __name__, description="Figures over all loads and drivers.")
-_counting = Lock()
+_counting = BoundedSemaphore(1)
 
 
 def _count(description: str) -> fields.Integer:
@@ -92,7 +94,7 @@ def stats_text(zone_name: str) -> str:
         return json.dumps(_schema.dump(count_all(zone_name)))
 
     pages = current_app.extensions["pages"]
-    with _counting:
+    with slot(_counting, "request_timeout", TURN_SECONDS):
         return pages.shared_text(f"stats-1:{zone_name}", CACHE_SECONDS, count)
 
 
