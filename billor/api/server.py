@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 import psycopg2
-from gevent import sleep
+from gevent import sleep, spawn_later
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 STATEMENT_SECONDS = 17  # longer than `statement_timeout`: no result by then means a hang
 CLIENT_SECONDS = 10  # how long a client may pause while it sends a body or reads a response
+BODY_SECONDS = 300  # how long it may take to send a body: 16 MiB at 56 KB/s
 UNREAD_BYTES = 64 * 1024
 IDLE_SECONDS = 1  # how long idle connections stay open at shutdown, for requests in transit
 HOST = re.compile(r"([\w.-]+|\[[\da-f:.]+\])(:\d*)?", re.ASCII | re.IGNORECASE)
@@ -112,12 +113,15 @@ class BillorWorker(GeventWorker):
         sock.settimeout(CLIENT_SECONDS)
         _check_host(req)
         req.body = _Body(req)
+        deadline = spawn_later(BODY_SECONDS, sock.shutdown, socket.SHUT_RD)
         try:
             super().handle_request(listener_name, req, sock, addr)
             while req.body.read(UNREAD_BYTES):  # what the app did not need
                 pass
         except (TimeoutError, ParseException) as error:  # the client does not read, or sends junk
             raise StopIteration from error  # makes gunicorn close the connection
+        finally:
+            deadline.kill()
         sock.settimeout(None)
         self._idle.add(sock)
 

@@ -24,6 +24,8 @@ SLOW_REQUESTS = {  # the first bytes, and the byte that is repeated
     "half a head": ("GET /healthz HTTP/1.1\r\nHost: local", b""),
     "an endless head": ("GET /healthz HTTP/1.1\r\nX-Endless: ", b"a"),
     "half a body": (f"{POST}Content-Length: 100\r\n\r\n{{", b""),
+    "an endless body": (f"{POST}Content-Length: 8000\r\n\r\n{{", b" "),
+    "endless chunks": (f"{POST}Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
 }
 
 

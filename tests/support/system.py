@@ -48,6 +48,7 @@ CLIENTS = 20
 IMPATIENT = """
 from billor.api import server
 server.CLIENT_SECONDS = 1
+server.BODY_SECONDS = 3
 Worker = server.BillorWorker
 """
 
