@@ -60,6 +60,12 @@ _, max_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
 
 
+def worker_exit(_arbiter, worker) -> None:
+    """Remove the metrics of a master that was killed: its processes end by themselves."""
+    if os.getppid() != worker.ppid:
+        on_exit()
+
+
 def child_exit(_arbiter, worker) -> None:
     """Drop the gauges of a process that has ended; its counters stay."""
     mark_process_dead(worker.pid)
