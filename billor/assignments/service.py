@@ -39,7 +39,7 @@ ADD_ASSIGNMENT = insert(_ASSIGNMENTS).returning(*_ASSIGNMENTS.c)
 MARK_LOAD = (
     update(_LOADS)
     .where(_LOADS.c.id == bindparam("load_id"))
-    .values(status=LoadStatus.ASSIGNED, driver_words=bindparam("words"))
+    .values(status=LoadStatus.ASSIGNED, driver_words=words_of(bindparam("driver_id")))
     .returning(*_LOADS.c)
 )
 
@@ -65,9 +65,9 @@ def assign(driver_id: int, load_id: int) -> SqlRow:
         driver = lock_in_table(Driver, driver_id)
         load = lock_in_table(Load, load_id)
         _refuse(driver, load)
-        assignment = execute(ADD_ASSIGNMENT, {"driver_id": driver_id, "load_id": load_id}).one()
-        marks = {"load_id": load_id, "words": words_of(driver)}
-        load = execute(MARK_LOAD, marks).one()
+        both = {"driver_id": driver_id, "load_id": load_id}
+        assignment = execute(ADD_ASSIGNMENT, both).one()
+        load = execute(MARK_LOAD, both).one()
         record_load(EventType.LOAD_ASSIGNED, load, driver=driver, assignment_id=assignment.id)
     return assignment
 
@@ -134,7 +134,7 @@ def _refuse(
 def _add(driver: Driver, load: Load) -> Assignment:
     """Add an assignment to the session."""
     assignment = Assignment(driver=driver, load=load, status=AssignmentStatus.ASSIGNED)
-    load.status, load.driver_words = LoadStatus.ASSIGNED, words_of(driver)
+    load.status, load.driver_words = LoadStatus.ASSIGNED, words_of(driver.id)
     set_committed_value(driver, "has_load", True)  # by the trigger
     db.session.add(assignment)
     return assignment
@@ -250,7 +250,7 @@ def _reopen(assignment: Assignment, reason: str) -> None:
     left_as, _ = CLOSING[assignment.status]
     _refuse(assignment.driver, assignment.load, left_as)
     assignment.status, assignment.load.status = AssignmentStatus.ASSIGNED, LoadStatus.ASSIGNED
-    assignment.load.driver_words = words_of(assignment.driver)
+    assignment.load.driver_words = words_of(assignment.driver_id)
     assignment.closed_at = None
     db.session.flush()
     since = wire_time(assignment.assigned_at)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, select, update
+from sqlalchemy import ScalarSelect, and_, select, update
 from sqlalchemy.orm import joinedload
 
 from billor.database import change, execute_bulk, get_or_not_found, lock, transaction
@@ -75,16 +75,17 @@ def update_driver(
     return driver
 
 
-def words_of(driver: Driver | Row) -> str:
+def words_of(driver_id: Any) -> ScalarSelect[str]:
     """Return the words that searches find a driver's loads by."""
-    return f"{driver.name} {driver.license_number}"
+    words = Driver.name + " " + Driver.license_number
+    return select(words).where(Driver.id == driver_id).scalar_subquery()
 
 
 def _update_searches(driver: Driver) -> None:
     """Have the driver's loads found by the new words. They count as unchanged."""
     loads = select(Load.id).join(Load.assignment).where(Assignment.driver_id == driver.id)
     ids = db.session.scalars(loads.order_by(Load.id).with_for_update(key_share=True, of=Load)).all()
-    words = {"driver_words": words_of(driver), "updated_at": Load.updated_at}
+    words = {"driver_words": words_of(driver.id), "updated_at": Load.updated_at}
     execute_bulk(update(Load).where(Load.id.in_(ids)).values(words))
 
 
