@@ -1,6 +1,7 @@
 // Sends a file, and reports how much of it was sent, which `fetch` cannot.
 
 import { validToken } from "../state/session.js";
+import { TIME_ZONE } from "../ui/times.js";
 import { addressOf } from "./address.js";
 import { bodyOf, Problem, unreachable } from "./client.js";
 
@@ -16,9 +17,9 @@ const MEDIA_TYPES = {
   ods: "application/vnd.oasis.opendocument.spreadsheet",
 };
 
-/** How times in a file are read: in this browser's time zone, and 3/4 as it writes dates. */
+/** How times in a file are read: in the board's time zone, and 3/4 as this browser writes dates. */
 const TIMES = new URLSearchParams({
-  timeZone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+  timeZone: TIME_ZONE,
   dayFirst: String(new Date(2000, 11, 31).toLocaleDateString().startsWith("31")),
 });
 

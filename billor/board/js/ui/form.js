@@ -4,6 +4,7 @@ import { h } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { newKey, Problem } from "../api/client.js";
 import { MISSING, nameOf } from "../api/words.js";
+import { fromLocalField, zoneName } from "./times.js";
 
 /** The API takes no other years. */
 const YEARS = { min: "2000-01-01T00:00", max: "2100-12-31T23:59" };
@@ -27,6 +28,10 @@ const YEARS = { min: "2000-01-01T00:00", max: "2100-12-31T23:59" };
 /** @param {FieldProps} props */
 export function Field({ label, type = "text", value = "", hint, error, options, ...more }) {
   const id = useId();
+  const [typed, setTyped] = useState(value);
+  const isTime = type === "datetime-local";
+  const note = (/** @type {Event} */ event) =>
+    setTyped(/** @type {HTMLInputElement} */ (event.currentTarget).value);
   const shared = {
     id,
     "aria-invalid": error ? "true" : undefined,
@@ -36,13 +41,18 @@ export function Field({ label, type = "text", value = "", hint, error, options, 
   return h(
     "div",
     { class: error ? "field has-error" : "field" },
-    h("label", { for: id }, label, !more.required && h("span", { class: "optional" }, " optional")),
+    h(
+      "label",
+      { for: id },
+      isTime ? `${label} (${zoneName(fromLocalField(typed))})` : label,
+      !more.required && h("span", { class: "optional" }, " optional"),
+    ),
     options
       ? h("select", shared, options.map(optionOf(value)))
       : h("input", {
           type,
           defaultValue: value,
-          ...(type === "datetime-local" ? YEARS : {}),
+          ...(isTime && { ...YEARS, onInput: note }),
           ...shared,
         }),
     (error || hint) && h("p", { id: `${id}-more`, class: error ? "error" : "hint" }, error ?? hint),
@@ -132,6 +142,8 @@ function wrongFields(form) {
     if (badInput) errors[field.name] = "Enter a date and a time, or clear both.";
     else if (rangeOverflow || rangeUnderflow)
       errors[field.name] = "Enter a year between 2000 and 2100.";
+    else if (field.type === "datetime-local" && text && !fromLocalField(text))
+      errors[field.name] = "There is no such time that day: clocks go forward then.";
     else if (field.required && !text) errors[field.name] = MISSING;
   }
   const body = { status: 422, code: "validation_failed", detail: "", errors };

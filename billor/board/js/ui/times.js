@@ -1,44 +1,69 @@
-// Times as people read them, in the time zone of this device.
+// Times as people read and type them, in the company's time zone, or else this device's.
+
+const DAY_MILLISECONDS = 86_400_000;
+
+export const TIME_ZONE = companyZone() ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** @returns {string | null} null also where this browser does not know it */
+function companyZone() {
+  const timeZone = document.querySelector("meta[name=time-zone]")?.getAttribute("content");
+  try {
+    return timeZone ? new Intl.DateTimeFormat("en", { timeZone }) && timeZone : null;
+  } catch {
+    return null;
+  }
+}
 
 /** @param {Intl.DateTimeFormatOptions} options */
-const format = (options) => new Intl.DateTimeFormat(undefined, options);
+const format = (options) => new Intl.DateTimeFormat(undefined, { timeZone: TIME_ZONE, ...options });
 
-const TIME = format({ hour: "numeric", minute: "2-digit" });
-const WEEKDAY = format({ weekday: "short", hour: "numeric", minute: "2-digit" });
-const DAY = format({ day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
-const FULL = format({
-  dateStyle: "medium",
-  timeStyle: "long",
-});
-const MINUTE = format({
-  day: "numeric",
-  month: "short",
-  year: "numeric",
-  hour: "numeric",
-  minute: "2-digit",
-  timeZoneName: "short",
-});
-const DATE = format({ day: "numeric", month: "short" });
+/** @type {Intl.DateTimeFormatOptions} */
+const CLOCK = { hour: "numeric", minute: "2-digit", timeZoneName: "short" };
+const TIME = format(CLOCK);
+const WEEKDAY = format({ weekday: "short", ...CLOCK });
+const DAY = format({ day: "numeric", month: "short", ...CLOCK });
+const MINUTE = format({ day: "numeric", month: "short", year: "numeric", ...CLOCK });
+const FULL = format({ dateStyle: "medium", timeStyle: "long" });
+const DATE = format({ day: "numeric", month: "short", timeZone: "UTC" });
 const ZONE = format({ timeZoneName: "short" });
-
-export const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
-
-/** The zone's short name, such as CST. */
-export const zoneName = () =>
-  ZONE.formatToParts(new Date()).find((part) => part.type === "timeZoneName")?.value ?? TIME_ZONE;
-
-/** @param {Date} date */
-const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+const ZONE_OF_NO_DATE = format({ timeZoneName: "shortGeneric" });
+const PARTS = new Intl.DateTimeFormat("en-US", {
+  ...{ year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" },
+  hourCycle: "h23",
+  timeZone: TIME_ZONE,
+});
 
 /**
- * @param {string | Date} time
- * @returns {string} such as 14:03, Fri 14:03, or 12 Dec, 14:03: as short as it is clear
+ * @param {string | null} time
+ * @returns {string} the zone's short name at that time, such as CST or CDT; without a time, CT
  */
-export function shortTime(time, now = new Date()) {
-  const date = new Date(time);
-  const days = Math.round((midnight(date) - midnight(now)) / 86_400_000);
-  if (days === 0) return TIME.format(date);
-  return Math.abs(days) < 7 ? WEEKDAY.format(date) : DAY.format(date);
+export function zoneName(time) {
+  const parts = time ? ZONE.formatToParts(new Date(time)) : ZONE_OF_NO_DATE.formatToParts();
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? TIME_ZONE;
+}
+
+/**
+ * @param {string | number} time
+ * @returns {number} the minute that clocks in the zone show then, as if they showed UTC
+ */
+function wallClock(time) {
+  const parts = PARTS.formatToParts(new Date(time)).map(({ type, value }) => [type, Number(value)]);
+  const { year, month, day, hour, minute } = Object.fromEntries(parts);
+  return Date.UTC(year, month - 1, day, hour, minute);
+}
+
+/**
+ * @param {string} time
+ * @returns {string} as short as it is clear: a date, unless it is today or later in this week
+ */
+export function shortTime(time) {
+  const [then, now] = [wallClock(time), wallClock(Date.now())];
+  const today = Math.floor(now / DAY_MILLISECONDS);
+  const days = Math.floor(then / DAY_MILLISECONDS) - today;
+  const daysUntilSunday = 6 - ((today + 3) % 7);
+  const isThisYear = new Date(then).getUTCFullYear() === new Date(now).getUTCFullYear();
+  const clear = days > 0 && days <= daysUntilSunday ? WEEKDAY : isThisYear ? DAY : MINUTE;
+  return (days === 0 ? TIME : clear).format(new Date(time));
 }
 
 /** @param {string} time */
@@ -51,7 +76,7 @@ export const minuteTime = (time) => MINUTE.format(new Date(time));
 export const clockTime = (time) => TIME.format(time);
 
 /** @param {string} date of a day, such as 2026-11-26 */
-export const dayName = (date) => DATE.format(new Date(`${date}T12:00:00`));
+export const dayName = (date) => DATE.format(new Date(date));
 
 /**
  * @param {number} seconds
@@ -77,14 +102,18 @@ export const since = (time, now) => duration((Date.parse(now) - Date.parse(time)
  * @param {string | null} time
  * @returns {string} as a field of type `datetime-local` has it
  */
-export function toLocalField(time) {
-  if (!time) return "";
-  const date = new Date(time);
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
+export const toLocalField = (time) =>
+  time ? new Date(wallClock(time)).toISOString().slice(0, 16) : "";
 
 /**
  * @param {string} value of such a field
- * @returns {string | null} RFC 3339 in UTC
+ * @returns {string | null} RFC 3339 in UTC: the first of two such times; null where clocks skip it
  */
-export const fromLocalField = (value) => (value ? new Date(value).toISOString() : null);
+export function fromLocalField(value) {
+  const wall = Date.parse(`${value}Z`);
+  if (Number.isNaN(wall)) return null;
+  const found = [-DAY_MILLISECONDS, DAY_MILLISECONDS]
+    .map((days) => 2 * wall + days - wallClock(wall + days)) // by the offset of a day before, after
+    .find((time) => wallClock(time) === wall);
+  return found === undefined ? null : new Date(found).toISOString();
+}

@@ -8,7 +8,7 @@ import { fleet } from "../state/fleet.js";
 import { reasonOf, toast } from "../state/notices.js";
 import { driverOptions, freeDrivers } from "../state/people.js";
 import { FormDialog } from "../ui/form_dialog.js";
-import { fromLocalField, toLocalField, zoneName } from "../ui/times.js";
+import { fromLocalField, toLocalField } from "../ui/times.js";
 import { Reason } from "./notices.js";
 
 /** @import {Load} from "../types.js" */
@@ -66,7 +66,7 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
  */
 const timeField = (name, label, time = null) => ({
   name,
-  label: `${label} (${zoneName()})`,
+  label,
   type: "datetime-local",
   value: toLocalField(time),
 });

@@ -1,7 +1,7 @@
 // What happened to a load: who, what, when.
 
 import { h } from "preact";
-import { fullTime, zoneName } from "../ui/times.js";
+import { fullTime, TIME_ZONE } from "../ui/times.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
 /** @import {TimelineEntry} from "../types.js" */
@@ -9,7 +9,7 @@ import { whatHappened, whoOf } from "./what_happened.js";
 /** @param {{entries: TimelineEntry[]}} props */
 export function Timeline({ entries }) {
   return [
-    h("p", { class: "hint", key: "zone" }, `Times are in ${zoneName()}.`),
+    h("p", { class: "hint", key: "zone" }, `Times are in ${TIME_ZONE}.`),
     h(
       "ol",
       { class: "timeline", key: "list" },
