@@ -122,6 +122,10 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
           Element.prototype.animate = function(frames) { return animate.call(this, frames, 1e9); };
         }"""
     )
+
+    def let_go() -> None:
+        page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+
     board.drag(board.waiting_load("Laredo"), board.drivers.nth(1), drop=False)
     billor.client.make_driver("TX-11", "Aaron Above")
     expect(board.drivers).to_have_count(4)
@@ -130,7 +134,9 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
     expect_settled(board)
     assert active(billor) == [(laredo["id"], brianna["id"])]
 
+    let_go()
     board.waiting_load("Memphis").get_by_role("button").click()
+    let_go()
     board.drivers.nth(2).hover()  # Chen Wei
     mouse.down()
     billor.client.make_driver("TX-12", "Abel Above")
@@ -138,7 +144,7 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
     mouse.up()
     mouse.down()
     mouse.up()
-    page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+    let_go()
     board.drivers.filter(has_text="Aaron Above").get_by_role("button").click()
     expect(board.road).to_have_count(2)
     expect_settled(board)

@@ -24,10 +24,9 @@ import { Store } from "./store.js";
 const UNDO_MILLISECONDS = 10_000;
 const TOAST_MILLISECONDS = 8_000;
 
-/** @type {Store<{troubles: Map<number, Trouble>, refusals: number, toasts: Toast[], said: string}>} */
+/** @type {Store<{troubles: Map<number, Trouble>, toasts: Toast[], said: string}>} */
 export const notices = new Store({
   troubles: new Map(),
-  refusals: 0,
   toasts: /** @type {Toast[]} */ ([]),
   said: "",
 });
@@ -60,8 +59,7 @@ export async function showTrouble(loadId, problem) {
  * @param {Trouble} trouble
  */
 function setTrouble(loadId, trouble) {
-  const { troubles, refusals } = notices.value;
-  notices.set({ troubles: new Map(troubles).set(loadId, trouble), refusals: refusals + 1 });
+  notices.set({ troubles: new Map(notices.value.troubles).set(loadId, trouble) });
 }
 
 /**

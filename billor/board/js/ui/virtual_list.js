@@ -19,7 +19,7 @@ const MARGIN_ROWS = 6;
  * @property {string} label
  * @property {import("preact").ComponentChild} empty what is shown without rows
  * @property {import("preact").RefObject<VirtualList<Item> | null>} [handle] gets the list itself
- * @property {string} [version] changes when rows come, go or move by what others did
+ * @property {string} [version] changes when rows come or go by what others did
  */
 
 /**
@@ -77,10 +77,10 @@ export class VirtualList extends Component {
 
   /** @param {Props<Item>} before */
   componentDidUpdate(before) {
-    const isMoved = before.version !== undefined && before.version !== this.props.version;
-    const shift = before.items === this.props.items ? 0 : this.keepPlace();
-    if (isMoved) this.holdMoved(shift);
-    if (before.items !== this.props.items) this.keepFocus(isMoved);
+    if (before === this.props) return; // it was scrolled
+    const isSame = before.items === this.props.items;
+    this.holdMoved(isSame ? 0 : this.keepPlace());
+    if (!isSame) this.keepFocus(before.version !== this.props.version);
   }
 
   /**

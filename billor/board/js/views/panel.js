@@ -51,13 +51,13 @@ export function PanelHead({ title, count, total, isComplete = true, children }) 
  * @param {(item: Item, tabIndex: number) => import("preact").VNode} props.renderRow
  */
 export function LoadList({ items, label, version, empty, renderRow }) {
-  const { troubles, refusals } = useStore(notices);
+  const { troubles } = useStore(notices);
   return h(/** @type {typeof VirtualList<Item>} */ (VirtualList), {
     items,
     keyOf: ({ load }) => load.id,
     heightOf: ({ load }) => ROW_REM + (troubles.has(load.id) ? TROUBLE_REM : 0),
     label,
-    version: `${version} ${refusals}`,
+    version,
     empty,
     renderRow: (item, isActive) => {
       const tabIndex = isActive ? 0 : -1;
