@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
@@ -104,8 +104,8 @@ class FileRow:
     attributes: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, list[str]] | None = None
     exported: tuple[int, set[datetime]] | None = None
-    """The load's id and the minute of its creation, or both minutes that a spreadsheet may have
-    made of it, if the row is from an export."""
+    """The load's id and when it was created, or both times that a spreadsheet may have made of
+    that, if the row is from an export."""
     load_id: int | None = None
     already_there: bool = False
     load: dict[str, Any] = field(init=False, repr=False, compare=False)
@@ -307,15 +307,14 @@ def _exported(cells: Sequence[Any], places: Mapping[str, int]) -> Any:
         id_ = ID.deserialize(int(id_))
     except (LookupError, TypeError, ValueError, ValidationError):
         return None
-    return created_at and (id_, {_minute(created_at, day_first) for day_first in (False, True)})
+    return created_at and (id_, {_moment(created_at, day_first) for day_first in (False, True)})
 
 
-def _minute(text: Any, day_first: bool) -> datetime:
+def _moment(text: Any, day_first: bool) -> datetime:
     try:
-        moment = datetime.fromisoformat(_read_time("createdAt", text, TimeFormat("UTC", day_first)))
+        return datetime.fromisoformat(_read_time("createdAt", text, TimeFormat("UTC", day_first)))
     except (TypeError, ValueError) as error:
         raise ValidationError(UNKNOWN_EXPORT, "createdAt") from error
-    return moment.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def _read_cells(

@@ -1,6 +1,7 @@
 """Import, in one transaction, or preview of the loads in a file that was read."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from threading import BoundedSemaphore
 
@@ -15,6 +16,8 @@ from billor.models import Load, db
 
 CHUNK_ROWS = 500
 PREVIEW_ROWS = 20
+PRECISION = timedelta(minutes=1)
+"""Of times in a file: a spreadsheet may leave out the seconds, or round them."""
 MAX_IMPORTS = 2
 """Per process: each takes a thread, most of a core, and then a database connection."""
 
@@ -52,11 +55,10 @@ def _store(rows: Sequence[FileRow]) -> None:
 
 def _find_exported(rows: Sequence[FileRow]) -> None:
     """Mark the rows whose load is in this database, with the same time of creation."""
-    ids = [row.exported[0] for row in rows if row.exported]
-    if not ids:
-        return
+    exported = [(row, *row.exported) for row in rows if row.exported]
+    ids = [id_ for _, id_, _ in exported]
     found = db.session.execute(select(Load.id, Load.created_at).where(Load.id.in_(ids)))
-    minutes = {id_: time.replace(second=0, microsecond=0) for id_, time in found}
-    for row in rows:
-        if row.exported and minutes.get(row.exported[0]) in row.exported[1]:
-            row.load_id, row.already_there, row.errors = row.exported[0], True, None
+    created = {load.id: load.created_at for load in found}
+    for row, id_, times in exported:
+        if id_ in created and any(abs(time - created[id_]) < PRECISION for time in times):
+            row.load_id, row.already_there, row.errors = id_, True, None

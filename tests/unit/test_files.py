@@ -303,7 +303,8 @@ def test_an_export_says_which_loads_its_rows_are():
         f"id,{HEADER},createdAt\n{''.join(rows)}8,a,b,c,11/12/26 9:00\n9,,b,c,2026\n9,a,b,c,"
     )
     november, december = (datetime(2026, *day, 9, tzinfo=UTC) for day in ((11, 12), (12, 11)))
+    exact = november.replace(second=12, microsecond=123456)
     assert [row.exported for row in found.rows] == [
-        *((7, {november}), None, None, None, (8, {november, december}), None, None)
+        *((7, {exact}), None, None, None, (8, {november, december}), None, None)
     ]
     assert list(found.rows[5].errors) == ["createdAt"]

@@ -1,7 +1,7 @@
 """Storing the rows of a file: new loads with their events, those already there, and the cost."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -78,13 +78,16 @@ def test_an_exported_load_is_already_there_if_it_is_this_databases():
     store(row(1))
     created_at = db.session.scalar(select(Load.created_at))
     elsewhere = datetime(2026, 11, 30, tzinfo=UTC)
+    rounded, later = (created_at + timedelta(seconds=seconds) for seconds in (30, 61))
     outcomes = store(
         row(2, exported=(1, {created_at.replace(second=0, microsecond=0), elsewhere})),
-        row(3, exported=(1, {elsewhere})),
+        FileRow(3, errors=BAD, exported=(1, {rounded})),
+        row(3, exported=(1, {elsewhere, later})),
         row(4, exported=(9, {elsewhere})),
     )
-    assert [each.already_there for each in outcomes] == [True, False, False]
-    assert outcomes[0].load_id == 1
+    assert [each.already_there for each in outcomes] == [True, True, False, False]
+    assert [each.load_id for each in outcomes] == [1, 1, 2, 3]
+    assert outcomes[1].errors is None
     assert counts() == (3, 3)
 
 
