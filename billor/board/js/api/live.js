@@ -24,8 +24,7 @@ const LEADER_SILENCE_MILLISECONDS = SILENCE_MILLISECONDS + 10_000;
 /** Without a first event for this long, a proxy buffers the stream. */
 const READY_MILLISECONDS = 8_000;
 const POLL_MILLISECONDS = 5_000;
-/** For so long, and longer each time, the stream is not tried again. */
-const POLLING_MILLISECONDS = 5_000;
+/** At most so long, polling goes on before the stream is tried again. */
 const MAX_POLLING_MILLISECONDS = 60_000;
 const MAX_PAUSE_MILLISECONDS = 4_000;
 /** A connection that is back sooner was not lost: the server ends each after some minutes. */
@@ -124,12 +123,10 @@ export class Live {
       const options = isSilent ? { steal: true } : { signal: this.watch.signal };
       /** @type {Promise<void> | undefined} */
       let leading;
+      const lead = () => (leading = this.lead(term.signal));
       this.channel.postMessage(HELLO);
       try {
-        await locks.request(sharedName("leader"), options, () => {
-          leading = this.lead(term.signal);
-          return leading;
-        });
+        await locks.request(sharedName("leader"), options, lead);
       } catch {
         this.hasLists = false; // the leader is silent, or this tab was, and another one leads now
       }
@@ -146,11 +143,8 @@ export class Live {
    * @param {News | "hello"} news
    */
   hear(news) {
-    if (this.isLeading) {
-      if (news === HELLO) this.tell();
-      return;
-    }
-    if (news === HELLO) return;
+    if (this.isLeading && news === HELLO) this.tell();
+    if (this.isLeading || news === HELLO) return;
     this.watch?.hear();
     for (const event of news.events) this.take(event);
     this.isSettled = news.mode === "live" || news.mode === "polling";
@@ -172,9 +166,8 @@ export class Live {
     this.isLeading = true;
     while (!ended.aborted) {
       const outcome = await this.follow(ended);
-      if (ended.aborted) break;
       if (outcome === "unavailable") await this.poll(ended);
-      else await this.pause(outcome);
+      else if (!ended.aborted) await this.pause(outcome);
     }
     this.isLeading = false;
   }
@@ -187,8 +180,7 @@ export class Live {
    */
   async follow(ended) {
     const watch = new Watch(ended);
-    this.isStale = false;
-    this.isSettled = false;
+    this.isStale = this.isSettled = false;
     try {
       const response = await send("GET", "/changes", {
         headers: this.lastId ? { "Last-Event-ID": this.lastId } : {},
@@ -239,8 +231,7 @@ export class Live {
     else if (event === "many") this.refetch(watch, this.isSettled ? this.upToDate : undefined);
     else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;
-    this.failures = 0;
-    this.unavailable = 0;
+    this.failures = this.unavailable = 0;
   }
 
   /**
@@ -264,7 +255,7 @@ export class Live {
    * @param {AbortSignal} ended
    */
   async poll(ended) {
-    const wanted = POLLING_MILLISECONDS * 2 ** this.unavailable++;
+    const wanted = POLL_MILLISECONDS * 2 ** this.unavailable++;
     const end = Date.now() + Math.min(MAX_POLLING_MILLISECONDS, wanted);
     while (Date.now() < end && !ended.aborted) {
       try {

@@ -7,54 +7,29 @@
  * @property {string} id of this event, or the last one before
  */
 
-/** Reads the lines of a stream: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+/** Reads the events of a stream, as Billor writes them: each has its data in one line. */
 export class EventParser {
-  constructor() {
-    this.rest = "";
-    this.id = "";
-    this.event = "";
-    /** @type {string[]} */
-    this.data = [];
-  }
+  rest = "";
+  id = "";
 
   /**
    * @param {string} text the next part of the stream, cut anywhere
    * @returns {ServerEvent[]} the events that are complete
    */
   push(text) {
-    const lines = (this.rest + text).split("\n");
-    this.rest = /** @type {string} */ (lines.pop());
-    return lines.flatMap((line) => this.take(line.replace(/\r$/, "")));
-  }
-
-  /**
-   * @param {string} line
-   * @returns {ServerEvent[]}
-   */
-  take(line) {
-    if (line === "") return this.finish();
-    const [name, value] = split(line);
-    if (name === "data") this.data.push(value);
-    else if (name === "event") this.event = value;
-    else if (name === "id") this.id = value;
-    return []; // comments are heartbeats
-  }
-
-  finish() {
-    const event = { event: this.event || "message", data: this.data.join("\n"), id: this.id };
-    const isEmpty = this.data.length === 0 && this.event === "";
-    this.event = "";
-    this.data = [];
-    return isEmpty ? [] : [event];
+    const blocks = (this.rest + text).split("\n\n");
+    this.rest = /** @type {string} */ (blocks.pop());
+    return blocks.flatMap((block) => {
+      const { id, event, data = "" } = fieldsOf(block);
+      this.id = id ?? this.id;
+      return event ? [{ event, data, id: this.id }] : []; // comments are heartbeats
+    });
   }
 }
 
 /**
- * @param {string} line
- * @returns {[string, string]}
+ * @param {string} block
+ * @returns {Record<string, string | undefined>}
  */
-function split(line) {
-  const colon = line.indexOf(":");
-  if (colon < 0) return [line, ""];
-  return [line.slice(0, colon), line.slice(colon + 1).replace(/^ /, "")];
-}
+const fieldsOf = (block) =>
+  Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/)));

@@ -40,21 +40,16 @@ function Start() {
 
   useEffect(() => {
     const left = new AbortController();
-    let timer = 0;
     get("/me", left.signal).then(
       (user) => session.set({ user }),
       (/** @type {Problem} */ refusal) => {
         if (left.signal.aborted) return;
         setProblem(refusal.message);
-        timer = setTimeout(again, RETRY_MILLISECONDS);
+        const timer = setTimeout(again, RETRY_MILLISECONDS);
+        left.signal.addEventListener("abort", () => clearTimeout(timer));
       },
     );
-    addEventListener("online", again);
-    return () => {
-      left.abort();
-      clearTimeout(timer);
-      removeEventListener("online", again);
-    };
+    return () => left.abort();
   }, [attempt]);
 
   return h(
