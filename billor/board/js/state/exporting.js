@@ -1,6 +1,7 @@
 // Saves the loads that are shown as a file.
 
 import { LONG_MILLISECONDS, Problem, problemOf, send, unreachable } from "../api/client.js";
+import { fromLocalField } from "../ui/times.js";
 import { address } from "./address.js";
 import { fleet } from "./fleet.js";
 import { toast } from "./notices.js";
@@ -9,6 +10,7 @@ import { fold } from "./search.js";
 
 /** @import {Filters, Place} from "./address.js" */
 
+const DAY_MILLISECONDS = 86_400_000;
 /** @type {Record<Place, string[]>} */
 const STATUSES = {
   "": ["OPEN", "ASSIGNED"],
@@ -45,16 +47,21 @@ export function loadQuery(filters, place = filters.show) {
  * @param {Filters} filters
  */
 function addDays(query, { since, until }) {
-  if (isDay(since)) query.set("updatedFrom", new Date(`${since}T00:00`).toISOString());
-  if (isDay(until)) {
-    const end = new Date(`${until}T00:00`);
-    end.setDate(end.getDate() + 1);
-    query.set("updatedTo", end.toISOString());
-  }
+  const from = beginOf(since);
+  const to = until && beginOf(new Date(Date.parse(until) + DAY_MILLISECONDS).toISOString());
+  if (from) query.set("updatedFrom", from);
+  if (to) query.set("updatedTo", to);
 }
 
-/** Whether it is one that the API takes: a year that is being typed is not. @param {string} day */
-const isDay = (day) => day >= "2000" && day < "2100";
+/**
+ * @param {string} day
+ * @returns {string | null} when it begins; null while its year is being typed
+ */
+function beginOf(day) {
+  const date = day.slice(0, 10);
+  if (date < "2000" || date > "2100") return null;
+  return fromLocalField(`${date}T00:00`) ?? fromLocalField(`${date}T01:00`); // clocks may skip it
+}
 
 export async function exportView() {
   try {
