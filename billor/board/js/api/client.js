@@ -195,6 +195,13 @@ export const unreachable = () =>
 /** @param {number} milliseconds */
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** Sleep, but no longer than until the device is online again. @param {number} milliseconds */
+export const untilOnline = (milliseconds) =>
+  Promise.race([
+    sleep(milliseconds),
+    new Promise((resolve) => addEventListener("online", resolve, { once: true })),
+  ]);
+
 /**
  * @param {string} path
  * @param {AbortSignal} [signal]

@@ -4,7 +4,7 @@
 
 import { Store } from "../state/store.js";
 import { sharedName } from "./address.js";
-import { apiTime, get, LONG_MILLISECONDS, send, sleep } from "./client.js";
+import { apiTime, get, LONG_MILLISECONDS, send, sleep, untilOnline } from "./client.js";
 import { EventParser } from "./sse.js";
 
 /** @import {Change} from "../types.js" */
@@ -281,10 +281,7 @@ export class Live {
     if (outcome === "lost") this.failures += 1;
     const longest = Math.min(MAX_PAUSE_MILLISECONDS, 300 * 2 ** this.failures);
     const grace = setTimeout(() => this.report("lost"), this.failures > 1 ? 0 : GRACE_MILLISECONDS);
-    await Promise.race([
-      sleep(longest * (0.5 + Math.random() / 2)),
-      new Promise((resolve) => addEventListener("online", resolve, { once: true })),
-    ]);
+    await untilOnline(longest * (0.5 + Math.random() / 2));
     clearTimeout(grace);
     this.tell();
   }

@@ -1,7 +1,7 @@
 // "Delivered", sent until it is answered, also after a reload: drivers are often offline.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { newKey, Problem, request, sleep } from "../api/client.js";
+import { newKey, Problem, request, untilOnline } from "../api/client.js";
 import { session } from "./session.js";
 
 export const CHANGED = "Your load has changed meanwhile. Look at it again.";
@@ -79,10 +79,3 @@ async function sendUntilAnswered({ key, etag }, onWaiting) {
 
 /** @param {Problem} problem */
 const refusal = (problem) => (problem.code === "precondition_failed" ? CHANGED : problem.message);
-
-/** @param {number} milliseconds */
-const untilOnline = (milliseconds) =>
-  Promise.race([
-    sleep(milliseconds),
-    new Promise((resolve) => addEventListener("online", resolve, { once: true })),
-  ]);

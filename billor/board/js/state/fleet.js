@@ -6,7 +6,7 @@ import { Store } from "./store.js";
 /** @import {Assignment, AssignmentDetail, Change, Driver, Load} from "../types.js" */
 
 const LISTS = {
-  changed: "/loads?sort=updatedAt&expand=assignment&limit=200",
+  changed: "/loads?sort=updatedAt&expand=assignment&limit=200&updatedFrom=",
   loads: "/loads?status=OPEN&sort=pickupAt&limit=200",
   assignments: "/assignments?status=ASSIGNED&expand=driver,load&limit=200",
   drivers: "/drivers?available=true&limit=200",
@@ -182,35 +182,27 @@ async function getLists() {
   while (askedSince < Infinity) {
     const time = askedSince;
     askedSince = Infinity;
-    await (time ? getChanges(known, time) : getAll(known));
+    await getRows(known, time);
     known.finished += 1;
     known.isComplete = true;
     fleet.tell();
   }
 }
 
-/** @param {Fleet} known */
-async function getAll(known) {
-  const since = known.clock;
-  await Promise.all([
-    getList(LISTS.loads, (load) => known.putLoad(load)),
-    getList(LISTS.assignments, (assignment) => known.putDetail(assignment)),
-    getList(LISTS.drivers, (driver) => known.putListedDriver(driver, since)),
-  ]);
-  for (const rows of [known.loads, known.assignments, known.drivers]) known.forget(rows, since);
-}
-
 /**
  * @param {Fleet} known
  * @param {number} time
  */
-async function getChanges(known, time) {
+async function getRows(known, time) {
   const since = known.clock;
   const from = new Date(time - OVERLAP_MILLISECONDS).toISOString();
   await Promise.all([
-    getList(`${LISTS.changed}&updatedFrom=${from}`, (load) => known.putListedLoad(load, since)),
     getList(LISTS.drivers, (driver) => known.putListedDriver(driver, since)),
+    time && getList(LISTS.changed + from, (load) => known.putListedLoad(load, since)),
+    !time && getList(LISTS.loads, (load) => known.putLoad(load)),
+    !time && getList(LISTS.assignments, (assignment) => known.putDetail(assignment)),
   ]);
+  if (!time) for (const rows of [known.loads, known.assignments]) known.forget(rows, since);
   const busy = new Set([...known.assignments.values()].map(({ driverId }) => driverId));
   known.forget(known.drivers, since, busy);
 }
