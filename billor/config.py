@@ -89,6 +89,11 @@ class Config:
         return self.billor_env == "production"
 
     @property
+    def has_public_demo(self) -> bool:
+        """Whether everybody may know the demo account."""
+        return not self.is_production and self.demo_password == DEFAULT_DEMO_PASSWORD
+
+    @property
     def home(self) -> Path:
         return Path(self.billor_home).absolute()
 

@@ -5,6 +5,7 @@ mix those of two versions. The page itself is asked for each time.
 """
 
 from hashlib import blake2b
+from html import escape
 from mimetypes import guess_type
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from billor.board.modules import assemble
 
 HERE = Path(__file__).parent
-STYLE_SHEETS = ("base", "controls", "board", "pages")
+STYLE_SHEETS = ("base", "controls", "board", "pages", "print")
 
 
 def _modules() -> dict[str, str]:
@@ -50,10 +51,19 @@ def root() -> AnyResponse:
 def page() -> Response:
     """Serve the board's page, with the company's time zone."""
     time_zone = current_app.config["BILLOR"].time_zone or ""
-    response = make_response(PAGE.replace("{time_zone}", time_zone))
+    filled = PAGE.replace("{time_zone}", time_zone).replace("{demo}", _demo_account())
+    response = make_response(filled)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.cache_control.no_cache = True
     return response
+
+
+def _demo_account() -> str:
+    """Return as attributes the account that the login offers, if it is public."""
+    config = current_app.config["BILLOR"]
+    if not config.has_public_demo:
+        return ""
+    return f' data-email="{escape(config.demo_email)}" data-password="{config.demo_password}"'
 
 
 @blueprint.get("/board/<version>/<name>")

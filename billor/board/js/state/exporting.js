@@ -1,35 +1,35 @@
-// Saves the loads that are shown as a file.
+// Saves what is shown as a file: the rows of the lists, whatever filters and search made them.
 
-import { LONG_MILLISECONDS, Problem, problemOf, send, unreachable } from "../api/client.js";
+import { LONG_MILLISECONDS, Problem, pages, problemOf, send, unreachable } from "../api/client.js";
 import { fromLocalField } from "../ui/times.js";
+import { pending } from "./actions.js";
 import { address } from "./address.js";
 import { fleet } from "./fleet.js";
+import { makeLists } from "./lists.js";
 import { toast } from "./notices.js";
 import { knownPlaces } from "./places.js";
 import { fold } from "./search.js";
+import { NARROW, shownPlaces } from "./shown.js";
 
-/** @import {Filters, Place} from "./address.js" */
+/** @import {Driver, Load} from "../types.js" */
+/** @import {Filters} from "./address.js" */
 
 const DAY_MILLISECONDS = 86_400_000;
-/** @type {Record<Place, string[]>} */
-const STATUSES = {
-  "": ["OPEN", "ASSIGNED"],
-  waiting: ["OPEN"],
-  road: ["ASSIGNED"],
-  drivers: ["OPEN", "ASSIGNED"],
-  finished: ["COMPLETED", "CANCELLED"],
-};
+const BYTE_ORDER_MARK = "\ufeff"; // by which Excel knows UTF-8
+/** A record of CSV. A load's begins with its id. */
+const RECORD = /(?:"(?:[^"]|"")*"|[^"\r\n])+(?:\r\n|$)/g;
+/** What a spreadsheet would read as a formula. */
+const FORMULA = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
 
 /**
- * The filters of the board as those of `GET /loads` and `/loads.csv`. A place that loads have is
- * compared as a whole there; a part of one is searched like other words.
+ * The filters as those of `GET /loads`, for finished loads. A place that loads have is compared as a
+ * whole there; a part of one is searched like other words.
  *
  * @param {Filters} filters
- * @param {Place} [place]
  */
-export function loadQuery(filters, place = filters.show) {
+export function finishedQuery(filters) {
   const { q, origin, destination } = filters;
-  const query = new URLSearchParams(STATUSES[place].map((status) => ["status", status]));
+  const query = new URLSearchParams("status=COMPLETED&status=CANCELLED");
   const places = { origin, destination };
   const words = [q];
   for (const name of /** @type {Array<keyof typeof places>} */ (["origin", "destination"])) {
@@ -38,7 +38,7 @@ export function loadQuery(filters, place = filters.show) {
   }
   const text = words.join(" ").trim();
   if (text) query.set("q", text);
-  if (place === "finished") addDays(query, filters);
+  addDays(query, filters);
   return query;
 }
 
@@ -63,14 +63,39 @@ function beginOf(day) {
   return fromLocalField(`${date}T00:00`) ?? fromLocalField(`${date}T01:00`); // clocks may skip it
 }
 
+/**
+ * @param {Load} load
+ * @param {Filters} filters
+ */
+export const goesThere = (load, { origin, destination }) =>
+  fold(load.origin).includes(fold(origin)) && fold(load.destination).includes(fold(destination));
+
 export async function exportView() {
   try {
-    const query = loadQuery(address.value);
-    query.set("bom", "true");
-    query.set("spreadsheet", "true");
-    const response = await send("GET", `/loads.csv?${query}`, { timeout: LONG_MILLISECONDS });
-    if (!response.ok) throw await problemOf(response);
-    save(await response.blob(), "loads.csv");
+    const filters = address.value;
+    const isNarrow = matchMedia(NARROW).matches;
+    const places = shownPlaces(filters.show, isNarrow, false, filters.q !== "");
+    const now = new Date().toISOString();
+    const lists = makeLists(fleet.value, pending.value.byLoad, filters, now);
+    if (places.join() === "drivers") return save(driversFile(lists.drivers), "drivers.csv");
+    const open = [
+      ...(places.includes("waiting") ? lists.waiting : []),
+      ...(places.includes("road") ? lists.road : []),
+    ];
+    const ids = new Set(open.map(({ load }) => load.id));
+    const records = ids.size ? await recordsOf("status=OPEN&status=ASSIGNED") : [];
+    if (places.includes("finished")) {
+      const query = finishedQuery(filters);
+      for await (const page of pages(`/loads?${query}&limit=200`)) {
+        for (const load of page) if (goesThere(load, filters)) ids.add(load.id);
+      }
+      records.push(...(await recordsOf(`${query}`)));
+    }
+    const [header = ""] = records.length
+      ? records
+      : await recordsOf("createdTo=2000-01-01T00:00:00Z");
+    const shown = records.filter((record) => ids.has(Number.parseInt(record, 10)));
+    save([header, ...shown].join(""), "loads.csv");
   } catch (error) {
     const problem = error instanceof Problem ? error : unreachable();
     toast(problem.message, { isGood: false });
@@ -78,10 +103,34 @@ export async function exportView() {
 }
 
 /**
- * @param {Blob} blob
+ * @param {string} query
+ * @returns {Promise<string[]>} the header, and the loads
+ */
+async function recordsOf(query) {
+  const path = `/loads.csv?${query}&spreadsheet=true`;
+  const response = await send("GET", path, { timeout: LONG_MILLISECONDS });
+  if (!response.ok) throw await problemOf(response);
+  return (await response.text()).match(RECORD) ?? [];
+}
+
+/** @param {Driver[]} drivers */
+const driversFile = (drivers) =>
+  [
+    ["id", "name", "licenseNumber"],
+    ...drivers.map((each) => [each.id, each.name, each.licenseNumber]),
+  ]
+    .map((row) => `${row.map(cell).join()}\r\n`)
+    .join("");
+
+/** @param {string | number} value */
+const cell = (value) => `"${String(value).replace(FORMULA, "'$&").replaceAll('"', '""')}"`;
+
+/**
+ * @param {string} text
  * @param {string} name
  */
-function save(blob, name) {
+export function save(text, name) {
+  const blob = new Blob([BYTE_ORDER_MARK, text], { type: "text/csv" });
   const href = URL.createObjectURL(blob);
   const link = Object.assign(document.createElement("a"), { href, download: name });
   link.click();

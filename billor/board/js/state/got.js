@@ -3,6 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { nextPage, Problem, request } from "../api/client.js";
 
+const PAUSE_MILLISECONDS = 250;
+
 /**
  * Get something when a view is first drawn, and again when one of `inputs` has changed.
  *
@@ -29,17 +31,40 @@ export function useGot(get, inputs) {
 }
 
 /**
- * Get the first page of a list, and further ones when asked.
+ * Get the first page of a list, and further ones when asked. Waits until typing pauses.
  *
- * @param {string} path
+ * @param {string | null} wanted its path; null: nothing
  * @param {unknown} [version] the list is got again when it changes
  */
-export function usePages(path, version) {
-  const [wanted, setWanted] = useState(1);
-  useEffect(() => setWanted(1), [path]);
-  const got = useGot(() => firstPages(path, wanted), [path, version, wanted]);
-  const more = got.data?.next ? () => setWanted(wanted + 1) : undefined;
-  return { rows: got.data?.rows, problem: got.problem, more };
+export function usePages(wanted, version) {
+  const path = useSettled(wanted);
+  const [count, setCount] = useState(1);
+  useEffect(() => setCount(1), [path]);
+  const { data, problem } = useGot(
+    async () => path && firstPages(path, count),
+    [path, version, count],
+  );
+  const isOld = !data || data.path !== wanted;
+  const isMore = !isOld && data.next && data.count === count;
+  return {
+    rows: isOld ? undefined : data.rows,
+    problem,
+    more: isMore ? () => setCount(count + 1) : undefined,
+  };
+}
+
+/**
+ * @template T
+ * @param {T} value
+ * @returns {T} the value that it had when it last stayed for a while
+ */
+function useSettled(value) {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), PAUSE_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
 }
 
 /**
@@ -56,5 +81,5 @@ async function firstPages(path, count) {
     rows.push(...answer.data);
     next = nextPage(answer.headers);
   }
-  return { rows, next };
+  return { path, count, rows, next };
 }

@@ -54,10 +54,15 @@ export const freeDrivers = () =>
 
 /**
  * @param {Driver[]} drivers
- * @returns {Array<[string, string]>} for a `Select`
+ * @returns {Array<[string, string]>} the options of a field, the first one for none
  */
-export const driverOptions = (drivers) =>
-  drivers.map(({ id, name, licenseNumber }) => [String(id), `${name}, ${licenseNumber}`]);
+export const driverOptions = (drivers) => [
+  ["", "Nobody yet"],
+  ...drivers.map(
+    ({ id, name, licenseNumber }) =>
+      /** @type {[string, string]} */ ([String(id), `${name}, ${licenseNumber}`]),
+  ),
+];
 
 /**
  * Do it, and say what became of it.

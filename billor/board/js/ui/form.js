@@ -60,7 +60,7 @@ export function Field({ label, type = "text", value = "", hint, error, options, 
 }
 
 /** @param {string} chosen */
-const optionOf =
+export const optionOf =
   (chosen) =>
   /** @param {[string, string]} option */
   ([value, text]) =>

@@ -4,6 +4,8 @@ import { Component, createRef, h } from "preact";
 
 /** Nobody sees sooner that another row has come below the pointer, and holds a press back. */
 const REACTION_MILLISECONDS = 300;
+/** Shows all rows. */
+const PAPER = matchMedia("print");
 /** Rows above and below what is seen that are drawn, too. */
 const MARGIN_ROWS = 6;
 
@@ -62,11 +64,15 @@ export class VirtualList extends Component {
     if (this.props.handle) this.props.handle.current = this;
     this.observer = new ResizeObserver(() => this.measure());
     if (this.scroller.current) this.observer.observe(this.scroller.current);
+    PAPER.addEventListener("change", this.onPaper);
   }
 
   componentWillUnmount() {
     this.observer?.disconnect();
+    PAPER.removeEventListener("change", this.onPaper);
   }
+
+  onPaper = () => this.forceUpdate();
 
   measure() {
     this.rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
@@ -247,6 +253,7 @@ export class VirtualList extends Component {
 
   /** @returns {number[]} the indexes of the rows to draw */
   drawn() {
+    if (PAPER.matches) return this.props.items.map((_, index) => index);
     const { top, height } = this.state;
     const first = Math.max(0, this.indexAt(top) - MARGIN_ROWS);
     const last = Math.min(this.props.items.length, this.indexAt(top + height) + MARGIN_ROWS);
@@ -278,7 +285,10 @@ export class VirtualList extends Component {
         ? h("div", { class: "empty" }, empty)
         : h(
             "ul",
-            { "aria-label": label, style: { height: `${this.offsets.at(-1)}px` } },
+            {
+              "aria-label": label,
+              style: PAPER.matches ? {} : { height: `${this.offsets.at(-1)}px` },
+            },
             this.drawn().map((index) => this.renderRow(index)),
           ),
     );
@@ -297,7 +307,7 @@ export class VirtualList extends Component {
         "data-key": key,
         "aria-setsize": items.length,
         "aria-posinset": index + 1,
-        style: { transform: `translateY(${top}px)`, height: `${end - top}px` },
+        style: PAPER.matches ? {} : { transform: `translateY(${top}px)`, height: `${end - top}px` },
       },
       renderRow(item, index === this.activeIndex),
     );

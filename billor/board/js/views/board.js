@@ -8,6 +8,8 @@ import { choosing, stopChoosing } from "../state/choosing.js";
 import { useFinished } from "../state/finished.js";
 import { fleet } from "../state/fleet.js";
 import { makeLists } from "../state/lists.js";
+import { clearSelection } from "../state/selection.js";
+import { NARROW, shownPlaces } from "../state/shown.js";
 import { useStore } from "../state/store.js";
 import { useMedia, useNow } from "../ui/clock.js";
 import { ConfirmBar } from "./confirm_bar.js";
@@ -16,11 +18,6 @@ import { Filters } from "./filters.js";
 import { FinishedPanel } from "./finished_panel.js";
 import { RoadPanel } from "./road_panel.js";
 import { WaitingPanel } from "./waiting_panel.js";
-
-/** @import {Place} from "../state/address.js" */
-
-/** Where one place is shown at a time; as in board.css. */
-const NARROW = "(max-width: 51.99rem)";
 
 export function Board() {
   const known = useStore(fleet);
@@ -65,27 +62,14 @@ export function Board() {
   );
 }
 
-/**
- * @param {Place} show
- * @param {boolean} isNarrow
- * @param {boolean} isChoosing a driver
- * @param {boolean} isSearching
- * @returns {Array<Exclude<Place, "">>}
- */
-function shownPlaces(show, isNarrow, isChoosing, isSearching) {
-  if (isNarrow) return [isChoosing ? "drivers" : show || "waiting"];
-  if (show === "") return ["waiting", "road", "drivers", ...(isSearching ? [FINISHED] : [])];
-  return isChoosing && show !== "drivers" ? [show, "drivers"] : [show];
-}
-
-const FINISHED = /** @type {const} */ ("finished");
-
 /** Escape ends the choice of a driver, unless it closes a dialog or a menu. */
 function useEscape() {
   useEffect(() => {
     const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
       const isElsewhere = document.querySelector("dialog[open], [popover]:popover-open");
-      if (event.key === "Escape" && !isElsewhere) stopChoosing();
+      if (event.key !== "Escape" || isElsewhere) return;
+      stopChoosing();
+      clearSelection();
     };
     addEventListener("keydown", onKeyDown);
     return () => removeEventListener("keydown", onKeyDown);

@@ -5,8 +5,10 @@ import { close } from "../state/actions.js";
 import { Store, useStore } from "../state/store.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
+import { BulkDialog } from "./bulk_dialog.js";
 import { DriverDialog } from "./driver_dialog.js";
 import { ImportDialog } from "./import_dialog.js";
+import { KeysDialog } from "./keys_dialog.js";
 import { LoadDialog } from "./load_dialog.js";
 import { RouteOf } from "./panel.js";
 import { PasswordDialog } from "./password_dialog.js";
@@ -16,7 +18,8 @@ import { ResetDialog, UserDialog } from "./user_dialog.js";
 
 /**
  * @typedef {{name: "load", load?: Load, copy?: Load, onSaved?: () => void}
- *   | {name: "import" | "password"}
+ *   | {name: "import" | "password" | "keys"}
+ *   | {name: "bulk", loads: Load[]}
  *   | {name: "driver", driver?: Driver}
  *   | {name: "user", user?: User}
  *   | {name: "reset", user: User}
@@ -39,6 +42,10 @@ export function Dialogs() {
       return h(LoadDialog, { ...open, onClose });
     case "driver":
       return h(DriverDialog, { driver: open.driver, onClose });
+    case "keys":
+      return h(KeysDialog, { onClose });
+    case "bulk":
+      return h(BulkDialog, { ...open, onClose });
     case "user":
       return h(UserDialog, { user: open.user, onClose });
     case "reset":

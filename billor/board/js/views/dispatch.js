@@ -11,6 +11,7 @@ import { ConnectionBanner } from "./connection.js";
 import { Dialogs } from "./dialogs.js";
 import { DriversPage } from "./drivers_page.js";
 import { Head } from "./head.js";
+import { useKeys } from "./keys.js";
 import { LoadPage } from "./load_page.js";
 import { OneDriverPage } from "./one_driver_page.js";
 import { PeoplePage } from "./people_page.js";
@@ -32,6 +33,7 @@ const TITLES = {
 /** @param {{user: User}} props */
 export function DispatchApp({ user }) {
   const { route } = useStore(address);
+  useKeys();
   const Page = PAGES[route.name];
   useEffect(() => {
     const live = new Live({ apply: applyChange, refetch });

@@ -73,6 +73,7 @@ export function Head({ user, route }) {
           { text: "New driver", action: () => openDialog({ name: "driver" }) },
           { text: "Import loads", action: () => openDialog({ name: "import" }) },
           { text: "Export this view", action: exportView },
+          { text: "Keys", action: () => openDialog({ name: "keys" }) },
         ],
       },
       icon("more"),

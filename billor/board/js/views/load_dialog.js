@@ -28,8 +28,7 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
   const fixed = { required: true, readOnly: load?.status === "ASSIGNED" };
   const first = fixed.readOnly ? 3 : 0;
   const free = load ? [] : freeDrivers();
-  /** @type {Array<[string, string]>} */
-  const options = [["", "Nobody yet"], ...driverOptions(free)];
+  const options = driverOptions(free);
   return h(FormDialog, {
     title: load ? `Change load ${load.id}` : "New load",
     action: load ? "Save" : "Create load",

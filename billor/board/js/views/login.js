@@ -4,6 +4,7 @@ import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { problemOf, unreachable } from "../api/client.js";
 import { logIn } from "../state/session.js";
+import { button } from "../ui/button.js";
 import { Dialog, focusFirst } from "../ui/dialog.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
 
@@ -14,7 +15,12 @@ export function LoginPage() {
     "main",
     { class: "login-page" },
     h("h1", { class: "wordmark" }, "Billor"),
-    h("p", { class: "lead" }, "Log in to dispatch loads."),
+    h(
+      "p",
+      { class: "lead" },
+      "Billor shows a trucking company which loads wait, who is on the road, and who is free. " +
+        "Dispatchers give loads to drivers; drivers see their load, and say when it is delivered.",
+    ),
     h(LoginForm, { user: null }),
   );
 }
@@ -44,6 +50,13 @@ function LoginForm({ user }) {
   /** @type {import("preact").RefObject<HTMLFormElement | null>} */
   const form = useRef(null);
   useEffect(() => focusFirst(form.current), []);
+  // Only a development server says which one it is.
+  const { email, password } = /** @type {HTMLElement} */ (document.getElementById("app")).dataset;
+  const useDemo = () => {
+    Object.assign(form.current?.elements.namedItem("email") ?? {}, { value: email });
+    Object.assign(form.current?.elements.namedItem("password") ?? {}, { value: password });
+    form.current?.requestSubmit();
+  };
   return h(
     "form",
     { ref: form, class: "form", onSubmit, noValidate: true },
@@ -72,5 +85,6 @@ function LoginForm({ user }) {
       { class: "button primary wide", type: "submit", "aria-disabled": isBusy },
       isBusy ? "Logging in …" : "Log in",
     ),
+    !user && email && button("Use the demo account", useDemo, "wide"),
   );
 }

@@ -36,7 +36,7 @@ export function UserDialog({ user, onClose }) {
     name: "driverId",
     label: "Driver",
     value: String(user?.driverId ?? ""),
-    options: [["", "Choose one"], ...driverOptions(drivers)],
+    options: driverOptions(drivers),
     required: true,
   };
   return h(FormDialog, {

@@ -1,10 +1,20 @@
 // Loads that wait for a driver, the soonest pickup first.
 
 import { h } from "preact";
+import { setStatus } from "../state/actions.js";
 import { choosing, startChoosing, stopChoosing } from "../state/choosing.js";
 import { isOverdue } from "../state/lists.js";
+import {
+  clearSelection,
+  select,
+  selectedLoads,
+  selection,
+  startSelecting,
+} from "../state/selection.js";
 import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
 import { minuteTime, shortTime, since } from "../ui/times.js";
+import { openDialog } from "./dialogs.js";
 import { drag } from "./dropping.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
@@ -14,6 +24,7 @@ import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
 export function WaitingPanel({ lists: { waiting, total, version }, now, isComplete }) {
   const { loadId } = useStore(choosing);
+  const { ids, isOn } = useStore(selection);
   return [
     h(
       PanelHead,
@@ -21,20 +32,71 @@ export function WaitingPanel({ lists: { waiting, total, version }, now, isComple
       isComplete &&
         total.overdue > 0 &&
         h("span", { class: "badge late" }, `${total.overdue} overdue`),
+      !isOn && waiting.length > 1 && button("Select", startSelecting, "small"),
     ),
+    isOn && h(SelectionBar, { count: selectedLoads().length }),
     h(/** @type {typeof LoadList<Waiting>} */ (LoadList), {
       items: waiting,
       label: "Waiting loads",
       version,
       empty: h(Nothing, { isComplete, text: "No load is waiting." }),
       renderRow: (item, tabIndex) =>
-        h(WaitingRow, { key: "row", item, tabIndex, now, isChosen: loadId === item.load.id }),
+        h(WaitingRow, {
+          key: "row",
+          item,
+          tabIndex,
+          now,
+          isChosen: isOn ? ids.has(item.load.id) : loadId === item.load.id,
+          onPress: (event) => {
+            if (
+              select(
+                event,
+                item.load,
+                waiting.map(({ load }) => load.id),
+              )
+            )
+              return;
+            if (loadId === item.load.id) stopChoosing();
+            else startChoosing(item.load);
+          },
+        }),
     }),
   ];
 }
 
-/** @param {{item: Waiting, tabIndex: number, isChosen: boolean, now: string}} props */
-function WaitingRow({ item: { load, isPending }, tabIndex, isChosen, now }) {
+/** @param {{count: number}} props */
+function SelectionBar({ count }) {
+  const cancel = () =>
+    openDialog({
+      name: "question",
+      title: `Cancel ${count} loads?`,
+      yes: "Cancel loads",
+      text: "A load that cannot be cancelled stays here, and says why.",
+      onYes: () => {
+        for (const load of selectedLoads()) setStatus(load, "CANCELLED");
+        clearSelection();
+      },
+    });
+  const more = { disabled: count === 0 };
+  return h(
+    "div",
+    { class: "selection-bar", role: "group", "aria-label": "Selected loads" },
+    h("b", { role: "status" }, `${count} selected`),
+    button("Assign", () => openDialog({ name: "bulk", loads: selectedLoads() }), "small", more),
+    button("Cancel loads", cancel, "small", more),
+    button("Done", clearSelection, "small"),
+  );
+}
+
+/**
+ * @param {object} props
+ * @param {Waiting} props.item
+ * @param {number} props.tabIndex
+ * @param {boolean} props.isChosen or selected
+ * @param {string} props.now
+ * @param {(event: MouseEvent) => void} props.onPress
+ */
+function WaitingRow({ item: { load, isPending }, tabIndex, isChosen, now, onPress }) {
   return h(
     "div",
     {
@@ -52,7 +114,7 @@ function WaitingRow({ item: { load, isPending }, tabIndex, isChosen, now }) {
         "aria-pressed": isChosen,
         title: "Choose a driver, or drag the load onto one",
         tabIndex,
-        onClick: () => (isChosen ? stopChoosing() : startChoosing(load)),
+        onClick: onPress,
       },
       h(RouteOf, { load }),
       h("span", { class: "meta" }, aboutLoad(load)),
