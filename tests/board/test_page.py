@@ -4,7 +4,7 @@ import csv
 import re
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from billor.board import CONTENT_SECURITY_POLICY
 from tests.support.board import Board
@@ -134,6 +134,44 @@ def test_an_import_reports_what_became_of_each_row(open_board, tmp_path: Path):
     expect(rows).to_have_count(3)
     dialog.get_by_role("button", name="Close").last.click()
     expect(board.waiting).to_contain_text(["Imported 1", "Imported 2"])
+
+
+def test_an_import_is_previewed_and_goes_on_when_its_dialog_is_closed(open_board, tmp_path: Path):
+    file = tmp_path / "loads.csv"
+    file.write_text("Ship From,To,Cargo,Rate\nPreviewed,There,Steel,9\nNowhere,,Steel,9\n")
+    board = open_board()
+    page, dialog = board.page, board.page.get_by_role("dialog")
+    open_menu(board, "Import loads")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Download a template").click()
+    template = download.value.path().read_text(encoding="utf-8-sig")
+    assert template.startswith("origin,destination,cargoType")
+    with page.expect_file_chooser() as chooser:
+        dialog.get_by_label("Choose a file").click()
+    chooser.value.set_files([])
+    chooser.value.element.dispatch_event("cancel")
+    dialog.get_by_label("Choose a file").set_input_files(file)
+    expect(dialog.get_by_role("columnheader")).to_have_text(
+        ["Row", "From ← Ship From", "To ← To", "Cargo type ← Cargo", "Refused"]
+    )
+    expect(dialog).to_contain_text("1 can be created, 1 will be refused. Columns left out: Rate.")
+    expect(dialog.get_by_role("row").nth(2)).to_contain_text("To: Fill this in.")
+    assert board.axe_violations() == []
+    expect(board.waiting).to_have_count(0)
+
+    file.write_text("origin,destination,cargoType\nMended,There,Steel\n")
+    dialog.get_by_role("button", name="Import", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("choose it again")
+    dialog.get_by_label("Choose a file").set_input_files(file)
+    held: list[Route] = []
+    expect(dialog).to_contain_text("1 can be created, 0 will be refused.")
+    page.route("**/loads/import?*", lambda route: held.append(route))
+    with page.expect_request("**/loads/import?*"):
+        dialog.get_by_role("button", name="Import", exact=True).click()
+    dialog.get_by_role("button", name="Close").last.click()
+    held[0].continue_()
+    expect(page.locator(".toast")).to_contain_text(["1 created, 0 refused"])
+    expect(board.waiting).to_contain_text(["Mended"])
 
 
 def test_filters_are_in_the_address_and_the_shown_loads_are_exported(billor, open_board):

@@ -103,6 +103,7 @@ export interface ImportedRow {
   loadId: number | null;
   errors: Record<string, string[]> | null;
   alreadyThere: boolean;
+  load?: Partial<Load>;
 }
 
 export interface ImportReport {
@@ -111,6 +112,8 @@ export interface ImportReport {
   refused: number;
   rows: ImportedRow[];
   ignored: string[];
+  columns: Record<string, string>;
+  sheet: string | null;
 }
 
 export interface Day {

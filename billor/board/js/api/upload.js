@@ -28,13 +28,15 @@ const TIMES = new URLSearchParams({
  *
  * @param {File} file
  * @param {string} key the Idempotency-Key
+ * @param {boolean} isPreview only says how the file is read
  * @param {(part: number) => void} onProgress hears how much was sent, from 0 to 1
  * @returns {Promise<ImportReport>} Raises `Problem`.
  */
-export async function importFile(file, key, onProgress) {
+export async function importFile(file, key, isPreview, onProgress) {
   let token = await validToken();
   for (;;) {
-    const answer = await send(file, key, token, onProgress);
+    await expectUnchanged(file);
+    const answer = await send(file, key, token, isPreview, onProgress);
     if (answer.status === 200) return JSON.parse(answer.responseText);
     if (answer.status !== 401) throw new Problem(bodyOf(answer.responseText, answer.status));
     token = await validToken(token);
@@ -45,21 +47,32 @@ export async function importFile(file, key, onProgress) {
  * @param {File} file
  * @param {string} key
  * @param {string} token
+ * @param {boolean} isPreview
  * @param {(part: number) => void} onProgress
  * @returns {Promise<XMLHttpRequest>}
  */
-function send(file, key, token, onProgress) {
+function send(file, key, token, isPreview, onProgress) {
   const request = new XMLHttpRequest();
-  request.open("POST", addressOf(`/loads/import?${TIMES}`));
+  request.open("POST", addressOf(`/loads/import?${TIMES}&dryRun=${isPreview}`));
   request.setRequestHeader("Authorization", `Bearer ${token}`);
   request.setRequestHeader("Content-Type", mediaType(file));
   request.setRequestHeader("Idempotency-Key", key);
   request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
   return new Promise((resolve, reject) => {
     request.onload = () => resolve(request);
-    request.onerror = () => reject(unreachable());
+    request.onerror = () => expectUnchanged(file).then(() => reject(unreachable()), reject);
     request.send(file);
   });
+}
+
+/** Browsers do not read a file that has changed since it was chosen. @param {File} file */
+async function expectUnchanged(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    const detail = "The file has changed since you chose it: choose it again.";
+    throw new Problem({ status: 0, code: "file_changed", detail });
+  }
 }
 
 /** @param {File} file */

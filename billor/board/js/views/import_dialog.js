@@ -1,47 +1,34 @@
-// Imports loads from a file, and shows what became of each row.
+// Imports loads from a file: shows how it is read, and then what became of each row.
 
 import { h } from "preact";
-import { useRef, useState } from "preact/hooks";
-import { newKey, Problem } from "../api/client.js";
-import { importFile } from "../api/upload.js";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { inWords, nameOf } from "../api/words.js";
+import { save } from "../state/exporting.js";
+import { chooseFile, importChosen, importing, watchImport } from "../state/importing.js";
+import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
 import { Refusal } from "../ui/form.js";
+import { Table } from "../ui/table.js";
 import { isolate } from "../ui/text.js";
+import { minuteTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 
-/** @import {ImportedRow, ImportReport} from "../types.js" */
+/** @import {ImportedRow, ImportReport, Load} from "../types.js" */
 
 const ROW_REM = 2.75;
+const PREVIEW_ROWS = 20;
+
+/** As the API names them, so that a file made from it needs no guess. */
+const TEMPLATE = "origin,destination,cargoType,reference,pickupAt,deliverBy\r\n";
 
 /** @param {{onClose: () => void}} props */
 export function ImportDialog({ onClose }) {
-  const [file, setFile] = useState(/** @type {File | null} */ (null));
-  const [part, setPart] = useState(/** @type {number | null} */ (null));
-  const [report, setReport] = useState(/** @type {ImportReport | null} */ (null));
-  const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
-  const key = useRef(newKey());
-
-  const choose = (/** @type {File | null | undefined} */ chosen) => {
-    if (!chosen) return;
-    key.current = newKey();
-    setFile(chosen);
-    setReport(null);
-    setProblem(null);
-  };
-  const onSubmit = async (/** @type {Event} */ event) => {
+  const { file, part, preview, report, problem } = useStore(importing);
+  useEffect(watchImport, []);
+  const onSubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (!file || part !== null) return;
-    setPart(0);
-    setProblem(null);
-    try {
-      setReport(await importFile(file, key.current, setPart));
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      setProblem(error);
-    } finally {
-      setPart(null);
-    }
+    importChosen();
   };
   return h(
     Dialog,
@@ -53,19 +40,16 @@ export function ImportDialog({ onClose }) {
         "div",
         { class: "dialog-body" },
         h(Refusal, { problem, fields: [] }),
-        report ? h(Report, { report }) : h(Chooser, { file, choose }),
+        report ? h(Report, { report }) : h(Chooser, { file }),
+        preview && !report && h(Preview, { preview }),
         part !== null && h(Progress, { part }),
       ),
       h(
         "div",
         { class: "dialog-foot" },
-        h("button", { type: "button", class: "button", onClick: onClose }, "Close"),
+        button("Close", onClose),
         report
-          ? h(
-              "button",
-              { type: "button", class: "button primary", onClick: () => setReport(null) },
-              "Import another file",
-            )
+          ? button("Import another file", () => chooseFile(null), "primary")
           : h(
               "button",
               { type: "submit", class: "button primary", disabled: !file || part !== null },
@@ -76,36 +60,86 @@ export function ImportDialog({ onClose }) {
   );
 }
 
-/** @param {{file: File | null, choose: (file: File | null | undefined) => void}} props */
-function Chooser({ file, choose }) {
-  return h(
-    "label",
-    {
-      class: "drop-zone",
-      onDragOver: (/** @type {DragEvent} */ event) => event.preventDefault(),
-      onDrop: (/** @type {DragEvent} */ event) => {
-        event.preventDefault();
-        choose(event.dataTransfer?.files[0]);
-      },
-    },
-    h("b", null, file ? isolate(file.name) : "Choose a file, or drop it here"),
+/** @param {{file: File | null}} props */
+function Chooser({ file }) {
+  /** @type {import("preact").RefObject<HTMLInputElement | null>} */
+  const input = useRef(null);
+  // Else choosing the same file again is no change.
+  const forget = () => void Object.assign(input.current ?? {}, { value: "" });
+  useEffect(() => void (file ?? forget()), [file]);
+  return [
     h(
-      "span",
-      { class: "hint" },
-      "CSV, NDJSON, .xlsx, .xls or .ods, with columns origin, destination, cargoType",
+      "label",
+      {
+        key: "file",
+        class: "drop-zone",
+        onDragOver: (/** @type {DragEvent} */ event) => event.preventDefault(),
+        onDrop: (/** @type {DragEvent} */ event) => {
+          event.preventDefault();
+          chooseFile(event.dataTransfer?.files[0]);
+        },
+      },
+      h("b", null, file ? isolate(file.name) : "Choose a file, or drop it here"),
+      h("span", { class: "hint" }, "CSV, NDJSON, .xlsx, .xls or .ods"),
+      h("input", {
+        ref: input,
+        type: "file",
+        accept: ".csv,.tsv,.txt,.ndjson,.jsonl,.xlsx,.xls,.ods",
+        onClick: forget,
+        onChange: (/** @type {Event} */ event) =>
+          chooseFile(/** @type {HTMLInputElement} */ (event.currentTarget).files?.[0]),
+      }),
     ),
-    h("input", {
-      type: "file",
-      accept: ".csv,.tsv,.txt,.ndjson,.jsonl,.xlsx,.xls,.ods",
-      onChange: (/** @type {Event} */ event) =>
-        choose(/** @type {HTMLInputElement} */ (event.currentTarget).files?.[0]),
+    !file &&
+      button("Download a template", () => save(TEMPLATE, "loads.csv"), "quiet", {
+        key: "template",
+      }),
+  ];
+}
+
+/**
+ * How the file was read: which column went where, and the first rows.
+ *
+ * @param {{preview: ImportReport}} props
+ */
+function Preview({ preview: { created, refused, rows, columns, ignored, sheet } }) {
+  /** @type {Record<string, (row: ImportedRow) => import("preact").ComponentChildren>} */
+  const shown = { Row: ({ row }) => row };
+  for (const [column, field] of Object.entries(columns)) {
+    shown[`${nameOf(field)} ← ${column}`] = ({ load }) => readable(load, field);
+  }
+  shown.Refused = ({ errors }) => errors && h("span", { class: "late" }, inShort(errors));
+  return [
+    h(
+      "p",
+      { key: "sum", role: "status" },
+      `${created} can be created, ${refused} will be refused.`,
+      sheet && ` Sheet ${isolate(sheet)}.`,
+      ignored.length > 0 && ` Columns left out: ${ignored.map(isolate).join(", ")}.`,
+    ),
+    h(Table, {
+      key: "rows",
+      label: "The first rows",
+      columns: shown,
+      rows: rows.slice(0, PREVIEW_ROWS),
+      keyOf: ({ row }) => row,
     }),
-  );
+  ];
+}
+
+/**
+ * @param {ImportedRow["load"]} load
+ * @param {string} field
+ */
+function readable(load, field) {
+  const value = load?.[/** @type {keyof Load} */ (field)];
+  if (!value) return "";
+  return /At$|By$/.test(field) ? minuteTime(String(value)) : isolate(String(value));
 }
 
 /** @param {{part: number}} props */
 function Progress({ part }) {
-  const text = part < 1 ? `Sending: ${Math.round(part * 100)} %` : "Sent. Creating loads …";
+  const text = part < 1 ? `Sending: ${Math.round(part * 100)} %` : "Sent. Reading it …";
   return h(
     "div",
     { class: "progress", role: "status" },
@@ -160,11 +194,7 @@ function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
 
 /** @param {{row: ImportedRow, isActive: boolean}} props */
 function Row({ row: { row, loadId, errors, alreadyThere }, isActive }) {
-  const text = errors
-    ? Object.entries(errors)
-        .map(([field, messages]) => `${nameOf(field)}: ${messages.map(inWords).join(" ")}`)
-        .join(" ")
-    : `Load ${loadId}${alreadyThere ? ", there before" : ""}`;
+  const text = errors ? inShort(errors) : `Load ${loadId}${alreadyThere ? ", there before" : ""}`;
   return h(
     "div",
     { class: "report-row", "data-main": true, tabIndex: isActive ? 0 : -1 },
@@ -172,3 +202,9 @@ function Row({ row: { row, loadId, errors, alreadyThere }, isActive }) {
     h("span", { class: errors ? "late" : "", title: text }, text),
   );
 }
+
+/** @param {Record<string, string[]>} errors by field */
+const inShort = (errors) =>
+  Object.entries(errors)
+    .map(([field, messages]) => `${nameOf(field)}: ${messages.map(inWords).join(" ")}`)
+    .join(" ");
