@@ -31,6 +31,8 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
     assert (config.pubsub_topic, config.pubsub_subscription) == ("load-events", "load-events-audit")
     assert config.audit_file == folder / ".billor" / "audit.sqlite3"
     assert not config.is_production
+    assert config.has_public_demo
+    assert not read(DEMO_PASSWORD="of-this-server-only").has_public_demo
 
 
 @pytest.mark.parametrize(("cores", "processes"), [(None, 2), (3, 3), (64, 8)])
@@ -53,6 +55,7 @@ def test_settings_are_typed_and_stripped():
     }
     config = load_config(MINIMAL | given)
     assert config.is_production
+    assert not config.has_public_demo
     assert (config.port, config.log_level, config.bind) == (65535, "INFO", "127.0.0.1")
     assert config.redis_url == given["REDIS_URL"].strip()
     assert config.couchdb_url == "https://host"

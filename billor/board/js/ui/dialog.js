@@ -3,7 +3,7 @@
 
 import { h } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { icon } from "./icons.js";
+import { button, iconButton } from "./button.js";
 import { refocus } from "./virtual_list.js";
 
 /**
@@ -54,12 +54,7 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
       "header",
       { class: "dialog-head" },
       h("h2", { id }, title),
-      onClose &&
-        h(
-          "button",
-          { type: "button", class: "icon-button", "aria-label": "Close", onClick: leave },
-          icon("close"),
-        ),
+      onClose && iconButton("close", "Close", leave),
     ),
     children,
     isAsking &&
@@ -116,6 +111,10 @@ export function focusFirst(holder) {
  * @param {import("preact").ComponentChildren} [props.children]
  */
 export function Question({ title, yes, onYes, onClose, children }) {
+  const agree = () => {
+    onClose();
+    return onYes();
+  };
   return h(
     Dialog,
     { title, onClose, class: "question" },
@@ -123,20 +122,8 @@ export function Question({ title, yes, onYes, onClose, children }) {
     h(
       "div",
       { class: "dialog-foot" },
-      h("button", { type: "button", class: "button", onClick: onClose }, "Back"),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "button primary",
-          "data-autofocus": true,
-          onClick: () => {
-            onClose();
-            onYes();
-          },
-        },
-        yes,
-      ),
+      button("Back", onClose),
+      button(yes, agree, "primary", { "data-autofocus": true }),
     ),
   );
 }

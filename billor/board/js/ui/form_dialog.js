@@ -1,6 +1,7 @@
 // A dialog with a form, which closes when its fields have been taken.
 
 import { h } from "preact";
+import { button } from "./button.js";
 import { Dialog } from "./dialog.js";
 import { Field, Refusal, useSending } from "./form.js";
 
@@ -48,7 +49,7 @@ export function FormDialog({ title, action, fields, send, onClose, class: name, 
       h(
         "div",
         { class: "dialog-foot" },
-        h("button", { type: "button", class: "button", onClick: onClose }, "Back"),
+        button("Back", onClose),
         h("button", { type: "submit", class: "button primary", "aria-disabled": isBusy }, action),
       ),
     ),

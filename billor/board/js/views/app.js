@@ -6,6 +6,7 @@ import { get } from "../api/client.js";
 import { toast } from "../state/notices.js";
 import { session, whoseWorkWasDropped } from "../state/session.js";
 import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { DispatchApp } from "./dispatch.js";
 import { DriverPage } from "./driver_page.js";
@@ -56,6 +57,6 @@ function Start() {
     "main",
     { class: "starting" },
     h("p", { role: "status" }, problem || "Starting …"),
-    problem && h("button", { type: "button", class: "button", onClick: again }, "Try again now"),
+    problem && button("Try again now", again),
   );
 }

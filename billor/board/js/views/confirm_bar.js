@@ -4,6 +4,7 @@ import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { chooseDriver, choosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
+import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { RouteOf } from "./panel.js";
 
@@ -19,15 +20,7 @@ export function ConfirmBar({ loadId, driverId }) {
     "div",
     { class: "confirm-bar", role: "group", "aria-label": "Confirm" },
     h("p", null, h("b", null, isolate(driver.name)), h(RouteOf, { load })),
-    h(
-      "button",
-      { type: "button", class: "button", onClick: () => choosing.set({ driverId: null }) },
-      "Back",
-    ),
-    h(
-      "button",
-      { ref: yes, type: "button", class: "button primary", onClick: () => chooseDriver(driver) },
-      "Assign",
-    ),
+    button("Back", () => choosing.set({ driverId: null })),
+    button("Assign", () => chooseDriver(driver), "primary", { ref: yes }),
   );
 }

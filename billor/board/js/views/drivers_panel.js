@@ -6,6 +6,7 @@ import { chooseDriver, choosing, stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { driverText, hasAll, words } from "../state/search.js";
 import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { refocus, VirtualList } from "../ui/virtual_list.js";
 import { drag } from "./dropping.js";
@@ -91,7 +92,7 @@ function ChoosingHead({ load, name, setName }) {
       onInput: (/** @type {Event} */ event) =>
         setName(/** @type {HTMLInputElement} */ (event.currentTarget).value),
     }),
-    h("button", { type: "button", class: "button small", onClick: stopChoosing }, "Cancel"),
+    button("Cancel", stopChoosing, "small"),
   );
 }
 

@@ -7,7 +7,7 @@ import { stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { knownPlaces } from "../state/places.js";
 import { useStore } from "../state/store.js";
-import { icon } from "../ui/icons.js";
+import { button, iconButton } from "../ui/button.js";
 import { UNKNOWN_COUNT } from "./panel.js";
 
 /** @import {Place} from "../state/address.js" */
@@ -34,27 +34,15 @@ export function Filters({ total, isNarrow, here }) {
     { class: "filters" },
     h(Places, { total, isNarrow, here }),
     isNarrow &&
-      h(
-        "button",
-        {
-          type: "button",
-          class: "icon-button",
-          "aria-label": "Filter by place",
-          "aria-expanded": isOpen || isUsed,
-          onClick: () => setOpen(!isOpen),
-        },
-        icon("filter"),
-      ),
+      iconButton("filter", "Filter by place", () => setOpen(!isOpen), {
+        "aria-expanded": isOpen || isUsed,
+      }),
     (!isNarrow || isOpen || isUsed) && [
       h(PlaceFilter, { key: "from", name: "origin", label: "From", value: filters.origin }),
       h(PlaceFilter, { key: "to", name: "destination", label: "To", value: filters.destination }),
     ],
     (isNarrow ? isUsed : hasFilters(filters)) &&
-      h(
-        "button",
-        { type: "button", class: "button quiet", onClick: () => setFilters(NO_FILTERS) },
-        "Clear filters",
-      ),
+      button("Clear filters", () => setFilters(NO_FILTERS), "quiet"),
   );
 }
 

@@ -3,6 +3,7 @@
 import { h } from "preact";
 import { address, setFilters } from "../state/address.js";
 import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { fullTime, shortTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
@@ -20,7 +21,7 @@ export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
     h(
       PanelHead,
       { title: more ? "and more finished" : "Finished", count: loads.length },
-      more && h("button", { type: "button", class: "button small", onClick: more }, "Show more"),
+      more && button("Show more", more, "small"),
     ),
     h(
       "div",

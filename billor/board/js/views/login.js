@@ -61,25 +61,9 @@ function LoginForm({ user }) {
     "form",
     { ref: form, class: "form", onSubmit, noValidate: true },
     h(Refusal, { problem, fields: ["email", "password"] }),
-    h(Field, {
-      name: "email",
-      label: "Email",
-      type: "email",
-      required: true,
-      value: user?.email,
-      error: errors.email,
-      autocomplete: "username",
-      "data-autofocus": !user || undefined,
-    }),
-    h(Field, {
-      name: "password",
-      label: "Password",
-      type: "password",
-      required: true,
-      error: errors.password,
-      autocomplete: "current-password",
-      "data-autofocus": user !== null || undefined,
-    }),
+    fieldsFor(user).map((field) =>
+      h(Field, { key: field.name, required: true, error: errors[field.name], ...field }),
+    ),
     h(
       "button",
       { class: "button primary wide", type: "submit", "aria-disabled": isBusy },
@@ -88,3 +72,22 @@ function LoginForm({ user }) {
     !user && email && button("Use the demo account", useDemo, "wide"),
   );
 }
+
+/** @param {User | null} user */
+const fieldsFor = (user) => [
+  {
+    name: "email",
+    label: "Email",
+    type: "email",
+    value: user?.email,
+    autocomplete: "username",
+    "data-autofocus": !user,
+  },
+  {
+    name: "password",
+    label: "Password",
+    type: "password",
+    autocomplete: "current-password",
+    "data-autofocus": user !== null,
+  },
+];

@@ -3,7 +3,7 @@
 import { h } from "preact";
 import { dismissToast, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
-import { icon } from "../ui/icons.js";
+import { button, iconButton } from "../ui/button.js";
 import { shortTime } from "../ui/times.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
@@ -21,22 +21,8 @@ export function Announcer() {
           "div",
           { class: shown.isGood ? "toast" : "toast bad", key: shown.id },
           h("p", null, shown.detail, h(Reason, shown)),
-          shown.undo &&
-            h(
-              "button",
-              { type: "button", class: "button small", onClick: () => undo(shown) },
-              "Undo",
-            ),
-          h(
-            "button",
-            {
-              type: "button",
-              class: "icon-button",
-              "aria-label": "Dismiss",
-              onClick: () => dismissToast(shown.id),
-            },
-            icon("close"),
-          ),
+          shown.undo && button("Undo", () => undo(shown), "small"),
+          iconButton("close", "Dismiss", () => dismissToast(shown.id)),
         ),
       ),
     ),

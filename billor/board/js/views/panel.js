@@ -4,6 +4,7 @@ import { h } from "preact";
 import { address, hasFilters } from "../state/address.js";
 import { dismissTrouble, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
+import { iconButton } from "../ui/button.js";
 import { icon, to } from "../ui/icons.js";
 import { isolate, Name } from "../ui/text.js";
 import { minuteTime } from "../ui/times.js";
@@ -139,16 +140,6 @@ export function TroubleLine({ trouble, loadId, tabIndex }) {
     { class: "trouble" },
     icon("warning"),
     h("p", { title: trouble.detail }, trouble.detail, h(Reason, trouble)),
-    h(
-      "button",
-      {
-        type: "button",
-        class: "icon-button",
-        "aria-label": "Dismiss",
-        tabIndex,
-        onClick: () => dismissTrouble(loadId),
-      },
-      icon("close"),
-    ),
+    iconButton("close", "Dismiss", () => dismissTrouble(loadId), { tabIndex }),
   );
 }
