@@ -89,7 +89,7 @@ def start_session(user: User) -> Tokens:
     session = Session(user_id=user.id, generation=0, expires_at=expires_at)
     with transaction():
         db.session.add(session)
-        user.last_seen_at = _now()
+        get_user(user.id).last_seen_at = _now()  # `user` may be detached
     return _issue(user.id, user.epoch, session)
 
 
