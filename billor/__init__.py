@@ -6,29 +6,39 @@ import click
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from billor import assignments, audit, auth, board, changes, cli, drivers, health, loads, users
+from billor import board, cli
 from billor.api import docs
 from billor.api.blueprint import init_api
-from billor.api.compression import compress, with_one_coding
-from billor.api.conditional import init_conditional
 from billor.api.middleware import init_cors, note_route, refuse_encoded_body, with_middleware
 from billor.api.problems import init_problems
+from billor.api.responses import compress, tag, with_one_coding
 from billor.assignments import mine
+from billor.assignments import routes as assignments_routes
+from billor.audit import routes as audit_routes
 from billor.audit.store import connect_store
 from billor.auth import me
+from billor.auth import routes as auth_routes
 from billor.auth.access import roles_of
 from billor.auth.guard import Guard
 from billor.auth.sessions import jwt
 from billor.cache import CachedPages, init_cache
+from billor.changes import routes as changes_routes
 from billor.changes.feed import Feed
 from billor.config import Config, load_config
 from billor.database import engine_options, init_database
 from billor.database.revisions import init_migrations
+from billor.drivers import routes as drivers_routes
+from billor.health import routes as health_routes
+from billor.loads import routes as loads_routes
 from billor.loads import stats
 from billor.observe import logs
 from billor.observe.traces import init_traces
+from billor.users import routes as users_routes
 
-RESOURCES = (auth, me, users, drivers, loads, assignments, mine, changes, stats, audit, health)
+RESOURCES = (
+    *(auth_routes, me, users_routes, drivers_routes, loads_routes, assignments_routes, mine),
+    *(changes_routes, stats, audit_routes, health_routes),
+)
 MAX_BODY_BYTES = 1024 * 1024
 
 
@@ -56,7 +66,7 @@ def create_app(config: Config | None = None) -> Flask:
     cast(DefaultJSONProvider, app.json).sort_keys = False
 
     app.after_request(compress)  # the last one, as Flask calls them in reverse order
-    init_conditional(app)
+    app.after_request(tag)
     init_problems(app)
     app.before_request(note_route)
     init_cors(app, config)
@@ -77,7 +87,7 @@ def create_app(config: Config | None = None) -> Flask:
     if click.get_current_context(silent=True):  # the `flask` command, which may be `flask db`
         init_migrations(app)
 
-    cached_pages = with_one_coding(CachedPages(app, ["/loads"], guard.authorise))
+    cached_pages = with_one_coding(CachedPages(app, guard.authorise))
     app.wsgi_app = with_middleware(cached_pages, app, config)  # type: ignore
     init_traces(app, config)
     return app

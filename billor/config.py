@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -28,8 +29,12 @@ HOSTS = Regexp(r"[^/]+\Z", error="Must be like api.example.com,.example.com.")
 ORIGINS = Regexp(r"(\*|,|\s|https?://[^,/]+)+\Z", error="Must be like https://a.example,http://b.")
 
 
+time_zones = cache(available_timezones)
+
+
 def check_time_zone(name: str) -> None:
-    if name not in available_timezones():
+    """Raise `ValidationError` unless the IANA database has this time zone."""
+    if name not in time_zones():
         raise ValidationError("Must be the name of a time zone, like America/Chicago.")
 
 

@@ -148,10 +148,6 @@ class Invalid(BillorError):
         super().__init__("validation_failed", errors=errors)
 
 
-class Refused(BillorError):
-    """A file was refused as a whole."""
-
-
 class Unsupported(BillorError):
     """The body has an unsupported media type or encoding."""
 

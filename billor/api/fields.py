@@ -3,16 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from itertools import islice
-from typing import Any, Self
-from zoneinfo import available_timezones
+from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
-from sqlalchemy.orm import InstrumentedAttribute
 
 from billor.database.text import (
-    MAX_EMAIL_LENGTH,
     MAX_PARTS,
     RefusedText,
     clean,
@@ -28,8 +24,6 @@ MAX_NAME_LENGTH = 100
 """How many characters of an unknown name an error repeats."""
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-
-zone_names = cache(available_timezones)
 
 
 def wire_name(name: str) -> str:
@@ -85,14 +79,18 @@ class Text(fields.String):
             **kwargs,
         )
 
-    @classmethod
-    def of(cls, column: InstrumentedAttribute[Any], **kwargs) -> Self:
-        """Make a text field as long as the column."""
-        return cls(max_length=column.type.length, **kwargs)
-
     def _deserialize(self, value, attr, data, **kwargs):
-        text = super()._deserialize(value, attr, data, **kwargs)
-        return _normalized(text, self._max_length, self._normalize)
+        text = " ".join(super()._deserialize(value, attr, data, **kwargs).split())
+        if len(text) > MAX_PARTS * self._max_length:
+            return text  # too long in any form
+        try:
+            return self._normalize(text)
+        except RefusedText as error:
+            raise ValidationError(str(error)) from error
+
+
+class EmailAddress(Text):
+    _normalize = staticmethod(clean_email)
 
 
 class Identifier(Text):
@@ -126,19 +124,6 @@ class Words(Text):
         return text
 
 
-class TimeZone(fields.String):
-    """The name of a time zone in the IANA database."""
-
-    def __init__(self, *, metadata: dict, **kwargs):
-        super().__init__(metadata={"example": "America/Chicago"} | metadata, **kwargs)
-
-    def _deserialize(self, value, attr, data, **kwargs):
-        name = super()._deserialize(value, attr, data, **kwargs)
-        if name not in zone_names():
-            raise ValidationError("Not the name of a time zone, like America/Chicago.")
-        return name
-
-
 class Password(fields.String):
     """A password, used exactly as sent: not trimmed, with any characters of UTF-8."""
 
@@ -159,32 +144,6 @@ class Password(fields.String):
         except UnicodeEncodeError as error:
             raise ValidationError("Must not contain lone surrogates.") from error
         return password
-
-
-class EmailAddress(fields.String):
-    """An email address in its normal form (see `billor.database.text`)."""
-
-    def __init__(self, *, metadata: dict | None = None, **kwargs):
-        super().__init__(
-            validate=validate.Length(max=MAX_EMAIL_LENGTH),
-            metadata={"format": "email"} | (metadata or {}),
-            **kwargs,
-        )
-
-    def _deserialize(self, value, attr, data, **kwargs):
-        text = super()._deserialize(value, attr, data, **kwargs)
-        return _normalized(text, MAX_EMAIL_LENGTH, clean_email)
-
-
-def _normalized(text: str, max_length: int, normalize: Callable[[str], str]) -> str:
-    """Normalize the text with `normalize`, unless it is too long in any form."""
-    text = " ".join(text.split())
-    if len(text) > MAX_PARTS * max_length:
-        return text
-    try:
-        return normalize(text)
-    except RefusedText as error:
-        raise ValidationError(str(error)) from error
 
 
 class Timestamp(fields.DateTime):

@@ -20,7 +20,7 @@ from billor.cache import invalidate_pages
 from billor.database import (
     DELETE_BATCH_SIZE,
     after_commit,
-    execute_bulk,
+    execute,
     long_waits_refused_as,
     transaction,
 )
@@ -75,11 +75,11 @@ def delete_expired_keys() -> int:
         .cte("expired")
     )
     with transaction():
-        return execute_bulk(
+        return execute(
             delete(IdempotencyKey).where(
                 IdempotencyKey.user_id == expired.c.user_id, IdempotencyKey.key == expired.c.key
             )
-        )
+        ).rowcount
 
 
 def _read_key() -> str | None:

@@ -14,8 +14,8 @@ from uuid_utils import uuid4
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import get_path_info
 
-from billor.api.conditional import answer_not_modified
 from billor.api.fields import MAX_NAME_LENGTH
+from billor.api.responses import answer_not_modified
 from billor.config import Config
 from billor.errors import Unsupported
 from billor.observe.context import (

@@ -1,5 +1,1 @@
 """Assignments: which driver moves which load."""
-
-from billor.assignments.routes import blueprint
-
-__all__ = ["blueprint"]

@@ -3,10 +3,10 @@
 from marshmallow import fields, validate
 
 from billor.api.blueprint import Blueprint
-from billor.api.conditional import if_match
 from billor.api.fields import Id, Several, Timestamp, WireSchema
 from billor.api.openapi import PAGE_HEADERS
 from billor.api.pagination import Cursor, PageQuery, page_headers
+from billor.api.responses import if_match
 from billor.assignments import service as assignments
 from billor.assignments.schemas import AssignmentWithLoadSchema
 from billor.models import AssignmentStatus

@@ -1,9 +1,9 @@
 """Routes of `/assignments`."""
 
 from billor.api.blueprint import Blueprint
-from billor.api.conditional import if_match
 from billor.api.openapi import PAGE_HEADERS
 from billor.api.pagination import page_headers
+from billor.api.responses import if_match
 from billor.assignments import service
 from billor.assignments.schemas import (
     CODES,

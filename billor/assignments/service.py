@@ -4,7 +4,7 @@ PostgreSQL enforces it, with two partial unique indexes. The checks here come fi
 precise refusal.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from billor.api.fields import wire_time
 from billor.database import (
+    Check,
     Row,
     execute,
     get_or_not_found,
@@ -23,6 +24,7 @@ from billor.database import (
     lock_in_table,
     table,
     transaction,
+    unchecked,
 )
 from billor.database.keyset import Page, Position, paginate
 from billor.drivers.service import words_of
@@ -68,7 +70,7 @@ def assign(driver_id: int, load_id: int) -> SqlRow:
         both = {"driver_id": driver_id, "load_id": load_id}
         assignment = execute(ADD_ASSIGNMENT, both).one()
         load = execute(MARK_LOAD, both).one()
-        record_load(EventType.LOAD_ASSIGNED, load, driver=driver, assignment_id=assignment.id)
+        record_load(EventType.ASSIGNED, load, driver=driver, assignment_id=assignment.id)
     return assignment
 
 
@@ -94,7 +96,7 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         db.session.flush()
         made = [outcome for outcome in outcomes if isinstance(outcome, Assignment)]
         for assignment in made:
-            _record(EventType.LOAD_ASSIGNED, assignment)
+            _record(EventType.ASSIGNED, assignment)
     rows = [
         {"row": row, **pair, **_outcome(outcome)}
         for row, (pair, outcome) in enumerate(zip(assignments, outcomes, strict=True), start=1)
@@ -140,30 +142,22 @@ def _add(driver: Driver, load: Load) -> Assignment:
     return assignment
 
 
-def close_assignment(
-    assignment_id: int, status: str, check: Callable[[Assignment], None] | None = None
-) -> Assignment:
+def close_assignment(assignment_id: int, status: str, check: Check = unchecked) -> Assignment:
     """Complete or cancel an active assignment. Its load becomes COMPLETED with it, or OPEN again.
 
-    `check` gets the unchanged assignment and may raise. One that has the status already is left as
-    it is: the answer of the request that closed it may be lost.
-
-    Raises `NotFound`, what `check` raises, and `Conflict` `assignment_not_active` if it was closed
-    before with the other status.
+    One that has the status already is left as it is: the answer of the request that closed it may
+    be lost. Raises `NotFound`, and `Conflict` `assignment_not_active` if it was closed before with
+    the other status.
     """
     closed_as = AssignmentStatus(status)
     with transaction():
-        assignment = _lock_with_driver_and_load(assignment_id)
-        if check is not None:
-            check(assignment)
+        assignment = _lock_with_driver_and_load(assignment_id, check)
         if assignment.status != closed_as:
             _close(assignment, closed_as)
     return assignment
 
 
-def complete_active_assignment(
-    driver_id: int, check: Callable[[Assignment], None] | None = None
-) -> Assignment:
+def complete_active_assignment(driver_id: int, check: Check = unchecked) -> Assignment:
     """Complete a driver's active assignment.
 
     Raises `no_active_assignment`, and what `close_assignment` does.
@@ -174,21 +168,15 @@ def complete_active_assignment(
     return close_assignment(assignment_id, AssignmentStatus.COMPLETED, check)
 
 
-def reassign(
-    assignment_id: int, driver_id: int, check: Callable[[Assignment], None] | None = None
-) -> Assignment:
+def reassign(assignment_id: int, driver_id: int, check: Check = unchecked) -> Assignment:
     """Cancel an active assignment and give its load to another driver, or change nothing.
 
-    `check` gets the unchanged assignment and may raise. Returns the new assignment.
-
-    Raises `NotFound` for the assignment or the driver, what `check` raises, and `Conflict`
+    Returns the new assignment. Raises `NotFound` for the assignment or the driver, and `Conflict`
     `assignment_not_active`, `driver_already_assigned` with the blocking `assignmentId`, or
     `driver_inactive`.
     """
     with transaction():
-        old = _lock_with_driver_and_load(assignment_id, driver_id)
-        if check is not None:
-            check(old)
+        old = _lock_with_driver_and_load(assignment_id, check, driver_id)
         _close(old, AssignmentStatus.CANCELLED)
         if driver_id == old.driver_id:
             raise Conflict("driver_already_assigned", assignmentId=old.id)
@@ -196,7 +184,7 @@ def reassign(
         return get_assignment(new.id, populate_existing=True)
 
 
-def _lock_with_driver_and_load(assignment_id: int, *driver_ids: int) -> Assignment:
+def _lock_with_driver_and_load(assignment_id: int, check: Check, *driver_ids: int) -> Assignment:
     """Lock the assignment's driver, other drivers, and its load; return the assignment with both.
 
     Nobody changes an assignment without these locks.
@@ -205,7 +193,9 @@ def _lock_with_driver_and_load(assignment_id: int, *driver_ids: int) -> Assignme
     for driver_id in sorted({found.driver_id, *driver_ids}):
         lock(Driver, driver_id)
     lock(Load, found.load_id)
-    return get_assignment(assignment_id, populate_existing=True)
+    assignment = get_assignment(assignment_id, populate_existing=True)
+    check(assignment)
+    return assignment
 
 
 def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
@@ -224,20 +214,14 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
     _record(event_type, assignment)
 
 
-def reopen(
-    assignment_id: int, reason: str, check: Callable[[Assignment], None] | None = None
-) -> Assignment:
+def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignment:
     """Make an assignment active again that was closed by mistake, for `REOPENED_WITHIN`.
 
-    `check` gets the unchanged assignment and may raise. An active one is left as it is.
-
-    Raises `NotFound`, what `check` raises, `Conflict` `too_late_to_reopen`, and the conflicts of
-    `assign` if the driver or the load is no longer free.
+    An active one is left as it is. Raises `NotFound`, `Conflict` `too_late_to_reopen`, and the
+    conflicts of `assign` if the driver or the load is no longer free.
     """
     with transaction():
-        assignment = _lock_with_driver_and_load(assignment_id)
-        if check is not None:
-            check(assignment)
+        assignment = _lock_with_driver_and_load(assignment_id, check)
         if assignment.status != AssignmentStatus.ASSIGNED:
             _reopen(assignment, reason)
     return assignment

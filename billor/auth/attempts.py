@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from billor.api.blocking import slot
 from billor.cache import TURN_SECONDS
-from billor.database import execute_bulk, transaction
+from billor.database import execute, transaction
 from billor.errors import TooManyAttempts
 from billor.events.event import EventType
 from billor.models import LoginAttempts, db
@@ -58,7 +58,7 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
         with transaction():
             for key in sorted(limits):
                 counter = update(LoginAttempts).where(LoginAttempts.key == key)
-                execute_bulk(counter.values(failures=LoginAttempts.failures - 1))
+                execute(counter.values(failures=LoginAttempts.failures - 1))
 
 
 def client_network(address: str) -> str:
@@ -112,4 +112,4 @@ def _delete_expired() -> None:
         .limit(DELETE_BATCH_SIZE)
         .with_for_update(skip_locked=True)
     )
-    execute_bulk(delete(LoginAttempts).where(LoginAttempts.key.in_(expired.scalar_subquery())))
+    execute(delete(LoginAttempts).where(LoginAttempts.key.in_(expired.scalar_subquery())))

@@ -3,8 +3,8 @@
 from flask import request
 
 from billor.api.blueprint import Blueprint
-from billor.api.conditional import if_match
 from billor.api.fields import Password, WireSchema
+from billor.api.responses import if_match
 from billor.auth import service as auth
 from billor.observe.context import signed_in_user
 from billor.users import service as users

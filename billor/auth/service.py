@@ -9,7 +9,7 @@ from billor.errors import AuthenticationFailed
 from billor.models import User, db
 from billor.observe.context import CurrentUser
 from billor.users.passwords import password_matches
-from billor.users.service import find_user, get_user, set_password
+from billor.users.service import find_user, get_user, update_user
 
 
 def log_in(email: str, password: str, address: str) -> Tokens:
@@ -31,15 +31,21 @@ def log_in(email: str, password: str, address: str) -> Tokens:
 def change_password(user: CurrentUser, old_password: str, new_password: str, address: str) -> None:
     """Change the current user's password, and end all their sessions.
 
-    A wrong old password counts as a failed login. Raises the errors of `log_in` and `set_password`.
+    A wrong old password counts as a failed login. Raises the errors of `log_in`, and
+    `token_invalid` if the token has ended in the meantime.
     """
+
+    def check(account: User) -> None:
+        if account.epoch != user.epoch:
+            raise AuthenticationFailed("token_invalid")
+
     account = get_user(user.id)
     db.session.close()
     with counted_attempt(account.email, address):
         if not password_matches(account.password_hash, old_password):
             detail = "The old password is wrong. Check it."
             raise AuthenticationFailed("invalid_credentials", detail)
-    set_password(user.id, new_password, user.epoch)
+    update_user(user.id, check, new_password)
 
 
 def issue_token(user: User) -> str:

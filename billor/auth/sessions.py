@@ -16,7 +16,7 @@ from flask_jwt_extended import JWTManager, create_access_token, create_refresh_t
 from sqlalchemy import Connection, Row, delete, func, select
 
 from billor.config import Config
-from billor.database import DELETE_BATCH_SIZE, after_commit, execute_bulk, roll_back, transaction
+from billor.database import DELETE_BATCH_SIZE, after_commit, execute, roll_back, transaction
 from billor.errors import AuthenticationFailed
 from billor.events.event import EventType
 from billor.models import Session, User, db
@@ -132,7 +132,7 @@ def end_session(user: CurrentUser) -> None:
         end_all_sessions(user.id)
         return
     with transaction():
-        execute_bulk(delete(Session).where(Session.id == user.session_id))
+        execute(delete(Session).where(Session.id == user.session_id))
         after_commit(forget_cached_users)
 
 
@@ -140,7 +140,8 @@ def delete_expired_sessions() -> int:
     """Delete up to `DELETE_BATCH_SIZE` expired sessions; return how many. Raises `Unavailable`."""
     expired = select(Session.id).where(~IS_ALIVE).limit(DELETE_BATCH_SIZE)
     with transaction():
-        return execute_bulk(delete(Session).where(Session.id.in_(expired.scalar_subquery())))
+        ended = delete(Session).where(Session.id.in_(expired.scalar_subquery()))
+        return execute(ended).rowcount
 
 
 def access_token(user_id: int, claims: dict[str, Any], seconds: int) -> str:

@@ -80,7 +80,7 @@ class Feed:
     def open(self, user: CurrentUser, last_event_id: str | None) -> tuple[Stream, Iterator[bytes]]:
         """Return a stream of what is committed from now on, or after `last_event_id`.
 
-        The caller closes it with `forget`. Raises `Unavailable` `streams_busy` if this process has
+        The caller ends it with `end`. Raises `Unavailable` `streams_busy` if this process has
         `MAX_STREAMS`, or `MAX_STREAMS_OF_USER`.
         """
         stream = Stream(user, self._number)  # before the position, so that it misses nothing
@@ -146,16 +146,11 @@ class Feed:
     def _has_ended(self, stream: Stream) -> bool:
         return self._is_closed or stream not in self._streams
 
-    def forget(self, stream: Stream) -> None:
-        """Remove a stream that has ended."""
+    def end(self, stream: Stream) -> None:
+        """End a stream, or remove one that has ended."""
         with self._changed:
             self._streams.discard(stream)
             STREAMS.set(len(self._streams))
-
-    def end(self, stream: Stream) -> None:
-        """End a stream whose client has left."""
-        self.forget(stream)
-        with self._changed:
             self._changed.notify_all()
 
     def close(self) -> None:

@@ -34,6 +34,7 @@ def stream_changes():
     feed = current_app.extensions["changes"]
     stream, messages = feed.open(signed_in_user(), request.headers.get("Last-Event-ID"))
     answer = Response(messages, headers=HEADERS, content_type=CONTENT_TYPE)
-    answer.call_on_close(partial(feed.forget, stream))
-    call_on_disconnect(answer, partial(feed.end, stream))
+    end = partial(feed.end, stream)
+    answer.call_on_close(end)
+    call_on_disconnect(answer, end)
     return answer

@@ -12,7 +12,7 @@ from billor.drivers.service import create_drivers
 from billor.loads.service import create_loads
 from billor.models import Driver, Load, Role, db
 from billor.users.passwords import password_matches
-from billor.users.service import create_user, find_user, set_password
+from billor.users.service import create_user, find_user, update_user
 
 # Rows per commit. A killed run leaves whole chunks, and the next run continues.
 CHUNK_ROWS = 1000
@@ -69,7 +69,7 @@ def _seed_user(email: str, password: str) -> int:
     # A configured password replaces the publicly known one, but not one that a person has set.
     is_default = password_matches(user.password_hash, DEFAULT_DEMO_PASSWORD)
     if is_default and password != DEFAULT_DEMO_PASSWORD:
-        set_password(user.id, password)
+        update_user(user.id, password=password)
     return 0
 
 

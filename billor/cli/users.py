@@ -51,7 +51,7 @@ def create(role: str | None, driver_id: int | None, **fields: str) -> None:
 def set_users_password(email: str, password: str) -> None:
     """Set the password of the user with this EMAIL, and log them out everywhere."""
     user = existing_user(email)
-    service.set_password(user.id, **UserSchema(only=["password"]).load({"password": password}))
+    service.update_user(user.id, **UserSchema(only=["password"]).load({"password": password}))
     click.echo(f"User {user.id} has a new password.")
 
 

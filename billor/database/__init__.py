@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from flask import Flask
 from psycopg2 import errors as postgres
 from psycopg2 import extensions
-from sqlalchemy import CursorResult, Delete, Executable, Select, Table, Update, bindparam, select
+from sqlalchemy import CursorResult, Executable, Select, Table, bindparam, select
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -42,6 +42,8 @@ DELETE_BATCH_SIZE = 1000
 """How many rows one statement of maintenance deletes or changes, to keep locks short."""
 
 Row = TypeVar("Row", bound=Base)
+Check = Callable[[Any], None]
+"""Gets a row that is locked and unchanged, and may raise to leave it so."""
 
 
 def engine_options(config: Config) -> dict:
@@ -168,17 +170,19 @@ def get_or_not_found(model: type[Row], id_: int, **options: Any) -> Row:
     return row
 
 
-def lock(model: type[Row], id_: int) -> Row:
+def unchecked(_row: Any) -> None:
+    """Accept every row: the default `Check`."""
+
+
+def lock(model: type[Row], id_: int, check: Check = unchecked) -> Row:
     """Return the current row, locked until the transaction ends. Raises `NotFound`.
 
     To avoid deadlocks, lock drivers before loads before assignments, and rows of a table by id.
     """
-    return get_or_not_found(
-        model,
-        id_,
-        populate_existing=True,
-        with_for_update={"key_share": True},  # which does not block foreign keys
-    )
+    # A key share lock does not block foreign keys.
+    row = get_or_not_found(model, id_, populate_existing=True, with_for_update={"key_share": True})
+    check(row)
+    return row
 
 
 def lock_in_table(model: type[Base], id_: int) -> SqlRow:
@@ -211,13 +215,6 @@ def change(row: Base, changes: Mapping[str, Any]) -> dict[str, Any]:
     for name in before:
         setattr(row, name, changes[name])
     return before
-
-
-def execute_bulk(statement: Update | Delete) -> int:
-    """Run an UPDATE or DELETE; return the number of rows. The session's objects stay unchanged."""
-    options = {"synchronize_session": False}
-    result = db.session.execute(statement, execution_options=options)
-    return cast(CursorResult, result).rowcount
 
 
 @contextmanager

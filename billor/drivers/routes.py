@@ -1,9 +1,10 @@
 """Routes of `/drivers`."""
 
 from billor.api.blueprint import Blueprint
-from billor.api.conditional import if_match
 from billor.api.openapi import PAGE_HEADERS
 from billor.api.pagination import page_headers
+from billor.api.responses import if_match
+from billor.database import get_or_not_found
 from billor.drivers import service
 from billor.drivers.schemas import (
     DriverQuery,
@@ -11,6 +12,7 @@ from billor.drivers.schemas import (
     DriverUpdateSchema,
     ListedDriverSchema,
 )
+from billor.models import Driver
 
 blueprint = Blueprint(
     "drivers", __name__, url_prefix="/drivers", description="The people who move loads."
@@ -41,7 +43,7 @@ def list_drivers(query):
 @blueprint.problems("driver_not_found")
 def get_driver(driver_id):
     """Show a driver."""
-    return service.get_driver(driver_id)
+    return get_or_not_found(Driver, driver_id)
 
 
 @blueprint.route("/<id:driver_id>", methods=["PATCH"])

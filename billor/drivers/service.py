@@ -1,12 +1,12 @@
 """Business rules of drivers."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ScalarSelect, and_, select, update
 from sqlalchemy.orm import joinedload
 
-from billor.database import change, execute_bulk, get_or_not_found, lock, transaction
+from billor.database import Check, change, execute, lock, transaction, unchecked
 from billor.database.keyset import Page, Position, paginate
 from billor.database.search import has_words
 from billor.database.unique import Unique
@@ -47,24 +47,13 @@ def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
     return drivers
 
 
-def get_driver(driver_id: int) -> Driver:
-    """Return a driver. Raises `NotFound`."""
-    return get_or_not_found(Driver, driver_id)
-
-
-def update_driver(
-    driver_id: int, check: Callable[[Driver], None] | None = None, **changes: Any
-) -> Driver:
-    """Change `name`, `license_number` or `status`.
-
-    An INACTIVE driver keeps the active load. `check` gets the unchanged driver and may raise.
+def update_driver(driver_id: int, check: Check = unchecked, **changes: Any) -> Driver:
+    """Change `name`, `license_number` or `status`. An INACTIVE driver keeps the active load.
 
     Raises `NotFound` and `Taken` `license_number_taken`.
     """
     with transaction():
-        driver = lock(Driver, driver_id)
-        if check is not None:
-            check(driver)
+        driver = lock(Driver, driver_id, check)
         with LICENSE_NUMBER.checked(changes.get("license_number"), driver_id):
             before = change(driver, changes)
         if before.keys() & {"name", "license_number"}:
@@ -86,7 +75,7 @@ def _update_searches(driver: Driver) -> None:
     loads = select(Load.id).join(Load.assignment).where(Assignment.driver_id == driver.id)
     ids = db.session.scalars(loads.order_by(Load.id).with_for_update(key_share=True, of=Load)).all()
     words = {"driver_words": words_of(driver.id), "updated_at": Load.updated_at}
-    execute_bulk(update(Load).where(Load.id.in_(ids)).values(words))
+    execute(update(Load).where(Load.id.in_(ids)).values(words))
 
 
 def list_drivers(

@@ -14,12 +14,12 @@ from billor.models import LoadEvent
 
 
 class EventType(StrEnum):
-    """Types of events on the bus."""
+    """The types of events, by their names in audit documents."""
 
     LOAD_CREATED = "load.created"
     LOAD_UPDATED = "load.updated"
     LOAD_CANCELLED = "load.cancelled"
-    LOAD_ASSIGNED = "load.assigned"
+    ASSIGNED = "load.assigned"
     LOAD_COMPLETED = "load.completed"
     ASSIGNMENT_CANCELLED = "assignment.cancelled"
     ASSIGNMENT_REOPENED = "assignment.reopened"
@@ -36,26 +36,12 @@ class EventType(StrEnum):
     LOGIN_BLOCKED = "user.login_blocked"
 
 
-# The names of types in audit documents.
-LOAD_TYPES = {
-    EventType.LOAD_CREATED: "LOAD_CREATED",
-    EventType.LOAD_UPDATED: "LOAD_UPDATED",
-    EventType.LOAD_CANCELLED: "LOAD_CANCELLED",
-    EventType.LOAD_ASSIGNED: "ASSIGNED",
-    EventType.LOAD_COMPLETED: "LOAD_COMPLETED",
-    EventType.ASSIGNMENT_CANCELLED: "ASSIGNMENT_CANCELLED",
-    EventType.ASSIGNMENT_REOPENED: "ASSIGNMENT_REOPENED",
-}
-DRIVER_TYPES = {type_: type_.name for type_ in EventType if type_.startswith("driver.")}
-WORK_TYPES = LOAD_TYPES | DRIVER_TYPES
-ACCOUNT_TYPES = {type_: type_.name for type_ in EventType if type_ not in WORK_TYPES}
-AUDIT_TYPES = WORK_TYPES | ACCOUNT_TYPES
+AUDIT_TYPES = {type_: type_.name for type_ in EventType}
+ACCOUNT_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_.startswith("user.")}
+WORK_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_ not in ACCOUNT_TYPES}
+LOAD_TYPES = {type_: name for type_, name in WORK_TYPES.items() if not type_.startswith("driver.")}
 # Of these, the driver of the assignment is notified.
-FOR_DRIVERS = [
-    EventType.LOAD_ASSIGNED,
-    EventType.LOAD_UPDATED,
-    EventType.ASSIGNMENT_REOPENED,
-]
+FOR_DRIVERS = [EventType.ASSIGNED, EventType.LOAD_UPDATED, EventType.ASSIGNMENT_REOPENED]
 
 # Description of an event's payload.
 PAYLOAD = (
@@ -64,8 +50,8 @@ PAYLOAD = (
 )
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; and the `user` who did it, "
-    "if any. For a blocked login, the `address` and which `limits` were reached: "
-    "`account`, `address`, or `account_at_address` where the user had logged in before."
+    "if any. For a blocked login, the `address` and which `limits` were reached: `account`, "
+    "`address`."
 )
 
 # In characters: a reason may quote a message.

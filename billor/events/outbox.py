@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Row, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Update, and_, func, insert, select, update
 
 from billor.cache import invalidate_pages
 from billor.database import after_commit, execute, execute_at_end, table, transaction
@@ -61,8 +61,7 @@ def claim_unpublished(limit: int) -> Sequence[Row]:
     The caller publishes them in the same transaction, so a crash leaves them unpublished. Any
     number of relays may run.
     """
-    oldest = _oldest(limit, _EVENTS.published_at.is_(None))
-    claim = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id)
+    claim = _update_oldest(limit, _EVENTS.published_at.is_(None))
     return execute(claim.values(published_at=func.clock_timestamp()).returning(*_EVENTS)).all()
 
 
@@ -99,14 +98,9 @@ def claim_unnotified(limit: int, age_seconds: float) -> Sequence[Row]:
         _EVENTS.recorded_at.is_not(None),
         seconds_since(_EVENTS.created_at) >= age_seconds,
     )
-    oldest = _oldest(limit, is_due)
-    claim = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id)
+    claim = _update_oldest(limit, is_due).values(notified_at=func.clock_timestamp())
     status = select(Assignment.status).where(Assignment.id == _EVENTS.assignment_id)
-    return execute(
-        claim.values(notified_at=func.clock_timestamp()).returning(
-            *_EVENTS, status.scalar_subquery().label("status")
-        )
-    ).all()
+    return execute(claim.returning(*_EVENTS, status.scalar_subquery().label("status"))).all()
 
 
 def last_unrecorded() -> datetime | None:
@@ -120,16 +114,16 @@ def publish_unrecorded(until: datetime) -> int:
 
     Returns how many, at most `MAX_REPUBLISHED`.
     """
-    oldest = _oldest(MAX_REPUBLISHED, _IS_UNRECORDED, _EVENTS.published_at <= until)
-    again = update(table(LoadEvent)).where(_EVENTS.id == oldest.c.id)
+    again = _update_oldest(MAX_REPUBLISHED, _IS_UNRECORDED, _EVENTS.published_at <= until)
     with transaction():
         return execute(again.values(published_at=None)).rowcount
 
 
-def _oldest(limit: int, *conditions: ColumnElement[bool]) -> CTE:
-    """Return a query that locks the oldest events, except those that are locked already."""
+def _update_oldest(limit: int, *conditions: ColumnElement[bool]) -> Update:
+    """Return an UPDATE of the oldest events, except those that are locked."""
     oldest = select(_EVENTS.id).where(*conditions).order_by(_EVENTS.created_at).limit(limit)
-    return oldest.with_for_update(skip_locked=True, key_share=True).cte("oldest")
+    locked = oldest.with_for_update(skip_locked=True, key_share=True).cte("oldest")
+    return update(table(LoadEvent)).where(_EVENTS.id == locked.c.id)
 
 
 def publish_again(since: datetime | None = None) -> int:

@@ -23,7 +23,7 @@ from marshmallow import ValidationError, fields
 
 from billor.api.blocking import in_thread
 from billor.api.fields import MAX_NAME_LENGTH, Id, Identifier, Timestamp
-from billor.errors import Refused
+from billor.errors import BillorError
 from billor.loads.schemas import LoadSchema
 
 CSV = "text/csv"
@@ -149,7 +149,7 @@ NAMES = {_letters(name): name for name in KNOWN} | {
 def read_file(file: IO[bytes], media_type: str, times: TimeFormat) -> LoadFile:
     """Read and check all rows of a file on disk.
 
-    `media_type` is one of `MEDIA_TYPES`; the first bytes override it. Raises `Refused`.
+    `media_type` is one of `MEDIA_TYPES`; the first bytes override it. Raises `import_refused`.
     """
     kind = MEDIA_TYPES[media_type]
     head = file.read(512)
@@ -161,8 +161,8 @@ def read_file(file: IO[bytes], media_type: str, times: TimeFormat) -> LoadFile:
     return _read_ndjson(file) if kind == NDJSON else _read_csv(file, times)
 
 
-def _refused(reason: str) -> Refused:
-    return Refused("import_refused", reason)
+def _refused(reason: str) -> BillorError:
+    return BillorError("import_refused", reason)
 
 
 def _unpack_workbook(file: IO[bytes], rows: IO[bytes]) -> None:

@@ -5,10 +5,11 @@ from functools import wraps
 from flask import Response, current_app, request
 
 from billor.api.blueprint import Blueprint
-from billor.api.conditional import if_match
 from billor.api.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
 from billor.api.pagination import page_headers
+from billor.api.responses import if_match
 from billor.api.uploads import received_file
+from billor.database import get_or_not_found
 from billor.loads import exporting, files, importing, service
 from billor.loads.lists import list_loads as find_loads
 from billor.loads.schemas import (
@@ -22,6 +23,7 @@ from billor.loads.schemas import (
     TimelineEntrySchema,
     TimelineQuery,
 )
+from billor.models import Load
 
 blueprint = Blueprint("loads", __name__, description="Cargo to be moved.")
 
@@ -117,7 +119,7 @@ def import_loads(file, dry_run):
 @blueprint.problems("load_not_found")
 def get_load(load_id):
     """Show a load."""
-    return service.get_load(load_id)
+    return get_or_not_found(Load, load_id)
 
 
 @blueprint.route("/loads/<id:load_id>", methods=["PATCH"])

@@ -17,14 +17,14 @@ from billor.api.fields import (
     Several,
     Text,
     Timestamp,
-    TimeZone,
     WireSchema,
     Words,
     check_range,
 )
 from billor.api.pagination import Cursor, PageQuery
+from billor.config import check_time_zone
 from billor.events.event import LOAD_TYPES, PAYLOAD
-from billor.models import Load, LoadStatus
+from billor.models import LoadStatus
 
 REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {SAME_NUMBER}"
 
@@ -38,11 +38,11 @@ def is_before(deliver_by: datetime | None, pickup_at: datetime | None) -> bool:
 
 class LoadSchema(WireSchema):
     id = Id(dump_only=True, required=True)
-    origin = Text.of(Load.origin, required=True, metadata={"example": "Dallas, TX"})
-    destination = Text.of(Load.destination, required=True, metadata={"example": "Atlanta, GA"})
-    cargo_type = Text.of(Load.cargo_type, required=True, metadata={"example": "Refrigerated"})
-    reference = Identifier.of(
-        Load.reference,
+    origin = Text(max_length=200, required=True, metadata={"example": "Dallas, TX"})
+    destination = Text(max_length=200, required=True, metadata={"example": "Atlanta, GA"})
+    cargo_type = Text(max_length=100, required=True, metadata={"example": "Refrigerated"})
+    reference = Identifier(
+        max_length=64,
         allow_none=True,
         metadata={"description": REFERENCE, "example": "PO-1001"},
     )
@@ -88,10 +88,10 @@ class LoadFilter(WireSchema):
 
     q = Words()
     status = Several(fields.Enum(LoadStatus))
-    origin = Text.of(Load.origin, metadata=CASE)
-    destination = Text.of(Load.destination, metadata=CASE)
-    cargo_type = Text.of(Load.cargo_type, metadata=CASE)
-    reference = Text.of(Load.reference, metadata={"description": SAME_NUMBER})
+    origin = Text(max_length=200, metadata=CASE)
+    destination = Text(max_length=200, metadata=CASE)
+    cargo_type = Text(max_length=100, metadata=CASE)
+    reference = Text(max_length=64, metadata={"description": SAME_NUMBER})
     created_from = Timestamp(metadata={"description": "Created at this time or later."})
     created_to = Timestamp(metadata={"description": "Created before this time."})
     pickup_from = Timestamp(metadata={"description": "Picked up at this time or later."})
@@ -145,8 +145,12 @@ class LoadQuery(LoadFilter, PageQuery):
 class ImportQuery(WireSchema):
     """How to read times without an offset, as in spreadsheets, and whether to create loads."""
 
-    time_zone = TimeZone(
-        metadata={"description": "IANA time zone of times without an offset. TIME_ZONE by default."}
+    time_zone = fields.String(
+        validate=check_time_zone,
+        metadata={
+            "description": "IANA time zone of times without an offset. TIME_ZONE by default.",
+            "example": "America/Chicago",
+        },
     )
     day_first = QueryFlag("Read 3/4/2026 as 3 April.")
     dry_run = QueryFlag("Create nothing; show the first 20 loads as read. `created` would be.")

@@ -1,13 +1,21 @@
 """The rules of loads. Each change records an event in the same transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Row, Text, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
-from billor.database import change, get_or_not_found, lock, transaction, violated_constraint
+from billor.database import (
+    Check,
+    change,
+    get_or_not_found,
+    lock,
+    transaction,
+    unchecked,
+    violated_constraint,
+)
 from billor.database.keyset import Page, Position, paginate
 from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
@@ -117,26 +125,16 @@ def _reference_keys(loads: Sequence[Load]) -> Sequence[Row]:
     ).all()
 
 
-def get_load(load_id: int) -> Load:
-    """Return a load. Raises `NotFound`."""
-    return get_or_not_found(Load, load_id)
+def update_load(load_id: int, check: Check = unchecked, **changes: Any) -> Load:
+    """Change, cancel or reopen a load. The driver of an ASSIGNED load is notified.
 
-
-def update_load(load_id: int, check: Callable[[Load], None] | None = None, **changes: Any) -> Load:
-    """Change, cancel or reopen a load.
-
-    `check` gets the unchanged load and may raise. The driver of an ASSIGNED load is notified.
-
-    Raises `NotFound`, what `check` raises, `Conflict` `load_not_editable` for a COMPLETED load and
-    for the status of an ASSIGNED one, `Invalid` for a delivery before the pickup, and `Taken`
-    `reference_taken`.
+    Raises `NotFound`, `Conflict` `load_not_editable` for a COMPLETED load and for the status of an
+    ASSIGNED one, `Invalid` for a delivery before the pickup, and `Taken` `reference_taken`.
     """
     if "status" in changes:
         changes["status"] = LoadStatus(changes["status"])
     with transaction():
-        load = lock(Load, load_id)
-        if check is not None:
-            check(load)
+        load = lock(Load, load_id, check)
         is_assigned = load.status == LoadStatus.ASSIGNED
         if load.status == LoadStatus.COMPLETED or (is_assigned and "status" in changes):
             raise Conflict("load_not_editable")

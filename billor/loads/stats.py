@@ -8,8 +8,9 @@ from marshmallow import fields
 
 from billor.api.blocking import slot
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Timestamp, TimeZone, WireSchema
+from billor.api.fields import Timestamp, WireSchema
 from billor.cache import TURN_SECONDS
+from billor.config import check_time_zone
 from billor.loads.figures import count_all
 from billor.models import LoadStatus
 
@@ -32,9 +33,13 @@ def _median(description: str) -> fields.Float:
 
 
 class StatsQuery(WireSchema):
-    time_zone = TimeZone(
+    time_zone = fields.String(
         load_default="UTC",
-        metadata={"description": "The IANA time zone in which days begin."},
+        validate=check_time_zone,
+        metadata={
+            "description": "The IANA time zone in which days begin.",
+            "example": "America/Chicago",
+        },
     )
 
 

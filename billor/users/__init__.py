@@ -1,5 +1,1 @@
 """Users: the people who may log in."""
-
-from billor.users.routes import blueprint
-
-__all__ = ["blueprint"]

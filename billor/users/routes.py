@@ -1,9 +1,9 @@
 """Routes of `/users`."""
 
 from billor.api.blueprint import Blueprint
-from billor.api.conditional import if_match
 from billor.api.openapi import PAGE_HEADERS
 from billor.api.pagination import page_headers
+from billor.api.responses import if_match
 from billor.users import service
 from billor.users.schemas import ListedUserSchema, UserQuery, UserSchema, UserUpdateSchema
 

@@ -1,17 +1,25 @@
 """Business rules of users."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import exists, func, select
 
-from billor.database import after_commit, change, get_or_not_found, lock, transaction
+from billor.database import (
+    Check,
+    after_commit,
+    change,
+    get_or_not_found,
+    lock,
+    transaction,
+    unchecked,
+)
 from billor.database.keyset import Page, Position, paginate
 from billor.database.search import has_words
 from billor.database.text import normal_email
 from billor.database.unique import Unique
-from billor.errors import AuthenticationFailed, Conflict, Invalid
+from billor.errors import Conflict, Invalid
 from billor.events.event import EventType
 from billor.events.outbox import record
 from billor.models import Driver, Role, User, db
@@ -113,15 +121,11 @@ def list_users(
 
 
 def update_user(
-    user_id: int,
-    check: Callable[[User], None] | None = None,
-    password: str | None = None,
-    **changes: Any,
+    user_id: int, check: Check = unchecked, password: str | None = None, **changes: Any
 ) -> User:
     """Change `name`, `password`, `role`, `driver_id` or `is_active`.
 
     All changes but a new name end the user's tokens. Another role than DRIVER clears the driver.
-    `check` gets the unchanged user and may raise.
 
     Raises `NotFound`, `Conflict` `last_admin`, and `Invalid` as `create_user` does.
     """
@@ -129,9 +133,7 @@ def update_user(
         changes["password_hash"] = hash_password(password)
     with transaction():
         admins = list(db.session.execute(LOCK_ADMINS)) if ENDS_TOKENS & changes.keys() else []
-        user = lock(User, user_id)
-        if check is not None:
-            check(user)
+        user = lock(User, user_id, check)
         changed = _effective(changes, user)
         _check_driver(changed.get("role", user.role), changed.get("driver_id", user.driver_id))
         before = change(user, changed)
@@ -142,35 +144,18 @@ def update_user(
     return user
 
 
-def set_password(user_id: int, password: str, epoch: int | None = None) -> None:
-    """Set a user's password, and end all their tokens.
-
-    `epoch` is that of the request's token, if there is one. Raises `NotFound`, and
-    `AuthenticationFailed` `token_invalid` if that token has ended in the meantime.
-    """
-    _end_tokens(user_id, EventType.PASSWORD_CHANGED, epoch, password_hash=hash_password(password))
-
-
 def end_all_sessions(user_id: int) -> None:
     """End all tokens of a user. Raises `NotFound`."""
-    _end_tokens(user_id, EventType.SESSIONS_ENDED)
+    with transaction():
+        user = lock(User, user_id)
+        user.epoch += 1
+        record_account(EventType.SESSIONS_ENDED, user)
+        after_commit(forget_cached_users)
 
 
 def forget_cached_users() -> None:
     """Clear this process's cache of users; in other processes it expires within a second."""
     current_app.extensions["cached_users"].clear()
-
-
-def _end_tokens(
-    user_id: int, event_type: EventType, epoch: int | None = None, **changes: Any
-) -> None:
-    with transaction():
-        user = lock(User, user_id)
-        if epoch not in (None, user.epoch):
-            raise AuthenticationFailed("token_invalid")
-        change(user, changes | {"epoch": user.epoch + 1})
-        record_account(event_type, user)
-        after_commit(forget_cached_users)
 
 
 def _effective(changes: dict[str, Any], user: User) -> dict[str, Any]:

@@ -56,9 +56,11 @@ class Consumer:
         self._store.prepare()
         prepare(self._bus)
 
-    def _step(self) -> None:
-        if deliveries := self._bus.pull(BATCH_SIZE):
+    def _step(self) -> int:
+        deliveries = self._bus.pull(BATCH_SIZE)
+        if deliveries:
             self.handle(deliveries)
+        return len(deliveries)
 
     def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Record a batch and ack it. What cannot be recorded now is nacked.

@@ -25,12 +25,7 @@ IDLE_SECONDS = 1
 
 def run_notifier(stop: Event) -> None:
     """Notify drivers until `stop` is set. Needs an application context."""
-
-    def step() -> None:
-        if notify_drivers() < BATCH_SIZE:
-            stop.wait(IDLE_SECONDS)
-
-    run_with_backoff(lambda: None, step, stop)
+    run_with_backoff(lambda: None, notify_drivers, stop, IDLE_SECONDS)
 
 
 def notify_drivers() -> int:

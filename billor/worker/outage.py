@@ -19,15 +19,20 @@ AWAY: tuple[type[Exception], ...] = (*SERVICES, Unavailable, SQLAlchemyError)
 logger = logging.getLogger(__name__)
 
 
-def run_with_backoff(prepare: Callable[[], None], step: Callable[[], None], stop: Event) -> None:
-    """Repeat a step until `stop` is set; prepare for it first, and again after each failure."""
+def run_with_backoff(
+    prepare: Callable[[], None], step: Callable[[], int], stop: Event, idle_seconds: float = 0
+) -> None:
+    """Repeat a step until `stop` is set; prepare for it first, and again after each failure.
+
+    A step that returns 0 is repeated after `idle_seconds`.
+    """
     is_prepared, away, seconds = False, "", 0.0
     while not stop.is_set():
         try:
             if not is_prepared:
                 prepare()
             is_prepared = True
-            step()
+            count = step()
         except AWAY as error:
             service = SERVICES.get(type(error), "PostgreSQL")
             if service != away:
@@ -40,3 +45,5 @@ def run_with_backoff(prepare: Callable[[], None], step: Callable[[], None], stop
         if away:
             logger.info("%s is back", away)
         away, seconds = "", 0.0
+        if not count:
+            stop.wait(idle_seconds)

@@ -26,12 +26,7 @@ class Relay:
 
     def run(self, stop: Event) -> None:
         """Publish events until `stop` is set."""
-
-        def step() -> None:
-            if not self.publish_batch():
-                stop.wait(IDLE_SECONDS)
-
-        run_with_backoff(lambda: prepare(self._bus), step, stop)
+        run_with_backoff(lambda: prepare(self._bus), self.publish_batch, stop, IDLE_SECONDS)
 
     def publish_batch(self) -> int:
         """Publish the oldest unpublished events; return how many. All are published, or none."""

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from billor.api import compression
+from billor.api import responses
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app
@@ -62,7 +62,7 @@ def test_a_page_is_compressed_once_and_a_hit_takes_one_round_trip(client, monkey
         return compress(*args, **kwargs)
 
     compress = gzip.compress
-    monkeypatch.setattr(compression.gzip, "compress", count)
+    monkeypatch.setattr(responses.gzip, "compress", count)
     wire = RedisWire(monkeypatch)
     miss = client.get("/loads", headers=GZIP)
     wire.sent.clear()
@@ -110,7 +110,7 @@ def test_a_head_has_the_headers_of_the_get(client):
 
 
 def test_neither_tokens_nor_streams_of_changes_are_compressed(client, anonymous, monkeypatch):
-    monkeypatch.setattr(compression, "MIN_BYTES", 0)
+    monkeypatch.setattr(responses, "MIN_BYTES", 0)
     credentials = {"email": DEMO_EMAIL, "password": DEMO_PASSWORD}
     assert is_compressed(anonymous.get("/nowhere", headers=GZIP))
     assert is_compressed(client.get("/me", headers=GZIP))

@@ -187,7 +187,7 @@ def raise_deadline_exceeded(*_, **__):
 
 def reading(failure):
     def cause(scene):
-        scene.patch.setattr("billor.drivers.service.get_driver", failure)
+        scene.patch.setattr("billor.drivers.routes.get_or_not_found", failure)
         return scene.client.get("/drivers/1")
 
     return cause

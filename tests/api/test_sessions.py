@@ -14,7 +14,7 @@ from billor.auth import sessions
 from billor.auth.sessions import RETRY_SECONDS
 from billor.database import transaction
 from billor.models import LoadEvent, Session, User, db
-from billor.users.service import set_password
+from billor.users.service import update_user
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 from tests.support.client import ApiClient
@@ -208,7 +208,7 @@ def test_a_login_during_a_change_of_password_gets_dead_tokens(app, anonymous, us
 
     def start_late(user):
         with app.app_context():
-            set_password(user.id, NEW_PASSWORD)
+            update_user(user.id, password=NEW_PASSWORD)
         return start_session(user)
 
     monkeypatch.setattr("billor.auth.service.start_session", start_late)

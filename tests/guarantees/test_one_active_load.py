@@ -207,7 +207,7 @@ def assert_each_assignment_is_told(driver_ids: set[int]) -> None:
         id_: [(type_, status) for of, type_, status in events if of == id_]
         for id_, _ in assignments
     }
-    begin, end = (EventType.LOAD_ASSIGNED, "ASSIGNED"), (EventType.ASSIGNMENT_CANCELLED, "OPEN")
+    begin, end = (EventType.ASSIGNED, "ASSIGNED"), (EventType.ASSIGNMENT_CANCELLED, "OPEN")
     again = (EventType.ASSIGNMENT_REOPENED, "ASSIGNED")
     for id_, status in assignments:
         turns = [begin, *[end, again] * len(told[id_])]
@@ -239,7 +239,7 @@ def assert_rule_held_at_all_times(driver_ids: set[int]) -> None:
 
     Events are written under the locks that keep the rule, and so in order.
     """
-    begin = (EventType.LOAD_ASSIGNED, EventType.ASSIGNMENT_REOPENED)
+    begin = (EventType.ASSIGNED, EventType.ASSIGNMENT_REOPENED)
     turns = (*begin, EventType.ASSIGNMENT_CANCELLED)
     events = db.session.scalars(
         select(LoadEvent)

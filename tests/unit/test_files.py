@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 import openpyxl
 import pytest
 
-from billor.errors import Refused
+from billor.errors import BillorError
 from billor.loads import files
 from billor.loads.files import CSV, NDJSON, WORKBOOK, FileRow, LoadFile, TimeFormat
 from tests.support.workbooks import (
@@ -41,7 +41,7 @@ def outcomes(data: str | bytes, media_type: str = CSV, **times) -> list[dict]:
 
 
 def refusal(data: str | bytes, media_type: str = CSV) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(BillorError) as refused:
         read(data, media_type)
     assert refused.value.code == "import_refused"
     return refused.value.detail

@@ -10,7 +10,7 @@ from billor.cli import seed
 from billor.cli.seed import DRIVERS, LOADS, seed_database
 from billor.config import DEFAULT_DEMO_PASSWORD, ConfigError
 from billor.models import LoadEvent, db
-from billor.users.service import find_user, set_password
+from billor.users.service import find_user, update_user
 
 
 def log_in(anonymous, email: str, password: str) -> int:
@@ -39,7 +39,7 @@ def test_seeding_again_replaces_the_default_password_and_no_other(config, anonym
     seed_database(better)
     assert log_in(anonymous, config.demo_email, config.demo_password) == 401
     assert log_in(anonymous, config.demo_email, "something-better") == 200
-    set_password(find_user(config.demo_email).id, "my-own-secret")
+    update_user(find_user(config.demo_email).id, password="my-own-secret")
     for configured in (DEFAULT_DEMO_PASSWORD, "something-better"):
         seed_database(replace(config, demo_password=configured))
     assert log_in(anonymous, config.demo_email, "my-own-secret") == 200

@@ -1,0 +1,142 @@
+"""What responses get (RFC 9110): ETags, 304, 412 against lost updates, and compression.
+
+What compresses responses changes their ETags: nginx makes them weak, Apache and others append the
+encoding, and so do we. Both forms match here. With the strong comparison of the RFC, every
+`If-Match` would fail behind such a proxy.
+"""
+
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Response, jsonify, request
+from marshmallow import Schema
+from werkzeug.datastructures import Accept, ETags
+from werkzeug.http import parse_accept_header, parse_etags
+
+from billor.database import Check, unchecked
+from billor.errors import BillorError
+
+# Appended by us, Apache's mod_deflate and mod_brotli, Jetty and others.
+ENCODING_SUFFIX = re.compile(r"(--?|;)(gzip|br|deflate|zstd)\Z")
+MIN_BYTES = 1024
+LEVEL = 6
+TEXT = re.compile(r"text/.+|application/(problem\+)?json|image/svg\+xml")
+
+
+def tag(response: Response) -> Response:
+    """Add a strong ETag to a JSON response."""
+    headers = response.headers
+    is_tagged = (
+        response.status_code == 200
+        and request.method in ("GET", "HEAD", "PATCH")
+        and response.mimetype == "application/json"
+        and "no-store" not in headers.get("Cache-Control", "")
+    )
+    if is_tagged:
+        response.set_etag(etag_of(response.get_data(), headers.get("Link", "")))
+        if request.method != "PATCH":
+            headers.setdefault("Cache-Control", "private, no-cache")  # revalidate before use
+            headers.add("Vary", "Authorization")
+    return response
+
+
+def etag_of(body: bytes, next_page: str = "") -> str:
+    """Hash a body and its link to the next page, which may appear while the body stays the same."""
+    return hashlib.blake2b(body + next_page.encode(), digest_size=16).hexdigest()
+
+
+def if_match(schema: Schema) -> Check:
+    """Return a function that checks a row against `If-Match`, if the request has that header.
+
+    It renders the row by `schema`, as the GET does, and raises `precondition_failed` if its ETag
+    does not match.
+    """
+    if "If-Match" not in request.headers:
+        return unchecked
+    wanted = request.if_match
+
+    def check(row: Any) -> None:
+        if not _contains(wanted, etag_of(jsonify(schema.dump(row)).get_data())):
+            raise BillorError("precondition_failed")
+
+    return check
+
+
+def answer_not_modified(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Respond 304 to a GET whose ETag still matches, also for pages from the cache."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if_none_match = environ.get("HTTP_IF_NONE_MATCH")
+        if if_none_match is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return wsgi_app(environ, start_response)
+        response = Response.from_app(wsgi_app, environ)
+        etag, _ = response.get_etag()
+        if response.status_code == 200 and etag and _contains(parse_etags(if_none_match), etag):
+            response.status_code = 304  # sent without a body
+        return response(environ, start_response)
+
+    return run
+
+
+def _contains(etags: ETags, etag: str) -> bool:
+    """Return whether `etags` contains our ETag, as we sent it or as a proxy changed it."""
+    etag = ENCODING_SUFFIX.sub("", etag)
+    return bool(etags.star_tag) or any(
+        ENCODING_SUFFIX.sub("", tag or "") == etag  # Werkzeug has None for an empty tag
+        for tag in etags.as_set(include_weak=True)
+    )
+
+
+def with_one_coding(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Reduce `Accept-Encoding` to `gzip` or nothing, for the app and for the keys of its cache."""
+
+    def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if _prefers_gzip(environ.pop("HTTP_ACCEPT_ENCODING", "")):
+            environ["HTTP_ACCEPT_ENCODING"] = "gzip"
+        return wsgi_app(environ, start_response)
+
+    return run
+
+
+@lru_cache
+def _prefers_gzip(accepted: str) -> bool:
+    return parse_accept_header(accepted, Accept).best_match(["gzip", "identity"]) == "gzip"
+
+
+def compress(response: Response) -> Response:
+    """Compress a response, and mark its ETag as Apache does. It must be the last `after_request`.
+
+    What may not be stored has a token or is a stream of changes: neither is compressed.
+    """
+    is_text = TEXT.fullmatch(response.mimetype or "")
+    if not is_text or response.cache_control.no_store or response.status_code in (206, 304):
+        return response
+    response.vary.add("Accept-Encoding")
+    is_small = not response.is_streamed and len(response.get_data()) < MIN_BYTES
+    if is_small or "Accept-Encoding" not in request.headers:
+        return response
+    if response.is_streamed:
+        response.call_on_close(response.response.close)  # type: ignore[union-attr]
+        response.direct_passthrough = False
+        response.response = _compressed(response.iter_encoded())
+        del response.headers["Content-Length"]
+    else:
+        response.set_data(gzip.compress(response.get_data(), LEVEL, mtime=0))
+    response.content_encoding = "gzip"
+    etag, is_weak = response.get_etag()
+    if etag is not None:
+        response.set_etag(f"{etag}-gzip", bool(is_weak))
+    return response
+
+
+def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(LEVEL, wbits=zlib.MAX_WBITS | 16)  # 16: as gzip
+    for chunk in chunks:
+        yield compressor.compress(chunk)
+    yield compressor.flush()
