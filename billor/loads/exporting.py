@@ -20,7 +20,7 @@ from billor.database import roll_back
 from billor.database.keyset import Position
 from billor.loads.lists import list_loads
 from billor.loads.schemas import LastAssignmentSchema, LoadSchema
-from billor.models import Assignment, Driver, db
+from billor.models import Assignment, AssignmentStatus, Driver, db
 
 PAGE_ROWS = 200
 # Per process: fewer than its database connections, so that exports cannot use all of them.
@@ -87,8 +87,10 @@ def _next_rows(
 def _last_assignments(load_ids: Collection[int]) -> dict[int, RowMapping]:
     """Return each load's last assignment with its driver, by the load's id.
 
-    It is the active one if there is one.
+    It is the one that is not cancelled if there is one: a reopened one may be older than others.
     """
+    is_cancelled = Assignment.status == AssignmentStatus.CANCELLED
+    last = (is_cancelled, Assignment.assigned_at.desc(), Assignment.id.desc())
     rows = db.session.execute(
         select(
             Assignment.load_id,
@@ -101,7 +103,7 @@ def _last_assignments(load_ids: Collection[int]) -> dict[int, RowMapping]:
         .join(Assignment.driver)
         .where(Assignment.load_id.in_(load_ids))
         .ext(distinct_on(Assignment.load_id))
-        .order_by(Assignment.load_id, Assignment.assigned_at.desc(), Assignment.id.desc())
+        .order_by(Assignment.load_id, *last)
     )
     return {row["load_id"]: row for row in rows.mappings()}
 

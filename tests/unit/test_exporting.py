@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from billor.assignments.schemas import AssignmentSchema
-from billor.assignments.service import assign, close_assignment
+from billor.assignments.service import assign, close_assignment, reopen
 from billor.drivers.service import create_driver
 from billor.loads import exporting
 from billor.loads.exporting import COLUMNS, export_loads
@@ -93,9 +93,11 @@ def test_a_load_is_exported_with_its_last_assignment():
         assignments[-1] = close_assignment(assignments[-1].id, ends)
     assignments.append(assign(drivers[0], 2))
     assignments.append(close_assignment(assign(drivers[1], 3).id, "CANCELLED"))
+    close_assignment(assignments[3].id, "CANCELLED")
+    assignments.append(reopen(assignments[2].id, "Cancelled by mistake"))
 
     rows = {row["id"]: row for row in read(export_loads())}
-    for load_id, driver, last in [("1", 1, 1), ("2", 0, 3), ("3", 1, 4)]:
+    for load_id, driver, last in [("1", 1, 1), ("2", 2, 5), ("3", 1, 4)]:
         shown = AssignmentSchema().dump(assignments[last])
         assert {name: rows[load_id][name] for name in OF_ASSIGNMENT} == {
             "driverId": str(drivers[driver]),
