@@ -72,6 +72,8 @@ UNKNOWN_EXPORT = (
     "Not a time, so this load may be here already. To create it again, leave out the column."
 )
 SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
+# What a spreadsheet shows for an error, or for a date in a narrow column.
+CELL_ERROR = re.compile(r"#(N/A|#+|[A-Z/0]+[!?])")
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 WRITTEN_TIME = re.compile(
     r"(?:[a-z]+,? +)?(\d{1,4}|[a-z]{3,})[-/. ]+(\d{1,2}|[a-z]{3,})[-/., ]+(\d{1,4})"
@@ -232,15 +234,20 @@ def _csv_rows(text: str, separator: str) -> Iterator[TableRow]:
 
 
 def _table(rows: Iterable[TableRow], times: TimeFormat) -> LoadFile:
-    """Read the rows below the header, in the first sheet that has one."""
+    """Read the rows below the header, in the first sheet that has both."""
     nearest: list[str] = []
+    found = None
     for sheet, of_sheet in groupby(rows, key=itemgetter(0)):
         below = iter(of_sheet)
         for _, _, cells in islice(below, HEADER_ROWS):
             columns = _columns(cells)
             if set(columns.values()) >= REQUIRED:
-                return _read_rows(sheet, cells, columns, below, times)
+                found = _read_rows(sheet, cells, columns, below, times)
+                if found.rows:
+                    return found
             nearest = max(nearest, [*columns.values()], key=len)
+    if found:
+        return _complete(found)  # which refuses it
     missing = ", ".join(name for name in KNOWN if name in REQUIRED - {*nearest})
     raise _refused(
         f"No row names the columns {missing}. Put them above the loads. Known are "
@@ -274,7 +281,7 @@ def _read_rows(
         if any(cells) and not repeats_titles:
             read = partial(_read_cells, cells, columns, len(header), times)
             _add(found, number, read, partial(_exported, cells, places))
-    return _complete(found)
+    return found
 
 
 def _add(
@@ -334,6 +341,8 @@ def _read_cell(name: str, cell: Any, times: TimeFormat) -> Any:
     its_field = KNOWN[name]
     if isinstance(cell, dict):
         raise ValidationError(cell["unreadable"], name)
+    if CELL_ERROR.fullmatch(cell):
+        raise ValidationError(f"The cell has the error {cell}.", name)
     if isinstance(its_field, Timestamp):
         return _read_time(name, cell, times)
     if isinstance(its_field, Identifier) and SHORTENED.fullmatch(cell):
@@ -384,7 +393,8 @@ def _written_time(name: str, match: re.Match[str], day_first: bool) -> datetime:
             year, month, day = first, second, third
         else:
             year, month, day = third + 2000 * (len(match[3]) == 2), first, second
-            day_is_first = month > 12 or (day_first and day <= 12)
+            has_dots = match.string[match.end(1)] == "."  # as where the day comes first
+            day_is_first = month > 12 or ((day_first or has_dots) and day <= 12)
             if match[2].isalpha() or (day_is_first and not match[1].isalpha()):
                 month, day = day, month
         if half := match[7]:

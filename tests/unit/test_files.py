@@ -122,6 +122,7 @@ def test_ndjson_has_an_object_on_each_line():
         ("12/1/2026 8:00 AM", {"time_zone": "America/Chicago"}, CHICAGO_8AM),
         ("12/1/26, 8:00:00 a.m.", {"time_zone": "America/Chicago"}, CHICAGO_8AM),
         ("1.12.2026 15:00", {"time_zone": "Europe/Berlin", "day_first": True}, CHICAGO_8AM),
+        ("01.12.26, 14:00", {"time_zone": "UTC"}, CHICAGO_8AM),
         ("12/1/2026 2:00 PM", {"time_zone": "UTC"}, CHICAGO_8AM),
         ("3/4/2026", {"time_zone": "UTC"}, datetime(2026, 3, 4, tzinfo=UTC)),
         ("3/4/2026", {"time_zone": "UTC", "day_first": True}, datetime(2026, 4, 3, tzinfo=UTC)),
@@ -152,15 +153,21 @@ def test_a_day_without_a_time_is_its_beginning_or_its_end():
     assert row["deliver_by"] == datetime(2026, 12, 1, 23, 59, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("number", ["1.23457E+15", "1,23457E+15", "4E+05"])
-def test_a_number_that_a_spreadsheet_has_shortened_is_refused(number):
-    (row,) = outcomes(f'{HEADER},PO #\na,b,c,"{number}"')
+@pytest.mark.parametrize(
+    "cell",
+    ["1.23457E+15", "1,23457E+15", "4E+05", "#N/A", "#REF!", "#NAME?", "#DIV/0!", "########"],
+)
+def test_a_number_that_a_spreadsheet_has_lost_is_refused(cell):
+    (row,) = outcomes(f'{HEADER},PO #\na,b,c,"{cell}"')
     assert list(row) == ["reference"]
+    (row,) = outcomes(f"{HEADER},PO #\na,b,c,#39/A")
+    assert row["reference"] == "#39/A"
 
 
 def test_a_workbook_is_read_as_it_is_shown():
     book = openpyxl.Workbook()
     book.active.append(["Loads of the week"])
+    book.create_sheet("Template").append(NAMES)
     book.create_sheet("Hidden").sheet_state = "hidden"
     book["Hidden"].append(NAMES)
     sheet = book.create_sheet("Week 49")
