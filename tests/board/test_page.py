@@ -152,7 +152,7 @@ def test_an_import_is_previewed_and_goes_on_when_its_dialog_is_closed(open_board
     chooser.value.element.dispatch_event("cancel")
     dialog.get_by_label("Choose a file").set_input_files(file)
     expect(dialog.get_by_role("columnheader")).to_have_text(
-        ["Row", "From ← Ship From", "To ← To", "Cargo type ← Cargo", "Refused"]
+        ["Row", "Refused", "From ← Ship From", "To ← To", "Cargo type ← Cargo"]
     )
     expect(dialog).to_contain_text("1 can be created, 1 will be refused. Columns left out: Rate.")
     expect(dialog.get_by_role("row").nth(2)).to_contain_text("To: Fill this in.")

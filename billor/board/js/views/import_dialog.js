@@ -105,10 +105,12 @@ function Chooser({ file }) {
 function Preview({ preview: { created, refused, rows, columns, ignored, sheet } }) {
   /** @type {Record<string, (row: ImportedRow) => import("preact").ComponentChildren>} */
   const shown = { Row: ({ row }) => row };
+  if (refused > 0) {
+    shown.Refused = ({ errors }) => errors && h("span", { class: "late" }, inShort(errors));
+  }
   for (const [column, field] of Object.entries(columns)) {
     shown[`${nameOf(field)} ← ${column}`] = ({ load }) => readable(load, field);
   }
-  shown.Refused = ({ errors }) => errors && h("span", { class: "late" }, inShort(errors));
   return [
     h(
       "p",
