@@ -3,6 +3,8 @@
 import { Store } from "./store.js";
 
 /** @typedef {"" | "waiting" | "road" | "drivers" | "finished"} Place */
+/** @typedef {"" | "late" | "soon" | "unassigned"} Only */
+/** @typedef {"" | "pickup" | "delivery" | "waiting"} Sort */
 /**
  * @typedef {object} Filters
  * @property {string} q
@@ -11,13 +13,29 @@ import { Store } from "./store.js";
  * @property {string} destination
  * @property {string} since the first day of finished loads, such as 2031-05-04
  * @property {string} until the last day
+ * @property {Only} only
+ * @property {Sort} sort
  */
 /** @typedef {"board" | "load" | "drivers" | "driver" | "people" | "stats"} RouteName */
 /** `id` is that of the load or driver, else 0. @typedef {{name: RouteName, id: number}} Route */
 
 /** @type {Filters} */
-export const NO_FILTERS = { q: "", show: "", origin: "", destination: "", since: "", until: "" };
-const PLACES = ["", "waiting", "road", "drivers", "finished"];
+export const NO_FILTERS = {
+  q: "",
+  show: "",
+  origin: "",
+  destination: "",
+  since: "",
+  until: "",
+  only: "",
+  sort: "",
+};
+/** What may be chosen. @type {Record<string, string[]>} */
+const CHOICES = {
+  show: ["waiting", "road", "drivers", "finished"],
+  only: ["late", "soon", "unassigned"],
+  sort: ["pickup", "delivery", "waiting"],
+};
 
 /** @type {Store<Filters & {route: Route}>} */
 export const address = new Store({ ...readFilters(), route: readRoute() });
@@ -32,8 +50,10 @@ function readFilters() {
     const day = query.get(name) ?? "";
     if (Date.parse(day)) found[name] = day;
   }
-  const show = query.get("show") ?? "";
-  if (PLACES.includes(show)) found.show = /** @type {Place} */ (show);
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    const choice = query.get(name) ?? "";
+    if (choices.includes(choice)) Object.assign(found, { [name]: choice });
+  }
   return found;
 }
 
@@ -60,7 +80,8 @@ export const isChoosing = () => Boolean(history.state?.choosing);
 export function setFilters(changes) {
   address.set(changes);
   const names = Object.keys(changes).join();
-  const isNextLetter = names === changed && names !== "show";
+  const isChoice = Object.keys(changes).some((name) => name in CHOICES);
+  const isNextLetter = names === changed && !isChoice;
   changed = names;
   const query = new URLSearchParams();
   for (const name of /** @type {Array<keyof Filters>} */ (Object.keys(NO_FILTERS))) {
@@ -72,8 +93,10 @@ export function setFilters(changes) {
 }
 
 /** @param {Filters} filters */
-export const hasFilters = ({ q, origin, destination, show, since, until }) =>
-  Boolean(q || origin || destination || show || since || until);
+export const hasFilters = (filters) =>
+  Object.entries({ ...filters, sort: "" }).some(
+    ([name, value]) => name in NO_FILTERS && value !== "",
+  );
 
 addEventListener("popstate", () => {
   changed = "";

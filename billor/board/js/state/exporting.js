@@ -74,7 +74,7 @@ export async function exportView() {
   try {
     const filters = address.value;
     const isNarrow = matchMedia(NARROW).matches;
-    const places = shownPlaces(filters.show, isNarrow, false, filters.q !== "");
+    const places = shownPlaces(filters, isNarrow, false);
     const now = new Date().toISOString();
     const lists = makeLists(fleet.value, pending.value.byLoad, filters, now);
     if (places.join() === "drivers") return save(driversFile(lists.drivers), "drivers.csv");

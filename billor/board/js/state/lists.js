@@ -1,22 +1,25 @@
 // The three lists of the board, from what is known, what is pending, and the filters.
 
+import { dueAt, SORTS, sortByTime, urgencyAt } from "./due.js";
 import { driverText, fold, hasAll, loadText, words } from "./search.js";
 
 /** @import {Assignment, Driver, Load} from "../types.js" */
-/** @import {Filters} from "./address.js" */
+/** @import {Filters, Only} from "./address.js" */
 /** @import {Fleet} from "./fleet.js" */
 /** @import {Pending} from "./actions.js" */
+/** @import {Urgency} from "./due.js" */
 
 /** @typedef {{load: Load, isPending: boolean}} Waiting */
 /** @typedef {{assignment: Assignment, load: Load, driver: Driver, isPending: boolean}} OnTheRoad */
 /**
  * @typedef {object} Lists
- * @property {Waiting[]} waiting soonest pickup first, those without one last
- * @property {OnTheRoad[]} road longest first
+ * @property {Waiting[]} waiting
+ * @property {OnTheRoad[]} road
  * @property {Driver[]} drivers free ones, by name
  * @property {boolean} areAllDrivers no driver matched the search, so all are there
  * @property {string} version of what is known
- * @property {{waiting: number, overdue: number, road: number, drivers: number}} total without filters
+ * @property {{waiting: number, road: number, drivers: number}} total without filters
+ * @property {Record<Exclude<Only, "">, {waiting: number, road: number}>} chips the same
  */
 
 /** The id of an assignment that the API has not made yet. */
@@ -38,29 +41,32 @@ export function makeLists(fleet, pending, filters, now) {
     road: onTheRoad(fleet, pending, active),
     drivers: freeDrivers(fleet, active),
   };
-  const found = filtered(all, filters);
+  const urgency = urgencyAt(now);
+  /** @param {Urgency} wanted */
+  const counts = (wanted) => ({
+    waiting: all.waiting.filter((item) => urgency(dueAt(item)) === wanted).length,
+    road: all.road.filter((item) => urgency(dueAt(item)) === wanted).length,
+  });
+  const found = filtered(all, filters, urgency);
   const areAllDrivers =
     filters.q !== "" && found.drivers.length === 0 && found.waiting.length + found.road.length > 0;
   return {
     ...found,
     drivers: areAllDrivers ? all.drivers : found.drivers,
     areAllDrivers,
+    chips: {
+      late: counts("late"),
+      soon: counts("soon"),
+      unassigned: { waiting: all.waiting.length, road: 0 },
+    },
     version: String(fleet.version),
     total: {
       waiting: all.waiting.length,
-      overdue: all.waiting.filter(({ load }) => isOverdue(load, now)).length,
       road: all.road.length,
       drivers: all.drivers.length,
     },
   };
 }
-
-/**
- * @param {Load} load
- * @param {string} now
- * @returns {boolean} whether a load that waits should have been picked up
- */
-export const isOverdue = (load, now) => load.pickupAt !== null && load.pickupAt < now;
 
 /**
  * @param {Fleet} fleet
@@ -102,7 +108,7 @@ function waitingLoads(fleet, pending, active) {
       waiting.push({ load, isPending: action !== undefined });
     }
   }
-  return waiting.sort((one, other) => byPickup(one.load, other.load));
+  return waiting;
 }
 
 /**
@@ -113,19 +119,6 @@ function statusSoon(load, action) {
   if (action?.kind === "status") return action.to;
   if (action?.kind === "close") return action.to === "CANCELLED" ? "OPEN" : "COMPLETED";
   return load.status;
-}
-
-/**
- * @param {Load} one
- * @param {Load} other
- */
-function byPickup(one, other) {
-  if (one.pickupAt !== other.pickupAt) {
-    if (one.pickupAt === null) return 1;
-    if (other.pickupAt === null) return -1;
-    return one.pickupAt < other.pickupAt ? -1 : 1;
-  }
-  return one.id - other.id;
 }
 
 /**
@@ -141,9 +134,7 @@ function onTheRoad(fleet, pending, active) {
     const driver = fleet.drivers.get(assignment.driverId);
     if (load && driver) road.push({ assignment, load, driver, isPending: pending.has(load.id) });
   }
-  return road.sort((one, other) =>
-    one.assignment.assignedAt < other.assignment.assignedAt ? -1 : 1,
-  );
+  return road;
 }
 
 /**
@@ -161,19 +152,33 @@ function freeDrivers(fleet, active) {
 /**
  * @param {{waiting: Waiting[], road: OnTheRoad[], drivers: Driver[]}} all
  * @param {Filters} filters
+ * @param {(deadline: string | null) => Urgency} urgency
  */
-function filtered({ waiting, road, drivers }, { q, origin, destination }) {
+function filtered({ waiting, road, drivers }, filters, urgency) {
+  const { q, origin, destination, only, sort } = filters;
   const wanted = words(q);
   const [from, to] = [fold(origin), fold(destination)];
   /** @param {Load} load */
   const goesThere = (load) =>
     (!from || fold(load.origin).includes(from)) && (!to || fold(load.destination).includes(to));
+  /** @param {Waiting | OnTheRoad} item */
+  const isWanted = (item) =>
+    !only || (only === "unassigned" ? !("assignment" in item) : urgency(dueAt(item)) === only);
+  /**
+   * @template {Waiting | OnTheRoad} Item
+   * @param {Item[]} items
+   * @param {(item: Item) => string} textOf
+   */
+  const loads = (items, textOf) =>
+    sortByTime(
+      items.filter(
+        (item) => isWanted(item) && goesThere(item.load) && hasAll(textOf(item), wanted),
+      ),
+      SORTS[sort],
+    );
   return {
-    waiting: waiting.filter(({ load }) => goesThere(load) && hasAll(loadText(load), wanted)),
-    road: road.filter(
-      ({ load, driver }) =>
-        goesThere(load) && hasAll(`${loadText(load)}\n${driverText(driver)}`, wanted),
-    ),
+    waiting: loads(waiting, ({ load }) => loadText(load)),
+    road: loads(road, ({ load, driver }) => `${loadText(load)}\n${driverText(driver)}`),
     drivers: wanted.length
       ? drivers.filter((driver) => hasAll(driverText(driver), wanted))
       : drivers,

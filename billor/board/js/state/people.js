@@ -50,7 +50,7 @@ async function save(path, known, body, key = newKey()) {
 
 /** @returns {Driver[]} by name */
 export const freeDrivers = () =>
-  makeLists(fleet.value, pending.value.byLoad, NO_FILTERS, "").drivers;
+  makeLists(fleet.value, pending.value.byLoad, NO_FILTERS, new Date().toISOString()).drivers;
 
 /**
  * @param {Driver[]} drivers

@@ -3,10 +3,10 @@
 import { useEffect, useState } from "preact/hooks";
 
 /**
- * @param {number} seconds
+ * @param {number} [seconds]
  * @returns {string} the time in UTC; views are drawn again every so many seconds
  */
-export function useNow(seconds) {
+export function useNow(seconds = 20) {
   const [now, setNow] = useState(() => new Date().toISOString());
   useEffect(() => {
     const timer = setInterval(() => setNow(new Date().toISOString()), seconds * 1000);

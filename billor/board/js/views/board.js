@@ -25,12 +25,12 @@ export function Board() {
   const filters = useStore(address);
   const { loadId, driverId } = useStore(choosing);
   const isNarrow = useMedia(NARROW);
-  const now = useNow(20);
+  const now = useNow();
   const lists = useMemo(
     () => makeLists(known, byLoad, filters, now),
     [known.version, byLoad, filters, now],
   );
-  const places = shownPlaces(filters.show, isNarrow, loadId !== null, filters.q !== "");
+  const places = shownPlaces(filters, isNarrow, loadId !== null);
   const finished = useFinished(filters, places.includes("finished"), known.finished);
   useEscape();
 
@@ -46,7 +46,7 @@ export function Board() {
     { class: "board" },
     h("h1", { class: "unseen" }, "Dispatch board"),
     !(isNarrow && loadId !== null) &&
-      h(Filters, { total: lists.total, isNarrow, here: isNarrow ? places[0] : filters.show }),
+      h(Filters, { lists, isNarrow, here: isNarrow ? places[0] : filters.show }),
     h(
       "div",
       { class: `panels panels-${places.length}` },

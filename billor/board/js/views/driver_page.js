@@ -5,13 +5,14 @@ import { useEffect, useState } from "preact/hooks";
 import { CHANGED, useCompletion } from "../state/completion.js";
 import { useMyAssignments } from "../state/mine.js";
 import { toast } from "../state/notices.js";
+import { useNow } from "../ui/clock.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
-import { minuteTime, shortTime } from "../ui/times.js";
+import { shortTime } from "../ui/times.js";
 import { Dialogs } from "./dialogs.js";
 import { STATUS_NAMES } from "./finished_panel.js";
 import { Account } from "./head.js";
-import { aboutLoad, RouteOf } from "./panel.js";
+import { aboutLoad, Facts, RouteOf, timesOf } from "./panel.js";
 
 /** @import {Load, MyAssignment, User} from "../types.js" */
 
@@ -48,6 +49,7 @@ export function DriverPage({ user }) {
  */
 function Current({ current, etag, refresh }) {
   const { state, detail, complete } = useCompletion(refresh);
+  const now = useNow();
   const [asked, setAsked] = useState(/** @type {{load: Load, etag: string} | null} */ (null));
   useEffect(() => {
     if (asked === null || asked.etag === etag) return;
@@ -70,7 +72,7 @@ function Current({ current, etag, refresh }) {
     h("p", { class: "eyebrow" }, `Load ${load.id}`),
     h("h1", null, h(RouteOf, { load })),
     h("p", { class: "lead" }, aboutLoad(load)),
-    h(Facts, { load }),
+    h(Facts, { facts: timesOf(load, now).filter(([, time]) => time) }),
     state && h("p", { class: "sending", role: "status" }, STATES[state]),
     detail && h("p", { class: "refusal", role: "alert" }, detail),
     h(
@@ -101,17 +103,6 @@ const STATES = {
   sending: "Sending …",
   waiting: "No connection. It will be sent when you are online again; keep this page open.",
 };
-
-/** @param {{load: Load}} props */
-function Facts({ load: { pickupAt, deliverBy } }) {
-  if (!pickupAt && !deliverBy) return null;
-  return h(
-    "dl",
-    { class: "facts" },
-    pickupAt && [h("dt", null, "Pickup"), h("dd", null, minuteTime(pickupAt))],
-    deliverBy && [h("dt", null, "Deliver by"), h("dd", null, minuteTime(deliverBy))],
-  );
-}
 
 /** @param {{past: MyAssignment[]}} props */
 function Past({ past }) {

@@ -7,10 +7,11 @@ import { stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { knownPlaces } from "../state/places.js";
 import { useStore } from "../state/store.js";
-import { button, iconButton } from "../ui/button.js";
+import { iconButton } from "../ui/button.js";
+import { icon } from "../ui/icons.js";
 import { UNKNOWN_COUNT } from "./panel.js";
 
-/** @import {Place} from "../state/address.js" */
+/** @import {Only, Place, Sort} from "../state/address.js" */
 /** @import {Lists} from "../state/lists.js" */
 
 const MAX_SUGGESTIONS = 100;
@@ -24,25 +25,43 @@ const PLACES = [
   ["finished", "Finished", "Finished"],
 ];
 
-/** @param {{total: Lists["total"], isNarrow: boolean, here: Place | undefined}} props */
-export function Filters({ total, isNarrow, here }) {
+/** @type {Array<[Exclude<Only, "">, string, Parameters<typeof icon>[0]?]>} */
+const CHIPS = [
+  ["late", "Late", "warning"],
+  ["soon", "Due soon", "clock"],
+  ["unassigned", "Unassigned"],
+];
+
+/** @type {Array<[Sort, string]>} */
+const SORTS = [
+  ["", "Deadline"],
+  ["pickup", "Pickup"],
+  ["delivery", "Delivery"],
+  ["waiting", "Waiting time"],
+];
+
+/** @param {{lists: Lists, isNarrow: boolean, here: Place | undefined}} props */
+export function Filters({ lists, isNarrow, here }) {
   const filters = useStore(address);
   const [isOpen, setOpen] = useState(false);
+  const clear = () => setFilters({ ...NO_FILTERS, sort: filters.sort });
   const isUsed = filters.origin !== "" || filters.destination !== "";
   return h(
     "div",
     { class: "filters" },
-    h(Places, { total, isNarrow, here }),
+    h(Places, { total: lists.total, isNarrow, here }),
     isNarrow &&
-      iconButton("filter", "Filter by place", () => setOpen(!isOpen), {
+      iconButton("filter", "Filter and sort", () => setOpen(!isOpen), {
         "aria-expanded": isOpen || isUsed,
       }),
+    h(Chips, { chips: lists.chips, isNarrow, here }),
     (!isNarrow || isOpen || isUsed) && [
       h(PlaceFilter, { key: "from", name: "origin", label: "From", value: filters.origin }),
       h(PlaceFilter, { key: "to", name: "destination", label: "To", value: filters.destination }),
+      h(SortBy, { key: "sort", sort: filters.sort }),
     ],
     (isNarrow ? isUsed : hasFilters(filters)) &&
-      button("Clear filters", () => setFilters(NO_FILTERS), "quiet"),
+      iconButton("close", "Clear filters", clear, { title: "Clear filters" }),
   );
 }
 
@@ -67,6 +86,60 @@ function Places({ total, isNarrow, here }) {
         h("span", null, isNarrow ? short : name),
         counts[place] !== undefined &&
           h("b", null, fleet.value.isComplete ? counts[place].toLocaleString() : UNKNOWN_COUNT),
+      ),
+    ),
+  );
+}
+
+/**
+ * Each shows such loads with one click; on a phone, where they are.
+ *
+ * @param {{chips: Lists["chips"], isNarrow: boolean, here: Place | undefined}} props
+ */
+function Chips({ chips, isNarrow, here }) {
+  const { only } = useStore(address);
+  const { isComplete } = fleet.value;
+  return h(
+    "div",
+    { class: "chips", role: "group", "aria-label": "Show only" },
+    CHIPS.map(([name, text, sign]) => {
+      const { waiting, road } = chips[name];
+      const count = waiting + road;
+      const isOnRoad = road > 0 && (here === "road" || waiting === 0);
+      const show = isNarrow ? (isOnRoad ? "road" : "waiting") : "";
+      return h(
+        "button",
+        {
+          key: name,
+          type: "button",
+          class: isComplete && count ? `chip ${name}` : "chip",
+          "aria-pressed": only === name,
+          onClick: () => setFilters(only === name ? { only: "" } : { only: name, show }),
+        },
+        sign && icon(sign),
+        h("span", null, text),
+        h("b", null, isComplete ? count.toLocaleString() : UNKNOWN_COUNT),
+      );
+    }),
+  );
+}
+
+/** @param {{sort: Sort}} props */
+function SortBy({ sort }) {
+  const onInput = (/** @type {Event} */ { currentTarget }) => {
+    const { value } = /** @type {HTMLSelectElement} */ (currentTarget);
+    setFilters({ sort: /** @type {Sort} */ (value) });
+  };
+  const id = useId();
+  return h(
+    "div",
+    { class: "place-filter" },
+    h("label", { for: id }, "Sort by"),
+    h(
+      "select",
+      { id, onInput },
+      SORTS.map(([value, text]) =>
+        h("option", { key: value, value, selected: value === sort }, text),
       ),
     ),
   );

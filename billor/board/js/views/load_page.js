@@ -10,6 +10,7 @@ import { useGot } from "../state/got.js";
 import { notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
+import { useNow } from "../ui/clock.js";
 import { icon } from "../ui/icons.js";
 import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
@@ -17,7 +18,7 @@ import { AuditTrail } from "./audit_trail.js";
 import { openDialog } from "./dialogs.js";
 import { DriverLink } from "./driver_link.js";
 import { STATUS_NAMES } from "./finished_panel.js";
-import { Facts, factsOf, RouteOf, TroubleLine } from "./panel.js";
+import { Facts, factsOf, RouteOf, TroubleLine, timesOf } from "./panel.js";
 import { Timeline } from "./timeline.js";
 
 /** @import {Load, TimelineEntry} from "../types.js" */
@@ -170,6 +171,7 @@ function driverOf({ load, timeline }) {
 function Fields({ known }) {
   const { load } = known;
   const driver = driverOf(known);
+  const now = useNow();
   return h(
     "section",
     { "aria-label": "Fields" },
@@ -177,6 +179,7 @@ function Fields({ known }) {
       facts: [
         ["Driver", driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
         ...factsOf(load),
+        ...timesOf(load, now),
         ["Created", fullTime(load.createdAt)],
         ["Last changed", fullTime(load.updatedAt)],
       ],

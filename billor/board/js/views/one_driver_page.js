@@ -7,6 +7,7 @@ import { useGot, usePages } from "../state/got.js";
 import { saveDriver, tell } from "../state/people.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
+import { useNow } from "../ui/clock.js";
 import { icon } from "../ui/icons.js";
 import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
@@ -15,7 +16,7 @@ import { openDialog } from "./dialogs.js";
 import { DriverStatus, loadOf } from "./drivers_page.js";
 import { STATUS_NAMES } from "./finished_panel.js";
 import { PagedTable } from "./lists.js";
-import { Facts, factsOf, LoadLink } from "./panel.js";
+import { Facts, factsOf, LoadLink, timesOf } from "./panel.js";
 
 /** @import {AssignmentDetail, Driver} from "../types.js" */
 
@@ -45,6 +46,7 @@ export function OneDriverPage({ id }) {
 /** @param {{driver: Driver}} props */
 function Details({ driver }) {
   const load = loadOf(driver);
+  const now = useNow();
   const version = `${driver.name} ${driver.licenseNumber} ${driver.status} ${load?.id}`;
   const past = `/assignments?driverId=${driver.id}&status=COMPLETED&status=CANCELLED&expand=load`;
   return [
@@ -71,7 +73,7 @@ function Details({ driver }) {
             ["License", isolate(driver.licenseNumber)],
             ["Driver since", fullTime(driver.createdAt)],
             ["Load", load && h(LoadLink, { load })],
-            ...(load ? factsOf(load) : []),
+            ...(load ? [...factsOf(load), ...timesOf(load, now)] : []),
           ],
         }),
       ),

@@ -9,6 +9,7 @@ import { icon, to } from "../ui/icons.js";
 import { isolate, Name } from "../ui/text.js";
 import { minuteTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
+import { Urgency } from "./due.js";
 import { Reason } from "./notices.js";
 
 /** @import {Load} from "../types.js" */
@@ -111,12 +112,29 @@ export const LoadLink = ({ load }) =>
  * @param {Load} load
  * @returns {Fact[]}
  */
-export const factsOf = ({ cargoType, reference, pickupAt, deliverBy }) => [
+export const factsOf = ({ cargoType, reference }) => [
   ["Cargo type", isolate(cargoType)],
   ["Reference", reference && isolate(reference)],
-  ["Pickup", pickupAt && minuteTime(pickupAt)],
-  ["Deliver by", deliverBy && minuteTime(deliverBy)],
 ];
+
+/**
+ * @param {Load} load
+ * @param {string} now
+ * @returns {Fact[]}
+ */
+export function timesOf({ status, pickupAt, deliverBy }, now) {
+  const isWaiting = status === "OPEN";
+  const isDriven = status === "ASSIGNED";
+  /** @param {string} time @param {boolean} isNext */
+  const timeOf = (time, isNext) => [
+    minuteTime(time),
+    isNext && [" ", h(Urgency, { deadline: time, now })],
+  ];
+  return [
+    ["Pickup", pickupAt && timeOf(pickupAt, isWaiting)],
+    ["Deliver by", deliverBy && timeOf(deliverBy, isWaiting || isDriven)],
+  ];
+}
 
 /** @param {{facts: Fact[]}} props */
 export const Facts = ({ facts }) =>

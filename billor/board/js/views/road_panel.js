@@ -1,4 +1,4 @@
-// Loads on the road: who drives what, and since when.
+// Loads on the road: who drives what, and until when.
 
 import { h } from "preact";
 import { close } from "../state/actions.js";
@@ -6,10 +6,10 @@ import { startChoosing } from "../state/choosing.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
-import { fullTime, since } from "../ui/times.js";
 import { openDialog } from "./dialogs.js";
 import { DriverLink } from "./driver_link.js";
 import { drag } from "./dropping.js";
+import { When } from "./due.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
 /** @import {Lists, OnTheRoad} from "../state/lists.js" */
@@ -57,15 +57,7 @@ function RoadRow({ item, tabIndex, now }) {
         h(RouteOf, { load }),
       ),
     ),
-    h(
-      "time",
-      {
-        class: "when",
-        dateTime: assignment.assignedAt,
-        title: `Since ${fullTime(assignment.assignedAt)}`,
-      },
-      since(assignment.assignedAt, now),
-    ),
+    h(When, { item, now }),
     h(RoadActions, { item, tabIndex }),
   );
 }

@@ -1,9 +1,8 @@
-// Loads that wait for a driver, the soonest pickup first.
+// Loads that wait for a driver.
 
 import { h } from "preact";
 import { setStatus } from "../state/actions.js";
 import { choosing, startChoosing, stopChoosing } from "../state/choosing.js";
-import { isOverdue } from "../state/lists.js";
 import {
   clearSelection,
   select,
@@ -13,12 +12,11 @@ import {
 } from "../state/selection.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
-import { minuteTime, shortTime, since } from "../ui/times.js";
 import { openDialog } from "./dialogs.js";
 import { drag } from "./dropping.js";
+import { When } from "./due.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
-/** @import {Load} from "../types.js" */
 /** @import {Lists, Waiting} from "../state/lists.js" */
 
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
@@ -29,9 +27,6 @@ export function WaitingPanel({ lists: { waiting, total, version }, now, isComple
     h(
       PanelHead,
       { title: "Waiting", count: waiting.length, total: total.waiting, isComplete },
-      isComplete &&
-        total.overdue > 0 &&
-        h("span", { class: "badge late" }, `${total.overdue} overdue`),
       !isOn && waiting.length > 1 && button("Select", startSelecting, "small"),
     ),
     isOn && h(SelectionBar, { count: selectedLoads().length }),
@@ -96,7 +91,8 @@ function SelectionBar({ count }) {
  * @param {string} props.now
  * @param {(event: MouseEvent) => void} props.onPress
  */
-function WaitingRow({ item: { load, isPending }, tabIndex, isChosen, now, onPress }) {
+function WaitingRow({ item, tabIndex, isChosen, now, onPress }) {
+  const { load, isPending } = item;
   return h(
     "div",
     {
@@ -119,32 +115,6 @@ function WaitingRow({ item: { load, isPending }, tabIndex, isChosen, now, onPres
       h(RouteOf, { load }),
       h("span", { class: "meta" }, aboutLoad(load)),
     ),
-    h(Times, { load, now }),
-  );
-}
-
-/** @param {{load: Load, now: string}} props */
-function Times({ load, now }) {
-  const { pickupAt, deliverBy } = load;
-  const isLate = isOverdue(load, now);
-  return h(
-    "div",
-    { class: "when" },
-    pickupAt &&
-      h(
-        "time",
-        {
-          class: isLate ? "late" : "",
-          dateTime: pickupAt,
-          title: `Pickup ${minuteTime(pickupAt)}`,
-        },
-        isLate ? `${since(pickupAt, now)} overdue` : shortTime(pickupAt),
-      ),
-    deliverBy &&
-      h(
-        "time",
-        { class: "meta", dateTime: deliverBy, title: `Deliver by ${minuteTime(deliverBy)}` },
-        `by ${shortTime(deliverBy)}`,
-      ),
+    h(When, { item, now }),
   );
 }
