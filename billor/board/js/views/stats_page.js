@@ -6,7 +6,6 @@ import { useGot } from "../state/got.js";
 import { useNow } from "../ui/clock.js";
 import { Table } from "../ui/table.js";
 import { dayName, duration, fullTime, TIME_ZONE } from "../ui/times.js";
-import { Bars, Line } from "./charts.js";
 
 /** @import {Day, Stats} from "../types.js" */
 
@@ -53,36 +52,39 @@ function Figures({ stats }) {
     ),
     h(
       "section",
-      { key: "loads" },
-      h("h2", null, "Loads per day"),
-      h(Bars, { days, series: SERIES }),
-      h(DayTable, { days, columns: COLUMNS }),
-    ),
-    h(
-      "section",
-      { key: "times" },
-      h("h2", null, "Median time from created to assigned"),
-      h(Line, { days, of: (day) => day.medianSecondsToAssign, format: duration }),
-      h(DayTable, {
-        days,
-        columns: { "Median time": (day) => durationOf(day.medianSecondsToAssign) },
+      { key: "days" },
+      h("h2", null, "By day"),
+      h(Table, {
+        label: "Figures by day",
+        columns: {
+          Day: ({ date }) => dayName(date),
+          Created: barOf(days, ({ created }) => created),
+          Completed: barOf(days, ({ completed }) => completed),
+          Cancelled: barOf(days, ({ cancelled }) => cancelled),
+          "Median time to assign": barOf(days, (day) => day.medianSecondsToAssign, durationOf),
+        },
+        rows: days.toReversed(),
+        keyOf: ({ date }) => date,
       }),
     ),
   ];
 }
 
-const SERIES = [
-  { name: "Created", of: (/** @type {Day} */ day) => day.created, look: "created" },
-  { name: "Completed", of: (/** @type {Day} */ day) => day.completed, look: "completed" },
-  { name: "Cancelled", of: (/** @type {Day} */ day) => day.cancelled, look: "cancelled" },
-];
-
-/** @typedef {Record<string, (day: Day) => string>} Columns */
-
-/** @type {Columns} */
-const COLUMNS = Object.fromEntries(
-  SERIES.map(({ name, of }) => [name, (day) => of(day).toLocaleString()]),
-);
+/**
+ * @param {Day[]} days
+ * @param {(day: Day) => number | null} of
+ * @param {(value: number | null) => string} [format]
+ * @returns {(day: Day) => import("preact").ComponentChildren} a day's figure, and its part of the most
+ */
+function barOf(days, of, format = (value) => Number(value).toLocaleString()) {
+  const most = Math.max(...days.map((day) => of(day) ?? 0));
+  return (day) => {
+    const value = of(day);
+    const width = `${(100 * (value ?? 0)) / most}%`;
+    const bar = value ? h("i", { style: { width } }) : null;
+    return h("div", { class: "bar" }, h("span", null, format(value)), h("b", null, bar));
+  };
+}
 
 /** @param {number | null} seconds */
 const durationOf = (seconds) => (seconds === null ? "–" : duration(seconds));
@@ -90,23 +92,4 @@ const durationOf = (seconds) => (seconds === null ? "–" : duration(seconds));
 /** @param {{name: string, value: number | string}} props */
 function Tile({ name, value }) {
   return h("div", { class: "tile" }, h("b", null, value.toLocaleString()), h("span", null, name));
-}
-
-/**
- * The same as a table, for those who do not see the picture, or want the figures.
- *
- * @param {{days: Day[], columns: Columns}} props
- */
-function DayTable({ days, columns }) {
-  return h(
-    "details",
-    null,
-    h("summary", null, "As a table"),
-    h(Table, {
-      label: "Figures by day",
-      columns: { Day: ({ date }) => dayName(date), ...columns },
-      rows: days.toReversed(),
-      keyOf: ({ date }) => date,
-    }),
-  );
 }
