@@ -61,8 +61,6 @@ class PlainSerializer(RedisSerializer):
 
 
 class BytesRedisCache(RedisCache):
-    """Flask-Caching's Redis backend, for bytes."""
-
     serializer = PlainSerializer()
 
     def look_up(self, key: str) -> list[bytes | None]:

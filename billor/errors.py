@@ -141,8 +141,6 @@ class Taken(Conflict):
 
 
 class Invalid(BillorError):
-    """Some fields are not valid."""
-
     def __init__(self, errors: Mapping[str, list[str]]):
         """`errors` maps the wire names of fields to messages."""
         super().__init__("validation_failed", errors=errors)

@@ -97,8 +97,6 @@ def _without(schema: Schema | type[Schema], is_excluded: Callable) -> Schema:
 
 
 class Api(SmorestApi):
-    """The OpenAPI document and its blueprints."""
-
     ERROR_SCHEMA = ProblemSchema
     DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors
 

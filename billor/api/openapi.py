@@ -1,7 +1,6 @@
 """The OpenAPI document: the components, and what operations have in common."""
 
-from collections.abc import Callable, Collection, Iterable
-from itertools import groupby
+from collections.abc import Callable, Collection
 from typing import Any
 
 from apispec import APISpec, BasePlugin
@@ -9,7 +8,7 @@ from marshmallow import Schema, fields
 
 from billor.api.fields import Id, Timestamp
 from billor.api.problems import CONTENT_TYPE, ProblemSchema, title_of
-from billor.errors import CODES
+from billor.errors import BY_STATUS, CODES
 from billor.models import Role
 
 Document = dict[str, Any]
@@ -52,7 +51,7 @@ HEADERS = {
 PAGE_HEADERS = {"Link": "Link"}
 CACHE_HEADERS = {"X-Cache": "X-Cache"}
 AUDIT_HEADERS = {"X-Audit-Index": "X-Audit-Index"}
-FILE_NAME = "Content-Disposition"
+FILE_HEADERS = {"Content-Disposition": "Content-Disposition"}
 PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 PARAMETERS = {
     "Idempotency-Key": (
@@ -143,7 +142,6 @@ class Contract(BasePlugin):
         spec.components.response("AnyOther", _problem_response("Any other error", COMMON_CODES))
 
     def operation_helper(self, path=None, operations=None, **kwargs) -> None:
-        """Complete the operations of a path."""
         for method, operation in operations.items():
             self._share_parameters(operation)
             codes = set(operation.pop("x-problems", ()))
@@ -175,8 +173,11 @@ class Contract(BasePlugin):
         return codes
 
     def _add_problems(self, operation: Document, codes: Collection[str]) -> None:
+        """Add a response for each status, also with its codes of `COMMON_CODES`."""
         responses = operation["responses"]
-        for status, of_status in _by_status(codes):
+        statuses = {CODES[code].status for code in codes}
+        for status in sorted(statuses):
+            of_status = [each for each in BY_STATUS[status] if each in {*codes, *COMMON_CODES}]
             name = ".".join(of_status)
             if name not in self._components.responses:
                 description = title_of(status)
@@ -211,14 +212,6 @@ def _codes_of_conditions(operation: Document, method: str) -> set[str]:
 
 def _add_header(response: Document, name: str) -> None:
     response.setdefault("headers", {})[name] = name
-
-
-def _by_status(codes: Collection[str]) -> Iterable[tuple[int, list[str]]]:
-    """Group codes, and with them those of `COMMON_CODES` that have the same status."""
-    statuses = {CODES[code].status for code in codes}
-    all_codes = {*codes, *(code for code in COMMON_CODES if CODES[code].status in statuses)}
-    groups = groupby((code for code in CODES if code in all_codes), lambda code: CODES[code].status)
-    return [(status, list(group)) for status, group in groups]
 
 
 def _problem_response(

@@ -16,7 +16,6 @@ class Cursor(fields.String):
     """A `Position` in a list, signed, so that an altered one is rejected."""
 
     def __init__(self, *parts: fields.Field):
-        """`parts` are the fields of the position."""
         description = "From the Link header of the previous page."
         pattern = "^[A-Za-z0-9_.-]+$"
         super().__init__(metadata={"description": description, "pattern": pattern})
@@ -44,7 +43,6 @@ class PageQuery(WireSchema):
 
 
 def encode_cursor(position: Position) -> str:
-    """Return the cursor of a page's `next_position`."""
     return _serializer().dumps(position)
 
 

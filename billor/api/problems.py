@@ -22,7 +22,6 @@ TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Con
 
 
 def title_of(status: int) -> str:
-    """Return the reason phrase of an HTTP status."""
     return TITLES.get(status) or HTTPStatus(status).phrase
 
 
@@ -91,7 +90,6 @@ def _problem(status: int, code: str, detail: str, headers=None, **extra) -> Resp
 
 
 def render_error(error: BillorError) -> Response:
-    """Return the problem document of a `BillorError`."""
     headers = {}
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = "Bearer"
@@ -131,7 +129,6 @@ def _by_field(messages: dict) -> dict[str, list[str]]:
 
 
 def messages_of(errors: str | list | dict) -> list[str]:
-    """Return the messages of a field and of its items."""
     if isinstance(errors, str):
         return [errors]
     nested = errors.values() if isinstance(errors, dict) else errors

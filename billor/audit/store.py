@@ -124,5 +124,4 @@ def connect_store(config: Config) -> AuditStore:
 
 
 def audit_store() -> AuditStore:
-    """Return the audit store of the current app."""
     return current_app.extensions["audit_store"]

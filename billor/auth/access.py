@@ -46,6 +46,5 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
 
 
 def roles_of(endpoint: str) -> frozenset[Role]:
-    """Return the roles that may use an endpoint."""
     blueprint = endpoint.partition(".")[0]
     return ROLES_ALLOWED.get(endpoint, ROLES_ALLOWED.get(blueprint, frozenset()))

@@ -9,7 +9,7 @@ ends the session, since it may have been stolen (RFC 9700, section 4.14.2).
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import current_app
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
@@ -32,14 +32,8 @@ jwt = JWTManager()
 IS_ALIVE = Session.expires_at > func.now()
 
 
-class Tokens(NamedTuple):
-    """The response to a login; times in seconds."""
-
-    access_token: str
-    expires_in: int
-    refresh_token: str
-    refresh_expires_in: int
-    token_type: str = "Bearer"  # noqa: S105 - not a password
+Tokens = dict[str, str | int]
+"""The response to a login, by the attributes of `TokenSchema`; times in seconds."""
 
 
 @jwt.user_lookup_loader
@@ -145,7 +139,6 @@ def delete_expired_sessions() -> int:
 
 
 def access_token(user_id: int, claims: dict[str, Any], seconds: int) -> str:
-    """Return a signed access token."""
     lifetime = timedelta(seconds=seconds)
     return create_access_token(str(user_id), additional_claims=claims, expires_delta=lifetime)
 
@@ -159,7 +152,13 @@ def _issue(user_id: int, epoch: int, session: Session) -> Tokens:
     refresh_token = create_refresh_token(
         str(user_id), additional_claims=claims | {"gen": session.generation}, expires_delta=lifetime
     )
-    return Tokens(access_token(user_id, claims, expires_in), expires_in, refresh_token, seconds)
+    return {
+        "access_token": access_token(user_id, claims, expires_in),
+        "token_type": "Bearer",
+        "expires_in": expires_in,
+        "refresh_token": refresh_token,
+        "refresh_expires_in": seconds,
+    }
 
 
 def _now() -> datetime:

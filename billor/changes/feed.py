@@ -49,8 +49,6 @@ JITTER = 0.1
 
 @dataclass(eq=False)
 class Stream:
-    """A client's stream."""
-
     user: CurrentUser
     sent: int
     """The number of the last batch that was sent."""

@@ -28,7 +28,6 @@ events = Group("events", help="Publish events to the audit trail.")
 
 
 def init_cli(app: Flask) -> None:
-    """Add the commands to `flask`."""
     for command in (*commands.commands.values(), users, events):
         app.cli.add_command(command)
 

@@ -30,7 +30,11 @@ class Command(click.Command):
             message = "\n".join(by_field(error.normalized_messages()))
             raise click.ClickException(message) from error
         except SQLAlchemyError as error:
-            raise click.ClickException(_describe_database_error(error)) from error
+            if refusal := from_database_error(error):
+                raise click.ClickException(refusal.detail) from error
+            reason = first_line(str(getattr(error, "orig", error)))
+            message = f"The database refuses: {reason}. Is it migrated? See `flask db upgrade`."
+            raise click.ClickException(message) from error
 
 
 class Group(AppGroup):
@@ -43,10 +47,3 @@ def by_field(messages: dict[str, list[str]]) -> list[str]:
     """Return a line for each field."""
     lines = [f"{name}: {' '.join(texts)}" for name, texts in messages.items()]
     return [printable(line.removeprefix("_schema: ")) for line in lines]
-
-
-def _describe_database_error(error: SQLAlchemyError) -> str:
-    if refusal := from_database_error(error):
-        return refusal.detail
-    reason = first_line(str(getattr(error, "orig", error)))
-    return f"The database refuses: {reason}. Is it migrated? See `flask db upgrade`."

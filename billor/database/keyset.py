@@ -1,16 +1,18 @@
 """Keyset pagination: a page starts after the position of the previous page's last row.
 
-See https://use-the-index-luke.com/no-offset.
+See https://use-the-index-luke.com/no-offset. A list may be searched by the beginnings of words, or
+by id: `#39`. Case, accents and variants of apostrophes and hyphens are ignored, by functions in the
+database: `fold_text`, `search_vector` and `search_query`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, tuple_
+from sqlalchemy import Select, func, tuple_
 from sqlalchemy.orm.interfaces import ORMOption
 
-from billor.models import db
+from billor.models import db, search_vector
 
 # A row's position in the order of its list: its values in the ordering columns.
 Position = tuple[Any, ...]
@@ -34,22 +36,24 @@ def paginate(
     limit: int,
     *,
     newest_first: bool = True,
-    search: ColumnElement[bool] | None = None,
+    q: str | None = None,
     related: Sequence[ORMOption] = (),
 ) -> Page:
     """Return a page of the query's rows in the `order` of some columns, after the `cursor`.
 
     The last column is the model's id. With an index in this order a page takes the same time for
-    any number of rows. `search` is a further condition, with its own index. `related` loads related
-    rows by the same statement, so that a page is consistent.
+    any number of rows. `q` has the beginnings of words that a row must have. `related` loads
+    related rows by the same statement, so that a page is consistent.
     """
     if cursor is not None:
         place = tuple_(*order)
         query = query.where(place < cursor if newest_first else place > cursor)
     in_order = query.order_by(*(_directed(column, newest_first) for column in order))
-    if search is None:
+    if q is None:
         rows = _first_rows(in_order, limit, related)
     else:
+        words = search_vector(order[-1].class_)
+        search = words.op("@@")(func.search_query(func.fold_text(q)))
         # PostgreSQL cannot know whether a word is common. If it is, the first rows of the list fill
         # the page. Otherwise the search index finds all matches. Sorting by expressions keeps
         # PostgreSQL from scanning the whole index of the list instead.

@@ -13,7 +13,6 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def init_migrations(app: Flask) -> None:
-    """Set up `flask db`."""
     from flask_migrate import Migrate
 
     Migrate(app, db, directory=str(MIGRATIONS))

@@ -29,7 +29,6 @@ class Unique:
 
     @property
     def model(self) -> Any:
-        """The column's model."""
         return self.column.class_
 
     def equals(self, value: str) -> ColumnElement[bool]:

@@ -8,7 +8,6 @@ from sqlalchemy.orm import joinedload
 
 from billor.database import Check, change, execute, lock, transaction, unchecked
 from billor.database.keyset import Page, Position, paginate
-from billor.database.search import has_words
 from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
@@ -104,6 +103,6 @@ def list_drivers(
         [Driver.id],
         cursor,
         limit,
-        search=None if q is None else has_words(Driver, q),
+        q=q,
         related=[joinedload(Driver.assignment).joinedload(Assignment.load)] if expand else [],
     )

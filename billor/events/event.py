@@ -78,7 +78,6 @@ class Message:
 
 
 def to_message(event: LoadEvent | Row) -> Message:
-    """Return the message of an event."""
     document = _document(event, event.type)
     body = {"id": document.pop("_id"), **document}
     attributes = {"id": body["id"], "type": event.type}

@@ -81,7 +81,6 @@ def lock_events(ids: Collection[UUID]) -> dict[UUID, Row]:
 
 
 def mark_recorded(ids: Collection[UUID]) -> None:
-    """Mark events as recorded."""
     events, now = table(LoadEvent), func.clock_timestamp()
     execute(update(events).where(_EVENTS.id.in_(ids)).values(recorded_at=now))
 

@@ -7,7 +7,6 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from billor.database.keyset import Page, Position, paginate
-from billor.database.search import has_words
 from billor.loads.service import REFERENCE
 from billor.models import NEVER, Assignment, Load
 
@@ -65,7 +64,7 @@ def list_loads(
         cursor,
         limit,
         newest_first=newest_first,
-        search=None if q is None else has_words(Load, q),
+        q=q,
         related=[joinedload(Load.assignment).joinedload(Assignment.driver)] if expand else [],
     )
 

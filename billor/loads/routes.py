@@ -5,7 +5,7 @@ from functools import wraps
 from flask import Response, current_app, request
 
 from billor.api.blueprint import Blueprint
-from billor.api.openapi import CACHE_HEADERS, FILE_NAME, PAGE_HEADERS
+from billor.api.openapi import CACHE_HEADERS, FILE_HEADERS, PAGE_HEADERS
 from billor.api.pagination import page_headers
 from billor.api.responses import if_match
 from billor.api.uploads import received_file
@@ -68,9 +68,7 @@ def list_loads(query):
 
 @blueprint.route("/loads.csv")
 @blueprint.arguments(ExportQuery, location="query")
-@blueprint.response(
-    200, {"type": "string"}, content_type="text/csv", headers={"Content-Disposition": FILE_NAME}
-)
+@blueprint.response(200, {"type": "string"}, content_type="text/csv", headers=FILE_HEADERS)
 @blueprint.problems("exports_busy")
 def export_loads(wanted):
     """Get all loads that match, in the list's order, as CSV, each with its last driver.

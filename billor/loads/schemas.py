@@ -84,8 +84,6 @@ CASE = {"description": "Case and accents are ignored."}
 
 
 class LoadFilter(WireSchema):
-    """Which loads to list."""
-
     q = Words()
     status = Several(fields.Enum(LoadStatus))
     origin = Text(max_length=200, metadata=CASE)
@@ -114,8 +112,6 @@ class LoadFilter(WireSchema):
 
 
 class ExportQuery(LoadFilter):
-    """Which loads to export, and how."""
-
     bom = QueryFlag("Start with a byte order mark, so that Excel reads it as UTF-8.")
     spreadsheet = QueryFlag(
         "Put a single quote before cells that a spreadsheet would read as formulas. An import "

@@ -92,17 +92,6 @@ class StatsSchema(WireSchema):
 _schema = StatsSchema()
 
 
-def stats_text(zone_name: str) -> str:
-    """Return the figures as JSON. Only one request per process counts them at a time."""
-
-    def count() -> str:
-        return json.dumps(_schema.dump(count_all(zone_name)))
-
-    pages = current_app.extensions["pages"]
-    with slot(_counting, "request_timeout", TURN_SECONDS):
-        return pages.shared_text(f"stats-1:{zone_name}", CACHE_SECONDS, count)
-
-
 @blueprint.route("/stats")
 @blueprint.arguments(StatsQuery, location="query")
 @blueprint.response(200, StatsSchema)
@@ -112,4 +101,10 @@ def get_stats(query):
     Days are those of the time zone that you name. The figures are consistent, and at most 15
     seconds old, counted at the time `at`.
     """
-    return Response(stats_text(query["time_zone"]), content_type="application/json")
+    zone = query["time_zone"]
+    pages = current_app.extensions["pages"]
+    with slot(_counting, "request_timeout", TURN_SECONDS):  # one request of a process counts
+        text = pages.shared_text(
+            f"stats-1:{zone}", CACHE_SECONDS, lambda: json.dumps(_schema.dump(count_all(zone)))
+        )
+    return Response(text, content_type="application/json")

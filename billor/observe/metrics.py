@@ -83,8 +83,6 @@ def events_reached(step: Step, happened_at: Iterable[datetime]) -> None:
 
 
 class Findings(NamedTuple):
-    """The results of the health checks."""
-
     up: Mapping[str, bool]
     events: Mapping[str, int]
     oldest_seconds: Mapping[str, float]

@@ -43,7 +43,6 @@ def is_common(password: str) -> bool:
 
 @in_thread
 def hash_password(password: str) -> str:
-    """Return a salted hash in PHC string format."""
     return _hasher.hash(_normalized(password))
 
 

@@ -16,7 +16,6 @@ from billor.database import (
     unchecked,
 )
 from billor.database.keyset import Page, Position, paginate
-from billor.database.search import has_words
 from billor.database.text import normal_email
 from billor.database.unique import Unique
 from billor.errors import Conflict, Invalid
@@ -100,7 +99,6 @@ def find_user(email: str) -> User | None:
 
 
 def all_users() -> Iterator[User]:
-    """Return all users, oldest first."""
     return iter(db.session.scalars(select(User).order_by(User.id)))
 
 
@@ -116,8 +114,7 @@ def list_users(
     query = select(User)
     if email is not None:
         query = query.where(EMAIL.equals(normal_email(email)))
-    search = None if q is None else has_words(User, q)
-    return paginate(query, [User.id], cursor, limit, search=search)
+    return paginate(query, [User.id], cursor, limit, q=q)
 
 
 def update_user(

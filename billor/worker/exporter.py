@@ -12,16 +12,12 @@ from billor.observe import metrics
 
 
 def serve_metrics(config: Config) -> None:
-    """Serve metrics in threads if METRICS_PORT is set. Exits if the port is in use."""
+    """Serve `/metrics` in threads if METRICS_PORT is set. Exits if the port is in use.
+
+    It requires the METRICS_TOKEN if one is set.
+    """
     if config.metrics_port is None:
         return
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for each request
-    server = make_server(config.bind, config.metrics_port, make_exporter(config), threaded=True)
-    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-
-
-def make_exporter(config: Config) -> Flask:
-    """Return an app with `/metrics`, which requires the METRICS_TOKEN if one is set."""
     app = Flask(__name__, static_folder=None)
 
     @app.get("/metrics")
@@ -31,4 +27,6 @@ def make_exporter(config: Config) -> Flask:
             return Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         return Response(metrics.export(API_VERSION), content_type=metrics.CONTENT_TYPE)
 
-    return app
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for each request
+    server = make_server(config.bind, config.metrics_port, app, threaded=True)
+    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
