@@ -1,5 +1,7 @@
 """The dispatch board: a page with one script and one style sheet, which uses the public API only.
 
+Other languages than English have a dictionary each, which browsers get when they need it.
+
 The address of an asset carries the version of them all, so browsers keep assets for ever, and never
 mix those of two versions. The page itself is asked for each time.
 """
@@ -27,6 +29,7 @@ ASSETS = {
     "board.js": assemble(_modules(), "js/main.js").encode(),
     "board.css": b"".join((HERE / "css" / f"{name}.css").read_bytes() for name in STYLE_SHEETS),
     "icon.svg": (HERE / "css" / "icon.svg").read_bytes(),
+    **{path.name: path.read_bytes() for path in (HERE / "words").glob("*.json")},
 }
 """What is served, by name."""
 
@@ -68,7 +71,7 @@ def _demo_account() -> str:
 
 @blueprint.get("/board/<version>/<name>")
 def asset(version: str, name: str) -> Response:
-    """Serve the script, the style sheet or the icon of this version."""
+    """Serve the script, the style sheet, the icon or a dictionary of this version."""
     if name not in ASSETS or version != VERSION:
         abort(404)
     response = make_response(ASSETS[name])

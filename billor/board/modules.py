@@ -1,8 +1,8 @@
 """One script made of the board's modules, so that browsers send one request for all of them.
 
 Each module becomes a function that returns its exports, after the modules that it imports. Names
-stay in their module, as they do in a browser. Billor does not start if a module imports or exports
-in another way.
+stay in their module, as they do in a browser, and modules may await. Billor does not start if a
+module imports or exports in another way.
 """
 
 import posixpath
@@ -49,4 +49,7 @@ def _as_function(path: str, source: str) -> str:
     body = MINIFIED_EXPORTS.sub("", EXPORT.sub("", IMPORT.sub(constants, source)))
     if unknown := UNKNOWN.search(body):
         raise ValueError(f"{path} has {unknown[0]!r}")
-    return f'modules["{path}"] = (() => {{\n{body}\nreturn {{{", ".join(exports)}}};\n}})();\n'
+    return (
+        f'modules["{path}"] = await (async () => {{\n{body}\n'
+        f"return {{{', '.join(exports)}}};\n}})();\n"
+    )

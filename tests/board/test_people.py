@@ -12,7 +12,7 @@ HISTORY = (
     "changed the password of Robin",
     "deactivated Robin",
     "brought back Robin",
-    "made Robin a dispatcher",
+    "changed the role of Robin to Dispatcher",
 )
 
 

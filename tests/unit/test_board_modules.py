@@ -14,7 +14,7 @@ def test_a_module_comes_once_after_those_that_it_imports():
     }
     script = assemble(modules, "js/main.js")
     parts = script.split("modules[")
-    defined = [part.split('"')[1] for part in parts if "= (() =>" in part]
+    defined = [part.split('"')[1] for part in parts if "= await (async () =>" in part]
     assert defined == ["vendor/preact.mjs", "js/two.js", "js/a/one.js", "js/main.js"]
     assert 'const { h: draw } = modules["vendor/preact.mjs"];' in script
     assert "return {h: x, x: x};" in script

@@ -2,10 +2,12 @@
 
 import { h, render } from "preact";
 import { keepTextsTrue } from "./ui/text.js";
+import { LANGUAGE } from "./ui/words.js";
 import { App } from "./views/app.js";
 
 if ("popover" in HTMLElement.prototype) {
   const root = /** @type {HTMLElement} */ (document.getElementById("app"));
+  document.documentElement.lang = LANGUAGE;
   root.replaceChildren();
   keepTextsTrue();
   render(h(App, null), root);

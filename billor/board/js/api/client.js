@@ -1,6 +1,7 @@
 // Requests to the API: with a token, and again after what passes by itself.
 
 import { validToken } from "../state/session.js";
+import { t } from "../ui/words.js";
 import { addressOf, pathOf } from "./address.js";
 import { conflictInWords, inWords } from "./words.js";
 
@@ -170,7 +171,11 @@ export function bodyOf(text, status) {
     return JSON.parse(text);
   } catch {
     // From a proxy in between.
-    return { status, code: "unreachable", detail: `Billor did not answer (status ${status}).` };
+    return {
+      status,
+      code: "unreachable",
+      detail: t("Billor did not answer (status {status}).", { status }),
+    };
   }
 }
 
@@ -189,7 +194,7 @@ export const unreachable = () =>
   new Problem({
     status: 0,
     code: "unreachable",
-    detail: "Billor cannot be reached. Check the connection, and try again.",
+    detail: t("Billor cannot be reached. Check the connection, and try again."),
   });
 
 /** @param {number} milliseconds */

@@ -1,41 +1,101 @@
-// What the API says about fields and conflicts, in a dispatcher's words.
+// What the API says, in a dispatcher's words. Whole messages that need no others are translated by
+// the dictionaries alone.
+
+import { t } from "../ui/words.js";
 
 /** The labels of fields. @type {Record<string, string>} */
 const NAMES = {
-  origin: "From",
-  destination: "To",
-  cargoType: "Cargo type",
-  reference: "Reference",
-  pickupAt: "Pickup",
-  deliverBy: "Deliver by",
-  licenseNumber: "License number",
+  origin: t("From"),
+  destination: t("To"),
+  cargoType: t("Cargo type"),
+  reference: t("Reference"),
+  pickupAt: t("Pickup"),
+  deliverBy: t("Deliver by"),
+  name: t("Name"),
+  licenseNumber: t("License number"),
+  email: t("Email"),
+  password: t("Password"),
+  role: t("Role"),
+  driverId: t("Driver"),
 };
 
-export const MISSING = "Fill this in.";
+export const MISSING = t("Fill this in.");
 
 /** By the beginning of the API's message; `$1` is a part of it. @type {Array<[RegExp, string]>} */
 const MESSAGES = [
   [/^Missing data.*|^Field may not be null.*|^Shorter than minimum length 1\b.*/, MISSING],
-  [/^Must not be before `pickupAt`.*/, "This is before the pickup. Enter a later time."],
-  [/^Not a time of RFC 3339.*/, "Enter a date and a time."],
+  [/^Must not be before `pickupAt`.*/, t("This is before the pickup. Enter a later time.")],
+  [/^Not a time of RFC 3339.*/, t("Enter a date and a time.")],
+  [/^The year must be.*/, t("Enter a year between 2000 and 2100.")],
   [
     /^(?:Longer than maximum length|Length must be between 1 and) (\d+).*/,
-    "At most $1 characters.",
+    t("At most {max} characters.", { max: "$1" }),
   ],
-  [/^Length must be between (\d+) and (\d+).*/, "Between $1 and $2 characters."],
-  [/^Must be one of: .*|^Not a valid choice.*/, "Choose one of the list."],
+  [/^Shorter than minimum length (\d+).*/, t("At least {min} characters.", { min: "$1" })],
+  [
+    /^Length must be between (\d+) and (\d+).*/,
+    t("Between {min} and {max} characters.", { min: "$1", max: "$2" }),
+  ],
+  [/^Must be one of: .*|^Not a valid choice.*/, t("Choose one of the list.")],
+  [/^A user of role DRIVER.*/, t("Choose a driver who has no other account.")],
+  [
+    /^Must not contain U\+(\w+).*/,
+    t("This has a character that cannot be seen: U+{code}.", { code: "$1" }),
+  ],
+  [/^Must not mix letters.*/, t("This mixes letters of two scripts that look alike.")],
+  [
+    /^Has (\d+) columns, but.*/,
+    t("This row has {count} columns, more than the first row.", { count: "$1" }),
+  ],
+  [/^The cell has the error (.*)\.$/, t("The cell has the error {error}.", { error: "$1" })],
+  [
+    /^A cell has more.*|^Row (\d+) is not CSV: a cell is too long.*/,
+    t("A cell is too long. Shorten it."),
+  ],
+  [
+    /^Row (\d+) is not CSV.*/,
+    t("Row {row} is not CSV. Put quotes around cells with commas.", { row: "$1" }),
+  ],
+  [
+    /^Line (\d+) is not UTF-8.*/,
+    t("Line {line} is not UTF-8. Save the file as CSV in UTF-8.", { line: "$1" }),
+  ],
+  [
+    /^No row names the columns (.*)\. Put them.*/,
+    t("No row names the columns {columns}. Put them above the loads.", { columns: "$1" }),
+  ],
+  [/^Name each column once: (.*)\.$/, t("Name each column once: {columns}.", { columns: "$1" })],
+  [
+    /^The file has more than ([\d,]+) rows.*/,
+    t("The file has more than {max} rows. Split it into smaller ones.", { max: "$1" }),
+  ],
+  [
+    /^Too many failed.* (\d+) seconds\.$/,
+    t("Too many failed logins. Try again in {seconds} s.", { seconds: "$1" }),
+  ],
 ];
 
-/** @type {Record<string, string>} */
+/** Instead of what the API says with these codes. @type {Record<string, string>} */
 const CONFLICTS = {
-  precondition_failed: "Somebody else has changed this meanwhile.",
-  driver_already_assigned: "The driver has an active load.",
-  load_already_assigned: "This load has a driver.",
-  load_not_open: "This load is no longer waiting.",
-  driver_inactive: "This driver is not active.",
-  load_not_editable: "This load is on the road or completed, so it cannot be changed.",
-  assignment_not_active: "This load is no longer on the road with this driver.",
-  no_active_assignment: "You have no load now.",
+  precondition_failed: t("Somebody else has changed this meanwhile."),
+  driver_already_assigned: t("The driver has an active load."),
+  load_already_assigned: t("This load has a driver."),
+  load_not_open: t("This load is no longer waiting."),
+  driver_inactive: t("This driver is not active."),
+  load_not_editable: t("This load is on the road or completed, so it cannot be changed."),
+  assignment_not_active: t("This load is no longer on the road with this driver."),
+  no_active_assignment: t("You have no load now."),
+  load_not_found: t("There is no such load."),
+  driver_not_found: t("There is no such driver."),
+  user_not_found: t("There is no such person."),
+  assignment_not_found: t("There is no such assignment."),
+  email_taken: t("Another person has this email address."),
+  license_number_taken: t("Another driver has this license number."),
+  reference_taken: t("Another load has this reference."),
+  validation_failed: t("Some fields are not valid: see below."),
+  body_too_large: t("This is too large. Split it."),
+  unsupported_media_type: t("Such a file cannot be read. Save it as CSV or .xlsx."),
+  internal_error: t("Something went wrong. Try again."),
 };
 
 /** @param {string} field */
@@ -43,7 +103,7 @@ export const nameOf = (field) => NAMES[field] ?? field;
 
 /** @param {string} message of the API */
 export const inWords = (message) =>
-  MESSAGES.reduce((text, [pattern, words]) => text.replace(pattern, words), message);
+  MESSAGES.reduce((text, [pattern, words]) => text.replace(pattern, words), t(message));
 
 /** @param {{code: string, detail: string}} problem */
-export const conflictInWords = ({ code, detail }) => CONFLICTS[code] ?? detail;
+export const conflictInWords = ({ code, detail }) => CONFLICTS[code] ?? inWords(detail);

@@ -2,6 +2,7 @@
 
 import { newKey, Problem, request } from "../api/client.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { fleet } from "./fleet.js";
 import { dismissTrouble, say, showTrouble, toast } from "./notices.js";
 import { Store } from "./store.js";
@@ -32,7 +33,7 @@ export function assign(load, driver) {
   const ids = { driverId: driver.id, loadId: load.id };
   return perform(
     { kind: "assign", ...ids, at: new Date().toISOString() },
-    `Load ${load.id} assigned to ${isolate(driver.name)}.`,
+    t("Load {id} assigned to {driver}.", { id: load.id, driver: isolate(driver.name) }),
     (key) => request("POST", "/assignments", { key, body: ids }),
     (made) => close(made, "CANCELLED", false),
   );
@@ -47,7 +48,9 @@ export function close(assignment, to, mayUndo = true) {
   const { id, loadId } = assignment;
   return perform(
     { kind: "close", loadId, assignmentId: id, to },
-    to === "COMPLETED" ? `Load ${loadId} completed.` : `Load ${loadId} waits again.`,
+    to === "COMPLETED"
+      ? t("Load {id} completed.", { id: loadId })
+      : t("Load {id} waits again.", { id: loadId }),
     (key) => request("PATCH", `/assignments/${id}/status`, { key, body: { status: to } }),
     mayUndo ? () => reopen(assignment) : undefined,
   );
@@ -61,7 +64,7 @@ export function close(assignment, to, mayUndo = true) {
 function reopen({ id, loadId, driverId, assignedAt }) {
   return perform(
     { kind: "reopen", loadId, driverId, at: assignedAt },
-    `Load ${loadId} is on the road again.`,
+    t("Load {id} is on the road again.", { id: loadId }),
     (key) => request("POST", `/assignments/${id}/reopen`, { key, body: { reason: "Undo" } }),
   );
 }
@@ -76,7 +79,7 @@ export function reassign({ id, loadId, driverId }, driver, mayUndo = true) {
   const before = fleet.value.drivers.get(driverId);
   return perform(
     { kind: "reassign", loadId, assignmentId: id, driverId: driver.id },
-    `Load ${loadId} moved to ${isolate(driver.name)}.`,
+    t("Load {id} moved to {driver}.", { id: loadId, driver: isolate(driver.name) }),
     (key) => request("POST", `/assignments/${id}/reassign`, { key, body: { driverId: driver.id } }),
     mayUndo && before ? (made) => reassign(made, before, false) : undefined,
   );
@@ -93,7 +96,7 @@ export function setStatus(load, to) {
   const { id } = load;
   return perform(
     { kind: "status", loadId: id, to },
-    to === "OPEN" ? `Load ${id} waits again.` : `Load ${id} cancelled.`,
+    to === "OPEN" ? t("Load {id} waits again.", { id }) : t("Load {id} cancelled.", { id }),
     (key) => request("PATCH", `/loads/${id}`, { key, shown: load, body: { status: to } }),
     to === "CANCELLED" ? (changed) => setStatus(changed, "OPEN") : undefined,
   );

@@ -1,6 +1,7 @@
 // The load for which a driver is being chosen.
 
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { assign, reassign } from "./actions.js";
 import { isChoosing } from "./address.js";
 import { fleet } from "./fleet.js";
@@ -30,15 +31,17 @@ export function startChoosing(load, assignmentId = null) {
   choosing.set({ loadId: load.id, assignmentId, driverId: null });
   if (!isChoosing()) history.pushState({ choosing: true }, ""); // for Back
   say(
-    `Choose a driver for load ${load.id}, ${isolate(load.origin)} to ${isolate(load.destination)}. ` +
-      "Arrow keys move, Enter assigns, Escape cancels.",
+    t(
+      "Choose a driver for load {id}, {from} to {to}. Arrow keys move, Enter assigns, Escape cancels.",
+      { id: load.id, from: isolate(load.origin), to: isolate(load.destination) },
+    ),
   );
 }
 
 export function stopChoosing() {
   if (choosing.value.loadId === null) return;
   leave();
-  say("No driver chosen.");
+  say(t("No driver chosen."));
 }
 
 /**

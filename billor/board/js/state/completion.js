@@ -2,9 +2,10 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { newKey, Problem, request, untilOnline } from "../api/client.js";
+import { t } from "../ui/words.js";
 import { session } from "./session.js";
 
-export const CHANGED = "Your load has changed meanwhile. Look at it again.";
+export const CHANGED = t("Your load has changed meanwhile. Look at it again.");
 const KEY = "billor.completion";
 const MAX_PAUSE_MILLISECONDS = 15_000;
 

@@ -3,6 +3,7 @@
 
 import { get, Problem } from "../api/client.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { fleet } from "./fleet.js";
 import { Store } from "./store.js";
 
@@ -49,7 +50,11 @@ export async function showTrouble(loadId, problem) {
   say(problem.message);
   const reason = await reasonOf(problem, loadId);
   const isOnBoard = ["OPEN", "ASSIGNED"].includes(fleet.value.loads.get(loadId)?.status ?? "");
-  if (!isOnBoard) toast(`Load ${loadId}: ${problem.message}`, { isGood: false, ...reason });
+  if (!isOnBoard)
+    toast(t("Load {id}: {problem}", { id: loadId, problem: problem.message }), {
+      isGood: false,
+      ...reason,
+    });
   else if (notices.value.troubles.has(loadId))
     setTrouble(loadId, { detail: problem.message, ...reason });
 }
@@ -90,7 +95,7 @@ export async function reasonOf(problem, loadId) {
 /** @param {number} loadId of a load that somebody else has just changed */
 export async function tellChanged(loadId) {
   const by = await lastChange(loadId);
-  toast(`Load ${loadId} has been changed by somebody else.`, { isGood: false, by });
+  toast(t("Load {id} has been changed by somebody else.", { id: loadId }), { isGood: false, by });
 }
 
 /**
@@ -112,7 +117,7 @@ async function lastChange(loadId, assignmentId) {
  * @returns {Promise<Trouble["conflict"]>}
  */
 async function conflictingLoad({ assignmentId, loadId }) {
-  if (loadId !== undefined) return { loadId, text: `Load ${loadId}` };
+  if (loadId !== undefined) return { loadId, text: t("Load {id}", { id: loadId }) };
   if (assignmentId === undefined) return null;
   /** @type {AssignmentDetail | null} */
   const found = await get(`/assignments/${assignmentId}`).catch(() => null);
@@ -120,9 +125,12 @@ async function conflictingLoad({ assignmentId, loadId }) {
   const { load, driver } = found;
   return {
     loadId: load.id,
-    text:
-      `${isolate(driver.name)}: load ${load.id}, ` +
-      `${isolate(load.origin)} → ${isolate(load.destination)}`,
+    text: t("{driver}: load {id}, {from} → {to}", {
+      driver: isolate(driver.name),
+      id: load.id,
+      from: isolate(load.origin),
+      to: isolate(load.destination),
+    }),
   };
 }
 

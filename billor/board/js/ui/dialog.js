@@ -5,6 +5,7 @@ import { h } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { button, iconButton } from "./button.js";
 import { refocus } from "./virtual_list.js";
+import { t } from "./words.js";
 
 /**
  * @param {object} props
@@ -54,19 +55,19 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
       "header",
       { class: "dialog-head" },
       h("h2", { id }, title),
-      onClose && iconButton("close", "Close", leave),
+      onClose && iconButton("close", t("Close"), leave),
     ),
     children,
     isAsking &&
       h(
         Question,
         {
-          title: "Discard what you typed?",
-          yes: "Discard",
+          title: t("Discard what you typed?"),
+          yes: t("Discard"),
           onYes: () => onClose?.(),
           onClose: () => setAsking(false),
         },
-        h("p", null, "It has not been saved."),
+        h("p", null, t("It has not been saved.")),
       ),
   );
 }
@@ -122,7 +123,7 @@ export function Question({ title, yes, onYes, onClose, children }) {
     h(
       "div",
       { class: "dialog-foot" },
-      button("Back", onClose),
+      button(t("Back"), onClose),
       button(yes, agree, "primary", { "data-autofocus": true }),
     ),
   );

@@ -5,6 +5,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { newKey, Problem } from "../api/client.js";
 import { MISSING, nameOf } from "../api/words.js";
 import { fromLocalField, zoneName } from "./times.js";
+import { t } from "./words.js";
 
 /** The API takes no other years. */
 const YEARS = { min: "2000-01-01T00:00", max: "2100-12-31T23:59" };
@@ -45,7 +46,7 @@ export function Field({ label, type = "text", value = "", hint, error, options, 
       "label",
       { for: id },
       isTime ? `${label} (${zoneName(fromLocalField(typed))})` : label,
-      !more.required && h("span", { class: "optional" }, " optional"),
+      !more.required && h("span", { class: "optional" }, ` ${t("optional")}`),
     ),
     options
       ? h("select", shared, options.map(optionOf(value)))
@@ -139,11 +140,11 @@ function wrongFields(form) {
     if (!(field instanceof HTMLInputElement || field instanceof HTMLSelectElement)) continue;
     const { badInput, rangeOverflow, rangeUnderflow } = field.validity;
     const text = field.type === "password" ? field.value : field.value.trim();
-    if (badInput) errors[field.name] = "Enter a date and a time, or clear both.";
+    if (badInput) errors[field.name] = t("Enter a date and a time, or clear both.");
     else if (rangeOverflow || rangeUnderflow)
-      errors[field.name] = "Enter a year between 2000 and 2100.";
+      errors[field.name] = t("Enter a year between 2000 and 2100.");
     else if (field.type === "datetime-local" && text && !fromLocalField(text))
-      errors[field.name] = "There is no such time that day: clocks go forward then.";
+      errors[field.name] = t("There is no such time that day: clocks go forward then.");
     else if (field.required && !text) errors[field.name] = MISSING;
   }
   const body = { status: 422, code: "validation_failed", detail: "", errors };
@@ -162,7 +163,7 @@ export function Refusal({ problem, fields, children }) {
   return h(
     "div",
     { class: "refusal", role: "alert" },
-    isTold ? "Some fields are not valid: see below." : problem.message,
+    isTold ? t("Some fields are not valid: see below.") : problem.message,
     rest.map(([field, message]) => h("p", { key: field }, `${nameOf(field)}: ${message}`)),
     children,
   );

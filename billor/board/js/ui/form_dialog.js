@@ -4,6 +4,7 @@ import { h } from "preact";
 import { button } from "./button.js";
 import { Dialog } from "./dialog.js";
 import { Field, Refusal, useSending } from "./form.js";
+import { t } from "./words.js";
 
 /** @import {Problem} from "../api/client.js" */
 /** @import {FieldProps} from "./form.js" */
@@ -49,7 +50,7 @@ export function FormDialog({ title, action, fields, send, onClose, class: name, 
       h(
         "div",
         { class: "dialog-foot" },
-        button("Back", onClose),
+        button(t("Back"), onClose),
         h("button", { type: "submit", class: "button primary", "aria-disabled": isBusy }, action),
       ),
     ),

@@ -1,6 +1,7 @@
 // The few icons, as SVG. They say nothing that is not in the text or the label beside them.
 
 import { h } from "preact";
+import { t } from "./words.js";
 
 const PATHS = {
   add: "M8 3v10M3 8h10",
@@ -26,4 +27,4 @@ export const icon = (name) =>
   );
 
 /** The way from one place to another, read as "to". */
-export const to = () => [icon("arrow"), h("span", { class: "unseen" }, " to ")];
+export const to = () => [icon("arrow"), h("span", { class: "unseen" }, ` ${t("to")} `)];

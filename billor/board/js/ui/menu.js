@@ -6,6 +6,7 @@ import { useId, useRef } from "preact/hooks";
 /**
  * @typedef {object} Choice
  * @property {string} text
+ * @property {string} [lang] of the text, if it is not the page's
  * @property {(() => void) | string} action or the address of a link
  */
 
@@ -71,14 +72,14 @@ export function Menu({
 }
 
 /** @param {{choice: Choice, close: () => void}} props */
-function Item({ choice: { text, action }, close }) {
+function Item({ choice: { text, lang, action }, close }) {
   if (typeof action === "string")
-    return h("a", { role: "menuitem", href: action, tabIndex: -1 }, text);
+    return h("a", { role: "menuitem", lang, href: action, tabIndex: -1 }, text);
   const onClick = () => {
     close();
     action();
   };
-  return h("button", { type: "button", role: "menuitem", tabIndex: -1, onClick }, text);
+  return h("button", { type: "button", role: "menuitem", lang, tabIndex: -1, onClick }, text);
 }
 
 /**

@@ -1,5 +1,7 @@
 // Times as people read and type them, in the company's time zone, or else this device's.
 
+import { LOCALE } from "./words.js";
+
 const DAY_MILLISECONDS = 86_400_000;
 
 export const TIME_ZONE = companyZone() ?? new Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -15,7 +17,7 @@ function companyZone() {
 }
 
 /** @param {Intl.DateTimeFormatOptions} options */
-const format = (options) => new Intl.DateTimeFormat(undefined, { timeZone: TIME_ZONE, ...options });
+const format = (options) => new Intl.DateTimeFormat(LOCALE, { timeZone: TIME_ZONE, ...options });
 
 /** @type {Intl.DateTimeFormatOptions} */
 const CLOCK = { hour: "numeric", minute: "2-digit", timeZoneName: "short" };

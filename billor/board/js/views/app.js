@@ -8,6 +8,7 @@ import { session, whoseWorkWasDropped } from "../state/session.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
+import { LANGUAGE, languageOf, t } from "../ui/words.js";
 import { DispatchApp } from "./dispatch.js";
 import { DriverPage } from "./driver_page.js";
 import { LoginDialog, LoginPage } from "./login.js";
@@ -20,10 +21,13 @@ const RETRY_MILLISECONDS = 5_000;
 export function App() {
   const { user, needsLogin } = useStore(session);
   useEffect(() => {
+    if (user && languageOf(user.id) !== LANGUAGE) location.reload();
     const name = user && whoseWorkWasDropped(user);
     if (!name) return;
-    const dropped = `What ${isolate(name)} had not finished was dropped.`;
-    toast(`You are logged in as ${isolate(user.name)}. ${dropped}`, { isGood: false });
+    const names = { other: isolate(name), name: isolate(user.name) };
+    toast(t("You are logged in as {name}. What {other} had not finished was dropped.", names), {
+      isGood: false,
+    });
   }, [user?.id]);
   if (!user) return h(needsLogin ? LoginPage : Start, null);
   return [
@@ -56,7 +60,7 @@ function Start() {
   return h(
     "main",
     { class: "starting" },
-    h("p", { role: "status" }, problem || "Starting …"),
-    problem && button("Try again now", again),
+    h("p", { role: "status" }, problem || t("Starting …")),
+    problem && button(t("Try again now"), again),
   );
 }

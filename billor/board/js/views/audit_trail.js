@@ -4,15 +4,16 @@ import { h } from "preact";
 import { useState } from "preact/hooks";
 import { usePages } from "../state/got.js";
 import { fullTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { PagedTable } from "./lists.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
 /** @import {AuditDocument} from "../types.js" */
 
 const COLUMNS = {
-  Time: (/** @type {AuditDocument} */ { timestamp }) => fullTime(timestamp),
-  What: whatHappened,
-  Who: (/** @type {AuditDocument} */ { payload }) => whoOf(payload),
+  [t("Time")]: (/** @type {AuditDocument} */ { timestamp }) => fullTime(timestamp),
+  [t("What")]: whatHappened,
+  [t("Who")]: (/** @type {AuditDocument} */ { payload }) => whoOf(payload),
 };
 
 /** @param {{of: string, version: string}} props `of`: such as `loadId=7`; `version` changes with it */
@@ -25,11 +26,11 @@ export function AuditTrail({ of, version }) {
       onToggle: (/** @type {Event} */ event) =>
         setOpen(/** @type {HTMLDetailsElement} */ (event.currentTarget).open),
     },
-    h("summary", null, "Audit trail"),
+    h("summary", null, t("Audit trail")),
     isOpen && h(Documents, { path: `/audit?${of}&limit=200`, version }),
   );
 }
 
 /** @param {{path: string, version: unknown}} props */
 export const Documents = ({ path, version }) =>
-  h(PagedTable, { label: "Audit trail", columns: COLUMNS, got: usePages(path, version) });
+  h(PagedTable, { label: t("Audit trail"), columns: COLUMNS, got: usePages(path, version) });

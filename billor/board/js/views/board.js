@@ -12,6 +12,7 @@ import { clearSelection } from "../state/selection.js";
 import { NARROW, shownPlaces } from "../state/shown.js";
 import { useStore } from "../state/store.js";
 import { useMedia, useNow } from "../ui/clock.js";
+import { t } from "../ui/words.js";
 import { ConfirmBar } from "./confirm_bar.js";
 import { DriversPanel } from "./drivers_panel.js";
 import { Filters } from "./filters.js";
@@ -44,7 +45,7 @@ export function Board() {
   return h(
     "div",
     { class: "board" },
-    h("h1", { class: "unseen" }, "Dispatch board"),
+    h("h1", { class: "unseen" }, t("Dispatch board")),
     !(isNarrow && loadId !== null) &&
       h(Filters, { lists, isNarrow, here: isNarrow ? places[0] : filters.show }),
     h(

@@ -6,6 +6,7 @@ import { chooseDriver, choosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { RouteOf } from "./panel.js";
 
 /** @param {{loadId: number, driverId: number}} props */
@@ -18,9 +19,9 @@ export function ConfirmBar({ loadId, driverId }) {
   if (!load || !driver) return null;
   return h(
     "div",
-    { class: "confirm-bar", role: "group", "aria-label": "Confirm" },
+    { class: "confirm-bar", role: "group", "aria-label": t("Confirm") },
     h("p", null, h("b", null, isolate(driver.name)), h(RouteOf, { load })),
-    button("Back", () => choosing.set({ driverId: null })),
-    button("Assign", () => chooseDriver(driver), "primary", { ref: yes }),
+    button(t("Back"), () => choosing.set({ driverId: null })),
+    button(t("Assign"), () => chooseDriver(driver), "primary", { ref: yes }),
   );
 }

@@ -5,6 +5,7 @@ import { connection } from "../api/live.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
 import { clockTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
 
 export function ConnectionBanner() {
   const { mode, since } = useStore(connection);
@@ -17,16 +18,16 @@ export function ConnectionBanner() {
         "p",
         { class: "banner" },
         icon("warning"),
-        `Not live since ${clockTime(since)}. Trying to reconnect …`,
+        t("Not live since {time}. Trying to reconnect …", { time: clockTime(since) }),
       ),
   );
 }
 
 const TEXTS = {
-  connecting: "Connecting",
-  live: "Live",
-  polling: "Updated every few seconds",
-  lost: "Not live",
+  connecting: t("Connecting"),
+  live: t("Live"),
+  polling: t("Updated every few seconds"),
+  lost: t("Not live"),
 };
 
 export function ConnectionDot() {

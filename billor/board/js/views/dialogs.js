@@ -5,6 +5,7 @@ import { close } from "../state/actions.js";
 import { Store, useStore } from "../state/store.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { BulkDialog } from "./bulk_dialog.js";
 import { DriverDialog } from "./driver_dialog.js";
 import { ImportDialog } from "./import_dialog.js";
@@ -76,20 +77,23 @@ export function Dialogs() {
  */
 function EndDialog({ name, load, driver, assignment, onClose: onEnd }) {
   const isComplete = name === "complete";
+  const who = { driver: h("b", null, isolate(driver.name)), route: h(RouteOf, { load }) };
   return h(
     Question,
     {
-      title: isComplete ? `Complete load ${load.id}?` : `Give load ${load.id} back?`,
-      yes: isComplete ? "Complete" : "Give back",
+      title: isComplete
+        ? t("Complete load {id}?", { id: load.id })
+        : t("Give load {id} back?", { id: load.id }),
+      yes: isComplete ? t("Complete") : t("Give back"),
       onYes: () => void close(assignment, isComplete ? "COMPLETED" : "CANCELLED"),
       onClose: onEnd,
     },
     h(
       "p",
       null,
-      h("b", null, isolate(driver.name)),
-      isComplete ? " has delivered " : " is free again, and this waits: ",
-      h(RouteOf, { load }),
+      isComplete
+        ? t("{driver} has delivered {route}", who)
+        : t("{driver} is free again, and this waits: {route}", who),
     ),
   );
 }

@@ -6,6 +6,7 @@ import { Live } from "../api/live.js";
 import { address } from "../state/address.js";
 import { applyChange, refetch } from "../state/fleet.js";
 import { useStore } from "../state/store.js";
+import { t } from "../ui/words.js";
 import { Board } from "./board.js";
 import { ConnectionBanner } from "./connection.js";
 import { Dialogs } from "./dialogs.js";
@@ -23,11 +24,11 @@ import { StatsPage } from "./stats_page.js";
 /** @type {Partial<Record<Route["name"], () => import("preact").VNode>>} */
 const PAGES = { drivers: DriversPage, people: PeoplePage, stats: StatsPage };
 const TITLES = {
-  load: "Load",
-  driver: "Driver",
-  drivers: "Drivers",
-  people: "People",
-  stats: "Statistics",
+  load: t("Load"),
+  driver: t("Driver"),
+  drivers: t("Drivers"),
+  people: t("People"),
+  stats: t("Statistics"),
 };
 
 /** @param {{user: User}} props */
@@ -47,7 +48,7 @@ export function DispatchApp({ user }) {
   return h(
     "div",
     { class: "app" },
-    h("a", { class: "skip", href: "#content", onClick: skip }, "Skip to the content"),
+    h("a", { class: "skip", href: "#content", onClick: skip }, t("Skip to the content")),
     h(Head, { user, route }),
     h(
       "main",

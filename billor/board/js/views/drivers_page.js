@@ -7,6 +7,7 @@ import { usePages } from "../state/got.js";
 import { saved } from "../state/people.js";
 import { useStore } from "../state/store.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { openDialog } from "./dialogs.js";
 import { DriverLink } from "./driver_link.js";
 import { ListHead, PagedTable } from "./lists.js";
@@ -16,10 +17,10 @@ import { LoadLink } from "./panel.js";
 
 /** @type {Record<string, (driver: Driver) => import("preact").ComponentChildren>} */
 const COLUMNS = {
-  Name: (driver) => h(DriverLink, { driver }),
-  License: ({ licenseNumber }) => isolate(licenseNumber),
-  Status: (driver) => h(DriverStatus, { driver }),
-  Load: (driver) => {
+  [t("Name")]: (driver) => h(DriverLink, { driver }),
+  [t("License")]: ({ licenseNumber }) => isolate(licenseNumber),
+  [t("Status")]: (driver) => h(DriverStatus, { driver }),
+  [t("Load")]: (driver) => {
     const load = loadOf(driver);
     return load && h(LoadLink, { load });
   },
@@ -46,24 +47,24 @@ export function DriversPage() {
     h(
       ListHead,
       {
-        title: "Drivers",
-        find: "Find a driver",
+        title: t("Drivers"),
+        find: t("Find a driver"),
         onSearch: setQ,
-        add: "New driver",
+        add: t("New driver"),
         onAdd: () => openDialog({ name: "driver" }),
       },
       h(
         "div",
-        { class: "places", role: "group", "aria-label": "Show" },
-        filter("ACTIVE", "Active"),
-        filter("INACTIVE", "Inactive"),
+        { class: "places", role: "group", "aria-label": t("Show") },
+        filter("ACTIVE", t("Active drivers")),
+        filter("INACTIVE", t("Inactive drivers")),
       ),
     ),
     h(PagedTable, {
-      label: "Drivers",
+      label: t("Drivers"),
       columns: COLUMNS,
       got: { ...got, rows: rows?.sort((one, other) => one.name.localeCompare(other.name)) },
-      empty: "No driver is found.",
+      empty: t("No driver is found."),
     }),
   );
 }
@@ -72,10 +73,10 @@ export function DriversPage() {
 export function DriverStatus({ driver }) {
   const [text, look] =
     driver.status === "INACTIVE"
-      ? ["Inactive", "CANCELLED"]
+      ? [t("Inactive"), "CANCELLED"]
       : loadOf(driver)
-        ? ["On the road", "ASSIGNED"]
-        : ["Free", "COMPLETED"];
+        ? [t("On the road"), "ASSIGNED"]
+        : [t("Free"), "COMPLETED"];
   return h("span", { class: `status status-${look}` }, text);
 }
 

@@ -9,6 +9,7 @@ import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { refocus, VirtualList } from "../ui/virtual_list.js";
+import { t } from "../ui/words.js";
 import { drag } from "./dropping.js";
 import { Nothing, PanelHead, RouteOf } from "./panel.js";
 
@@ -54,19 +55,24 @@ export function DriversPanel({
   const onChoose = (/** @type {Driver} */ driver) =>
     isNarrow ? choosing.set({ driverId: driver.id }) : chooseDriver(driver);
   return [
-    h(PanelHead, { title: "Free drivers", count: shown.length, total: total.drivers, isComplete }),
+    h(PanelHead, {
+      title: t("Free drivers"),
+      count: shown.length,
+      total: total.drivers,
+      isComplete,
+    }),
     load && h(ChoosingHead, { load, name, setName }),
     areAllDrivers &&
       !load &&
-      h("p", { class: "note" }, "No driver matches the search: here are all of them."),
+      h("p", { class: "note" }, t("No driver matches the search: here are all of them.")),
     h(/** @type {typeof VirtualList<Driver>} */ (VirtualList), {
       handle: list,
       items: shown,
       keyOf,
       heightOf: () => DRIVER_REM,
-      label: "Free drivers",
+      label: t("Free drivers"),
       version,
-      empty: h(Nothing, { isComplete, text: "No driver is free." }),
+      empty: h(Nothing, { isComplete, text: t("No driver is free.") }),
       renderRow: (driver, isActive) =>
         h(DriverRow, {
           driver,
@@ -83,16 +89,23 @@ function ChoosingHead({ load, name, setName }) {
   return h(
     "div",
     { class: "choosing-head" },
-    h("p", null, "Driver for load ", h("b", null, load.id), ": ", h(RouteOf, { load })),
+    h(
+      "p",
+      null,
+      t("Driver for load {id}: {route}", {
+        id: h("b", null, load.id),
+        route: h(RouteOf, { load }),
+      }),
+    ),
     h("input", {
       type: "search",
-      "aria-label": "Find a driver",
-      placeholder: "Find a driver",
+      "aria-label": t("Find a driver"),
+      placeholder: t("Find a driver"),
       value: name,
       onInput: (/** @type {Event} */ event) =>
         setName(/** @type {HTMLInputElement} */ (event.currentTarget).value),
     }),
-    button("Cancel", stopChoosing, "small"),
+    button(t("Cancel"), stopChoosing, "small"),
   );
 }
 
@@ -105,7 +118,7 @@ function ChoosingHead({ load, name, setName }) {
  */
 function DriverRow({ driver, isActive, isTarget, onChoose }) {
   const content = [
-    onChoose && h("span", { class: "unseen", key: "action" }, "Assign to "),
+    onChoose && h("span", { class: "unseen", key: "action" }, `${t("Assign")}: `),
     h("span", { class: "driver-name", key: "name" }, isolate(driver.name)),
     h("span", { class: "meta", key: "license" }, isolate(driver.licenseNumber)),
   ];

@@ -6,6 +6,7 @@ import { fleet } from "../state/fleet.js";
 import { tellChanged, toast } from "../state/notices.js";
 import { startDragging } from "../ui/dragging.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { openDialog } from "./dialogs.js";
 
 /** @import {Assignment, Driver, Load} from "../types.js" */
@@ -38,7 +39,7 @@ function drop({ load, driver, assignment }, target) {
   const [other, onto] = [drivers.get(id), loads.get(id)];
   const there = kind === "road" ? assignments.get(id) : undefined;
   if (!target) {
-    refuse("It is no longer there. Nothing was changed.");
+    refuse(t("It is no longer there. Nothing was changed."));
   } else if (assignment && !assignments.has(assignment.id)) {
     tellChanged(assignment.loadId);
   } else if (kind === "waiting" && load && driver && assignment) {
@@ -61,8 +62,10 @@ function refuseBusy({ driverId, loadId }) {
   const [load, driver] = [loads.get(loadId), drivers.get(driverId)];
   if (!load || !driver) return;
   refuse(
-    `${isolate(driver.name)} is on the road with load ${loadId}, ${routeOf(load)}. ` +
-      "Complete it, or give it to another driver first.",
+    t(
+      "{driver} is on the road with load {id}, {route}. Complete it, or give it to another driver first.",
+      { driver: isolate(driver.name), id: loadId, route: routeOf(load) },
+    ),
   );
 }
 

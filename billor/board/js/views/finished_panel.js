@@ -7,6 +7,7 @@ import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { fullTime, shortTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
+import { t } from "../ui/words.js";
 import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
 
 /** @import {Load} from "../types.js" */
@@ -20,21 +21,21 @@ export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
   return [
     h(
       PanelHead,
-      { title: more ? "and more finished" : "Finished", count: loads.length },
-      more && button("Show more", more, "small"),
+      { title: more ? t("and more finished") : t("Finished"), count: loads.length },
+      more && button(t("Show more"), more, "small"),
     ),
     h(
       "div",
       { class: "days" },
-      h(Day, { name: "since", label: "From day" }),
-      h(Day, { name: "until", label: "To day" }),
+      h(Day, { name: "since", label: t("From day") }),
+      h(Day, { name: "until", label: t("To day") }),
     ),
     h(/** @type {typeof VirtualList<Load>} */ (VirtualList), {
       items: loads,
       keyOf,
       heightOf: () => ROW_REM,
-      label: "Finished loads",
-      empty: problem || h(Nothing, { isComplete: !isBusy, text: "No load is finished." }),
+      label: t("Finished loads"),
+      empty: problem || h(Nothing, { isComplete: !isBusy, text: t("No load is finished.") }),
       renderRow: (load, isActive) => h(FinishedRow, { load, isActive }),
     }),
   ];
@@ -92,8 +93,8 @@ function FinishedRow({ load, isActive }) {
 }
 
 export const STATUS_NAMES = {
-  OPEN: "Waiting",
-  ASSIGNED: "On the road",
-  COMPLETED: "Completed",
-  CANCELLED: "Cancelled",
+  OPEN: t("Waiting"),
+  ASSIGNED: t("On the road"),
+  COMPLETED: t("Completed"),
+  CANCELLED: t("Cancelled"),
 };

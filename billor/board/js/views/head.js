@@ -9,18 +9,20 @@ import { forgetTokens } from "../state/session.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
+import { chooseLanguage, LANGUAGE, LANGUAGES, t } from "../ui/words.js";
 import { ConnectionDot } from "./connection.js";
 import { openDialog } from "./dialogs.js";
 
 /** @import {Route} from "../state/address.js" */
 /** @import {Role, User} from "../types.js" */
+/** @import {Language} from "../ui/words.js" */
 
 /** Their texts, names, and the role that they need. @type {Array<[string, Route["name"], Role?]>} */
 const PAGES = [
-  ["Board", "board"],
-  ["Drivers", "drivers"],
-  ["People", "people", "ADMIN"],
-  ["Statistics", "stats"],
+  [t("Board"), "board"],
+  [t("Drivers"), "drivers"],
+  [t("People"), "people", "ADMIN"],
+  [t("Statistics"), "stats"],
 ];
 
 /** @param {Route["name"]} name */
@@ -37,7 +39,7 @@ export function Head({ user, route }) {
     h("span", { class: "wordmark" }, "Billor"),
     h(
       "nav",
-      { "aria-label": "Pages" },
+      { "aria-label": t("Pages") },
       pages.map(([text, name]) =>
         h(
           "a",
@@ -60,20 +62,20 @@ export function Head({ user, route }) {
         onClick: () => openDialog({ name: "load" }),
       },
       icon("add"),
-      h("span", null, "New load"),
+      h("span", null, t("New load")),
     ),
     h(
       Menu,
       {
-        label: "More",
+        label: t("More"),
         choices: [
           ...pages
             .filter(([, name]) => name !== here)
             .map(([text, name]) => ({ text, action: hrefOf(name) })),
-          { text: "New driver", action: () => openDialog({ name: "driver" }) },
-          { text: "Import loads", action: () => openDialog({ name: "import" }) },
-          { text: "Export this view", action: exportView },
-          { text: "Keys", action: () => openDialog({ name: "keys" }) },
+          { text: t("New driver"), action: () => openDialog({ name: "driver" }) },
+          { text: t("Import loads"), action: () => openDialog({ name: "import" }) },
+          { text: t("Export this view"), action: exportView },
+          { text: t("Keys"), action: () => openDialog({ name: "keys" }) },
         ],
       },
       icon("more"),
@@ -90,8 +92,8 @@ function Search() {
     icon("search"),
     h("input", {
       type: "search",
-      "aria-label": "Search loads and drivers",
-      placeholder: "Search loads and drivers",
+      "aria-label": t("Search loads and drivers"),
+      placeholder: t("Search loads and drivers"),
       value: q,
       maxLength: 200,
       onInput: (/** @type {Event} */ event) => {
@@ -107,18 +109,25 @@ export function Account({ user }) {
   return h(
     Menu,
     {
-      label: `Account of ${user.name}`,
+      label: t("Account of {name}", { name: user.name }),
       class: "icon-button account",
       choices: [
-        { text: "Change password", action: () => openDialog({ name: "password" }) },
-        { text: "Log out", action: () => logOut("/auth/logout") },
-        { text: "Log out everywhere", action: () => logOut("/auth/logout-all") },
-        { text: "About the API", action: addressOf("/docs") },
+        { text: t("Change password"), action: () => openDialog({ name: "password" }) },
+        { text: t("Log out"), action: () => logOut("/auth/logout") },
+        { text: t("Log out everywhere"), action: () => logOut("/auth/logout-all") },
+        { text: t("About the API"), action: addressOf("/docs") },
+        ...otherLanguages(user),
       ],
     },
     icon("user"),
   );
 }
+
+/** @param {User} user */
+const otherLanguages = ({ id }) =>
+  /** @type {Language[]} */ (Object.keys(LANGUAGES))
+    .filter((lang) => lang !== LANGUAGE)
+    .map((lang) => ({ text: LANGUAGES[lang], lang, action: () => chooseLanguage(id, lang) }));
 
 /** @param {string} path */
 async function logOut(path) {

@@ -4,6 +4,7 @@ import { h } from "preact";
 import { button } from "../ui/button.js";
 import { SearchField } from "../ui/search_field.js";
 import { Table } from "../ui/table.js";
+import { t } from "../ui/words.js";
 
 /**
  * @param {object} props
@@ -37,13 +38,13 @@ export function PagedTable({
   label,
   columns,
   got: { rows, problem, more },
-  empty = "Nothing yet.",
+  empty = t("Nothing yet."),
 }) {
   return [
     problem && h("p", { class: "refusal", role: "alert", key: "problem" }, problem),
-    !rows && !problem && h("p", { key: "loading" }, "Loading …"),
+    !rows && !problem && h("p", { key: "loading" }, t("Loading …")),
     rows?.length === 0 && h("p", { class: "hint", key: "empty" }, empty),
     rows && rows.length > 0 && h(Table, { label, columns, rows, key: "rows" }),
-    more && button("Show more", more, "", { key: "more" }),
+    more && button(t("Show more"), more, "", { key: "more" }),
   ];
 }

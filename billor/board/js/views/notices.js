@@ -5,6 +5,7 @@ import { dismissToast, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { button, iconButton } from "../ui/button.js";
 import { shortTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
 /** @import {Toast, Trouble} from "../state/notices.js" */
@@ -21,8 +22,8 @@ export function Announcer() {
           "div",
           { class: shown.isGood ? "toast" : "toast bad", key: shown.id },
           h("p", null, shown.detail, h(Reason, shown)),
-          shown.undo && button("Undo", () => undo(shown), "small"),
-          iconButton("close", "Dismiss", () => dismissToast(shown.id)),
+          shown.undo && button(t("Undo"), () => undo(shown), "small"),
+          iconButton("close", t("Dismiss"), () => dismissToast(shown.id)),
         ),
       ),
     ),
@@ -42,9 +43,12 @@ function undo({ id, undo: run }) {
  * @param {Pick<Trouble, "conflict" | "by">} props
  */
 export function Reason({ conflict, by }) {
-  return [
-    conflict && [" ", h("a", { href: `#/loads/${conflict.loadId}` }, conflict.text)],
-    by && conflict && ` by ${whoOf(by)}, ${shortTime(by.timestamp)}`,
-    by && !conflict && [` ${whoOf(by)} `, whatHappened(by), `, ${shortTime(by.timestamp)}.`],
-  ];
+  const load = conflict && h("a", { href: `#/loads/${conflict.loadId}` }, conflict.text);
+  const time = by && shortTime(by.timestamp);
+  const reason = by
+    ? load
+      ? t("{load} by {who}, {time}", { load, who: whoOf(by), time })
+      : t("{who} {what}, {time}.", { who: whoOf(by), what: whatHappened(by), time })
+    : load;
+  return reason && [" ", reason];
 }

@@ -5,8 +5,9 @@ import { request } from "../api/client.js";
 import { toast } from "../state/notices.js";
 import { logIn, session } from "../state/session.js";
 import { FormDialog } from "../ui/form_dialog.js";
+import { t } from "../ui/words.js";
 
-export const PASSWORD_HINT = "8 characters or more, and not a common one.";
+export const PASSWORD_HINT = t("8 characters or more, and not a common one.");
 
 /** @param {{onClose: () => void}} props */
 export function PasswordDialog({ onClose }) {
@@ -14,19 +15,19 @@ export function PasswordDialog({ onClose }) {
   return h(
     FormDialog,
     {
-      title: "Change password",
-      action: "Change password",
+      title: t("Change password"),
+      action: t("Change password"),
       class: "narrow",
       onClose,
       send: async (body) => {
         await request("POST", "/me/password", { body });
         await logIn(user?.email ?? "", body.newPassword ?? "");
-        toast("Your password is changed. You are logged out everywhere else.");
+        toast(t("Your password is changed. You are logged out everywhere else."));
       },
       fields: [
         {
           name: "oldPassword",
-          label: "Old password",
+          label: t("Old password"),
           type: "password",
           required: true,
           autocomplete: "current-password",
@@ -34,7 +35,7 @@ export function PasswordDialog({ onClose }) {
         },
         {
           name: "newPassword",
-          label: "New password",
+          label: t("New password"),
           type: "password",
           hint: PASSWORD_HINT,
           required: true,

@@ -11,6 +11,7 @@ import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { Documents } from "./audit_trail.js";
 import { openDialog } from "./dialogs.js";
 import { DriverLink } from "./driver_link.js";
@@ -24,16 +25,19 @@ const AUDIT_SECONDS = 5;
 
 /** @type {Record<string, (user: User) => import("preact").ComponentChildren>} */
 const USERS = {
-  Name: ({ name }) => isolate(name),
-  Email: ({ email }) => isolate(email),
-  Role: ({ role, active }) => [
+  [t("Name")]: ({ name }) => isolate(name),
+  [t("Email")]: ({ email }) => isolate(email),
+  [t("Role")]: ({ role, active }) => [
     ROLE_NAMES[role] ?? role,
-    !active && h("span", { class: "late" }, " · inactive"),
+    !active && h("span", { class: "late" }, ` · ${t("inactive")}`),
   ],
-  Driver: ({ driverId: id }) =>
-    id && h(DriverLink, { driver: fleet.value.drivers.get(id) ?? { id, name: `Driver ${id}` } }),
-  "Last seen": ({ lastSeenAt }) => (lastSeenAt ? shortTime(lastSeenAt) : "never"),
-  Actions: (user) => h(Actions, { user }),
+  [t("Driver")]: ({ driverId: id }) =>
+    id &&
+    h(DriverLink, {
+      driver: fleet.value.drivers.get(id) ?? { id, name: t("Driver {id}", { id }) },
+    }),
+  [t("Last seen")]: ({ lastSeenAt }) => (lastSeenAt ? shortTime(lastSeenAt) : t("never")),
+  [t("Actions")]: (user) => h(Actions, { user }),
 };
 
 export function PeoplePage() {
@@ -45,19 +49,19 @@ export function PeoplePage() {
     "article",
     { class: "page" },
     h(ListHead, {
-      title: "People",
-      find: "Find a person",
+      title: t("People"),
+      find: t("Find a person"),
       onSearch: setQ,
-      add: "New person",
+      add: t("New person"),
       onAdd: () => openDialog({ name: "user" }),
     }),
     h(PagedTable, {
-      label: "People",
+      label: t("People"),
       columns: USERS,
       got: usePages(`/users?limit=100${q && `&q=${encodeURIComponent(q)}`}`, count),
-      empty: "Nobody is found.",
+      empty: t("Nobody is found."),
     }),
-    h("h2", null, "What happened to accounts"),
+    h("h2", null, t("What happened to accounts")),
     h(Documents, { path: "/audit/accounts?limit=50", version: now }),
   );
 }
@@ -67,22 +71,24 @@ function Actions({ user }) {
   const name = isolate(user.name);
   const deactivate = {
     name: /** @type {const} */ ("question"),
-    title: `Deactivate ${name}?`,
-    yes: "Deactivate",
-    text: "They are logged out now, and cannot log in. You can bring them back.",
-    onYes: () => tell(() => saveUser(user, { active: false }), `${name} can no longer log in.`),
+    title: t("Deactivate {name}?", { name }),
+    yes: t("Deactivate"),
+    text: t("They are logged out now, and cannot log in. You can bring them back."),
+    onYes: () =>
+      tell(() => saveUser(user, { active: false }), t("{name} can no longer log in.", { name })),
   };
-  const bringBack = () => tell(() => saveUser(user, { active: true }), `${name} may log in again.`);
+  const bringBack = () =>
+    tell(() => saveUser(user, { active: true }), t("{name} may log in again.", { name }));
   return h(
     Menu,
     {
-      label: `More about ${user.name}`,
+      label: t("More about {name}", { name: user.name }),
       choices: [
-        { text: "Change", action: () => openDialog({ name: "user", user }) },
-        { text: "Set a new password", action: () => openDialog({ name: "reset", user }) },
+        { text: t("Change"), action: () => openDialog({ name: "user", user }) },
+        { text: t("Set a new password"), action: () => openDialog({ name: "reset", user }) },
         user.active
-          ? { text: "Deactivate", action: () => openDialog(deactivate) }
-          : { text: "Bring back", action: () => void bringBack() },
+          ? { text: t("Deactivate"), action: () => openDialog(deactivate) }
+          : { text: t("Bring back"), action: () => void bringBack() },
       ],
     },
     icon("more"),

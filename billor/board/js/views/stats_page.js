@@ -6,6 +6,7 @@ import { useGot } from "../state/got.js";
 import { useNow } from "../ui/clock.js";
 import { Table } from "../ui/table.js";
 import { dayName, duration, fullTime, TIME_ZONE } from "../ui/times.js";
+import { counted, t } from "../ui/words.js";
 
 /** @import {Day, Stats} from "../types.js" */
 
@@ -20,9 +21,9 @@ export function StatsPage() {
   return h(
     "article",
     { class: "page stats-page" },
-    h("h1", null, "Statistics"),
+    h("h1", null, t("Statistics")),
     problem && h("p", { class: "refusal", role: "alert" }, problem),
-    stats ? h(Figures, { stats }) : !problem && h("p", null, "Loading …"),
+    stats ? h(Figures, { stats }) : !problem && h("p", null, t("Loading …")),
   );
 }
 
@@ -33,35 +34,35 @@ function Figures({ stats }) {
     h(
       "p",
       { class: "hint", key: "at" },
-      `${fullTime(stats.at)}. Days are those of ${stats.timeZone}.`,
+      t("{time}. Days are those of {zone}.", { time: fullTime(stats.at), zone: stats.timeZone }),
     ),
     h(
       "div",
       { class: "tiles", key: "tiles" },
-      h(Tile, { name: "Waiting", value: loads.OPEN }),
-      h(Tile, { name: "On the road", value: loads.ASSIGNED }),
-      h(Tile, { name: "Free drivers", value: drivers.available }),
-      h(Tile, { name: "Busy drivers", value: drivers.busy }),
-      h(Tile, { name: "Assigned today", value: today.assigned }),
-      h(Tile, { name: "Completed today", value: today.completed }),
-      h(Tile, { name: "Median time to assign", value: durationOf(stats.medianSecondsToAssign) }),
+      h(Tile, { name: t("Waiting"), value: loads.OPEN }),
+      h(Tile, { name: t("On the road"), value: loads.ASSIGNED }),
+      h(Tile, { name: t("Free drivers"), value: drivers.available }),
+      h(Tile, { name: t("Busy drivers"), value: drivers.busy }),
+      h(Tile, { name: t("Assigned today"), value: today.assigned }),
+      h(Tile, { name: t("Completed today"), value: today.completed }),
+      h(Tile, { name: t("Median time to assign"), value: durationOf(stats.medianSecondsToAssign) }),
       h(Tile, {
-        name: "Median time to complete",
+        name: t("Median time to complete"),
         value: durationOf(stats.medianSecondsToComplete),
       }),
     ),
     h(
       "section",
       { key: "days" },
-      h("h2", null, "By day"),
+      h("h2", null, t("By day")),
       h(Table, {
-        label: "Figures by day",
+        label: t("Figures by day"),
         columns: {
-          Day: ({ date }) => dayName(date),
-          Created: barOf(days, ({ created }) => created),
-          Completed: barOf(days, ({ completed }) => completed),
-          Cancelled: barOf(days, ({ cancelled }) => cancelled),
-          "Median time to assign": barOf(days, (day) => day.medianSecondsToAssign, durationOf),
+          [t("Day")]: ({ date }) => dayName(date),
+          [t("Loads created")]: barOf(days, ({ created }) => created),
+          [t("Loads completed")]: barOf(days, ({ completed }) => completed),
+          [t("Loads cancelled")]: barOf(days, ({ cancelled }) => cancelled),
+          [t("Median time to assign")]: barOf(days, (day) => day.medianSecondsToAssign, durationOf),
         },
         rows: days.toReversed(),
         keyOf: ({ date }) => date,
@@ -76,7 +77,7 @@ function Figures({ stats }) {
  * @param {(value: number | null) => string} [format]
  * @returns {(day: Day) => import("preact").ComponentChildren} a day's figure, and its part of the most
  */
-function barOf(days, of, format = (value) => Number(value).toLocaleString()) {
+function barOf(days, of, format = (value) => counted(Number(value))) {
   const most = Math.max(...days.map((day) => of(day) ?? 0));
   return (day) => {
     const value = of(day);
@@ -91,5 +92,10 @@ const durationOf = (seconds) => (seconds === null ? "–" : duration(seconds));
 
 /** @param {{name: string, value: number | string}} props */
 function Tile({ name, value }) {
-  return h("div", { class: "tile" }, h("b", null, value.toLocaleString()), h("span", null, name));
+  return h(
+    "div",
+    { class: "tile" },
+    h("b", null, typeof value === "number" ? counted(value) : value),
+    h("span", null, name),
+  );
 }

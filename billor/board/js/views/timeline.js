@@ -2,6 +2,7 @@
 
 import { h } from "preact";
 import { fullTime, TIME_ZONE } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
 /** @import {TimelineEntry} from "../types.js" */
@@ -9,7 +10,7 @@ import { whatHappened, whoOf } from "./what_happened.js";
 /** @param {{entries: TimelineEntry[]}} props */
 export function Timeline({ entries }) {
   return [
-    h("p", { class: "hint", key: "zone" }, `Times are in ${TIME_ZONE}.`),
+    h("p", { class: "hint", key: "zone" }, t("Times are in {zone}.", { zone: TIME_ZONE })),
     h(
       "ol",
       { class: "timeline", key: "list" },
@@ -17,7 +18,14 @@ export function Timeline({ entries }) {
         h(
           "li",
           { key: entry.id, class: `event-${entry.type}` },
-          h("p", null, h("b", null, whoOf(entry)), " ", whatHappened(entry), "."),
+          h(
+            "p",
+            null,
+            t("{who} {what}.", {
+              who: h("b", null, whoOf(entry)),
+              what: whatHappened(entry),
+            }),
+          ),
           h("time", { dateTime: entry.timestamp }, fullTime(entry.timestamp)),
         ),
       ),

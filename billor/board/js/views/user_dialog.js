@@ -8,6 +8,7 @@ import { driverOptions, saveUser } from "../state/people.js";
 import { useStore } from "../state/store.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { PASSWORD_HINT } from "./password_dialog.js";
 import { ROLE_NAMES } from "./what_happened.js";
 
@@ -17,8 +18,8 @@ import { ROLE_NAMES } from "./what_happened.js";
 /** It can be read, so that it can be told. @type {FieldProps} */
 const PASSWORD = {
   name: "password",
-  label: "Password",
-  hint: `${PASSWORD_HINT} Tell it to them; they can change it.`,
+  label: t("Password"),
+  hint: `${PASSWORD_HINT} ${t("Tell it to them; they can change it.")}`,
   required: true,
   autocomplete: "off",
 };
@@ -30,30 +31,30 @@ export function UserDialog({ user, onClose }) {
     .filter(({ id, status }) => status === "ACTIVE" || id === user?.driverId)
     .sort((one, other) => one.name.localeCompare(other.name));
   /** @type {FieldProps[]} */
-  const account = [{ name: "email", label: "Email", type: "email", required: true }, PASSWORD];
+  const account = [{ name: "email", label: t("Email"), type: "email", required: true }, PASSWORD];
   /** @type {FieldProps} */
   const driver = {
     name: "driverId",
-    label: "Driver",
+    label: t("Driver"),
     value: String(user?.driverId ?? ""),
     options: driverOptions(drivers),
     required: true,
   };
   return h(FormDialog, {
-    title: user ? `Change ${isolate(user.name)}` : "New person",
-    action: user ? "Save" : "Create",
+    title: user ? t("Change {name}", { name: isolate(user.name) }) : t("New person"),
+    action: user ? t("Save") : t("Create"),
     class: "narrow",
     onClose,
     send: async ({ driverId, ...body }, key) => {
       const driving = role === "DRIVER" ? { driverId: Number(driverId) || null } : {};
       const name = isolate((await saveUser(user, { ...body, ...driving }, key)).name);
-      toast(user ? `${name} changed.` : `${name} may log in.`);
+      toast(user ? t("{name} changed.", { name }) : t("{name} may log in.", { name }));
     },
     fields: [
-      { name: "name", label: "Name", value: user?.name, required: true, "data-autofocus": true },
+      { name: "name", label: t("Name"), value: user?.name, required: true, "data-autofocus": true },
       {
         name: "role",
-        label: "Role",
+        label: t("Role"),
         value: role,
         options: Object.entries(ROLE_NAMES),
         required: true,
@@ -70,13 +71,13 @@ export function UserDialog({ user, onClose }) {
 export function ResetDialog({ user, onClose }) {
   const name = isolate(user.name);
   return h(FormDialog, {
-    title: `New password for ${name}`,
-    action: "Set password",
+    title: t("New password for {name}", { name }),
+    action: t("Set password"),
     class: "narrow",
     onClose,
     send: async ({ password = "" }, key) => {
       await saveUser(user, { password }, key);
-      toast(`${name} is logged out, and can log in with the new password.`);
+      toast(t("{name} is logged out, and can log in with the new password.", { name }));
     },
     fields: [{ ...PASSWORD, "data-autofocus": true }],
   });

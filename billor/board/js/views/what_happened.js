@@ -3,6 +3,7 @@
 import { h } from "preact";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { DriverLink } from "./driver_link.js";
 
 /** @import {ComponentChildren} from "preact" */
@@ -10,45 +11,59 @@ import { DriverLink } from "./driver_link.js";
 
 /** By the names of the API. @type {Record<string, string>} */
 const FIELD_NAMES = {
-  origin: "origin",
-  destination: "destination",
-  cargoType: "cargo type",
-  reference: "reference",
-  pickupAt: "pickup",
-  deliverBy: "delivery",
-  name: "name",
-  licenseNumber: "license number",
-  status: "status",
+  origin: t("origin"),
+  destination: t("destination"),
+  cargoType: t("cargo type"),
+  reference: t("reference"),
+  pickupAt: t("pickup"),
+  deliverBy: t("delivery"),
+  name: t("name"),
+  licenseNumber: t("license number"),
+  status: t("status"),
 };
 
 /** @type {Record<string, string>} */
-export const ROLE_NAMES = { ADMIN: "Admin", DISPATCHER: "Dispatcher", DRIVER: "Driver" };
+export const ROLE_NAMES = {
+  ADMIN: t("Admin"),
+  DISPATCHER: t("Dispatcher"),
+  DRIVER: t("Driver"),
+};
 
 /** @type {Record<string, (payload: Payload) => ComponentChildren>} */
 const SENTENCES = {
-  LOAD_CREATED: () => "created the load",
+  LOAD_CREATED: () => t("created the load"),
   LOAD_UPDATED: ({ before = {}, load }) =>
-    before.status === "CANCELLED" ? "reopened the load" : changes(before, load, "the load"),
-  LOAD_CANCELLED: () => "cancelled the load",
-  ASSIGNED: ({ driver }) => ["assigned the load to ", nameOf(driver)],
-  LOAD_COMPLETED: ({ driver }) => ["completed the load of ", nameOf(driver)],
-  ASSIGNMENT_CANCELLED: ({ driver }) => ["cancelled the assignment of ", nameOf(driver)],
-  ASSIGNMENT_REOPENED: ({ driver }) => ["reopened the assignment of ", nameOf(driver)],
-  DRIVER_CREATED: () => "created the driver",
+    before.status === "CANCELLED"
+      ? t("reopened the load")
+      : changes(before, load) || t("changed the load"),
+  LOAD_CANCELLED: () => t("cancelled the load"),
+  ASSIGNED: ({ driver }) => t("assigned the load to {driver}", { driver: nameOf(driver) }),
+  LOAD_COMPLETED: ({ driver }) => t("completed the load of {driver}", { driver: nameOf(driver) }),
+  ASSIGNMENT_CANCELLED: ({ driver }) =>
+    t("cancelled the assignment of {driver}", { driver: nameOf(driver) }),
+  ASSIGNMENT_REOPENED: ({ driver }) =>
+    t("reopened the assignment of {driver}", { driver: nameOf(driver) }),
+  DRIVER_CREATED: () => t("created the driver"),
   DRIVER_UPDATED: ({ before = {}, driver }) => {
-    if (!before.status) return changes(before, driver, "the driver");
-    return driver?.status === "ACTIVE" ? "brought back the driver" : "deactivated the driver";
+    if (!before.status) return changes(before, driver) || t("changed the driver");
+    return driver?.status === "ACTIVE" ? t("brought back the driver") : t("deactivated the driver");
   },
-  USER_CREATED: ({ account }) => `created ${accountOf(account)}`,
-  USER_UPDATED: ({ before = {}, account }) => changes(before, account, "the name"),
-  ROLE_CHANGED: ({ account }) => `made ${accountOf(account)} a ${roleOf(account)}`,
-  PASSWORD_CHANGED: ({ account }) => `changed the password of ${accountOf(account)}`,
-  USER_DEACTIVATED: ({ account }) => `deactivated ${accountOf(account)}`,
-  USER_REACTIVATED: ({ account }) => `brought back ${accountOf(account)}`,
-  SESSIONS_ENDED: ({ account }) => `logged out ${accountOf(account)} everywhere`,
-  REFRESH_TOKEN_REUSED: ({ account }) => `ended a login of ${accountOf(account)}: it was copied`,
+  USER_CREATED: ({ account }) => t("created {name}", { name: accountOf(account) }),
+  USER_UPDATED: ({ before = {}, account }) => changes(before, account) || t("changed the name"),
+  ROLE_CHANGED: ({ account }) =>
+    t("changed the role of {name} to {role}", { name: accountOf(account), role: roleOf(account) }),
+  PASSWORD_CHANGED: ({ account }) =>
+    t("changed the password of {name}", { name: accountOf(account) }),
+  USER_DEACTIVATED: ({ account }) => t("deactivated {name}", { name: accountOf(account) }),
+  USER_REACTIVATED: ({ account }) => t("brought back {name}", { name: accountOf(account) }),
+  SESSIONS_ENDED: ({ account }) => t("logged out {name} everywhere", { name: accountOf(account) }),
+  REFRESH_TOKEN_REUSED: ({ account }) =>
+    t("ended a login of {name}: it was copied", { name: accountOf(account) }),
   LOGIN_BLOCKED: ({ account, address }) =>
-    `blocked logins of ${accountOf(account)}, after wrong passwords from ${address ?? "somewhere"}`,
+    t("blocked logins of {name}, after wrong passwords from {address}", {
+      name: accountOf(account),
+      address: address ?? t("somewhere"),
+    }),
 };
 
 /**
@@ -62,32 +77,32 @@ export const whatHappened = ({ type, payload }) =>
  * @param {{user?: {name: string} | null}} payload
  * @returns {ComponentChildren} who did it
  */
-export const whoOf = ({ user }) => (user ? isolate(user.name) : "The system");
+export const whoOf = ({ user }) => (user ? isolate(user.name) : t("The system"));
 
 /** @param {Payload["driver"]} driver */
-const nameOf = (driver) => (driver ? h(DriverLink, { driver }) : "a driver");
+const nameOf = (driver) => (driver ? h(DriverLink, { driver }) : t("a driver"));
 
 /** @param {Payload["account"]} account */
-const accountOf = (account) => (account ? isolate(account.name) : "an unknown account");
+const accountOf = (account) => (account ? isolate(account.name) : t("an unknown account"));
 
 /** @param {Payload["account"]} account */
-const roleOf = (account) =>
-  account ? (ROLE_NAMES[account.role] ?? account.role).toLowerCase() : "";
+const roleOf = (account) => (account ? (ROLE_NAMES[account.role] ?? account.role) : "");
 
 /**
  * @param {object} before
  * @param {object | undefined} after
- * @param {string} what
+ * @returns {ComponentChildren} nothing if none of the fields has a name
  */
-function changes(before, after, what) {
+function changes(before, after) {
   const names = Object.keys(before).filter((name) => name in FIELD_NAMES);
-  if (names.length === 0) return `changed ${what}`;
-  return names.map((name, index) => [
-    `${index ? ", " : "changed "}${FIELD_NAMES[name]} from `,
-    readable(name, before),
-    " to ",
-    readable(name, after),
-  ]);
+  const each = names.map((name) =>
+    t("{field} from {before} to {after}", {
+      field: FIELD_NAMES[name] ?? name,
+      before: readable(name, before),
+      after: readable(name, after),
+    }),
+  );
+  return each.length > 0 && t("changed {fields}", { fields: each.join(", ") });
 }
 
 /**
@@ -96,6 +111,6 @@ function changes(before, after, what) {
  */
 function readable(name, fields) {
   const value = /** @type {Record<string, unknown> | undefined} */ (fields)?.[name];
-  if (value === null || value === undefined || value === "") return "none";
+  if (value === null || value === undefined || value === "") return t("none");
   return /At$|By$/.test(name) ? shortTime(String(value)) : isolate(String(value));
 }

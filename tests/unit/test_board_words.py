@@ -1,0 +1,55 @@
+"""The board's dictionaries: all that is said is in each of them, and nothing else."""
+
+import ast
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import billor
+from billor.errors import CODES
+
+BILLOR = Path(billor.__file__).parent
+DICTIONARIES = sorted((BILLOR / "board/words").glob("*.json"))
+COMMENT = re.compile(r"/\*.*?\*/|^\s*//.*?$", re.DOTALL | re.MULTILINE)
+JS = BILLOR / "board/js"
+SCRIPTS = {
+    path.relative_to(JS).as_posix(): COMMENT.sub("", path.read_text()) for path in JS.rglob("*.js")
+}
+SAID = re.compile(r'\bt\(\s*"([^"]*)"')
+SAID_IN_OTHER_WAYS = re.compile(r'\bt\((?!\s*")')
+PART = re.compile(r"\{\w+\}")
+OF_PROGRAMS = re.compile(
+    r"(malformed|untrusted|token|method|idempotency|uri|expectation|headers|streams)_"
+    "|not_found|not_implemented"
+)
+"""Codes that nobody meets who uses the board, by their beginnings."""
+
+
+def said() -> set[str]:
+    return {sentence for script in SCRIPTS.values() for sentence in SAID.findall(script)}
+
+
+def messages_of_the_api() -> set[str]:
+    nodes = (
+        node for path in BILLOR.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
+    )
+    return {node.value for node in nodes if isinstance(node, ast.Constant)}
+
+
+@pytest.mark.parametrize("path", DICTIONARIES, ids=lambda path: path.stem)
+def test_a_dictionary_has_all_that_is_said_with_the_same_parts(path):
+    words = json.loads(path.read_text())
+    assert said() - words.keys() == set()
+    assert words.keys() - said() - messages_of_the_api() == set()
+    different = {
+        sentence: other
+        for sentence, other in words.items()
+        if Counter(PART.findall(sentence)) != Counter(PART.findall(other)) or not other.strip()
+    }
+    assert different == {}
+    in_words = set(re.findall(r"^  (\w+): t\(", SCRIPTS["api/words.js"], re.MULTILINE))
+    details = {code: detail for code, (_, detail) in CODES.items() if not OF_PROGRAMS.match(code)}
+    assert {code for code in details if details[code] not in words} - in_words == set()
