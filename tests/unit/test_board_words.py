@@ -19,7 +19,15 @@ SCRIPTS = {
     path.relative_to(JS).as_posix(): COMMENT.sub("", path.read_text()) for path in JS.rglob("*.js")
 }
 SAID = re.compile(r'\bt\(\s*"([^"]*)"')
-SAID_IN_OTHER_WAYS = re.compile(r'\bt\((?!\s*")')
+OTHERWISE = re.compile(r'\bt\((?!\s*")\w*|toLocaleString\(\)')
+LITERAL = re.compile(r'"[^"\n]*"|`[^`\n]*`')
+LOOKS_SAID = re.compile(r'["`]\W*[A-Z][a-z]|… [a-z]{4}')
+COLUMN = re.compile(r"(?:^ +|\{ )[A-Z][a-z]+: (?:\(|\w+\().*", re.MULTILINE)
+NOT_SAID = re.compile(
+    r"[\"`]\W*(Authorization|Bearer|Content-Type|Date|Idempotency-Key|If-Match|Last-Event-ID|Link"
+    r"|Arrow(Up|Down)|Enter|Escape|Tab|Billor|English|Español|Português|Undo)\b"
+)
+"""Headers, keys, names, and the reason of an undo, which the API keeps."""
 PART = re.compile(r"\{\w+\}")
 OF_PROGRAMS = re.compile(
     r"(malformed|untrusted|token|method|idempotency|uri|expectation|headers|streams)_"
@@ -30,6 +38,17 @@ OF_PROGRAMS = re.compile(
 
 def said() -> set[str]:
     return {sentence for script in SCRIPTS.values() for sentence in SAID.findall(script)}
+
+
+def literals() -> list[str]:
+    """What looks like a text beside what is said, also as the name of a column."""
+    found = []
+    for path, script in SCRIPTS.items():
+        rest = SAID.sub("", script)
+        texts = [re.sub(r"\$\{[^}]*\}", "…", text) for text in LITERAL.findall(rest)]
+        texts = [text for text in texts if LOOKS_SAID.search(text) and not NOT_SAID.match(text)]
+        found += [f"{path}: {text}" for text in (*texts, *COLUMN.findall(rest))]
+    return found
 
 
 def messages_of_the_api() -> set[str]:
@@ -53,3 +72,11 @@ def test_a_dictionary_has_all_that_is_said_with_the_same_parts(path):
     in_words = set(re.findall(r"^  (\w+): t\(", SCRIPTS["api/words.js"], re.MULTILINE))
     details = {code: detail for code, (_, detail) in CODES.items() if not OF_PROGRAMS.match(code)}
     assert {code for code in details if details[code] not in words} - in_words == set()
+
+
+def test_all_that_is_said_is_in_dictionaries_and_in_the_users_format():
+    assert literals() == []
+    said_otherwise = {
+        path: found for path, script in SCRIPTS.items() if (found := OTHERWISE.findall(script))
+    }
+    assert said_otherwise == {"api/words.js": ["t(message"], "ui/words.js": ["t(sentence"]}

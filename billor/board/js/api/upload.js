@@ -2,6 +2,7 @@
 
 import { validToken } from "../state/session.js";
 import { TIME_ZONE } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { addressOf } from "./address.js";
 import { bodyOf, Problem, unreachable } from "./client.js";
 
@@ -70,7 +71,7 @@ async function expectUnchanged(file) {
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
-    const detail = "The file has changed since you chose it: choose it again.";
+    const detail = t("The file has changed since you chose it: choose it again.");
     throw new Problem({ status: 0, code: "file_changed", detail });
   }
 }

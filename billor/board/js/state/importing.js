@@ -2,6 +2,7 @@
 
 import { newKey, Problem } from "../api/client.js";
 import { importFile } from "../api/upload.js";
+import { counted, t } from "../ui/words.js";
 import { toast } from "./notices.js";
 import { Store } from "./store.js";
 
@@ -61,12 +62,17 @@ async function run(file, isPreview) {
     const found = await importFile(file, isPreview ? newKey() : key, isPreview, onProgress);
     if (isThis()) importing.set(isPreview ? { preview: found } : { report: found });
     if (!isPreview && !isWatched)
-      toast(`Import: ${found.created} created, ${found.refused} refused.`);
+      toast(
+        t("Import: {created} created, {refused} refused.", {
+          created: counted(found.created),
+          refused: counted(found.refused),
+        }),
+      );
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const isGone = error.code === "file_changed";
     if (isThis()) importing.set({ ...(isGone ? NOTHING : {}), problem: error });
-    if (!isWatched) toast(`Import: ${error.message}`, { isGood: false });
+    if (!isWatched) toast(t("Import: {problem}", { problem: error.message }), { isGood: false });
   } finally {
     if (isThis()) importing.set({ part: null });
   }

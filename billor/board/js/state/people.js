@@ -1,6 +1,7 @@
 // Changes drivers and users.
 
 import { newKey, Problem, request } from "../api/client.js";
+import { t } from "../ui/words.js";
 import { pending } from "./actions.js";
 import { NO_FILTERS } from "./address.js";
 import { fleet } from "./fleet.js";
@@ -57,7 +58,7 @@ export const freeDrivers = () =>
  * @returns {Array<[string, string]>} the options of a field, the first one for none
  */
 export const driverOptions = (drivers) => [
-  ["", "Nobody yet"],
+  ["", t("Nobody yet")],
   ...drivers.map(
     ({ id, name, licenseNumber }) =>
       /** @type {[string, string]} */ ([String(id), `${name}, ${licenseNumber}`]),

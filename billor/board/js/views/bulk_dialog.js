@@ -12,6 +12,7 @@ import { Dialog } from "../ui/dialog.js";
 import { optionOf, Refusal, useSending } from "../ui/form.js";
 import { Table } from "../ui/table.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { RouteOf } from "./panel.js";
 
 /** @import {Driver, Load} from "../types.js" */
@@ -31,12 +32,18 @@ export function BulkDialog({ loads, onClose }) {
   const count = Object.values(chosen).filter(Boolean).length;
   /** @param {number} id */
   const shown = (id) => {
-    const { text, look } = outcomes?.get(id) ?? { text: "Waits on", look: "" };
+    const { text, look } = outcomes?.get(id) ?? { text: t("Waits on"), look: "" };
     return outcomes ? h("span", { class: look }, text) : h(Choice, { id, free, chosen, setChosen });
   };
   return h(
     Dialog,
-    { title: `Assign ${loads.length} loads`, onClose },
+    {
+      title:
+        loads.length === 1
+          ? t("Assign one load")
+          : t("Assign {count} loads", { count: loads.length }),
+      onClose,
+    },
     h(
       "form",
       { class: "form", onSubmit },
@@ -45,10 +52,10 @@ export function BulkDialog({ loads, onClose }) {
         { class: "dialog-body", role: "status" },
         h(Refusal, { problem, fields: [] }),
         h(Table, {
-          label: "Selected loads",
+          label: t("Selected loads"),
           columns: {
-            Load: (/** @type {Load} */ load) => [`${load.id}: `, h(RouteOf, { load })],
-            Driver: (/** @type {Load} */ { id }) => shown(id),
+            [t("Load")]: (/** @type {Load} */ load) => [`${load.id}: `, h(RouteOf, { load })],
+            [t("Driver")]: (/** @type {Load} */ { id }) => shown(id),
           },
           rows: loads,
         }),
@@ -56,12 +63,12 @@ export function BulkDialog({ loads, onClose }) {
       h(
         "div",
         { class: "dialog-foot" },
-        button("Close", onClose),
+        button(t("Close"), onClose),
         !outcomes &&
           h(
             "button",
             { type: "submit", class: "button primary", disabled: isBusy || count === 0 },
-            `Assign ${count}`,
+            t("Assign {count}", { count }),
           ),
       ),
     ),
@@ -83,7 +90,7 @@ function Choice({ id, free, chosen, setChosen }) {
     "select",
     {
       name: id,
-      "aria-label": `Driver for load ${id}`,
+      "aria-label": t("Driver for load {id}", { id }),
       onInput: (/** @type {Event} */ event) =>
         setChosen({
           ...chosen,
@@ -115,7 +122,7 @@ async function assignAll(fields, key, free) {
       if (error) return [loadId, { text: conflictInWords(error), look: "late" }];
       fleet.value.putAssignment({ id, loadId, driverId, status: "ASSIGNED", ...times });
       const name = free.find((driver) => driver.id === driverId)?.name ?? "";
-      return [loadId, { text: `Assigned to ${isolate(name)}`, look: "" }];
+      return [loadId, { text: t("Assigned to {driver}", { driver: isolate(name) }), look: "" }];
     }),
   );
 }

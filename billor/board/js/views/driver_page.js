@@ -9,6 +9,7 @@ import { useNow } from "../ui/clock.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { Dialogs } from "./dialogs.js";
 import { STATUS_NAMES } from "./finished_panel.js";
 import { Account } from "./head.js";
@@ -33,7 +34,7 @@ export function DriverPage({ user }) {
       "main",
       { class: "page driver-page" },
       mine.isStale &&
-        h("p", { class: "banner", role: "status" }, "No connection. This may be out of date."),
+        h("p", { class: "banner", role: "status" }, t("No connection. This may be out of date.")),
       h(Current, { current: mine.current, etag: mine.etag, refresh: mine.refresh }),
       h(Past, { past: mine.past }),
     ),
@@ -56,20 +57,20 @@ function Current({ current, etag, refresh }) {
     setAsked(null);
     toast(CHANGED, { isGood: false });
   }, [etag]);
-  if (current === undefined) return h("p", { role: "status" }, "Loading …");
+  if (current === undefined) return h("p", { role: "status" }, t("Loading …"));
   if (current === null) {
     return h(
       "section",
       { class: "no-load" },
-      h("h1", null, "No load now"),
-      h("p", null, detail || "Your dispatcher will give you the next one. It appears here."),
+      h("h1", null, t("No load now")),
+      h("p", null, detail || t("Your dispatcher will give you the next one. It appears here.")),
     );
   }
   const { load } = current;
   return h(
     "section",
     { class: "my-load" },
-    h("p", { class: "eyebrow" }, `Load ${load.id}`),
+    h("p", { class: "eyebrow" }, t("Load {id}", { id: load.id })),
     h("h1", null, h(RouteOf, { load })),
     h("p", { class: "lead" }, aboutLoad(load)),
     h(Facts, { facts: timesOf(load, now).filter(([, time]) => time) }),
@@ -83,25 +84,29 @@ function Current({ current, etag, refresh }) {
         "aria-disabled": state !== null,
         onClick: () => state === null && setAsked({ load, etag }),
       },
-      "Delivered",
+      t("Delivered"),
     ),
     asked &&
       h(
         Question,
         {
-          title: "Is the load delivered?",
-          yes: "Yes, delivered",
+          title: t("Is the load delivered?"),
+          yes: t("Yes, delivered"),
           onYes: () => complete(asked.etag),
           onClose: () => setAsked(null),
         },
-        h("p", null, `Load ${asked.load.id}: `, h(RouteOf, { load: asked.load })),
+        h(
+          "p",
+          null,
+          t("Load {id}: {route}", { id: asked.load.id, route: h(RouteOf, { load: asked.load }) }),
+        ),
       ),
   );
 }
 
 const STATES = {
-  sending: "Sending …",
-  waiting: "No connection. It will be sent when you are online again; keep this page open.",
+  sending: t("Sending …"),
+  waiting: t("No connection. It will be sent when you are online again; keep this page open."),
 };
 
 /** @param {{past: MyAssignment[]}} props */
@@ -109,9 +114,9 @@ function Past({ past }) {
   return h(
     "section",
     { class: "past" },
-    h("h2", null, "Before"),
+    h("h2", null, t("Before")),
     past.length === 0
-      ? h("p", { class: "hint" }, "Nothing yet.")
+      ? h("p", { class: "hint" }, t("Nothing yet."))
       : h(
           "ul",
           null,

@@ -5,6 +5,7 @@ import { address } from "../state/address.js";
 import { dueAt, urgencyAt } from "../state/due.js";
 import { icon } from "../ui/icons.js";
 import { fullTime, minuteTime, shortTime, since } from "../ui/times.js";
+import { t } from "../ui/words.js";
 
 /** @import {Assignment, Load} from "../types.js" */
 
@@ -17,7 +18,9 @@ export function Urgency({ deadline, now }) {
   const urgency = urgencyAt(now)(deadline);
   if (!deadline || !urgency) return null;
   const isLate = urgency === "late";
-  const text = isLate ? `Late by ${since(deadline, now)}` : `Due in ${since(now, deadline)}`;
+  const text = isLate
+    ? t("Late by {time}", { time: since(deadline, now) })
+    : t("Due in {time}", { time: since(now, deadline) });
   return h("span", { class: `urgency ${urgency}` }, icon(isLate ? "warning" : "clock"), text);
 }
 
@@ -40,25 +43,37 @@ export function When({ item, now }) {
     due &&
       h(
         "time",
-        { dateTime: due, title: `${isPickup ? "Pickup" : "Deliver by"} ${minuteTime(due)}` },
+        {
+          dateTime: due,
+          title: isPickup
+            ? t("Pickup {time}", { time: minuteTime(due) })
+            : t("Deliver by {time}", { time: minuteTime(due) }),
+        },
         isUrgent ? h(Urgency, { deadline: due, now }) : dueText(due, isPickup),
       ),
     showsStay &&
       h(
         "time",
-        { class: "meta", dateTime: start, title: `Since ${fullTime(start)}` },
-        `${assignment ? "On the road" : "Waiting"} ${since(start, now)}`,
+        { class: "meta", dateTime: start, title: t("Since {time}", { time: fullTime(start) }) },
+        assignment
+          ? t("On the road {time}", { time: since(start, now) })
+          : t("Waiting {time}", { time: since(start, now) }),
       ),
     !showsStay &&
       deliverBy &&
       (isPickup || isUrgent) &&
       h(
         "time",
-        { class: "meta", dateTime: deliverBy, title: `Deliver by ${minuteTime(deliverBy)}` },
+        {
+          class: "meta",
+          dateTime: deliverBy,
+          title: t("Deliver by {time}", { time: minuteTime(deliverBy) }),
+        },
         dueText(deliverBy, false),
       ),
   );
 }
 
 /** @param {string} time @param {boolean} isPickup */
-const dueText = (time, isPickup) => (isPickup ? shortTime(time) : `by ${shortTime(time)}`);
+const dueText = (time, isPickup) =>
+  isPickup ? shortTime(time) : t("by {time}", { time: shortTime(time) });

@@ -9,6 +9,7 @@ import { knownPlaces } from "../state/places.js";
 import { useStore } from "../state/store.js";
 import { iconButton } from "../ui/button.js";
 import { icon } from "../ui/icons.js";
+import { counted, t } from "../ui/words.js";
 import { UNKNOWN_COUNT } from "./panel.js";
 
 /** @import {Only, Place, Sort} from "../state/address.js" */
@@ -18,26 +19,26 @@ const MAX_SUGGESTIONS = 100;
 
 /** With a shorter name for phones. @type {Array<[Place, string, string]>} */
 const PLACES = [
-  ["", "All", "All"],
-  ["waiting", "Waiting", "Waiting"],
-  ["road", "On the road", "Road"],
-  ["drivers", "Free drivers", "Drivers"],
-  ["finished", "Finished", "Finished"],
+  ["", t("All"), t("All")],
+  ["waiting", t("Waiting"), t("Waiting")],
+  ["road", t("On the road"), t("Road")],
+  ["drivers", t("Free drivers"), t("Drivers")],
+  ["finished", t("Finished"), t("Finished")],
 ];
 
 /** @type {Array<[Exclude<Only, "">, string, Parameters<typeof icon>[0]?]>} */
 const CHIPS = [
-  ["late", "Late", "warning"],
-  ["soon", "Due soon", "clock"],
-  ["unassigned", "Unassigned"],
+  ["late", t("Late"), "warning"],
+  ["soon", t("Due soon"), "clock"],
+  ["unassigned", t("Unassigned")],
 ];
 
 /** @type {Array<[Sort, string]>} */
 const SORTS = [
-  ["", "Deadline"],
-  ["pickup", "Pickup"],
-  ["delivery", "Delivery"],
-  ["waiting", "Waiting time"],
+  ["", t("Deadline")],
+  ["pickup", t("Pickup")],
+  ["delivery", t("Delivery")],
+  ["waiting", t("Waiting time")],
 ];
 
 /** @param {{lists: Lists, isNarrow: boolean, here: Place | undefined}} props */
@@ -51,17 +52,22 @@ export function Filters({ lists, isNarrow, here }) {
     { class: "filters" },
     h(Places, { total: lists.total, isNarrow, here }),
     isNarrow &&
-      iconButton("filter", "Filter and sort", () => setOpen(!isOpen), {
+      iconButton("filter", t("Filter and sort"), () => setOpen(!isOpen), {
         "aria-expanded": isOpen || isUsed,
       }),
     h(Chips, { chips: lists.chips, isNarrow, here }),
     (!isNarrow || isOpen || isUsed) && [
-      h(PlaceFilter, { key: "from", name: "origin", label: "From", value: filters.origin }),
-      h(PlaceFilter, { key: "to", name: "destination", label: "To", value: filters.destination }),
+      h(PlaceFilter, { key: "from", name: "origin", label: t("From"), value: filters.origin }),
+      h(PlaceFilter, {
+        key: "to",
+        name: "destination",
+        label: t("To"),
+        value: filters.destination,
+      }),
       h(SortBy, { key: "sort", sort: filters.sort }),
     ],
     (isNarrow ? isUsed : hasFilters(filters)) &&
-      iconButton("close", "Clear filters", clear, { title: "Clear filters" }),
+      iconButton("close", t("Clear filters"), clear, { title: t("Clear filters") }),
   );
 }
 
@@ -70,7 +76,7 @@ function Places({ total, isNarrow, here }) {
   const counts = { "": undefined, finished: undefined, ...total };
   return h(
     "div",
-    { class: "places", role: "group", "aria-label": "Show" },
+    { class: "places", role: "group", "aria-label": t("Show") },
     PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name, short]) =>
       h(
         "button",
@@ -85,7 +91,7 @@ function Places({ total, isNarrow, here }) {
         },
         h("span", null, isNarrow ? short : name),
         counts[place] !== undefined &&
-          h("b", null, fleet.value.isComplete ? counts[place].toLocaleString() : UNKNOWN_COUNT),
+          h("b", null, fleet.value.isComplete ? counted(counts[place]) : UNKNOWN_COUNT),
       ),
     ),
   );
@@ -101,7 +107,7 @@ function Chips({ chips, isNarrow, here }) {
   const { isComplete } = fleet.value;
   return h(
     "div",
-    { class: "chips", role: "group", "aria-label": "Show only" },
+    { class: "chips", role: "group", "aria-label": t("Show only") },
     CHIPS.map(([name, text, sign]) => {
       const { waiting, road } = chips[name];
       const count = waiting + road;
@@ -118,7 +124,7 @@ function Chips({ chips, isNarrow, here }) {
         },
         sign && icon(sign),
         h("span", null, text),
-        h("b", null, isComplete ? count.toLocaleString() : UNKNOWN_COUNT),
+        h("b", null, isComplete ? counted(count) : UNKNOWN_COUNT),
       );
     }),
   );
@@ -134,7 +140,7 @@ function SortBy({ sort }) {
   return h(
     "div",
     { class: "place-filter" },
-    h("label", { for: id }, "Sort by"),
+    h("label", { for: id }, t("Sort by")),
     h(
       "select",
       { id, onInput },
@@ -157,7 +163,7 @@ function PlaceFilter({ name, label, value }) {
       type: "text",
       list: id,
       value,
-      placeholder: "Anywhere",
+      placeholder: t("Anywhere"),
       maxLength: 200,
       onInput: (/** @type {Event} */ event) =>
         setFilters({ [name]: /** @type {HTMLInputElement} */ (event.currentTarget).value }),

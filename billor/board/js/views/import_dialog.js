@@ -13,6 +13,7 @@ import { Table } from "../ui/table.js";
 import { isolate } from "../ui/text.js";
 import { minuteTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
+import { counted, t } from "../ui/words.js";
 
 /** @import {ImportedRow, ImportReport, Load} from "../types.js" */
 
@@ -32,7 +33,7 @@ export function ImportDialog({ onClose }) {
   };
   return h(
     Dialog,
-    { title: "Import loads", onClose },
+    { title: t("Import loads"), onClose },
     h(
       "form",
       { class: "form", onSubmit },
@@ -47,13 +48,13 @@ export function ImportDialog({ onClose }) {
       h(
         "div",
         { class: "dialog-foot" },
-        button("Close", onClose),
+        button(t("Close"), onClose),
         report
-          ? button("Import another file", () => chooseFile(null), "primary")
+          ? button(t("Import another file"), () => chooseFile(null), "primary")
           : h(
               "button",
               { type: "submit", class: "button primary", disabled: !file || part !== null },
-              "Import",
+              t("Import"),
             ),
       ),
     ),
@@ -79,8 +80,8 @@ function Chooser({ file }) {
           chooseFile(event.dataTransfer?.files[0]);
         },
       },
-      h("b", null, file ? isolate(file.name) : "Choose a file, or drop it here"),
-      h("span", { class: "hint" }, "CSV, NDJSON, .xlsx, .xls or .ods"),
+      h("b", null, file ? isolate(file.name) : t("Choose a file, or drop it here")),
+      h("span", { class: "hint" }, t("CSV, NDJSON, .xlsx, .xls or .ods")),
       h("input", {
         ref: input,
         type: "file",
@@ -91,7 +92,7 @@ function Chooser({ file }) {
       }),
     ),
     !file &&
-      button("Download a template", () => save(TEMPLATE, "loads.csv"), "quiet", {
+      button(t("Download a template"), () => save(TEMPLATE, "loads.csv"), "quiet", {
         key: "template",
       }),
   ];
@@ -104,9 +105,9 @@ function Chooser({ file }) {
  */
 function Preview({ preview: { created, refused, rows, columns, ignored, sheet } }) {
   /** @type {Record<string, (row: ImportedRow) => import("preact").ComponentChildren>} */
-  const shown = { Row: ({ row }) => row };
+  const shown = { [t("Row")]: ({ row }) => row };
   if (refused > 0) {
-    shown.Refused = ({ errors }) => errors && h("span", { class: "late" }, inShort(errors));
+    shown[t("Refused")] = ({ errors }) => errors && h("span", { class: "late" }, inShort(errors));
   }
   for (const [column, field] of Object.entries(columns)) {
     shown[`${nameOf(field)} ← ${column}`] = ({ load }) => readable(load, field);
@@ -115,13 +116,16 @@ function Preview({ preview: { created, refused, rows, columns, ignored, sheet } 
     h(
       "p",
       { key: "sum", role: "status" },
-      `${created} can be created, ${refused} will be refused.`,
-      sheet && ` Sheet ${isolate(sheet)}.`,
-      ignored.length > 0 && ` Columns left out: ${ignored.map(isolate).join(", ")}.`,
+      t("{created} can be created, {refused} will be refused.", {
+        created: counted(created),
+        refused: counted(refused),
+      }),
+      sheet && ` ${t("Sheet {sheet}.", { sheet: isolate(sheet) })}`,
+      ignored.length > 0 && ` ${leftOut(ignored)}`,
     ),
     h(Table, {
       key: "rows",
-      label: "The first rows",
+      label: t("The first rows"),
       columns: shown,
       rows: rows.slice(0, PREVIEW_ROWS),
       keyOf: ({ row }) => row,
@@ -141,11 +145,14 @@ function readable(load, field) {
 
 /** @param {{part: number}} props */
 function Progress({ part }) {
-  const text = part < 1 ? `Sending: ${Math.round(part * 100)} %` : "Sent. Reading it …";
+  const text =
+    part < 1
+      ? t("Sending: {percent} %", { percent: Math.round(part * 100) })
+      : t("Sent. Reading it …");
   return h(
     "div",
     { class: "progress", role: "status" },
-    h("progress", { value: part, max: 1, "aria-label": "File sent" }),
+    h("progress", { value: part, max: 1, "aria-label": t("File sent") }),
     h("span", null, text),
   );
 }
@@ -156,19 +163,20 @@ const keyOf = ({ row }) => row;
 /** @param {{report: ImportReport}} props */
 function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
   const [isAll, setAll] = useState(refused === 0);
+  const figures = {
+    created: h("b", null, counted(created)),
+    there: h("b", null, counted(alreadyThere)),
+    refused: h("b", { class: refused ? "late" : "" }, counted(refused)),
+  };
   return [
     h(
       "p",
       { class: "report-sum", role: "status" },
-      h("b", null, created),
-      " created",
-      alreadyThere > 0 && [", ", h("b", null, alreadyThere), " there before"],
-      ", ",
-      h("b", { class: refused ? "late" : "" }, refused),
-      " refused.",
+      alreadyThere > 0
+        ? t("{created} created, {there} there before, {refused} refused.", figures)
+        : t("{created} created, {refused} refused.", figures),
     ),
-    ignored.length > 0 &&
-      h("p", { class: "hint" }, `Columns left out: ${ignored.map(isolate).join(", ")}.`),
+    ignored.length > 0 && h("p", { class: "hint" }, leftOut(ignored)),
     h(
       "label",
       { class: "check" },
@@ -177,7 +185,7 @@ function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
         checked: !isAll,
         onChange: () => setAll(!isAll),
       }),
-      "Only refused rows",
+      t("Only refused rows"),
     ),
     h(
       "div",
@@ -186,8 +194,8 @@ function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
         items: isAll ? rows : rows.filter(({ errors }) => errors),
         keyOf,
         heightOf: () => ROW_REM,
-        label: "Rows of the file",
-        empty: "No row was refused.",
+        label: t("Rows of the file"),
+        empty: t("No row was refused."),
         renderRow: (row, isActive) => h(Row, { row, isActive }),
       }),
     ),
@@ -196,14 +204,21 @@ function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
 
 /** @param {{row: ImportedRow, isActive: boolean}} props */
 function Row({ row: { row, loadId, errors, alreadyThere }, isActive }) {
-  const text = errors ? inShort(errors) : `Load ${loadId}${alreadyThere ? ", there before" : ""}`;
+  const made = alreadyThere
+    ? t("Load {id}, there before", { id: loadId })
+    : t("Load {id}", { id: loadId });
+  const text = errors ? inShort(errors) : made;
   return h(
     "div",
     { class: "report-row", "data-main": true, tabIndex: isActive ? 0 : -1 },
-    h("span", { class: "number" }, `Row ${row}`),
+    h("span", { class: "number" }, t("Row {row}", { row })),
     h("span", { class: errors ? "late" : "", title: text }, text),
   );
 }
+
+/** @param {string[]} columns */
+const leftOut = (columns) =>
+  t("Columns left out: {columns}.", { columns: columns.map(isolate).join(", ") });
 
 /** @param {Record<string, string[]>} errors by field */
 const inShort = (errors) =>

@@ -3,32 +3,33 @@
 import { h } from "preact";
 import { Dialog } from "../ui/dialog.js";
 import { Table } from "../ui/table.js";
+import { t } from "../ui/words.js";
 
 const KEYS = [
-  ["/", "Search"],
-  ["c", "New load"],
-  ["j", "Next row"],
-  ["k", "Row before"],
-  ["Enter", "Choose a driver for the load, or open the row"],
-  ["Escape", "Leave the choice, or close the dialog"],
-  ["x", "Select a waiting load, as a click with Ctrl does"],
-  ["X", "Select all loads up to this one, as a click with Shift does"],
-  ["?", "Show the keys"],
+  ["/", t("Search")],
+  ["c", t("New load")],
+  ["j", t("Next row")],
+  ["k", t("Row before")],
+  ["Enter", t("Choose a driver for the load, or open the row")],
+  ["Escape", t("Leave the choice, or close the dialog")],
+  ["x", t("Select a waiting load, as a click with Ctrl does")],
+  ["X", t("Select all loads up to this one, as a click with Shift does")],
+  ["?", t("Show the keys")],
 ];
 
 const COLUMNS = {
-  Key: (/** @type {string[]} */ [key]) => h("kbd", null, key),
-  "What it does": (/** @type {string[]} */ [, text]) => text,
+  [t("Key")]: (/** @type {string[]} */ [key]) => h("kbd", null, key),
+  [t("What it does")]: (/** @type {string[]} */ [, text]) => text,
 };
 
 /** @param {{onClose: () => void}} props */
 export const KeysDialog = ({ onClose }) =>
   h(
     Dialog,
-    { title: "Keys", onClose },
+    { title: t("Keys"), onClose },
     h(
       "div",
       { class: "dialog-body" },
-      h(Table, { label: "Keys", columns: COLUMNS, rows: KEYS, keyOf: ([key]) => key }),
+      h(Table, { label: t("Keys"), columns: COLUMNS, rows: KEYS, keyOf: ([key]) => key }),
     ),
   );

@@ -9,6 +9,7 @@ import { reasonOf, toast } from "../state/notices.js";
 import { driverOptions, freeDrivers } from "../state/people.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { Reason } from "./notices.js";
 
 /** @import {Load} from "../types.js" */
@@ -30,8 +31,8 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
   const free = load ? [] : freeDrivers();
   const options = driverOptions(free);
   return h(FormDialog, {
-    title: load ? `Change load ${load.id}` : "New load",
-    action: load ? "Save" : "Create load",
+    title: load ? t("Change load {id}", { id: load.id }) : t("New load"),
+    action: load ? t("Save") : t("Create load"),
     onClose,
     about: (problem) => h(Conflict, { problem, load }),
     send: async ({ driverId, ...fields }, key) => {
@@ -41,19 +42,19 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
         : await request("POST", "/loads", { key, body });
       fleet.value.putLoad(data);
       fleet.tell();
-      toast(load ? `Load ${data.id} changed.` : `Load ${data.id} created.`);
+      toast(load ? t("Load {id} changed.", data) : t("Load {id} created.", data));
       const driver = free.find(({ id }) => String(id) === driverId);
       if (driver) assign(data, driver);
       onSaved?.();
     },
     fields: [
-      { name: "origin", label: "From", value: route?.origin, ...fixed },
-      { name: "destination", label: "To", value: route?.destination, ...fixed },
-      { name: "cargoType", label: "Cargo type", value: route?.cargoType, ...fixed },
-      { name: "reference", label: "Reference", value: load?.reference ?? "" },
-      timeField("pickupAt", "Pickup", load?.pickupAt),
-      timeField("deliverBy", "Deliver by", load?.deliverBy),
-      ...(free.length ? [{ name: "driverId", label: "Driver", options }] : []),
+      { name: "origin", label: t("From"), value: route?.origin, ...fixed },
+      { name: "destination", label: t("To"), value: route?.destination, ...fixed },
+      { name: "cargoType", label: t("Cargo type"), value: route?.cargoType, ...fixed },
+      { name: "reference", label: t("Reference"), value: load?.reference ?? "" },
+      timeField("pickupAt", t("Pickup"), load?.pickupAt),
+      timeField("deliverBy", t("Deliver by"), load?.deliverBy),
+      ...(free.length ? [{ name: "driverId", label: t("Driver"), options }] : []),
     ].map((field, index) => ({ ...field, "data-autofocus": index === first })),
   });
 }
@@ -125,6 +126,7 @@ function Conflict({ problem, load }) {
   }, [problem]);
   return [
     h(Reason, reason),
-    problem.code === "precondition_failed" && h("p", null, "Save again to keep your change, too."),
+    problem.code === "precondition_failed" &&
+      h("p", null, t("Save again to keep your change, too.")),
   ];
 }

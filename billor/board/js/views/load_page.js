@@ -14,6 +14,7 @@ import { useNow } from "../ui/clock.js";
 import { icon } from "../ui/icons.js";
 import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { AuditTrail } from "./audit_trail.js";
 import { openDialog } from "./dialogs.js";
 import { DriverLink } from "./driver_link.js";
@@ -35,11 +36,11 @@ export function LoadPage({ id }) {
   return h(
     "article",
     { class: "page load-page" },
-    h("a", { class: "back", href: "#/" }, icon("back"), "Board"),
+    h("a", { class: "back", href: "#/" }, icon("back"), t("Board")),
     problem && h("p", { class: "refusal", role: "alert" }, problem),
     known
       ? h(Details, { known, version, onSaved: refresh })
-      : !problem && h("p", null, "Loading …"),
+      : !problem && h("p", null, t("Loading …")),
   );
 }
 
@@ -85,7 +86,7 @@ function Details({ known, version, onSaved }) {
       h(
         "div",
         null,
-        h("p", { class: "eyebrow" }, `Load ${load.id}`),
+        h("p", { class: "eyebrow" }, t("Load {id}", { id: load.id })),
         h("h1", null, h(RouteOf, { load })),
       ),
       h("span", { class: `status status-${load.status}` }, STATUS_NAMES[load.status]),
@@ -99,7 +100,7 @@ function Details({ known, version, onSaved }) {
       h(
         "section",
         null,
-        h("h2", null, "What happened"),
+        h("h2", null, t("What happened")),
         h(Timeline, { entries: timeline }),
         h(AuditTrail, { of: `loadId=${load.id}`, version }),
       ),
@@ -139,20 +140,20 @@ function Actions({ load, onSaved }) {
     "div",
     { class: "actions", ref: holder },
     load.status !== "COMPLETED" &&
-      action("Change", () => openDialog({ name: "load", load, onSaved })),
-    action("Copy", () => openDialog({ name: "load", copy: load })),
+      action(t("Change"), () => openDialog({ name: "load", load, onSaved })),
+    action(t("Copy"), () => openDialog({ name: "load", copy: load })),
     load.status === "OPEN" && [
-      action("Cancel load", () => setStatus(load, "CANCELLED").then(onSaved)),
-      action("Assign", choose, "primary"),
+      action(t("Cancel load"), () => setStatus(load, "CANCELLED").then(onSaved)),
+      action(t("Assign"), choose, "primary"),
     ],
     load.status === "CANCELLED" &&
-      action("Reopen", () => setStatus(load, "OPEN").then(onSaved), "primary"),
+      action(t("Reopen"), () => setStatus(load, "OPEN").then(onSaved), "primary"),
     active &&
       driver && [
-        action("Cancel assignment", () => close(active, "CANCELLED").then(onSaved)),
-        action("Give to another driver", choose),
+        action(t("Cancel assignment"), () => close(active, "CANCELLED").then(onSaved)),
+        action(t("Give to another driver"), choose),
         action(
-          "Complete",
+          t("Complete"),
           () => openDialog({ name: "complete", load, driver, assignment: active }),
           "primary",
         ),
@@ -174,14 +175,14 @@ function Fields({ known }) {
   const now = useNow();
   return h(
     "section",
-    { "aria-label": "Fields" },
+    { "aria-label": t("Fields") },
     h(Facts, {
       facts: [
-        ["Driver", driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
+        [t("Driver"), driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
         ...factsOf(load),
         ...timesOf(load, now),
-        ["Created", fullTime(load.createdAt)],
-        ["Last changed", fullTime(load.updatedAt)],
+        [t("Created"), fullTime(load.createdAt)],
+        [t("Last changed"), fullTime(load.updatedAt)],
       ],
     }),
   );

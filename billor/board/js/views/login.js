@@ -7,6 +7,7 @@ import { logIn } from "../state/session.js";
 import { button } from "../ui/button.js";
 import { Dialog, focusFirst } from "../ui/dialog.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
+import { t } from "../ui/words.js";
 
 /** @import {User} from "../types.js" */
 
@@ -18,8 +19,9 @@ export function LoginPage() {
     h(
       "p",
       { class: "lead" },
-      "Billor shows a trucking company which loads wait, who is on the road, and who is free. " +
-        "Dispatchers give loads to drivers; drivers see their load, and say when it is delivered.",
+      t("Billor shows which loads wait, who is on the road, and who is free."),
+      " ",
+      t("Dispatchers give loads to drivers; drivers see their load, and say when it is delivered."),
     ),
     h(LoginForm, { user: null }),
   );
@@ -29,11 +31,11 @@ export function LoginPage() {
 export function LoginDialog({ user }) {
   return h(
     Dialog,
-    { title: "Log in again", class: "narrow" },
+    { title: t("Log in again"), class: "narrow" },
     h(
       "div",
       { class: "dialog-body" },
-      h("p", { class: "lead" }, "Your session has ended. What you were doing is still here."),
+      h("p", { class: "lead" }, t("Your session has ended. What you were doing is still here.")),
       h(LoginForm, { user }),
     ),
   );
@@ -67,9 +69,9 @@ function LoginForm({ user }) {
     h(
       "button",
       { class: "button primary wide", type: "submit", "aria-disabled": isBusy },
-      isBusy ? "Logging in …" : "Log in",
+      isBusy ? t("Logging in …") : t("Log in"),
     ),
-    !user && email && button("Use the demo account", useDemo, "wide"),
+    !user && email && button(t("Use the demo account"), useDemo, "wide"),
   );
 }
 
@@ -77,7 +79,7 @@ function LoginForm({ user }) {
 const fieldsFor = (user) => [
   {
     name: "email",
-    label: "Email",
+    label: t("Email"),
     type: "email",
     value: user?.email,
     autocomplete: "username",
@@ -85,7 +87,7 @@ const fieldsFor = (user) => [
   },
   {
     name: "password",
-    label: "Password",
+    label: t("Password"),
     type: "password",
     autocomplete: "current-password",
     "data-autofocus": user !== null,

@@ -11,6 +11,7 @@ import { useNow } from "../ui/clock.js";
 import { icon } from "../ui/icons.js";
 import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
 import { AuditTrail } from "./audit_trail.js";
 import { openDialog } from "./dialogs.js";
 import { DriverStatus, loadOf } from "./drivers_page.js";
@@ -22,10 +23,10 @@ import { Facts, factsOf, LoadLink, timesOf } from "./panel.js";
 
 /** @type {Record<string, (assignment: AssignmentDetail) => import("preact").ComponentChildren>} */
 const HISTORY = {
-  Load: ({ load }) => h(LoadLink, { load }),
-  Status: ({ status }) => (status === "CANCELLED" ? "Given back" : STATUS_NAMES[status]),
-  Assigned: ({ assignedAt }) => fullTime(assignedAt),
-  Ended: ({ closedAt }) => closedAt && fullTime(closedAt),
+  [t("Load")]: ({ load }) => h(LoadLink, { load }),
+  [t("Status")]: ({ status }) => (status === "CANCELLED" ? t("Given back") : STATUS_NAMES[status]),
+  [t("Assigned")]: ({ assignedAt }) => fullTime(assignedAt),
+  [t("Ended")]: ({ closedAt }) => closedAt && fullTime(closedAt),
 };
 
 /** @param {{id: number}} props */
@@ -36,10 +37,10 @@ export function OneDriverPage({ id }) {
   return h(
     "article",
     { class: "page one-driver-page" },
-    h("a", { class: "back", href: "#/drivers" }, icon("back"), "Drivers"),
+    h("a", { class: "back", href: "#/drivers" }, icon("back"), t("Drivers")),
     driver
       ? h(Details, { driver })
-      : h("p", { class: problem && "refusal", role: "status" }, problem || "Loading …"),
+      : h("p", { class: problem && "refusal", role: "status" }, problem || t("Loading …")),
   );
 }
 
@@ -56,7 +57,7 @@ function Details({ driver }) {
       h(
         "div",
         null,
-        h("p", { class: "eyebrow" }, `Driver ${driver.id}`),
+        h("p", { class: "eyebrow" }, t("Driver {id}", { id: driver.id })),
         h("h1", null, isolate(driver.name)),
       ),
       h(DriverStatus, { driver }),
@@ -67,12 +68,12 @@ function Details({ driver }) {
       { class: "load-columns", key: "columns" },
       h(
         "section",
-        { "aria-label": "Driver" },
+        { "aria-label": t("Driver") },
         h(Facts, {
           facts: [
-            ["License", isolate(driver.licenseNumber)],
-            ["Driver since", fullTime(driver.createdAt)],
-            ["Load", load && h(LoadLink, { load })],
+            [t("License"), isolate(driver.licenseNumber)],
+            [t("Driver since"), fullTime(driver.createdAt)],
+            [t("Load"), load && h(LoadLink, { load })],
             ...(load ? [...factsOf(load), ...timesOf(load, now)] : []),
           ],
         }),
@@ -80,8 +81,8 @@ function Details({ driver }) {
       h(
         "section",
         { class: "history" },
-        h("h2", null, "Loads before"),
-        h(PagedTable, { label: "Loads before", columns: HISTORY, got: usePages(past, version) }),
+        h("h2", null, t("Loads before")),
+        h(PagedTable, { label: t("Loads before"), columns: HISTORY, got: usePages(past, version) }),
         h(AuditTrail, { of: `driverId=${driver.id}`, version }),
       ),
     ),
@@ -92,22 +93,23 @@ function Details({ driver }) {
 function Actions({ driver }) {
   const name = isolate(driver.name);
   /** @param {Driver["status"]} status @param {string} text */
-  const setStatus = (status, text) =>
-    tell(() => saveDriver(driver, { status }), `${name} ${text}.`);
+  const setStatus = (status, text) => tell(() => saveDriver(driver, { status }), text);
   const deactivate = {
     name: /** @type {const} */ ("question"),
-    title: `Deactivate ${name}?`,
-    yes: "Deactivate",
-    text: "They get no more loads, and keep the one they have. You can bring them back.",
-    onYes: () => setStatus("INACTIVE", "gets no more loads"),
+    title: t("Deactivate {name}?", { name }),
+    yes: t("Deactivate"),
+    text: t("They get no more loads, and keep the one they have. You can bring them back."),
+    onYes: () => setStatus("INACTIVE", t("{name} gets no more loads.", { name })),
   };
   return h(
     "div",
     { class: "actions" },
-    button("Print dispatch sheet", () => print()),
-    button("Change", () => openDialog({ name: "driver", driver })),
+    button(t("Print dispatch sheet"), () => print()),
+    button(t("Change"), () => openDialog({ name: "driver", driver })),
     driver.status === "ACTIVE"
-      ? button("Deactivate", () => openDialog(deactivate))
-      : button("Bring back", () => setStatus("ACTIVE", "is free for loads")),
+      ? button(t("Deactivate"), () => openDialog(deactivate))
+      : button(t("Bring back"), () =>
+          setStatus("ACTIVE", t("{name} is free for loads.", { name })),
+        ),
   );
 }

@@ -9,6 +9,7 @@ import { icon, to } from "../ui/icons.js";
 import { isolate, Name } from "../ui/text.js";
 import { minuteTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
+import { counted, t } from "../ui/words.js";
 import { Urgency } from "./due.js";
 import { Reason } from "./notices.js";
 
@@ -28,15 +29,15 @@ const TROUBLE_REM = 3.5;
  * @param {import("preact").ComponentChildren} [props.children]
  */
 export function PanelHead({ title, count, total, isComplete = true, children }) {
-  const counted = isComplete ? count.toLocaleString() : UNKNOWN_COUNT;
+  const shown = isComplete ? counted(count) : UNKNOWN_COUNT;
   return h(
     "header",
     { class: "panel-head" },
-    h("h2", null, h("b", { class: "count" }, counted), " ", title),
+    h("h2", null, h("b", { class: "count" }, shown), " ", title),
     isComplete &&
       total !== undefined &&
       total !== count &&
-      h("span", { class: "of-total" }, `of ${total.toLocaleString()}`),
+      h("span", { class: "of-total" }, t("of {total}", { total: counted(total) })),
     children,
   );
 }
@@ -76,8 +77,8 @@ export function LoadList({ items, label, version, empty, renderRow }) {
 /** @param {{isComplete: boolean, text: string}} props */
 export function Nothing({ isComplete, text }) {
   const filters = useStore(address);
-  if (!isComplete) return h("p", null, "Loading …");
-  return h("p", null, hasFilters(filters) ? "Nothing matches the filters." : text);
+  if (!isComplete) return h("p", null, t("Loading …"));
+  return h("p", null, hasFilters(filters) ? t("Nothing matches the filters.") : text);
 }
 
 /** @param {{load: Load}} props */
@@ -97,7 +98,7 @@ export const LoadNumber = ({ load: { id }, tabIndex }) =>
       href: `#/loads/${id}`,
       tabIndex,
       draggable: false,
-      "aria-label": `Load ${id}`,
+      "aria-label": t("Load {id}", { id }),
     },
     id,
   );
@@ -113,8 +114,8 @@ export const LoadLink = ({ load }) =>
  * @returns {Fact[]}
  */
 export const factsOf = ({ cargoType, reference }) => [
-  ["Cargo type", isolate(cargoType)],
-  ["Reference", reference && isolate(reference)],
+  [t("Cargo type"), isolate(cargoType)],
+  [t("Reference"), reference && isolate(reference)],
 ];
 
 /**
@@ -131,8 +132,8 @@ export function timesOf({ status, pickupAt, deliverBy }, now) {
     isNext && [" ", h(Urgency, { deadline: time, now })],
   ];
   return [
-    ["Pickup", pickupAt && timeOf(pickupAt, isWaiting)],
-    ["Deliver by", deliverBy && timeOf(deliverBy, isWaiting || isDriven)],
+    [t("Pickup"), pickupAt && timeOf(pickupAt, isWaiting)],
+    [t("Deliver by"), deliverBy && timeOf(deliverBy, isWaiting || isDriven)],
   ];
 }
 
@@ -143,7 +144,7 @@ export const Facts = ({ facts }) =>
     { class: "facts" },
     facts.map(([name, value]) => [
       h("dt", { key: name }, name),
-      h("dd", { key: `${name} value` }, value || "–"),
+      h("dd", { key: `value of ${name}` }, value || "–"),
     ]),
   );
 
@@ -158,6 +159,6 @@ export function TroubleLine({ trouble, loadId, tabIndex }) {
     { class: "trouble" },
     icon("warning"),
     h("p", { title: trouble.detail }, trouble.detail, h(Reason, trouble)),
-    iconButton("close", "Dismiss", () => dismissTrouble(loadId), { tabIndex }),
+    iconButton("close", t("Dismiss"), () => dismissTrouble(loadId), { tabIndex }),
   );
 }

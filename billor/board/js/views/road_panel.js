@@ -6,6 +6,7 @@ import { startChoosing } from "../state/choosing.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
+import { t } from "../ui/words.js";
 import { openDialog } from "./dialogs.js";
 import { DriverLink } from "./driver_link.js";
 import { drag } from "./dropping.js";
@@ -17,12 +18,12 @@ import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
 export function RoadPanel({ lists: { road, total, version }, now, isComplete }) {
   return [
-    h(PanelHead, { title: "On the road", count: road.length, total: total.road, isComplete }),
+    h(PanelHead, { title: t("On the road"), count: road.length, total: total.road, isComplete }),
     h(/** @type {typeof LoadList<OnTheRoad>} */ (LoadList), {
       items: road,
-      label: "Loads on the road",
+      label: t("Loads on the road"),
       version,
-      empty: h(Nothing, { isComplete, text: "Nobody is on the road." }),
+      empty: h(Nothing, { isComplete, text: t("Nobody is on the road.") }),
       renderRow: (item, tabIndex) => h(RoadRow, { key: "row", item, tabIndex, now }),
     }),
   ];
@@ -74,23 +75,26 @@ function RoadActions({ item: { load, driver, assignment, isPending }, tabIndex }
         class: "button small complete",
         disabled: isPending,
         tabIndex,
-        "aria-label": `Complete load ${load.id}`,
+        "aria-label": t("Complete load {id}", { id: load.id }),
         onClick: () => openDialog({ name: "complete", load, driver, assignment }),
       },
       icon("check"),
-      h("span", null, "Complete"),
+      h("span", null, t("Complete")),
     ),
     h(
       Menu,
       {
         key: assignment.id, // it closes when the load gets another driver
-        label: `More about load ${load.id}`,
+        label: t("More about load {id}", { id: load.id }),
         disabled: isPending,
         tabIndex,
         choices: [
-          { text: "Give to another driver", action: () => startChoosing(load, assignment.id) },
-          { text: "Cancel the assignment", action: () => void close(assignment, "CANCELLED") },
-          { text: `About ${isolate(driver.name)}`, action: `#/drivers/${driver.id}` },
+          { text: t("Give to another driver"), action: () => startChoosing(load, assignment.id) },
+          { text: t("Cancel the assignment"), action: () => void close(assignment, "CANCELLED") },
+          {
+            text: t("About {driver}", { driver: isolate(driver.name) }),
+            action: `#/drivers/${driver.id}`,
+          },
         ],
       },
       icon("more"),

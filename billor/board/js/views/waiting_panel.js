@@ -12,6 +12,7 @@ import {
 } from "../state/selection.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
+import { t } from "../ui/words.js";
 import { openDialog } from "./dialogs.js";
 import { drag } from "./dropping.js";
 import { When } from "./due.js";
@@ -26,15 +27,15 @@ export function WaitingPanel({ lists: { waiting, total, version }, now, isComple
   return [
     h(
       PanelHead,
-      { title: "Waiting", count: waiting.length, total: total.waiting, isComplete },
-      !isOn && waiting.length > 1 && button("Select", startSelecting, "small"),
+      { title: t("Waiting"), count: waiting.length, total: total.waiting, isComplete },
+      !isOn && waiting.length > 1 && button(t("Select"), startSelecting, "small"),
     ),
     isOn && h(SelectionBar, { count: selectedLoads().length }),
     h(/** @type {typeof LoadList<Waiting>} */ (LoadList), {
       items: waiting,
-      label: "Waiting loads",
+      label: t("Waiting loads"),
       version,
-      empty: h(Nothing, { isComplete, text: "No load is waiting." }),
+      empty: h(Nothing, { isComplete, text: t("No load is waiting.") }),
       renderRow: (item, tabIndex) =>
         h(WaitingRow, {
           key: "row",
@@ -64,9 +65,9 @@ function SelectionBar({ count }) {
   const cancel = () =>
     openDialog({
       name: "question",
-      title: `Cancel ${count} loads?`,
-      yes: "Cancel loads",
-      text: "A load that cannot be cancelled stays here, and says why.",
+      title: count === 1 ? t("Cancel one load?") : t("Cancel {count} loads?", { count }),
+      yes: t("Cancel loads"),
+      text: t("A load that cannot be cancelled stays here, and says why."),
       onYes: () => {
         for (const load of selectedLoads()) setStatus(load, "CANCELLED");
         clearSelection();
@@ -75,11 +76,11 @@ function SelectionBar({ count }) {
   const more = { disabled: count === 0 };
   return h(
     "div",
-    { class: "selection-bar", role: "group", "aria-label": "Selected loads" },
-    h("b", { role: "status" }, `${count} selected`),
-    button("Assign", () => openDialog({ name: "bulk", loads: selectedLoads() }), "small", more),
-    button("Cancel loads", cancel, "small", more),
-    button("Done", clearSelection, "small"),
+    { class: "selection-bar", role: "group", "aria-label": t("Selected loads") },
+    h("b", { role: "status" }, t("{count} selected", { count })),
+    button(t("Assign"), () => openDialog({ name: "bulk", loads: selectedLoads() }), "small", more),
+    button(t("Cancel loads"), cancel, "small", more),
+    button(t("Done"), clearSelection, "small"),
   );
 }
 
@@ -108,7 +109,7 @@ function WaitingRow({ item, tabIndex, isChosen, now, onPress }) {
         class: "row-main",
         "data-main": true,
         "aria-pressed": isChosen,
-        title: "Choose a driver, or drag the load onto one",
+        title: t("Choose a driver, or drag the load onto one"),
         tabIndex,
         onClick: onPress,
       },
