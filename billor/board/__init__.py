@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from billor.board.modules import assemble
 
 HERE = Path(__file__).parent
-STYLE_SHEETS = ("base", "controls", "board", "pages", "print")
+STYLE_SHEETS = ("base", "controls", "board", "pages", "preferences", "print")
 
 
 def _modules() -> dict[str, str]:

@@ -5,12 +5,33 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.board import Board
+from tests.support.board import PHONE, Board
 from tests.support.worker import wait_until
 
 MAX_ROWS_IN_PAGE = 150
 WIDTHS = (320, 375, 768, 1280, 2560)
 NEXT_PAGE = re.compile(r"/loads\?.*cursor=")
+# What fingers hit is measured: it is more than the box of a link, or is covered.
+SMALL_TARGETS = """() => {
+  const SIZE = 44;
+  const found = [];
+  for (const element of document.querySelectorAll("a[href], button, input, select, summary")) {
+    if (!element.checkVisibility() || element.closest(".skip, .timeline")) continue;
+    element.scrollIntoView({ block: "center", inline: "center" });
+    const { left, right, top, bottom } = element.getBoundingClientRect();
+    const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+    const isHit = (x, y) => element.contains(document.elementFromPoint(x, y));
+    const reach = (stepX, stepY) => {
+      let steps = 0;
+      while (steps < SIZE && isHit(x + steps * stepX, y + steps * stepY)) steps += 0.5;
+      return steps;
+    };
+    if (!isHit(x, y)) continue;
+    const [width, height] = [reach(-1, 0) + reach(1, 0), reach(0, -1) + reach(0, 1)];
+    if (width < SIZE || height < SIZE) found.push([width, height, element.outerHTML]);
+  }
+  return found;
+}"""
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 
 
@@ -59,6 +80,33 @@ def test_every_page_fits_each_width_and_axe_finds_nothing_wrong(billor, open_boa
         for width in WIDTHS:
             board.page.set_viewport_size({"width": width, "height": 700})
             wait_until(lambda: board.page.evaluate(FITS))
+
+
+def test_on_a_phone_targets_are_large(billor, open_board):
+    (load,) = billor.client.get("/loads?status=ASSIGNED").body
+    board = open_board(**PHONE)
+    page = board.page
+    paths = {
+        "?show=road#/": ".road li",
+        "#/drivers": "table",
+        f"#/loads/{load['id']}": ".facts a",
+        "?show=waiting#/": ".waiting li",
+    }
+    for path, part in paths.items():
+        page.goto(f"{billor.url}/board{path}")
+        expect(page.locator(part).first).to_be_visible()
+        expect_loaded(board)
+        assert page.evaluate(SMALL_TARGETS) == [], path
+    page.get_by_role("button", name="Filter and sort").tap()
+    assert page.evaluate(SMALL_TARGETS) == []
+
+
+def test_a_list_can_be_read_at_400_percent(billor, open_board):
+    board = open_board(viewport={"width": 320, "height": 200})  # as 1280 by 800 then are
+    row = board.waiting.first
+    row.scroll_into_view_if_needed()
+    expect(row).to_be_in_viewport(ratio=1)
+    assert board.page.locator(".rows").bounding_box()["height"] > 100
 
 
 def expect_loaded(board: Board) -> None:

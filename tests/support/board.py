@@ -21,10 +21,12 @@ EMAIL, PASSWORD = "dana.dispatcher@billor.example", "a-good-password"
 DRIVER_EMAIL = "robin.driver@billor.example"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"viewport": {"width": 375, "height": 740}, "has_touch": True, "is_mobile": True}
-# Only the rule about contrast depends on colours.
-AXE_OPTIONS = {
-    "light": {"resultTypes": ["violations"]},
-    "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast"]},
+# What people prefer, and what axe then looks at: only the rules about contrast depend on colours.
+MEDIA: dict[str, tuple[dict[str, Any], list[str] | None]] = {
+    "light": ({"color_scheme": "light"}, None),
+    "dark": ({"color_scheme": "dark"}, ["color-contrast"]),
+    "forced": ({"forced_colors": "active"}, ["color-contrast"]),
+    "contrast": ({"contrast": "more", "color_scheme": "light"}, ["color-contrast-enhanced"]),
 }
 # A blank page has no storage. Afterwards, what the page does with its tokens is up to it.
 KEEP_TOKENS = """
@@ -235,18 +237,20 @@ class Board:
         expect(self.page.locator(".dot")).to_have_class("dot dot-live")
 
     def axe_violations(self) -> list[str]:
-        """What axe finds on the page, in both colour schemes."""
+        """What axe finds on the page, in all kinds of colours."""
         script = PROJECT / "node_modules/axe-core/axe.min.js"
         if not script.exists():
             pytest.skip("axe-core is not installed: scripts/node.sh")
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(script.read_text())
         found = []
-        for scheme, options in AXE_OPTIONS.items():
-            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        for name, (media, rules) in MEDIA.items():
+            usual = {"forced_colors": "none", "contrast": "no-preference"}
+            self.page.emulate_media(**usual | media, reduced_motion="reduce")
+            options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
             result = self.page.evaluate("options => axe.run(options)", options)
             found += [
-                f"{scheme}: {violation['id']}: {node['html']}\n{node['failureSummary']}"
+                f"{name}: {violation['id']}: {node['html']}\n{node['failureSummary']}"
                 for violation in result["violations"]
                 for node in violation["nodes"]
             ]
