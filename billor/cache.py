@@ -24,6 +24,7 @@ from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisCache
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from werkzeug.wrappers import Response
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 cache = Cache()
 
 PATH = "/loads"
+PREFIX = "billor:"
 GENERATION_KEY = "generation"
 TIMEOUT_SECONDS = 0.2
 TURN_SECONDS = 20
@@ -174,11 +176,19 @@ def init_cache(app: Flask) -> None:
         socket_connect_timeout=TIMEOUT_SECONDS,
         # No retries: a late first attempt of a SET could restore an old generation.
         retry=Retry(NoBackoff(), 0),
+        redis_connect_func=_connected,
     )
-    settings = {"CACHE_TYPE": "billor.cache.BytesRedisCache", "CACHE_KEY_PREFIX": "billor:"}
+    settings = {"CACHE_TYPE": "billor.cache.BytesRedisCache", "CACHE_KEY_PREFIX": PREFIX}
     cache.init_app(app, settings | {"CACHE_REDIS_HOST": Redis(connection_pool=pool)})
     with app.app_context():
         app.extensions["pages"] = PageCache(cast(BytesRedisCache, cache.cache))
+
+
+def _connected(connection: AbstractConnection) -> None:
+    """Start a generation: this Redis may have restored a snapshot, or be a replica that lagged."""
+    connection.on_connect()
+    connection.send_command("SET", f"{PREFIX}{GENERATION_KEY}", uuid4().hex)
+    connection.read_response()
 
 
 def invalidate_pages() -> None:
