@@ -9,8 +9,10 @@ from alembic import context
 from alembic.operations import MigrationScript
 from flask import current_app
 from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from billor.database import SESSION_SETTINGS, engine_options, is_pooled
+from billor.observe.logs import first_line
 
 # Arbitrary; no other application on this database may use it.
 MIGRATOR_LOCK = 0x62696C6C6F72
@@ -60,9 +62,13 @@ def run_migrations() -> None:
         poolclass=NullPool,
         connect_args=engine_options(config)["connect_args"],
     )
-    with engine.connect() as connection:
+    try:
+        connection = engine.connect()
+    except OperationalError as error:
+        raise RuntimeError(first_line(str(error.orig))) from error  # shown without a trace
+    with connection:
         if is_pooled(connection.connection):
-            raise RuntimeError(POOLED)  # which `flask db` shows without a trace
+            raise RuntimeError(POOLED)
         _become_only_migrator(connection)
         context.configure(
             connection=connection,

@@ -22,6 +22,7 @@ from billor.observe.logs import printable
 from billor.worker import dead_letters
 
 TIMES = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+NUMBER = click.IntRange(0, 10_000_000)
 
 commands = Group()
 events = Group("events", help="Publish events to the audit trail.")
@@ -33,8 +34,8 @@ def init_cli(app: Flask) -> None:
 
 
 @commands.command("seed")
-@click.option("--drivers", type=click.IntRange(min=0), help="Create drivers up to this number.")
-@click.option("--loads", type=click.IntRange(min=0), help="Create loads up to this number.")
+@click.option("--drivers", type=NUMBER, help="Create drivers up to this number.")
+@click.option("--loads", type=NUMBER, help="Create loads up to this number.")
 def seed_command(drivers: int | None, loads: int | None) -> None:
     """Create the demo user, and some drivers and loads.
 

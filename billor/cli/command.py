@@ -26,6 +26,8 @@ class Command(click.Command):
         except StoreUnavailable as error:
             message = f"The audit store is away: {printable(str(error))}"
             raise click.ClickException(message) from error
+        except UnicodeEncodeError as error:
+            raise click.ClickException("An argument is not in UTF-8.") from error
         except ValidationError as error:
             message = "\n".join(by_field(error.normalized_messages()))
             raise click.ClickException(message) from error

@@ -164,6 +164,7 @@ def test_refusals_about_users_are_one_line(flask):
         ("users", "set-role", "dana@billor.example", "DRIVER"): "driverId: A user of role DRIVER",
         ("users", "deactivate", "nobody"): "No user has the email address nobody.",
         ("token", "nobody\n"): r"No user has the email address nobody\n.",
+        ("token", "\udcff"): "An argument is not in UTF-8.",
         ("users", "set-password", "dana@billor.example", *weak): "password: Is one of the",
         ("users", "create", *DANA): "User 1 has this email address. Choose another one.",
     }
@@ -246,6 +247,7 @@ def test_the_setup_of_the_containers_is_idempotent_and_waits_for_postgresql(
         capture_output=True,
         text=True,
     )
+    assert re.fullmatch(r"ERROR .* Error: connection to server .*refused\n", told.stderr)
     (tmp_path / "told").write_text(told.stderr)
     make_program("sleep", "")
     make_program("flask", "cat told; exit 1")
