@@ -2,6 +2,7 @@
 
 import tempfile
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -23,7 +24,7 @@ def main() -> None:
         billor = BoardSystem(stack.enter_context(_system(stack, folder)))
         _make_work(billor)
         contexts = Contexts(stack.enter_context(chromium("the picture is")))
-        board = Board(contexts, billor, viewport={"width": 1200, "height": 660})
+        board = Board(contexts, billor, viewport={"width": 1280, "height": 700})
         _take_picture(board)
         board.close()
 
@@ -41,6 +42,12 @@ def _make_work(billor: BoardSystem) -> None:
     billor.make_many(loads=16, drivers=12)
     loads = billor.client.get("/loads?status=OPEN").body
     drivers = billor.client.get("/drivers?available=true").body
+    now = datetime.now(UTC)
+    for load, hours in zip(loads, (-0.5, 1.5), strict=False):  # one is late, one is due soon
+        times = {"pickupAt": now + timedelta(hours=hours - 20)}
+        times["deliverBy"] = now + timedelta(hours=hours)
+        body = {name: time.isoformat() for name, time in times.items()}
+        assert billor.client.patch(f"/loads/{load['id']}", body).status == 200
     for driver, load in zip(drivers[:ON_THE_ROAD], loads[:ON_THE_ROAD], strict=True):
         assert billor.client.assign(driver, load).status == 201
 
