@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -49,11 +50,6 @@ class Base(DeclarativeBase):
 
 # Otherwise rendering after the commit would read every object again.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-
-if TYPE_CHECKING:
-    Model = Base
-else:
-    Model = db.Model
 
 
 class Role(StrEnum):
@@ -152,7 +148,7 @@ def search_vector(row: Any) -> ColumnElement[Any]:
     return func.search_vector(row.id, func.fold_text(text))
 
 
-class User(Model):
+class User(Base):
     __tablename__ = "users"
 
     id: Mapped[int] = _primary_key()
@@ -177,7 +173,7 @@ class User(Model):
     )
 
 
-class Session(Model):
+class Session(Base):
     """A login: a family of refresh tokens, of which only the latest is valid.
 
     A signed refresh token has its session's id and its generation, so no token or hash is stored.
@@ -193,7 +189,7 @@ class Session(Model):
     expires_at: Mapped[datetime] = _timestamp(index=True)
 
 
-class Driver(Model):
+class Driver(Base):
     __tablename__ = "drivers"
 
     id: Mapped[int] = _primary_key()
@@ -220,7 +216,7 @@ class Driver(Model):
 IS_FINISHED = "status IN ('COMPLETED', 'CANCELLED')"
 
 
-class Load(Model):
+class Load(Base):
     __tablename__ = "loads"
 
     id: Mapped[int] = _primary_key()
@@ -278,7 +274,7 @@ class Load(Model):
         return _or_never(cls.pickup_at)
 
 
-class Assignment(Model):
+class Assignment(Base):
     __tablename__ = "driver_load_assignments"
 
     id: Mapped[int] = _primary_key()
@@ -303,7 +299,7 @@ class Assignment(Model):
     )
 
 
-class LoadEvent(Model):
+class LoadEvent(Base):
     """An event of a load, a driver or an account; also the outbox, while `published_at` is null.
 
     `user_id` is the account of an account's event, null for a blocked login to an unknown account.
@@ -356,7 +352,7 @@ class LoadEvent(Model):
     )
 
 
-class IdempotencyKey(Model):
+class IdempotencyKey(Base):
     """An Idempotency-Key and its response, committed together with the change."""
 
     __tablename__ = "idempotency_keys"
@@ -373,7 +369,21 @@ class IdempotencyKey(Model):
     created_at: Mapped[datetime] = _timestamp(server_default=func.now(), index=True)
 
 
-class LoginAttempts(Model):
+class DeadLetter(Base):
+    """A message of the bus that could not be recorded, and why."""
+
+    __tablename__ = "dead_letters"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """A hash of the message, so that a redelivered one has the same id."""
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    attributes: Mapped[str] = mapped_column(Text)
+    """As JSON: PostgreSQL's own type cannot hold every character."""
+    reason: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+
+
+class LoginAttempts(Base):
     """The number of failed logins within a window, for an address or an account."""
 
     __tablename__ = "login_attempts"

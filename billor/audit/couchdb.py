@@ -4,11 +4,9 @@ The client is old: it has no timeout by default, mixes up responses on a connect
 after a fork, and raises arbitrary exceptions where a server misbehaves.
 """
 
-import base64
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from time import monotonic, sleep
 from typing import Any
 
@@ -26,10 +24,8 @@ from couchdb.http import (
 from billor.audit.store import (
     AuditDocument,
     AuditFilter,
-    DeadLetter,
     Found,
     Position,
-    StoredLetter,
     StoreUnavailable,
 )
 
@@ -47,7 +43,6 @@ OPENING = "No DB shards could be opened"
 # Without them, CouchDB logs errors every few seconds.
 SYSTEM_DATABASES: tuple[str, ...] = ("_users", "_replicator")
 MAX_REASON = 500
-ATTACHMENT = "message"
 # One row per document and combination of filters, with the key
 # [bit set of filters, their values, timestamp, id], so that every search is one range of one view.
 # Account documents use bit sets from 8 on.
@@ -69,26 +64,26 @@ AFTER_ALL_TEXTS: dict = {}  # CouchDB sorts objects after all strings
 
 
 class CouchStore:
-    """An audit store with one database for documents and one for dead letters."""
-
     def __init__(self, url: str, database: str):
         self._url = url
         self._name = database
-        self._letters_name = f"{database}-dead-letters"
         self._stale_until = 0.0
         self._system = SYSTEM_DATABASES
 
     def prepare(self) -> None:
         with _errors_mapped():
             self._make(self._name)
-            self._make(self._letters_name)
             audit = self._database(self._name)
             if audit.get(DESIGN) is None:
                 views = {"by_filters": {"map": MAP_BY_FILTERS}}
                 with suppress(ResourceConflict):
                     audit.save({"_id": DESIGN, "language": "javascript", "views": views})
             for name in self._system:
-                self._make_system(name)
+                try:
+                    with suppress(Forbidden):  # it exists
+                        self._make(name)
+                except (Unauthorized, ServerError):
+                    logger.warning("CouchDB lacks %s, and logs errors until it is made", name)
             self._system = ()
 
     def _make(self, name: str) -> None:
@@ -97,13 +92,6 @@ class CouchStore:
         except ResourceNotFound:
             with suppress(PreconditionFailed):  # another process was faster
                 self._database(name).resource.put_json()
-
-    def _make_system(self, name: str) -> None:
-        try:
-            with suppress(Forbidden):  # it exists
-                self._make(name)
-        except (Unauthorized, ServerError):
-            logger.warning("CouchDB lacks %s, and logs errors until an admin makes it", name)
 
     def ping(self) -> None:
         with _errors_mapped(), suppress(ResourceNotFound):  # the worker will create it
@@ -181,51 +169,6 @@ class CouchStore:
             for document in found
             if document
         ]
-
-    def save_dead_letter(self, letter: DeadLetter) -> None:
-        document = {
-            "_id": letter.id,
-            "attributes": letter.attributes,
-            "reason": letter.reason,
-            "receivedAt": letter.received_at.isoformat(),
-            # An attachment, as a document may not be larger than 8 MB.
-            "_attachments": {
-                ATTACHMENT: {
-                    "content_type": "application/octet-stream",
-                    "data": base64.b64encode(letter.data).decode(),
-                }
-            },
-        }
-        with _errors_mapped(), suppress(ResourceConflict):
-            self._database(self._letters_name).save(document)
-
-    def dead_letters(self) -> list[StoredLetter]:
-        rows: list[couchdb.client.Row] = []
-        with _errors_mapped(), suppress(ResourceNotFound):
-            rows += self._database(self._letters_name).view("_all_docs", include_docs=True)
-        letters = [
-            StoredLetter(
-                row.id,
-                row.doc["_attachments"][ATTACHMENT]["length"],
-                row.doc["attributes"],
-                row.doc["reason"],
-                datetime.fromisoformat(row.doc["receivedAt"]),
-            )
-            for row in rows
-            if not row.id.startswith("_design/")  # an index that somebody added
-        ]
-        return sorted(letters, key=lambda letter: (letter.received_at, letter.id))
-
-    def dead_letter_data(self, id_: str) -> bytes:
-        with _errors_mapped():
-            content = self._database(self._letters_name).get_attachment(id_, ATTACHMENT)
-            return content.read() if content else b""  # the client returns None for an empty one
-
-    def remove_dead_letter(self, id_: str) -> None:
-        with _errors_mapped():
-            letters = self._database(self._letters_name)
-            if document := letters.get(id_):
-                letters.delete(document)
 
     def _database(self, name: str, timeout: float = TIMEOUT_SECONDS) -> couchdb.Database:
         # Not `server[name]`, which sends a request to check that it exists.

@@ -4,17 +4,14 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 
 from billor.api.blocking import in_thread
 from billor.audit.store import (
     AuditDocument,
     AuditFilter,
-    DeadLetter,
     Found,
     Position,
-    StoredLetter,
     StoreUnavailable,
 )
 
@@ -36,13 +33,6 @@ CREATE INDEX IF NOT EXISTS audit_by_driver_id ON audit (driver_id, timestamp, id
 CREATE INDEX IF NOT EXISTS audit_by_user_id ON audit (user_id, timestamp, id);
 CREATE INDEX IF NOT EXISTS audit_by_type ON audit (type, timestamp, id);
 CREATE INDEX IF NOT EXISTS audit_by_of_account ON audit (of_account, timestamp, id);
-CREATE TABLE IF NOT EXISTS dead_letters (
-    id TEXT PRIMARY KEY,
-    attributes TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    received_at TEXT NOT NULL,
-    data BLOB NOT NULL
-);
 """
 
 
@@ -105,37 +95,6 @@ class SqliteStore:
         with self._open() as connection:
             rows = connection.execute(query, [*values, limit]).fetchall()
         return Found([json.loads(document) for (document,) in rows])
-
-    def save_dead_letter(self, letter: DeadLetter) -> None:
-        row = (
-            letter.id,
-            json.dumps(letter.attributes),
-            letter.reason,
-            letter.received_at.isoformat(),
-            letter.data,
-        )
-        with self._open() as connection, connection:
-            connection.execute("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?)", row)
-
-    def dead_letters(self) -> list[StoredLetter]:
-        with self._open() as connection:
-            rows = connection.execute(
-                "SELECT id, length(data), attributes, reason, received_at FROM dead_letters"
-                " ORDER BY received_at, id"
-            ).fetchall()
-        return [
-            StoredLetter(id_, size, json.loads(attributes), reason, datetime.fromisoformat(time))
-            for id_, size, attributes, reason, time in rows
-        ]
-
-    def dead_letter_data(self, id_: str) -> bytes:
-        with self._open() as connection:
-            rows = connection.execute("SELECT data FROM dead_letters WHERE id = ?", (id_,))
-            return rows.fetchone()[0]
-
-    def remove_dead_letter(self, id_: str) -> None:
-        with self._open() as connection, connection:
-            connection.execute("DELETE FROM dead_letters WHERE id = ?", (id_,))
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -1,10 +1,7 @@
 """The protocol of audit stores, and the choice of one."""
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from flask import current_app
@@ -50,38 +47,8 @@ class Found(NamedTuple):
     is_complete: bool = True
 
 
-@dataclass(frozen=True)
-class DeadLetter:
-    """A message that could not be recorded: its raw bytes, its attributes, and why."""
-
-    data: bytes
-    attributes: dict[str, str]
-    reason: str
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    @property
-    def id(self) -> str:
-        """A hash of the message, so that a redelivered one has the same id."""
-        attributes = json.dumps(self.attributes, sort_keys=True).encode()
-        return hashlib.sha256(attributes + b"\n" + self.data).hexdigest()
-
-
-@dataclass(frozen=True)
-class StoredLetter:
-    """A stored dead letter, with the size of its data in bytes instead of the data."""
-
-    id: str
-    size: int
-    attributes: dict[str, str]
-    reason: str
-    received_at: datetime
-
-
 class AuditStore(Protocol):
-    """Stores audit documents and dead letters.
-
-    Every method may raise `StoreUnavailable`.
-    """
+    """Stores audit documents. Every method may raise `StoreUnavailable`."""
 
     def prepare(self) -> None:
         """Create what the store needs, if missing."""
@@ -98,18 +65,6 @@ class AuditStore(Protocol):
     def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
         """Return at most `limit` matching documents `after` a position, newest first."""
 
-    def save_dead_letter(self, letter: DeadLetter) -> None:
-        """Store a dead letter durably. Idempotent."""
-
-    def dead_letters(self) -> list[StoredLetter]:
-        """Return all dead letters, oldest first."""
-
-    def dead_letter_data(self, id_: str) -> bytes:
-        """Return the data of an existing dead letter."""
-
-    def remove_dead_letter(self, id_: str) -> None:
-        """Delete a dead letter if it exists."""
-
 
 def connect_store(config: Config) -> AuditStore:
     """Return the CouchDB store if its URL is set, else the SQLite store. Opens nothing yet."""
@@ -117,7 +72,7 @@ def connect_store(config: Config) -> AuditStore:
     if config.couchdb_url is None:
         from billor.audit.sqlite import SqliteStore
 
-        return SqliteStore(config.audit_file)
+        return SqliteStore(config.home / "audit.sqlite3")
     from billor.audit.couchdb import CouchStore
 
     return CouchStore(config.couchdb_url, config.couchdb_database)

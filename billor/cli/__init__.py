@@ -9,7 +9,6 @@ from typing import BinaryIO
 import click
 from flask import Flask, current_app
 
-from billor.audit.store import audit_store
 from billor.auth.service import issue_token
 from billor.cli.command import Group, by_field
 from billor.cli.seed import seed_database
@@ -110,11 +109,10 @@ def token(email: str) -> None:
 @click.option("--replay", metavar="ID", help="Record this one, after a fix.")
 def dead_letters_command(replay: str | None) -> None:
     """List the messages that could not be recorded, or replay one."""
-    store = audit_store()
     if replay is None:
-        click.echo(dead_letters.describe(store.dead_letters()))
+        click.echo(dead_letters.describe())
     else:
-        event_id = dead_letters.replay(store, replay)
+        event_id = dead_letters.replay(replay)
         click.echo(f"Event {event_id} is in the audit trail now.")
 
 

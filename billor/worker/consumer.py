@@ -16,13 +16,14 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.audit.store import AuditStore, DeadLetter, StoreUnavailable
+from billor.audit.store import AuditStore, StoreUnavailable
 from billor.database import transaction
 from billor.errors import Unavailable
 from billor.events.bus import Bus, Delivery
 from billor.events.event import MalformedEvent, read_event, to_document
 from billor.events.outbox import lock_events, mark_recorded
 from billor.observe.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, Step, events_reached
+from billor.worker import dead_letters
 from billor.worker.outage import run_with_backoff
 from billor.worker.relay import prepare
 
@@ -108,10 +109,7 @@ class Consumer:
             self._failures[data] = failures + 1, others
             if failures + 1 < MAX_FAILURES or others == self._recorded:
                 return False
-            try:
-                self._record([delivery], {delivery: f"{type(error).__name__}: {error}"})
-            except StoreUnavailable:  # for this one only: others are recorded
-                return False
+            self._record([delivery], {delivery: f"{type(error).__name__}: {error}"})
         self._failures.pop(data, None)
         return True
 
@@ -125,9 +123,7 @@ class Consumer:
             alive = {event.id: event for each, event in events.items() if each not in dead}
             self._store.save([to_document(event) for event in alive.values()])
             for delivery, reason in dead.items():
-                message = delivery.message
-                letter = DeadLetter(message.data, dict(message.attributes), reason)
-                self._store.save_dead_letter(letter)
+                dead_letters.keep(delivery.message, reason)
                 DEAD_LETTERS.inc()
                 logger.error("Dead letter: %s", reason)
             mark_recorded({event.id for event in events.values()})

@@ -374,11 +374,20 @@ def _create_helpers() -> None:
         prefixes=["UNLOGGED"],
     )
     _index("ix_login_attempts_ends_at", "login_attempts", "ends_at")
+    op.create_table(
+        "dead_letters",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.Column("attributes", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        _time("received_at", "clock_timestamp()"),
+        _key("dead_letters", "id"),
+    )
 
 
 def downgrade() -> None:
     for table in (
-        *("login_attempts", "idempotency_keys", "sessions", "load_events"),
+        *("dead_letters", "login_attempts", "idempotency_keys", "sessions", "load_events"),
         *("driver_load_assignments", "loads", "users", "drivers"),
     ):
         op.drop_table(table)

@@ -4,6 +4,7 @@ What is no event of the outbox, or cannot be stored, becomes a dead letter with 
 attributes and the reason. Other events flow, and after a fix a dead letter is replayed.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 
@@ -13,11 +14,12 @@ from google.cloud import pubsub_v1
 from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
-from billor.audit.store import AuditFilter, DeadLetter
+from billor.audit.store import AuditFilter
+from billor.database import transaction
 from billor.events.event import Message, to_document, to_message
 from billor.loads.service import create_loads
-from billor.models import LoadEvent, db
-from tests.support.apps import another_app
+from billor.models import DeadLetter, LoadEvent, db
+from billor.worker.dead_letters import keep
 from tests.support.bus import event_message
 from tests.support.system import CONVERGE_SECONDS, System
 from tests.support.worker import WAIT_SECONDS, wait_until
@@ -60,13 +62,11 @@ def publish(system: System, monkeypatch) -> Iterator[Callable[[Message], None]]:
 
 
 def letters(system: System) -> dict[tuple, str]:
-    """The messages in the dead-letter store, each with its reason."""
-    name = f"{system.app.config['BILLOR'].couchdb_database}-dead-letters"
-    attachments = system.couch.databases[name].attachments
-    letters = system.dead_letters()
+    """The messages that became dead letters, each with its reason."""
+    letters = system.dead_letters().values()
     found = {
-        (attachments[id_, "message"], tuple(sorted(letter["attributes"].items()))): letter["reason"]
-        for id_, letter in letters.items()
+        (letter.data, tuple(sorted(json.loads(letter.attributes).items()))): letter.reason
+        for letter in letters
     }
     assert len(found) == len(letters), "a message has two dead letters"
     return found
@@ -115,7 +115,7 @@ def test_poison_messages_become_dead_letters_while_other_events_flow(system, pub
     wait_until(lambda: client.get("/readyz").body["lag"]["unrecorded"]["count"] == 0)
 
     # A replay after a fix records the event.
-    (letter,) = [id_ for id_, each in system.dead_letters().items() if "Sundays" in each["reason"]]
+    (letter,) = [id_ for id_, each in system.dead_letters().items() if "Sundays" in each.reason]
     system.couch.allow(ids[0])
     command = system.app.test_cli_runner().invoke(args=["dead-letters", "--replay", letter])
     told = f"Event {ids[0]} is in the audit trail now.\n"
@@ -126,17 +126,24 @@ def test_poison_messages_become_dead_letters_while_other_events_flow(system, pub
 
 
 class DeadLetters:
-    """The command over one audit store."""
+    """The command."""
 
     def __init__(self, app: Flask):
+        self._app = app
         self._runner = app.test_cli_runner()
-        self.store = app.extensions["audit_store"]
-        self.store.prepare()
 
-    def save_dead_letter(self, data: bytes, reason: str = "not JSON", **attributes: str) -> str:
-        letter = DeadLetter(data, attributes, reason)
-        self.store.save_dead_letter(letter)
-        return letter.id
+    def ids(self) -> set[str]:
+        with self._app.app_context():
+            return set(db.session.scalars(select(DeadLetter.id)))
+
+    def keep(self, data: bytes, reason: str = "not JSON", **attributes: str) -> str:
+        """Make a dead letter twice; return its id."""
+        before = self.ids()
+        for _ in range(2):
+            with self._app.app_context(), transaction():
+                keep(Message(data, attributes), reason)
+        (id_,) = self.ids() - before
+        return id_
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """The exit status, and what was printed as output and as error."""
@@ -152,15 +159,9 @@ class DeadLetters:
         return line
 
 
-@pytest.fixture(params=["sqlite", "couchdb"])
-def dead_letters(request, app, settings) -> Iterator[DeadLetters]:
-    """Over each store in turn."""
-    if request.param == "sqlite":
-        yield DeadLetters(app)
-        return
-    url = request.getfixturevalue("couch").url
-    with another_app(settings, COUCHDB_URL=url) as over_couchdb:
-        yield DeadLetters(over_couchdb)
+@pytest.fixture
+def dead_letters(app) -> DeadLetters:
+    return DeadLetters(app)
 
 
 def test_dead_letters_are_listed_and_replayed_after_a_fix(app, dead_letters):
@@ -169,10 +170,10 @@ def test_dead_letters_are_listed_and_replayed_after_a_fix(app, dead_letters):
         create_loads([{"origin": "Dallas, TX", "destination": "Reno, NV", "cargo_type": "Steel"}])
         event = db.session.scalars(select(LoadEvent)).one()
         message, document = to_message(event), to_document(event)
-    bad = dead_letters.save_dead_letter(b"\xff" * 1234, "not JSON: at byte 0", origin="elsewhere")
-    unknown = dead_letters.save_dead_letter(event_message().data)
-    fixed = dead_letters.save_dead_letter(message.data, "forbidden", **message.attributes)
-    again = dead_letters.save_dead_letter(message.data, "forbidden", other="attributes")
+    bad = dead_letters.keep(b"\xff" * 1234, "not JSON: at byte 0", origin="elsewhere")
+    unknown = dead_letters.keep(event_message().data)
+    fixed = dead_letters.keep(message.data, "forbidden", **message.attributes)
+    again = dead_letters.keep(message.data, "forbidden", other="attributes")
     status, output, _ = dead_letters.run()
     assert status == 0
     heading, *lines, last = output.splitlines()
@@ -190,15 +191,15 @@ def test_dead_letters_are_listed_and_replayed_after_a_fix(app, dead_letters):
         assert dead_letters.run("--replay", id_[:12]) == told
     assert "No dead letter" in dead_letters.why_not("--replay", fixed)
     assert "2 ids start with" in dead_letters.why_not("--replay", "")
-    assert dead_letters.store.find(AuditFilter(), 9).documents == [document]
-    assert {letter.id for letter in dead_letters.store.dead_letters()} == {bad, unknown}
+    assert app.extensions["audit_store"].find(AuditFilter(), 9).documents == [document]
+    assert dead_letters.ids() == {bad, unknown}
 
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\n\x00\x7f\x9b31m\u202e\u2028"
 
 
 def test_control_characters_are_escaped_in_the_terminal_and_the_log(app, dead_letters, caplog):
-    dead_letters.save_dead_letter(b"{}", f"forbidden: {EVIL}", **{EVIL: EVIL})
+    dead_letters.keep(b"{}", f"forbidden: {EVIL}", **{EVIL: EVIL})
     status, output, _ = dead_letters.run()
     assert status == 0
     assert len(output.splitlines()) == 4

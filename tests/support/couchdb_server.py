@@ -9,7 +9,7 @@ import hashlib
 import json
 import socket
 import traceback
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -84,7 +84,6 @@ class Database:
 
     def __init__(self) -> None:
         self.documents: dict[str, dict] = {}
-        self.attachments: dict[tuple[str, str], bytes] = {}
         self.indexed: dict[str, dict] = {}
         """The documents that the view shows."""
         self.is_frozen = False
@@ -99,10 +98,6 @@ class Database:
         id_ = document["_id"]
         if document.get("_rev") != self.documents.get(id_, {}).get("_rev"):
             raise Refusal(409, "conflict", "Document update conflict.")
-        for name, attached in document.get("_attachments", {}).items():
-            content = b64decode(attached.pop("data"), validate=True)
-            self.attachments[id_, name] = content
-            attached |= {"stub": True, "length": len(content)}
         digest = hashlib.md5(json.dumps(document).encode(), usedforsecurity=False).hexdigest()
         self.documents[id_] = document | {"_rev": f"1-{digest}"}
         self.deleted.pop(id_, None)
@@ -365,9 +360,6 @@ class FakeCouchDB:
                     database.indexed = dict(database.documents)
                 rows = database.by_filters(**options)
                 return answer(200, {"total_rows": len(rows), "offset": 0, "rows": rows})
-            case ["GET", id_, attachment] if (id_, attachment) in database.attachments:
-                content_type = "application/octet-stream"
-                return Answer(200, database.attachments[id_, attachment], content_type)
             case ["DELETE", id_]:
                 assert self._document(database, id_)["_rev"] == options["rev"]
                 database.delete(id_)

@@ -29,7 +29,7 @@ from billor.cache import cache
 from billor.config import load_config
 from billor.database.revisions import upgrade
 from billor.events.event import to_document
-from billor.models import LoadEvent, db
+from billor.models import DeadLetter, LoadEvent, db
 from scripts.launcher import services
 from scripts.launcher.launcher import PROJECT
 from scripts.launcher.processes import Child, Program, free_port
@@ -371,19 +371,19 @@ class System:
 
     def recorded(self) -> dict[str, dict]:
         """All documents of the audit store, by id, without revisions."""
-        return self._documents("billor-audit")
-
-    def dead_letters(self) -> dict[str, dict]:
-        return self._documents("billor-audit-dead-letters")
-
-    def _documents(self, name: str) -> dict[str, dict]:
-        database = self.couch.databases.get(name)
+        database = self.couch.databases.get("billor-audit")
         stored = dict(database.documents) if database else {}
         return {
             id_: {field: value for field, value in document.items() if field != "_rev"}
             for id_, document in stored.items()
             if not id_.startswith("_design/")
         }
+
+    def dead_letters(self) -> dict[str, DeadLetter]:
+        with self.app.app_context():
+            letters = {letter.id: letter for letter in db.session.scalars(select(DeadLetter))}
+            db.session.remove()
+        return letters
 
     def assert_converges(self, seconds: float = CONVERGE_SECONDS) -> dict[str, dict]:
         """Wait until every committed event has its document.

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from billor.audit.store import (
     AuditDocument,
     AuditFilter,
     AuditStore,
-    DeadLetter,
     StoreUnavailable,
     connect_store,
 )
@@ -65,11 +63,6 @@ def make_account_document(number: int, user_id: int | None, type_: str) -> Audit
     for name in ("driverId", "loadId", "assignmentId"):
         del document[name]
     return document
-
-
-def make_letter(data: bytes = b"{", received: int = 0) -> DeadLetter:
-    at = datetime(2026, 1, 31, tzinfo=UTC) + timedelta(microseconds=received)
-    return DeadLetter(data, {"type": "load.created"}, "not JSON", at)
 
 
 def newest_first(documents: Sequence[AuditDocument]) -> list[AuditDocument]:
@@ -190,24 +183,6 @@ def test_pages_have_each_document_once_also_at_equal_times(store, limit):
     assert list(walk(store, between, limit)) == newest_first(documents[3:9])
 
 
-def test_dead_letters_are_kept_once_with_their_bytes_until_removed(store):
-    letters = [make_letter(b"\xff\x00" * 100, 2), make_letter(b"", 1), make_letter(b"{", 3)]
-    assert store.dead_letters() == []
-    for letter in [*letters, letters[0]]:
-        store.save_dead_letter(letter)
-    listed = store.dead_letters()
-    assert [letter.id for letter in listed] == [letters[i].id for i in (1, 0, 2)]
-    first = listed[1]
-    assert (first.size, first.attributes) == (200, {"type": "load.created"})
-    assert (first.reason, first.received_at) == ("not JSON", letters[0].received_at)
-    for letter in letters:
-        assert store.dead_letter_data(letter.id) == letter.data
-    for _ in range(2):
-        store.remove_dead_letter(letters[0].id)
-    assert len(store.dead_letters()) == 2
-    assert found(store, EVERYTHING, MANY) == []
-
-
 def test_concurrent_saves_leave_each_document_once(store):
     documents = [make_document(number) for number in range(20)]
     with ThreadPoolExecutor(4) as threads:
@@ -220,8 +195,6 @@ OPERATIONS = {
     "ping": lambda store: store.ping(),
     "save": lambda store: store.save([make_document()]),
     "find": lambda store: store.find(EVERYTHING, MANY),
-    "save_dead_letter": lambda store: store.save_dead_letter(make_letter()),
-    "dead_letters": lambda store: store.dead_letters(),
 }
 
 
@@ -265,7 +238,7 @@ def test_a_refused_document_fails_the_save_and_others_are_stored(couch, couch_st
 
 def test_two_processes_may_prepare_couchdb_at_once(couch):
     others = CouchStore(couch.url, "billor-audit")
-    for path in ("/billor-audit", "/billor-audit-dead-letters", "audit-1"):
+    for path in ("/billor-audit", "audit-1"):
         couch.before_next("PUT", path, others.prepare)
         CouchStore(couch.url, "billor-audit").prepare()
 
@@ -303,7 +276,6 @@ def test_before_the_worker_has_started_couchdb_has_nothing(couch):
     store = CouchStore(couch.url, "billor-audit")
     store.ping()
     assert found(store, EVERYTHING, MANY) == []
-    assert store.dead_letters() == []
 
 
 def test_a_document_that_is_stored_while_others_are_read_is_left_out_or_whole(couch, couch_store):
