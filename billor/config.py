@@ -106,10 +106,6 @@ class Config:
     def address(self) -> str:
         return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
 
-    @property
-    def audit_file(self) -> Path:
-        return self.home / "audit.sqlite3"
-
 
 _SCHEMA = Schema.from_dict({each.name: each.metadata["field"] for each in fields(Config)})()
 SETTINGS = [name.upper() for name in _SCHEMA.fields]

@@ -98,7 +98,8 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         for assignment in made:
             _record(EventType.ASSIGNED, assignment)
     rows = [
-        {"row": row, **pair, **_outcome(outcome)}
+        {"row": row, **pair}
+        | ({"assignment_id": outcome.id} if isinstance(outcome, Assignment) else {"error": outcome})
         for row, (pair, outcome) in enumerate(zip(assignments, outcomes, strict=True), start=1)
     ]
     return {"assigned": len(made), "refused": len(rows) - len(made), "rows": rows}
@@ -108,12 +109,6 @@ def _found(rows: Mapping[int, Row], thing: str, id_: int) -> Row:
     if id_ not in rows:
         raise NotFound(thing, id_)
     return rows[id_]
-
-
-def _outcome(outcome: Assignment | BillorError) -> dict[str, Any]:
-    if isinstance(outcome, Assignment):
-        return {"assignment_id": outcome.id}
-    return {"error": outcome}
 
 
 def _refuse(
@@ -222,23 +217,19 @@ def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignm
     """
     with transaction():
         assignment = _lock_with_driver_and_load(assignment_id, check)
-        if assignment.status != AssignmentStatus.ASSIGNED:
-            _reopen(assignment, reason)
+        if assignment.closed_at is None:
+            return assignment
+        if datetime.now(UTC) - assignment.closed_at > REOPENED_WITHIN:
+            raise Conflict("too_late_to_reopen")
+        left_as, _ = CLOSING[assignment.status]
+        _refuse(assignment.driver, assignment.load, left_as)
+        assignment.status, assignment.load.status = AssignmentStatus.ASSIGNED, LoadStatus.ASSIGNED
+        assignment.load.driver_words = words_of(assignment.driver_id)
+        assignment.closed_at = None
+        db.session.flush()
+        since = wire_time(assignment.assigned_at)
+        _record(EventType.ASSIGNMENT_REOPENED, assignment, reason=reason, assignedAt=since)
     return assignment
-
-
-def _reopen(assignment: Assignment, reason: str) -> None:
-    assert assignment.closed_at is not None, "a constraint of the table"  # noqa: S101
-    if datetime.now(UTC) - assignment.closed_at > REOPENED_WITHIN:
-        raise Conflict("too_late_to_reopen")
-    left_as, _ = CLOSING[assignment.status]
-    _refuse(assignment.driver, assignment.load, left_as)
-    assignment.status, assignment.load.status = AssignmentStatus.ASSIGNED, LoadStatus.ASSIGNED
-    assignment.load.driver_words = words_of(assignment.driver_id)
-    assignment.closed_at = None
-    db.session.flush()
-    since = wire_time(assignment.assigned_at)
-    _record(EventType.ASSIGNMENT_REOPENED, assignment, reason=reason, assignedAt=since)
 
 
 def _record(event_type: EventType, assignment: Assignment, **details: Any) -> None:

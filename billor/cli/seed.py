@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from billor.config import DEFAULT_DEMO_PASSWORD, Config, ConfigError
-from billor.drivers.service import create_drivers
+from billor.database import transaction
+from billor.drivers.service import create_driver
 from billor.loads.service import create_loads
 from billor.models import Driver, Load, Role, db
 from billor.users.passwords import password_matches
@@ -56,7 +57,7 @@ def seed_database(
     new_loads = _missing(Load, loads, len(LOADS))
     return {
         "users": _seed_user(config.demo_email, config.demo_password),
-        "drivers": _seed_table(Driver, create_drivers, _driver, new_drivers),
+        "drivers": _seed_table(Driver, _create_drivers, _driver, new_drivers),
         "loads": _seed_table(Load, create_loads, _load, new_loads),
     }
 
@@ -90,6 +91,12 @@ def _seed_table(
     for first in range(start, start + count, CHUNK_ROWS):
         create([make_row(n) for n in range(first, min(first + CHUNK_ROWS, start + count))])
     return count
+
+
+def _create_drivers(rows: Sequence[Row]) -> None:
+    with transaction():
+        for row in rows:
+            create_driver(**row)
 
 
 def _driver(number: int) -> Row:

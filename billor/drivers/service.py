@@ -1,6 +1,6 @@
 """Business rules of drivers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ScalarSelect, and_, select, update
@@ -30,20 +30,6 @@ def create_driver(name: str, license_number: str, status: str = DriverStatus.ACT
             db.session.add(driver)
         record(EventType.DRIVER_CREATED, {"driver": _schema.dump(driver)}, driver_id=driver.id)
     return driver
-
-
-def create_drivers(rows: Sequence[Mapping[str, str]]) -> list[Driver]:
-    """Create all drivers or none; a row has the arguments of `create_driver`.
-
-    Raises `Conflict` `license_number_taken`.
-    """
-    drivers = [Driver(**row) for row in rows]
-    with transaction():
-        db.session.add_all(drivers)
-        db.session.flush()
-        for driver in drivers:
-            record(EventType.DRIVER_CREATED, {"driver": _schema.dump(driver)}, driver_id=driver.id)
-    return drivers
 
 
 def update_driver(driver_id: int, check: Check = unchecked, **changes: Any) -> Driver:

@@ -40,7 +40,7 @@ def record(
     """
     user = current_user.get()
     if user is not None:
-        payload = payload | {"user": user.reference}
+        payload = payload | {"user": {"id": user.id, "name": user.name}}
     event = {
         "type": event_type.value,
         "load_id": load_id,

@@ -90,7 +90,7 @@ def create_loads(rows: Sequence[Mapping[str, Any]]) -> list[Load | Taken]:
 def _insert(loads: Sequence[Load]) -> list[Load | Taken]:
     while True:
         new: dict[Any, Load] = {}
-        owners: list[Load | int] = [
+        owners: list[Any] = [  # a load of these, or the id of another one
             id_ or new.setdefault(key or load, load)
             for load, (key, id_) in zip(loads, _reference_keys(loads), strict=True)
         ]
@@ -103,13 +103,9 @@ def _insert(loads: Sequence[Load]) -> list[Load | Taken]:
                 raise
         else:
             return [
-                load if owner is load else REFERENCE.taken_by(_id(owner))
+                load if owner is load else REFERENCE.taken_by(getattr(owner, "id", owner))
                 for load, owner in zip(loads, owners, strict=True)
             ]
-
-
-def _id(owner: Load | int) -> int:
-    return owner.id if isinstance(owner, Load) else owner
 
 
 def _reference_keys(loads: Sequence[Load]) -> Sequence[Row]:

@@ -25,11 +25,6 @@ class CurrentUser(NamedTuple):
     expires_at: float = math.inf
     """When the token expires, in seconds since 1970."""
 
-    @property
-    def reference(self) -> dict[str, int | str]:
-        """The user as shown in an event."""
-        return {"id": self.id, "name": self.name}
-
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 # The URL rule, such as `/loads/<id:load_id>`, without the actual id.

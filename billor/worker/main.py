@@ -20,7 +20,7 @@ from billor.observe.traces import export_last_spans
 from billor.worker.consumer import Consumer
 from billor.worker.exporter import serve_metrics
 from billor.worker.notify import run_notifier
-from billor.worker.relay import Relay
+from billor.worker.relay import run_relay
 from billor.worker.upkeep import run_upkeep
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Worker:
         """Work until `stop` is called or a thread fails; return the exit status."""
         jobs: dict[str, Callable[[Event], None]] = {}
         if "relay" in self._roles:
-            jobs["relay"] = Relay(self._bus).run
+            jobs["relay"] = partial(run_relay, self._bus)
         consumer = None
         if "consumer" in self._roles:
             consumer = Consumer(self._bus, self._store)

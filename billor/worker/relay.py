@@ -1,5 +1,6 @@
 """The relay: publishes the events in the outbox."""
 
+from functools import partial
 from threading import Event
 
 from billor.database import transaction
@@ -18,25 +19,20 @@ BATCH_SIZE = 500
 IDLE_SECONDS = 0.2
 
 
-class Relay:
-    """Publishes events. Every call needs an application context."""
+def run_relay(bus: Bus, stop: Event) -> None:
+    """Publish events until `stop` is set. Needs an application context."""
+    run_with_backoff(partial(prepare, bus), partial(publish_batch, bus), stop, IDLE_SECONDS)
 
-    def __init__(self, bus: Bus):
-        self._bus = bus
 
-    def run(self, stop: Event) -> None:
-        """Publish events until `stop` is set."""
-        run_with_backoff(lambda: prepare(self._bus), self.publish_batch, stop, IDLE_SECONDS)
-
-    def publish_batch(self) -> int:
-        """Publish the oldest unpublished events; return how many. All are published, or none."""
-        with transaction():
-            events = claim_unpublished(BATCH_SIZE)
-            if events:
-                self._bus.publish([to_message(event) for event in events])
-        EVENTS_PUBLISHED.inc(len(events))
-        events_reached(Step.PUBLISHED, [event.created_at for event in events])
-        return len(events)
+def publish_batch(bus: Bus) -> int:
+    """Publish the oldest unpublished events; return how many. All are published, or none."""
+    with transaction():
+        events = claim_unpublished(BATCH_SIZE)
+        if events:
+            bus.publish([to_message(event) for event in events])
+    EVENTS_PUBLISHED.inc(len(events))
+    events_reached(Step.PUBLISHED, [event.created_at for event in events])
+    return len(events)
 
 
 def prepare(bus: Bus) -> None:

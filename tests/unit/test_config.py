@@ -29,7 +29,7 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
     assert (config.address, config.database_pool_size) == ("127.0.0.1:8000", 8)
     assert (config.redis_url, config.couchdb_url, config.pubsub_project_id) == (None, None, None)
     assert (config.pubsub_topic, config.pubsub_subscription) == ("load-events", "load-events-audit")
-    assert config.audit_file == folder / ".billor" / "audit.sqlite3"
+    assert config.home == folder / ".billor"
     assert not config.is_production
     assert config.has_public_demo
     assert not read(DEMO_PASSWORD="of-this-server-only").has_public_demo

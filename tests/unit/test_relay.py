@@ -9,7 +9,7 @@ from billor.events.bus import BusUnavailable
 from billor.loads.service import create_loads
 from billor.models import LoadEvent, db
 from billor.worker import relay
-from billor.worker.relay import Relay, prepare
+from billor.worker.relay import prepare, publish_batch, run_relay
 from tests.support.apps import another_app, dead_address
 from tests.support.bus import FakeBus
 from tests.support.rival import rival
@@ -35,7 +35,7 @@ def unpublished() -> list[str]:
 def test_events_are_published_in_batches_and_marked(monkeypatch):
     monkeypatch.setattr(relay, "BATCH_SIZE", 2)
     ids, bus = add_events(3), FakeBus()
-    assert [Relay(bus).publish_batch() for _ in range(3)] == [2, 1, 0]
+    assert [publish_batch(bus) for _ in range(3)] == [2, 1, 0]
     assert sorted(bus.published_ids) == ids
     assert unpublished() == []
 
@@ -44,7 +44,7 @@ def test_events_that_the_bus_does_not_take_stay_unpublished():
     ids, bus = add_events(2), FakeBus()
     bus.away = True
     with pytest.raises(BusUnavailable):
-        Relay(bus).publish_batch()
+        publish_batch(bus)
     assert unpublished() == ids
 
 
@@ -52,8 +52,8 @@ def test_relays_do_not_wait_for_each_other(app):
     add_events(2)
     with rival(app) as other:
         other.execute("SELECT FROM load_events ORDER BY created_at LIMIT 1 FOR UPDATE")
-        assert Relay(FakeBus()).publish_batch() == 1
-    assert Relay(FakeBus()).publish_batch() == 1
+        assert publish_batch(FakeBus()) == 1
+    assert publish_batch(FakeBus()) == 1
 
 
 def test_an_event_that_commits_late_is_published_late(app):
@@ -65,14 +65,14 @@ def test_an_event_that_commits_late_is_published_late(app):
         )
         bus = FakeBus()
         add_events(1)
-        assert Relay(bus).publish_batch() == 1
+        assert publish_batch(bus) == 1
         other.insist()
-    assert Relay(bus).publish_batch() == 1
+    assert publish_batch(bus) == 1
 
 
 def test_an_idle_relay_sends_one_statement_a_look(statements):
     with statements:
-        Relay(FakeBus()).publish_batch()
+        publish_batch(FakeBus())
     assert len(statements.sent) == 1
 
 
@@ -84,7 +84,7 @@ def test_the_relay_waits_for_its_bus_and_goes_on(app, caplog):
 
     def run() -> None:
         with app.app_context():
-            Relay(bus).run(stop)
+            run_relay(bus, stop)
 
     thread = Thread(target=run)
     thread.start()
@@ -104,13 +104,13 @@ def test_the_relay_stops_while_postgresql_is_away(settings):
         stop = Event()
         thread_stop = Thread(target=lambda: (stop.wait(0.5), stop.set()))
         thread_stop.start()
-        Relay(FakeBus()).run(stop)
+        run_relay(FakeBus(), stop)
         thread_stop.join()
 
 
 def test_a_new_subscription_gets_what_was_published_before_it():
     ids, bus = add_events(3), FakeBus()
-    Relay(bus).publish_batch()
+    publish_batch(bus)
     db.session.execute(
         text("UPDATE load_events SET recorded_at = now() WHERE id = :id"), {"id": ids[0]}
     )

@@ -12,7 +12,7 @@ from billor.models import IdempotencyKey, db
 from billor.users.service import create_user
 from billor.worker import upkeep
 from billor.worker.consumer import Consumer
-from billor.worker.relay import Relay
+from billor.worker.relay import publish_batch
 from billor.worker.upkeep import LOST_SECONDS, Reconciler, delete_expired_rows, run_upkeep
 from tests.support.apps import another_app, dead_address
 from tests.support.bus import FakeBus
@@ -56,7 +56,7 @@ def reconciler(bus, consumer) -> Reconciler:
 
 def publish(bus: FakeBus, count: int) -> None:
     create_loads([LOAD] * count)
-    while Relay(bus).publish_batch():
+    while publish_batch(bus):
         pass
 
 
@@ -76,7 +76,7 @@ def test_events_that_the_bus_has_lost_are_published_again_after_five_minutes(
     clock.now += 1
     assert reconciler.publish_lost_events() == 3
     assert reconciler.publish_lost_events() == 0
-    assert Relay(bus).publish_batch() == 3
+    assert publish_batch(bus) == 3
 
 
 def test_lost_events_are_published_again_in_bounded_steps(clock, bus, reconciler):
