@@ -147,8 +147,6 @@ class Invalid(BillorError):
 
 
 class Unsupported(BillorError):
-    """The body has an unsupported media type or encoding."""
-
     def __init__(self, detail: str | None = None):
         super().__init__("unsupported_media_type", detail)
 

@@ -59,7 +59,6 @@ def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WS
 
 
 def init_cors(app: Flask, config: Config) -> None:
-    """Allow requests by scripts of CORS_ORIGINS."""
     if config.cors_origins:
         CORS(app, origins=list(config.cors_origins), expose_headers=EXPOSED_HEADERS)
 

@@ -127,7 +127,6 @@ class Contract(BasePlugin):
         self._roles_of = roles_of
 
     def init_spec(self, spec: APISpec) -> None:
-        """Add the components that operations refer to."""
         self._components = spec.components
         bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         spec.components.security_scheme("bearer", bearer)

@@ -55,7 +55,6 @@ class ProblemSchema(WireSchema):
 
 
 def init_problems(app: Flask) -> None:
-    """Render every error of the app as a problem document."""
     app.register_error_handler(BillorError, render_error)
     app.register_error_handler(HTTPException, render_http_error)
     app.register_error_handler(SQLAlchemyError, _render_database_error)

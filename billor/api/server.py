@@ -62,8 +62,6 @@ class GunicornLogger(Logger):
 
 
 class BillorWorker(GeventWorker):
-    """Serves each connection in a greenlet of its own."""
-
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._idle: set[socket.socket] = set()

@@ -3,9 +3,10 @@
 from typing import Any
 
 import click
+from sqlalchemy import select
 
 from billor.cli.command import Group
-from billor.models import Role, User
+from billor.models import Role, User, db
 from billor.observe.logs import printable
 from billor.users import service
 from billor.users.schemas import UserSchema
@@ -27,7 +28,7 @@ users = Group("users", help="Manage the people who may log in.")
 @users.command("list")
 def list_users() -> None:
     """List all users: id, role, email address and name."""
-    for user in service.all_users():
+    for user in db.session.scalars(select(User).order_by(User.id)):
         state = "" if user.is_active else " (deactivated)"
         click.echo(f"{user.id} {user.role} {printable(user.email)} {printable(user.name)}{state}")
 

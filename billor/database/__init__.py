@@ -67,7 +67,6 @@ def engine_options(config: Config) -> dict:
 
 
 def init_database(app: Flask) -> None:
-    """Connect the app to its database."""
     db.init_app(app)
     with app.app_context():
         watch_connections(db.engine)

@@ -27,10 +27,6 @@ class Unique:
     code: str
     among: ColumnElement[bool] = field(default_factory=true)
 
-    @property
-    def model(self) -> Any:
-        return self.column.class_
-
     def equals(self, value: str) -> ColumnElement[bool]:
         """Return the condition that a row has this value, or another one with the same key."""
         return self.key(self.column) == self.key(value)
@@ -56,11 +52,11 @@ class Unique:
             raise
 
     def _check(self, value: str, id_: int | None) -> None:
-        is_another = self.model.id.is_distinct_from(id_)
-        holder = select(self.model.id).where(self.equals(value), self.among, is_another)
+        is_another = self.column.class_.id.is_distinct_from(id_)
+        holder = select(self.column.class_.id).where(self.equals(value), self.among, is_another)
         if (found := db.session.scalar(holder)) is not None:
             raise self.taken_by(found)
 
     def taken_by(self, id_: int | None) -> Taken:
         """Return the error that names this row, if it still exists."""
-        return Taken(self.code, self.model.__name__, id_)
+        return Taken(self.code, self.column.class_.__name__, id_)

@@ -13,7 +13,6 @@ from billor.cache import redis_answers
 from billor.events.outbox import seconds_since
 from billor.models import LoadEvent, db
 
-DEPENDENCIES = ("postgresql", "redis", "events", "audit")
 # If an event is unpublished for longer, the bus or the worker is away.
 OUTBOX_LATE_SECONDS = 10
 # If a published event is unrecorded for longer, the consumer or the audit store is away or behind.

@@ -7,7 +7,6 @@ from billor.api.blueprint import Blueprint
 from billor.api.fields import WireSchema
 from billor.config import API_VERSION
 from billor.health.checks import (
-    DEPENDENCIES,
     MAX_COUNTED,
     OUTBOX_LATE_SECONDS,
     UNRECORDED_LATE_SECONDS,
@@ -55,7 +54,7 @@ class ReadinessSchema(WireSchema):
             "description": "`away`: it does not answer. `late`, only for `events`: the oldest "
             f"unpublished one is older than {OUTBOX_LATE_SECONDS} seconds, or the oldest "
             f"unrecorded one than {UNRECORDED_LATE_SECONDS}.",
-            "example": dict.fromkeys(DEPENDENCIES, "ok"),
+            "example": {"postgresql": "ok", "redis": "ok", "events": "ok", "audit": "ok"},
         },
     )
     lag = fields.Nested(
@@ -100,10 +99,13 @@ def get_metrics():
     """
     found = check_dependencies()
     lag = found["lag"] or {}
-    findings = metrics.Findings(
-        up={name: state is State.OK for name, state in found["dependencies"].items()},
-        events={state: waiting["count"] for state, waiting in lag.items()},
-        oldest_seconds={state: waiting["oldest_seconds"] or 0 for state, waiting in lag.items()},
+    up = {name: state is State.OK for name, state in found["dependencies"].items()}
+    counts = {state: waiting["count"] for state, waiting in lag.items()}
+    ages = {state: waiting["oldest_seconds"] or 0 for state, waiting in lag.items()}
+    exported = metrics.export(
+        API_VERSION,
+        ("billor_dependency_up", "Whether it answers.", "dependency", up),
+        ("billor_outbox_events", "Waiting events.", "state", counts),
+        ("billor_outbox_oldest_seconds", "Age of the oldest.", "state", ages),
     )
-    exported = metrics.export(API_VERSION, findings)
     return Response(exported, headers=NO_STORE, content_type=metrics.CONTENT_TYPE)

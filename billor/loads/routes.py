@@ -1,15 +1,21 @@
 """Routes of `/loads`."""
 
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
+from tempfile import SpooledTemporaryFile
+from typing import IO
 
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 
 from billor.api.blueprint import Blueprint
 from billor.api.openapi import CACHE_HEADERS, FILE_HEADERS, PAGE_HEADERS
 from billor.api.pagination import page_headers
 from billor.api.responses import if_match
-from billor.api.uploads import received_file
 from billor.database import get_or_not_found
+from billor.errors import Unsupported
 from billor.loads import exporting, files, importing, service
 from billor.loads.lists import list_loads as find_loads
 from billor.loads.schemas import (
@@ -28,6 +34,7 @@ from billor.models import Load
 blueprint = Blueprint("loads", __name__, description="Cargo to be moved.")
 
 MAX_IMPORT_BYTES = 16 * 1024 * 1024
+IN_MEMORY_BYTES = 1024 * 1024
 IMPORT_BODY = {
     "required": True,
     "content": {
@@ -82,6 +89,23 @@ def export_loads(wanted):
     )
 
 
+@contextmanager
+def received_file() -> Iterator[IO[bytes]]:
+    """Receive the whole body before the block, which then never waits for a slow client.
+
+    Raises `Unsupported` for other media types, and `RequestEntityTooLarge`.
+    """
+    if request.mimetype not in files.MEDIA_TYPES:
+        raise Unsupported
+    request.max_content_length = MAX_IMPORT_BYTES
+    with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
+        shutil.copyfileobj(request.stream, file)
+        file.seek(0)
+        g.body_digest = hashlib.file_digest(file, "sha256").digest()  # a stream is read once
+        file.seek(0)
+        yield file
+
+
 def reads_file(view):
     """Pass the view the rows of a file, read before an `Idempotency-Key` takes a connection."""
 
@@ -90,7 +114,7 @@ def reads_file(view):
         dry_run = query.pop("dry_run", False)
         company = {"time_zone": current_app.config["BILLOR"].time_zone}
         times = files.TimeFormat(**company | query)
-        with received_file(files.MEDIA_TYPES, MAX_IMPORT_BYTES) as file, importing.import_slot():
+        with received_file() as file, importing.import_slot():
             return view(files.read_file(file, request.mimetype, times), dry_run)
 
     return read

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -53,21 +52,17 @@ REPUBLICATIONS = Counter("billor_republications_total", "Events that were publis
 
 
 class Step(StrEnum):
-    """The steps of an event on its way to the audit trail."""
-
     PUBLISHED = "published"
     RECORDED = "recorded"
 
 
 def request_answered(route: str | None, method: str, status: str, seconds: float) -> None:
-    """Count a request by route, method and status, and its duration."""
     route, method = route or "none", method if method in METHODS else "other"
     REQUESTS.labels(route, method, status).inc()
     REQUEST_SECONDS.labels(route, method).observe(seconds)
 
 
 def watch_connections(engine: Engine) -> None:
-    """Count the connections of the engine's pool that are in use."""
     if isinstance(engine.pool, QueuePool):
         in_use = CONNECTIONS.labels("in_use")
         event.listen(engine, "checkout", lambda *_: in_use.inc())
@@ -82,22 +77,15 @@ def events_reached(step: Step, happened_at: Iterable[datetime]) -> None:
         lag.observe(max(0.0, now - moment.timestamp()))  # clocks differ
 
 
-class Findings(NamedTuple):
-    up: Mapping[str, bool]
-    events: Mapping[str, int]
-    oldest_seconds: Mapping[str, float]
+# A gauge's name, its text, its label, and its samples by the label's values.
+Family = tuple[str, str, str, Mapping[str, float]]
 
 
-class _FindingsCollector(Collector):
-    """Exports the version and the findings, which are not counted by any process."""
+class _Families(Collector):
+    """Exports what no process counts."""
 
-    def __init__(self, version: str, found: Findings):
-        self._families = [
-            ("billor_build_info", "What runs.", "version", {version: 1}),
-            ("billor_dependency_up", "Whether it answers.", "dependency", found.up),
-            ("billor_outbox_events", "Waiting events.", "state", found.events),
-            ("billor_outbox_oldest_seconds", "Age of the oldest.", "state", found.oldest_seconds),
-        ]
+    def __init__(self, families: Iterable[Family]):
+        self._families = families
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         for name, text, label, samples in self._families:
@@ -107,10 +95,12 @@ class _FindingsCollector(Collector):
             yield family
 
 
-def export(version: str, found: Findings | None = None) -> bytes:
+def export(version: str, *found: Family) -> bytes:
     """Return the metrics of all processes that share a folder, or else of this one."""
     shared, found_now = CollectorRegistry(), CollectorRegistry()
-    found_now.register(_FindingsCollector(version, found or Findings({}, {}, {})))
+    found_now.register(
+        _Families([("billor_build_info", "What runs.", "version", {version: 1}), *found])
+    )
     try:
         MultiProcessCollector(shared)
     except ValueError:  # there is no folder

@@ -1,6 +1,6 @@
 """Business rules of users."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask import current_app
@@ -96,10 +96,6 @@ def get_user(user_id: int) -> User:
 def find_user(email: str) -> User | None:
     """Return the user with this email address, in any form of it."""
     return db.session.scalar(select(User).where(EMAIL.equals(normal_email(email))))
-
-
-def all_users() -> Iterator[User]:
-    return iter(db.session.scalars(select(User).order_by(User.id)))
 
 
 def has_admin() -> bool:

@@ -49,7 +49,6 @@ class Consumer:
         """When recording last failed or was late, on the monotonic clock."""
 
     def run(self, stop: Event) -> None:
-        """Record messages until `stop` is set."""
         run_with_backoff(self._prepare, self._step, stop)
 
     def _prepare(self) -> None:

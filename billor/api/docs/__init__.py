@@ -23,7 +23,6 @@ def page() -> Response:
 
 @blueprint.get("/<name>")
 def asset(name: str) -> Response:
-    """Serve a script or style sheet of the page."""
     return _file(HERE if name.startswith("page.") else SWAGGER_UI, name)
 
 
