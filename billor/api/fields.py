@@ -103,8 +103,6 @@ class Identifier(Text):
 
 
 class Words(Text):
-    """The words of a search, each the beginning of a word in one of the fields searched."""
-
     MAX_WORDS = 10
 
     def __init__(self):

@@ -29,10 +29,7 @@ class Cursor(fields.String):
 
 
 class PageQuery(WireSchema):
-    """The query parameters of every list.
-
-    Subclasses add filters, and their own cursor if the list is not sorted by id.
-    """
+    """The query parameters of every list, with a cursor for one that is sorted by id."""
 
     limit = QueryInteger(
         maximum=MAX_LIMIT,

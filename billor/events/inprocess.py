@@ -18,8 +18,6 @@ PULL_SECONDS = 1
 
 
 class InProcessBus:
-    """A bus for a relay and a consumer in two threads of one process."""
-
     def __init__(self) -> None:
         self._batches: Queue[list[Delivery]] = Queue(MAX_BATCHES)
         self._nacked: list[Delivery] = []

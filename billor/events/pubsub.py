@@ -40,8 +40,6 @@ DELETED_TOPIC = "_deleted-topic_"
 
 
 class PubSubBus:
-    """A bus on one topic and one subscription, both created if missing."""
-
     def __init__(self, config: Config):
         for_publisher, for_subscriber = _transports(config.pubsub_emulator_host)
         try:

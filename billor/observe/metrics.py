@@ -82,8 +82,6 @@ Family = tuple[str, str, str, Mapping[str, float]]
 
 
 class _Families(Collector):
-    """Exports what no process counts."""
-
     def __init__(self, families: Iterable[Family]):
         self._families = families
 

@@ -35,8 +35,6 @@ STOP_SECONDS = 7
 
 
 class Worker:
-    """The relay, the consumer, or both, over one bus."""
-
     def __init__(self, app: Flask, bus: Bus, store: AuditStore, roles: tuple[str, ...] = ROLES):
         self._app = app
         self._bus = bus
