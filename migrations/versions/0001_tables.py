@@ -45,8 +45,9 @@ KEY = r"""
         IF octet_length(value) = char_length(value) THEN
             RETURN upper(regexp_replace(value, '[^0-9A-Za-z]', '', 'g'));
         END IF;
+        value = translate(value, 'İ٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹', 'I01234567890123456789');
         RETURN upper(regexp_replace(
-            normalize(value, NFKC),
+            normalize(replace(replace(value, 'ß', 'SS'), 'ẞ', 'SS'), NFKC),
             '[\u0001-/:-@\[-`{-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7\u02b0-\u036f'
             '\u05be\u05f3\u05f4\u2000-\u206f\u20a0-\u20ff\u2190-\u2bff\u2e00-\u2e7f'
             '\u3000-\u3004\u3008-\u3020\u3030\u30a0\u30fb\ufe00-\ufe0f]',

@@ -206,6 +206,16 @@ def test_a_reference_belongs_to_one_load_however_typed(client):
         assert (changed.status_code, changed.json["reference"]) == (200, reference)
 
 
+@pytest.mark.parametrize(
+    ("reference", "same"),
+    [("Straße 7", "STRASSE 7"), ("STRAẞE 7", "straße 7"), ("İZ 7", "iz-7"), ("٤۲", "42")],
+)
+def test_letters_and_digits_are_the_same_in_any_case_and_script(client, reference, same):
+    load = client.make_load(reference=reference)
+    refused = client.post("/loads", LOAD | {"reference": same})
+    assert assert_problem(refused, 409, "reference_taken")["loadId"] == load["id"]
+
+
 def test_a_cancelled_load_leaves_its_reference_to_another(client):
     first = client.make_load(reference="PO-1")
     first = client.patch(f"/loads/{first['id']}", {"status": "CANCELLED"}).json
