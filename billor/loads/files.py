@@ -311,7 +311,7 @@ def _exported(cells: Sequence[Any], places: Mapping[str, int]) -> Any:
     """Return `FileRow.exported` of a row with the columns `id` and `createdAt`."""
     try:
         id_, created_at = (cells[places[name]] for name in ("id", "createdat"))
-        id_ = ID.deserialize(int(id_))
+        id_ = ID.deserialize(int(re.sub(r"\.0+\Z|\D", "", id_)))  # it may be 1,234 or 7.0 now
     except (LookupError, TypeError, ValueError, ValidationError):
         return None
     return created_at and (id_, {_moment(created_at, day_first) for day_first in (False, True)})
@@ -319,6 +319,8 @@ def _exported(cells: Sequence[Any], places: Mapping[str, int]) -> Any:
 
 def _moment(text: Any, day_first: bool) -> datetime:
     try:
+        if ":" not in text:
+            raise ValueError(text)
         return datetime.fromisoformat(_read_time("createdAt", text, TimeFormat("UTC", day_first)))
     except (TypeError, ValueError) as error:
         raise ValidationError(UNKNOWN_EXPORT, "createdAt") from error

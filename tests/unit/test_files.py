@@ -305,13 +305,15 @@ def test_a_workbook_that_is_too_large_or_none_is_refused_outside_of_this_process
 
 def test_an_export_says_which_loads_its_rows_are():
     created = "2026-11-12T09:00:12.123456Z"
-    rows = [f"{id_},a,b,c,{created}\n" for id_ in ("7", "x", "9" * 30, "")]
+    rows = [f"{id_},a,b,c,{created}\n" for id_ in ("7", "7.0", '"1,007"', "'7", "x", "9" * 30, "")]
     found = read(
-        f"id,{HEADER},createdAt\n{''.join(rows)}8,a,b,c,11/12/26 9:00\n9,,b,c,2026\n9,a,b,c,"
+        f"id,{HEADER},createdAt\n{''.join(rows)}8,a,b,c,11/12/26 9:00\n9,,b,c,2026\n9,a,b,c,\n"
+        "9,a,b,c,11/12/26\n"
     )
     november, december = (datetime(2026, *day, 9, tzinfo=UTC) for day in ((11, 12), (12, 11)))
     exact = november.replace(second=12, microsecond=123456)
     assert [row.exported for row in found.rows] == [
-        *((7, {exact}), None, None, None, (8, {november, december}), None, None)
+        *((7, {exact}), (7, {exact}), (1007, {exact}), (7, {exact}), None, None, None),
+        *((8, {november, december}), None, None, None),
     ]
-    assert list(found.rows[5].errors) == ["createdAt"]
+    assert [list(found.rows[row].errors) for row in (8, 10)] == [["createdAt"]] * 2
