@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-TUESDAY = "2031-05-06T15:00:00Z"  # 10 o'clock in Chicago
+TUESDAY, SUNDAY = "2031-05-06T15:00:00Z", "2031-05-11T15:00:00Z"  # 10 o'clock in Chicago
 
 
 def set_company_zone(page: Page, zone: str) -> None:
@@ -74,7 +74,7 @@ def test_loads_become_due_soon_and_late_while_one_looks(billor, open_board):
     make_load("Austin", pickupAt="2031-05-12T15:00:00Z", deliverBy="2032-01-05T15:00:00Z")
     loads = [
         make_load("Omaha"),
-        make_load("Chicago", deliverBy="2031-05-11T15:00:00Z"),
+        make_load("Chicago", pickupAt=SUNDAY, deliverBy=SUNDAY),
         make_load("Laredo", deliverBy="2031-05-06T17:30:00Z"),
         make_load("Memphis", deliverBy="2031-05-02T15:00:00Z"),
     ]

@@ -31,49 +31,43 @@ export function Urgency({ deadline, now }) {
  */
 export function When({ item, now }) {
   const { load, assignment } = item;
-  const { pickupAt, deliverBy, createdAt } = load;
   const due = dueAt(item);
   const isUrgent = urgencyAt(now)(due) !== "";
-  const isPickup = due === pickupAt;
+  const isPickup = !assignment && load.pickupAt !== null;
   const showsStay = address.value.sort === "waiting" || (assignment && !isUrgent);
-  const start = assignment?.assignedAt ?? createdAt;
+  const showsDelivery = !showsStay && (isPickup || isUrgent);
+  const start = assignment?.assignedAt ?? load.createdAt;
+  const stay = { time: since(start, now) };
   return h(
     "div",
     { class: "when" },
-    due &&
-      h(
-        "time",
-        {
-          dateTime: due,
-          title: isPickup
-            ? t("Pickup {time}", { time: minuteTime(due) })
-            : t("Deliver by {time}", { time: minuteTime(due) }),
-        },
-        isUrgent ? h(Urgency, { deadline: due, now }) : dueText(due, isPickup),
-      ),
+    due && h(Due, { time: due, isPickup }, isUrgent && h(Urgency, { deadline: due, now })),
     showsStay &&
       h(
         "time",
         { class: "meta", dateTime: start, title: t("Since {time}", { time: fullTime(start) }) },
-        assignment
-          ? t("On the road {time}", { time: since(start, now) })
-          : t("Waiting {time}", { time: since(start, now) }),
+        assignment ? t("On the road {time}", stay) : t("Waiting {time}", stay),
       ),
-    !showsStay &&
-      deliverBy &&
-      (isPickup || isUrgent) &&
-      h(
-        "time",
-        {
-          class: "meta",
-          dateTime: deliverBy,
-          title: t("Deliver by {time}", { time: minuteTime(deliverBy) }),
-        },
-        dueText(deliverBy, false),
-      ),
+    showsDelivery && load.deliverBy && h(Due, { time: load.deliverBy, look: "meta" }),
   );
 }
 
-/** @param {string} time @param {boolean} isPickup */
-const dueText = (time, isPickup) =>
-  isPickup ? shortTime(time) : t("by {time}", { time: shortTime(time) });
+/**
+ * @param {object} props
+ * @param {string} props.time
+ * @param {boolean} [props.isPickup]
+ * @param {string} [props.look]
+ * @param {import("preact").ComponentChildren} [props.children] instead of the time
+ */
+function Due({ time, isPickup, look, children }) {
+  const [full, short] = [{ time: minuteTime(time) }, shortTime(time)];
+  return h(
+    "time",
+    {
+      class: look,
+      dateTime: time,
+      title: isPickup ? t("Pickup {time}", full) : t("Deliver by {time}", full),
+    },
+    children || (isPickup ? short : t("by {time}", { time: short })),
+  );
+}
