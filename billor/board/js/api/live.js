@@ -2,12 +2,12 @@
 // browser leads: it has the stream, and tells the others what it brings. When it is closed or
 // silent, another one leads, and goes on where the stream was.
 
+import { applyChange, refetch } from "../state/fleet.js";
 import { Store } from "../state/store.js";
 import { sharedName } from "./address.js";
 import { apiTime, get, LONG_MILLISECONDS, send, sleep, untilOnline } from "./client.js";
 import { EventParser } from "./sse.js";
 
-/** @import {Change} from "../types.js" */
 /** @import {ServerEvent} from "./sse.js" */
 
 /** @typedef {"connecting" | "live" | "polling" | "lost"} Mode */
@@ -39,13 +39,6 @@ export const connection = new Store({
   mode: /** @type {Mode} */ ("connecting"),
   since: /** @type {Date | null} */ (null),
 });
-
-/**
- * @typedef {object} Handlers
- * @property {(change: Change) => void} apply
- * @property {(time?: number) => Promise<void>} refetch gets all lists again, or what has changed
- *   since then
- */
 
 /** Its signal aborts after a silence that is too long, or when the device goes offline. */
 class Watch {
@@ -86,9 +79,7 @@ class Watch {
 }
 
 export class Live {
-  /** @param {Handlers} handlers */
-  constructor(handlers) {
-    this.handlers = handlers;
+  constructor() {
     this.lastId = "";
     this.upToDate = new Date();
     this.stopped = new AbortController();
@@ -227,7 +218,7 @@ export class Live {
     // Each tab needs a new token, or a login.
     if (event === "end") get("/me").catch(() => {});
     else if (event === "stale" || event === "live") this.isStale = event === "stale";
-    else if (event === "change") this.handlers.apply(JSON.parse(data));
+    else if (event === "change") applyChange(JSON.parse(data));
     else if (event === "many") this.refetch(watch, this.isSettled ? this.upToDate : undefined);
     else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;
@@ -242,7 +233,7 @@ export class Live {
    */
   refetch(watch, since) {
     this.hasLists = true;
-    this.handlers.refetch(since && apiTime(since)).catch(() => {
+    refetch(since && apiTime(since)).catch(() => {
       this.hasLists = false;
       this.lastId = ""; // the next stream begins with `ready`
       watch?.controller.abort();
@@ -260,7 +251,7 @@ export class Live {
     while (Date.now() < end && !ended.aborted) {
       try {
         const now = new Date();
-        await this.handlers.refetch(this.failures ? undefined : apiTime(this.upToDate));
+        await refetch(this.failures ? undefined : apiTime(this.upToDate));
         this.upToDate = now;
         this.failures = 0;
         this.report("polling");

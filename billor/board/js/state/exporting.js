@@ -5,13 +5,13 @@ import { fromLocalField } from "../ui/times.js";
 import { pending } from "./actions.js";
 import { address } from "./address.js";
 import { fleet } from "./fleet.js";
-import { makeLists } from "./lists.js";
+import { goingThere, makeLists } from "./lists.js";
 import { toast } from "./notices.js";
 import { knownPlaces } from "./places.js";
 import { fold } from "./search.js";
 import { NARROW, shownPlaces } from "./shown.js";
 
-/** @import {Driver, Load} from "../types.js" */
+/** @import {Driver} from "../types.js" */
 /** @import {Filters} from "./address.js" */
 
 const DAY_MILLISECONDS = 86_400_000;
@@ -63,13 +63,6 @@ function beginOf(day) {
   return fromLocalField(`${date}T00:00`) ?? fromLocalField(`${date}T01:00`); // clocks may skip it
 }
 
-/**
- * @param {Load} load
- * @param {Filters} filters
- */
-export const goesThere = (load, { origin, destination }) =>
-  fold(load.origin).includes(fold(origin)) && fold(load.destination).includes(fold(destination));
-
 export async function exportView() {
   try {
     const filters = address.value;
@@ -86,8 +79,9 @@ export async function exportView() {
     const records = ids.size ? await recordsOf("status=OPEN&status=ASSIGNED") : [];
     if (places.includes("finished")) {
       const query = finishedQuery(filters);
+      const goesThere = goingThere(filters);
       for await (const page of pages(`/loads?${query}&limit=200`)) {
-        for (const load of page) if (goesThere(load, filters)) ids.add(load.id);
+        for (const load of page) if (goesThere(load)) ids.add(load.id);
       }
       records.push(...(await recordsOf(`${query}`)));
     }

@@ -1,7 +1,8 @@
 // Finished loads: not in memory, but found by the API.
 
-import { finishedQuery, goesThere } from "./exporting.js";
+import { finishedQuery } from "./exporting.js";
 import { usePages } from "./got.js";
+import { goingThere } from "./lists.js";
 
 /** @import {Filters} from "./address.js" */
 
@@ -15,6 +16,6 @@ import { usePages } from "./got.js";
 export function useFinished(filters, isShown, version) {
   const path = `/loads?${finishedQuery(filters)}&sort=updatedAt&expand=assignment&limit=50`;
   const { rows, problem, more } = usePages(isShown ? path : null, version);
-  const loads = (rows ?? []).filter((load) => goesThere(load, filters));
+  const loads = (rows ?? []).filter(goingThere(filters));
   return { loads, isBusy: !rows && !problem, problem, more };
 }

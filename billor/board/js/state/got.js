@@ -16,15 +16,19 @@ const PAUSE_MILLISECONDS = 250;
 export function useGot(get, inputs) {
   const [got, setGot] = useState({ data: /** @type {T | null} */ (null), problem: "" });
   const asked = useRef(0);
+  const answered = useRef(0);
   const refresh = async () => {
     const number = ++asked.current;
-    try {
-      const data = await get();
-      if (number === asked.current) setGot({ data, problem: "" });
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      if (number === asked.current) setGot(({ data }) => ({ data, problem: error.message }));
-    }
+    const answer = await get().then(
+      (data) => ({ data, problem: "" }),
+      (/** @type {unknown} */ error) => {
+        if (!(error instanceof Problem)) throw error;
+        return { problem: error.message };
+      },
+    );
+    if (number < answered.current) return; // a newer one was faster
+    answered.current = number;
+    setGot((before) => ({ ...before, ...answer }));
   };
   useEffect(() => void refresh(), inputs);
   return { ...got, refresh };

@@ -22,6 +22,12 @@ import { driverText, fold, hasAll, loadText, words } from "./search.js";
  * @property {Record<Exclude<Only, "">, {waiting: number, road: number}>} chips the same
  */
 
+/**
+ * `active`: by load, with what is pending.
+ *
+ * @typedef {{fleet: Fleet, pending: Map<number, Pending>, active: Map<number, Assignment>}} Known
+ */
+
 /** The id of an assignment that the API has not made yet. */
 export const NOT_YET = 0;
 
@@ -35,11 +41,11 @@ const byName = new Intl.Collator(undefined, { sensitivity: "base", numeric: true
  * @returns {Lists}
  */
 export function makeLists(fleet, pending, filters, now) {
-  const active = activeAssignments(fleet, pending);
+  const known = { fleet, pending, active: activeAssignments(fleet, pending) };
   const all = {
-    waiting: waitingLoads(fleet, pending, active),
-    road: onTheRoad(fleet, pending, active),
-    drivers: freeDrivers(fleet, active),
+    waiting: waitingLoads(known),
+    road: onTheRoad(known),
+    drivers: freeDrivers(known),
   };
   const urgency = urgencyAt(now);
   /** @param {Urgency} wanted */
@@ -60,22 +66,13 @@ export function makeLists(fleet, pending, filters, now) {
       unassigned: { waiting: all.waiting.length, road: 0 },
     },
     version: String(fleet.version),
-    total: {
-      waiting: all.waiting.length,
-      road: all.road.length,
-      drivers: all.drivers.length,
-    },
+    total: { waiting: all.waiting.length, road: all.road.length, drivers: all.drivers.length },
   };
 }
 
-/**
- * @param {Fleet} fleet
- * @param {Map<number, Pending>} pending
- * @returns {Map<number, Assignment>} by load
- */
-function activeAssignments(fleet, pending) {
-  const active = new Map();
-  for (const assignment of fleet.assignments.values()) active.set(assignment.loadId, assignment);
+/** @param {Fleet} fleet @param {Map<number, Pending>} pending */
+function activeAssignments({ assignments }, pending) {
+  const active = new Map([...assignments.values()].map((each) => [each.loadId, each]));
   for (const action of pending.values()) {
     if (action.kind === "close") active.delete(action.loadId);
     else if (action.kind !== "status") active.set(action.loadId, shownAtOnce(action, active));
@@ -94,22 +91,11 @@ function shownAtOnce(action, active) {
   return { id: NOT_YET, loadId, driverId, status: "ASSIGNED", assignedAt: at, closedAt: null };
 }
 
-/**
- * @param {Fleet} fleet
- * @param {Map<number, Pending>} pending
- * @param {Map<number, Assignment>} active
- * @returns {Waiting[]}
- */
-function waitingLoads(fleet, pending, active) {
-  const waiting = [];
-  for (const load of fleet.loads.values()) {
-    const action = pending.get(load.id);
-    if (!active.has(load.id) && statusSoon(load, action) === "OPEN") {
-      waiting.push({ load, isPending: action !== undefined });
-    }
-  }
-  return waiting;
-}
+/** @param {Known} known */
+const waitingLoads = ({ fleet, pending, active }) =>
+  [...fleet.loads.values()]
+    .filter((load) => !active.has(load.id) && statusSoon(load, pending.get(load.id)) === "OPEN")
+    .map((load) => ({ load, isPending: pending.has(load.id) }));
 
 /**
  * @param {Load} load
@@ -121,28 +107,16 @@ function statusSoon(load, action) {
   return load.status;
 }
 
-/**
- * @param {Fleet} fleet
- * @param {Map<number, Pending>} pending
- * @param {Map<number, Assignment>} active
- * @returns {OnTheRoad[]}
- */
-function onTheRoad(fleet, pending, active) {
-  const road = [];
-  for (const assignment of active.values()) {
+/** @param {Known} known */
+const onTheRoad = ({ fleet, pending, active }) =>
+  [...active.values()].flatMap((assignment) => {
     const load = fleet.loads.get(assignment.loadId);
     const driver = fleet.drivers.get(assignment.driverId);
-    if (load && driver) road.push({ assignment, load, driver, isPending: pending.has(load.id) });
-  }
-  return road;
-}
+    return load && driver ? [{ assignment, load, driver, isPending: pending.has(load.id) }] : [];
+  });
 
-/**
- * @param {Fleet} fleet
- * @param {Map<number, Assignment>} active
- * @returns {Driver[]}
- */
-function freeDrivers(fleet, active) {
+/** @param {Known} known */
+function freeDrivers({ fleet, active }) {
   const busy = new Set([...active.values()].map(({ driverId }) => driverId));
   return [...fleet.drivers.values()]
     .filter((driver) => driver.status === "ACTIVE" && !busy.has(driver.id))
@@ -155,12 +129,9 @@ function freeDrivers(fleet, active) {
  * @param {(deadline: string | null) => Urgency} urgency
  */
 function filtered({ waiting, road, drivers }, filters, urgency) {
-  const { q, origin, destination, only, sort } = filters;
+  const { q, only, sort } = filters;
   const wanted = words(q);
-  const [from, to] = [fold(origin), fold(destination)];
-  /** @param {Load} load */
-  const goesThere = (load) =>
-    (!from || fold(load.origin).includes(from)) && (!to || fold(load.destination).includes(to));
+  const goesThere = goingThere(filters);
   /** @param {Waiting | OnTheRoad} item */
   const isWanted = (item) =>
     !only || (only === "unassigned" ? !("assignment" in item) : urgency(dueAt(item)) === only);
@@ -183,4 +154,11 @@ function filtered({ waiting, road, drivers }, filters, urgency) {
       ? drivers.filter((driver) => hasAll(driverText(driver), wanted))
       : drivers,
   };
+}
+
+/** Return whether a load has the wanted places, or parts of them. @param {Filters} filters */
+export function goingThere({ origin, destination }) {
+  const [from, to] = [fold(origin), fold(destination)];
+  return (/** @type {Load} */ load) =>
+    (!from || fold(load.origin).includes(from)) && (!to || fold(load.destination).includes(to));
 }

@@ -1,11 +1,12 @@
-// A driver's assignments, asked for again and again with their ETag.
+// A driver's assignments, asked for again and again.
 
-import { useEffect, useState } from "preact/hooks";
 import { get, Problem, request } from "../api/client.js";
+import { useNow } from "../ui/clock.js";
+import { useGot } from "./got.js";
 
 /** @import {MyAssignment} from "../types.js" */
 
-const PERIOD_MILLISECONDS = 5_000;
+const PERIOD_SECONDS = 5;
 const PAST = "/me/assignments?status=COMPLETED&status=CANCELLED&limit=20";
 
 /**
@@ -15,34 +16,20 @@ const PAST = "/me/assignments?status=COMPLETED&status=CANCELLED&limit=20";
  * @property {MyAssignment | null | undefined} current
  * @property {string} etag of `current`
  * @property {MyAssignment[]} past newest first
- * @property {boolean} isStale
  */
 
-/** @returns {Mine & {refresh: () => Promise<void>}} */
+/** @type {Mine} */
+const UNKNOWN = { current: undefined, etag: "", past: [] };
+
 export function useMyAssignments() {
-  const [mine, setMine] = useState(
-    /** @type {Mine} */ ({ current: undefined, etag: "", past: [], isStale: false }),
-  );
-  const refresh = async () => {
-    try {
-      const [now, past] = await Promise.all([getCurrent(), get(PAST)]);
-      setMine({ ...now, past, isStale: false });
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      setMine((before) => ({ ...before, isStale: true }));
-    }
-  };
-  useEffect(() => {
-    const look = () => document.visibilityState === "visible" && refresh();
-    look();
-    const timer = setInterval(look, PERIOD_MILLISECONDS);
-    for (const name of ["visibilitychange", "online"]) addEventListener(name, look);
-    return () => {
-      clearInterval(timer);
-      for (const name of ["visibilitychange", "online"]) removeEventListener(name, look);
-    };
-  }, []);
-  return { ...mine, refresh };
+  const { data, problem, refresh } = useGot(getMine, [useNow(PERIOD_SECONDS)]);
+  return { ...(data ?? UNKNOWN), isStale: problem !== "", refresh };
+}
+
+/** @returns {Promise<Mine>} */
+async function getMine() {
+  const [now, past] = await Promise.all([getCurrent(), get(PAST)]);
+  return { ...now, past };
 }
 
 /** @returns {Promise<{current: MyAssignment | null, etag: string}>} */

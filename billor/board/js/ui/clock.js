@@ -2,15 +2,23 @@
 
 import { useEffect, useState } from "preact/hooks";
 
+/** After them, what is shown is old. */
+const WAKES = ["visibilitychange", "online"];
+
 /**
  * @param {number} [seconds]
- * @returns {string} the time in UTC; views are drawn again every so many seconds
+ * @returns {string} the time in UTC; views that are seen are drawn again every so many seconds
  */
 export function useNow(seconds = 20) {
   const [now, setNow] = useState(() => new Date().toISOString());
   useEffect(() => {
-    const timer = setInterval(() => setNow(new Date().toISOString()), seconds * 1000);
-    return () => clearInterval(timer);
+    const look = () => document.visibilityState === "visible" && setNow(new Date().toISOString());
+    const timer = setInterval(look, seconds * 1000);
+    for (const name of WAKES) addEventListener(name, look);
+    return () => {
+      clearInterval(timer);
+      for (const name of WAKES) removeEventListener(name, look);
+    };
   }, [seconds]);
   return now;
 }

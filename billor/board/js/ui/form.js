@@ -68,18 +68,9 @@ export const optionOf =
     h("option", { key: value, value, selected: value === chosen }, text);
 
 /**
- * @typedef {object} Sending
- * @property {boolean} isBusy
- * @property {Record<string, string>} errors by field
- * @property {Problem | null} problem
- * @property {(event: Event) => Promise<void>} onSubmit
- */
-
-/**
  * Send a form's fields, once per press; again with the same key if they are the same.
  *
  * @param {(fields: Record<string, string>, key: string) => Promise<void>} send Raises `Problem`.
- * @returns {Sending}
  */
 export function useSending(send) {
   const [isBusy, setBusy] = useState(false);

@@ -4,7 +4,6 @@ import { h } from "preact";
 import { useEffect } from "preact/hooks";
 import { Live } from "../api/live.js";
 import { address } from "../state/address.js";
-import { applyChange, refetch } from "../state/fleet.js";
 import { useStore } from "../state/store.js";
 import { t } from "../ui/words.js";
 import { Board } from "./board.js";
@@ -37,7 +36,7 @@ export function DispatchApp({ user }) {
   useKeys();
   const Page = PAGES[route.name];
   useEffect(() => {
-    const live = new Live({ apply: applyChange, refetch });
+    const live = new Live();
     live.run();
     return () => live.stop();
   }, []);
