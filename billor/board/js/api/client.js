@@ -54,7 +54,7 @@ export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
 
 /**
  * @typedef {object} Options
- * @property {unknown} [body] sent as JSON
+ * @property {unknown} [body] sent as JSON, unless it is a file
  * @property {string} [key] the Idempotency-Key: with one, a change may be sent again
  * @property {object} [shown] what is to be changed as it was shown: refused if it has changed since
  * @property {Record<string, string>} [headers]
@@ -101,7 +101,7 @@ export async function send(method, path, options = {}) {
     const response = await fetch(addressOf(path), {
       method,
       headers: headersFor(token, options),
-      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      body: options.body instanceof Blob ? options.body : JSON.stringify(options.body),
       signal: limited(options),
     });
     if (response.status !== 401 || (await codeOf(response)) === "invalid_credentials") {
@@ -166,7 +166,7 @@ export async function problemOf(response) {
  * @param {number} status
  * @returns {ProblemBody}
  */
-export function bodyOf(text, status) {
+function bodyOf(text, status) {
   try {
     return JSON.parse(text);
   } catch {

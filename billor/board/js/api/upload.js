@@ -1,10 +1,8 @@
-// Sends a file, and reports how much of it was sent, which `fetch` cannot.
+// Sends a file with loads.
 
-import { validToken } from "../state/session.js";
 import { TIME_ZONE } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { addressOf } from "./address.js";
-import { bodyOf, Problem, unreachable } from "./client.js";
+import { LONG_MILLISECONDS, Problem, request } from "./client.js";
 
 /** @import {ImportReport} from "../types.js" */
 
@@ -30,40 +28,17 @@ const TIMES = new URLSearchParams({
  * @param {File} file
  * @param {string} key the Idempotency-Key
  * @param {boolean} isPreview only says how the file is read
- * @param {(part: number) => void} onProgress hears how much was sent, from 0 to 1
  * @returns {Promise<ImportReport>} Raises `Problem`.
  */
-export async function importFile(file, key, isPreview, onProgress) {
-  let token = await validToken();
-  for (;;) {
-    await expectUnchanged(file);
-    const answer = await send(file, key, token, isPreview, onProgress);
-    if (answer.status === 200) return JSON.parse(answer.responseText);
-    if (answer.status !== 401) throw new Problem(bodyOf(answer.responseText, answer.status));
-    token = await validToken(token);
-  }
-}
-
-/**
- * @param {File} file
- * @param {string} key
- * @param {string} token
- * @param {boolean} isPreview
- * @param {(part: number) => void} onProgress
- * @returns {Promise<XMLHttpRequest>}
- */
-function send(file, key, token, isPreview, onProgress) {
-  const request = new XMLHttpRequest();
-  request.open("POST", addressOf(`/loads/import?${TIMES}&dryRun=${isPreview}`));
-  request.setRequestHeader("Authorization", `Bearer ${token}`);
-  request.setRequestHeader("Content-Type", mediaType(file));
-  request.setRequestHeader("Idempotency-Key", key);
-  request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
-  return new Promise((resolve, reject) => {
-    request.onload = () => resolve(request);
-    request.onerror = () => expectUnchanged(file).then(() => reject(unreachable()), reject);
-    request.send(file);
+export async function importFile(file, key, isPreview) {
+  await expectUnchanged(file);
+  const answer = await request("POST", `/loads/import?${TIMES}&dryRun=${isPreview}`, {
+    key,
+    body: file,
+    headers: { "Content-Type": mediaType(file) },
+    timeout: LONG_MILLISECONDS,
   });
+  return answer.data;
 }
 
 /** Browsers do not read a file that has changed since it was chosen. @param {File} file */

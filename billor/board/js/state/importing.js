@@ -9,18 +9,18 @@ import { Store } from "./store.js";
 /** @import {ImportReport} from "../types.js" */
 
 /**
- * `part`: how much of the file was sent, while it is; `preview`: how it was read.
+ * `preview`: how the file was read.
  *
  * @typedef {object} Importing
  * @property {File | null} file
- * @property {number | null} part
+ * @property {boolean} isBusy
  * @property {ImportReport | null} preview
  * @property {ImportReport | null} report
  * @property {Problem | null} problem
  */
 
 /** @type {Importing} */
-const NOTHING = { file: null, part: null, preview: null, report: null, problem: null };
+const NOTHING = { file: null, isBusy: false, preview: null, report: null, problem: null };
 
 /** @type {Store<Importing>} */
 export const importing = new Store(NOTHING);
@@ -33,7 +33,7 @@ export function watchImport() {
   isWatched = true;
   return () => {
     isWatched = false;
-    if (importing.value.part === null) importing.set(NOTHING);
+    if (!importing.value.isBusy) importing.set(NOTHING);
   };
 }
 
@@ -46,8 +46,8 @@ export async function chooseFile(file) {
 }
 
 export async function importChosen() {
-  const { file, part } = importing.value;
-  if (file && part === null) await run(file, false);
+  const { file, isBusy } = importing.value;
+  if (file && !isBusy) await run(file, false);
 }
 
 /**
@@ -56,10 +56,9 @@ export async function importChosen() {
  */
 async function run(file, isPreview) {
   const isThis = () => importing.value.file === file;
-  const onProgress = (/** @type {number} */ part) => isThis() && importing.set({ part });
-  importing.set({ part: 0, problem: null });
+  importing.set({ isBusy: true, problem: null });
   try {
-    const found = await importFile(file, isPreview ? newKey() : key, isPreview, onProgress);
+    const found = await importFile(file, isPreview ? newKey() : key, isPreview);
     if (isThis()) importing.set(isPreview ? { preview: found } : { report: found });
     if (!isPreview && !isWatched)
       toast(
@@ -74,6 +73,6 @@ async function run(file, isPreview) {
     if (isThis()) importing.set({ ...(isGone ? NOTHING : {}), problem: error });
     if (!isWatched) toast(t("Import: {problem}", { problem: error.message }), { isGood: false });
   } finally {
-    if (isThis()) importing.set({ part: null });
+    if (isThis()) importing.set({ isBusy: false });
   }
 }

@@ -1,12 +1,14 @@
 // The whole page: the login, and what the user's role lets them do.
 
 import { h } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { get } from "../api/client.js";
+import { useGot } from "../state/got.js";
 import { toast } from "../state/notices.js";
 import { session, whoseWorkWasDropped } from "../state/session.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
+import { useNow } from "../ui/clock.js";
 import { isolate } from "../ui/text.js";
 import { LANGUAGE, languageOf, t } from "../ui/words.js";
 import { DispatchApp } from "./dispatch.js";
@@ -14,9 +16,7 @@ import { DriverPage } from "./driver_page.js";
 import { LoginDialog, LoginPage } from "./login.js";
 import { Announcer } from "./notices.js";
 
-/** @import {Problem} from "../api/client.js" */
-
-const RETRY_MILLISECONDS = 5_000;
+const RETRY_SECONDS = 5;
 
 export function App() {
   const { user, needsLogin } = useStore(session);
@@ -39,28 +39,14 @@ export function App() {
 
 /** Asks who is logged in, again and again where Billor cannot be reached. */
 function Start() {
-  const [problem, setProblem] = useState("");
-  const [attempt, setAttempt] = useState(0);
-  const again = () => setAttempt((number) => number + 1);
-
-  useEffect(() => {
-    const left = new AbortController();
-    get("/me", left.signal).then(
-      (user) => session.set({ user }),
-      (/** @type {Problem} */ refusal) => {
-        if (left.signal.aborted) return;
-        setProblem(refusal.message);
-        const timer = setTimeout(again, RETRY_MILLISECONDS);
-        left.signal.addEventListener("abort", () => clearTimeout(timer));
-      },
-    );
-    return () => left.abort();
-  }, [attempt]);
-
+  const { problem, refresh } = useGot(
+    async () => session.set({ user: await get("/me") }),
+    [useNow(RETRY_SECONDS)],
+  );
   return h(
     "main",
     { class: "starting" },
     h("p", { role: "status" }, problem || t("Starting …")),
-    problem && button(t("Try again now"), again),
+    problem && button(t("Try again now"), refresh),
   );
 }

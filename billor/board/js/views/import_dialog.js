@@ -25,7 +25,7 @@ const TEMPLATE = "origin,destination,cargoType,reference,pickupAt,deliverBy\r\n"
 
 /** @param {{onClose: () => void}} props */
 export function ImportDialog({ onClose }) {
-  const { file, part, preview, report, problem } = useStore(importing);
+  const { file, isBusy, preview, report, problem } = useStore(importing);
   useEffect(watchImport, []);
   const onSubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -43,7 +43,7 @@ export function ImportDialog({ onClose }) {
         h(Refusal, { problem, fields: [] }),
         report ? h(Report, { report }) : h(Chooser, { file }),
         preview && !report && h(Preview, { preview }),
-        part !== null && h(Progress, { part }),
+        isBusy && h("progress", { "aria-label": t("Reading the file") }),
       ),
       h(
         "div",
@@ -53,7 +53,7 @@ export function ImportDialog({ onClose }) {
           ? button(t("Import another file"), () => chooseFile(null), "primary")
           : h(
               "button",
-              { type: "submit", class: "button primary", disabled: !file || part !== null },
+              { type: "submit", class: "button primary", disabled: !file || isBusy },
               t("Import"),
             ),
       ),
@@ -141,20 +141,6 @@ function readable(load, field) {
   const value = load?.[/** @type {keyof Load} */ (field)];
   if (!value) return "";
   return /At$|By$/.test(field) ? minuteTime(String(value)) : isolate(String(value));
-}
-
-/** @param {{part: number}} props */
-function Progress({ part }) {
-  const text =
-    part < 1
-      ? t("Sending: {percent} %", { percent: Math.round(part * 100) })
-      : t("Sent. Reading it …");
-  return h(
-    "div",
-    { class: "progress", role: "status" },
-    h("progress", { value: part, max: 1, "aria-label": t("File sent") }),
-    h("span", null, text),
-  );
 }
 
 /** @param {ImportedRow} row */
