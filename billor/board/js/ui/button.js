@@ -16,6 +16,10 @@ export const button = (text, onClick, look = "", more = {}) =>
     text,
   );
 
+/** @param {string} text @param {object} more properties */
+export const submit = (text, more) =>
+  h("button", { type: "submit", class: "button primary", ...more }, text);
+
 /**
  * @param {Parameters<typeof icon>[0]} name
  * @param {string} label

@@ -7,14 +7,18 @@ import { button, iconButton } from "./button.js";
 import { refocus } from "./virtual_list.js";
 import { t } from "./words.js";
 
+/** @import {ComponentChildren} from "preact" */
+
 /**
  * @param {object} props
  * @param {string} props.title
  * @param {() => void} [props.onClose] without it the dialog cannot be closed
  * @param {string} [props.class]
- * @param {import("preact").ComponentChildren} [props.children]
+ * @param {(event: Event) => void} [props.onSubmit] makes a form of it
+ * @param {ComponentChildren} [props.foot] the button to go on with
+ * @param {ComponentChildren} [props.children]
  */
-export function Dialog({ title, onClose, children, class: name = "" }) {
+export function Dialog({ title, onClose, onSubmit, foot, children, class: name = "" }) {
   /** @type {import("preact").RefObject<HTMLDialogElement | null>} */
   const dialog = useRef(null);
   const id = useId();
@@ -57,7 +61,18 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
       h("h2", { id }, title),
       onClose && iconButton("close", t("Close"), leave),
     ),
-    children,
+    h(
+      onSubmit ? "form" : "div",
+      { class: "form", onSubmit, noValidate: onSubmit && true },
+      h("div", { class: "dialog-body" }, children),
+      foot &&
+        h(
+          "div",
+          { class: "dialog-foot" },
+          button(t("Back"), () => onClose?.()),
+          foot,
+        ),
+    ),
     isAsking &&
       h(
         Question,
@@ -67,7 +82,7 @@ export function Dialog({ title, onClose, children, class: name = "" }) {
           onYes: () => onClose?.(),
           onClose: () => setAsking(false),
         },
-        h("p", null, t("It has not been saved.")),
+        t("It has not been saved."),
       ),
   );
 }
@@ -109,7 +124,7 @@ export function focusFirst(holder) {
  * @param {string} props.yes what the button says
  * @param {() => unknown} props.onYes
  * @param {() => void} props.onClose
- * @param {import("preact").ComponentChildren} [props.children]
+ * @param {ComponentChildren} [props.children]
  */
 export function Question({ title, yes, onYes, onClose, children }) {
   const agree = () => {
@@ -118,13 +133,12 @@ export function Question({ title, yes, onYes, onClose, children }) {
   };
   return h(
     Dialog,
-    { title, onClose, class: "question" },
-    h("div", { class: "dialog-body" }, children),
-    h(
-      "div",
-      { class: "dialog-foot" },
-      button(t("Back"), onClose),
-      button(yes, agree, "primary", { "data-autofocus": true }),
-    ),
+    {
+      title,
+      onClose,
+      class: "question",
+      foot: button(yes, agree, "primary", { "data-autofocus": true }),
+    },
+    h("p", null, children),
   );
 }

@@ -1,10 +1,9 @@
 // A dialog with a form, which closes when its fields have been taken.
 
 import { h } from "preact";
-import { button } from "./button.js";
+import { submit } from "./button.js";
 import { Dialog } from "./dialog.js";
 import { Field, Refusal, useSending } from "./form.js";
-import { t } from "./words.js";
 
 /** @import {Problem} from "../api/client.js" */
 /** @import {FieldProps} from "./form.js" */
@@ -28,31 +27,13 @@ export function FormDialog({ title, action, fields, send, onClose, class: name, 
   });
   return h(
     Dialog,
-    { title, onClose, class: name },
+    { title, onClose, class: name, onSubmit, foot: submit(action, { "aria-disabled": isBusy }) },
+    h(Refusal, { problem, fields: fields.map((field) => field.name) }, problem && about?.(problem)),
     h(
-      "form",
-      { class: "form", onSubmit, noValidate: true },
-      h(
-        "div",
-        { class: "dialog-body" },
-        h(
-          Refusal,
-          { problem, fields: fields.map((field) => field.name) },
-          problem && about?.(problem),
-        ),
-        h(
-          "div",
-          { class: "fields" },
-          fields.map((field) => h(Field, { key: field.name, error: errors[field.name], ...field })),
-        ),
-        children,
-      ),
-      h(
-        "div",
-        { class: "dialog-foot" },
-        button(t("Back"), onClose),
-        h("button", { type: "submit", class: "button primary", "aria-disabled": isBusy }, action),
-      ),
+      "div",
+      { class: "fields" },
+      fields.map((field) => h(Field, { key: field.name, error: errors[field.name], ...field })),
     ),
+    children,
   );
 }

@@ -7,7 +7,7 @@ import { conflictInWords } from "../api/words.js";
 import { fleet } from "../state/fleet.js";
 import { driverOptions, freeDrivers } from "../state/people.js";
 import { clearSelection } from "../state/selection.js";
-import { button } from "../ui/button.js";
+import { submit } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
 import { optionOf, Refusal, useSending } from "../ui/form.js";
 import { Table } from "../ui/table.js";
@@ -43,34 +43,21 @@ export function BulkDialog({ loads, onClose }) {
           ? t("Assign one load")
           : t("Assign {count} loads", { count: loads.length }),
       onClose,
+      onSubmit,
+      foot: !outcomes && submit(t("Assign {count}", { count }), { disabled: isBusy || count === 0 }),
     },
+    h(Refusal, { problem, fields: [] }),
     h(
-      "form",
-      { class: "form", onSubmit },
-      h(
-        "div",
-        { class: "dialog-body", role: "status" },
-        h(Refusal, { problem, fields: [] }),
-        h(Table, {
-          label: t("Selected loads"),
-          columns: {
-            [t("Load")]: (/** @type {Load} */ load) => [`${load.id}: `, h(RouteOf, { load })],
-            [t("Driver")]: (/** @type {Load} */ { id }) => shown(id),
-          },
-          rows: loads,
-        }),
-      ),
-      h(
-        "div",
-        { class: "dialog-foot" },
-        button(t("Close"), onClose),
-        !outcomes &&
-          h(
-            "button",
-            { type: "submit", class: "button primary", disabled: isBusy || count === 0 },
-            t("Assign {count}", { count }),
-          ),
-      ),
+      "div",
+      { role: "status" },
+      h(Table, {
+        label: t("Selected loads"),
+        columns: {
+          [t("Load")]: (/** @type {Load} */ load) => [`${load.id}: `, h(RouteOf, { load })],
+          [t("Driver")]: (/** @type {Load} */ { id }) => shown(id),
+        },
+        rows: loads,
+      }),
     ),
   );
 }

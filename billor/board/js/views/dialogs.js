@@ -24,7 +24,7 @@ import { ResetDialog, UserDialog } from "./user_dialog.js";
  *   | {name: "driver", driver?: Driver}
  *   | {name: "user", user?: User}
  *   | {name: "reset", user: User}
- *   | {name: "question", title: string, yes: string, text: string, onYes: () => unknown}
+ *   | {name: "question", title: string, yes: string, children: string, onYes: () => unknown}
  *   | {name: "complete" | "giveBack", load: Load, driver: Driver, assignment: Assignment}} Open
  */
 
@@ -38,42 +38,13 @@ const onClose = () => dialogs.set({ open: null });
 
 export function Dialogs() {
   const { open } = useStore(dialogs);
-  switch (open?.name) {
-    case "load":
-      return h(LoadDialog, { ...open, onClose });
-    case "driver":
-      return h(DriverDialog, { driver: open.driver, onClose });
-    case "keys":
-      return h(KeysDialog, { onClose });
-    case "bulk":
-      return h(BulkDialog, { ...open, onClose });
-    case "user":
-      return h(UserDialog, { user: open.user, onClose });
-    case "reset":
-      return h(ResetDialog, { user: open.user, onClose });
-    case "question":
-      return h(Question, { ...open, onClose }, h("p", null, open.text));
-    case "import":
-      return h(ImportDialog, { onClose });
-    case "password":
-      return h(PasswordDialog, { onClose });
-    case "complete":
-    case "giveBack":
-      return h(EndDialog, { ...open, onClose });
-    default:
-      return null;
-  }
+  return open && h(DIALOGS[open.name], { ...open, onClose });
 }
 
 /**
  * Asks before an assignment ends.
  *
- * @param {object} props
- * @param {"complete" | "giveBack"} props.name
- * @param {Load} props.load
- * @param {Driver} props.driver
- * @param {Assignment} props.assignment
- * @param {() => void} props.onClose
+ * @param {Extract<Open, {assignment: Assignment}> & {onClose: () => void}} props
  */
 function EndDialog({ name, load, driver, assignment, onClose: onEnd }) {
   const isComplete = name === "complete";
@@ -88,12 +59,23 @@ function EndDialog({ name, load, driver, assignment, onClose: onEnd }) {
       onYes: () => void close(assignment, isComplete ? "COMPLETED" : "CANCELLED"),
       onClose: onEnd,
     },
-    h(
-      "p",
-      null,
-      isComplete
-        ? t("{driver} has delivered {route}", who)
-        : t("{driver} is free again, and this waits: {route}", who),
-    ),
+    isComplete
+      ? t("{driver} has delivered {route}", who)
+      : t("{driver} is free again, and this waits: {route}", who),
   );
 }
+
+/** @type {Record<Open["name"], (props: any) => import("preact").VNode>} */
+const DIALOGS = {
+  load: LoadDialog,
+  import: ImportDialog,
+  password: PasswordDialog,
+  keys: KeysDialog,
+  bulk: BulkDialog,
+  driver: DriverDialog,
+  user: UserDialog,
+  reset: ResetDialog,
+  question: Question,
+  complete: EndDialog,
+  giveBack: EndDialog,
+};

@@ -95,11 +95,7 @@ function Current({ current, etag, refresh }) {
           onYes: () => complete(asked.etag),
           onClose: () => setAsked(null),
         },
-        h(
-          "p",
-          null,
-          t("Load {id}: {route}", { id: asked.load.id, route: h(RouteOf, { load: asked.load }) }),
-        ),
+        t("Load {id}: {route}", { id: asked.load.id, route: h(RouteOf, { load: asked.load }) }),
       ),
   );
 }

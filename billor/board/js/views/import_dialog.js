@@ -6,7 +6,7 @@ import { inWords, nameOf } from "../api/words.js";
 import { save } from "../state/exporting.js";
 import { chooseFile, importChosen, importing, watchImport } from "../state/importing.js";
 import { useStore } from "../state/store.js";
-import { button } from "../ui/button.js";
+import { button, submit } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
 import { Refusal } from "../ui/form.js";
 import { Table } from "../ui/table.js";
@@ -33,31 +33,18 @@ export function ImportDialog({ onClose }) {
   };
   return h(
     Dialog,
-    { title: t("Import loads"), onClose },
-    h(
-      "form",
-      { class: "form", onSubmit },
-      h(
-        "div",
-        { class: "dialog-body" },
-        h(Refusal, { problem, fields: [] }),
-        report ? h(Report, { report }) : h(Chooser, { file }),
-        preview && !report && h(Preview, { preview }),
-        isBusy && h("progress", { "aria-label": t("Reading the file") }),
-      ),
-      h(
-        "div",
-        { class: "dialog-foot" },
-        button(t("Close"), onClose),
-        report
-          ? button(t("Import another file"), () => chooseFile(null), "primary")
-          : h(
-              "button",
-              { type: "submit", class: "button primary", disabled: !file || isBusy },
-              t("Import"),
-            ),
-      ),
-    ),
+    {
+      title: t("Import loads"),
+      onClose,
+      onSubmit,
+      foot: report
+        ? button(t("Import another file"), () => chooseFile(null), "primary")
+        : submit(t("Import"), { disabled: !file || isBusy }),
+    },
+    h(Refusal, { problem, fields: [] }),
+    report ? h(Report, { report }) : h(Chooser, { file }),
+    preview && !report && h(Preview, { preview }),
+    isBusy && h("progress", { "aria-label": t("Reading the file") }),
   );
 }
 

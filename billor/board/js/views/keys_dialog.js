@@ -27,9 +27,5 @@ export const KeysDialog = ({ onClose }) =>
   h(
     Dialog,
     { title: t("Keys"), onClose },
-    h(
-      "div",
-      { class: "dialog-body" },
-      h(Table, { label: t("Keys"), columns: COLUMNS, rows: KEYS, keyOf: ([key]) => key }),
-    ),
+    h(Table, { label: t("Keys"), columns: COLUMNS, rows: KEYS, keyOf: ([key]) => key }),
   );

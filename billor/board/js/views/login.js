@@ -32,12 +32,8 @@ export function LoginDialog({ user }) {
   return h(
     Dialog,
     { title: t("Log in again"), class: "narrow" },
-    h(
-      "div",
-      { class: "dialog-body" },
-      h("p", { class: "lead" }, t("Your session has ended. What you were doing is still here.")),
-      h(LoginForm, { user }),
-    ),
+    h("p", { class: "lead" }, t("Your session has ended. What you were doing is still here.")),
+    h(LoginForm, { user }),
   );
 }
 

@@ -98,7 +98,7 @@ function Actions({ driver }) {
     name: /** @type {const} */ ("question"),
     title: t("Deactivate {name}?", { name }),
     yes: t("Deactivate"),
-    text: t("They get no more loads, and keep the one they have. You can bring them back."),
+    children: t("They get no more loads, and keep the one they have. You can bring them back."),
     onYes: () => setStatus("INACTIVE", t("{name} gets no more loads.", { name })),
   };
   return h(

@@ -73,7 +73,7 @@ function Actions({ user }) {
     name: /** @type {const} */ ("question"),
     title: t("Deactivate {name}?", { name }),
     yes: t("Deactivate"),
-    text: t("They are logged out now, and cannot log in. You can bring them back."),
+    children: t("They are logged out now, and cannot log in. You can bring them back."),
     onYes: () =>
       tell(() => saveUser(user, { active: false }), t("{name} can no longer log in.", { name })),
   };

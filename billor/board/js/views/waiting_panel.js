@@ -67,7 +67,7 @@ function SelectionBar({ count }) {
       name: "question",
       title: count === 1 ? t("Cancel one load?") : t("Cancel {count} loads?", { count }),
       yes: t("Cancel loads"),
-      text: t("A load that cannot be cancelled stays here, and says why."),
+      children: t("A load that cannot be cancelled stays here, and says why."),
       onYes: () => {
         for (const load of selectedLoads()) setStatus(load, "CANCELLED");
         clearSelection();
