@@ -19,8 +19,7 @@ import { t } from "./words.js";
  * @param {ComponentChildren} [props.children]
  */
 export function Dialog({ title, onClose, onSubmit, foot, children, class: name = "" }) {
-  /** @type {import("preact").RefObject<HTMLDialogElement | null>} */
-  const dialog = useRef(null);
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const id = useId();
   useEffect(() => {
     const opener = document.activeElement;

@@ -19,19 +19,10 @@ import { useId, useRef } from "preact/hooks";
  * @param {number} [props.tabIndex]
  * @param {import("preact").ComponentChildren} [props.children] of the button
  */
-export function Menu({
-  label,
-  choices,
-  children,
-  class: name = "icon-button",
-  disabled,
-  tabIndex,
-}) {
+export function Menu({ label, choices, children, class: name = "icon-button", ...more }) {
   const id = useId();
-  /** @type {import("preact").RefObject<HTMLButtonElement | null>} */
-  const button = useRef(null);
-  /** @type {import("preact").RefObject<HTMLDivElement | null>} */
-  const menu = useRef(null);
+  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  const menu = useRef(/** @type {HTMLDivElement | null} */ (null));
 
   const close = () => {
     menu.current?.hidePopover();
@@ -44,8 +35,7 @@ export function Menu({
         ref: button,
         type: "button",
         class: name,
-        disabled,
-        tabIndex,
+        ...more,
         "aria-label": label,
         "aria-haspopup": "menu",
         popovertarget: id,

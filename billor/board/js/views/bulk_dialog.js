@@ -44,7 +44,8 @@ export function BulkDialog({ loads, onClose }) {
           : t("Assign {count} loads", { count: loads.length }),
       onClose,
       onSubmit,
-      foot: !outcomes && submit(t("Assign {count}", { count }), { disabled: isBusy || count === 0 }),
+      foot:
+        !outcomes && submit(t("Assign {count}", { count }), { disabled: isBusy || count === 0 }),
     },
     h(Refusal, { problem, fields: [] }),
     h(

@@ -13,8 +13,7 @@ import { RouteOf } from "./panel.js";
 export function ConfirmBar({ loadId, driverId }) {
   const load = fleet.value.loads.get(loadId);
   const driver = fleet.value.drivers.get(driverId);
-  /** @type {import("preact").RefObject<HTMLButtonElement | null>} */
-  const yes = useRef(null);
+  const yes = useRef(/** @type {HTMLButtonElement | null} */ (null));
   useEffect(() => yes.current?.focus(), [driverId]);
   if (!load || !driver) return null;
   return h(

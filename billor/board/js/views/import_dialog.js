@@ -50,8 +50,7 @@ export function ImportDialog({ onClose }) {
 
 /** @param {{file: File | null}} props */
 function Chooser({ file }) {
-  /** @type {import("preact").RefObject<HTMLInputElement | null>} */
-  const input = useRef(null);
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   // Else choosing the same file again is no change.
   const forget = () => void Object.assign(input.current ?? {}, { value: "" });
   useEffect(() => void (file ?? forget()), [file]);

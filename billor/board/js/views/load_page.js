@@ -110,8 +110,7 @@ function Details({ known, version, onSaved }) {
 
 /** Where the button with the focus goes away or is disabled, another one in its place gets it. */
 function useFocusKept() {
-  /** @type {import("preact").RefObject<HTMLElement | null>} */
-  const holder = useRef(null);
+  const holder = useRef(/** @type {HTMLElement | null} */ (null));
   const hadFocus = useRef(false);
   const here = document.activeElement;
   if (here !== document.body) hadFocus.current = holder.current?.contains(here) ?? false;

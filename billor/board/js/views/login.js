@@ -45,8 +45,7 @@ function LoginForm({ user }) {
     });
     if (!response.ok) throw await problemOf(response);
   });
-  /** @type {import("preact").RefObject<HTMLFormElement | null>} */
-  const form = useRef(null);
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   useEffect(() => focusFirst(form.current), []);
   // Only a development server says which one it is.
   const { email, password } = /** @type {HTMLElement} */ (document.getElementById("app")).dataset;
