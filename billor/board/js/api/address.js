@@ -2,10 +2,7 @@
 
 const BASE = new URL(".", location.href).pathname;
 
-/**
- * @param {string} path one of the API
- * @returns {string} where it is seen from here
- */
+/** @param {string} path one of the API @returns {string} where it is seen from here */
 export function addressOf(path) {
   return BASE + path.slice(1);
 }

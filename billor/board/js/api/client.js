@@ -33,10 +33,7 @@ export class Problem extends Error {
   }
 }
 
-/**
- * @param {Record<string, unknown>} errors
- * @returns {Record<string, string>}
- */
+/** @param {Record<string, unknown>} errors @returns {Record<string, string>} */
 function messagesByField(errors) {
   return Object.fromEntries(
     Object.entries(errors).map(([field, messages]) => [
@@ -64,10 +61,7 @@ export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
 
 /**
  * Send a request until it is answered. Waits for a login where the token has ended.
- *
- * @param {string} method
- * @param {string} path
- * @param {Options} [options]
+ * @param {string} method @param {string} path @param {Options} [options]
  * @returns {Promise<Answer<any>>} `data` is the decoded body, null if there is none. Raises `Problem`.
  */
 export async function request(method, path, options = {}) {
@@ -89,11 +83,7 @@ export async function request(method, path, options = {}) {
 
 /**
  * Send once, with a valid token; again with a new one if the API has refused it.
- *
- * @param {string} method
- * @param {string} path
- * @param {Options} options
- * @returns {Promise<Response>}
+ * @param {string} method @param {string} path @param {Options} options @returns {Promise<Response>}
  */
 export async function send(method, path, options = {}) {
   let token = await validToken();
@@ -118,10 +108,7 @@ function limited({ signal, timeout = TIMEOUT_MILLISECONDS }) {
   return AbortSignal.any?.([signal, late]) ?? signal; // Safari has `any` since 17.4
 }
 
-/**
- * @param {string} token
- * @param {Options} options
- */
+/** @param {string} token @param {Options} options */
 function headersFor(token, { body, key, shown, headers }) {
   const tag = shown && tags.get(shown);
   return {
@@ -138,10 +125,7 @@ async function codeOf(response) {
   return (await problemOf(response.clone())).code;
 }
 
-/**
- * @param {Response} response
- * @returns {Promise<Answer<any>>}
- */
+/** @param {Response} response @returns {Promise<Answer<any>>} */
 async function read(response) {
   ahead = Date.parse(response.headers.get("Date") ?? "") - Date.now() || 0;
   if (!response.ok) throw await problemOf(response);
@@ -152,20 +136,13 @@ async function read(response) {
   return { status: response.status, headers: response.headers, data };
 }
 
-/**
- * @param {Response} response one that is a refusal
- * @returns {Promise<Problem>}
- */
+/** @param {Response} response one that is a refusal @returns {Promise<Problem>} */
 export async function problemOf(response) {
   const text = await response.text();
   return new Problem(bodyOf(text, response.status));
 }
 
-/**
- * @param {string} text
- * @param {number} status
- * @returns {ProblemBody}
- */
+/** @param {string} text @param {number} status @returns {ProblemBody} */
 function bodyOf(text, status) {
   try {
     return JSON.parse(text);
@@ -179,11 +156,7 @@ function bodyOf(text, status) {
   }
 }
 
-/**
- * @param {unknown} error
- * @param {AbortSignal} [signal]
- * @returns {Problem}
- */
+/** @param {unknown} error @param {AbortSignal} [signal] @returns {Problem} */
 function asProblem(error, signal) {
   if (error instanceof Problem) return error;
   if (signal?.aborted || !(error instanceof Error)) throw error;
@@ -207,20 +180,13 @@ export const untilOnline = (milliseconds) =>
     new Promise((resolve) => addEventListener("online", resolve, { once: true })),
   ]);
 
-/**
- * @param {string} path
- * @param {AbortSignal} [signal]
- * @returns {Promise<any>} the decoded body
- */
+/** @param {string} path @param {AbortSignal} [signal] @returns {Promise<any>} the decoded body */
 export const get = async (path, signal) => (await request("GET", path, { signal })).data;
 
 /**
  * Get a list page by page.
- *
  * @template T
- * @param {string} path
- * @param {AbortSignal} [signal]
- * @returns {AsyncGenerator<T[]>}
+ * @param {string} path @param {AbortSignal} [signal] @returns {AsyncGenerator<T[]>}
  */
 export async function* pages(path, signal) {
   /** @type {string | undefined} */

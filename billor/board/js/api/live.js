@@ -13,7 +13,6 @@ import { EventParser } from "./sse.js";
 /** @typedef {"connecting" | "live" | "polling" | "lost"} Mode */
 /**
  * What the leading tab tells the others; without events it says that it is there.
- *
  * @typedef {{events: ServerEvent[], lastId: string, mode: Mode, since: Date | null}} News
  */
 
@@ -42,10 +41,7 @@ export const connection = new Store({
 
 /** Its signal aborts after a silence that is too long, or when the device goes offline. */
 class Watch {
-  /**
-   * @param {AbortSignal} stopped
-   * @param {number} [silence]
-   */
+  /** @param {AbortSignal} stopped @param {number} [silence] */
   constructor(stopped, silence = SILENCE_MILLISECONDS) {
     this.silence = silence;
     this.controller = new AbortController();
@@ -128,11 +124,7 @@ export class Live {
     }
   }
 
-  /**
-   * Take what the leading tab tells.
-   *
-   * @param {News | "hello"} news
-   */
+  /** Take what the leading tab tells. @param {News | "hello"} news */
   hear(news) {
     if (this.isLeading && news === HELLO) this.tell();
     if (this.isLeading || news === HELLO) return;
@@ -165,9 +157,7 @@ export class Live {
 
   /**
    * Follow the stream to its end.
-   *
-   * @param {AbortSignal} ended
-   * @returns {Promise<"closed" | "lost" | "unavailable">}
+   * @param {AbortSignal} ended @returns {Promise<"closed" | "lost" | "unavailable">}
    */
   async follow(ended) {
     const watch = new Watch(ended);
@@ -190,8 +180,7 @@ export class Live {
   }
 
   /**
-   * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
-   * @param {Watch} watch
+   * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body @param {Watch} watch
    * @returns {Promise<"closed">}
    */
   async read(body, watch) {
@@ -210,10 +199,7 @@ export class Live {
     }
   }
 
-  /**
-   * @param {ServerEvent} event
-   * @param {Watch} [watch]
-   */
+  /** @param {ServerEvent} event @param {Watch} [watch] */
   take({ event, data, id }, watch) {
     // Each tab needs a new token, or a login.
     if (event === "end") get("/me").catch(() => {});
@@ -227,7 +213,6 @@ export class Live {
 
   /**
    * Get the lists while the stream goes on: what it brings meanwhile is newer.
-   *
    * @param {Watch} [watch]
    * @param {Date} [since] when the lists were up to date; without it all of them are read
    */
@@ -242,7 +227,6 @@ export class Live {
 
   /**
    * Ask for the lists every few seconds, for a while. Browsers do so with the lists' ETags.
-   *
    * @param {AbortSignal} ended
    */
   async poll(ended) {
@@ -265,7 +249,6 @@ export class Live {
 
   /**
    * Wait before the next attempt, longer after each failure, but not once the device is online.
-   *
    * @param {"closed" | "lost"} outcome
    */
   async pause(outcome) {
@@ -277,10 +260,7 @@ export class Live {
     this.tell();
   }
 
-  /**
-   * @param {Mode} mode
-   * @param {Date | null} [since]
-   */
+  /** @param {Mode} mode @param {Date | null} [since] */
   report(mode, since = mode === "lost" ? this.upToDate : null) {
     if (this.stopped.signal.aborted || connection.value.mode === mode) return;
     connection.set({ mode, since });

@@ -27,9 +27,6 @@ export class EventParser {
   }
 }
 
-/**
- * @param {string} block
- * @returns {Record<string, string | undefined>}
- */
+/** @param {string} block @returns {Record<string, string | undefined>} */
 const fieldsOf = (block) =>
   Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/)));

@@ -24,7 +24,6 @@ const TIMES = new URLSearchParams({
 
 /**
  * Import loads from a file.
- *
  * @param {File} file
  * @param {string} key the Idempotency-Key
  * @param {boolean} isPreview only says how the file is read

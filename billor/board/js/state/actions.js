@@ -11,7 +11,6 @@ import { Store } from "./store.js";
 
 /**
  * An action that the API has not answered yet.
- *
  * @typedef {{kind: "assign" | "reopen", loadId: number, driverId: number, at: string}
  *   | {kind: "close", loadId: number, assignmentId: number, to: "COMPLETED" | "CANCELLED"}
  *   | {kind: "reassign", loadId: number, assignmentId: number, driverId: number}
@@ -20,15 +19,11 @@ import { Store } from "./store.js";
 
 /**
  * By the load that they concern: of two at once, the second is a double click.
- *
  * @type {Store<{byLoad: Map<number, Pending>}>}
  */
 export const pending = new Store({ byLoad: new Map() });
 
-/**
- * @param {Load} load
- * @param {Driver} driver
- */
+/** @param {Load} load @param {Driver} driver */
 export function assign(load, driver) {
   const ids = { driverId: driver.id, loadId: load.id };
   return perform(
@@ -40,9 +35,7 @@ export function assign(load, driver) {
 }
 
 /**
- * @param {Assignment} assignment
- * @param {"COMPLETED" | "CANCELLED"} to
- * @param {boolean} [mayUndo]
+ * @param {Assignment} assignment @param {"COMPLETED" | "CANCELLED"} to @param {boolean} [mayUndo]
  */
 export function close(assignment, to, mayUndo = true) {
   const { id, loadId } = assignment;
@@ -56,11 +49,7 @@ export function close(assignment, to, mayUndo = true) {
   );
 }
 
-/**
- * Take back that an assignment was completed or cancelled.
- *
- * @param {Assignment} assignment
- */
+/** Take back that an assignment was completed or cancelled. @param {Assignment} assignment */
 function reopen({ id, loadId, driverId, assignedAt }) {
   return perform(
     { kind: "reopen", loadId, driverId, at: assignedAt },
@@ -70,9 +59,7 @@ function reopen({ id, loadId, driverId, assignedAt }) {
 }
 
 /**
- * @param {Assignment} assignment
- * @param {Driver} driver
- * @param {boolean} [mayUndo]
+ * @param {Assignment} assignment @param {Driver} driver @param {boolean} [mayUndo]
  * @returns {Promise<void>}
  */
 export function reassign({ id, loadId, driverId }, driver, mayUndo = true) {
@@ -87,10 +74,7 @@ export function reassign({ id, loadId, driverId }, driver, mayUndo = true) {
 
 /**
  * Cancel or reopen a load.
- *
- * @param {Load} load
- * @param {"OPEN" | "CANCELLED"} to
- * @returns {Promise<void>}
+ * @param {Load} load @param {"OPEN" | "CANCELLED"} to @returns {Promise<void>}
  */
 export function setStatus(load, to) {
   const { id } = load;
@@ -104,12 +88,10 @@ export function setStatus(load, to) {
 
 /**
  * Show an action until it is answered, and then offer to undo it.
- *
  * @param {Pending} action
  * @param {string} text what is done
  * @param {(key: string) => Promise<{data: any}>} send
- * @param {(answer: any) => Promise<void>} [undo]
- * @returns {Promise<void>}
+ * @param {(answer: any) => Promise<void>} [undo] @returns {Promise<void>}
  */
 async function perform(action, text, send, undo) {
   const { loadId } = action;
@@ -130,10 +112,7 @@ async function perform(action, text, send, undo) {
   }
 }
 
-/**
- * @param {number} loadId
- * @param {Pending | null} action
- */
+/** @param {number} loadId @param {Pending | null} action */
 function setPending(loadId, action) {
   const byLoad = new Map(pending.value.byLoad);
   if (action) byLoad.set(loadId, action);
@@ -144,9 +123,7 @@ function setPending(loadId, action) {
 
 /**
  * Keep what the API answered; everybody else gets it from the stream.
- *
- * @param {Pending} action
- * @param {any} data
+ * @param {Pending} action @param {any} data
  */
 function take(action, data) {
   const known = fleet.value;

@@ -74,7 +74,6 @@ export const isChoosing = () => Boolean(history.state?.choosing);
 /**
  * Change filters, and the address with them. The browser's Back takes it back; all letters of a word
  * at once.
- *
  * @param {Partial<Filters>} changes
  */
 export function setFilters(changes) {

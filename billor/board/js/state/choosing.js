@@ -13,7 +13,6 @@ import { Store } from "./store.js";
 /**
  * `driverId`: the driver to be confirmed, on small screens. `assignmentId`: of the load, if it is to
  * get another driver.
- *
  * @typedef {{loadId: number | null, assignmentId: number | null, driverId: number | null}} Choosing
  */
 
@@ -23,10 +22,7 @@ const NOTHING = { loadId: null, assignmentId: null, driverId: null };
 /** @type {Store<Choosing>} */
 export const choosing = new Store(NOTHING);
 
-/**
- * @param {Load} load
- * @param {number | null} [assignmentId]
- */
+/** @param {Load} load @param {number | null} [assignmentId] */
 export function startChoosing(load, assignmentId = null) {
   choosing.set({ loadId: load.id, assignmentId, driverId: null });
   if (!isChoosing()) history.pushState({ choosing: true }, ""); // for Back
@@ -44,11 +40,7 @@ export function stopChoosing() {
   say(t("No driver chosen."));
 }
 
-/**
- * Assign the chosen load to this driver.
- *
- * @param {Driver} driver
- */
+/** Assign the chosen load to this driver. @param {Driver} driver */
 export function chooseDriver(driver) {
   const { loadId, assignmentId } = choosing.value;
   leave();

@@ -7,10 +7,7 @@ const SOON_MILLISECONDS = 2 * 60 * 60 * 1000;
 
 /** @typedef {"late" | "soon" | ""} Urgency */
 
-/**
- * @param {string} now
- * @returns {(deadline: string | null) => Urgency}
- */
+/** @param {string} now @returns {(deadline: string | null) => Urgency} */
 export function urgencyAt(now) {
   const soon = new Date(Date.parse(now) + SOON_MILLISECONDS).toISOString();
   return (deadline) => {
@@ -37,10 +34,8 @@ export const SORTS = {
 
 /**
  * Sort by a time; those without one are last.
- *
  * @template {{load: Load}} Item
- * @param {Item[]} items
- * @param {(item: Item) => string | null} timeOf
+ * @param {Item[]} items @param {(item: Item) => string | null} timeOf
  */
 export const sortByTime = (items, timeOf) =>
   items.sort((one, other) => {

@@ -24,7 +24,6 @@ const FORMULA = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
 /**
  * The filters as those of `GET /loads`, for finished loads. A place that loads have is compared as a
  * whole there; a part of one is searched like other words.
- *
  * @param {Filters} filters
  */
 export function finishedQuery(filters) {
@@ -42,10 +41,7 @@ export function finishedQuery(filters) {
   return query;
 }
 
-/**
- * @param {URLSearchParams} query
- * @param {Filters} filters
- */
+/** @param {URLSearchParams} query @param {Filters} filters */
 function addDays(query, { since, until }) {
   const from = beginOf(since);
   const to = until && beginOf(new Date(Date.parse(until) + DAY_MILLISECONDS).toISOString());
@@ -96,10 +92,7 @@ export async function exportView() {
   }
 }
 
-/**
- * @param {string} query
- * @returns {Promise<string[]>} the header, and the loads
- */
+/** @param {string} query @returns {Promise<string[]>} the header, and the loads */
 async function recordsOf(query) {
   const path = `/loads.csv?${query}&spreadsheet=true`;
   const response = await send("GET", path, { timeout: LONG_MILLISECONDS });
@@ -119,10 +112,7 @@ const driversFile = (drivers) =>
 /** @param {string | number} value */
 const cell = (value) => `"${String(value).replace(FORMULA, "'$&").replaceAll('"', '""')}"`;
 
-/**
- * @param {string} text
- * @param {string} name
- */
+/** @param {string} text @param {string} name */
 export function save(text, name) {
   const blob = new Blob([BYTE_ORDER_MARK, text], { type: "text/csv" });
   const href = URL.createObjectURL(blob);

@@ -35,11 +35,7 @@ export class Fleet {
     this.isComplete = false;
   }
 
-  /**
-   * Take a load, unless a newer state of it is known.
-   *
-   * @param {Load} load
-   */
+  /** Take a load, unless a newer state of it is known. @param {Load} load */
   putLoad(load) {
     const known = this.loads.get(load.id);
     const isNewer = known === undefined || known.updatedAt <= load.updatedAt;
@@ -68,9 +64,7 @@ export class Fleet {
 
   /**
    * Take a load from a list, with its assignment if it has one that is not cancelled.
-   *
-   * @param {Load} load
-   * @param {number} since
+   * @param {Load} load @param {number} since
    */
   putListedLoad({ assignment, ...load }, since) {
     const known = this.loads.get(load.id);
@@ -87,9 +81,7 @@ export class Fleet {
 
   /**
    * Drivers have no time of change: an event that came since is newer than the list.
-   *
-   * @param {Driver} driver
-   * @param {number} since
+   * @param {Driver} driver @param {number} since
    */
   putListedDriver(driver, since) {
     const known = this.drivers.get(driver.id);
@@ -105,7 +97,6 @@ export class Fleet {
 
   /**
    * Take an event of the stream. It may come twice, and after an answer that is newer.
-   *
    * @param {Change} change
    */
   apply({ type, driverId, loadId, assignmentId, payload, timestamp }) {
@@ -127,8 +118,7 @@ export class Fleet {
 
   /**
    * @template {object} Row
-   * @param {Row} row
-   * @returns {Row}
+   * @param {Row} row @returns {Row}
    */
   mark(row) {
     this.received.set(row, ++this.clock);
@@ -138,9 +128,7 @@ export class Fleet {
 
   /**
    * Forget the rows that a complete list no longer has, unless they were received since.
-   *
-   * @param {Map<number, object>} rows
-   * @param {number} since
+   * @param {Map<number, object>} rows @param {number} since
    * @param {Set<number>} [kept] ids that the list leaves out
    */
   forget(rows, since, kept = new Set()) {
@@ -165,7 +153,6 @@ let askedSince = Infinity;
 /**
  * Get all lists, or what has changed since a time of the API, and show each page as it comes. Asked
  * again meanwhile, it does so once more.
- *
  * @param {number} [time] in milliseconds since 1970
  * @returns {Promise<void>} Raises `Problem` if the API cannot be reached.
  */
@@ -189,10 +176,7 @@ async function getLists() {
   }
 }
 
-/**
- * @param {Fleet} known
- * @param {number} time
- */
+/** @param {Fleet} known @param {number} time */
 async function getRows(known, time) {
   const since = known.clock;
   const from = new Date(time - OVERLAP_MILLISECONDS).toISOString();
@@ -207,10 +191,7 @@ async function getRows(known, time) {
   known.forget(known.drivers, since, busy);
 }
 
-/**
- * @param {string} path
- * @param {(row: any) => void} put
- */
+/** @param {string} path @param {(row: any) => void} put */
 async function getList(path, put) {
   let count = 0;
   for await (const page of pages(path)) {
@@ -221,11 +202,7 @@ async function getList(path, put) {
   }
 }
 
-/**
- * Take an event of the stream, and show it.
- *
- * @param {Change} change
- */
+/** Take an event of the stream, and show it. @param {Change} change */
 export function applyChange(change) {
   fleet.value.apply(change);
   fleet.tell();

@@ -7,7 +7,6 @@ const PAUSE_MILLISECONDS = 250;
 
 /**
  * Get something when a view is first drawn, and again when one of `inputs` has changed.
- *
  * @template T
  * @param {() => Promise<T>} get Raises `Problem`.
  * @param {unknown[]} inputs
@@ -36,7 +35,6 @@ export function useGot(get, inputs) {
 
 /**
  * Get the first page of a list, and further ones when asked. Waits until typing pauses.
- *
  * @param {string | null} wanted its path; null: nothing
  * @param {unknown} [version] the list is got again when it changes
  */
@@ -71,10 +69,7 @@ function useSettled(value) {
   return settled;
 }
 
-/**
- * @param {string} path
- * @param {number} count of pages
- */
+/** @param {string} path @param {number} count of pages */
 async function firstPages(path, count) {
   /** @type {any[]} */
   const rows = [];

@@ -10,13 +10,8 @@ import { Store } from "./store.js";
 
 /**
  * `preview`: how the file was read.
- *
- * @typedef {object} Importing
- * @property {File | null} file
- * @property {boolean} isBusy
- * @property {ImportReport | null} preview
- * @property {ImportReport | null} report
- * @property {Problem | null} problem
+ * @typedef {{file: File | null, isBusy: boolean, preview: ImportReport | null, report: ImportReport
+ * | null, problem: Problem | null}} Importing
  */
 
 /** @type {Importing} */
@@ -50,10 +45,7 @@ export async function importChosen() {
   if (file && !isBusy) await run(file, false);
 }
 
-/**
- * @param {File} file
- * @param {boolean} isPreview
- */
+/** @param {File} file @param {boolean} isPreview */
 async function run(file, isPreview) {
   const isThis = () => importing.value.file === file;
   importing.set({ isBusy: true, problem: null });

@@ -24,7 +24,6 @@ import { driverText, fold, hasAll, loadText, words } from "./search.js";
 
 /**
  * `active`: by load, with what is pending.
- *
  * @typedef {{fleet: Fleet, pending: Map<number, Pending>, active: Map<number, Assignment>}} Known
  */
 
@@ -34,11 +33,8 @@ export const NOT_YET = 0;
 const byName = new Intl.Collator(undefined, { sensitivity: "base", numeric: true }).compare;
 
 /**
- * @param {Fleet} fleet
- * @param {Map<number, Pending>} pending
- * @param {Filters} filters
- * @param {string} now
- * @returns {Lists}
+ * @param {Fleet} fleet @param {Map<number, Pending>} pending @param {Filters} filters
+ * @param {string} now @returns {Lists}
  */
 export function makeLists(fleet, pending, filters, now) {
   const known = { fleet, pending, active: activeAssignments(fleet, pending) };
@@ -81,8 +77,7 @@ function activeAssignments({ assignments }, pending) {
 }
 
 /**
- * @param {Extract<Pending, {driverId: number}>} action
- * @param {Map<number, Assignment>} active
+ * @param {Extract<Pending, {driverId: number}>} action @param {Map<number, Assignment>} active
  * @returns {Assignment}
  */
 function shownAtOnce(action, active) {
@@ -97,10 +92,7 @@ const waitingLoads = ({ fleet, pending, active }) =>
     .filter((load) => !active.has(load.id) && statusSoon(load, pending.get(load.id)) === "OPEN")
     .map((load) => ({ load, isPending: pending.has(load.id) }));
 
-/**
- * @param {Load} load
- * @param {Pending | undefined} action
- */
+/** @param {Load} load @param {Pending | undefined} action */
 function statusSoon(load, action) {
   if (action?.kind === "status") return action.to;
   if (action?.kind === "close") return action.to === "CANCELLED" ? "OPEN" : "COMPLETED";
@@ -124,8 +116,7 @@ function freeDrivers({ fleet, active }) {
 }
 
 /**
- * @param {{waiting: Waiting[], road: OnTheRoad[], drivers: Driver[]}} all
- * @param {Filters} filters
+ * @param {{waiting: Waiting[], road: OnTheRoad[], drivers: Driver[]}} all @param {Filters} filters
  * @param {(deadline: string | null) => Urgency} urgency
  */
 function filtered({ waiting, road, drivers }, filters, urgency) {
@@ -137,8 +128,7 @@ function filtered({ waiting, road, drivers }, filters, urgency) {
     !only || (only === "unassigned" ? !("assignment" in item) : urgency(dueAt(item)) === only);
   /**
    * @template {Waiting | OnTheRoad} Item
-   * @param {Item[]} items
-   * @param {(item: Item) => string} textOf
+   * @param {Item[]} items @param {(item: Item) => string} textOf
    */
   const loads = (items, textOf) =>
     sortByTime(

@@ -17,7 +17,6 @@ import { Store } from "./store.js";
  */
 /**
  * `undo`: takes back what was done to the load.
- *
  * @typedef {Trouble & {id: number, isGood: boolean, loadId?: number, undo?: () => void}} Toast
  */
 
@@ -41,9 +40,7 @@ export function say(text) {
 
 /**
  * Show a refusal at a load, with who caused it and a link to the conflicting load.
- *
- * @param {number} loadId
- * @param {Problem} problem
+ * @param {number} loadId @param {Problem} problem
  */
 export async function showTrouble(loadId, problem) {
   setTrouble(loadId, { detail: problem.message });
@@ -59,19 +56,12 @@ export async function showTrouble(loadId, problem) {
     setTrouble(loadId, { detail: problem.message, ...reason });
 }
 
-/**
- * @param {number} loadId
- * @param {Trouble} trouble
- */
+/** @param {number} loadId @param {Trouble} trouble */
 function setTrouble(loadId, trouble) {
   notices.set({ troubles: new Map(notices.value.troubles).set(loadId, trouble) });
 }
 
-/**
- * Forget why the last action was refused, or how to undo it.
- *
- * @param {number} loadId
- */
+/** Forget why the last action was refused, or how to undo it. @param {number} loadId */
 export function dismissTrouble(loadId) {
   const troubles = new Map(notices.value.troubles);
   troubles.delete(loadId);
@@ -99,8 +89,7 @@ export async function tellChanged(loadId) {
 }
 
 /**
- * @param {number | undefined} loadId
- * @param {number} [assignmentId]
+ * @param {number | undefined} loadId @param {number} [assignmentId]
  * @returns {Promise<TimelineEntry | null>} the last thing done to a load, or to this assignment of it
  */
 async function lastChange(loadId, assignmentId) {
@@ -112,10 +101,7 @@ async function lastChange(loadId, assignmentId) {
   return entries.findLast(isIt) ?? null;
 }
 
-/**
- * @param {Problem} problem
- * @returns {Promise<Trouble["conflict"]>}
- */
+/** @param {Problem} problem @returns {Promise<Trouble["conflict"]>} */
 async function conflictingLoad({ assignmentId, loadId }) {
   if (loadId !== undefined) return { loadId, text: t("Load {id}", { id: loadId }) };
   if (assignmentId === undefined) return null;
@@ -134,12 +120,7 @@ async function conflictingLoad({ assignmentId, loadId }) {
   };
 }
 
-/**
- * Show a message for a while.
- *
- * @param {string} detail
- * @param {Partial<Toast>} [more]
- */
+/** Show a message for a while. @param {string} detail @param {Partial<Toast>} [more] */
 export function toast(detail, more = {}) {
   const shown = { id: ++lastToast, detail, isGood: true, ...more };
   notices.set({ toasts: [...notices.value.toasts, shown].slice(-3), said: detail });

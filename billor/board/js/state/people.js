@@ -16,8 +16,7 @@ export const saved = new Store({ count: 0 });
 
 /**
  * @param {Driver | undefined} driver undefined: a new one
- * @param {object} body
- * @param {string} [key]
+ * @param {object} body @param {string} [key]
  * @returns {Promise<Driver>} Raises `Problem`.
  */
 export async function saveDriver(driver, body, key) {
@@ -29,16 +28,13 @@ export async function saveDriver(driver, body, key) {
 
 /**
  * @param {User | undefined} user undefined: a new one
- * @param {object} body
- * @param {string} [key]
+ * @param {object} body @param {string} [key]
  * @returns {Promise<User>} Raises `Problem`.
  */
 export const saveUser = (user, body, key) => save("/users", user, body, key);
 
 /**
- * @param {string} path
- * @param {{id: number} | undefined} known
- * @param {object} body
+ * @param {string} path @param {{id: number} | undefined} known @param {object} body
  * @param {string} key
  */
 async function save(path, known, body, key = newKey()) {
@@ -65,12 +61,7 @@ export const driverOptions = (drivers) => [
   ),
 ];
 
-/**
- * Do it, and say what became of it.
- *
- * @param {() => Promise<unknown>} action
- * @param {string} text
- */
+/** Do it, and say what became of it. @param {() => Promise<unknown>} action @param {string} text */
 export async function tell(action, text) {
   try {
     await action();

@@ -5,8 +5,7 @@ import { fold } from "./search.js";
 /** @import {Fleet} from "./fleet.js" */
 
 /**
- * @param {Fleet} fleet
- * @param {"origin" | "destination"} end
+ * @param {Fleet} fleet @param {"origin" | "destination"} end
  * @returns {Map<string, string>} the places as they are written, by their folded text
  */
 export function knownPlaces(fleet, end) {

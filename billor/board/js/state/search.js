@@ -19,9 +19,7 @@ const MAX_LETTERS = 60;
 /**
  * Fold a text: upper and lower case are the same, letters with and without accents, and kinds of
  * apostrophes and hyphens.
- *
- * @param {string} text
- * @returns {string}
+ * @param {string} text @returns {string}
  */
 export const fold = (text) =>
   text
@@ -37,9 +35,7 @@ export const fold = (text) =>
 
 /**
  * Return the words of a search. One that begins with `#` is a number.
- *
- * @param {string} text
- * @returns {string[]}
+ * @param {string} text @returns {string[]}
  */
 export const words = (text) =>
   fold(text)
@@ -54,10 +50,7 @@ const texts = new WeakMap();
 
 /**
  * Return a row's words, with spaces around each; they are made once for each state of the row.
- *
- * @param {object} row
- * @param {Array<string | null>} fields
- * @param {string} [number]
+ * @param {object} row @param {Array<string | null>} fields @param {string} [number]
  */
 function textOf(row, fields, number = "") {
   let text = texts.get(row);
@@ -77,8 +70,7 @@ export const loadText = (load) =>
 export const driverText = (driver) => textOf(driver, [driver.name, driver.licenseNumber]);
 
 /**
- * @param {string} text
- * @param {string[]} wanted
+ * @param {string} text @param {string[]} wanted
  * @returns {boolean} whether each word begins one of the text, or is the row's number
  */
 export const hasAll = (text, wanted) =>

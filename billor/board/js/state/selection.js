@@ -9,7 +9,6 @@ import { Store } from "./store.js";
 
 /**
  * `isOn`: each press selects. `last`: where a range begins.
- *
  * @type {Store<{ids: Set<number>, isOn: boolean, last: number | null}>}
  */
 export const selection = new Store({
@@ -24,9 +23,7 @@ export const startSelecting = () => selection.set({ isOn: true });
 
 /**
  * Select a load if this press does so.
- *
- * @param {MouseEvent} event
- * @param {Load} load
+ * @param {MouseEvent} event @param {Load} load
  * @param {number[]} all the ids that are shown, in their order
  * @returns {boolean}
  */

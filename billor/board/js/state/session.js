@@ -23,7 +23,6 @@ const STORAGE_MILLISECONDS = 300;
 
 /**
  * `needsLogin`: the login is shown, over what was there, if anything.
- *
  * @type {Store<{user: User | null, needsLogin: boolean}>}
  */
 export const session = new Store({
@@ -79,11 +78,7 @@ function followOtherTabs() {
   else if (tokens) goOn();
 }
 
-/**
- * What was begun here is dropped: it is not done in another's name.
- *
- * @returns {Promise<never>}
- */
+/** What was begun here is dropped: it is not done in another's name. @returns {Promise<never>} */
 function startAgain() {
   sessionStorage.setItem(DROPPED, JSON.stringify(session.value.user));
   location.reload();
@@ -112,9 +107,7 @@ function goOn() {
 
 /**
  * Log in, and let requests go on that waited for it. For another user the page starts again.
- *
- * @param {string} email
- * @param {string} password
+ * @param {string} email @param {string} password
  * @returns {Promise<Response>} the answer, if it is a refusal
  */
 export async function logIn(email, password) {
@@ -135,7 +128,6 @@ export async function logIn(email, password) {
 
 /**
  * Return a token that is valid as far as this device knows. Waits for a login if there is none.
- *
  * @param {string} [old] a token that the API has refused
  * @returns {Promise<string>}
  */
@@ -159,7 +151,6 @@ function untilLoggedIn() {
 /**
  * Get new tokens, by one request of all tabs, since each refresh token is good for one. Browsers
  * have no locks without HTTPS; then two tabs at once get tokens that are both good.
- *
  * @param {Tokens} tokens
  * @returns {Promise<boolean>} whether there are new ones. Raises if the API is not reachable.
  */
@@ -179,12 +170,7 @@ function refresh(tokens) {
   return refreshing;
 }
 
-/**
- * @param {string} method
- * @param {string} path
- * @param {object} [body]
- * @param {string} [token]
- */
+/** @param {string} method @param {string} path @param {object} [body] @param {string} [token] */
 function send(method, path, body, token) {
   return fetch(addressOf(path), {
     method,

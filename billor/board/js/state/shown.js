@@ -6,8 +6,7 @@
 export const NARROW = "(max-width: 51.99rem)";
 
 /**
- * @param {Filters} filters
- * @param {boolean} isNarrow
+ * @param {Filters} filters @param {boolean} isNarrow
  * @param {boolean} isChoosing a driver
  * @returns {Array<Exclude<Place, "">>}
  */

@@ -19,11 +19,7 @@ export class Store {
     this.timer = undefined;
   }
 
-  /**
-   * Replace some of the value's fields, and tell followers.
-   *
-   * @param {Partial<T>} changes
-   */
+  /** Replace some of the value's fields, and tell followers. @param {Partial<T>} changes */
   set(changes) {
     this.value = { ...this.value, ...changes };
     this.tell();
@@ -43,10 +39,7 @@ export class Store {
     for (const follower of [...this.followers]) follower();
   }
 
-  /**
-   * @param {() => void} follower
-   * @returns {() => void} what ends it
-   */
+  /** @param {() => void} follower @returns {() => void} what ends it */
   follow(follower) {
     this.followers.add(follower);
     return () => this.followers.delete(follower);
@@ -55,10 +48,8 @@ export class Store {
 
 /**
  * Draw a view again when a store changes.
- *
  * @template T
- * @param {Store<T>} store
- * @returns {T}
+ * @param {Store<T>} store @returns {T}
  */
 export function useStore(store) {
   const [, draw] = useState(0);

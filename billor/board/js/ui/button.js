@@ -4,8 +4,7 @@ import { h } from "preact";
 import { icon } from "./icons.js";
 
 /**
- * @param {string} text
- * @param {() => unknown} onClick
+ * @param {string} text @param {() => unknown} onClick
  * @param {string} [look] such as `primary`
  * @param {object} [more] properties
  */
@@ -21,9 +20,7 @@ export const submit = (text, more) =>
   h("button", { type: "submit", class: "button primary", ...more }, text);
 
 /**
- * @param {Parameters<typeof icon>[0]} name
- * @param {string} label
- * @param {() => unknown} onClick
+ * @param {Parameters<typeof icon>[0]} name @param {string} label @param {() => unknown} onClick
  * @param {object} [more] properties
  */
 export const iconButton = (name, label, onClick, more = {}) =>

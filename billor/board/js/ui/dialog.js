@@ -10,8 +10,7 @@ import { t } from "./words.js";
 /** @import {ComponentChildren} from "preact" */
 
 /**
- * @param {object} props
- * @param {string} props.title
+ * @param {object} props @param {string} props.title
  * @param {() => void} [props.onClose] without it the dialog cannot be closed
  * @param {string} [props.class]
  * @param {(event: Event) => void} [props.onSubmit] makes a form of it
@@ -96,10 +95,7 @@ const hasText = (dialog) =>
       field.type !== "file" && (field.value !== field.defaultValue || field.validity.badInput),
   );
 
-/**
- * @param {Element | null} opener
- * @param {Element | null | undefined} place
- */
+/** @param {Element | null} opener @param {Element | null | undefined} place */
 function focusAgain(opener, place) {
   if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
   if (place && document.activeElement === document.body) refocus(place);
@@ -107,7 +103,6 @@ function focusAgain(opener, place) {
 
 /**
  * Focus the field to begin with. The attribute `autofocus` would do so only if nothing had the focus.
- *
  * @param {HTMLElement | null} holder
  */
 export function focusFirst(holder) {
@@ -117,12 +112,9 @@ export function focusFirst(holder) {
 
 /**
  * A question before something that cannot be undone.
- *
- * @param {object} props
- * @param {string} props.title
+ * @param {object} props @param {string} props.title
  * @param {string} props.yes what the button says
- * @param {() => unknown} props.onYes
- * @param {() => void} props.onClose
+ * @param {() => unknown} props.onYes @param {() => void} props.onClose
  * @param {ComponentChildren} [props.children]
  */
 export function Question({ title, yes, onYes, onClose, children }) {

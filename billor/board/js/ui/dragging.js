@@ -20,12 +20,7 @@ const WHEEL_MILLISECONDS = 300;
  * @property {(target: string) => void} onDrop gets "" if what was highlighted is no longer seen
  */
 
-/**
- * Follow the pointer from a row.
- *
- * @param {PointerEvent} begin
- * @param {Drag} drag
- */
+/** Follow the pointer from a row. @param {PointerEvent} begin @param {Drag} drag */
 export function startDragging(begin, drag) {
   if (begin.button !== 0 || begin.pointerType === "touch") return;
   const ended = new AbortController();
@@ -89,9 +84,7 @@ export function startDragging(begin, drag) {
 
 /**
  * Put it beside the pointer, inside the window.
- *
- * @param {HTMLElement} ghost
- * @param {PointerEvent} event
+ * @param {HTMLElement} ghost @param {PointerEvent} event
  */
 function place(ghost, { clientX, clientY }) {
   const left = Math.min(clientX + 12, innerWidth - ghost.offsetWidth - 4);
@@ -99,8 +92,7 @@ function place(ghost, { clientX, clientY }) {
 }
 
 /**
- * @param {PointerEvent} pointer
- * @param {string[]} kinds
+ * @param {PointerEvent} pointer @param {string[]} kinds
  * @returns {HTMLElement | null} the innermost target of these kinds
  */
 function targetAt({ clientX, clientY }, kinds) {

@@ -69,7 +69,6 @@ export const optionOf =
 
 /**
  * Send a form's fields, once per press; again with the same key if they are the same.
- *
  * @param {(fields: Record<string, string>, key: string) => Promise<void>} send Raises `Problem`.
  */
 export function useSending(send) {
@@ -107,10 +106,7 @@ export function useSending(send) {
   return { isBusy, errors: problem?.errors ?? {}, problem, onSubmit };
 }
 
-/**
- * @param {HTMLFormElement} form
- * @returns {Record<string, string>} without those that are empty
- */
+/** @param {HTMLFormElement} form @returns {Record<string, string>} without those that are empty */
 const fieldsOf = (form) =>
   Object.fromEntries(
     [...new FormData(form)]
@@ -121,7 +117,6 @@ const fieldsOf = (form) =>
 /**
  * Find what need not be sent to be refused: what is missing, and what the browser takes for no time
  * and would send as none.
- *
  * @param {HTMLFormElement} form
  */
 function wrongFields(form) {
@@ -144,7 +139,6 @@ function wrongFields(form) {
 
 /**
  * What was refused and belongs to no field.
- *
  * @param {{problem: Problem | null, fields: string[], children?: import("preact").ComponentChildren}} props
  */
 export function Refusal({ problem, fields, children }) {

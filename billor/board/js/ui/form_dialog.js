@@ -9,14 +9,12 @@ import { Field, Refusal, useSending } from "./form.js";
 /** @import {FieldProps} from "./form.js" */
 
 /**
- * @param {object} props
- * @param {string} props.title
+ * @param {object} props @param {string} props.title
  * @param {string} props.action what the button says
  * @param {FieldProps[]} props.fields
  * @param {(fields: Record<string, string>, key: string) => Promise<void>} props.send Raises
  *   `Problem`.
- * @param {() => void} props.onClose
- * @param {string} [props.class]
+ * @param {() => void} props.onClose @param {string} [props.class]
  * @param {(problem: Problem) => import("preact").ComponentChild} [props.about] more about a refusal
  * @param {import("preact").ComponentChildren} [props.children]
  */

@@ -11,12 +11,8 @@ import { useId, useRef } from "preact/hooks";
  */
 
 /**
- * @param {object} props
- * @param {string} props.label
- * @param {Choice[]} props.choices
- * @param {string} [props.class]
- * @param {boolean} [props.disabled]
- * @param {number} [props.tabIndex]
+ * @param {object} props @param {string} props.label @param {Choice[]} props.choices
+ * @param {string} [props.class] @param {boolean} [props.disabled] @param {number} [props.tabIndex]
  * @param {import("preact").ComponentChildren} [props.children] of the button
  */
 export function Menu({ label, choices, children, class: name = "icon-button", ...more }) {
@@ -74,9 +70,7 @@ function Item({ choice: { text, lang, action }, close }) {
 
 /**
  * Place a menu below its button, or above it, and inside the window.
- *
- * @param {HTMLElement | null} button
- * @param {HTMLElement | null} menu
+ * @param {HTMLElement | null} button @param {HTMLElement | null} menu
  */
 function open(button, menu) {
   if (!button || !menu) return;
@@ -89,17 +83,11 @@ function open(button, menu) {
   items(menu)[0]?.focus();
 }
 
-/**
- * @param {Element} menu
- * @returns {HTMLElement[]}
- */
+/** @param {Element} menu @returns {HTMLElement[]} */
 const items = (menu) =>
   [...menu.querySelectorAll("[role=menuitem]")].filter((item) => item instanceof HTMLElement);
 
-/**
- * @param {KeyboardEvent} event
- * @param {() => void} close
- */
+/** @param {KeyboardEvent} event @param {() => void} close */
 function move(event, close) {
   const all = items(/** @type {Element} */ (event.currentTarget));
   const here = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));

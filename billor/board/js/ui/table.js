@@ -3,12 +3,10 @@
 import { h } from "preact";
 
 /**
- * @param {object} props
- * @param {string} props.label
+ * @param {object} props @param {string} props.label
  * @param {Record<string, (row: any) => import("preact").ComponentChildren>} props.columns what is in
  *   the cells, by the column's name; the first one names the row
- * @param {any[]} props.rows
- * @param {(row: any) => string | number} [props.keyOf]
+ * @param {any[]} props.rows @param {(row: any) => string | number} [props.keyOf]
  */
 export function Table({ label, columns, rows, keyOf = ({ id, _id }) => id ?? _id }) {
   const names = Object.keys(columns);

@@ -15,7 +15,6 @@ const SVG_TEXTS = ["text", "title"];
 /**
  * Mark a name or a place inside a sentence: its direction of writing does not reorder the sentence.
  * It is drawn as `<bdi>`, and is not translated.
- *
  * @param {string} name
  */
 export const isolate = (name) => BEGIN + name.replace(DIRECTIONS, "") + END;

@@ -80,10 +80,7 @@ export const clockTime = (time) => TIME.format(time);
 /** @param {string} date of a day, such as 2026-11-26 */
 export const dayName = (date) => DATE.format(new Date(date));
 
-/**
- * @param {number} seconds
- * @returns {string} such as 45 s, 12 min, 3 h 05, 2 d 4 h
- */
+/** @param {number} seconds @returns {string} such as 45 s, 12 min, 3 h 05, 2 d 4 h */
 export function duration(seconds) {
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);
@@ -93,17 +90,10 @@ export function duration(seconds) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/**
- * @param {string} time
- * @param {string} now
- * @returns {string} how long it has been since then
- */
+/** @param {string} time @param {string} now @returns {string} how long it has been since then */
 export const since = (time, now) => duration((Date.parse(now) - Date.parse(time)) / 1000);
 
-/**
- * @param {string | null} time
- * @returns {string} as a field of type `datetime-local` has it
- */
+/** @param {string | null} time @returns {string} as a field of type `datetime-local` has it */
 export const toLocalField = (time) =>
   time ? new Date(wallClock(time)).toISOString().slice(0, 16) : "";
 

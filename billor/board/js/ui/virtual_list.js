@@ -91,7 +91,6 @@ export class VirtualList extends Component {
 
   /**
    * Take no presses at rows that have come to where others were, until that can have been seen.
-   *
    * @param {number} shift how far the list was scrolled to keep its place
    */
   holdMoved(shift) {
@@ -105,11 +104,7 @@ export class VirtualList extends Component {
     }
   }
 
-  /**
-   * Scroll with the row at the top, if rows came or went above it.
-   *
-   * @returns {number} how far
-   */
+  /** Scroll with the row at the top, if rows came or went above it. @returns {number} how far */
   keepPlace() {
     const scroller = this.scroller.current;
     const anchor = this.anchor;
@@ -122,7 +117,6 @@ export class VirtualList extends Component {
 
   /**
    * Where the row with the focus went away, the one in its place gets it.
-   *
    * @param {boolean} isMoved by others, so that a key may be pressed for the row that went away
    */
   keepFocus(isMoved) {
@@ -140,7 +134,6 @@ export class VirtualList extends Component {
   /**
    * Stop a click for another row than it was begun at, and the second half of a double click whose
    * first half has brought another row there.
-   *
    * @param {MouseEvent} event
    */
   onClick = (event) => {
@@ -173,10 +166,7 @@ export class VirtualList extends Component {
     });
   }
 
-  /**
-   * @param {number} index
-   * @returns {any}
-   */
+  /** @param {number} index @returns {any} */
   row(index) {
     return this.scroller.current?.querySelector(`[aria-posinset="${index + 1}"]`);
   }
@@ -237,10 +227,7 @@ export class VirtualList extends Component {
     ];
   }
 
-  /**
-   * @param {number} pixels
-   * @returns {number} the index of the row there
-   */
+  /** @param {number} pixels @returns {number} the index of the row there */
   indexAt(pixels, offsets = this.offsets) {
     let [low, high] = [0, offsets.length - 1];
     while (low < high) {
@@ -316,7 +303,6 @@ export class VirtualList extends Component {
 
 /**
  * Give the focus back to a place where work goes on: of a list, to the row where it was.
- *
  * @param {Element} place
  */
 export function refocus(place) {

@@ -26,10 +26,7 @@ export function languageOf(userId) {
   return [chosen ?? "", ...navigator.languages].map(languageFor).find(Boolean) ?? "en";
 }
 
-/**
- * @param {number} userId
- * @param {Language} language
- */
+/** @param {number} userId @param {Language} language */
 export function chooseLanguage(userId, language) {
   localStorage.setItem(keyOf(userId), language);
   location.reload();
@@ -56,7 +53,6 @@ async function dictionary() {
 /**
  * Say something in the user's language. A sentence is said as a whole, since languages differ in the
  * order of its parts: `t("Load {id} waits.", { id })`.
- *
  * @template {ComponentChildren} [Part=string]
  * @param {string} sentence
  * @param {Record<string, Part>} [parts] by their names in the sentence

@@ -91,8 +91,7 @@ function Choice({ id, free, chosen, setChosen }) {
 
 /**
  * @param {Record<string, string>} fields drivers by load
- * @param {string} key
- * @param {Driver[]} free
+ * @param {string} key @param {Driver[]} free
  * @returns {Promise<Map<number, Outcome>>} by load
  */
 async function assignAll(fields, key, free) {

@@ -43,7 +43,6 @@ export function Dialogs() {
 
 /**
  * Asks before an assignment ends.
- *
  * @param {Extract<Open, {assignment: Assignment}> & {onClose: () => void}} props
  */
 function EndDialog({ name, load, driver, assignment, onClose: onEnd }) {

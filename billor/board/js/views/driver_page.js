@@ -45,8 +45,7 @@ export function DriverPage({ user }) {
 /**
  * @param {object} props
  * @param {MyAssignment | null | undefined} props.current undefined: not known yet
- * @param {string} props.etag
- * @param {() => void} props.refresh
+ * @param {string} props.etag @param {() => void} props.refresh
  */
 function Current({ current, etag, refresh }) {
   const { state, detail, complete } = useCompletion(refresh);

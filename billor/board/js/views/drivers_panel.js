@@ -110,9 +110,7 @@ function ChoosingHead({ load, name, setName }) {
 }
 
 /**
- * @param {object} props
- * @param {Driver} props.driver
- * @param {boolean} props.isActive
+ * @param {object} props @param {Driver} props.driver @param {boolean} props.isActive
  * @param {boolean} props.isTarget
  * @param {() => void} [props.onChoose] while a driver is chosen
  */

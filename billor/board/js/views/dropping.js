@@ -13,10 +13,7 @@ import { openDialog } from "./dialogs.js";
 
 /** A load on the road has its assignment, too. @typedef {{load?: Load, driver?: Driver, assignment?: Assignment}} Dragged */
 
-/**
- * @param {PointerEvent} event
- * @param {Dragged} dragged
- */
+/** @param {PointerEvent} event @param {Dragged} dragged */
 export function drag(event, dragged) {
   const { load, driver, assignment } = dragged;
   startDragging(event, {

@@ -11,7 +11,6 @@ import { t } from "../ui/words.js";
 
 /**
  * Words and a sign say it, too: not everybody sees colours.
- *
  * @param {{deadline: string | null, now: string}} props
  */
 export function Urgency({ deadline, now }) {
@@ -26,7 +25,6 @@ export function Urgency({ deadline, now }) {
 
 /**
  * The deadline of a row, and below it the next one, or how long the load has been there.
- *
  * @param {{item: {load: Load, assignment?: Assignment}, now: string}} props
  */
 export function When({ item, now }) {

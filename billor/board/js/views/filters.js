@@ -99,7 +99,6 @@ function Places({ total, isNarrow, here }) {
 
 /**
  * Each shows such loads with one click; on a phone, where they are.
- *
  * @param {{chips: Lists["chips"], isNarrow: boolean, here: Place | undefined}} props
  */
 function Chips({ chips, isNarrow, here }) {

@@ -86,7 +86,6 @@ function Chooser({ file }) {
 
 /**
  * How the file was read: which column went where, and the first rows.
- *
  * @param {{preview: ImportReport}} props
  */
 function Preview({ preview: { created, refused, rows, columns, ignored, sheet } }) {
@@ -119,10 +118,7 @@ function Preview({ preview: { created, refused, rows, columns, ignored, sheet } 
   ];
 }
 
-/**
- * @param {ImportedRow["load"]} load
- * @param {string} field
- */
+/** @param {ImportedRow["load"]} load @param {string} field */
 function readable(load, field) {
   const value = load?.[/** @type {keyof Load} */ (field)];
   if (!value) return "";

@@ -7,13 +7,11 @@ import { Table } from "../ui/table.js";
 import { t } from "../ui/words.js";
 
 /**
- * @param {object} props
- * @param {string} props.title
+ * @param {object} props @param {string} props.title
  * @param {string} props.find what the field for a search says
  * @param {(text: string) => void} props.onSearch
  * @param {string} props.add what the button says
- * @param {() => void} props.onAdd
- * @param {import("preact").ComponentChildren} [props.children]
+ * @param {() => void} props.onAdd @param {import("preact").ComponentChildren} [props.children]
  */
 export const ListHead = ({ title, find, onSearch, add, onAdd, children }) =>
   h(
@@ -27,9 +25,7 @@ export const ListHead = ({ title, find, onSearch, add, onAdd, children }) =>
 
 /**
  * A table whose rows come page by page.
- *
- * @param {object} props
- * @param {string} props.label
+ * @param {object} props @param {string} props.label
  * @param {Parameters<typeof Table>[0]["columns"]} props.columns
  * @param {ReturnType<typeof import("../state/got.js").usePages>} props.got
  * @param {string} [props.empty] what is said without rows

@@ -19,8 +19,7 @@ import { Reason } from "./notices.js";
  * @param {object} props
  * @param {Load} [props.load] the one to change
  * @param {Load} [props.copy] without one to change: where a new one goes, and its cargo
- * @param {() => void} [props.onSaved]
- * @param {() => void} props.onClose
+ * @param {() => void} [props.onSaved] @param {() => void} props.onClose
  */
 export function LoadDialog({ load, copy, onSaved, onClose }) {
   const shown = useRef(load);
@@ -59,11 +58,7 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
   });
 }
 
-/**
- * @param {string} name
- * @param {string} label
- * @param {string | null} [time]
- */
+/** @param {string} name @param {string} label @param {string | null} [time] */
 const timeField = (name, label, time = null) => ({
   name,
   label,
@@ -73,10 +68,7 @@ const timeField = (name, label, time = null) => ({
 
 /**
  * Change a load as it was shown. Another change since then is told, and then taken as seen.
- *
- * @param {{current: any}} shown
- * @param {string} key
- * @param {object} body
+ * @param {{current: any}} shown @param {string} key @param {object} body
  */
 async function change(shown, key, body) {
   const path = `/loads/${shown.current.id}`;
@@ -101,9 +93,7 @@ function bodyOf({ reference, pickupAt, deliverBy, ...texts }) {
 
 /**
  * Return what differs from the load: what somebody else has changed meanwhile stays.
- *
- * @param {Load} load
- * @param {Record<string, string | null>} body
+ * @param {Load} load @param {Record<string, string | null>} body
  */
 function changesOf(load, body) {
   const known = /** @type {Record<string, any>} */ (load);

@@ -44,20 +44,14 @@ export function LoadPage({ id }) {
   );
 }
 
-/**
- * @param {number} id
- * @returns what the board knows of a load
- */
+/** @param {number} id @returns what the board knows of a load */
 function stateOf(id) {
   const { loads, assignments } = fleet.value;
   const active = [...assignments.values()].find(({ loadId }) => loadId === id);
   return { load: loads.get(id), active };
 }
 
-/**
- * @param {number} id
- * @returns {Promise<Known>}
- */
+/** @param {number} id @returns {Promise<Known>} */
 async function getAll(id) {
   const [load, timeline] = await Promise.all([
     get(`/loads/${id}`),

@@ -37,11 +37,7 @@ function undo({ id, undo: run }) {
   run?.();
 }
 
-/**
- * The conflicting load, and who has done what.
- *
- * @param {Pick<Trouble, "conflict" | "by">} props
- */
+/** The conflicting load, and who has done what. @param {Pick<Trouble, "conflict" | "by">} props */
 export function Reason({ conflict, by }) {
   const load = conflict && h("a", { href: `#/loads/${conflict.loadId}` }, conflict.text);
   const time = by && shortTime(by.timestamp);

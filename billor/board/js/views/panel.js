@@ -21,9 +21,7 @@ export const ROW_REM = 3.625;
 const TROUBLE_REM = 3.5;
 
 /**
- * @param {object} props
- * @param {string} props.title
- * @param {number} props.count
+ * @param {object} props @param {string} props.title @param {number} props.count
  * @param {number} [props.total] without filters
  * @param {boolean} [props.isComplete] without it, the counts are not known yet
  * @param {import("preact").ComponentChildren} [props.children]
@@ -44,11 +42,8 @@ export function PanelHead({ title, count, total, isComplete = true, children }) 
 
 /**
  * Loads, each with why the last action at it was taken back.
- *
  * @template {{load: Load}} Item
- * @param {object} props
- * @param {Item[]} props.items
- * @param {string} props.label
+ * @param {object} props @param {Item[]} props.items @param {string} props.label
  * @param {string} props.version of what is known
  * @param {import("preact").ComponentChild} props.empty
  * @param {(item: Item, tabIndex: number) => import("preact").VNode} props.renderRow
@@ -109,20 +104,13 @@ export const LoadLink = ({ load }) =>
 
 /** A name and a value. @typedef {[string, import("preact").ComponentChildren]} Fact */
 
-/**
- * @param {Load} load
- * @returns {Fact[]}
- */
+/** @param {Load} load @returns {Fact[]} */
 export const factsOf = ({ cargoType, reference }) => [
   [t("Cargo type"), isolate(cargoType)],
   [t("Reference"), reference && isolate(reference)],
 ];
 
-/**
- * @param {Load} load
- * @param {string} now
- * @returns {Fact[]}
- */
+/** @param {Load} load @param {string} now @returns {Fact[]} */
 export function timesOf({ status, pickupAt, deliverBy }, now) {
   const isWaiting = status === "OPEN";
   const isDriven = status === "ASSIGNED";
@@ -150,7 +138,6 @@ export const Facts = ({ facts }) =>
 
 /**
  * Why the last action was taken back, at the load that it concerned.
- *
  * @param {{trouble: Trouble, loadId: number, tabIndex?: number}} props
  */
 export function TroubleLine({ trouble, loadId, tabIndex }) {

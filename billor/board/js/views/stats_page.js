@@ -72,8 +72,7 @@ function Figures({ stats }) {
 }
 
 /**
- * @param {Day[]} days
- * @param {(day: Day) => number | null} of
+ * @param {Day[]} days @param {(day: Day) => number | null} of
  * @param {(value: number | null) => string} [format]
  * @returns {(day: Day) => import("preact").ComponentChildren} a day's figure, and its part of the most
  */

@@ -85,12 +85,9 @@ function SelectionBar({ count }) {
 }
 
 /**
- * @param {object} props
- * @param {Waiting} props.item
- * @param {number} props.tabIndex
+ * @param {object} props @param {Waiting} props.item @param {number} props.tabIndex
  * @param {boolean} props.isChosen or selected
- * @param {string} props.now
- * @param {(event: MouseEvent) => void} props.onPress
+ * @param {string} props.now @param {(event: MouseEvent) => void} props.onPress
  */
 function WaitingRow({ item, tabIndex, isChosen, now, onPress }) {
   const { load, isPending } = item;

@@ -73,10 +73,7 @@ const SENTENCES = {
 export const whatHappened = ({ type, payload }) =>
   SENTENCES[type]?.(payload) ?? type.toLowerCase().replaceAll("_", " ");
 
-/**
- * @param {{user?: {name: string} | null}} payload
- * @returns {ComponentChildren} who did it
- */
+/** @param {{user?: {name: string} | null}} payload @returns {ComponentChildren} who did it */
 export const whoOf = ({ user }) => (user ? isolate(user.name) : t("The system"));
 
 /** @param {Payload["driver"]} driver */
@@ -89,8 +86,7 @@ const accountOf = (account) => (account ? isolate(account.name) : t("an unknown 
 const roleOf = (account) => (account ? (ROLE_NAMES[account.role] ?? account.role) : "");
 
 /**
- * @param {object} before
- * @param {object | undefined} after
+ * @param {object} before @param {object | undefined} after
  * @returns {ComponentChildren} nothing if none of the fields has a name
  */
 function changes(before, after) {
@@ -105,10 +101,7 @@ function changes(before, after) {
   return each.length > 0 && t("changed {fields}", { fields: each.join(", ") });
 }
 
-/**
- * @param {string} name
- * @param {object | undefined} fields
- */
+/** @param {string} name @param {object | undefined} fields */
 function readable(name, fields) {
   const value = /** @type {Record<string, unknown> | undefined} */ (fields)?.[name];
   if (value === null || value === undefined || value === "") return t("none");
