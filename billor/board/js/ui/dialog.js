@@ -106,7 +106,7 @@ function focusAgain(opener, place) {
  * @param {HTMLElement | null} holder
  */
 export function focusFirst(holder) {
-  const field = holder?.querySelector("[data-autofocus]");
+  const field = holder?.querySelector("[data-autofocus=true]");
   if (field instanceof HTMLElement) field.focus();
 }
 
