@@ -114,8 +114,6 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
 
 
 class _Answered(NamedTuple):
-    """A request's line in the log."""
-
     method: str
     route: str | None
     path: str

@@ -157,10 +157,8 @@ def complete_active_assignment(driver_id: int, check: Check = unchecked) -> Assi
 
     Raises `no_active_assignment`, and what `close_assignment` does.
     """
-    assignment_id = _active_id(Assignment.driver_id == driver_id)
-    if assignment_id is None:
-        raise BillorError("no_active_assignment")
-    return close_assignment(assignment_id, AssignmentStatus.COMPLETED, check)
+    active = active_assignment(driver_id)
+    return close_assignment(active.id, AssignmentStatus.COMPLETED, check)
 
 
 def reassign(assignment_id: int, driver_id: int, check: Check = unchecked) -> Assignment:
@@ -277,8 +275,5 @@ def list_assignments(
 
 def _blocked(code: str, condition: ColumnElement[bool]) -> Conflict:
     """Return the refusal that names the active assignment of a driver or a load."""
-    return Conflict(code, assignmentId=_active_id(condition))
-
-
-def _active_id(condition: ColumnElement[bool]) -> int | None:
-    return db.session.scalar(select(Assignment.id).where(condition, IS_ACTIVE))
+    active = select(Assignment.id).where(condition, IS_ACTIVE)
+    return Conflict(code, assignmentId=db.session.scalar(active))

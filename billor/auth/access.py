@@ -14,7 +14,6 @@ PUBLIC_ENDPOINTS = frozenset(
         "health.healthz",
         "health.readyz",
         "docs.page",
-        "docs.asset",
         "board.root",
         "board.page",
         "board.asset",

@@ -59,8 +59,6 @@ class Stream:
 
 
 class Feed:
-    """The open streams, and the latest batches of messages for them."""
-
     def __init__(self, app: Flask):
         self._app = app
         self._is_closed = False

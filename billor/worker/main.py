@@ -44,7 +44,6 @@ class Worker:
         self._failed = False
 
     def stop(self) -> None:
-        """Make `run` finish the current batches and return."""
         self._stop.set()
 
     def run(self) -> int:

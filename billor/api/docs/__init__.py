@@ -15,18 +15,10 @@ CONTENT_SECURITY_POLICY = (
 blueprint = Blueprint("docs", __name__, url_prefix="/docs")
 
 
-@blueprint.get("")
-def page() -> Response:
-    """Serve the page that shows /openapi.json and lets users try its operations."""
-    return _file(HERE, "page.html")
-
-
+@blueprint.get("", defaults={"name": "page.html"})
 @blueprint.get("/<name>")
-def asset(name: str) -> Response:
-    return _file(HERE if name.startswith("page.") else SWAGGER_UI, name)
-
-
-def _file(folder: Path, name: str) -> Response:
-    response = send_from_directory(folder, name)
+def page(name: str) -> Response:
+    """Serve the page that shows /openapi.json and lets users try its operations, or its parts."""
+    response = send_from_directory(HERE if name.startswith("page.") else SWAGGER_UI, name)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
