@@ -44,7 +44,7 @@ PROGRAMS: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
     "a migration": (
         ["-m", "flask", "db", "upgrade"],
         {"DATABASE_URL": "postgresql://billor@127.0.0.1:{taken}/billor?connect_timeout=1"},
-        ["Uncaught", "OperationalError"],
+        ["Error: connection to server"],
     ),
     "uncaught exceptions": (
         ["-c", FAILING],
