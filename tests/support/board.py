@@ -121,9 +121,8 @@ class Contexts:
     def get(self, **options: Any) -> BrowserContext:
         key = json.dumps(options, sort_keys=True)
         if key not in self._made:
-            self._made[key] = self._browser.new_context(
-                locale="en-US", timezone_id="America/Chicago", **options
-            )
+            usual = {"locale": "en-US", "timezone_id": "America/Chicago"}
+            self._made[key] = self._browser.new_context(**usual | options)
         return self._made[key]
 
 
