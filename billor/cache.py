@@ -133,6 +133,7 @@ class PageCache:
             failures = self._failures
             redis.set(GENERATION_KEY, uuid4().hex.encode(), timeout=0)
             if self._is_unavailable and failures == self._failures:
+                redis.look_up(GENERATION_KEY)  # which may be refused still
                 self._is_unavailable = False
                 logger.info("Redis is back")
 
