@@ -131,6 +131,8 @@ def test_a_file_has_what_is_shown(billor, open_board):
     for load in billor.loads[1:]:
         billor.client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
     board = open_board(path="/board?origin=od")
+    expect(board.waiting).to_have_count(1)
+    expect(board.drivers).to_have_count(3)
     for show, name, shown in (
         ("All", "loads.csv", ["Łódź"]),
         ("On the road", "loads.csv", []),
