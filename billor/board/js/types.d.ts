@@ -1,10 +1,10 @@
 // What the API sends (openapi.json), and the parts of it that the board keeps.
 
-export type LoadStatus = "OPEN" | "ASSIGNED" | "COMPLETED" | "CANCELLED";
-export type AssignmentStatus = "ASSIGNED" | "COMPLETED" | "CANCELLED";
-export type Role = "ADMIN" | "DISPATCHER" | "DRIVER";
+type LoadStatus = "OPEN" | "ASSIGNED" | "COMPLETED" | "CANCELLED";
+type AssignmentStatus = "ASSIGNED" | "COMPLETED" | "CANCELLED";
+type Role = "ADMIN" | "DISPATCHER" | "DRIVER";
 
-export interface Load {
+interface Load {
   id: number;
   origin: string;
   destination: string;
@@ -19,7 +19,7 @@ export interface Load {
   assignment?: AssignmentWithDriver | null;
 }
 
-export interface Driver {
+interface Driver {
   id: number;
   name: string;
   licenseNumber: string;
@@ -27,7 +27,7 @@ export interface Driver {
   createdAt: string;
 }
 
-export interface Assignment {
+interface Assignment {
   id: number;
   driverId: number;
   loadId: number;
@@ -36,20 +36,20 @@ export interface Assignment {
   closedAt: string | null;
 }
 
-export interface AssignmentWithDriver extends Assignment {
+interface AssignmentWithDriver extends Assignment {
   driver: Driver;
 }
 
-export interface AssignmentDetail extends Assignment {
+interface AssignmentDetail extends Assignment {
   driver: Driver;
   load: Load;
 }
 
-export interface MyAssignment extends Assignment {
+interface MyAssignment extends Assignment {
   load: Load;
 }
 
-export interface User {
+interface User {
   id: number;
   name: string;
   email: string;
@@ -59,12 +59,12 @@ export interface User {
   lastSeenAt: string | null;
 }
 
-export interface Actor {
+interface Actor {
   id: number;
   name: string;
 }
 
-export interface Payload {
+interface Payload {
   load?: Load;
   driver?: Driver;
   before?: Record<string, unknown>;
@@ -75,7 +75,7 @@ export interface Payload {
 }
 
 /** An event of `GET /changes`. */
-export interface Change {
+interface Change {
   id: string;
   type: string;
   driverId: number | null;
@@ -86,11 +86,11 @@ export interface Change {
 }
 
 /** An entry of a load's timeline. */
-export interface TimelineEntry extends Change {
+interface TimelineEntry extends Change {
   user: Actor | null;
 }
 
-export interface AuditDocument {
+interface AuditDocument {
   _id: string;
   type: string;
   timestamp: string;
@@ -98,7 +98,7 @@ export interface AuditDocument {
   payload: Payload;
 }
 
-export interface ImportedRow {
+interface ImportedRow {
   row: number;
   loadId: number | null;
   errors: Record<string, string[]> | null;
@@ -106,7 +106,7 @@ export interface ImportedRow {
   load?: Partial<Load>;
 }
 
-export interface ImportReport {
+interface ImportReport {
   created: number;
   alreadyThere: number;
   refused: number;
@@ -116,7 +116,7 @@ export interface ImportReport {
   sheet: string | null;
 }
 
-export interface Day {
+interface Day {
   date: string;
   created: number;
   assigned: number;
@@ -125,7 +125,7 @@ export interface Day {
   medianSecondsToAssign: number | null;
 }
 
-export interface Stats {
+interface Stats {
   at: string;
   timeZone: string;
   loads: Record<LoadStatus, number>;
@@ -137,7 +137,7 @@ export interface Stats {
 }
 
 /** The body of an error (RFC 9457). */
-export interface ProblemBody {
+interface ProblemBody {
   status: number;
   code: string;
   detail: string;
@@ -147,7 +147,7 @@ export interface ProblemBody {
   driverId?: number;
 }
 
-export interface Answer<T> {
+interface Answer<T> {
   status: number;
   headers: Headers;
   data: T;

@@ -5,8 +5,6 @@ import { t } from "../ui/words.js";
 import { addressOf, pathOf } from "./address.js";
 import { conflictInWords, inWords } from "./words.js";
 
-/** @import {Answer, ProblemBody} from "../types.js" */
-
 const RETRY_SECONDS = [0.3, 1, 2.5];
 /** Nothing is sent again later than this, so that people are told within 15 seconds. */
 const RETRY_MILLISECONDS = 4_000;

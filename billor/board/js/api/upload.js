@@ -4,8 +4,6 @@ import { TIME_ZONE } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { LONG_MILLISECONDS, Problem, request } from "./client.js";
 
-/** @import {ImportReport} from "../types.js" */
-
 /** By the ending of a file's name; browsers do not know them all. */
 const MEDIA_TYPES = {
   csv: "text/csv",

@@ -7,8 +7,6 @@ import { fleet } from "./fleet.js";
 import { dismissTrouble, say, showTrouble, toast } from "./notices.js";
 import { Store } from "./store.js";
 
-/** @import {Assignment, Driver, Load} from "../types.js" */
-
 /**
  * An action that the API has not answered yet.
  * @typedef {{kind: "assign" | "reopen", loadId: number, driverId: number, at: string}

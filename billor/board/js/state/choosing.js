@@ -8,8 +8,6 @@ import { fleet } from "./fleet.js";
 import { say, tellChanged } from "./notices.js";
 import { Store } from "./store.js";
 
-/** @import {Driver, Load} from "../types.js" */
-
 /**
  * `driverId`: the driver to be confirmed, on small screens. `assignmentId`: of the load, if it is to
  * get another driver.

@@ -1,7 +1,5 @@
 // What is due next, and which loads are late or soon will be.
 
-/** @import {Assignment, Load} from "../types.js" */
-
 /** A load is due soon in the last two hours before its deadline. */
 const SOON_MILLISECONDS = 2 * 60 * 60 * 1000;
 

@@ -11,7 +11,6 @@ import { knownPlaces } from "./places.js";
 import { fold } from "./search.js";
 import { NARROW, shownPlaces } from "./shown.js";
 
-/** @import {Driver} from "../types.js" */
 /** @import {Filters} from "./address.js" */
 
 const DAY_MILLISECONDS = 86_400_000;

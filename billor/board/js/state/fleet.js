@@ -3,8 +3,6 @@
 import { pages } from "../api/client.js";
 import { Store } from "./store.js";
 
-/** @import {Assignment, AssignmentDetail, Change, Driver, Load} from "../types.js" */
-
 const LISTS = {
   changed: "/loads?sort=updatedAt&expand=assignment&limit=200&updatedFrom=",
   loads: "/loads?status=OPEN&sort=pickupAt&limit=200",

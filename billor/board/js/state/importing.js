@@ -6,8 +6,6 @@ import { counted, t } from "../ui/words.js";
 import { toast } from "./notices.js";
 import { Store } from "./store.js";
 
-/** @import {ImportReport} from "../types.js" */
-
 /**
  * `preview`: how the file was read.
  * @typedef {{file: File | null, isBusy: boolean, preview: ImportReport | null, report: ImportReport

@@ -3,7 +3,6 @@
 import { dueAt, SORTS, sortByTime, urgencyAt } from "./due.js";
 import { driverText, fold, hasAll, loadText, words } from "./search.js";
 
-/** @import {Assignment, Driver, Load} from "../types.js" */
 /** @import {Filters, Only} from "./address.js" */
 /** @import {Fleet} from "./fleet.js" */
 /** @import {Pending} from "./actions.js" */

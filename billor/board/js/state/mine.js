@@ -4,8 +4,6 @@ import { get, Problem, request } from "../api/client.js";
 import { useNow } from "../ui/clock.js";
 import { useGot } from "./got.js";
 
-/** @import {MyAssignment} from "../types.js" */
-
 const PERIOD_SECONDS = 5;
 const PAST = "/me/assignments?status=COMPLETED&status=CANCELLED&limit=20";
 

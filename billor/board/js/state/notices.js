@@ -7,8 +7,6 @@ import { t } from "../ui/words.js";
 import { fleet } from "./fleet.js";
 import { Store } from "./store.js";
 
-/** @import {AssignmentDetail, TimelineEntry} from "../types.js" */
-
 /**
  * @typedef {object} Trouble
  * @property {string} detail what the API said

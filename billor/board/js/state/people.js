@@ -9,8 +9,6 @@ import { makeLists } from "./lists.js";
 import { toast } from "./notices.js";
 import { Store } from "./store.js";
 
-/** @import {Driver, User} from "../types.js" */
-
 /** How many changes were made here: lists are got again after each. */
 export const saved = new Store({ count: 0 });
 

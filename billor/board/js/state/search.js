@@ -1,8 +1,6 @@
 // Finds rows by the beginnings of words, as the API's `q` does: see its `fold_text`,
 // `search_vector` and `search_query` in the database. A test compares both.
 
-/** @import {Driver, Load} from "../types.js" */
-
 /** @type {Record<string, string>} */
 const PLAIN = {
   ...{ ß: "ss", æ: "ae", œ: "oe", ł: "l", ø: "o", đ: "d", ð: "d", ħ: "h", ı: "i" },

@@ -5,8 +5,6 @@ import { stopChoosing } from "./choosing.js";
 import { fleet } from "./fleet.js";
 import { Store } from "./store.js";
 
-/** @import {Load} from "../types.js" */
-
 /**
  * `isOn`: each press selects. `last`: where a range begins.
  * @type {Store<{ids: Set<number>, isOn: boolean, last: number | null}>}

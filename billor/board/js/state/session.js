@@ -3,8 +3,6 @@
 import { addressOf, sharedName } from "../api/address.js";
 import { Store } from "./store.js";
 
-/** @import {User} from "../types.js" */
-
 /**
  * @typedef {object} Tokens
  * @property {number} userId

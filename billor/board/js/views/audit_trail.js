@@ -8,8 +8,6 @@ import { t } from "../ui/words.js";
 import { PagedTable } from "./lists.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
-/** @import {AuditDocument} from "../types.js" */
-
 const COLUMNS = {
   [t("Time")]: (/** @type {AuditDocument} */ { timestamp }) => fullTime(timestamp),
   [t("What")]: whatHappened,

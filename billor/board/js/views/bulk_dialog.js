@@ -15,8 +15,6 @@ import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
 import { RouteOf } from "./panel.js";
 
-/** @import {Driver, Load} from "../types.js" */
-
 /** What became of a load. @typedef {{text: string, look: string}} Outcome */
 
 /** @param {{loads: Load[], onClose: () => void}} props */

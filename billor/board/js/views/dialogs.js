@@ -15,8 +15,6 @@ import { RouteOf } from "./panel.js";
 import { PasswordDialog } from "./password_dialog.js";
 import { ResetDialog, UserDialog } from "./user_dialog.js";
 
-/** @import {Assignment, Driver, Load, User} from "../types.js" */
-
 /**
  * @typedef {{name: "load", load?: Load, copy?: Load, onSaved?: () => void}
  *   | {name: "import" | "password" | "keys"}

@@ -18,7 +18,6 @@ import { PeoplePage } from "./people_page.js";
 import { StatsPage } from "./stats_page.js";
 
 /** @import {Route} from "../state/address.js" */
-/** @import {User} from "../types.js" */
 
 /** @type {Partial<Record<Route["name"], () => import("preact").VNode>>} */
 const PAGES = { drivers: DriversPage, people: PeoplePage, stats: StatsPage };

@@ -7,8 +7,6 @@ import { FormDialog } from "../ui/form_dialog.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
 
-/** @import {Driver} from "../types.js" */
-
 /** @param {{driver?: Driver, onClose: () => void}} props */
 export function DriverDialog({ driver, onClose }) {
   return h(FormDialog, {

@@ -15,8 +15,6 @@ import { STATUS_NAMES } from "./finished_panel.js";
 import { Account } from "./head.js";
 import { aboutLoad, Facts, RouteOf, timesOf } from "./panel.js";
 
-/** @import {Load, MyAssignment, User} from "../types.js" */
-
 /** @param {{user: User}} props */
 export function DriverPage({ user }) {
   const mine = useMyAssignments();

@@ -13,8 +13,6 @@ import { DriverLink } from "./driver_link.js";
 import { ListHead, PagedTable } from "./lists.js";
 import { LoadLink } from "./panel.js";
 
-/** @import {Driver} from "../types.js" */
-
 /** @type {Record<string, (driver: Driver) => import("preact").ComponentChildren>} */
 const COLUMNS = {
   [t("Name")]: (driver) => h(DriverLink, { driver }),

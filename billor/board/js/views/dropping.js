@@ -9,8 +9,6 @@ import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
 import { openDialog } from "./dialogs.js";
 
-/** @import {Assignment, Driver, Load} from "../types.js" */
-
 /** A load on the road has its assignment, too. @typedef {{load?: Load, driver?: Driver, assignment?: Assignment}} Dragged */
 
 /** @param {PointerEvent} event @param {Dragged} dragged */

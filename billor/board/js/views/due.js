@@ -7,8 +7,6 @@ import { icon } from "../ui/icons.js";
 import { fullTime, minuteTime, shortTime, since } from "../ui/times.js";
 import { t } from "../ui/words.js";
 
-/** @import {Assignment, Load} from "../types.js" */
-
 /**
  * Words and a sign say it, too: not everybody sees colours.
  * @param {{deadline: string | null, now: string}} props

@@ -10,7 +10,6 @@ import { VirtualList } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
 import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
 
-/** @import {Load} from "../types.js" */
 /** @import {Finished} from "../state/finished.js" */
 
 /** @param {Load} load */

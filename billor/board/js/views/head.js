@@ -14,7 +14,6 @@ import { ConnectionDot } from "./connection.js";
 import { openDialog } from "./dialogs.js";
 
 /** @import {Route} from "../state/address.js" */
-/** @import {Role, User} from "../types.js" */
 /** @import {Language} from "../ui/words.js" */
 
 /** Their texts, names, and the role that they need. @type {Array<[string, Route["name"], Role?]>} */

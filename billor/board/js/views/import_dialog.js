@@ -15,8 +15,6 @@ import { minuteTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { counted, t } from "../ui/words.js";
 
-/** @import {ImportedRow, ImportReport, Load} from "../types.js" */
-
 const ROW_REM = 2.75;
 const PREVIEW_ROWS = 20;
 

@@ -12,7 +12,6 @@ import { fromLocalField, toLocalField } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { Reason } from "./notices.js";
 
-/** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
 
 /**

@@ -22,8 +22,6 @@ import { STATUS_NAMES } from "./finished_panel.js";
 import { Facts, factsOf, RouteOf, TroubleLine, timesOf } from "./panel.js";
 import { Timeline } from "./timeline.js";
 
-/** @import {Load, TimelineEntry} from "../types.js" */
-
 /** @typedef {{load: Load, timeline: TimelineEntry[]}} Known */
 
 /** @param {{id: number}} props */

@@ -9,8 +9,6 @@ import { Dialog, focusFirst } from "../ui/dialog.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
 import { t } from "../ui/words.js";
 
-/** @import {User} from "../types.js" */
-
 export function LoginPage() {
   return h(
     "main",

@@ -19,8 +19,6 @@ import { STATUS_NAMES } from "./finished_panel.js";
 import { PagedTable } from "./lists.js";
 import { Facts, factsOf, LoadLink, timesOf } from "./panel.js";
 
-/** @import {AssignmentDetail, Driver} from "../types.js" */
-
 /** @type {Record<string, (assignment: AssignmentDetail) => import("preact").ComponentChildren>} */
 const HISTORY = {
   [t("Load")]: ({ load }) => h(LoadLink, { load }),

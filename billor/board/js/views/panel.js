@@ -13,7 +13,6 @@ import { counted, t } from "../ui/words.js";
 import { Urgency } from "./due.js";
 import { Reason } from "./notices.js";
 
-/** @import {Load} from "../types.js" */
 /** @import {Trouble} from "../state/notices.js" */
 
 export const UNKNOWN_COUNT = "…";

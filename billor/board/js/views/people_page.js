@@ -18,8 +18,6 @@ import { DriverLink } from "./driver_link.js";
 import { ListHead, PagedTable } from "./lists.js";
 import { ROLE_NAMES } from "./what_happened.js";
 
-/** @import {User} from "../types.js" */
-
 /** The worker records what happened some time later. */
 const AUDIT_SECONDS = 5;
 

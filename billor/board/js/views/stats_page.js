@@ -8,8 +8,6 @@ import { Table } from "../ui/table.js";
 import { dayName, duration, fullTime, TIME_ZONE } from "../ui/times.js";
 import { counted, t } from "../ui/words.js";
 
-/** @import {Day, Stats} from "../types.js" */
-
 const PERIOD_SECONDS = 60;
 
 export function StatsPage() {

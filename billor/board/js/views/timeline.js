@@ -5,8 +5,6 @@ import { fullTime, TIME_ZONE } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
-/** @import {TimelineEntry} from "../types.js" */
-
 /** @param {{entries: TimelineEntry[]}} props */
 export function Timeline({ entries }) {
   return [

@@ -13,7 +13,6 @@ import { PASSWORD_HINT } from "./password_dialog.js";
 import { ROLE_NAMES } from "./what_happened.js";
 
 /** @import {FieldProps} from "../ui/form.js" */
-/** @import {User} from "../types.js" */
 
 /** It can be read, so that it can be told. @type {FieldProps} */
 const PASSWORD = {

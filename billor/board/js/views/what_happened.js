@@ -7,7 +7,6 @@ import { t } from "../ui/words.js";
 import { DriverLink } from "./driver_link.js";
 
 /** @import {ComponentChildren} from "preact" */
-/** @import {Payload} from "../types.js" */
 
 /** By the names of the API. @type {Record<string, string>} */
 const FIELD_NAMES = {
