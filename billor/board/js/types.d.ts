@@ -152,3 +152,100 @@ interface Answer<T> {
   headers: Headers;
   data: T;
 }
+
+// What modules of the board tell each other.
+
+type Place = "" | "waiting" | "road" | "drivers" | "finished";
+type Only = "" | "late" | "soon" | "unassigned";
+type Sort = "" | "pickup" | "delivery" | "waiting";
+type Urgency = "late" | "soon" | "";
+
+interface Filters {
+  q: string;
+  show: Place;
+  origin: string;
+  destination: string;
+  /** The first day of finished loads, such as 2031-05-04. */
+  since: string;
+  /** The last day. */
+  until: string;
+  only: Only;
+  sort: Sort;
+}
+
+interface Route {
+  name: "board" | "load" | "drivers" | "driver" | "people" | "stats";
+  /** Of the load or driver, else 0. */
+  id: number;
+}
+
+/** An action that the API has not answered yet. */
+type Pending =
+  | { kind: "assign" | "reopen"; loadId: number; driverId: number; at: string }
+  | { kind: "close"; loadId: number; assignmentId: number; to: "COMPLETED" | "CANCELLED" }
+  | { kind: "reassign"; loadId: number; assignmentId: number; driverId: number }
+  | { kind: "status"; loadId: number; to: "OPEN" | "CANCELLED" };
+
+interface Waiting {
+  load: Load;
+  isPending: boolean;
+}
+
+interface OnTheRoad extends Waiting {
+  assignment: Assignment;
+  driver: Driver;
+}
+
+interface Lists {
+  waiting: Waiting[];
+  road: OnTheRoad[];
+  /** Free ones, by name. */
+  drivers: Driver[];
+  /** No driver matched the search, so all are there. */
+  areAllDrivers: boolean;
+  /** Of what is known. */
+  version: string;
+  /** Without filters. */
+  total: { waiting: number; road: number; drivers: number };
+  /** The same. */
+  chips: Record<Exclude<Only, "">, { waiting: number; road: number }>;
+}
+
+/** Why an action was refused. */
+interface Trouble {
+  detail: string;
+  conflict?: { loadId: number; text: string } | null;
+  /** What somebody else has done. */
+  by?: TimelineEntry | null;
+}
+
+interface Toast extends Trouble {
+  id: number;
+  isGood: boolean;
+  loadId?: number;
+  /** Takes back what was done to the load. */
+  undo?: () => void;
+}
+
+interface FieldProps {
+  name: string;
+  label: string;
+  type?: string;
+  value?: string;
+  hint?: string;
+  error?: string;
+  required?: boolean;
+  autocomplete?: string;
+  "data-autofocus"?: boolean;
+  readOnly?: boolean;
+  /** Of a list to choose from: values and their texts. */
+  options?: Array<[string, string]>;
+  onInput?: (event: Event) => void;
+}
+
+interface ServerEvent {
+  event: string;
+  data: string;
+  /** Of this event, or the last one before. */
+  id: string;
+}

@@ -8,8 +8,6 @@ import { sharedName } from "./address.js";
 import { apiTime, get, LONG_MILLISECONDS, send, sleep, untilOnline } from "./client.js";
 import { EventParser } from "./sse.js";
 
-/** @import {ServerEvent} from "./sse.js" */
-
 /** @typedef {"connecting" | "live" | "polling" | "lost"} Mode */
 /**
  * What the leading tab tells the others; without events it says that it is there.

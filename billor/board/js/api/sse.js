@@ -1,12 +1,5 @@
 // Server-Sent Events from a response of `fetch`, since EventSource sends no token.
 
-/**
- * @typedef {object} ServerEvent
- * @property {string} event
- * @property {string} data
- * @property {string} id of this event, or the last one before
- */
-
 /** Reads the events of a stream, as Billor writes them: each has its data in one line. */
 export class EventParser {
   rest = "";

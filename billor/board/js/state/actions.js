@@ -8,14 +8,6 @@ import { dismissTrouble, say, showTrouble, toast } from "./notices.js";
 import { Store } from "./store.js";
 
 /**
- * An action that the API has not answered yet.
- * @typedef {{kind: "assign" | "reopen", loadId: number, driverId: number, at: string}
- *   | {kind: "close", loadId: number, assignmentId: number, to: "COMPLETED" | "CANCELLED"}
- *   | {kind: "reassign", loadId: number, assignmentId: number, driverId: number}
- *   | {kind: "status", loadId: number, to: "OPEN" | "CANCELLED"}} Pending
- */
-
-/**
  * By the load that they concern: of two at once, the second is a double click.
  * @type {Store<{byLoad: Map<number, Pending>}>}
  */

@@ -2,23 +2,6 @@
 
 import { Store } from "./store.js";
 
-/** @typedef {"" | "waiting" | "road" | "drivers" | "finished"} Place */
-/** @typedef {"" | "late" | "soon" | "unassigned"} Only */
-/** @typedef {"" | "pickup" | "delivery" | "waiting"} Sort */
-/**
- * @typedef {object} Filters
- * @property {string} q
- * @property {Place} show
- * @property {string} origin
- * @property {string} destination
- * @property {string} since the first day of finished loads, such as 2031-05-04
- * @property {string} until the last day
- * @property {Only} only
- * @property {Sort} sort
- */
-/** @typedef {"board" | "load" | "drivers" | "driver" | "people" | "stats"} RouteName */
-/** `id` is that of the load or driver, else 0. @typedef {{name: RouteName, id: number}} Route */
-
 /** @type {Filters} */
 export const NO_FILTERS = {
   q: "",
@@ -60,9 +43,9 @@ function readFilters() {
 /** @returns {Route} */
 function readRoute() {
   const one = /^#\/(load|driver)s\/([1-9][0-9]{0,17})$/.exec(location.hash);
-  if (one) return { name: /** @type {RouteName} */ (one[1]), id: Number(one[2]) };
+  if (one) return { name: /** @type {Route["name"]} */ (one[1]), id: Number(one[2]) };
   const page = /^#\/(drivers|people|stats)$/.exec(location.hash)?.[1];
-  return { name: /** @type {RouteName} */ (page ?? "board"), id: 0 };
+  return { name: /** @type {Route["name"]} */ (page ?? "board"), id: 0 };
 }
 
 /** The filters that were changed last. */

@@ -3,8 +3,6 @@
 /** A load is due soon in the last two hours before its deadline. */
 const SOON_MILLISECONDS = 2 * 60 * 60 * 1000;
 
-/** @typedef {"late" | "soon" | ""} Urgency */
-
 /** @param {string} now @returns {(deadline: string | null) => Urgency} */
 export function urgencyAt(now) {
   const soon = new Date(Date.parse(now) + SOON_MILLISECONDS).toISOString();

@@ -11,8 +11,6 @@ import { knownPlaces } from "./places.js";
 import { fold } from "./search.js";
 import { NARROW, shownPlaces } from "./shown.js";
 
-/** @import {Filters} from "./address.js" */
-
 const DAY_MILLISECONDS = 86_400_000;
 const BYTE_ORDER_MARK = "\ufeff"; // by which Excel knows UTF-8
 /** A record of CSV. A load's begins with its id. */

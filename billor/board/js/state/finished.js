@@ -4,8 +4,6 @@ import { finishedQuery } from "./exporting.js";
 import { usePages } from "./got.js";
 import { goingThere } from "./lists.js";
 
-/** @import {Filters} from "./address.js" */
-
 /** @typedef {ReturnType<typeof useFinished>} Finished */
 
 /**

@@ -3,23 +3,7 @@
 import { dueAt, SORTS, sortByTime, urgencyAt } from "./due.js";
 import { driverText, fold, hasAll, loadText, words } from "./search.js";
 
-/** @import {Filters, Only} from "./address.js" */
 /** @import {Fleet} from "./fleet.js" */
-/** @import {Pending} from "./actions.js" */
-/** @import {Urgency} from "./due.js" */
-
-/** @typedef {{load: Load, isPending: boolean}} Waiting */
-/** @typedef {{assignment: Assignment, load: Load, driver: Driver, isPending: boolean}} OnTheRoad */
-/**
- * @typedef {object} Lists
- * @property {Waiting[]} waiting
- * @property {OnTheRoad[]} road
- * @property {Driver[]} drivers free ones, by name
- * @property {boolean} areAllDrivers no driver matched the search, so all are there
- * @property {string} version of what is known
- * @property {{waiting: number, road: number, drivers: number}} total without filters
- * @property {Record<Exclude<Only, "">, {waiting: number, road: number}>} chips the same
- */
 
 /**
  * `active`: by load, with what is pending.

@@ -7,17 +7,6 @@ import { t } from "../ui/words.js";
 import { fleet } from "./fleet.js";
 import { Store } from "./store.js";
 
-/**
- * @typedef {object} Trouble
- * @property {string} detail what the API said
- * @property {{loadId: number, text: string} | null} [conflict] the conflicting load
- * @property {TimelineEntry | null} [by] what somebody else has done
- */
-/**
- * `undo`: takes back what was done to the load.
- * @typedef {Trouble & {id: number, isGood: boolean, loadId?: number, undo?: () => void}} Toast
- */
-
 /** The driver hears of it only then. */
 const UNDO_MILLISECONDS = 10_000;
 const TOAST_MILLISECONDS = 8_000;

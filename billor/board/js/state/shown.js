@@ -1,7 +1,5 @@
 // Which lists of the board are shown.
 
-/** @import {Filters, Place} from "./address.js" */
-
 /** Where one place is shown at a time; as in board.css. */
 export const NARROW = "(max-width: 51.99rem)";
 

@@ -10,22 +10,6 @@ import { t } from "./words.js";
 /** The API takes no other years. */
 const YEARS = { min: "2000-01-01T00:00", max: "2100-12-31T23:59" };
 
-/**
- * @typedef {object} FieldProps
- * @property {string} name
- * @property {string} label
- * @property {string} [type]
- * @property {string} [value]
- * @property {string} [hint]
- * @property {string} [error]
- * @property {boolean} [required]
- * @property {string} [autocomplete]
- * @property {boolean} [data-autofocus]
- * @property {boolean} [readOnly]
- * @property {Array<[string, string]>} [options] of a list to choose from: values and their texts
- * @property {(event: Event) => void} [onInput]
- */
-
 /** @param {FieldProps} props */
 export function Field({ label, type = "text", value = "", hint, error, options, ...more }) {
   const id = useId();

@@ -6,7 +6,6 @@ import { Dialog } from "./dialog.js";
 import { Field, Refusal, useSending } from "./form.js";
 
 /** @import {Problem} from "../api/client.js" */
-/** @import {FieldProps} from "./form.js" */
 
 /**
  * @param {object} props @param {string} props.title

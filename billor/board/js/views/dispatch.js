@@ -17,8 +17,6 @@ import { OneDriverPage } from "./one_driver_page.js";
 import { PeoplePage } from "./people_page.js";
 import { StatsPage } from "./stats_page.js";
 
-/** @import {Route} from "../state/address.js" */
-
 /** @type {Partial<Record<Route["name"], () => import("preact").VNode>>} */
 const PAGES = { drivers: DriversPage, people: PeoplePage, stats: StatsPage };
 const TITLES = {

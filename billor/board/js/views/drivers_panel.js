@@ -13,8 +13,6 @@ import { t } from "../ui/words.js";
 import { drag } from "./dropping.js";
 import { Nothing, PanelHead, RouteOf } from "./panel.js";
 
-/** @import {Lists} from "../state/lists.js" */
-
 const DRIVER_REM = 3.25;
 
 /** @param {Driver} driver */

@@ -12,9 +12,6 @@ import { icon } from "../ui/icons.js";
 import { counted, t } from "../ui/words.js";
 import { UNKNOWN_COUNT } from "./panel.js";
 
-/** @import {Only, Place, Sort} from "../state/address.js" */
-/** @import {Lists} from "../state/lists.js" */
-
 const MAX_SUGGESTIONS = 100;
 
 /** With a shorter name for phones. @type {Array<[Place, string, string]>} */

@@ -13,7 +13,6 @@ import { chooseLanguage, LANGUAGE, LANGUAGES, t } from "../ui/words.js";
 import { ConnectionDot } from "./connection.js";
 import { openDialog } from "./dialogs.js";
 
-/** @import {Route} from "../state/address.js" */
 /** @import {Language} from "../ui/words.js" */
 
 /** Their texts, names, and the role that they need. @type {Array<[string, Route["name"], Role?]>} */

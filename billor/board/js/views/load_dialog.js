@@ -12,8 +12,6 @@ import { fromLocalField, toLocalField } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { Reason } from "./notices.js";
 
-/** @import {Trouble} from "../state/notices.js" */
-
 /**
  * @param {object} props
  * @param {Load} [props.load] the one to change

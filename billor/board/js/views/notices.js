@@ -8,8 +8,6 @@ import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
-/** @import {Toast, Trouble} from "../state/notices.js" */
-
 export function Announcer() {
   const { toasts, said } = useStore(notices);
   return [

@@ -13,8 +13,6 @@ import { counted, t } from "../ui/words.js";
 import { Urgency } from "./due.js";
 import { Reason } from "./notices.js";
 
-/** @import {Trouble} from "../state/notices.js" */
-
 export const UNKNOWN_COUNT = "…";
 export const ROW_REM = 3.625;
 const TROUBLE_REM = 3.5;

@@ -13,8 +13,6 @@ import { drag } from "./dropping.js";
 import { When } from "./due.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
-/** @import {Lists, OnTheRoad} from "../state/lists.js" */
-
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
 export function RoadPanel({ lists: { road, total, version }, now, isComplete }) {
   return [

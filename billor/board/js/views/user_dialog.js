@@ -12,8 +12,6 @@ import { t } from "../ui/words.js";
 import { PASSWORD_HINT } from "./password_dialog.js";
 import { ROLE_NAMES } from "./what_happened.js";
 
-/** @import {FieldProps} from "../ui/form.js" */
-
 /** It can be read, so that it can be told. @type {FieldProps} */
 const PASSWORD = {
   name: "password",

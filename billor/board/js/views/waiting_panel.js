@@ -18,8 +18,6 @@ import { drag } from "./dropping.js";
 import { When } from "./due.js";
 import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./panel.js";
 
-/** @import {Lists, Waiting} from "../state/lists.js" */
-
 /** @param {{lists: Lists, now: string, isComplete: boolean}} props */
 export function WaitingPanel({ lists: { waiting, total, version }, now, isComplete }) {
   const { loadId } = useStore(choosing);
