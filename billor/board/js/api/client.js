@@ -92,7 +92,10 @@ export async function send(method, path, options = {}) {
       body: options.body instanceof Blob ? options.body : JSON.stringify(options.body),
       signal: limited(options),
     });
-    if (response.status !== 401 || (await codeOf(response)) === "invalid_credentials") {
+    if (
+      response.status !== 401 ||
+      (await problemOf(response.clone())).code === "invalid_credentials"
+    ) {
       return response;
     }
     token = await validToken(token);
@@ -116,11 +119,6 @@ function headersFor(token, { body, key, shown, headers }) {
     ...(tag && { "If-Match": tag }),
     ...headers,
   };
-}
-
-/** @param {Response} response */
-async function codeOf(response) {
-  return (await problemOf(response.clone())).code;
 }
 
 /** @param {Response} response @returns {Promise<Answer<any>>} */

@@ -9,12 +9,6 @@ import { fold } from "./search.js";
  * @returns {Map<string, string>} the places as they are written, by their folded text
  */
 export function knownPlaces(fleet, end) {
-  const places = new Map();
-  const seen = new Set();
-  for (const load of fleet.loads.values()) {
-    if (seen.has(load[end])) continue;
-    seen.add(load[end]);
-    places.set(fold(load[end]), load[end]);
-  }
-  return places;
+  const written = new Set([...fleet.loads.values()].map((load) => load[end]));
+  return new Map([...written].map((place) => [fold(place), place]));
 }

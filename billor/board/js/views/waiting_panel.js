@@ -22,6 +22,12 @@ import { aboutLoad, LoadList, LoadNumber, Nothing, PanelHead, RouteOf } from "./
 export function WaitingPanel({ lists: { waiting, total, version }, now, isComplete }) {
   const { loadId } = useStore(choosing);
   const { ids, isOn } = useStore(selection);
+  const press = (/** @type {MouseEvent} */ event, /** @type {Load} */ load) => {
+    const ids = waiting.map((item) => item.load.id);
+    if (select(event, load, ids)) return;
+    if (loadId === load.id) stopChoosing();
+    else startChoosing(load);
+  };
   return [
     h(
       PanelHead,
@@ -41,18 +47,7 @@ export function WaitingPanel({ lists: { waiting, total, version }, now, isComple
           tabIndex,
           now,
           isChosen: isOn ? ids.has(item.load.id) : loadId === item.load.id,
-          onPress: (event) => {
-            if (
-              select(
-                event,
-                item.load,
-                waiting.map(({ load }) => load.id),
-              )
-            )
-              return;
-            if (loadId === item.load.id) stopChoosing();
-            else startChoosing(item.load);
-          },
+          onPress: (event) => press(event, item.load),
         }),
     }),
   ];
