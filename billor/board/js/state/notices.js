@@ -21,9 +21,7 @@ export const notices = new Store({
 let lastToast = 0;
 
 /** @param {string} text for screen readers */
-export function say(text) {
-  notices.set({ said: text });
-}
+export const say = (text) => notices.set({ said: text });
 
 /**
  * Show a refusal at a load, with who caused it and a link to the conflicting load.
@@ -44,9 +42,8 @@ export async function showTrouble(loadId, problem) {
 }
 
 /** @param {number} loadId @param {Trouble} trouble */
-function setTrouble(loadId, trouble) {
+const setTrouble = (loadId, trouble) =>
   notices.set({ troubles: new Map(notices.value.troubles).set(loadId, trouble) });
-}
 
 /** Forget why the last action was refused, or how to undo it. @param {number} loadId */
 export function dismissTrouble(loadId) {
@@ -115,6 +112,5 @@ export function toast(detail, more = {}) {
 }
 
 /** @param {number} id */
-export function dismissToast(id) {
+export const dismissToast = (id) =>
   notices.set({ toasts: notices.value.toasts.filter((shown) => shown.id !== id) });
-}

@@ -42,9 +42,7 @@ function readTokens() {
 }
 
 /** Log out in all tabs. */
-export function forgetTokens() {
-  localStorage.removeItem(KEY);
-}
+export const forgetTokens = () => localStorage.removeItem(KEY);
 
 /**
  * @param {{access_token: string, refreshToken: string, expires_in: number}} answer
@@ -69,13 +67,6 @@ function areOfAnother(tokens) {
   return user !== null && tokens?.userId !== user.id;
 }
 
-/** Another tab has logged in or out, or has refreshed the tokens. */
-function followOtherTabs() {
-  const tokens = readTokens();
-  if (areOfAnother(tokens)) startAgain();
-  else if (tokens) goOn();
-}
-
 /** What was begun here is dropped: it is not done in another's name. @returns {Promise<never>} */
 function startAgain() {
   sessionStorage.setItem(DROPPED, JSON.stringify(session.value.user));
@@ -95,7 +86,12 @@ export function whoseWorkWasDropped(user) {
   return before && before.id !== user.id ? before.name : null;
 }
 
-addEventListener("storage", followOtherTabs);
+// Another tab has logged in or out, or has refreshed the tokens.
+addEventListener("storage", () => {
+  const tokens = readTokens();
+  if (areOfAnother(tokens)) startAgain();
+  else if (tokens) goOn();
+});
 
 function goOn() {
   session.set({ needsLogin: false });
@@ -136,14 +132,9 @@ export async function validToken(old) {
     const isFresh = tokens && tokens.expiresAt > Date.now() + MARGIN_MILLISECONDS;
     if (isFresh && tokens.access !== old) return tokens.access;
     if (tokens && tokens.refresh !== refused && (await refresh(tokens))) continue;
-    await untilLoggedIn();
+    session.set({ needsLogin: true });
+    await new Promise((resolve) => waiting.push(() => resolve(undefined)));
   }
-}
-
-/** @returns {Promise<void>} */
-function untilLoggedIn() {
-  session.set({ needsLogin: true });
-  return new Promise((resolve) => waiting.push(resolve));
 }
 
 /**

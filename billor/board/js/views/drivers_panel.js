@@ -7,6 +7,7 @@ import { fleet } from "../state/fleet.js";
 import { driverText, hasAll, words } from "../state/search.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
+import { SearchField } from "../ui/search_field.js";
 import { isolate } from "../ui/text.js";
 import { refocus, VirtualList } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
@@ -15,15 +16,9 @@ import { Nothing, PanelHead, RouteOf } from "./panel.js";
 
 const DRIVER_REM = 3.25;
 
-/** @param {Driver} driver */
-const keyOf = (driver) => driver.id;
-
 /** @param {{lists: Lists, isComplete: boolean, isNarrow: boolean}} props */
-export function DriversPanel({
-  lists: { drivers, total, areAllDrivers, version },
-  isComplete,
-  isNarrow,
-}) {
+export function DriversPanel({ lists, isComplete, isNarrow }) {
+  const { drivers, total, areAllDrivers, version } = lists;
   const { loadId, driverId } = useStore(choosing);
   const [name, setName] = useState("");
   /** @type {import("preact").RefObject<VirtualList<Driver> | null>} */
@@ -58,14 +53,14 @@ export function DriversPanel({
       total: total.drivers,
       isComplete,
     }),
-    load && h(ChoosingHead, { load, name, setName }),
+    load && h(ChoosingHead, { load, setName }),
     areAllDrivers &&
       !load &&
       h("p", { class: "note" }, t("No driver matches the search: here are all of them.")),
     h(/** @type {typeof VirtualList<Driver>} */ (VirtualList), {
       handle: list,
       items: shown,
-      keyOf,
+      keyOf: ({ id }) => id,
       heightOf: () => DRIVER_REM,
       label: t("Free drivers"),
       version,
@@ -81,8 +76,8 @@ export function DriversPanel({
   ];
 }
 
-/** @param {{load: Load, name: string, setName: (name: string) => void}} props */
-function ChoosingHead({ load, name, setName }) {
+/** @param {{load: Load, setName: (name: string) => void}} props */
+function ChoosingHead({ load, setName }) {
   return h(
     "div",
     { class: "choosing-head" },
@@ -94,14 +89,7 @@ function ChoosingHead({ load, name, setName }) {
         route: h(RouteOf, { load }),
       }),
     ),
-    h("input", {
-      type: "search",
-      "aria-label": t("Find a driver"),
-      placeholder: t("Find a driver"),
-      value: name,
-      onInput: (/** @type {Event} */ event) =>
-        setName(/** @type {HTMLInputElement} */ (event.currentTarget).value),
-    }),
+    h(SearchField, { key: load.id, label: t("Find a driver"), onSearch: setName }),
     button(t("Cancel"), stopChoosing, "small"),
   );
 }

@@ -8,6 +8,7 @@ import { fleet } from "../state/fleet.js";
 import { knownPlaces } from "../state/places.js";
 import { useStore } from "../state/store.js";
 import { iconButton } from "../ui/button.js";
+import { optionOf } from "../ui/form.js";
 import { icon } from "../ui/icons.js";
 import { counted, t } from "../ui/words.js";
 import { UNKNOWN_COUNT } from "./panel.js";
@@ -54,13 +55,8 @@ export function Filters({ lists, isNarrow, here }) {
       }),
     h(Chips, { chips: lists.chips, isNarrow, here }),
     (!isNarrow || isOpen || isUsed) && [
-      h(PlaceFilter, { key: "from", name: "origin", label: t("From"), value: filters.origin }),
-      h(PlaceFilter, {
-        key: "to",
-        name: "destination",
-        label: t("To"),
-        value: filters.destination,
-      }),
+      h(PlaceFilter, { key: "from", name: "origin", label: t("From") }),
+      h(PlaceFilter, { key: "to", name: "destination", label: t("To") }),
       h(SortBy, { key: "sort", sort: filters.sort }),
     ],
     (isNarrow ? isUsed : hasFilters(filters)) &&
@@ -137,37 +133,39 @@ function SortBy({ sort }) {
     "div",
     { class: "place-filter" },
     h("label", { for: id }, t("Sort by")),
+    h("select", { id, onInput }, SORTS.map(optionOf(sort))),
+  );
+}
+
+/** @param {{name: "origin" | "destination", label: string}} props */
+function PlaceFilter({ name, label }) {
+  const id = useId();
+  const places = [...knownPlaces(fleet.value, name).values()].sort().slice(0, MAX_SUGGESTIONS);
+  return h(
+    FilterField,
+    { name, label, list: id, placeholder: t("Anywhere"), maxLength: 200 },
     h(
-      "select",
-      { id, onInput },
-      SORTS.map(([value, text]) =>
-        h("option", { key: value, value, selected: value === sort }, text),
-      ),
+      "datalist",
+      { id },
+      places.map((place) => h("option", { key: place, value: place })),
     ),
   );
 }
 
-/** @param {{name: "origin" | "destination", label: string, value: string}} props */
-function PlaceFilter({ name, label, value }) {
-  const id = useId();
-  const places = [...knownPlaces(fleet.value, name).values()].sort().slice(0, MAX_SUGGESTIONS);
+/** @param {{name: keyof Filters, label: string, [more: string]: any}} props */
+export function FilterField({ name, label, children, ...more }) {
+  const filters = useStore(address);
   return h(
     "label",
     { class: "place-filter" },
     h("span", null, label),
     h("input", {
       type: "text",
-      list: id,
-      value,
-      placeholder: t("Anywhere"),
-      maxLength: 200,
+      value: filters[name],
       onInput: (/** @type {Event} */ event) =>
         setFilters({ [name]: /** @type {HTMLInputElement} */ (event.currentTarget).value }),
+      ...more,
     }),
-    h(
-      "datalist",
-      { id },
-      places.map((place) => h("option", { key: place, value: place })),
-    ),
+    children,
   );
 }

@@ -1,19 +1,15 @@
 // Completed and cancelled loads, found by the API.
 
 import { h } from "preact";
-import { address, setFilters } from "../state/address.js";
-import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { fullTime, shortTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
+import { FilterField } from "./filters.js";
 import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
 
 /** @import {Finished} from "../state/finished.js" */
-
-/** @param {Load} load */
-const keyOf = ({ id }) => id;
 
 /** @param {{finished: Finished}} props */
 export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
@@ -26,34 +22,18 @@ export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
     h(
       "div",
       { class: "days" },
-      h(Day, { name: "since", label: t("From day") }),
-      h(Day, { name: "until", label: t("To day") }),
+      h(FilterField, { name: "since", label: t("From day"), type: "date" }),
+      h(FilterField, { name: "until", label: t("To day"), type: "date" }),
     ),
     h(/** @type {typeof VirtualList<Load>} */ (VirtualList), {
       items: loads,
-      keyOf,
+      keyOf: ({ id }) => id,
       heightOf: () => ROW_REM,
       label: t("Finished loads"),
       empty: problem || h(Nothing, { isComplete: !isBusy, text: t("No load is finished.") }),
       renderRow: (load, isActive) => h(FinishedRow, { load, isActive }),
     }),
   ];
-}
-
-/** @param {{name: "since" | "until", label: string}} props */
-function Day({ name, label }) {
-  const filters = useStore(address);
-  return h(
-    "label",
-    { class: "place-filter" },
-    h("span", null, label),
-    h("input", {
-      type: "date",
-      value: filters[name],
-      onInput: (/** @type {Event} */ event) =>
-        setFilters({ [name]: /** @type {HTMLInputElement} */ (event.currentTarget).value }),
-    }),
-  );
 }
 
 /** @param {{load: Load, isActive: boolean}} props */

@@ -1,10 +1,11 @@
 // Creates a load, or changes one.
 
 import { h } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { get, Problem, request } from "../api/client.js";
 import { assign } from "../state/actions.js";
 import { fleet } from "../state/fleet.js";
+import { useGot } from "../state/got.js";
 import { reasonOf, toast } from "../state/notices.js";
 import { driverOptions, freeDrivers } from "../state/people.js";
 import { FormDialog } from "../ui/form_dialog.js";
@@ -106,13 +107,9 @@ function changesOf(load, body) {
 
 /** @param {{problem: Problem, load?: Load}} props */
 function Conflict({ problem, load }) {
-  const [reason, setReason] = useState(/** @type {Pick<Trouble, "conflict" | "by">} */ ({}));
-  useEffect(() => {
-    setReason({});
-    reasonOf(problem, load?.id).then(setReason);
-  }, [problem]);
+  const { data: reason } = useGot(() => reasonOf(problem, load?.id), [problem]);
   return [
-    h(Reason, reason),
+    reason && h(Reason, reason),
     problem.code === "precondition_failed" &&
       h("p", null, t("Save again to keep your change, too.")),
   ];
