@@ -39,29 +39,27 @@ export const LANGUAGE = languageOf(
 export const LOCALE =
   navigator.languages.find((locale) => languageFor(locale) === LANGUAGE) ?? LANGUAGE;
 
-/** What is said in the language, by what is said in English. @type {Record<string, string>} */
-const WORDS = LANGUAGE === "en" ? {} : await dictionary();
-
-async function dictionary() {
-  try {
-    return await (await fetch(new URL(`${LANGUAGE}.json`, import.meta.url))).json();
-  } catch {
-    return {}; // English words are better than none
-  }
-}
+/** By what is said in English, which is better than nothing. @type {Record<string, string>} */
+const WORDS =
+  LANGUAGE === "en"
+    ? {}
+    : await fetch(new URL(`${LANGUAGE}.json`, import.meta.url))
+        .then((answer) => answer.json())
+        .catch(() => ({}));
 
 /**
  * Say something in the user's language. A sentence is said as a whole, since languages differ in the
  * order of its parts: `t("Load {id} waits.", { id })`.
  * @template {ComponentChildren} [Part=string]
  * @param {string} sentence
- * @param {Record<string, Part>} [parts] by their names in the sentence
+ * @param {Record<string, Part>} [parts] by their names in the sentence; without them they can be
+ *   said later
  * @returns {Part extends string | number ? string : ComponentChildren}
  */
 export function t(sentence, parts) {
-  const pieces = (WORDS[sentence] ?? sentence)
-    .split(/\{(\w+)\}/)
-    .map((piece, index) => (index % 2 ? parts?.[piece] : piece));
+  const words = WORDS[sentence] ?? sentence;
+  if (!parts) return /** @type {any} */ (words);
+  const pieces = words.split(/\{(\w+)\}/).map((piece, index) => (index % 2 ? parts[piece] : piece));
   const said = pieces.some((piece) => typeof piece === "object") ? pieces : pieces.join("");
   return /** @type {any} */ (said);
 }

@@ -78,17 +78,11 @@ export function DriversPanel({ lists, isComplete, isNarrow }) {
 
 /** @param {{load: Load, setName: (name: string) => void}} props */
 function ChoosingHead({ load, setName }) {
+  const parts = { id: h("b", null, load.id), route: h(RouteOf, { load }) };
   return h(
     "div",
     { class: "choosing-head" },
-    h(
-      "p",
-      null,
-      t("Driver for load {id}: {route}", {
-        id: h("b", null, load.id),
-        route: h(RouteOf, { load }),
-      }),
-    ),
+    h("p", null, t("Driver for load {id}: {route}", parts)),
     h(SearchField, { key: load.id, label: t("Find a driver"), onSearch: setName }),
     button(t("Cancel"), stopChoosing, "small"),
   );

@@ -28,67 +28,56 @@ export const ROLE_NAMES = {
   DRIVER: t("Driver"),
 };
 
-/** @type {Record<string, (payload: Payload) => ComponentChildren>} */
+/** What was done, by the names of the API. @type {Record<string, string>} */
 const SENTENCES = {
-  LOAD_CREATED: () => t("created the load"),
-  LOAD_UPDATED: ({ before = {}, load }) =>
-    before.status === "CANCELLED"
-      ? t("reopened the load")
-      : changes(before, load) || t("changed the load"),
-  LOAD_CANCELLED: () => t("cancelled the load"),
-  ASSIGNED: ({ driver }) => t("assigned the load to {driver}", { driver: nameOf(driver) }),
-  LOAD_COMPLETED: ({ driver }) => t("completed the load of {driver}", { driver: nameOf(driver) }),
-  ASSIGNMENT_CANCELLED: ({ driver }) =>
-    t("cancelled the assignment of {driver}", { driver: nameOf(driver) }),
-  ASSIGNMENT_REOPENED: ({ driver }) =>
-    t("reopened the assignment of {driver}", { driver: nameOf(driver) }),
-  DRIVER_CREATED: () => t("created the driver"),
-  DRIVER_UPDATED: ({ before = {}, driver }) => {
-    if (!before.status) return changes(before, driver) || t("changed the driver");
-    return driver?.status === "ACTIVE" ? t("brought back the driver") : t("deactivated the driver");
-  },
-  USER_CREATED: ({ account }) => t("created {name}", { name: accountOf(account) }),
-  USER_UPDATED: ({ before = {}, account }) => changes(before, account) || t("changed the name"),
-  ROLE_CHANGED: ({ account }) =>
-    t("changed the role of {name} to {role}", { name: accountOf(account), role: roleOf(account) }),
-  PASSWORD_CHANGED: ({ account }) =>
-    t("changed the password of {name}", { name: accountOf(account) }),
-  USER_DEACTIVATED: ({ account }) => t("deactivated {name}", { name: accountOf(account) }),
-  USER_REACTIVATED: ({ account }) => t("brought back {name}", { name: accountOf(account) }),
-  SESSIONS_ENDED: ({ account }) => t("logged out {name} everywhere", { name: accountOf(account) }),
-  REFRESH_TOKEN_REUSED: ({ account }) =>
-    t("ended a login of {name}: it was copied", { name: accountOf(account) }),
-  LOGIN_BLOCKED: ({ account, address }) =>
-    t("blocked logins of {name}, after wrong passwords from {address}", {
-      name: accountOf(account),
-      address: address ?? t("somewhere"),
-    }),
+  LOAD_CREATED: t("created the load"),
+  LOAD_UPDATED: t("changed the load"),
+  LOAD_CANCELLED: t("cancelled the load"),
+  ASSIGNED: t("assigned the load to {driver}"),
+  LOAD_COMPLETED: t("completed the load of {driver}"),
+  ASSIGNMENT_CANCELLED: t("cancelled the assignment of {driver}"),
+  ASSIGNMENT_REOPENED: t("reopened the assignment of {driver}"),
+  DRIVER_CREATED: t("created the driver"),
+  DRIVER_UPDATED: t("changed the driver"),
+  USER_CREATED: t("created {name}"),
+  USER_UPDATED: t("changed the name"),
+  ROLE_CHANGED: t("changed the role of {name} to {role}"),
+  PASSWORD_CHANGED: t("changed the password of {name}"),
+  USER_DEACTIVATED: t("deactivated {name}"),
+  USER_REACTIVATED: t("brought back {name}"),
+  SESSIONS_ENDED: t("logged out {name} everywhere"),
+  REFRESH_TOKEN_REUSED: t("ended a login of {name}: it was copied"),
+  LOGIN_BLOCKED: t("blocked logins of {name}, after wrong passwords from {address}"),
 };
 
 /**
  * @param {{type: string, payload: Payload}} entry
  * @returns {ComponentChildren} what was done to a load, a driver or an account
  */
-export const whatHappened = ({ type, payload }) =>
-  SENTENCES[type]?.(payload) ?? type.toLowerCase().replaceAll("_", " ");
+export function whatHappened({ type, payload }) {
+  const { load, driver, account, address } = payload;
+  const sentence = SENTENCES[type] ?? type.toLowerCase().replaceAll("_", " ");
+  const parts = {
+    driver: driver ? h(DriverLink, { driver }) : t("a driver"),
+    name: account ? isolate(account.name) : t("an unknown account"),
+    role: ROLE_NAMES[account?.role ?? ""] ?? "",
+    address: address ?? t("somewhere"),
+  };
+  const changed = type.endsWith("_UPDATED") && changes(payload, load ?? driver ?? account);
+  return changed || t(sentence, parts);
+}
 
 /** @param {{user?: {name: string} | null}} payload @returns {ComponentChildren} who did it */
 export const whoOf = ({ user }) => (user ? isolate(user.name) : t("The system"));
 
-/** @param {Payload["driver"]} driver */
-const nameOf = (driver) => (driver ? h(DriverLink, { driver }) : t("a driver"));
-
-/** @param {Payload["account"]} account */
-const accountOf = (account) => (account ? isolate(account.name) : t("an unknown account"));
-
-/** @param {Payload["account"]} account */
-const roleOf = (account) => (account ? (ROLE_NAMES[account.role] ?? account.role) : "");
-
 /**
- * @param {object} before @param {object | undefined} after
+ * @param {Payload} payload @param {object | undefined} after
  * @returns {ComponentChildren} nothing if none of the fields has a name
  */
-function changes(before, after) {
+function changes({ before = {}, load, driver }, after) {
+  if (load && before.status === "CANCELLED") return t("reopened the load");
+  if (!load && before.status)
+    return driver?.status === "ACTIVE" ? t("brought back the driver") : t("deactivated the driver");
   const names = Object.keys(before).filter((name) => name in FIELD_NAMES);
   const each = names.map((name) =>
     t("{field} from {before} to {after}", {
