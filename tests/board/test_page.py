@@ -169,6 +169,7 @@ def test_an_import_is_previewed_and_goes_on_when_its_dialog_is_closed(open_board
     with page.expect_request("**/loads/import?*"):
         dialog.get_by_role("button", name="Import", exact=True).click()
     dialog.get_by_role("button", name="Close").last.click()
+    expect(dialog).to_have_count(0)
     held[0].continue_()
     expect(page.locator(".toast")).to_contain_text(["1 created, 0 refused"])
     expect(board.waiting).to_contain_text(["Mended"])
