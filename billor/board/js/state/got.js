@@ -35,17 +35,14 @@ export function useGot(get, inputs) {
 
 /**
  * Get the first page of a list, and further ones when asked. Waits until typing pauses.
- * @param {string | null} wanted its path; null: nothing
+ * @param {string} wanted its path
  * @param {unknown} [version] the list is got again when it changes
  */
 export function usePages(wanted, version) {
   const path = useSettled(wanted);
   const [count, setCount] = useState(1);
   useEffect(() => setCount(1), [path]);
-  const { data, problem } = useGot(
-    async () => path && firstPages(path, count),
-    [path, version, count],
-  );
+  const { data, problem } = useGot(() => firstPages(path, count), [path, version, count]);
   const isOld = !data || data.path !== wanted;
   const isMore = !isOld && data.next && data.count === count;
   return {

@@ -4,7 +4,7 @@ import { h } from "preact";
 import { icon } from "./icons.js";
 
 /**
- * @param {string} text @param {() => unknown} onClick
+ * @param {import("preact").ComponentChildren} text @param {() => unknown} onClick
  * @param {string} [look] such as `primary`
  * @param {object} [more] properties
  */

@@ -5,7 +5,6 @@ import { useEffect, useMemo } from "preact/hooks";
 import { pending } from "../state/actions.js";
 import { address } from "../state/address.js";
 import { choosing, stopChoosing } from "../state/choosing.js";
-import { useFinished } from "../state/finished.js";
 import { fleet } from "../state/fleet.js";
 import { makeLists } from "../state/lists.js";
 import { clearSelection } from "../state/selection.js";
@@ -32,7 +31,6 @@ export function Board() {
     [known.version, byLoad, filters, now],
   );
   const places = shownPlaces(filters, isNarrow, loadId !== null);
-  const finished = useFinished(filters, places.includes("finished"), known.finished);
   useEscape();
 
   const shared = { lists, now, isComplete: known.isComplete };
@@ -40,7 +38,7 @@ export function Board() {
     waiting: () => h(WaitingPanel, shared),
     road: () => h(RoadPanel, shared),
     drivers: () => h(DriversPanel, { ...shared, isNarrow }),
-    finished: () => h(FinishedPanel, { finished, now }),
+    finished: () => h(FinishedPanel, null),
   };
   return h(
     "div",

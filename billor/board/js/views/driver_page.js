@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { CHANGED, useCompletion } from "../state/completion.js";
 import { useMyAssignments } from "../state/mine.js";
 import { toast } from "../state/notices.js";
+import { button } from "../ui/button.js";
 import { useNow } from "../ui/clock.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
@@ -73,16 +74,9 @@ function Current({ current, etag, refresh }) {
     h(Facts, { facts: timesOf(load, now).filter(([, time]) => time) }),
     state && h("p", { class: "sending", role: "status" }, STATES[state]),
     detail && h("p", { class: "refusal", role: "alert" }, detail),
-    h(
-      "button",
-      {
-        type: "button",
-        class: "button primary huge",
-        "aria-disabled": state !== null,
-        onClick: () => state === null && setAsked({ load, etag }),
-      },
-      t("Delivered"),
-    ),
+    button(t("Delivered"), () => state === null && setAsked({ load, etag }), "primary huge", {
+      "aria-disabled": state !== null,
+    }),
     asked &&
       h(
         Question,

@@ -1,6 +1,12 @@
 // Completed and cancelled loads, found by the API.
 
 import { h } from "preact";
+import { address } from "../state/address.js";
+import { finishedQuery } from "../state/exporting.js";
+import { fleet } from "../state/fleet.js";
+import { usePages } from "../state/got.js";
+import { goingThere } from "../state/lists.js";
+import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { fullTime, shortTime } from "../ui/times.js";
@@ -9,10 +15,12 @@ import { t } from "../ui/words.js";
 import { FilterField } from "./filters.js";
 import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
 
-/** @import {Finished} from "../state/finished.js" */
-
-/** @param {{finished: Finished}} props */
-export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
+export function FinishedPanel() {
+  const filters = useStore(address);
+  const path = `/loads?${finishedQuery(filters)}&sort=updatedAt&expand=assignment&limit=50`;
+  const { rows, problem, more } = usePages(path, useStore(fleet).finished);
+  const loads = (rows ?? []).filter(goingThere(filters));
+  const isComplete = rows !== undefined || problem !== "";
   return [
     h(
       PanelHead,
@@ -30,7 +38,7 @@ export function FinishedPanel({ finished: { loads, isBusy, problem, more } }) {
       keyOf: ({ id }) => id,
       heightOf: () => ROW_REM,
       label: t("Finished loads"),
-      empty: problem || h(Nothing, { isComplete: !isBusy, text: t("No load is finished.") }),
+      empty: problem || h(Nothing, { isComplete, text: t("No load is finished.") }),
       renderRow: (load, isActive) => h(FinishedRow, { load, isActive }),
     }),
   ];

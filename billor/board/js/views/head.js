@@ -7,6 +7,7 @@ import { address, setFilters } from "../state/address.js";
 import { exportView } from "../state/exporting.js";
 import { forgetTokens } from "../state/session.js";
 import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { chooseLanguage, LANGUAGE, LANGUAGES, t } from "../ui/words.js";
@@ -52,15 +53,10 @@ export function Head({ user, route }) {
     ),
     h(Search, null),
     h(ConnectionDot, null),
-    h(
-      "button",
-      {
-        type: "button",
-        class: "button primary new-load",
-        onClick: () => openDialog({ name: "load" }),
-      },
-      icon("add"),
-      h("span", null, t("New load")),
+    button(
+      [icon("add"), h("span", null, t("New load"))],
+      () => openDialog({ name: "load" }),
+      "primary new-load",
     ),
     h(
       Menu,

@@ -4,7 +4,7 @@ import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { problemOf, unreachable } from "../api/client.js";
 import { logIn } from "../state/session.js";
-import { button } from "../ui/button.js";
+import { button, submit } from "../ui/button.js";
 import { Dialog, focusFirst } from "../ui/dialog.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
 import { t } from "../ui/words.js";
@@ -59,11 +59,10 @@ function LoginForm({ user }) {
     fieldsFor(user).map((field) =>
       h(Field, { key: field.name, required: true, error: errors[field.name], ...field }),
     ),
-    h(
-      "button",
-      { class: "button primary wide", type: "submit", "aria-disabled": isBusy },
-      isBusy ? t("Logging in …") : t("Log in"),
-    ),
+    submit(isBusy ? t("Logging in …") : t("Log in"), {
+      class: "button primary wide",
+      "aria-disabled": isBusy,
+    }),
     !user && email && button(t("Use the demo account"), useDemo, "wide"),
   );
 }

@@ -3,6 +3,7 @@
 import { h } from "preact";
 import { close } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
+import { button } from "../ui/button.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
@@ -66,18 +67,11 @@ function RoadActions({ item: { load, driver, assignment, isPending }, tabIndex }
   return h(
     "div",
     { class: "row-actions" },
-    h(
-      "button",
-      {
-        type: "button",
-        class: "button small complete",
-        disabled: isPending,
-        tabIndex,
-        "aria-label": t("Complete load {id}", { id: load.id }),
-        onClick: () => openDialog({ name: "complete", load, driver, assignment }),
-      },
-      icon("check"),
-      h("span", null, t("Complete")),
+    button(
+      [icon("check"), h("span", null, t("Complete"))],
+      () => openDialog({ name: "complete", load, driver, assignment }),
+      "small complete",
+      { disabled: isPending, tabIndex, "aria-label": t("Complete load {id}", { id: load.id }) },
     ),
     h(
       Menu,
