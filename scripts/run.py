@@ -1,5 +1,6 @@
 """The launcher: `python scripts/run.py [demo]`, which `make run` and `make demo` call."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from scripts.launcher import handle_stop_signals  # noqa: E402
 
 
 def stop_early(*_) -> None:
-    """Stop while the launcher is being imported."""
-    raise SystemExit("\nbillor: stopped before anything was started.")
+    """Stop while the launcher is being imported. Python may swallow an exception there."""
+    os.write(sys.stderr.fileno(), b"\nbillor: stopped before anything was started.\n")
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ never by "an id above the last one seen": ids do not commit in order, so rows wo
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from billor.observe.context import current_traceparent, current_user, request_id
 # How many events one statement marks for republication, so that locks are short.
 MAX_REPUBLISHED = 1000
 _EVENTS = table(LoadEvent).c
+ID = attrgetter("id")  # by time; RETURNING has no order
 _ADD = insert(table(LoadEvent))
 # The condition of the partial index.
 _IS_UNRECORDED = and_(_EVENTS.published_at.is_not(None), _EVENTS.recorded_at.is_(None))
@@ -62,7 +64,8 @@ def claim_unpublished(limit: int) -> Sequence[Row]:
     number of relays may run.
     """
     claim = _update_oldest(limit, _EVENTS.published_at.is_(None))
-    return execute(claim.values(published_at=func.clock_timestamp()).returning(*_EVENTS)).all()
+    events = execute(claim.values(published_at=func.clock_timestamp()).returning(*_EVENTS))
+    return sorted(events, key=ID)
 
 
 def seconds_since(moment: Any) -> ColumnElement[float]:
@@ -99,7 +102,8 @@ def claim_unnotified(limit: int, age_seconds: float) -> Sequence[Row]:
     )
     claim = _update_oldest(limit, is_due).values(notified_at=func.clock_timestamp())
     status = select(Assignment.status).where(Assignment.id == _EVENTS.assignment_id)
-    return execute(claim.returning(*_EVENTS, status.scalar_subquery().label("status"))).all()
+    events = execute(claim.returning(*_EVENTS, status.scalar_subquery().label("status")))
+    return sorted(events, key=ID)
 
 
 def last_unrecorded() -> datetime | None:

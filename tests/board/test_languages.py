@@ -37,6 +37,7 @@ def test_a_dispatcher_works_in_the_browsers_language_or_in_the_one_they_chose(bi
         dialog.get_by_label(label).fill("Laredo, TX")
     dialog.get_by_role("button", name="Crear carga").click()
     waiting = page.get_by_role("list", name="Cargas en espera").get_by_role("listitem")
+    expect(waiting).to_have_count(1)
     (load,) = billor.client.get("/loads").body
     free = page.get_by_role("list", name="Choferes libres").get_by_role("listitem")
     other = billor.client.make_load()
