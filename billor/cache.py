@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from queue import Empty
 from threading import Semaphore, Thread
 from typing import Literal, NamedTuple, cast
-from uuid import uuid4
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from cachelib.serializers import RedisSerializer
@@ -27,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from uuid_utils import uuid4
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host
 

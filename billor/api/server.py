@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 import psycopg2
-from gevent import sleep, spawn_later
+from gevent import get_hub, sleep
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
@@ -111,7 +111,8 @@ class BillorWorker(GeventWorker):
         sock.settimeout(CLIENT_SECONDS)
         _check_host(req)
         req.body = _Body(req)
-        deadline = spawn_later(BODY_SECONDS, sock.shutdown, socket.SHUT_RD)
+        deadline = get_hub().loop.timer(BODY_SECONDS)
+        deadline.start(sock.shutdown, socket.SHUT_RD)
         try:
             super().handle_request(listener_name, req, sock, addr)
             while req.body.read(UNREAD_BYTES):  # what the app did not need
@@ -119,7 +120,7 @@ class BillorWorker(GeventWorker):
         except (TimeoutError, ParseException) as error:  # the client does not read, or sends junk
             raise StopIteration from error  # makes gunicorn close the connection
         finally:
-            deadline.kill()
+            deadline.close()
         sock.settimeout(None)
         self._idle.add(sock)
 
