@@ -20,7 +20,6 @@ BENCHMARKS: Mapping[str, Callable[[], Table]] = {
 
 
 def main() -> None:
-    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", metavar="NAME", nargs="*", help=", ".join(BENCHMARKS))
     names = parser.parse_args().names or list(BENCHMARKS)

@@ -20,15 +20,12 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Contender:
-    """A running server."""
-
     name: str
     port: int
     process: psutil.Process
 
     @property
     def url(self) -> str:
-        """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
     def megabytes(self) -> list[float]:
@@ -46,14 +43,12 @@ def _with_children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def billor(settings: Mapping[str, str], folder: Path):
-    """Run Billor as in production."""
     configuration = f"--config={PROJECT / 'gunicorn.conf.py'}"
     argv = [sys.executable, "-m", "gunicorn", configuration, "wsgi:app"]
     return _running("Billor", argv, settings, folder)
 
 
 def fastapi(settings: Mapping[str, str], folder: Path):
-    """Run the FastAPI yardstick."""
     options = ["--port={port}", f"--workers={PROCESSES}", "--no-access-log", "--log-level=warning"]
     argv = [sys.executable, "-m", "uvicorn", "bench.yardsticks.fastapi_app:app", *options]
     return _running("FastAPI", argv, settings, folder)

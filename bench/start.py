@@ -29,7 +29,7 @@ def start() -> tuple[tuple[str, str], list[tuple[str, str]]]:
 def _seconds_until_banner(settings: Mapping[str, str]) -> float:
     started = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, "-m", "scripts.launcher"],
+        [sys.executable, "scripts/run.py"],
         cwd=PROJECT,
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,
