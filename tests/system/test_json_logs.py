@@ -80,9 +80,9 @@ def test_every_line_of_a_program_that_fails_is_json(
 def test_every_line_of_an_api_without_free_files_is_json(settings, tmp_path, pytestconfig):
     port, compiled = free_port(), pytestconfig.cache.mkdir("compiled")
     more = {"LOG_FORMAT": "json", "PORT": str(port), "WEB_WORKERS": "1"}
-    command = f"ulimit -n 40; exec {sys.executable} {' '.join(GUNICORN)}"
+    command = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", sys.executable, *GUNICORN]
     environment = python_environment(settings | more, compiled) | {"PYTHONPATH": str(PROJECT)}
-    api = Process("api", ["sh", "-c", command], environment, tmp_path)
+    api = Process("api", command, environment, tmp_path)
     clients: list[socket.socket] = []
     try:
         wait_until(lambda: accepts_connections(port))
