@@ -52,7 +52,7 @@ def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WS
     """Return the application inside its middleware, the innermost first."""
     wsgi_app = answer_not_modified(wsgi_app)
     if config.trusted_hosts:
-        wsgi_app = _health_for_any_host(wsgi_app, app)
+        wsgi_app = _with_accepted_host(wsgi_app, app)
     if count := config.trusted_proxies:
         wsgi_app = ProxyFix(wsgi_app, count, count, count, count, count)
     return _identified(wsgi_app)
@@ -124,8 +124,8 @@ class _Answered(NamedTuple):
         return f"{self.method} {self.path} {self.status} {self.duration_ms:.1f} ms"
 
 
-def _health_for_any_host(wsgi_app: WSGIApplication, app: Flask) -> WSGIApplication:
-    """Exempt health checks from TRUSTED_HOSTS: load balancers use any address."""
+def _with_accepted_host(wsgi_app: WSGIApplication, app: Flask) -> WSGIApplication:
+    """Change a Host that Werkzeug would not trust: load balancers check health by any address."""
     rules = app.url_map.iter_rules()
     paths = {rule.rule for rule in rules if rule.endpoint.startswith("health.")}
 

@@ -31,14 +31,14 @@ TEXT = re.compile(r"text/.+|application/(problem\+)?json|image/svg\+xml")
 
 def tag(response: Response) -> Response:
     """Add a strong ETag to a JSON response."""
-    headers = response.headers
     is_tagged = (
         response.status_code == 200
         and request.method in ("GET", "HEAD", "PATCH")
         and response.mimetype == "application/json"
-        and "no-store" not in headers.get("Cache-Control", "")
+        and not response.cache_control.no_store
     )
     if is_tagged:
+        headers = response.headers
         response.set_etag(etag_of(response.get_data(), headers.get("Link", "")))
         if request.method != "PATCH":
             headers.setdefault("Cache-Control", "private, no-cache")  # revalidate before use
