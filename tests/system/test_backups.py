@@ -76,6 +76,15 @@ def rows(system: System) -> dict[str, list]:
     return found
 
 
+def backed_up(system: System, tmp_path: Path) -> tuple[dict[str, list], Path]:
+    """Seed and back up the system; return its rows and the backup's folder."""
+    with system.app.app_context():
+        system.app.test_cli_runner().invoke(args=["seed"])
+    stored, backup = rows(system), tmp_path / "backup"
+    succeed(system, "backup", backup)
+    return stored, backup
+
+
 @pytest.fixture
 def system(settings, tmp_path):
     """A system with a database of its own, which may be destroyed."""
@@ -120,11 +129,7 @@ def test_a_destroyed_system_is_restored_and_its_trail_rebuilt(system: System, tm
 
 
 def test_a_restore_replaces_data_only_when_asked_and_as_a_whole(system: System, tmp_path: Path):
-    with system.app.app_context():
-        system.app.test_cli_runner().invoke(args=["seed"])
-    stored = rows(system)
-    backup = tmp_path / "backup"
-    succeed(system, "backup", backup)
+    stored, backup = backed_up(system, tmp_path)
     execute(system, "UPDATE loads SET origin = 'Changed since'; CREATE TABLE later (id int)")
     changed = rows(system)
     refused = run(system, "restore", backup)
@@ -149,11 +154,7 @@ DAMAGED: dict[str, Callable[[bytes], bytes]] = {
 
 
 def test_a_damaged_or_foreign_backup_changes_nothing(system: System, tmp_path: Path):
-    with system.app.app_context():
-        system.app.test_cli_runner().invoke(args=["seed"])
-    before = rows(system)
-    backup = tmp_path / "backup"
-    succeed(system, "backup", backup)
+    before, backup = backed_up(system, tmp_path)
     dump = (backup / "billor.dump").read_bytes()
     for kind, damage in DAMAGED.items():
         (backup / "billor.dump").write_bytes(damage(dump))
@@ -192,15 +193,12 @@ INTERRUPTIONS: dict[str, Callable[[Connection, subprocess.Popen], None]] = {
 def test_an_interrupted_restore_changes_nothing_and_can_be_repeated(
     system: System, tmp_path: Path, interrupt
 ):
-    with system.app.app_context():
-        system.app.test_cli_runner().invoke(args=["seed"])
-    stored = rows(system)
-    succeed(system, "backup", tmp_path / "backup")
+    stored, backup = backed_up(system, tmp_path)
     execute(system, "UPDATE loads SET origin = 'Changed since'")
     changed = rows(system)
     with system.app.app_context(), db.engine.connect() as reader:
         reader.execute(text("SELECT FROM loads"))  # the restore waits for its end
-        restore = start(system, "restore", tmp_path / "backup", "--replace")
+        restore = start(system, "restore", backup, "--replace")
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
             waiting = text(f"SELECT count(*) {OTHERS} AND wait_event_type = 'Lock'")
             wait_until(lambda: admin.scalar(waiting))
@@ -212,7 +210,7 @@ def test_an_interrupted_restore_changes_nothing_and_can_be_repeated(
     assert restore.returncode != 0
     assert rows(system) == changed
     assert system.couch.requests == []
-    succeed(system, "restore", tmp_path / "backup", "--replace")
+    succeed(system, "restore", backup, "--replace")
     assert rows(system) == stored
 
 
