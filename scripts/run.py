@@ -1,5 +1,11 @@
 """The launcher: `python scripts/run.py [demo]`, which `make run` and `make demo` call."""
 
+import signal
+
+# No traceback of a Ctrl-C during the imports below; ignored signals stay ignored, as under nohup.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import os
 import sys
 from pathlib import Path
