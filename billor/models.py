@@ -1,7 +1,7 @@
 """The tables. Two partial unique indexes on assignments enforce the one-active-load rule."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import reduce
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     ColumnElement,
+    Date,
     Enum,
     ForeignKey,
     Identity,
@@ -71,9 +72,18 @@ class LoadStatus(StrEnum):
 
 
 class AssignmentStatus(StrEnum):
+    PLANNED = "PLANNED"
     ASSIGNED = "ASSIGNED"
     COMPLETED = "COMPLETED"
     CANCELLED = "CANCELLED"
+
+
+class CheckInKind(StrEnum):
+    ACCEPTED = "ACCEPTED"
+    AT_PICKUP = "AT_PICKUP"
+    LOADED = "LOADED"
+    AT_DELIVERY = "AT_DELIVERY"
+    DELAYED = "DELAYED"
 
 
 class TransactionId(UserDefinedType):
@@ -196,6 +206,13 @@ class Driver(Base):
     name: Mapped[str] = mapped_column(String(200))
     license_number: Mapped[str] = mapped_column(String(64))
     status: Mapped[DriverStatus] = _status(DriverStatus, DriverStatus.ACTIVE)
+    phone: Mapped[str | None] = mapped_column(String(40))
+    """In E.164, like those of loads."""
+    email: Mapped[str | None] = mapped_column(String(254))
+    notes: Mapped[str | None] = mapped_column(Text)
+    license_expires_on: Mapped[date | None] = mapped_column(Date)
+    """The last day on which it is valid."""
+    medical_expires_on: Mapped[date | None] = mapped_column(Date)
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
     """Whether the driver has an active assignment. Only a trigger on assignments sets it."""
@@ -204,6 +221,9 @@ class Driver(Base):
 
     assignment: Mapped["Assignment | None"] = _assignment(
         "(Driver.id == Assignment.driver_id) & (Assignment.status == 'ASSIGNED')"
+    )
+    planned: Mapped["Assignment | None"] = _assignment(
+        "(Driver.id == Assignment.driver_id) & (Assignment.status == 'PLANNED')"
     )
     __table_args__ = (
         Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
@@ -228,7 +248,17 @@ class Load(Base):
     driver_words: Mapped[str | None] = mapped_column(Text)
     """For searches: who has the load, or had it when it was completed."""
     pickup_at: Mapped[datetime | None] = _timestamp()
+    pickup_to: Mapped[datetime | None] = _timestamp()
+    deliver_from: Mapped[datetime | None] = _timestamp()
     deliver_by: Mapped[datetime | None] = _timestamp()
+    weight_kg: Mapped[int | None] = mapped_column(Integer)
+    equipment: Mapped[str | None] = mapped_column(String(50))
+    pickup_contact: Mapped[str | None] = mapped_column(String(200))
+    pickup_phone: Mapped[str | None] = mapped_column(String(40))
+    delivery_contact: Mapped[str | None] = mapped_column(String(200))
+    delivery_phone: Mapped[str | None] = mapped_column(String(40))
+    notes: Mapped[str | None] = mapped_column(Text)
+    """What the driver must know."""
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
@@ -243,6 +273,8 @@ class Load(Base):
 
     __table_args__ = (
         CheckConstraint("deliver_by >= pickup_at", name="deliver_by"),
+        CheckConstraint("pickup_to >= pickup_at", name="pickup_to"),
+        CheckConstraint("deliver_by >= deliver_from", name="deliver_from"),
         _index(
             "uq_loads_reference_key",
             canonical_key(reference),
@@ -274,6 +306,9 @@ class Load(Base):
         return _or_never(cls.pickup_at)
 
 
+IS_CURRENT = "status IN ('PLANNED', 'ASSIGNED')"
+
+
 class Assignment(Base):
     __tablename__ = "driver_load_assignments"
 
@@ -283,20 +318,59 @@ class Assignment(Base):
     assigned_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
     closed_at: Mapped[datetime | None] = _timestamp()
     status: Mapped[AssignmentStatus] = _status(AssignmentStatus, AssignmentStatus.ASSIGNED)
+    progress: Mapped[CheckInKind | None] = mapped_column(_choice("progress", CheckInKind))
+    """The last check-in, but no delay."""
+    progress_at: Mapped[datetime | None] = _timestamp()
+    expected_at: Mapped[datetime | None] = _timestamp()
+    """The new time of delivery, by the last delay."""
+    delay_reason: Mapped[str | None] = mapped_column(Text)
 
     driver: Mapped[Driver] = relationship(lazy="raise_on_sql")
     load: Mapped[Load] = relationship(lazy="raise_on_sql")
 
     __table_args__ = (
-        CheckConstraint("(status = 'ASSIGNED') = (closed_at IS NULL)", name="closed_at"),
+        CheckConstraint(f"({IS_CURRENT}) = (closed_at IS NULL)", name="closed_at"),
         _index("uq_assignments_active_driver", driver_id, where="status = 'ASSIGNED'"),
         _index("uq_assignments_active_load", load_id, where="status = 'ASSIGNED'"),
+        _index("uq_assignments_planned_driver", driver_id, where="status = 'PLANNED'"),
+        _index("uq_assignments_current_load", load_id, where=IS_CURRENT),
         _index("ix_assignments_completed", closed_at, where="status = 'COMPLETED'"),
         Index("ix_assignments_assigned", assigned_at, id),
         Index("ix_assignments_status_assigned", status, assigned_at, id),
         Index("ix_assignments_driver_id_assigned", driver_id, assigned_at, id),
         Index("ix_assignments_load_id_assigned", load_id, assigned_at, id),
     )
+
+
+class CheckIn(Base):
+    """A step of an assignment: how far the driver is, or what delays the load."""
+
+    __tablename__ = "check_ins"
+
+    id: Mapped[int] = _primary_key()
+    assignment_id: Mapped[int] = mapped_column(ForeignKey("driver_load_assignments.id"))
+    kind: Mapped[CheckInKind] = mapped_column(_choice("kind", CheckInKind))
+    happened_at: Mapped[datetime] = _timestamp()
+    """When the driver tapped."""
+    received_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Of a delay."""
+    expected_at: Mapped[datetime | None] = _timestamp()
+    """The new time of delivery."""
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+
+    __table_args__ = (Index("ix_check_ins_assignment_id", assignment_id, happened_at, id),)
+
+
+class PaperWarning(Base):
+    """A warning that was given: this many days before a driver's paper expires."""
+
+    __tablename__ = "paper_warnings"
+
+    driver_id: Mapped[int] = mapped_column(ForeignKey("drivers.id"), primary_key=True)
+    paper: Mapped[str] = mapped_column(String(32), primary_key=True)
+    expires_on: Mapped[date] = mapped_column(Date, primary_key=True)
+    days: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
 
 
 class LoadEvent(Base):
@@ -341,7 +415,8 @@ class LoadEvent(Base):
             "ix_load_events_unnotified",
             created_at,
             where="notified_at IS NULL AND assignment_id IS NOT NULL"
-            " AND type IN ('load.assigned', 'load.updated', 'assignment.reopened')",
+            " AND type IN ('load.assigned', 'load.updated', 'assignment.reopened',"
+            " 'load.planned', 'load.commented')",
         ),
         _index(
             "ix_load_events_unconfirmed",

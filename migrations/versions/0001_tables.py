@@ -130,6 +130,8 @@ TRIGGERS = {
 }
 PICKUP_OR_NEVER = "coalesce(pickup_at, '9999-12-31 23:59:59.999999+00'::timestamptz)"
 IS_ACTIVE = "status = 'ASSIGNED'"
+IS_CURRENT = "status IN ('PLANNED', 'ASSIGNED')"
+CHECK_INS = ("ACCEPTED", "AT_PICKUP", "LOADED", "AT_DELIVERY", "DELAYED")
 
 
 def _id() -> sa.Column:
@@ -191,6 +193,11 @@ def _create_drivers() -> None:
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("license_number", sa.String(64), nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("phone", sa.String(40)),
+        sa.Column("email", sa.String(254)),
+        sa.Column("notes", sa.Text),
+        sa.Column("license_expires_on", sa.Date),
+        sa.Column("medical_expires_on", sa.Date),
         _time("created_at", "clock_timestamp()"),
         sa.Column("has_load", sa.Boolean, server_default=sa.false(), nullable=False),
         _one_of("drivers", "status", "ACTIVE", "INACTIVE"),
@@ -237,12 +244,23 @@ def _create_loads() -> None:
         sa.Column("reference", sa.String(64)),
         sa.Column("driver_words", sa.Text),
         _time("pickup_at", nullable=True),
+        _time("pickup_to", nullable=True),
+        _time("deliver_from", nullable=True),
         _time("deliver_by", nullable=True),
+        sa.Column("weight_kg", sa.Integer),
+        sa.Column("equipment", sa.String(50)),
+        sa.Column("pickup_contact", sa.String(200)),
+        sa.Column("pickup_phone", sa.String(40)),
+        sa.Column("delivery_contact", sa.String(200)),
+        sa.Column("delivery_phone", sa.String(40)),
+        sa.Column("notes", sa.Text),
         sa.Column("status", sa.String(16), nullable=False),
         _time("created_at", "statement_timestamp()"),
         _time("updated_at", "statement_timestamp()"),
         _one_of("loads", "status", "OPEN", "ASSIGNED", "COMPLETED", "CANCELLED"),
         sa.CheckConstraint("deliver_by >= pickup_at", name=op.f("ck_loads_deliver_by")),
+        sa.CheckConstraint("pickup_to >= pickup_at", name=op.f("ck_loads_pickup_to")),
+        sa.CheckConstraint("deliver_by >= deliver_from", name=op.f("ck_loads_deliver_from")),
         _key("loads", "id"),
     )
     _index(
@@ -276,9 +294,14 @@ def _create_assignments() -> None:
         _time("assigned_at", "clock_timestamp()"),
         _time("closed_at", nullable=True),
         sa.Column("status", sa.String(16), nullable=False),
-        _one_of(table, "status", "ASSIGNED", "COMPLETED", "CANCELLED"),
+        sa.Column("progress", sa.String(16)),
+        _time("progress_at", nullable=True),
+        _time("expected_at", nullable=True),
+        sa.Column("delay_reason", sa.Text),
+        _one_of(table, "status", "PLANNED", "ASSIGNED", "COMPLETED", "CANCELLED"),
+        _one_of(table, "progress", *CHECK_INS),
         sa.CheckConstraint(
-            f"({IS_ACTIVE}) = (closed_at IS NULL)", name=op.f(f"ck_{table}_closed_at")
+            f"({IS_CURRENT}) = (closed_at IS NULL)", name=op.f(f"ck_{table}_closed_at")
         ),
         _refers(table, "driver_id", "drivers"),
         _refers(table, "load_id", "loads"),
@@ -287,6 +310,8 @@ def _create_assignments() -> None:
     # The one-active-load rule.
     _index("uq_assignments_active_driver", table, "driver_id", where=IS_ACTIVE)
     _index("uq_assignments_active_load", table, "load_id", where=IS_ACTIVE)
+    _index("uq_assignments_planned_driver", table, "driver_id", where="status = 'PLANNED'")
+    _index("uq_assignments_current_load", table, "load_id", where=IS_CURRENT)
     _index("ix_assignments_completed", table, "closed_at", where="status = 'COMPLETED'")
     _index("ix_assignments_assigned", table, "assigned_at", "id")
     for column in ("status", "driver_id", "load_id"):
@@ -329,7 +354,8 @@ def _create_events() -> None:
             "unnotified",
             ["created_at"],
             "notified_at IS NULL AND assignment_id IS NOT NULL"
-            " AND type IN ('load.assigned', 'load.updated', 'assignment.reopened')",
+            " AND type IN ('load.assigned', 'load.updated', 'assignment.reopened',"
+            " 'load.planned', 'load.commented')",
         ),
         (
             "unconfirmed",
@@ -341,6 +367,31 @@ def _create_events() -> None:
 
 
 def _create_helpers() -> None:
+    op.create_table(
+        "check_ins",
+        _id(),
+        sa.Column("assignment_id", sa.BigInteger, nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        _time("happened_at"),
+        _time("received_at", "clock_timestamp()"),
+        sa.Column("reason", sa.Text),
+        _time("expected_at", nullable=True),
+        sa.Column("user_id", sa.BigInteger, nullable=False),
+        _one_of("check_ins", "kind", *CHECK_INS),
+        _refers("check_ins", "assignment_id", "driver_load_assignments"),
+        _refers("check_ins", "user_id", "users"),
+        _key("check_ins", "id"),
+    )
+    _index("ix_check_ins_assignment_id", "check_ins", "assignment_id", "happened_at", "id")
+    op.create_table(
+        "paper_warnings",
+        sa.Column("driver_id", sa.BigInteger, nullable=False),
+        sa.Column("paper", sa.String(32), nullable=False),
+        sa.Column("expires_on", sa.Date, nullable=False),
+        sa.Column("days", sa.Integer, nullable=False),
+        _refers("paper_warnings", "driver_id", "drivers"),
+        _key("paper_warnings", "driver_id", "paper", "expires_on", "days"),
+    )
     op.create_table(
         "sessions",
         _id(),
@@ -388,6 +439,7 @@ def _create_helpers() -> None:
 
 def downgrade() -> None:
     for table in (
+        *("paper_warnings", "check_ins"),
         *("dead_letters", "login_attempts", "idempotency_keys", "sessions", "load_events"),
         *("driver_load_assignments", "loads", "users", "drivers"),
     ):
