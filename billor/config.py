@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 from marshmallow import Schema, ValidationError, missing
 from marshmallow.fields import Integer, String
 from marshmallow.validate import Email, Length, OneOf, Range, Regexp
+from phonenumbers import SUPPORTED_REGIONS
 
 API_VERSION = "1.0.0"
 DEFAULT_DEMO_PASSWORD = "demo-password"  # noqa: S105 - public on purpose, refused in production
@@ -26,6 +27,7 @@ POSTGRESQL = Regexp(
 REDIS = Regexp(rf"(rediss?://{_AUTHORITY}|unix:///.+)\Z", error="Must be like redis://host:port.")
 HTTP = Regexp(rf"https?://{_AUTHORITY}\Z", error="Must be like http://host:port.")
 HOSTS = Regexp(r"[^/]+\Z", error="Must be like api.example.com,.example.com.")
+REGION = OneOf(SUPPORTED_REGIONS, error="Must be the code of a country, like US or MX.")
 ORIGINS = Regexp(r"(\*|,|\s|https?://[^,/]+)+\Z", error="Must be like https://a.example,http://b.")
 
 
@@ -72,6 +74,7 @@ class Config:
     demo_email: str = text("demo@billor.example", Email())
     demo_password: str = text(DEFAULT_DEMO_PASSWORD, Length(8), secret=True)
     time_zone: str | None = text(None, check_time_zone)  # by default each browser's own
+    phone_region: str = text("US", REGION)
     billor_env: str = text("development", OneOf(["development", "production"]))
     billor_home: str = text(".billor")
     bind: str = text("127.0.0.1")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from flask import current_app
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 
 from billor.database.text import (
@@ -14,6 +15,9 @@ from billor.database.text import (
     clean,
     clean_email,
     clean_identifier,
+    clean_lines,
+    clean_phone,
+    shown_phone,
 )
 
 MAX_ID = 2**63 - 1
@@ -80,13 +84,19 @@ class Text(fields.String):
         )
 
     def _deserialize(self, value, attr, data, **kwargs):
-        text = " ".join(super()._deserialize(value, attr, data, **kwargs).split())
-        if len(text) > MAX_PARTS * self._max_length:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if sum(map(len, text.split())) > MAX_PARTS * self._max_length:
             return text  # too long in any form
         try:
             return self._normalize(text)
         except RefusedText as error:
             raise ValidationError(str(error)) from error
+
+
+class Lines(Text):
+    """A text that keeps its line breaks."""
+
+    _normalize = staticmethod(clean_lines)
 
 
 class EmailAddress(Text):
@@ -100,6 +110,40 @@ class Identifier(Text):
 
     def __init__(self, *, metadata: dict | None = None, **kwargs):
         super().__init__(metadata={"description": SAME_NUMBER} | (metadata or {}), **kwargs)
+
+
+class Phone(Text):
+    """A phone number, typed in any form."""
+
+    def __init__(self):
+        super().__init__(
+            max_length=40,
+            allow_none=True,
+            metadata={
+                "description": "Returned in E.164, with `;ext=12` for an extension. Without a "
+                "country's code it is of PHONE_REGION.",
+                "example": "+12145550123",
+            },
+        )
+
+    def _normalize(self, text: str) -> str:
+        return clean_phone(text, current_app.config["BILLOR"].phone_region)
+
+
+class ShownPhone(fields.String):
+    """The phone number of another attribute, as people of PHONE_REGION write it."""
+
+    def __init__(self, attribute: str):
+        super().__init__(
+            attribute=attribute,
+            dump_only=True,
+            required=True,
+            allow_none=True,
+            metadata={"example": "(214) 555-0123"},
+        )
+
+    def _serialize(self, value, attr, obj, **kwargs):
+        return value and shown_phone(value, current_app.config["BILLOR"].phone_region)
 
 
 class Words(Text):

@@ -8,7 +8,9 @@ import re
 import unicodedata
 
 import email_validator
+import phonenumbers
 from email_validator import EmailNotValidError, validate_email
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
 MAX_EMAIL_LENGTH = 254  # RFC 5321
 MAX_PARTS = 4
@@ -53,6 +55,11 @@ def clean(text: str) -> str:
     return text
 
 
+def clean_lines(text: str) -> str:
+    """Return a text with its line breaks, each line in its normal form. Raises `RefusedText`."""
+    return "\n".join(clean(line) for line in text.splitlines()).strip()
+
+
 def clean_identifier(text: str) -> str:
     """Return a number, such as a license number, in its normal form. Raises `RefusedText`."""
     text = clean(text)
@@ -76,6 +83,35 @@ def clean_email(text: str) -> str:
     for part in (address.local_part, *address.domain.split(".")):
         _check_scripts(part)
     return f"{address.local_part}@{address.ascii_domain}"
+
+
+def clean_phone(text: str, region: str) -> str:
+    """Return a phone number in E.164, with `;ext=12` if it has an extension.
+
+    One without a country's code is of the `region`. Raises `RefusedText` for the wrong number of
+    digits; whether the number is in use is not checked: every year brings new area codes.
+    """
+    try:
+        number = phonenumbers.parse(text, region)
+        result = phonenumbers.is_possible_number_with_reason(number)
+        is_whole = result == ValidationResult.IS_POSSIBLE
+    except NumberParseException:
+        is_whole = False
+    if not is_whole:
+        raise RefusedText(
+            "Must be a phone number, with its area code, or with + and the code of its country: "
+            "+1 214 555 0123."
+        )
+    extension = f";ext={number.extension}" if number.extension else ""
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164) + extension
+
+
+def shown_phone(phone: str, region: str) -> str:
+    """Return a `clean_phone` as people of the `region` write it."""
+    number = phonenumbers.parse(phone)
+    is_national = number.country_code == phonenumbers.country_code_for_region(region)
+    form = PhoneNumberFormat.NATIONAL if is_national else PhoneNumberFormat.INTERNATIONAL
+    return phonenumbers.format_number(number, form)
 
 
 def normal_email(text: str) -> str:

@@ -101,6 +101,7 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme, rest):
         ("PORT", "9" * 5000),
         ("LOG_LEVEL", "LOUD"),
         ("TIME_ZONE", "CST6"),
+        ("PHONE_REGION", "USA"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("TRUSTED_HOSTS", "https://example.com"),
         ("CORS_ORIGINS", "https://example.com/page"),

@@ -5,8 +5,16 @@ import unicodedata
 import pytest
 from marshmallow import ValidationError
 
-from billor.api.fields import Identifier, Text
-from billor.database.text import RefusedText, clean, clean_email, clean_identifier, normal_email
+from billor.api.fields import Identifier, Lines, Text
+from billor.database.text import (
+    RefusedText,
+    clean,
+    clean_email,
+    clean_identifier,
+    clean_phone,
+    normal_email,
+    shown_phone,
+)
 
 FORMS = {
     "Montre\u0301al": "Montr\u00e9al",
@@ -20,6 +28,20 @@ NAMES = [
     *("O'Brien", "D\u2019Angelo", "Nguy\u1ec5n", "M\u00fcller-L\u00fcdenscheidt", "Łódź", "Þórður"),
     *("李", "ʻokina", "Владимир", "שָׁלוֹם", "مرحبا (بغداد)", "한국", "佐々木", "𠮷野家", "🚚", "🇺🇸"),
     *("نیک\u200cنام", "क्\u200cष", "മോഹന\u0d4d\u200d", "👩🏽\u200d✈\ufe0f"),
+]
+# By what is typed in the US: as it is stored, and as it is shown there.
+PHONES = {
+    "214-555-0123": ("+12145550123", "(214) 555-0123"),
+    "1 (555) 555.0199": ("+15555550199", "(555) 555-0199"),
+    "\u202a+1\u00a0214\u2011555\u20110123\u202c": ("+12145550123", "(214) 555-0123"),
+    "(214) 555-0123 x12": ("+12145550123;ext=12", "(214) 555-0123 ext. 12"),
+    "+12145550123;ext=12": ("+12145550123;ext=12", "(214) 555-0123 ext. 12"),
+    "416 555 0123": ("+14165550123", "(416) 555-0123"),
+    "011 52 55 5555 0123": ("+525555550123", "+52 55 5555 0123"),
+}
+NO_PHONES = [
+    *("", "call me", "555-0123", "911", "214 555 012", "214 555 0123 0", "+999 214 555 0123"),
+    *("214-555-0123 / 214-555-0199", "214-555-0123 (Alex)", "\0", "\ud800", "5" * 300),
 ]
 INVISIBLE = [
     *("\u200b", "\ufeff", "\u00ad", "\u202e", "\u2060", "\u061c", "\u3164", "\u115f", "\ufe0f"),
@@ -51,6 +73,32 @@ def test_lengths_count_in_the_stored_form_and_long_text_is_not_read():
     for text in ("e\u0301" * 11, "x" * 11, "", "a" + "\u0301\u0323" * 250_000):
         with pytest.raises(ValidationError, match="Length must be between 1 and 10"):
             field.deserialize(text)
+
+
+def test_notes_keep_their_lines():
+    field = Lines(max_length=20)
+    assert field.deserialize(" Gate  4\r\n\u2028call\u00a0first \n") == "Gate 4\n\ncall first"
+    for text in ("x\n" * 11, "\n \r\n", "gate\n\u200b"):
+        with pytest.raises(ValidationError):
+            field.deserialize(text)
+
+
+@pytest.mark.parametrize("typed", PHONES, ids=ascii)
+def test_a_phone_number_is_stored_as_it_is_dialled_and_shown_as_it_is_written(typed):
+    stored = clean_phone(typed, "US")
+    assert (stored, shown_phone(stored, "US")) == PHONES[typed]
+
+
+@pytest.mark.parametrize("text", NO_PHONES, ids=lambda text: ascii(text[:30]))
+def test_what_nobody_can_dial_is_no_phone_number(text):
+    with pytest.raises(RefusedText, match="with its area code"):
+        clean_phone(text, "US")
+
+
+def test_a_phone_number_without_a_code_is_of_the_region():
+    assert clean_phone("55 5555 0123", "MX") == "+525555550123"
+    assert shown_phone("+525555550123", "MX") == "55 5555 0123"
+    assert shown_phone("+12145550123", "MX") == "+1 214-555-0123"
 
 
 @pytest.mark.parametrize(
