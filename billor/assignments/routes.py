@@ -18,15 +18,10 @@ from billor.assignments.schemas import (
     ReopeningSchema,
 )
 
-blueprint = Blueprint(
-    "assignments",
-    __name__,
-    url_prefix="/assignments",
-    description="Which driver moves which load.",
-)
+blueprint = Blueprint("assignments", __name__, description="Which driver moves which load.")
 
 
-@blueprint.route("", methods=["POST"])
+@blueprint.route("/assignments", methods=["POST"])
 @blueprint.arguments(AssignmentSchema)
 @blueprint.idempotent
 @blueprint.created(AssignmentSchema, shown_by="get_assignment")
@@ -39,7 +34,7 @@ def assign_load(ids):
     return service.assign(**ids)
 
 
-@blueprint.route("/bulk", methods=["POST"])
+@blueprint.route("/assignments/bulk", methods=["POST"])
 @blueprint.arguments(BulkSchema)
 @blueprint.idempotent
 @blueprint.response(200, BulkReportSchema)
@@ -52,7 +47,7 @@ def assign_many_loads(wanted):
     return service.assign_many(**wanted)
 
 
-@blueprint.route("")
+@blueprint.route("/assignments")
 @blueprint.arguments(AssignmentQuery, location="query")
 @blueprint.response(200, ListedAssignmentSchema(many=True), headers=PAGE_HEADERS)
 def list_assignments(query):
@@ -61,7 +56,7 @@ def list_assignments(query):
     return page.items, page_headers(page)
 
 
-@blueprint.route("/<id:assignment_id>")
+@blueprint.route("/assignments/<id:assignment_id>")
 @blueprint.response(200, AssignmentDetailSchema)
 @blueprint.problems("assignment_not_found")
 def get_assignment(assignment_id):
@@ -69,7 +64,7 @@ def get_assignment(assignment_id):
     return service.get_assignment(assignment_id)
 
 
-@blueprint.route("/<id:assignment_id>/status", methods=["PATCH"])
+@blueprint.route("/assignments/<id:assignment_id>/status", methods=["PATCH"])
 @blueprint.arguments(ClosingSchema)
 @blueprint.idempotent
 @blueprint.response(200, AssignmentDetailSchema)
@@ -84,7 +79,7 @@ def close_assignment(closing, assignment_id):
     return service.close_assignment(assignment_id, check=check, **closing)
 
 
-@blueprint.route("/<id:assignment_id>/reassign", methods=["POST"])
+@blueprint.route("/assignments/<id:assignment_id>/reassign", methods=["POST"])
 @blueprint.arguments(ReassignmentSchema)
 @blueprint.idempotent
 @blueprint.takes_if_match
@@ -105,7 +100,7 @@ def reassign_load(wanted, assignment_id):
     return service.reassign(assignment_id, check=check, **wanted)
 
 
-@blueprint.route("/<id:assignment_id>/reopen", methods=["POST"])
+@blueprint.route("/assignments/<id:assignment_id>/reopen", methods=["POST"])
 @blueprint.arguments(ReopeningSchema)
 @blueprint.idempotent
 @blueprint.takes_if_match
