@@ -1,17 +1,19 @@
-"""`GET /stats`: figures over all loads and drivers, cached in Redis for some seconds."""
+"""`GET /stats…`: figures over all loads and drivers, cached in Redis for some seconds."""
 
 import json
+from collections.abc import Callable
 from threading import BoundedSemaphore
+from typing import Any
 
 from flask import Response, current_app
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from billor.api.blocking import slot
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Timestamp, WireSchema
+from billor.api.fields import Id, QueryInteger, Timestamp, WireSchema
 from billor.cache import TURN_SECONDS
 from billor.config import check_time_zone
-from billor.loads.figures import count_all
+from billor.loads.figures import count_all, count_by_driver
 from billor.models import LoadStatus
 
 CACHE_SECONDS = 15
@@ -43,6 +45,26 @@ class StatsQuery(WireSchema):
     )
 
 
+class DriverStatsQuery(StatsQuery):
+    weeks = QueryInteger(
+        maximum=13,
+        load_default=4,
+        metadata={"description": "How many weeks, from Monday on; this one is the last."},
+    )
+
+
+class OnTimeSchema(WireSchema):
+    share = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Of them, completed by then: 0 to 1. Null if there is none.",
+            "example": 0.95,
+        },
+    )
+    of = _count("Completed loads with a `deliverBy`.")
+
+
 class DriversSchema(WireSchema):
     available = _count("Active and without an active load.")
     busy = _count("Active and with an active load.")
@@ -63,11 +85,14 @@ class DaySchema(DoneSchema):
     )
 
 
-class StatsSchema(WireSchema):
+class CountedSchema(WireSchema):
     at = Timestamp(
         required=True, metadata={"description": "When it was counted: at most 15 seconds ago."}
     )
     time_zone = fields.String(required=True, metadata={"example": "America/Chicago"})
+
+
+class StatsSchema(CountedSchema):
     loads_by_status = fields.Nested(
         WireSchema.from_dict(
             {status.value: _count(f"Loads that are {status}.") for status in LoadStatus},
@@ -88,8 +113,35 @@ class StatsSchema(WireSchema):
     )
     median_seconds_to_complete = _median("From a load's creation to its end, over these days.")
 
+    on_time = fields.Nested(OnTimeSchema, required=True)
+    median_seconds_at_pickup = _median("From AT_PICKUP to LOADED, of loads completed these days.")
+    median_seconds_at_delivery = _median(
+        "From AT_DELIVERY to the end, of loads completed these days."
+    )
 
-_schema = StatsSchema()
+
+class DriverWeeksSchema(WireSchema):
+    id = Id(required=True)
+    name = fields.String(required=True, metadata={"example": "Alex Carter"})
+    completed = fields.List(
+        _count("Loads completed in a week."),
+        required=True,
+        metadata={"description": "One number for each of `weeks`."},
+    )
+    on_time = fields.Nested(OnTimeSchema, required=True)
+
+
+class DriverStatsSchema(CountedSchema):
+    weeks = fields.List(
+        fields.Date(),
+        required=True,
+        metadata={"description": "Their Mondays, the oldest first, this week's last."},
+    )
+    drivers = fields.List(
+        fields.Nested(DriverWeeksSchema),
+        required=True,
+        metadata={"description": "By name: the ACTIVE ones, and who completed a load."},
+    )
 
 
 @blueprint.route("/stats")
@@ -101,10 +153,30 @@ def get_stats(query):
     Days are those of the time zone that you name. The figures are consistent, and at most 15
     seconds old, counted at the time `at`.
     """
-    zone = query["time_zone"]
+    return _counted("stats", StatsSchema(), count_all, query["time_zone"])
+
+
+@blueprint.route("/stats/drivers")
+@blueprint.arguments(DriverStatsQuery, location="query")
+@blueprint.response(200, DriverStatsSchema)
+def get_driver_stats(query):
+    """Count the loads that each driver completed in each of the last weeks.
+
+    Weeks begin on Monday, in the time zone that you name. The figures are at most 15 seconds old.
+    """
+    return _counted(
+        "driver-stats", DriverStatsSchema(), count_by_driver, query["time_zone"], query["weeks"]
+    )
+
+
+def _counted(
+    name: str, schema: Schema, count: Callable[..., dict[str, Any]], *parameters: Any
+) -> Response:
+    """Return the figures as JSON, counted by one request of a process, and for all of them."""
+    key = ":".join(map(str, [name, *parameters]))
     pages = current_app.extensions["pages"]
-    with slot(_counting, "request_timeout", TURN_SECONDS):  # one request of a process counts
+    with slot(_counting, "request_timeout", TURN_SECONDS):
         text = pages.shared_text(
-            f"stats-1:{zone}", CACHE_SECONDS, lambda: json.dumps(_schema.dump(count_all(zone)))
+            key, CACHE_SECONDS, lambda: json.dumps(schema.dump(count(*parameters)))
         )
     return Response(text, content_type="application/json")

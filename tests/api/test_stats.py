@@ -9,12 +9,13 @@ from sqlalchemy import text
 
 from billor.cache import cache
 from billor.loads.figures import DAYS
-from billor.models import db
+from billor.models import CheckIn, User, db
 from tests.support.answers import assert_problem
 from tests.support.worker import wait_until
 
 # Where it is about noon, so that no day begins during a test.
 HERE = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
+PATHS = ("/stats", "/stats/drivers")
 NOTHING_DONE = {"created": 0, "assigned": 0, "completed": 0, "cancelled": 0}
 
 
@@ -22,10 +23,10 @@ NOTHING_DONE = {"created": 0, "assigned": 0, "completed": 0, "cancelled": 0}
 def stats(app, client):
     """Count anew, and return the figures."""
 
-    def count(zone: str = HERE) -> dict:
+    def count(zone: str = HERE, path: str = "/stats", **query: int) -> dict:
         with app.app_context():
             cache.cache.client.flushdb()
-        answer = client.get("/stats", query_string={"timeZone": zone})
+        answer = client.get(path, query_string={"timeZone": zone, **query})
         assert answer.status_code == 200, answer.text
         return answer.json
 
@@ -53,7 +54,9 @@ def test_without_anything_all_figures_are_nothing(stats):
         (today - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS))
     ]
     assert found["days"] == [NOTHING_DONE | {"medianSecondsToAssign": None}] * DAYS
-    assert (found["medianSecondsToAssign"], found["medianSecondsToComplete"]) == (None, None)
+    assert {found[name] for name in found if name.startswith("median")} == {None}
+    assert found["onTime"] == {"share": None, "of": 0}
+    assert stats(path="/stats/drivers")["drivers"] == []
 
 
 def test_each_step_counts_on_its_day(client, stats):
@@ -96,6 +99,42 @@ def test_medians_are_of_first_assignments_and_of_completions(app, client, stats)
     assert sum(day["assigned"] for day in found["days"]) == len(minutes)
 
 
+def test_completed_loads_were_on_time_or_not_and_waited(app, client, stats):
+    """Three loads of one driver: last week two with a deadline, this week one without."""
+    now = datetime.now(ZoneInfo(HERE))
+    drivers = [client.make_driver("TX-1", name="Zoe"), client.make_driver("TX-2", name="Álvaro")]
+    client.make_driver("TX-3", name="Gone", status="INACTIVE")
+    for weeks_ago, late, at_pickup in [(1, -5, 30), (1, 5, 50), (0, None, 10)]:
+        end = now - timedelta(weeks=weeks_ago)
+        by = None if late is None else (end - timedelta(minutes=late)).isoformat()
+        load = client.make_load(deliverBy=by)
+        assignment = client.close(client.assign(drivers[0], load), "COMPLETED")
+        move(app, "driver_load_assignments", assignment["id"], closed_at=end)
+        # Minutes before the end. Of several, the first arrival and the last loading count.
+        arrived = {"AT_PICKUP": 200, "AT_DELIVERY": 2 * at_pickup, "LOADED": 200 - at_pickup}
+        arrived_again = {"AT_PICKUP": 199, "LOADED": 201}
+        with app.app_context():
+            user = db.session.query(User).one()
+            for kind, minutes in [*arrived.items(), *arrived_again.items()]:
+                at = end - timedelta(minutes=minutes)
+                row = {"assignment_id": assignment["id"], "kind": kind, "user_id": user.id}
+                db.session.add(CheckIn(**row, happened_at=at))
+            db.session.commit()
+    found = stats()
+    assert found["onTime"] == {"share": 0.5, "of": 2}
+    assert (found["medianSecondsAtPickup"], found["medianSecondsAtDelivery"]) == (1800, 3600)
+
+    monday = now.date() - timedelta(days=now.weekday())
+    weeks = [monday - timedelta(weeks=ago) for ago in (2, 1, 0)]
+    found = stats(path="/stats/drivers", weeks=3)
+    assert found["weeks"] == [week.isoformat() for week in weeks]
+    assert found["drivers"] == [
+        {"id": 2, "name": "Álvaro", "completed": [0, 0, 0], "onTime": {"share": None, "of": 0}},
+        {"id": 1, "name": "Zoe", "completed": [0, 2, 1], "onTime": {"share": 0.5, "of": 2}},
+    ]
+    assert stats(path="/stats/drivers", weeks=1)["drivers"][1]["completed"] == [1]
+
+
 @pytest.mark.parametrize("ago", [timedelta(hours=1), timedelta(days=40)])
 def test_a_second_assignment_counts_for_no_median(app, client, stats, ago):
     """Whether the first one was within the 30 days or before."""
@@ -125,17 +164,20 @@ def test_days_begin_as_the_time_zone_says(app, client, stats, zone):
     "zone", ["", "Mars/Olympus", "../../etc/passwd", "utc ", "localtime", "+5"]
 )
 def test_what_is_no_time_zone_is_refused(client, zone):
-    answer = client.get("/stats", query_string={"timeZone": zone})
-    assert_problem(answer, 422, "validation_failed")
-    assert list(answer.json["errors"]) == ["timeZone"]
+    for path in PATHS:
+        answer = client.get(path, query_string={"timeZone": zone})
+        assert_problem(answer, 422, "validation_failed")
+        assert list(answer.json["errors"]) == ["timeZone"]
 
 
 def test_figures_are_counted_once_for_a_while(client, statements):
-    first = client.get("/stats")
-    client.make_load()
-    with statements:
-        assert client.get("/stats").json == first.json
-    assert statements.sent == []
+    for path in PATHS:
+        first = client.get(path)
+        client.make_driver(path)
+        with statements:
+            assert client.get(path).json == first.json
+        assert statements.sent == []
+        assert client.get("/stats/drivers?weeks=2").json["weeks"] != first.json.get("weeks")
 
 
 def test_figures_that_are_too_old_are_counted_again(client, monkeypatch):
