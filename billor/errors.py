@@ -24,6 +24,7 @@ BY_STATUS: dict[int, dict[str, str]] = {
     404: {
         "not_found": "There is nothing at this URL. See /docs for all operations.",
         "no_active_assignment": "You have no active load. Ask your dispatcher for one.",
+        "check_in_not_found": "The assignment has no such check-in. See its list of check-ins.",
     }
     | {
         f"{thing}_not_found": f"No {thing} has this id. GET /{thing}s lists them all."
@@ -44,6 +45,8 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "last_admin": "No other admin can log in. Make somebody with a password an admin first.",
         "assignment_not_active": "The assignment is already closed. See GET /assignments/{id}.",
         "too_late_to_reopen": "The assignment was closed more than a day ago. Make a new load.",
+        "too_late_to_undo": "Only who made a check-in can undo it, within five minutes. Make "
+        "another one instead.",
         "idempotency_key_in_use": "Another request with this Idempotency-Key is still running. Try "
         "again in a moment.",
     },

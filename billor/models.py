@@ -359,6 +359,8 @@ class CheckIn(Base):
     """The new time of delivery."""
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
 
+    user: Mapped[User] = relationship(lazy="raise_on_sql")
+
     __table_args__ = (Index("ix_check_ins_assignment_id", assignment_id, happened_at, id),)
 
 

@@ -7,12 +7,21 @@ from billor.api.fields import Id, Several, Timestamp, WireSchema
 from billor.api.openapi import PAGE_HEADERS
 from billor.api.pagination import Cursor, PageQuery, page_headers
 from billor.api.responses import if_match
+from billor.assignments import check_ins
 from billor.assignments import service as assignments
-from billor.assignments.schemas import AssignmentWithLoadSchema
-from billor.models import AssignmentStatus
+from billor.assignments.schemas import (
+    AssignmentWithLoadSchema,
+    CheckInQuery,
+    CheckInSchema,
+    NewCheckInSchema,
+)
+from billor.models import Assignment, AssignmentStatus
 from billor.observe.context import signed_in_user
 
 blueprint = Blueprint("mine", __name__, url_prefix="/me", description="A driver's own load.")
+
+
+OWN = "One of your own assignments. Your active one by default."
 
 
 class MyAssignmentSchema(AssignmentWithLoadSchema):
@@ -28,6 +37,11 @@ class CompletionSchema(WireSchema):
     status = fields.String(
         required=True, validate=validate.OneOf([AssignmentStatus.COMPLETED.value])
     )
+    assignment_id = Id(metadata={"description": OWN})
+
+
+class MyNewCheckInSchema(NewCheckInSchema):
+    assignment_id = Id(metadata={"description": OWN})
 
 
 @blueprint.route("/assignment")
@@ -35,7 +49,7 @@ class CompletionSchema(WireSchema):
 @blueprint.problems("no_active_assignment")
 def get_my_assignment():
     """Show your active assignment with its load."""
-    return assignments.active_assignment(_my_driver_id())
+    return _my_assignment()
 
 
 @blueprint.route("/assignments")
@@ -51,14 +65,55 @@ def list_my_assignments(query):
 @blueprint.arguments(CompletionSchema)
 @blueprint.idempotent
 @blueprint.response(200, MyAssignmentSchema)
-@blueprint.problems("no_active_assignment", "assignment_not_active")
-def complete_my_assignment(_completion):
+@blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
+def complete_my_assignment(completion):
     """Complete your active assignment.
 
-    Send an `Idempotency-Key`: without one, a retry may complete the next assignment.
+    Send its `assignmentId`, or an `Idempotency-Key`: without them, a retry may complete the next
+    assignment. A check-in changes the ETag of an assignment, but not its id.
     """
+    own = _my_assignment(completion.get("assignment_id"))
     check = if_match(MyAssignmentSchema())
-    return assignments.complete_active_assignment(_my_driver_id(), check=check)
+    return assignments.close_assignment(own.id, completion["status"], check)
+
+
+@blueprint.route("/assignment/check-ins", methods=["POST"])
+@blueprint.arguments(MyNewCheckInSchema)
+@blueprint.idempotent
+@blueprint.takes_if_match
+@blueprint.response(201, CheckInSchema)
+@blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
+def add_my_check_in(fields):
+    """Say how far you are, or what delays you.
+
+    With its `assignmentId` a check-in never reaches the next assignment, however late it comes.
+    """
+    own = _my_assignment(fields.pop("assignment_id", None))
+    return check_ins.add_check_in(own.id, if_match(MyAssignmentSchema()), **fields)
+
+
+@blueprint.route("/assignment/check-ins")
+@blueprint.arguments(CheckInQuery, location="query")
+@blueprint.response(200, CheckInSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.problems("no_active_assignment")
+def list_my_check_ins(query):
+    """List the check-ins of your active assignment in the order in which they happened."""
+    page = check_ins.list_check_ins(_my_assignment().id, **query)
+    return page.items, page_headers(page)
+
+
+@blueprint.route("/assignment/check-ins/<id:check_in_id>", methods=["DELETE"])
+@blueprint.idempotent
+@blueprint.response(204)
+@blueprint.problems("check_in_not_found", "too_late_to_undo")
+def undo_my_check_in(check_in_id):
+    """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
+    check = if_match(MyAssignmentSchema())
+    check_ins.undo_check_in(check_in_id, check, driver_id=_my_driver_id())
+
+
+def _my_assignment(assignment_id: int | None = None) -> Assignment:
+    return assignments.own_assignment(_my_driver_id(), assignment_id)
 
 
 def _my_driver_id() -> int:

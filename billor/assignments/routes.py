@@ -4,7 +4,7 @@ from billor.api.blueprint import Blueprint
 from billor.api.openapi import PAGE_HEADERS
 from billor.api.pagination import page_headers
 from billor.api.responses import if_match
-from billor.assignments import service
+from billor.assignments import check_ins, service
 from billor.assignments.schemas import (
     CODES,
     AssignmentDetailSchema,
@@ -12,8 +12,11 @@ from billor.assignments.schemas import (
     AssignmentSchema,
     BulkReportSchema,
     BulkSchema,
+    CheckInQuery,
+    CheckInSchema,
     ClosingSchema,
     ListedAssignmentSchema,
+    NewCheckInSchema,
     ReassignmentSchema,
     ReopeningSchema,
 )
@@ -113,3 +116,37 @@ def reopen_assignment(reopening, assignment_id):
     """
     check = if_match(AssignmentDetailSchema())
     return service.reopen(assignment_id, check=check, **reopening)
+
+
+@blueprint.route("/assignments/<id:assignment_id>/check-ins", methods=["POST"])
+@blueprint.arguments(NewCheckInSchema)
+@blueprint.idempotent
+@blueprint.takes_if_match
+@blueprint.response(201, CheckInSchema)
+@blueprint.problems("assignment_not_found", "assignment_not_active")
+def add_check_in(fields, assignment_id):
+    """Say for the driver how far the load is, or what delays it.
+
+    What happened before a completion may be added after it.
+    """
+    check = if_match(AssignmentDetailSchema())
+    return check_ins.add_check_in(assignment_id, check, **fields)
+
+
+@blueprint.route("/assignments/<id:assignment_id>/check-ins")
+@blueprint.arguments(CheckInQuery, location="query")
+@blueprint.response(200, CheckInSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.problems("assignment_not_found")
+def list_check_ins(query, assignment_id):
+    """List an assignment's check-ins in the order in which they happened."""
+    page = check_ins.list_check_ins(assignment_id, **query)
+    return page.items, page_headers(page)
+
+
+@blueprint.route("/assignments/<id:assignment_id>/check-ins/<id:check_in_id>", methods=["DELETE"])
+@blueprint.idempotent
+@blueprint.response(204)
+@blueprint.problems("check_in_not_found", "too_late_to_undo")
+def undo_check_in(assignment_id, check_in_id):
+    """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
+    check_ins.undo_check_in(check_in_id, if_match(AssignmentDetailSchema()), id=assignment_id)

@@ -1,6 +1,9 @@
 """Wire schemas of assignments."""
 
-from marshmallow import fields, validate
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from billor.api.fields import (
     Expand,
@@ -12,11 +15,12 @@ from billor.api.fields import (
     Text,
     Timestamp,
     WireSchema,
+    wire_name,
 )
 from billor.api.pagination import Cursor, PageQuery
 from billor.drivers.schemas import DriverSchema
-from billor.loads.schemas import LoadSchema
-from billor.models import AssignmentStatus
+from billor.loads.schemas import ActorSchema, LoadSchema
+from billor.models import AssignmentStatus, CheckInKind
 
 CLOSED = [AssignmentStatus.COMPLETED.value, AssignmentStatus.CANCELLED.value]
 CODES = (
@@ -40,6 +44,21 @@ class AssignmentSchema(WireSchema):
     )
     assigned_at = Timestamp(dump_only=True, required=True)
     closed_at = Timestamp(dump_only=True, required=True, allow_none=True)
+    progress = fields.Enum(
+        CheckInKind,
+        dump_only=True,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The last check-in other than DELAYED.", "example": "LOADED"},
+    )
+    progress_at = Timestamp(dump_only=True, required=True, allow_none=True)
+    expected_at = Timestamp(
+        dump_only=True,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The new time of delivery, by the last DELAYED."},
+    )
+    delay_reason = fields.String(dump_only=True, required=True, allow_none=True)
 
 
 class AssignmentWithDriverSchema(AssignmentSchema):
@@ -73,6 +92,42 @@ class ReassignmentSchema(WireSchema):
 
 class ReopeningSchema(WireSchema):
     reason = Text(max_length=500, required=True, metadata={"example": "Closed by mistake"})
+
+
+class NewCheckInSchema(WireSchema):
+    kind = fields.Enum(CheckInKind, required=True, metadata={"example": "DELAYED"})
+    happened_at = Timestamp(
+        metadata={"description": "While the assignment was active. Now by default."}
+    )
+    reason = Text(
+        max_length=500,
+        metadata={"description": "Of DELAYED, which needs it.", "example": "Snow on I-40"},
+    )
+    expected_at = Timestamp(
+        metadata={
+            "description": "Of DELAYED, which needs it: the new time of delivery.",
+            "example": Timestamp.EXAMPLE,
+        }
+    )
+
+    @validates_schema
+    def _check_delay(self, data: Mapping[str, Any], **_) -> None:
+        is_delay = data["kind"] == CheckInKind.DELAYED
+        message = "Missing data for required field." if is_delay else "Only for DELAYED."
+        wrong = [name for name in ("reason", "expected_at") if (name in data) != is_delay]
+        if wrong:
+            raise ValidationError({wire_name(name): [message] for name in wrong})
+
+
+class CheckInSchema(WireSchema):
+    id = Id(required=True)
+    assignment_id = Id(required=True)
+    kind = fields.Enum(CheckInKind, required=True, metadata={"example": "DELAYED"})
+    happened_at = Timestamp(required=True)
+    received_at = Timestamp(required=True)
+    reason = fields.String(required=True, allow_none=True)
+    expected_at = Timestamp(required=True, allow_none=True)
+    user = fields.Nested(ActorSchema, required=True)
 
 
 class PairSchema(WireSchema):
@@ -114,6 +169,10 @@ class BulkReportSchema(WireSchema):
     assigned = fields.Integer(required=True, metadata={"example": 1})
     refused = fields.Integer(required=True, metadata={"example": 1})
     rows = fields.List(fields.Nested(BulkRowSchema), required=True)
+
+
+class CheckInQuery(PageQuery):
+    cursor = Cursor(Timestamp(), Id())
 
 
 class AssignmentQuery(PageQuery):

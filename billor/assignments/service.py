@@ -13,7 +13,7 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from billor.api.fields import wire_time
+from billor.assignments.schemas import AssignmentSchema
 from billor.database import (
     Check,
     Row,
@@ -51,6 +51,8 @@ CLOSING = {
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
 REOPENED_WITHIN = timedelta(days=1)
+
+_schema = AssignmentSchema()
 
 
 def assign(driver_id: int, load_id: int) -> SqlRow:
@@ -146,19 +148,10 @@ def close_assignment(assignment_id: int, status: str, check: Check = unchecked) 
     """
     closed_as = AssignmentStatus(status)
     with transaction():
-        assignment = _lock_with_driver_and_load(assignment_id, check)
+        assignment = lock_with_driver_and_load(assignment_id, check)
         if assignment.status != closed_as:
             _close(assignment, closed_as)
     return assignment
-
-
-def complete_active_assignment(driver_id: int, check: Check = unchecked) -> Assignment:
-    """Complete a driver's active assignment.
-
-    Raises `no_active_assignment`, and what `close_assignment` does.
-    """
-    active = active_assignment(driver_id)
-    return close_assignment(active.id, AssignmentStatus.COMPLETED, check)
 
 
 def reassign(assignment_id: int, driver_id: int, check: Check = unchecked) -> Assignment:
@@ -169,7 +162,7 @@ def reassign(assignment_id: int, driver_id: int, check: Check = unchecked) -> As
     `driver_inactive`.
     """
     with transaction():
-        old = _lock_with_driver_and_load(assignment_id, check, driver_id)
+        old = lock_with_driver_and_load(assignment_id, check, driver_id)
         _close(old, AssignmentStatus.CANCELLED)
         if driver_id == old.driver_id:
             raise Conflict("driver_already_assigned", assignmentId=old.id)
@@ -177,7 +170,7 @@ def reassign(assignment_id: int, driver_id: int, check: Check = unchecked) -> As
         return get_assignment(new.id, populate_existing=True)
 
 
-def _lock_with_driver_and_load(assignment_id: int, check: Check, *driver_ids: int) -> Assignment:
+def lock_with_driver_and_load(assignment_id: int, check: Check, *driver_ids: int) -> Assignment:
     """Lock the assignment's driver, other drivers, and its load; return the assignment with both.
 
     Nobody changes an assignment without these locks.
@@ -214,7 +207,7 @@ def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignm
     conflicts of `assign` if the driver or the load is no longer free.
     """
     with transaction():
-        assignment = _lock_with_driver_and_load(assignment_id, check)
+        assignment = lock_with_driver_and_load(assignment_id, check)
         if assignment.closed_at is None:
             return assignment
         if datetime.now(UTC) - assignment.closed_at > REOPENED_WITHIN:
@@ -225,12 +218,12 @@ def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignm
         assignment.load.driver_words = words_of(assignment.driver_id)
         assignment.closed_at = None
         db.session.flush()
-        since = wire_time(assignment.assigned_at)
-        _record(EventType.ASSIGNMENT_REOPENED, assignment, reason=reason, assignedAt=since)
+        details = {"reason": reason, "assignment": _schema.dump(assignment)}
+        _record(EventType.ASSIGNMENT_REOPENED, assignment, **details)
     return assignment
 
 
-def _record(event_type: EventType, assignment: Assignment, **details: Any) -> None:
+def _record(event_type: EventType, assignment: Assignment, /, **details: Any) -> None:
     driver, load = assignment.driver, assignment.load
     record_load(event_type, load, driver=driver, assignment_id=assignment.id, **details)
 
@@ -240,16 +233,19 @@ def get_assignment(assignment_id: int, **options: Any) -> Assignment:
     return get_or_not_found(Assignment, assignment_id, options=WITH_BOTH, **options)
 
 
-def active_assignment(driver_id: int) -> Assignment:
-    """Return a driver's active assignment with its driver and its load.
+def own_assignment(driver_id: int, assignment_id: int | None = None) -> Assignment:
+    """Return a driver's assignment, by default the active one, with its driver and its load.
 
-    Raises `no_active_assignment`.
+    Raises `no_active_assignment`, and `NotFound`, also for that of another driver.
     """
-    active = select(Assignment).where(Assignment.driver_id == driver_id, IS_ACTIVE)
-    assignment = db.session.scalar(active.options(*WITH_BOTH))
-    if assignment is None:
-        raise BillorError("no_active_assignment")
-    return assignment
+    is_asked = IS_ACTIVE if assignment_id is None else Assignment.id == assignment_id
+    own = select(Assignment).where(Assignment.driver_id == driver_id, is_asked)
+    assignment = db.session.scalar(own.options(*WITH_BOTH))
+    if assignment is not None:
+        return assignment
+    if assignment_id is not None:
+        raise NotFound("Assignment", assignment_id)
+    raise BillorError("no_active_assignment")
 
 
 def list_assignments(

@@ -23,6 +23,8 @@ class EventType(StrEnum):
     LOAD_COMPLETED = "load.completed"
     ASSIGNMENT_CANCELLED = "assignment.cancelled"
     ASSIGNMENT_REOPENED = "assignment.reopened"
+    CHECKED_IN = "assignment.checked_in"
+    CHECK_IN_UNDONE = "assignment.check_in_undone"
     DRIVER_CREATED = "driver.created"
     DRIVER_UPDATED = "driver.updated"
     USER_CREATED = "user.created"
@@ -46,7 +48,8 @@ FOR_DRIVERS = [EventType.ASSIGNED, EventType.LOAD_UPDATED, EventType.ASSIGNMENT_
 # Description of an event's payload.
 PAYLOAD = (
     "The `load` at that time and the `driver`, if the event involves them; for a change, the "
-    "values `before` it; for a reopening, the `reason`; and the `user` who did it, if any."
+    "values `before` it; for a reopening, the `reason` and the `assignment`; for a check-in, the "
+    "`checkIn` and the `assignment` after it; and the `user` who did it, if any."
 )
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; and the `user` who did it, "

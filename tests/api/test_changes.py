@@ -57,15 +57,17 @@ def test_each_change_of_loads_and_drivers_is_sent_in_order(client, listen):
         driver, load = client.make_driver(), client.make_load()
         client.patch(f"/loads/{load['id']}", {"origin": "Austin, TX"})
         assignment = client.assign(driver, load)
+        client.post(f"/assignments/{assignment['id']}/check-ins", {"kind": "LOADED"})
         client.close(assignment, "CANCELLED")
         client.patch(f"/drivers/{driver['id']}", {"status": "INACTIVE"})
         client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
-        sent = events.take(7)
+        sent = events.take(8)
     assert [each.data["type"] for each in sent] == [
         "driver.created",
         "load.created",
         "load.updated",
         "load.assigned",
+        "assignment.checked_in",
         "assignment.cancelled",
         "driver.updated",
         "load.cancelled",
@@ -84,7 +86,8 @@ def test_each_change_of_loads_and_drivers_is_sent_in_order(client, listen):
     }
     assert sent[3].data["payload"]["driver"]["name"] == driver["name"]
     assert sent[3].data["payload"]["load"]["status"] == "ASSIGNED"
-    updated = sent[5].data
+    assert sent[4].data["payload"]["assignment"]["progress"] == "LOADED"
+    updated = sent[6].data
     assert (updated["loadId"], updated["driverId"]) == (None, driver["id"])
     assert updated["payload"]["before"] == {"status": "ACTIVE"}
     assert updated["payload"]["user"]["name"] == "Demo Dispatcher"

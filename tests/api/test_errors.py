@@ -25,7 +25,7 @@ from billor.loads.importing import MAX_IMPORTS, import_slot
 from billor.models import Assignment, Role, db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, dead_address
-from tests.support.client import ApiClient
+from tests.support.client import OF_DRIVERS, ApiClient
 from tests.support.contract import Operation, operations
 from tests.support.rival import rival, short_lock_timeout
 
@@ -120,6 +120,13 @@ def reopened_late(scene):
         db.session.execute(update(Assignment).values(closed_at=func.now() - timedelta(days=2)))
         db.session.commit()
     return scene.client.post("/assignments/1/reopen", {"reason": "A wrong tap"})
+
+
+def undone_by_another(scene):
+    scene.client.assign(scene.client.make_driver(), scene.client.make_load())
+    scene.client.post("/assignments/1/check-ins", {"kind": "LOADED"})
+    another = client_with_token(scene.app)
+    return another.request("DELETE", "/assignments/1/check-ins/1")
 
 
 def closed_twice(scene):
@@ -292,6 +299,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "load_not_editable": {"": assigned_load_edited},
         "assignment_not_active": {"": closed_twice},
         "too_late_to_reopen": {"": reopened_late},
+        "too_late_to_undo": {"": undone_by_another},
         "idempotency_key_in_use": {"": key_in_use},
     },
     412: {"precondition_failed": {"": changed_meanwhile}},
@@ -355,7 +363,9 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
 
 def missing(operation: Operation) -> Cause:
     path = re.sub(r"{\w+}", str(10**18 - 1), operation.path)
-    body = operation.required_body if operation.body else None
+    if operation.path.startswith(OF_DRIVERS):
+        return as_driver(operation.method, path)
+    body = operation.full_body if operation.body else None
     return lambda scene: scene.client.request(operation.method, path, body)
 
 
@@ -377,7 +387,7 @@ CASES = [
 CASES += [
     (404, f"{thing}_not_found", str(each), missing(each))
     for each in operations()
-    for thing in re.findall(r"{(\w+)_id}", each.path)
+    for thing in re.findall(r"{(\w+)_id}", each.path)[-1:]
 ]
 CASES += [
     (409, code, str(each), made_twice(each))

@@ -124,6 +124,8 @@ ORDERED_BY = {
     "/audit": [TIME, UUID],
     "/audit/accounts": [TIME, UUID],
     "/me/assignments": [TIME, 1],
+    "/assignments/1/check-ins": [TIME, 1],
+    "/me/assignment/check-ins": [TIME, 1],
 }
 """What the cursors of lists hold that are not ordered by the id alone."""
 LISTS = [e.address for e in operations() if "cursor" in e.parameters]
@@ -144,8 +146,7 @@ def signed(app):
 
 @pytest.fixture
 def client_of_load_1(app, client):
-    client.make_load()
-    client.make_driver("TX-D")
+    client.assign(client.make_driver("TX-D"), client.make_load())
     return give_driver_token(client, app)
 
 

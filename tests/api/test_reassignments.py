@@ -104,8 +104,8 @@ def test_a_closed_assignment_is_reopened_once(client, drivers, assignment, closi
         assert client.get(f"/assignments/{assignment['id']}").json == answer.json
     *_, closed, reopened = client.get("/loads/1/timeline").json
     assert (closed["assignmentId"], reopened["type"]) == (assignment["id"], "ASSIGNMENT_REOPENED")
-    since = {"assignedAt": assignment["assignedAt"], "load": answer.json["load"]}
-    assert reopened["payload"].items() >= (REASON | since | {"driver": drivers[0]}).items()
+    after = {"assignment": assignment, "load": answer.json["load"]}
+    assert reopened["payload"].items() >= (REASON | after | {"driver": drivers[0]}).items()
     refused = client.post("/assignments", {"driverId": 1, "loadId": 1})
     assert assert_problem(refused, 409, "driver_already_assigned")["assignmentId"] == 1
     client.close(assignment, "COMPLETED")

@@ -28,6 +28,7 @@ NAMES = {
     "load.completed": "LOAD_COMPLETED",
     "assignment.cancelled": "ASSIGNMENT_CANCELLED",
     "assignment.reopened": "ASSIGNMENT_REOPENED",
+    "assignment.check_in_undone": "CHECK_IN_UNDONE",
     "driver.created": "DRIVER_CREATED",
     "user.role_changed": "ROLE_CHANGED",
 }

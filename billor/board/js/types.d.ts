@@ -27,6 +27,8 @@ interface Driver {
   createdAt: string;
 }
 
+type CheckInKind = "ACCEPTED" | "AT_PICKUP" | "LOADED" | "AT_DELIVERY" | "DELAYED";
+
 interface Assignment {
   id: number;
   driverId: number;
@@ -34,6 +36,10 @@ interface Assignment {
   status: AssignmentStatus;
   assignedAt: string;
   closedAt: string | null;
+  progress?: CheckInKind | null;
+  progressAt?: string | null;
+  expectedAt?: string | null;
+  delayReason?: string | null;
 }
 
 interface AssignmentWithDriver extends Assignment {
@@ -69,7 +75,7 @@ interface Payload {
   driver?: Driver;
   before?: Record<string, unknown>;
   user?: Actor;
-  assignedAt?: string;
+  assignment?: Assignment;
   account?: Actor & { role: Role };
   address?: string;
 }

@@ -47,10 +47,11 @@ export class Fleet {
   }
 
   /** @param {Assignment} assignment */
-  putAssignment({ id, driverId, loadId, status, assignedAt, closedAt }) {
+  putAssignment(assignment) {
+    const { id, status } = assignment;
     if (status !== "ASSIGNED") this.close(id);
     if (this.closed.has(id)) return;
-    this.assignments.set(id, this.mark({ id, driverId, loadId, status, assignedAt, closedAt }));
+    this.assignments.set(id, this.mark({ ...assignment }));
   }
 
   /** @param {AssignmentDetail} detail */
@@ -106,8 +107,10 @@ export class Fleet {
     if (type === "load.updated") return;
     if (type === "load.assigned" && isOld) return; // it was closed since, or given to another
     if (type === "assignment.reopened") this.closed.delete(assignmentId);
-    if (type === "load.assigned" || type === "assignment.reopened") {
-      const times = { assignedAt: payload.assignedAt ?? timestamp, closedAt: null };
+    if (payload.assignment) {
+      this.putAssignment(payload.assignment);
+    } else if (type === "load.assigned") {
+      const times = { assignedAt: timestamp, closedAt: null };
       this.putAssignment({ id: assignmentId, driverId, loadId, status: "ASSIGNED", ...times });
     } else {
       this.close(assignmentId);
