@@ -37,13 +37,16 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "reference_taken": "Another load has this reference. Check it for a typo.",
         "driver_already_assigned": "The driver has an active load. Complete or cancel it first.",
         "load_already_assigned": "The load has a driver. Complete or cancel that assignment first.",
+        "driver_already_planned": "The driver has a next load. Cancel or reassign that one first.",
+        "load_already_planned": "The load is a driver's next one. Cancel or reassign that first.",
         "load_not_open": "Only an OPEN load can be assigned. If this one is CANCELLED, make it "
         "OPEN first.",
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
         "load_not_editable": "A COMPLETED load cannot be changed, nor the status of an ASSIGNED "
         "one. Cancel its assignment first, if that is active.",
         "last_admin": "No other admin can log in. Make somebody with a password an admin first.",
-        "assignment_not_active": "The assignment is already closed. See GET /assignments/{id}.",
+        "assignment_not_active": "The assignment is closed, or only planned. See GET "
+        "/assignments/{id}.",
         "too_late_to_reopen": "The assignment was closed more than a day ago. Make a new load.",
         "too_late_to_undo": "Only who made a check-in can undo it, within five minutes. Make "
         "another one instead.",

@@ -328,6 +328,16 @@ class Assignment(Base):
     driver: Mapped[Driver] = relationship(lazy="raise_on_sql")
     load: Mapped[Load] = relationship(lazy="raise_on_sql")
 
+    left = None
+    """Why it is still planned although its driver is free: a code. `get_assignment` sets it."""
+
+    @property
+    def next(self) -> "Assignment | None":
+        """What the driver has next; after the end of this one, what the driver has by now."""
+        active, planned = self.driver.assignment, self.driver.planned
+        following = active if self.closed_at and active else planned
+        return None if following is self else following
+
     __table_args__ = (
         CheckConstraint(f"({IS_CURRENT}) = (closed_at IS NULL)", name="closed_at"),
         _index("uq_assignments_active_driver", driver_id, where="status = 'ASSIGNED'"),

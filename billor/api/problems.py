@@ -52,6 +52,9 @@ class ProblemSchema(WireSchema):
         values=fields.List(fields.String()),
         metadata={"description": "For `validation_failed`: field → messages."},
     )
+    can_plan = fields.Boolean(
+        metadata={"description": "For `driver_already_assigned`: whether `plan` would work."}
+    )
 
 
 def init_problems(app: Flask) -> None:

@@ -14,6 +14,7 @@ from billor.assignments.schemas import (
     CheckInQuery,
     CheckInSchema,
     NewCheckInSchema,
+    WithNextSchema,
 )
 from billor.models import Assignment, AssignmentStatus
 from billor.observe.context import signed_in_user
@@ -26,6 +27,10 @@ OWN = "One of your own assignments. Your active one by default."
 
 class MyAssignmentSchema(AssignmentWithLoadSchema):
     """One of your own assignments, with its load."""
+
+
+class MyActiveAssignmentSchema(MyAssignmentSchema, WithNextSchema):
+    """Your active assignment, with its load and your next one."""
 
 
 class MyAssignmentsQuery(PageQuery):
@@ -45,10 +50,10 @@ class MyNewCheckInSchema(NewCheckInSchema):
 
 
 @blueprint.route("/assignment")
-@blueprint.response(200, MyAssignmentSchema)
+@blueprint.response(200, MyActiveAssignmentSchema)
 @blueprint.problems("no_active_assignment")
 def get_my_assignment():
-    """Show your active assignment with its load."""
+    """Show your active assignment with its load, and your next one."""
     return _my_assignment()
 
 
@@ -64,7 +69,7 @@ def list_my_assignments(query):
 @blueprint.route("/assignment/status", methods=["PATCH"])
 @blueprint.arguments(CompletionSchema)
 @blueprint.idempotent
-@blueprint.response(200, MyAssignmentSchema)
+@blueprint.response(200, MyActiveAssignmentSchema)
 @blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
 def complete_my_assignment(completion):
     """Complete your active assignment.
@@ -73,8 +78,8 @@ def complete_my_assignment(completion):
     assignment. A check-in changes the ETag of an assignment, but not its id.
     """
     own = _my_assignment(completion.get("assignment_id"))
-    check = if_match(MyAssignmentSchema())
-    return assignments.close_assignment(own.id, completion["status"], check)
+    check = if_match(MyActiveAssignmentSchema())
+    return assignments.change_status(own.id, completion["status"], check)
 
 
 @blueprint.route("/assignment/check-ins", methods=["POST"])
@@ -89,7 +94,7 @@ def add_my_check_in(fields):
     With its `assignmentId` a check-in never reaches the next assignment, however late it comes.
     """
     own = _my_assignment(fields.pop("assignment_id", None))
-    return check_ins.add_check_in(own.id, if_match(MyAssignmentSchema()), **fields)
+    return check_ins.add_check_in(own.id, if_match(MyActiveAssignmentSchema()), **fields)
 
 
 @blueprint.route("/assignment/check-ins")
@@ -108,7 +113,7 @@ def list_my_check_ins(query):
 @blueprint.problems("check_in_not_found", "too_late_to_undo")
 def undo_my_check_in(check_in_id):
     """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
-    check = if_match(MyAssignmentSchema())
+    check = if_match(MyActiveAssignmentSchema())
     check_ins.undo_check_in(check_in_id, check, driver_id=_my_driver_id())
 
 

@@ -14,27 +14,30 @@ from billor.assignments.schemas import (
     BulkSchema,
     CheckInQuery,
     CheckInSchema,
-    ClosingSchema,
     ListedAssignmentSchema,
+    NewAssignmentSchema,
     NewCheckInSchema,
     ReassignmentSchema,
     ReopeningSchema,
+    StatusSchema,
 )
 
 blueprint = Blueprint("assignments", __name__, description="Which driver moves which load.")
 
 
 @blueprint.route("/assignments", methods=["POST"])
-@blueprint.arguments(AssignmentSchema)
+@blueprint.arguments(NewAssignmentSchema)
 @blueprint.idempotent
 @blueprint.created(AssignmentSchema, shown_by="get_assignment")
 @blueprint.problems(*CODES)
-def assign_load(ids):
-    """Assign a load to a driver.
+def assign_load(wanted):
+    """Assign a load to a driver, or plan it as the driver's next one.
 
-    The load must be OPEN, and the driver ACTIVE and without an active load.
+    The load must be OPEN, and the driver ACTIVE and without an active load. With `plan`, the load
+    of a driver who has one is PLANNED, and stays OPEN. It is assigned as soon as the active one is
+    completed or cancelled.
     """
-    return service.assign(**ids)
+    return service.assign(**wanted)
 
 
 @blueprint.route("/assignments/bulk", methods=["POST"])
@@ -68,18 +71,19 @@ def get_assignment(assignment_id):
 
 
 @blueprint.route("/assignments/<id:assignment_id>/status", methods=["PATCH"])
-@blueprint.arguments(ClosingSchema)
+@blueprint.arguments(StatusSchema)
 @blueprint.idempotent
 @blueprint.response(200, AssignmentDetailSchema)
-@blueprint.problems("assignment_not_found", "assignment_not_active")
-def close_assignment(closing, assignment_id):
-    """Complete or cancel an assignment.
+@blueprint.problems("assignment_not_found", "assignment_not_active", *CODES[2:])
+def change_assignment_status(wanted, assignment_id):
+    """Complete or cancel an assignment, or activate a PLANNED one.
 
-    Its load becomes COMPLETED, or OPEN again. Its driver can be assigned another one. An assignment
-    that has the status already is returned unchanged.
+    A load that is completed or cancelled becomes COMPLETED, or OPEN again. Then the driver's
+    PLANNED one is activated: see `next`. An assignment that has the status already is returned
+    unchanged.
     """
     check = if_match(AssignmentDetailSchema())
-    return service.close_assignment(assignment_id, check=check, **closing)
+    return service.change_status(assignment_id, check=check, **wanted)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/reassign", methods=["POST"])
@@ -93,9 +97,10 @@ def close_assignment(closing, assignment_id):
     "assignment_not_active",
     "driver_already_assigned",
     "driver_inactive",
+    "driver_already_planned",
 )
 def reassign_load(wanted, assignment_id):
-    """Give an assignment's load to another driver.
+    """Give an assignment's load to another driver, or plan it as the next one of that driver.
 
     The assignment becomes CANCELLED and a new one is created, both or neither.
     """

@@ -8,6 +8,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from billor.api.fields import (
     Expand,
     Expanded,
+    Flag,
     Id,
     Items,
     QueryInteger,
@@ -22,7 +23,7 @@ from billor.drivers.schemas import DriverSchema
 from billor.loads.schemas import ActorSchema, LoadSchema
 from billor.models import AssignmentStatus, CheckInKind
 
-CLOSED = [AssignmentStatus.COMPLETED.value, AssignmentStatus.CANCELLED.value]
+SETTABLE = [status.value for status in AssignmentStatus if status != AssignmentStatus.PLANNED]
 CODES = (
     "driver_not_found",
     "load_not_found",
@@ -30,6 +31,8 @@ CODES = (
     "load_already_assigned",
     "load_not_open",
     "driver_inactive",
+    "driver_already_planned",
+    "load_already_planned",
 )
 """Why a load is not assigned, in order of precedence."""
 MAX_PAIRS = 500
@@ -69,8 +72,33 @@ class AssignmentWithLoadSchema(AssignmentSchema):
     load = fields.Nested(LoadSchema, dump_only=True, required=True)  # type: ignore[assignment]
 
 
-class AssignmentDetailSchema(AssignmentWithDriverSchema, AssignmentWithLoadSchema):
-    """An assignment with its driver and its load."""
+class NextAssignmentSchema(AssignmentWithLoadSchema):
+    left = fields.String(
+        dump_only=True,
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Why it is still PLANNED although the driver is free: a code, or null.",
+            "example": "driver_inactive",
+        },
+    )
+
+
+class WithNextSchema(WireSchema):
+    next = fields.Nested(
+        NextAssignmentSchema,
+        dump_only=True,
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The driver's PLANNED one; after the end of this one, what the driver "
+            "has by now: ASSIGNED or PLANNED."
+        },
+    )
+
+
+class AssignmentDetailSchema(AssignmentWithDriverSchema, AssignmentWithLoadSchema, WithNextSchema):
+    """An assignment with its driver, its load, and the driver's next one."""
 
 
 class ListedAssignmentSchema(AssignmentSchema):
@@ -82,11 +110,17 @@ class ListedAssignmentSchema(AssignmentSchema):
     )
 
 
-class ClosingSchema(WireSchema):
-    status = fields.String(required=True, validate=validate.OneOf(CLOSED))
+class StatusSchema(WireSchema):
+    status = fields.String(required=True, validate=validate.OneOf(SETTABLE))
 
 
-class ReassignmentSchema(WireSchema):
+class PlanSchema(WireSchema):
+    plan = Flag(
+        metadata={"description": "Make it the next load of a driver who has one.", "example": False}
+    )
+
+
+class ReassignmentSchema(PlanSchema):
     driver_id = Id(required=True)
 
 
@@ -135,6 +169,10 @@ class PairSchema(WireSchema):
     load_id = Id(required=True)
 
 
+class NewAssignmentSchema(PairSchema, PlanSchema):
+    """Which driver shall move which load, at once or next."""
+
+
 class BulkSchema(WireSchema):
     assignments = Items(
         fields.Nested(PairSchema),
@@ -153,7 +191,7 @@ class RefusalSchema(WireSchema):
     detail = fields.String(required=True, metadata={"description": "What to do about it."})
     assignment_id = Id(
         attribute="extra.assignmentId",
-        metadata={"description": "The active assignment that blocks it, if any."},
+        metadata={"description": "The assignment that blocks it, if any."},
     )
 
 

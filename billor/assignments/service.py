@@ -1,15 +1,19 @@
 """The one-active-load rule: a driver has at most one active load, and a load at most one driver.
 
-PostgreSQL enforces it, with two partial unique indexes. The checks here come first and give a more
+Beside it a driver may have one planned load, the next one, which stays OPEN until it is activated.
+
+PostgreSQL enforces both, with partial unique indexes. The checks here come first and give a more
 precise refusal.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, text, update
 from sqlalchemy import Row as SqlRow
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -28,22 +32,53 @@ from billor.database import (
 )
 from billor.database.keyset import Page, Position, paginate
 from billor.drivers.service import words_of
-from billor.errors import BillorError, Conflict, NotFound
+from billor.errors import CODES, BillorError, Conflict, NotFound
 from billor.events.event import EventType
 from billor.loads.service import record_load
-from billor.models import Assignment, AssignmentStatus, Driver, DriverStatus, Load, LoadStatus, db
+from billor.models import (
+    IS_CURRENT,
+    WRITTEN_AT,
+    Assignment,
+    AssignmentStatus,
+    Driver,
+    DriverStatus,
+    Load,
+    LoadStatus,
+    db,
+)
 
 IS_ACTIVE = Assignment.status == AssignmentStatus.ASSIGNED
-WITH_BOTH = (joinedload(Assignment.driver), joinedload(Assignment.load))
+IS_PLANNED = Assignment.status == AssignmentStatus.PLANNED
+_OF_DRIVER = joinedload(Assignment.driver)
+WITH_NEXT = (
+    _OF_DRIVER.joinedload(Driver.assignment).joinedload(Assignment.load),
+    _OF_DRIVER.joinedload(Driver.planned).joinedload(Assignment.load),
+    joinedload(Assignment.load),
+)
 
 _ASSIGNMENTS, _LOADS = table(Assignment), table(Load)
-ADD_ASSIGNMENT = insert(_ASSIGNMENTS).returning(*_ASSIGNMENTS.c)
+_NEW = insert(_ASSIGNMENTS)
+_IS_SAME_DRIVER = _NEW.excluded.driver_id == _ASSIGNMENTS.c.driver_id
+_BECOMES_ACTIVE = _NEW.excluded.status == AssignmentStatus.ASSIGNED
+# Activates the planned one if it is the same.
+ADD_ASSIGNMENT = _NEW.on_conflict_do_update(
+    index_elements=[_ASSIGNMENTS.c.load_id],
+    index_where=text(IS_CURRENT),
+    set_={"status": _NEW.excluded.status, "assigned_at": WRITTEN_AT},
+    where=_IS_SAME_DRIVER & _BECOMES_ACTIVE,
+).returning(*_ASSIGNMENTS.c)
 MARK_LOAD = (
     update(_LOADS)
     .where(_LOADS.c.id == bindparam("load_id"))
-    .values(status=LoadStatus.ASSIGNED, driver_words=words_of(bindparam("driver_id")))
+    .values(status=bindparam("load_status"), driver_words=words_of(bindparam("driver_id")))
     .returning(*_LOADS.c)
 )
+
+# What a new assignment does to its load, and the event of it.
+MAKING = {
+    AssignmentStatus.PLANNED: (LoadStatus.OPEN, EventType.LOAD_PLANNED),
+    AssignmentStatus.ASSIGNED: (LoadStatus.ASSIGNED, EventType.ASSIGNED),
+}
 
 # What closing an assignment does to its load, and the event of it.
 CLOSING = {
@@ -51,28 +86,38 @@ CLOSING = {
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
 REOPENED_WITHIN = timedelta(days=1)
+PLAN_IT = 'Or make this the next load, with `"plan": true`.'
 
 _schema = AssignmentSchema()
 
 
-def assign(driver_id: int, load_id: int) -> SqlRow:
+def assign(driver_id: int, load_id: int, *, plan: bool = False) -> SqlRow:
     """Give an OPEN load to an ACTIVE driver without one; return the assignment.
+
+    With `plan` it becomes the next load of a driver who has one. Without, one that is planned for
+    this driver becomes active.
 
     It runs statements past the session, which halves its time. An object of the load that was in
     the session is stale after it.
 
-    Raises `NotFound`, and `Conflict` `driver_already_assigned`, `load_already_assigned`,
-    `load_not_open` or `driver_inactive`, in this order of precedence; the first two name the
-    blocking `assignmentId`.
+    Raises `NotFound`, and `Conflict` with the first of `CODES` in `billor.assignments.schemas`;
+    those of another assignment name the blocking `assignmentId`.
     """
     with transaction():
         driver = lock_in_table(Driver, driver_id)
         load = lock_in_table(Load, load_id)
-        _refuse(driver, load)
+        is_next = plan and driver.has_load
+        _refuse(driver, load, is_next=is_next)
+        if is_next:
+            _refuse_second_plan(driver, load)
+        status = AssignmentStatus.PLANNED if is_next else AssignmentStatus.ASSIGNED
+        load_status, event_type = MAKING[status]
         both = {"driver_id": driver_id, "load_id": load_id}
-        assignment = execute(ADD_ASSIGNMENT, both).one()
-        load = execute(MARK_LOAD, both).one()
-        record_load(EventType.ASSIGNED, load, driver=driver, assignment_id=assignment.id)
+        assignment = execute(ADD_ASSIGNMENT, both | {"status": status}).one_or_none()
+        if assignment is None:
+            raise _blocked("load_already_planned", Assignment.load_id == load_id, IS_PLANNED)
+        load = execute(MARK_LOAD, both | {"load_status": load_status}).one()
+        record_load(event_type, load, driver=driver, assignment_id=assignment.id)
     return assignment
 
 
@@ -87,12 +132,17 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
     with transaction():
         drivers = lock_all(Driver, {pair["driver_id"] for pair in assignments})
         loads = lock_all(Load, {pair["load_id"] for pair in assignments})
+        plans = select(Assignment).where(Assignment.load_id.in_(loads), IS_PLANNED)
+        planned = {plan.load_id: plan for plan in db.session.scalars(plans.options(_OF_DRIVER))}
         for pair in assignments:
             try:
                 driver = _found(drivers, "Driver", pair["driver_id"])
                 load = _found(loads, "Load", pair["load_id"])
                 _refuse(driver, load)
-                outcomes.append(_add(driver, load))
+                plan = planned.get(load.id) or Assignment(driver=driver, load=load)
+                if plan.driver is not driver:
+                    raise Conflict("load_already_planned", assignmentId=plan.id)
+                outcomes.append(_activate(plan))
             except (NotFound, Conflict) as refused:
                 outcomes.append(refused)
         db.session.flush()
@@ -114,71 +164,115 @@ def _found(rows: Mapping[int, Row], thing: str, id_: int) -> Row:
 
 
 def _refuse(
-    driver: Driver | SqlRow, load: Load | SqlRow, free: LoadStatus = LoadStatus.OPEN
+    driver: Driver | SqlRow,
+    load: Load | SqlRow,
+    free: LoadStatus = LoadStatus.OPEN,
+    *,
+    is_next: bool = False,
 ) -> None:
     """Raise why the load cannot be assigned to the driver, if so. Both are locked.
 
-    `free` is the status that the load must have.
+    `free` is the status that the load must have; `is_next`: the driver may have another load.
     """
-    if driver.has_load:
-        raise _blocked("driver_already_assigned", Assignment.driver_id == driver.id)
+    if driver.has_load and not is_next:
+        raise _driver_assigned(driver, load)
     if load.status == LoadStatus.ASSIGNED:
-        raise _blocked("load_already_assigned", Assignment.load_id == load.id)
+        raise _blocked("load_already_assigned", Assignment.load_id == load.id, IS_ACTIVE)
     if load.status != free:
         raise Conflict("load_not_open")
     if driver.status != DriverStatus.ACTIVE:
         raise Conflict("driver_inactive")
 
 
-def _add(driver: Driver, load: Load) -> Assignment:
-    """Add an assignment to the session."""
-    assignment = Assignment(driver=driver, load=load, status=AssignmentStatus.ASSIGNED)
+def _driver_assigned(driver: Driver | SqlRow, load: Load | SqlRow) -> Conflict:
+    """Return the refusal that says whether this can be the driver's next load."""
+    code, detail, can_plan = "driver_already_assigned", None, False
+    with suppress(Conflict):
+        _refuse(driver, load, is_next=True)
+        _refuse_second_plan(driver, load)
+        detail, can_plan = f"{CODES[code].detail} {PLAN_IT}", True
+    active = _blocked(code, Assignment.driver_id == driver.id, IS_ACTIVE)
+    return Conflict(code, detail, canPlan=can_plan, **active.extra)
+
+
+def _refuse_second_plan(driver: Driver | SqlRow, load: Load | SqlRow) -> None:
+    _refuse_planned("driver_already_planned", Assignment.driver_id == driver.id)
+    _refuse_planned("load_already_planned", Assignment.load_id == load.id)
+
+
+def _refuse_planned(code: str, condition: ColumnElement[bool]) -> None:
+    refusal = _blocked(code, condition, IS_PLANNED)
+    if refusal.extra["assignmentId"] is not None:
+        raise refusal
+
+
+def _activate(assignment: Assignment) -> Assignment:
+    """Make a new or planned assignment active, whose driver and load are locked and free."""
+    driver, load = assignment.driver, assignment.load
+    if assignment.status == AssignmentStatus.PLANNED:
+        assignment.assigned_at = WRITTEN_AT
+    assignment.status = AssignmentStatus.ASSIGNED
     load.status, load.driver_words = LoadStatus.ASSIGNED, words_of(driver.id)
     set_committed_value(driver, "has_load", True)  # by the trigger
     db.session.add(assignment)
     return assignment
 
 
-def close_assignment(assignment_id: int, status: str, check: Check = unchecked) -> Assignment:
-    """Complete or cancel an active assignment. Its load becomes COMPLETED with it, or OPEN again.
+def change_status(assignment_id: int, status: str, check: Check = unchecked) -> Assignment:
+    """Complete or cancel an assignment, or activate a planned one.
+
+    The load of an active one becomes COMPLETED with it, or OPEN again; the driver's planned one
+    becomes active, unless something is in its way.
 
     One that has the status already is left as it is: the answer of the request that closed it may
-    be lost. Raises `NotFound`, and `Conflict` `assignment_not_active` if it was closed before with
-    the other status.
+    be lost. Raises `NotFound`, `Conflict` `assignment_not_active` for one that is closed, or to
+    complete a planned one, and to activate it the conflicts of `assign`.
     """
-    closed_as = AssignmentStatus(status)
+    wanted = AssignmentStatus(status)
     with transaction():
         assignment = lock_with_driver_and_load(assignment_id, check)
-        if assignment.status != closed_as:
-            _close(assignment, closed_as)
-    return assignment
+        if assignment.status == wanted:
+            return assignment
+        if wanted == AssignmentStatus.ASSIGNED:
+            _activate_planned(assignment)
+        else:
+            _close(assignment, wanted)
+            _activate_next(assignment.driver)
+        return get_assignment(assignment_id, populate_existing=True)
 
 
-def reassign(assignment_id: int, driver_id: int, check: Check = unchecked) -> Assignment:
-    """Cancel an active assignment and give its load to another driver, or change nothing.
+def reassign(
+    assignment_id: int, driver_id: int, *, plan: bool = False, check: Check = unchecked
+) -> Assignment:
+    """Cancel an assignment and give its load to another driver, or change nothing.
+
+    With `plan` it becomes the next load of a driver who has one. The planned one of the driver
+    before becomes active, as in `change_status`.
 
     Returns the new assignment. Raises `NotFound` for the assignment or the driver, and `Conflict`
-    `assignment_not_active`, `driver_already_assigned` with the blocking `assignmentId`, or
-    `driver_inactive`.
+    `assignment_not_active`, or what `assign` does.
     """
     with transaction():
         old = lock_with_driver_and_load(assignment_id, check, driver_id)
+        had = "planned" if old.status == AssignmentStatus.PLANNED else "assigned"
         _close(old, AssignmentStatus.CANCELLED)
         if driver_id == old.driver_id:
-            raise Conflict("driver_already_assigned", assignmentId=old.id)
-        new = assign(driver_id, old.load_id)
+            raise Conflict(f"driver_already_{had}", assignmentId=old.id)
+        new = assign(driver_id, old.load_id, plan=plan)
+        _activate_next(old.driver)
         return get_assignment(new.id, populate_existing=True)
 
 
 def lock_with_driver_and_load(assignment_id: int, check: Check, *driver_ids: int) -> Assignment:
-    """Lock the assignment's driver, other drivers, and its load; return the assignment with both.
+    """Lock the assignment's driver, other drivers, its load, and the driver's planned one.
 
-    Nobody changes an assignment without these locks.
+    Returns the assignment with both. Nobody changes an assignment without these locks.
     """
     found = get_or_not_found(Assignment, assignment_id)
     for driver_id in sorted({found.driver_id, *driver_ids}):
         lock(Driver, driver_id)
-    lock(Load, found.load_id)
+    planned = select(Assignment.load_id).where(Assignment.driver_id == found.driver_id, IS_PLANNED)
+    lock_all(Load, {found.load_id, *db.session.scalars(planned)})
     assignment = get_assignment(assignment_id, populate_existing=True)
     check(assignment)
     return assignment
@@ -189,7 +283,8 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
 
     Raises `Conflict` `assignment_not_active`.
     """
-    if assignment.status != AssignmentStatus.ASSIGNED:
+    is_planned = assignment.status == AssignmentStatus.PLANNED
+    if assignment.closed_at or (is_planned and closed_as == AssignmentStatus.COMPLETED):
         raise Conflict("assignment_not_active")
     load_status, event_type = CLOSING[closed_as]
     assignment.status, assignment.load.status = closed_as, load_status
@@ -197,7 +292,27 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
         assignment.load.driver_words = None
     assignment.closed_at = func.clock_timestamp()
     db.session.flush()
+    if not is_planned:
+        set_committed_value(assignment.driver, "has_load", False)  # by the trigger
     _record(event_type, assignment)
+
+
+def _activate_next(driver: Driver) -> None:
+    """Activate the planned assignment of a driver, unless something is in its way."""
+    planned = driver.planned
+    if planned is None or planned.status != AssignmentStatus.PLANNED or driver.has_load:
+        return
+    with suppress(Conflict):
+        _activate_planned(planned)
+
+
+def _activate_planned(assignment: Assignment) -> None:
+    if assignment.status != AssignmentStatus.PLANNED:
+        raise Conflict("assignment_not_active")
+    _refuse(assignment.driver, assignment.load)
+    _activate(assignment)
+    db.session.flush()
+    _record(EventType.ASSIGNED, assignment)
 
 
 def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignment:
@@ -210,10 +325,12 @@ def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignm
         assignment = lock_with_driver_and_load(assignment_id, check)
         if assignment.closed_at is None:
             return assignment
-        if datetime.now(UTC) - assignment.closed_at > REOPENED_WITHIN:
+        ago = select(WRITTEN_AT - Assignment.closed_at).where(Assignment.id == assignment_id)
+        if db.session.scalars(ago).one() > REOPENED_WITHIN:
             raise Conflict("too_late_to_reopen")
         left_as, _ = CLOSING[assignment.status]
         _refuse(assignment.driver, assignment.load, left_as)
+        _refuse_planned("load_already_planned", Assignment.load_id == assignment.load_id)
         assignment.status, assignment.load.status = AssignmentStatus.ASSIGNED, LoadStatus.ASSIGNED
         assignment.load.driver_words = words_of(assignment.driver_id)
         assignment.closed_at = None
@@ -229,8 +346,21 @@ def _record(event_type: EventType, assignment: Assignment, /, **details: Any) ->
 
 
 def get_assignment(assignment_id: int, **options: Any) -> Assignment:
-    """Return an assignment with its driver and its load. Raises `NotFound`."""
-    return get_or_not_found(Assignment, assignment_id, options=WITH_BOTH, **options)
+    """Return an assignment with its driver, its load and the driver's next. Raises `NotFound`."""
+    assignment = get_or_not_found(Assignment, assignment_id, options=WITH_NEXT, **options)
+    if (planned := assignment.driver.planned) is not None:
+        planned.left = _why_left(planned)  # type: ignore[assignment]
+    return assignment
+
+
+def _why_left(planned: Assignment) -> str | None:
+    """Return the code of why an assignment is still planned although its driver is free."""
+    if not planned.driver.has_load:
+        try:
+            _refuse(planned.driver, planned.load)
+        except Conflict as refusal:
+            return refusal.code
+    return None
 
 
 def own_assignment(driver_id: int, assignment_id: int | None = None) -> Assignment:
@@ -240,7 +370,7 @@ def own_assignment(driver_id: int, assignment_id: int | None = None) -> Assignme
     """
     is_asked = IS_ACTIVE if assignment_id is None else Assignment.id == assignment_id
     own = select(Assignment).where(Assignment.driver_id == driver_id, is_asked)
-    assignment = db.session.scalar(own.options(*WITH_BOTH))
+    assignment = db.session.scalar(own.options(*WITH_NEXT))
     if assignment is not None:
         return assignment
     if assignment_id is not None:
@@ -269,7 +399,6 @@ def list_assignments(
     return paginate(query, order, cursor, limit, related=related)
 
 
-def _blocked(code: str, condition: ColumnElement[bool]) -> Conflict:
-    """Return the refusal that names the active assignment of a driver or a load."""
-    active = select(Assignment.id).where(condition, IS_ACTIVE)
-    return Conflict(code, assignmentId=db.session.scalar(active))
+def _blocked(code: str, *conditions: ColumnElement[bool]) -> Conflict:
+    """Return the refusal that names the assignment of these conditions."""
+    return Conflict(code, assignmentId=db.session.scalar(select(Assignment.id).where(*conditions)))

@@ -22,6 +22,8 @@ REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
     "uq_drivers_license_number": partial(Conflict, "license_number_taken"),
     "uq_assignments_active_driver": partial(Conflict, "driver_already_assigned"),
     "uq_assignments_active_load": partial(Conflict, "load_already_assigned"),
+    "uq_assignments_planned_driver": partial(Conflict, "driver_already_planned"),
+    "uq_assignments_current_load": partial(Conflict, "load_already_planned"),
     # The current user was deleted in the meantime.
     "fk_idempotency_keys_user_id": partial(AuthenticationFailed, "token_invalid"),
 }

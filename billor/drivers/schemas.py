@@ -39,6 +39,12 @@ class ListedDriverSchema(DriverSchema):
         allow_none=True,
         metadata={"description": "With `expand=assignment`: the active one, or null."},
     )
+    planned = Expanded(
+        "AssignmentWithLoadSchema",
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "With `expand=assignment`: the next one, or null."},
+    )
 
 
 class DriverUpdateSchema(PartialSchema, DriverSchema):

@@ -75,7 +75,7 @@ def list_drivers(
     """Return a page of drivers, newest first; `available`: ACTIVE, and without an active load.
 
     `q` has the beginnings of words of name or license number. `expand` may be `assignment`: the
-    active one, with its load, or None.
+    active and the planned one, each with its load, or None.
     """
     query = select(Driver)
     if status:
@@ -84,11 +84,6 @@ def list_drivers(
         query = query.where(IS_AVAILABLE if available else ~IS_AVAILABLE)
     if license_number is not None:
         query = query.where(LICENSE_NUMBER.equals(license_number))
-    return paginate(
-        query,
-        [Driver.id],
-        cursor,
-        limit,
-        q=q,
-        related=[joinedload(Driver.assignment).joinedload(Assignment.load)] if expand else [],
-    )
+    current = (Driver.assignment, Driver.planned) if expand else ()
+    related = [joinedload(assignment).joinedload(Assignment.load) for assignment in current]
+    return paginate(query, [Driver.id], cursor, limit, q=q, related=related)

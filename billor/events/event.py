@@ -19,6 +19,7 @@ class EventType(StrEnum):
     LOAD_CREATED = "load.created"
     LOAD_UPDATED = "load.updated"
     LOAD_CANCELLED = "load.cancelled"
+    LOAD_PLANNED = "load.planned"
     ASSIGNED = "load.assigned"
     LOAD_COMPLETED = "load.completed"
     ASSIGNMENT_CANCELLED = "assignment.cancelled"
@@ -43,7 +44,12 @@ ACCOUNT_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_.sta
 WORK_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_ not in ACCOUNT_TYPES}
 LOAD_TYPES = {type_: name for type_, name in WORK_TYPES.items() if not type_.startswith("driver.")}
 # Of these, the driver of the assignment is notified.
-FOR_DRIVERS = [EventType.ASSIGNED, EventType.LOAD_UPDATED, EventType.ASSIGNMENT_REOPENED]
+FOR_DRIVERS = [
+    EventType.LOAD_PLANNED,
+    EventType.ASSIGNED,
+    EventType.LOAD_UPDATED,
+    EventType.ASSIGNMENT_REOPENED,
+]
 
 # Description of an event's payload.
 PAYLOAD = (

@@ -88,6 +88,7 @@ def _last_assignments(load_ids: Collection[int]) -> dict[int, RowMapping]:
     """Return each load's last assignment with its driver, by the load's id.
 
     It is the one that is not cancelled if there is one: a reopened one may be older than others.
+    A planned one has not begun.
     """
     is_cancelled = Assignment.status == AssignmentStatus.CANCELLED
     last = (is_cancelled, Assignment.assigned_at.desc(), Assignment.id.desc())
@@ -101,7 +102,7 @@ def _last_assignments(load_ids: Collection[int]) -> dict[int, RowMapping]:
             Driver.license_number.label("driver_license_number"),
         )
         .join(Assignment.driver)
-        .where(Assignment.load_id.in_(load_ids))
+        .where(Assignment.load_id.in_(load_ids), Assignment.status != AssignmentStatus.PLANNED)
         .ext(distinct_on(Assignment.load_id))
         .order_by(Assignment.load_id, *last)
     )

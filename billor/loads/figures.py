@@ -38,7 +38,7 @@ FIGURES = text(f"""
         FROM loads WHERE created_at >= {START}
         UNION ALL
         SELECT 'assigned', assigned_at, NULL
-        FROM driver_load_assignments WHERE assigned_at >= {START}
+        FROM driver_load_assignments WHERE status <> 'PLANNED' AND assigned_at >= {START}
         UNION ALL
         SELECT 'cancelled', created_at, NULL
         FROM load_events WHERE type = 'load.cancelled' AND created_at >= {START}
@@ -53,7 +53,8 @@ FIGURES = text(f"""
         SELECT 'at delivery', closed_at, at_delivery FROM waited WHERE at_delivery >= interval '0'
         UNION ALL
         SELECT 'first assigned', min(assigned_at), min(assigned_at) - created_at
-        FROM driver_load_assignments JOIN loads ON loads.id = load_id
+        FROM (SELECT * FROM driver_load_assignments WHERE status <> 'PLANNED') AS assignment
+        JOIN loads ON loads.id = load_id
         WHERE load_id IN (SELECT load_id FROM driver_load_assignments WHERE assigned_at >= {START})
         GROUP BY loads.id HAVING min(assigned_at) >= {START}
     )

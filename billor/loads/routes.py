@@ -148,11 +148,14 @@ def get_load(load_id):
 @blueprint.arguments(LoadUpdateSchema)
 @blueprint.idempotent
 @blueprint.response(200, LoadSchema)
-@blueprint.problems("load_not_found", "load_not_editable", "reference_taken")
+@blueprint.problems(
+    "load_not_found", "load_not_editable", "load_already_planned", "reference_taken"
+)
 def update_load(changes, load_id):
     """Change, cancel or reopen a load.
 
-    A COMPLETED load cannot be changed, nor the status of an ASSIGNED one, whose driver is notified.
+    A COMPLETED load cannot be changed, nor the status of an ASSIGNED one. One that is planned
+    cannot be cancelled. The driver who has it, or has it next, is notified.
     """
     return service.update_load(load_id, if_match(LoadSchema()), **changes)
 

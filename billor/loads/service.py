@@ -122,10 +122,11 @@ def _reference_keys(loads: Sequence[Load]) -> Sequence[Row]:
 
 
 def update_load(load_id: int, check: Check = unchecked, **changes: Any) -> Load:
-    """Change, cancel or reopen a load. The driver of an ASSIGNED load is notified.
+    """Change, cancel or reopen a load. The driver who has it, or has it next, is notified.
 
     Raises `NotFound`, `Conflict` `load_not_editable` for a COMPLETED load and for the status of an
-    ASSIGNED one, `Invalid` for a delivery before the pickup, and `Taken` `reference_taken`.
+    ASSIGNED one, `load_already_planned` for cancelling a planned one, `Invalid` for a delivery
+    before the pickup, and `Taken` `reference_taken`.
     """
     if "status" in changes:
         changes["status"] = LoadStatus(changes["status"])
@@ -138,21 +139,25 @@ def update_load(load_id: int, check: Check = unchecked, **changes: Any) -> Load:
         if is_before(wanted["deliver_by"], wanted["pickup_at"]):
             raise Invalid({"deliverBy": [DELIVERED_TOO_EARLY]})
         is_cancelled = wanted["status"] == LoadStatus.CANCELLED
+        told = _current_assignment(load_id)
+        if told and is_cancelled:
+            raise Conflict("load_already_planned", assignmentId=told["assignment_id"])
         with REFERENCE.checked(None if is_cancelled else wanted["reference"], load_id):
             before = change(load, changes)
         if before:
             db.session.flush()
             cancelled = is_cancelled and "status" in before
             event_type = EventType.LOAD_CANCELLED if cancelled else EventType.LOAD_UPDATED
-            told = _active_assignment(load_id) if is_assigned else {}
             record_load(event_type, load, before=before, **told)
     return load
 
 
-def _active_assignment(load_id: int) -> dict[str, Any]:
-    """Return the driver and the id of the assignment of a load that is locked and ASSIGNED."""
+def _current_assignment(load_id: int) -> dict[str, Any]:
+    """Return the driver and the id of the assignment of a load that is locked, if it has one."""
     query = select(Assignment).select_from(Load).join(Load.assignment).where(Load.id == load_id)
-    assignment = db.session.scalars(query.options(joinedload(Assignment.driver))).one()
+    assignment = db.session.scalar(query.options(joinedload(Assignment.driver)))
+    if assignment is None:
+        return {}
     return {"driver": assignment.driver, "assignment_id": assignment.id}
 
 

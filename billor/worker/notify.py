@@ -19,6 +19,7 @@ from billor.worker.outage import run_with_backoff
 logger = logging.getLogger(__name__)
 
 UNDO_SECONDS = 10
+WHAT = {EventType.LOAD_UPDATED: "a change of your", EventType.LOAD_PLANNED: "next you have"}
 BATCH_SIZE = 500
 IDLE_SECONDS = 1
 
@@ -40,7 +41,7 @@ def notify_drivers() -> int:
 
 def _notify(event: Row) -> None:
     load, driver = event.payload.get("load", {}), event.payload.get("driver", {})
-    what = "a change of your" if event.type == EventType.LOAD_UPDATED else "you have"
+    what = WHAT.get(event.type, "you have")
     with continued("notify", event.traceparent):
         logger.info(
             "To %s: %s load %s, %s, from %s to %s.",

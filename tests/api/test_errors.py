@@ -84,8 +84,8 @@ def with_token_of(subject, **options):
     return cause
 
 
-def assign(scene, driver, load):
-    return scene.client.post("/assignments", {"driverId": driver, "loadId": load})
+def assign(scene, driver, load, **fields):
+    return scene.client.post("/assignments", {"driverId": driver, "loadId": load, **fields})
 
 
 def busy_driver(scene):
@@ -96,6 +96,17 @@ def busy_driver(scene):
 def assigned_load(scene):
     scene.client.assign(scene.client.make_driver(), scene.client.make_load())
     return assign(scene, scene.client.make_driver("TX-2")["id"], 1)
+
+
+def busy_driver_with_plan(scene):
+    busy_driver(scene)
+    assert assign(scene, 1, 2, plan=True).status_code == 201
+    return assign(scene, 1, 2, plan=True)
+
+
+def planned_load(scene):
+    busy_driver_with_plan(scene)
+    return scene.client.patch("/loads/2", {"status": "CANCELLED"})
 
 
 def cancelled_load(scene):
@@ -294,6 +305,8 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "last_admin": {"": last_admin},
         "driver_already_assigned": {"": busy_driver},
         "load_already_assigned": {"": assigned_load},
+        "driver_already_planned": {"": busy_driver_with_plan},
+        "load_already_planned": {"": planned_load},
         "load_not_open": {"": cancelled_load},
         "driver_inactive": {"": inactive_driver},
         "load_not_editable": {"": assigned_load_edited},

@@ -126,15 +126,24 @@ def test_a_driver_sees_and_completes_their_own_load(staff, driver):
     assignment = staff.assign({"id": 1}, load)
 
     own = driver.get("/me/assignment").json
-    assert own == assignment | {"load": load | own["load"]}
+    assert own == assignment | {"load": load | own["load"], "next": None}
     assert own["load"]["status"] == "ASSIGNED"
+    del own["next"]
     assert driver.get("/me/assignments").json == [own]
+
+    planned = {"driverId": 1, "loadId": staff.make_load()["id"], "plan": True}
+    assert staff.post("/assignments", planned).json["status"] == "PLANNED"
+    next_load = driver.get("/me/assignment").json["next"]["load"]
+    assert next_load["id"] == planned["loadId"]
 
     done = driver.patch("/me/assignment/status", COMPLETED)
     assert done.status_code == 200
     assert (done.json["status"], done.json["load"]["status"]) == ("COMPLETED", "COMPLETED")
-    assert_problem(driver.get("/me/assignment"), 404, "no_active_assignment")
-    assert driver.get("/me/assignments").json == [done.json]
+    ended = done.json
+    following = ended.pop("next")
+    assert following.pop("left") is None
+    assert driver.get("/me/assignment").json == following | {"next": None}
+    assert driver.get("/me/assignments").json == [following, ended]
     (event,) = staff.get(f"/loads/{load['id']}/timeline?limit=200").json[2:]
     assert (event["type"], event["user"]["name"]) == ("LOAD_COMPLETED", "Alex")
 

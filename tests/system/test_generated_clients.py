@@ -21,7 +21,7 @@ USE_PYTHON_CLIENT = """
 import sys
 
 from client import AuthenticatedClient
-from client.api.assignments import assign_load, close_assignment
+from client.api.assignments import assign_load, change_assignment_status
 from client.api.drivers import create_driver
 from client.api.loads import create_load, get_load
 from client.models import AssignmentStatus, Closing, ClosingStatus
@@ -37,7 +37,7 @@ assert assignment.status == AssignmentStatus.ASSIGNED, assignment
 refused = assign_load.sync(client=api, body=pair)
 assert refused.code == "driver_already_assigned", refused
 body = Closing(ClosingStatus.COMPLETED)
-closed = close_assignment.sync(assignment.id, client=api, body=body)
+closed = change_assignment_status.sync(assignment.id, client=api, body=body)
 assert closed.status == AssignmentStatus.COMPLETED, closed
 assert get_load.sync(load.id, client=api).status == "COMPLETED"
 """
@@ -48,7 +48,7 @@ type Body<T extends keyof operations> =
   operations[T] extends { requestBody: { content: { "application/json": infer B } } } ? B : never;
 export const driver: Body<"createDriver"> = { name: "Robin Reed", licenseNumber: "TX-77" };
 export const pair: Body<"assignLoad"> = { driverId: 1, loadId: 1 };
-export const closing: Body<"closeAssignment"> = { status: "COMPLETED" };
+export const closing: Body<"changeAssignmentStatus"> = { status: "COMPLETED" };
 export const status: components["schemas"]["AssignmentStatus"] = "ASSIGNED";
 """
 

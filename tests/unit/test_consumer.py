@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from billor.assignments.service import assign, close_assignment, reopen
+from billor.assignments.service import assign, change_status, reopen
 from billor.audit.sqlite import SqliteStore
 from billor.audit.store import AuditFilter, StoreUnavailable
 from billor.drivers.service import create_driver
@@ -297,12 +297,12 @@ def test_a_driver_hears_of_changes_and_of_nothing_that_was_undone(
     monkeypatch.setattr(notify, "UNDO_SECONDS", 1800)
     record()
     assert notify_drivers() == 0, "it can be undone"
-    close_assignment(1, "CANCELLED")
+    change_status(1, "CANCELLED")
     record()
     assert told() == []
     reopen(1, "A wrong tap")
     update_load(1, origin="Waco, TX")
-    close_assignment(1, "COMPLETED")
+    change_status(1, "COMPLETED")
     record()
     change = TOLD.replace("you have", "a change of your").replace("Dallas", "Waco")
     assert told() == [TOLD, change]

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from billor.assignments.service import assign, close_assignment
+from billor.assignments.service import assign, change_status
 from billor.drivers.service import create_driver
 from billor.loads.service import create_load
 from billor.models import Assignment, AssignmentStatus, Driver, db
@@ -20,7 +20,7 @@ def assigned(app: Flask, context: None) -> None:
         create_load(origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van")
     for id_ in (1, 2):
         assign(id_, id_)
-    close_assignment(2, "COMPLETED")
+    change_status(2, "COMPLETED")
 
 
 def marked() -> list[int]:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from billor.assignments.schemas import AssignmentSchema
-from billor.assignments.service import assign, close_assignment, reopen
+from billor.assignments.service import assign, change_status, reopen
 from billor.drivers.service import create_driver
 from billor.loads import exporting
 from billor.loads.exporting import COLUMNS, export_loads
@@ -90,10 +90,10 @@ def test_a_load_is_exported_with_its_last_assignment():
     assignments = []
     for driver, load, ends in [(0, 1, "CANCELLED"), (1, 1, "COMPLETED"), (2, 2, "CANCELLED")]:
         assignments.append(assign(drivers[driver], load))
-        assignments[-1] = close_assignment(assignments[-1].id, ends)
+        assignments[-1] = change_status(assignments[-1].id, ends)
     assignments.append(assign(drivers[0], 2))
-    assignments.append(close_assignment(assign(drivers[1], 3).id, "CANCELLED"))
-    close_assignment(assignments[3].id, "CANCELLED")
+    assignments.append(change_status(assign(drivers[1], 3).id, "CANCELLED"))
+    change_status(assignments[3].id, "CANCELLED")
     assignments.append(reopen(assignments[2].id, "Cancelled by mistake"))
 
     rows = {row["id"]: row for row in read(export_loads())}

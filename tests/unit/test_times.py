@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from billor.assignments.service import assign, assign_many, close_assignment, reassign
+from billor.assignments.service import assign, assign_many, change_status, reassign
 from billor.drivers.service import create_driver
 from billor.loads.service import create_load, update_load
 from billor.models import Assignment, Load, db
@@ -30,8 +30,8 @@ def assigned_in_bulk(driver_id: int) -> datetime:
     ("change", "is_assigned"),
     [
         (lambda: update_load(1, origin="Elsewhere").updated_at, False),
-        (lambda: close_assignment(1, "CANCELLED").load.updated_at, True),
-        (lambda: close_assignment(1, "COMPLETED").closed_at, True),
+        (lambda: change_status(1, "CANCELLED").load.updated_at, True),
+        (lambda: change_status(1, "COMPLETED").closed_at, True),
         (lambda: reassign(1, create_driver("Sam Doe", "TX-2").id).assigned_at, True),
         (lambda: assigned_in_bulk(create_driver("Sam Doe", "TX-2").id), False),
     ],
