@@ -344,7 +344,7 @@ class Assignment(Base):
         _index("uq_assignments_active_load", load_id, where="status = 'ASSIGNED'"),
         _index("uq_assignments_planned_driver", driver_id, where="status = 'PLANNED'"),
         _index("uq_assignments_current_load", load_id, where=IS_CURRENT),
-        _index("ix_assignments_completed", closed_at, where="status = 'COMPLETED'"),
+        _index("ix_assignments_closed", closed_at, id, where="closed_at IS NOT NULL"),
         Index("ix_assignments_assigned", assigned_at, id),
         Index("ix_assignments_status_assigned", status, assigned_at, id),
         Index("ix_assignments_driver_id_assigned", driver_id, assigned_at, id),

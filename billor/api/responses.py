@@ -51,6 +51,12 @@ def etag_of(body: bytes, next_page: str = "") -> str:
     return hashlib.blake2b(body + next_page.encode(), digest_size=16).hexdigest()
 
 
+def csv_file(chunks: Iterable[str], name: str) -> Response:
+    """Return a streamed file to save by this name."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(chunks, headers=headers, content_type="text/csv; charset=utf-8")
+
+
 def if_match(schema: Schema) -> Check:
     """Return a function that checks a row against `If-Match`, if the request has that header.
 

@@ -1,13 +1,14 @@
 """Routes of `/assignments`."""
 
 from billor.api.blueprint import Blueprint
-from billor.api.openapi import PAGE_HEADERS
+from billor.api.openapi import FILE_HEADERS, PAGE_HEADERS
 from billor.api.pagination import page_headers
-from billor.api.responses import if_match
-from billor.assignments import check_ins, service
+from billor.api.responses import csv_file, if_match
+from billor.assignments import check_ins, exporting, service
 from billor.assignments.schemas import (
     CODES,
     AssignmentDetailSchema,
+    AssignmentExportQuery,
     AssignmentQuery,
     AssignmentSchema,
     BulkReportSchema,
@@ -57,9 +58,21 @@ def assign_many_loads(wanted):
 @blueprint.arguments(AssignmentQuery, location="query")
 @blueprint.response(200, ListedAssignmentSchema(many=True), headers=PAGE_HEADERS)
 def list_assignments(query):
-    """List assignments, newest first."""
+    """List assignments, newest first; or by their end, the last one first, if you limit that."""
     page = service.list_assignments(**query)
     return page.items, page_headers(page)
+
+
+@blueprint.route("/assignments.csv")
+@blueprint.arguments(AssignmentExportQuery, location="query")
+@blueprint.response(200, {"type": "string"}, content_type="text/csv", headers=FILE_HEADERS)
+@blueprint.problems("exports_busy")
+def export_assignments(wanted):
+    """Get all assignments that match, in the list's order, as CSV: what drivers are paid by.
+
+    The response is streamed: if the connection fails, it is incomplete.
+    """
+    return csv_file(exporting.export_assignments(**wanted), "assignments.csv")
 
 
 @blueprint.route("/assignments/<id:assignment_id>")

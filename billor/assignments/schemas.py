@@ -16,12 +16,13 @@ from billor.api.fields import (
     Text,
     Timestamp,
     WireSchema,
+    check_range,
     wire_name,
 )
 from billor.api.pagination import Cursor, PageQuery
 from billor.drivers.schemas import DriverSchema
-from billor.loads.schemas import ActorSchema, LoadSchema
-from billor.models import AssignmentStatus, CheckInKind
+from billor.loads.schemas import ActorSchema, FileQuery, LoadSchema
+from billor.models import Assignment, AssignmentStatus, CheckInKind
 
 SETTABLE = [status.value for status in AssignmentStatus if status != AssignmentStatus.PLANNED]
 CODES = (
@@ -213,9 +214,52 @@ class CheckInQuery(PageQuery):
     cursor = Cursor(Timestamp(), Id())
 
 
-class AssignmentQuery(PageQuery):
-    cursor = Cursor(Timestamp(), Id())
+class AssignmentFilter(WireSchema):
     driver_id = QueryInteger()
     load_id = QueryInteger()
     status = Several(fields.Enum(AssignmentStatus))
+    closed_from = Timestamp(
+        metadata={"description": "Closed at this time or later; then the last one comes first."}
+    )
+    closed_to = Timestamp(metadata={"description": "Closed before this time; the same order."})
+
+    @validates_schema
+    def _check_range(self, data, **_):
+        check_range(self, data, "closed_from", "closed_to")
+
+
+class AssignmentQuery(AssignmentFilter, PageQuery):
+    cursor = Cursor(Timestamp(), Id())
     expand = Expand("driver", "load")
+
+
+class AssignmentExportQuery(AssignmentFilter, FileQuery):
+    """Which assignments to export, and how."""
+
+
+def _is_on_time(assignment: Assignment) -> str | None:
+    end, deliver_by = assignment.closed_at, assignment.load.deliver_by
+    if end is None or deliver_by is None or assignment.status == AssignmentStatus.CANCELLED:
+        return None
+    return "true" if end <= deliver_by else "false"
+
+
+class ExportedAssignmentSchema(WireSchema):
+    id = Id()
+    driver_id = Id()
+    driver_name = fields.String(attribute="driver.name")
+    driver_license_number = fields.String(attribute="driver.license_number")
+    load_id = Id()
+    reference = fields.String(attribute="load.reference")
+    origin = fields.String(attribute="load.origin")
+    destination = fields.String(attribute="load.destination")
+    cargo_type = fields.String(attribute="load.cargo_type")
+    weight_kg = fields.Integer(attribute="load.weight_kg")
+    pickup_at = Timestamp(attribute="load.pickup_at")
+    pickup_to = Timestamp(attribute="load.pickup_to")
+    deliver_from = Timestamp(attribute="load.deliver_from")
+    deliver_by = Timestamp(attribute="load.deliver_by")
+    status = fields.Enum(AssignmentStatus)
+    assigned_at = Timestamp()
+    closed_at = Timestamp()
+    on_time = fields.Function(_is_on_time)

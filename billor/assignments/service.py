@@ -8,7 +8,7 @@ precise refusal.
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, func, select, text, update
@@ -384,17 +384,28 @@ def list_assignments(
     driver_id: int | None = None,
     load_id: int | None = None,
     status: Collection[str] = (),
+    closed_from: datetime | None = None,
+    closed_to: datetime | None = None,
     expand: Collection[str] = (),
 ) -> Page:
-    """Return a page of assignments, newest first; `expand` may be `driver` and `load`."""
-    query = select(Assignment)
+    """Return a page of assignments, newest first; `expand` may be `driver` and `load`.
+
+    With `closed_from` or `closed_to`, which it excludes, the last one closed comes first.
+    """
+    query, order = select(Assignment), [Assignment.assigned_at, Assignment.id]
     if driver_id is not None:
         query = query.where(Assignment.driver_id == driver_id)
     if load_id is not None:
         query = query.where(Assignment.load_id == load_id)
     if status:
         query = query.where(Assignment.status.in_(status))
-    order = [Assignment.assigned_at, Assignment.id]
+    if closed_from is not None or closed_to is not None:
+        query = query.where(Assignment.closed_at.is_not(None))  # as in the index
+        order = [Assignment.closed_at, Assignment.id]
+    if closed_from is not None:
+        query = query.where(Assignment.closed_at >= closed_from)
+    if closed_to is not None:
+        cursor = min(cursor or (closed_to, 0), (closed_to, 0))
     related = [joinedload(getattr(Assignment, name)) for name in expand]
     return paginate(query, order, cursor, limit, related=related)
 

@@ -1,4 +1,4 @@
-"""Export of loads with their last assignments as CSV (RFC 4180).
+"""Export as CSV (RFC 4180); of loads, each with its last assignment.
 
 It reads page by page, in bounded memory and short transactions.
 """
@@ -12,6 +12,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Flask, current_app
+from marshmallow import Schema
 from sqlalchemy import RowMapping, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
@@ -27,20 +28,30 @@ PAGE_ROWS = 200
 MAX_EXPORTS = 4
 
 _running = BoundedSemaphore(MAX_EXPORTS)
-_schema = LoadSchema(many=True)
-_assignment_schema = LastAssignmentSchema()
-COLUMNS = [
-    field.data_key or name
-    for schema in (_schema, _assignment_schema)
-    for name, field in schema.dump_fields.items()
-]
 # Spreadsheets read cells that start with these as formulas:
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
-def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any) -> Iterator[str]:
-    """Return the loads that `list_loads` finds, in its order, as chunks of CSV text.
+# What a page of rows shows, by column, and the position after it.
+Rows = tuple[list[dict[str, Any]], Position | None]
+
+
+def columns_of(*schemas: Schema) -> list[str]:
+    """Return the wire names of the fields."""
+    return [
+        field.data_key or name for schema in schemas for name, field in schema.dump_fields.items()
+    ]
+
+
+def export(
+    columns: list[str],
+    read: Callable[[int, Position | None], Rows],
+    *,
+    bom: bool = False,
+    spreadsheet: bool = False,
+) -> Iterator[str]:
+    """Return all rows as chunks of CSV text; `read` finds a number of them after a position.
 
     `bom` starts with a byte order mark, which tells Excel that it is UTF-8. `spreadsheet` puts a
     single quote before what a spreadsheet would read as a formula.
@@ -48,40 +59,63 @@ def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any
     Raises `Unavailable` `exports_busy` beyond `MAX_EXPORTS` in this process, and any error of the
     first page. No database connection is held between chunks.
     """
+
+    def next_text(cursor: Position | None) -> tuple[str, Position | None]:
+        rows, position = read(PAGE_ROWS, cursor)
+        text = _to_csv(columns, rows, spreadsheet)
+        roll_back()
+        return text, position
+
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    chunks = _chunks(app, partial(_next_rows, filters, spreadsheet), "\ufeff" if bom else "")
+    head = ("\ufeff" if bom else "") + ",".join(columns) + "\r\n"
+    chunks = _chunks(app, next_text, head)
     next(chunks)
     return chunks
 
 
 def _chunks(
-    app: Flask, next_rows: Callable[[Position | None], tuple[str, Position | None]], mark: str
+    app: Flask, next_text: Callable[[Position | None], tuple[str, Position | None]], head: str
 ) -> Iterator[str]:
     with slot(_running, "exports_busy"):
-        rows, position = next_rows(None)
-        yield ""  # taken by `export_loads`; from here on, closing the generator ends the export
-        yield f"{mark}{','.join(COLUMNS)}\r\n{rows}"
+        text, position = next_text(None)
+        yield ""  # taken by `export`; from here on, closing the generator ends the export
+        yield head + text
         while position is not None:
             with app.app_context():
-                rows, position = next_rows(position)
-            yield rows
+                text, position = next_text(position)
+            yield text
 
 
-def _next_rows(
-    filters: dict[str, Any], spreadsheet: bool, cursor: Position | None
-) -> tuple[str, Position | None]:
-    page = list_loads(PAGE_ROWS, cursor=cursor, **filters)
+def _to_csv(columns: list[str], rows: list[dict[str, Any]], spreadsheet: bool) -> str:
+    if spreadsheet:
+        rows = [{name: _without_formula(cell) for name, cell in row.items()} for row in rows]
+    text = StringIO(newline="")
+    csv.DictWriter(text, columns).writerows(rows)
+    return text.getvalue()
+
+
+def _without_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
+_schema = LoadSchema(many=True)
+_assignment_schema = LastAssignmentSchema()
+COLUMNS = columns_of(_schema, _assignment_schema)
+
+
+def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any) -> Iterator[str]:
+    """Export the loads that `list_loads` finds, in its order."""
+    return export(COLUMNS, partial(_read_loads, **filters), bom=bom, spreadsheet=spreadsheet)
+
+
+def _read_loads(limit: int, cursor: Position | None, **filters: Any) -> Rows:
+    page = list_loads(limit, cursor, **filters)
     assignments = _last_assignments([load.id for load in page.items])
     rows = [
         shown | _assignment_schema.dump(assignments.get(shown["id"], {}))
         for shown in _schema.dump(page.items)
     ]
-    if spreadsheet:
-        rows = [{name: _without_formula(cell) for name, cell in row.items()} for row in rows]
-    text = StringIO(newline="")
-    csv.DictWriter(text, COLUMNS).writerows(rows)
-    roll_back()
-    return text.getvalue(), page.next_position
+    return rows, page.next_position
 
 
 def _last_assignments(load_ids: Collection[int]) -> dict[int, RowMapping]:
@@ -107,7 +141,3 @@ def _last_assignments(load_ids: Collection[int]) -> dict[int, RowMapping]:
         .order_by(Assignment.load_id, *last)
     )
     return {row["load_id"]: row for row in rows.mappings()}
-
-
-def _without_formula(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell

@@ -8,12 +8,12 @@ from functools import wraps
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from flask import Response, current_app, g, request
+from flask import current_app, g, request
 
 from billor.api.blueprint import Blueprint
 from billor.api.openapi import CACHE_HEADERS, FILE_HEADERS, PAGE_HEADERS
 from billor.api.pagination import page_headers
-from billor.api.responses import if_match
+from billor.api.responses import csv_file, if_match
 from billor.database import get_or_not_found
 from billor.errors import Unsupported
 from billor.loads import exporting, files, importing, service
@@ -82,11 +82,7 @@ def export_loads(wanted):
 
     The response is streamed: if the connection fails, it is incomplete.
     """
-    return Response(
-        exporting.export_loads(**wanted),
-        headers={"Content-Disposition": 'attachment; filename="loads.csv"'},
-        content_type="text/csv; charset=utf-8",
-    )
+    return csv_file(exporting.export_loads(**wanted), "loads.csv")
 
 
 @contextmanager

@@ -111,12 +111,16 @@ class LoadFilter(WireSchema):
         check_range(self, data, "updated_from", "updated_to")
 
 
-class ExportQuery(LoadFilter):
+class FileQuery(WireSchema):
     bom = QueryFlag("Start with a byte order mark, so that Excel reads it as UTF-8.")
     spreadsheet = QueryFlag(
         "Put a single quote before cells that a spreadsheet would read as formulas. An import "
         "does not remove it."
     )
+
+
+class ExportQuery(LoadFilter, FileQuery):
+    """Which loads to export, and how."""
 
 
 class LastAssignmentSchema(WireSchema):

@@ -312,7 +312,7 @@ def _create_assignments() -> None:
     _index("uq_assignments_active_load", table, "load_id", where=IS_ACTIVE)
     _index("uq_assignments_planned_driver", table, "driver_id", where="status = 'PLANNED'")
     _index("uq_assignments_current_load", table, "load_id", where=IS_CURRENT)
-    _index("ix_assignments_completed", table, "closed_at", where="status = 'COMPLETED'")
+    _index("ix_assignments_closed", table, "closed_at", "id", where="closed_at IS NOT NULL")
     _index("ix_assignments_assigned", table, "assigned_at", "id")
     for column in ("status", "driver_id", "load_id"):
         _index(f"ix_assignments_{column}_assigned", table, column, "assigned_at", "id")

@@ -1,10 +1,13 @@
-"""Loads as CSV: the content, and the cost of a long or slow export."""
+"""Loads and assignments as CSV: the content, and the cost of a long or slow export."""
 
 import csv
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from billor.api.fields import wire_time
 from billor.assignments.schemas import AssignmentSchema
 from billor.assignments.service import assign, change_status, reopen
 from billor.drivers.service import create_driver
@@ -13,9 +16,9 @@ from billor.loads.exporting import COLUMNS, export_loads
 from billor.loads.lists import list_loads
 from billor.loads.schemas import LoadSchema
 from billor.loads.service import create_load, create_loads, update_load
-from billor.models import db
-from tests.support.answers import as_cells
-from tests.support.apps import another_app, dead_address
+from billor.models import Assignment, CheckIn, Role, db
+from tests.support.answers import as_cells, assert_invalid
+from tests.support.apps import another_app, client_with_token, dead_address
 
 OF_ASSIGNMENT = COLUMNS[-5:]
 HEADER = f"{','.join(COLUMNS)}\r\n"
@@ -107,6 +110,69 @@ def test_a_load_is_exported_with_its_last_assignment():
             "closedAt": shown["closedAt"] or "",
         }
     assert {rows["4"][name] for name in OF_ASSIGNMENT} == {""}
+
+
+def at(hours: float) -> datetime:
+    return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=hours)
+
+
+@pytest.mark.usefixtures("two_a_page")
+def test_assignments_are_exported_with_times_and_who_did_it(app, client, statements):
+    """The first two were delivered by Alex and Bo, who completed it, the third was reopened."""
+    times = {"pickupAt": at(1).isoformat(), "deliverBy": at(20).isoformat()}
+    for number, name in enumerate(["Alex", "Bo"], start=1):
+        client.make_driver(f"TX-{number}", name=name)
+        load = client.make_load(**times, reference=f"=PO-{number}", origin="Waco, TX")
+        client.assign({"id": number}, load)
+    client.close({"id": 1}, "COMPLETED")
+    bo = client_with_token(app, "Bo", "bo@billor.example", Role.DRIVER, driver_id=2)
+    bo.patch("/me/assignment/status", {"status": "COMPLETED"})
+    client.assign({"id": 1}, client.make_load())
+    client.close({"id": 3}, "CANCELLED")
+    client.assign({"id": 2}, {"id": 3})
+    client.close({"id": 4}, "CANCELLED")
+    reopened = client.post("/assignments/3/reopen", {"reason": "Cancelled by mistake"})
+    assert reopened.status_code == 200
+    for id_, closed in [(1, 20), (2, 21), (4, 22)]:
+        db.session.get(Assignment, id_).closed_at = at(closed)
+    steps = [("AT_PICKUP", 2), ("AT_PICKUP", 1), ("LOADED", 3), ("LOADED", 4), ("ACCEPTED", 0)]
+    for kind, hours in [*steps, ("DELAYED", 5), ("DELAYED", 6), ("AT_DELIVERY", 19)]:
+        db.session.add(CheckIn(assignment_id=1, kind=kind, happened_at=at(hours), user_id=1))
+    db.session.commit()
+
+    def exported(query: str = "") -> dict[str, dict[str, str]]:
+        with statements:
+            answer = client.get(f"/assignments.csv{query}")
+            rows = list(csv.DictReader(answer.text.splitlines()))
+        assert 'filename="assignments.csv"' in answer.headers["Content-Disposition"]
+        assert len(statements.sent) <= 3 * (len(rows) + 1) // 2
+        return {row["id"]: row for row in rows}
+
+    rows = exported()
+    dana, fields = "Demo Dispatcher", "id status driverName reference onTime assignedBy closedBy"
+    assert [[row[name] for name in fields.split()] for row in rows.values()] == [
+        ["4", "CANCELLED", "Bo", "", "", dana, dana],
+        ["3", "ASSIGNED", "Alex", "", "", dana, ""],
+        ["2", "COMPLETED", "Bo", "=PO-2", "false", dana, "Bo"],
+        ["1", "COMPLETED", "Alex", "=PO-1", "true", dana, dana],
+    ]
+    row, shown = rows["1"], client.get("/assignments/1").json
+    places = {"origin": "Waco, TX", "destination": "Atlanta, GA", "driverLicenseNumber": "TX-1"}
+    ids = {"id": "1", "driverId": "1", "loadId": "1", "weightKg": "", "cargoType": "Dry van"}
+    assert row.items() >= (places | ids).items()
+    hours = {"pickupAt": 1, "deliverBy": 20, "closedAt": 20, "acceptedAt": 0, "atPickupAt": 1}
+    hours |= {"loadedAt": 4, "delayedAt": 6, "atDeliveryAt": 19}
+    assert {name: cell for name, cell in row.items() if re.match(r"\d{4}-", cell)} == {
+        "assignedAt": shown["assignedAt"],
+        **{name: wire_time(at(hour)) for name, hour in hours.items()},
+    }
+    assert exported("?spreadsheet=true")["2"]["reference"] == "'=PO-2"
+    assert [*exported("?driverId=1&status=COMPLETED")] == ["1"]
+    period = f"closedFrom={at(20):%FT%TZ}&closedTo={at(22):%FT%TZ}"
+    assert [*exported(f"?{period}")] == ["2", "1"]
+    assert [*exported(f"?closedFrom={at(20):%FT%TZ}")] == ["4", "2", "1"]
+    backwards = f"?closedFrom={at(20):%FT%TZ}&closedTo={at(20):%FT%TZ}"
+    assert_invalid(client.get(f"/assignments.csv{backwards}"), "closedTo")
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
