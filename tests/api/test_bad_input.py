@@ -32,6 +32,7 @@ NO_FLAGS = [0, 1, "true", "", None, [], {}]
 NO_NUMBERS = [-1, 1.0, 1.5, float("nan"), 2**63, -(2**63), "1", True, None, [1], {}]
 NO_LISTS = ["", "[]", None, {}, [], [1], [{}], [{}] * 10_000, [PAIR, PAIR | {"loadId": "1"}]]
 NO_INTEGERS = ["", "0", "-1", "+1", " 1", "1.0", "1e3", "NaN", "٣", "1_0", "1\n", str(2**63)]
+NO_INTEGERS += ["9" * 5000]
 NO_SWITCHES = ["", "1", "yes", "True", "true\x00", "true,false"]
 
 
@@ -94,7 +95,8 @@ def bad_parameters(schema: Mapping) -> list[str]:
     """Bad values for a query parameter with this schema."""
     if schema["type"] == "array":
         schema = schema["items"]
-    bad = {"integer": NO_INTEGERS, "boolean": NO_SWITCHES}.get(schema["type"])
+    too_large = str(schema.get("maximum", 2**63) + 1)
+    bad = {"integer": [*NO_INTEGERS, too_large], "boolean": NO_SWITCHES}.get(schema["type"])
     return bad or bad_texts(schema)
 
 

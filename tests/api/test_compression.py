@@ -8,7 +8,6 @@ import pytest
 
 from billor.api import responses
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
-from tests.support.answers import assert_problem
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.redis_wire import RedisWire
@@ -87,17 +86,6 @@ def test_conditional_requests_take_the_etag_of_either_form(client, path):
                 answer = client.request(method, path, headers=given)
                 assert (answer.status_code, answer.data) == (304, b"")
                 assert not is_compressed(answer)
-
-
-def test_a_precondition_is_the_etag_of_either_form(client):
-    change = {"origin": "Ł" * 200}
-    etag = client.patch("/loads/1", change, headers=GZIP).headers["ETag"]
-    for destination in ("Reno, NV", "Waco, TX"):
-        given = GZIP | {"If-Match": etag}
-        answer = client.patch("/loads/1", {"destination": destination}, headers=given)
-        assert answer.status_code == 200
-        etag = answer.headers["ETag"]
-    assert_problem(client.patch("/loads/1", change, headers=given), 412, "precondition_failed")
 
 
 def test_a_head_has_the_headers_of_the_get(client):

@@ -3,9 +3,6 @@
 import pytest
 from werkzeug.routing import Rule
 
-from billor import create_app
-from tests.support.answers import assert_problem
-
 PUBLIC = {
     "/auth/login",
     "/auth/refresh",
@@ -43,10 +40,3 @@ def test_the_tested_methods_cover_every_route(app):
     rules = list(app.url_map.iter_rules())
     assert len(rules) > len(PUBLIC)
     assert set().union(*(rule.methods for rule in rules)) <= {*METHODS, "OPTIONS"}
-
-
-@pytest.mark.usefixtures("app")
-def test_a_new_route_requires_a_token_by_default(config):
-    fresh = create_app(config)
-    fresh.add_url_rule("/forgotten", view_func=lambda: "open")
-    assert_problem(fresh.test_client().get("/forgotten"), 401, "token_missing")

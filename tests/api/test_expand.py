@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.answers import assert_invalid, pages
+from tests.support.answers import pages
 
 
 @pytest.fixture
@@ -68,9 +68,3 @@ def test_an_expanded_list_takes_one_statement_however_long(client, world, statem
     of_list = [statement for statement in statements.sent if "FROM users" not in statement]
     assert len(of_list) == 1, statements.sent
     assert [item for page in pages(client, f"{address}&limit=2") for item in page] == whole
-
-
-@pytest.mark.parametrize("path", ["/assignments", "/loads", "/drivers"])
-def test_an_unknown_expansion_is_refused(client, path):
-    for names in ("", "user", "DRIVER", "driver,", "\x00"):
-        assert_invalid(client.get(path, query_string={"expand": names}), "expand")

@@ -26,43 +26,32 @@ def test_readiness_is_ok_when_every_dependency_is(anonymous):
 
 # Strict equality also proves that no address, password or error text is revealed.
 @pytest.mark.parametrize(
-    ("setting", "value", "status", "expected"),
+    ("setting", "value", "status", "away"),
     [
-        (
-            "REDIS_URL",
-            "redis://:secret@{dead}/0",
-            200,
-            {"status": "degraded", "dependencies": ALL_OK | {"redis": "away"}},
-        ),
-        ("REDIS_URL", "", 200, {"status": "degraded", "dependencies": ALL_OK | {"redis": "away"}}),
-        (
-            "COUCHDB_URL",
-            "http://user:secret@{dead}",
-            200,
-            {"status": "degraded", "dependencies": ALL_OK | {"audit": "away"}},
-        ),
+        ("REDIS_URL", "redis://:secret@{dead}/0", "degraded", ["redis"]),
+        ("REDIS_URL", "", "degraded", ["redis"]),
+        ("COUCHDB_URL", "http://user:secret@{dead}", "degraded", ["audit"]),
         (
             "DATABASE_URL",
             "postgresql://user:secret@{dead}/name",
-            503,
-            {
-                "status": "unavailable",
-                "dependencies": ALL_OK | {"postgresql": "away", "events": "away"},
-            },
+            "unavailable",
+            ["postgresql", "events"],
         ),
     ],
-    ids=["Redis away", "no Redis", "CouchDB away", "PostgreSQL away"],
 )
 @pytest.mark.usefixtures("app")
 def test_readiness_names_the_unavailable_dependency_and_reveals_nothing_else(
-    settings, setting, value, status, expected
+    settings, setting, value, status, away
 ):
     with another_app(settings, **{setting: value.format(dead=dead_address())}) as broken:
-        client = broken.test_client()
-        answer = client.get("/readyz")
-        lag = None if status == 503 else NO_LAG
-        assert (answer.status_code, answer.json) == (status, expected | {"lag": lag})
-        answer = client.get("/healthz")
+        answer = broken.test_client().get("/readyz")
+        assert answer.status_code == (503 if status == "unavailable" else 200)
+        assert answer.json == {
+            "status": status,
+            "dependencies": ALL_OK | dict.fromkeys(away, "away"),
+            "lag": None if status == "unavailable" else NO_LAG,
+        }
+        answer = broken.test_client().get("/healthz")
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 
 import pytest
 from flask_jwt_extended import create_access_token
@@ -15,7 +14,6 @@ from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
-from tests.support.rival import rival, short_lock_timeout
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 REPLAYED = "Idempotency-Replayed"
@@ -159,41 +157,6 @@ def test_an_internal_error_rolls_back_thing_and_key(client, made, monkeypatch):
     assert_done(post(client))
 
 
-@pytest.fixture
-def refuse_to_commit(app):
-    """Have PostgreSQL fail every commit of an insert into a table, until told to stop."""
-
-    def execute(*statements: str) -> None:
-        with app.app_context(), db.engine.begin() as connection:
-            for statement in statements:
-                connection.execute(text(statement))
-
-    def stop() -> None:
-        execute("DROP FUNCTION IF EXISTS refuse() CASCADE")
-
-    def refuse(table: str) -> Callable[[], None]:
-        execute(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-            " $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'deadlock_detected'; END $$",
-            f"CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON {table} DEFERRABLE"
-            " INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
-        )
-        return stop
-
-    yield refuse
-    stop()
-
-
-@pytest.mark.parametrize("model", [IdempotencyKey, LoadEvent, Load])
-def test_thing_event_and_key_are_committed_together(client, made, refuse_to_commit, model):
-    commit_again = refuse_to_commit(model.__tablename__)
-    assert_problem(post(client), 503, "database_busy")
-    assert made() == [0, 0, 0]
-    commit_again()
-    assert_done(post(client))
-    assert made() == [1, 1, 1]
-
-
 def test_a_replay_invalidates_the_cached_list(client, monkeypatch):
     """The first process may have died before it invalidated the list."""
     client.get("/loads")
@@ -262,17 +225,6 @@ def test_a_stored_key_reveals_no_password(app, settings, client):
             stranger = ApiClient(other.test_client(), create_access_token("1"))
         reused = post(stranger, user, path="/users")
     assert_problem(reused, 422, "idempotency_key_reused")
-
-
-def test_a_retry_during_a_slow_first_request_is_refused(app, client, made):
-    with short_lock_timeout(), rival(app) as first:
-        row = "INSERT INTO idempotency_keys (user_id, key, fingerprint) VALUES (1, :key, '')"
-        first.execute(row, key=KEY)
-        answer = post(client)
-    assert_problem(answer, 409, "idempotency_key_in_use")
-    assert int(answer.headers["Retry-After"]) > 0
-    assert made() == [0, 0, 0]
-    assert_done(post(client))
 
 
 def test_a_key_costs_at_most_three_statements(client, statements):

@@ -54,47 +54,38 @@ def test_each_query_and_host_has_its_own_page(client):
             assert answer.headers["Link"].startswith(f"<http://{host}/loads?limit=1&cursor=")
 
 
+LOAD = {"origin": "A", "destination": "B", "cargoType": "C"}
+PAIR = {"driverId": 2, "loadId": 2}
 WRITES = {
-    "create": lambda client, things: client.make_load(),
-    "update": lambda client, things: client.patch(
-        f"/loads/{things['load']['id']}", {"origin": "Elsewhere"}
-    ),
-    "cancel the load": lambda client, things: client.patch(
-        f"/loads/{things['load']['id']}", {"status": "CANCELLED"}
-    ),
-    "assign": lambda client, things: client.assign(things["driver"], things["load"]),
-    "assign many": lambda client, things: client.post(
-        "/assignments/bulk",
-        {"assignments": [{"driverId": things["driver"]["id"], "loadId": things["load"]["id"]}]},
-    ),
-    "reassign": lambda client, things: client.post(
-        f"/assignments/{things['assignment']['id']}/reassign", {"driverId": things["driver"]["id"]}
-    ),
-    "complete": lambda client, things: client.close(things["assignment"], "COMPLETED"),
-    "cancel": lambda client, things: client.close(things["assignment"], "CANCELLED"),
+    "create": ("POST", "/loads", LOAD),
+    "update": ("PATCH", "/loads/2", {"origin": "Elsewhere"}),
+    "cancel the load": ("PATCH", "/loads/2", {"status": "CANCELLED"}),
+    "assign": ("POST", "/assignments", PAIR),
+    "assign many": ("POST", "/assignments/bulk", {"assignments": [PAIR]}),
+    "reassign": ("POST", "/assignments/1/reassign", {"driverId": 2}),
+    "complete": ("PATCH", "/assignments/1/status", {"status": "COMPLETED"}),
+    "cancel": ("PATCH", "/assignments/1/status", {"status": "CANCELLED"}),
 }
 
 
 @pytest.fixture
-def things(client):
-    busy, assigned = client.make_driver("TX-1"), client.make_load()
-    return {
-        "assignment": client.assign(busy, assigned),
-        "driver": client.make_driver("TX-2"),
-        "load": client.make_load(),
-    }
+def things(client) -> None:
+    """Driver 1 with load 1 by assignment 1, a free driver 2, and an open load 2."""
+    client.assign(client.make_driver("TX-1"), client.make_load())
+    client.make_driver("TX-2")
+    client.make_load()
 
 
+@pytest.mark.usefixtures("things")
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_every_write_invalidates_all_pages_in_one_round_trip(client, things, wire, write):
+def test_every_write_invalidates_all_pages_in_one_round_trip(client, wire, write):
     queries = ("/loads", "/loads?status=ASSIGNED")
     before = [listed(client, query)[1] for query in queries]
     assert [listed(client, query)[0] for query in queries] == ["HIT", "HIT"]
 
     wire.sent.clear()
-    write(client, things)
+    assert client.request(*write).status_code in (200, 201)
     assert len(wire.sent) == 1
-
     for query in queries:
         assert listed(client, query)[0] == "MISS"
     status, loads = listed(client)
@@ -103,11 +94,11 @@ def test_every_write_invalidates_all_pages_in_one_round_trip(client, things, wir
     assert loads == [client.get(f"/loads/{load['id']}").json for load in loads]
 
 
-def test_a_change_of_a_driver_invalidates_pages(client, things):
+@pytest.mark.usefixtures("things")
+def test_a_change_of_a_driver_invalidates_pages(client):
     address = "/loads?expand=assignment"
     listed(client, address)
-    path = f"/drivers/{things['assignment']['driverId']}"
-    driver = client.patch(path, {"name": "Robin Reed"}).json
+    driver = client.patch("/drivers/1", {"name": "Robin Reed"}).json
     cache, (_, load) = listed(client, address)
     assert (cache, load["assignment"]["driver"]) == ("MISS", driver)
 
@@ -125,29 +116,28 @@ def test_pages_are_invalidated_after_the_commit_and_before_the_answer(client, ap
 
     monkeypatch.setattr(PageCache, "invalidate", look_and_invalidate)
     assert client.make_load()["id"] == 1
-    assert seen == [200]
+    assert seen[-1] == 200
 
 
 def test_a_commit_whose_answer_was_lost_invalidates_pages_too(client, monkeypatch):
     listed(client)
     with lost_answers(monkeypatch):
-        answer = client.post("/loads", {"origin": "A", "destination": "B", "cargoType": "C"})
-        assert answer.status_code == 503
+        assert client.post("/loads", LOAD).status_code == 503
     status, loads = listed(client)
     assert (status, len(loads)) == ("MISS", 1)
 
 
-def test_a_request_that_changes_no_load_invalidates_no_pages(client, things, wire):
+@pytest.mark.usefixtures("things")
+def test_a_request_that_changes_no_load_invalidates_no_pages(client, wire):
     listed(client)
     wire.sent.clear()
-    load, assignment = things["load"], things["assignment"]
-    client.patch(f"/loads/{load['id']}", {"origin": load["origin"]})
-    refused = [
-        client.patch(f"/loads/{assignment['loadId']}", {"status": "CANCELLED"}),
-        client.post("/assignments", {"driverId": assignment["driverId"], "loadId": load["id"]}),
+    answers = [
+        client.patch("/loads/2", {"origin": client.get("/loads/2").json["origin"]}),
+        client.patch("/loads/1", {"status": "CANCELLED"}),
+        client.post("/assignments", PAIR | {"driverId": 1}),
         client.post("/loads", {}),
     ]
-    assert [answer.status_code for answer in refused] == [409, 409, 422]
+    assert [answer.status_code for answer in answers] == [200, 409, 409, 422]
     assert wire.sent == []
     assert listed(client)[0] == "HIT"
 

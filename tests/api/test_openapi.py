@@ -3,8 +3,6 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -34,15 +32,6 @@ def operations(document) -> dict[tuple[str, str], dict]:
         for method, operation in item.items()
         if method in METHODS
     }
-
-
-def parts(value: Any) -> Iterator[dict]:
-    """All objects in a document."""
-    if isinstance(value, dict):
-        yield value
-    for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, dict | list):
-            yield from parts(inner)
 
 
 def test_the_committed_document_is_up_to_date(document, operations):

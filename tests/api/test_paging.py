@@ -186,11 +186,3 @@ def test_a_signed_cursor_with_malformed_content_is_refused(client_of_load_1, sig
         forms += [[time, good[1]] for time in (None, 1, "yesterday", "0001-01-01T00:00:00+00:01")]
     for form in forms:
         assert_invalid(go_on(client_of_load_1, path, signed(path, form)), "cursor")
-
-
-@every_cursor
-def test_limits_from_1_to_200_are_accepted_and_others_refused(client_of_load_1, path):
-    for limit in (1, 200):
-        assert client_of_load_1.get(f"{path}?limit={limit}").status_code == 200
-    for limit in ("0", "201", "-1", "1.0", "ten", "", "٣", "9" * 5000):
-        assert_invalid(client_of_load_1.get(path, query_string={"limit": limit}), "limit")

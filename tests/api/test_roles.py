@@ -92,6 +92,7 @@ def test_a_refusal_is_the_same_for_own_foreign_and_unknown_ids(clients, statemen
 def test_an_endpoint_without_a_row_in_the_table_is_refused_for_all(config, clients):
     fresh = create_app(config)
     fresh.add_url_rule("/forgotten", view_func=lambda: "open")
+    assert_problem(ApiClient(fresh.test_client()).get("/forgotten"), 401, "token_missing")
     for client in clients.values():
         answer = ApiClient(fresh.test_client(), client.token).get("/forgotten")
         assert_problem(answer, 403, "role_missing")

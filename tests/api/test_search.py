@@ -294,10 +294,11 @@ def test_all_filters_together_work_in_both_orders_page_by_page(client, many):
     ]
 
 
-def test_a_cursor_is_for_the_order_that_it_comes_from(client, many):
+def test_a_cursor_is_for_the_order_that_it_comes_from(client):
+    for _ in range(2):
+        client.make_load(pickupAt=DAY.format(1))
     by_pickup = client.get("/loads?limit=1&sort=pickupAt").headers["Link"]
     by_creation = client.get("/loads?limit=1").headers["Link"]
     for link, wrong in ((by_pickup, ""), (by_creation, "&sort=pickupAt")):
         cursor = link.partition("cursor=")[2].partition(">")[0].partition("&")[0]
         assert_invalid(client.get(f"/loads?cursor={cursor}{wrong}"), "cursor")
-    assert len(many) == 60
