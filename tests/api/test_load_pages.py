@@ -2,12 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg2
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from billor.cache import PageCache
+from billor.models import db
 from tests.support.apps import another_app, dead_address
 from tests.support.client import ApiClient
-from tests.support.commits import lost_answers
 from tests.support.redis_wire import RedisWire
 from tests.support.worker import WAIT_SECONDS
 
@@ -120,8 +122,15 @@ def test_pages_are_invalidated_after_the_commit_and_before_the_answer(client, ap
 
 
 def test_a_commit_whose_answer_was_lost_invalidates_pages_too(client, monkeypatch):
+    commit = db.session.commit
+
+    def commit_and_lose_the_answer() -> None:
+        commit()
+        raise OperationalError("COMMIT", {}, psycopg2.OperationalError("connection lost"))
+
     listed(client)
-    with lost_answers(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(db.session, "commit", commit_and_lose_the_answer)
         assert client.post("/loads", LOAD).status_code == 503
     status, loads = listed(client)
     assert (status, len(loads)) == ("MISS", 1)

@@ -32,26 +32,19 @@ def with_active_assignment() -> list[int]:
     return sorted(db.session.scalars(select(Assignment.driver_id).where(is_active)))
 
 
+INSERT = "INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at) VALUES "
+UPDATE = "UPDATE driver_load_assignments SET "
+
+
 @pytest.mark.parametrize(
     ("change", "have_a_load"),
     [
-        (
-            "INSERT INTO driver_load_assignments (driver_id, load_id, status)"
-            " VALUES (3, 3, 'ASSIGNED')",
-            [1, 3],
-        ),
-        (
-            "INSERT INTO driver_load_assignments (driver_id, load_id, status, closed_at)"
-            " VALUES (3, 3, 'COMPLETED', now())",
-            [1],
-        ),
-        (
-            "UPDATE driver_load_assignments SET status = 'ASSIGNED', closed_at = NULL WHERE id = 2",
-            [1, 2],
-        ),
-        ("UPDATE driver_load_assignments SET status = 'COMPLETED', closed_at = now()", []),
-        ("UPDATE driver_load_assignments SET driver_id = 3 WHERE id = 1", [3]),
-        ("UPDATE driver_load_assignments SET driver_id = 3 WHERE id = 2", [1]),
+        (INSERT + "(3, 3, 'ASSIGNED', NULL)", [1, 3]),
+        (INSERT + "(3, 3, 'COMPLETED', now())", [1]),
+        (UPDATE + "status = 'ASSIGNED', closed_at = NULL WHERE id = 2", [1, 2]),
+        (UPDATE + "status = 'COMPLETED', closed_at = now()", []),
+        (UPDATE + "driver_id = 3 WHERE id = 1", [3]),
+        (UPDATE + "driver_id = 3 WHERE id = 2", [1]),
         ("DELETE FROM load_events; DELETE FROM driver_load_assignments", []),
         ("TRUNCATE loads CASCADE", []),
     ],

@@ -5,7 +5,6 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import select
 
 from billor.events.event import (
     AUDIT_TYPES,
@@ -15,11 +14,9 @@ from billor.events.event import (
     to_document,
     to_message,
 )
-from billor.models import LoadEvent, db
+from billor.models import LoadEvent
 from tests.support.bus import event_body
 
-USER = {"id": 1, "name": "Demo Dispatcher"}
-LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
 NAMES = {
     "load.created": "LOAD_CREATED",
     "load.updated": "LOAD_UPDATED",
@@ -84,37 +81,3 @@ def test_what_is_no_event_is_refused_with_a_short_reason(changes):
     with pytest.raises(MalformedEvent, match=r"^not an event: ") as refusal:
         read_event(data)
     assert len(str(refusal.value)) <= 500
-
-
-@pytest.fixture
-def written(app):
-    """The events in the database, oldest first."""
-
-    def read() -> list[LoadEvent]:
-        with app.app_context():
-            return db.session.scalars(select(LoadEvent).order_by(LoadEvent.created_at)).all()
-
-    return read
-
-
-def test_each_change_of_a_driver_writes_its_event(client, written):
-    driver = client.make_driver()
-    path = f"/drivers/{driver['id']}"
-    changed = client.patch(path, {"name": "Alex C.", "status": "ACTIVE"})
-    client.patch(path, {"name": "Alex C."})
-    created, updated = written()
-    assert (created.type, created.payload) == ("driver.created", {"driver": driver, "user": USER})
-    assert (updated.type, updated.payload) == (
-        "driver.updated",
-        {"driver": changed.json, "before": {"name": driver["name"]}, "user": USER},
-    )
-    for event in (created, updated):
-        ids = (event.driver_id, event.load_id, event.assignment_id)
-        assert ids == (driver["id"], None, None)
-
-
-@pytest.mark.parametrize("given", [{"X-Request-ID": "from-the-caller"}, {}])
-def test_an_event_has_the_id_of_its_request(client, written, given):
-    answer = client.post("/loads", LOAD, headers=given)
-    expected = given.get("X-Request-ID", answer.headers["X-Request-ID"])
-    assert written()[-1].request_id == expected

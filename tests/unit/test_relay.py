@@ -5,7 +5,6 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import select, text
 
-from billor.events.bus import BusUnavailable
 from billor.loads.service import create_loads
 from billor.models import LoadEvent, db
 from billor.worker import relay
@@ -38,14 +37,6 @@ def test_events_are_published_in_batches_and_marked(monkeypatch):
     assert [publish_batch(bus) for _ in range(3)] == [2, 1, 0]
     assert sorted(bus.published_ids) == ids
     assert unpublished() == []
-
-
-def test_events_that_the_bus_does_not_take_stay_unpublished():
-    ids, bus = add_events(2), FakeBus()
-    bus.away = True
-    with pytest.raises(BusUnavailable):
-        publish_batch(bus)
-    assert unpublished() == ids
 
 
 def test_relays_do_not_wait_for_each_other(app):
