@@ -120,11 +120,8 @@ class Soak:
             self._pause()
 
     def _kill(self, service: Service) -> None:
-        service.kill()
-        try:
+        with service.gone():
             self._pause()
-        finally:
-            service.start()
 
     def _flush(self) -> None:
         with closing(Redis.from_url(self.redis.settings["REDIS_URL"])) as client:

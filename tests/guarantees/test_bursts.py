@@ -12,10 +12,8 @@ from tests.support.system import Api, System
 from tests.support.users import make_user
 
 CLIENTS = 2000
-LOGINS = 300
 USERS, STREAMS = 30, 20
 PATIENCE_SECONDS = 300
-LOGIN = {"email": "erin@billor.example", "password": "a-good-long-password"}
 Outcome = tuple[int, str]
 """The status of an answer, and its `X-Cache` or the code of its problem."""
 
@@ -28,13 +26,6 @@ def api(system_without_bus: System) -> Api:
 def get(client: HttpClient, path: str, token: str | None = None) -> bytes:
     head = f"Host: 127.0.0.1:{client.port}\r\nAuthorization: Bearer {token or client.token}\r\n"
     return f"GET {path} HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode()
-
-
-def log_in(client: HttpClient) -> bytes:
-    body = json.dumps(LOGIN).encode()
-    head = f"Host: 127.0.0.1:{client.port}\r\nContent-Type: application/json\r\n"
-    length = f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return f"POST /auth/login HTTP/1.1\r\n{head}{length}".encode() + body
 
 
 async def burst(client: HttpClient, requests: list[bytes]) -> Counter[Outcome]:
@@ -93,15 +84,6 @@ def test_a_burst_of_uncached_reads_is_answered_or_refused_honestly(api, path):
     assert [client.get(path).status for _ in range(20)] == [200] * 20
     assert client.get("/readyz").status == 200
     assert "Traceback" not in api.output
-
-
-@pytest.mark.slow
-def test_a_burst_of_good_logins_is_no_attack(api):
-    client = api.client
-    assert client.post("/users", {"name": "Erin"} | LOGIN).status == 201
-    answers = answers_to(client, [log_in(client)] * LOGINS)
-    assert set(answers) <= {(200, ""), (503, "request_timeout")}
-    assert client.post("/auth/login", LOGIN).status == 200
 
 
 @pytest.mark.slow

@@ -156,30 +156,6 @@ def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
     assert ledger.caches["HIT"] >= HITS_BETWEEN * LOADS * len(STAGES)
 
 
-def test_no_process_reads_pages_while_redis_refuses_writes(api, stored):
-    """Its replica is gone, as after a failover: the invalidation is refused, reads are not."""
-    address = "/loads?cargoType=Refused"
-
-    def lists_of_all_processes() -> list[Reply]:
-        replies = []
-        for _ in range(30):
-            api.client.close()
-            replies.append(api.client.get(address))
-        return replies
-
-    old = api.client.make_load(cargoType="Refused")
-    assert lists_of_all_processes()[-1].headers["X-Cache"] == "HIT"
-    stored.config_set("min-replicas-to-write", 1)
-    try:
-        new = api.client.make_load(cargoType="Refused")
-        for reply in lists_of_all_processes():
-            assert (reply.headers["X-Cache"], reply.body) == ("BYPASS", [new, old])
-    finally:
-        stored.config_set("min-replicas-to-write", 0)
-    wait_until(lambda: {each.headers["X-Cache"] for each in lists_of_all_processes()} == {"HIT"})
-    assert api.client.get(address).body == [new, old]
-
-
 @pytest.fixture(scope="module")
 def proxy(redis) -> Iterator[TcpProxy]:
     """A proxy in front of Redis."""

@@ -59,7 +59,7 @@ def waiting_for_locks(system: System) -> int:
 def refuses(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # reset, if it was just closed
         return True
     return False
 
@@ -145,29 +145,18 @@ def test_a_consumer_finishes_its_batch_at_shutdown(system):
     system.assert_converges()
 
 
-@pytest.mark.parametrize(
-    "hanging",
-    [
-        pytest.param("CouchDB", marks=pytest.mark.slow),
-        pytest.param("Pub/Sub", marks=pytest.mark.slow),
-        "both",
-    ],
-)
-def test_a_worker_with_hanging_services_shuts_down_in_time(system, pubsub, hanging_couch, hanging):
+def test_a_worker_with_hanging_services_shuts_down_in_time(system, pubsub, hanging_couch):
     """They hang while the worker processes batches."""
     worker = system.start_worker()
     make_events(system, 1)
     wait_until(lambda: system.recorded() and system.unpublished() == 0)
-    with ExitStack() as stack:
-        if hanging != "Pub/Sub":
-            system.couch.fail(Fault.HANG)
-            make_events(system, EVENTS)
-            system.couch.wait_until_hanging()
-            wait_until(lambda: system.unpublished() == 0)
-        if hanging != "CouchDB":
-            stack.enter_context(pubsub.hung())
-            make_events(system, 1)
-            wait_until(lambda: unclaimed(system) == 0)
+    system.couch.fail(Fault.HANG)
+    make_events(system, EVENTS)
+    system.couch.wait_until_hanging()
+    wait_until(lambda: system.unpublished() == 0)
+    with pubsub.hung():
+        make_events(system, 1)
+        wait_until(lambda: unclaimed(system) == 0)
         assert worker.terminate() == 0, worker.output
 
 

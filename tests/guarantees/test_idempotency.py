@@ -84,18 +84,6 @@ def answers(*sent: Future[Reply]) -> list[Reply]:
     return [reply.result(WAIT_SECONDS) for reply in sent]
 
 
-def test_twins_wait_for_the_first_and_replay_its_answer(shared_system, holder, assign, ids):
-    first = assign()
-    holder.wait_until_waited_for(1)
-    twins = [assign(), assign()]
-    holder.wait_until_waited_for(3)
-    holder.give_way()
-    first, *twins = answers(first, *twins)
-    assert first.headers[REPLAYED] is None
-    assert_done_once([first, *twins])
-    assert counts(shared_system, f"assign-{ids['loadId']}", ids["loadId"]) == (1, 2)
-
-
 def test_twin_creates_if_the_first_fails(shared_system, holder, assign, ids):
     first = assign()
     (pid,) = holder.wait_until_waited_for(1)

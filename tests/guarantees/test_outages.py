@@ -1,8 +1,6 @@
 """Promise 3 in outages: no event is lost and no document duplicated."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -13,16 +11,6 @@ from tests.support.couchdb_server import Fault
 from tests.support.system import Dispatcher, Process, Service, System
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.worker import wait_until
-
-
-@contextmanager
-def gone(service: Service) -> Iterator[None]:
-    """Kill the service, and start it again after the block."""
-    service.kill()
-    try:
-        yield
-    finally:
-        service.start()
 
 
 def assert_nothing_failed(system: System, dispatcher: Dispatcher) -> None:
@@ -58,7 +46,7 @@ def test_messages_lost_by_the_emulator_are_published_again(system, pubsub):
         system.couch.fail(Fault.SERVER_ERROR)
         recorded = len(system.recorded())
         wait_until(lambda: published(system) > recorded + 20)
-        with gone(pubsub):
+        with pubsub.gone():
             dispatcher.wait_for_rounds(5)
         system.couch.mend()
         dispatcher.wait_for_rounds(5)
@@ -148,7 +136,7 @@ def test_a_flushed_hung_or_killed_redis_fails_no_request(system, redis):
         dispatcher.wait_for_rounds(3)
         with redis.hung():
             dispatcher.wait_for_rounds(10)
-        with gone(redis):
+        with redis.gone():
             dispatcher.wait_for_rounds(10)
         dispatcher.wait_for_rounds(3)
     assert_nothing_failed(system, dispatcher)

@@ -12,7 +12,7 @@ from tests.support.system import Api, Dispatcher, System
 from tests.support.worker import WAIT_SECONDS, wait_until
 
 SILENT, ONE_BYTE, SLOW_READERS = 1000, 200, 50
-LOADS_EXPORTED = 20_000
+LOADS_EXPORTED = 10_000
 MANY_LOADS = f"""
     SET LOCAL statement_timeout = 0;
     INSERT INTO loads (origin, destination, cargo_type, status)
@@ -41,9 +41,9 @@ def many_loads(system: System) -> None:
         connection.execute(text(MANY_LOADS))
 
 
-@pytest.fixture
-def impatient_api(system: System) -> Api:
-    return system.start_impatient_api()
+@pytest.fixture(scope="module")
+def impatient_api(shared_system: System) -> Api:
+    return shared_system.start_impatient_api()
 
 
 def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:

@@ -15,7 +15,7 @@ from billor.loads.service import create_loads
 from billor.models import db
 from billor.users.service import create_user
 from tests.support.events import Listener
-from tests.support.system import Api, System
+from tests.support.system import Api, Service, System
 from tests.support.worker import WAIT_SECONDS, wait_until
 
 PROCESSES = 2
@@ -77,22 +77,10 @@ def test_streams_tell_of_changes_while_redis_is_away(api, redis):
             each.event_of(load)
 
 
-def test_streams_outlive_a_restart_of_postgresql_and_catch_up(api, postgresql):
+@pytest.mark.parametrize("outage", [Service.hung, Service.gone])
+def test_streams_say_so_while_postgresql_is_away_and_catch_up(api, postgresql, outage):
     with listeners(api) as opened:
-        postgresql.stop()
-        try:
-            assert [each.next().event for each in opened] == ["stale"] * STREAMS
-        finally:
-            postgresql.start()
-        assert [each.next().event for each in opened] == ["live"] * STREAMS
-        load = api.client.make_load()
-        for each in opened:
-            each.event_of(load)
-
-
-def test_streams_say_so_while_postgresql_hangs_and_when_it_is_back(api, postgresql):
-    with listeners(api) as opened:
-        with postgresql.hung():
+        with outage(postgresql):
             assert [each.next().event for each in opened] == ["stale"] * STREAMS
         assert [each.next().event for each in opened] == ["live"] * STREAMS
         load = api.client.make_load()
@@ -145,11 +133,16 @@ def leave_by_reset(listener: Listener) -> None:
     listener.close()
 
 
+@pytest.fixture(scope="module")
+def quiet_api(shared_system: System) -> Api:
+    """Without heartbeats, which would fail to be sent."""
+    (shared_system.folder / "quiet.py").write_text(QUIET)
+    return shared_system.start_api(workers=1, app="quiet:app")
+
+
 @pytest.mark.parametrize("leave", [leave_by_closing, leave_by_half_closing, leave_by_reset])
-def test_a_client_that_leaves_frees_its_stream_at_once(system_without_bus, leave):
-    """Without a heartbeat, which would fail to be sent."""
-    (system_without_bus.folder / "quiet.py").write_text(QUIET)
-    api = system_without_bus.start_api(workers=1, app="quiet:app")
+def test_a_client_that_leaves_frees_its_stream_at_once(quiet_api, leave):
+    api = quiet_api
     opened = [Listener(api.client) for _ in range(MAX_STREAMS_OF_USER)]
     refused = api.client.get("/changes")
     assert (refused.status, refused.body["code"]) == (503, "streams_busy")

@@ -81,6 +81,15 @@ class Service:
         os.killpg(self._child.process.pid, signal.SIGKILL)
         self._child.stop()
 
+    @contextmanager
+    def gone(self) -> Iterator[None]:
+        """Kill it, and start it again after the block."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
     def restart(self) -> None:
         self.stop()
         self.start()
