@@ -39,10 +39,13 @@ export function close(assignment, to, mayUndo = true) {
   );
 }
 
-/** Take back that an assignment was completed or cancelled. @param {Assignment} assignment */
-function reopen({ id, loadId, driverId, assignedAt }) {
+/**
+ * Take back that an assignment was completed or cancelled.
+ * @param {Pick<Assignment, "id" | "loadId" | "driverId">} assignment
+ */
+export function reopen({ id, loadId, driverId }) {
   return perform(
-    { kind: "reopen", loadId, driverId, at: assignedAt },
+    { kind: "reopen", loadId, driverId, at: new Date().toISOString() },
     t("Load {id} is on the road again.", { id: loadId }),
     (key) => request("POST", `/assignments/${id}/reopen`, { key, body: { reason: "Undo" } }),
   );

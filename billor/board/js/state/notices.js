@@ -10,6 +10,11 @@ import { Store } from "./store.js";
 /** The driver hears of it only then. */
 const UNDO_MILLISECONDS = 10_000;
 const TOAST_MILLISECONDS = 8_000;
+/** Of loads that may no longer be where they were shown, but out of sight. */
+const MOVES = [
+  ...["load_already_assigned", "load_not_open"],
+  ...["assignment_not_active", "precondition_failed"],
+];
 
 /** @type {Store<{troubles: Map<number, Trouble>, toasts: Toast[], said: string}>} */
 export const notices = new Store({
@@ -31,14 +36,14 @@ export async function showTrouble(loadId, problem) {
   setTrouble(loadId, { detail: problem.message });
   say(problem.message);
   const reason = await reasonOf(problem, loadId);
+  if (notices.value.troubles.has(loadId))
+    setTrouble(loadId, { detail: problem.message, ...reason });
   const isOnBoard = ["OPEN", "ASSIGNED"].includes(fleet.value.loads.get(loadId)?.status ?? "");
-  if (!isOnBoard)
+  if (!isOnBoard || MOVES.includes(problem.code))
     toast(t("Load {id}: {problem}", { id: loadId, problem: problem.message }), {
       isGood: false,
       ...reason,
     });
-  else if (notices.value.troubles.has(loadId))
-    setTrouble(loadId, { detail: problem.message, ...reason });
 }
 
 /** @param {number} loadId @param {Trouble} trouble */

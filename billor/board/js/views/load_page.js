@@ -3,7 +3,7 @@
 import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { get, pages } from "../api/client.js";
-import { close, pending, setStatus } from "../state/actions.js";
+import { close, pending, reopen, setStatus } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { useGot } from "../state/got.js";
@@ -82,7 +82,7 @@ function Details({ known, version, onSaved }) {
         h("h1", null, h(RouteOf, { load })),
       ),
       h("span", { class: `status status-${load.status}` }, STATUS_NAMES[load.status]),
-      h(Actions, { load, onSaved }),
+      h(Actions, { known, onSaved }),
     ),
     trouble && h(TroubleLine, { trouble, loadId: load.id, key: "trouble" }),
     h(
@@ -114,12 +114,17 @@ function useFocusKept() {
   return holder;
 }
 
-/** @param {{load: Load, onSaved: () => Promise<void>}} props */
-function Actions({ load, onSaved }) {
+/** @param {{known: Known, onSaved: () => Promise<void>}} props */
+function Actions({ known: { load, timeline }, onSaved }) {
   const isPending = useStore(pending).byLoad.has(load.id);
   const { active } = stateOf(load.id);
   const holder = useFocusKept();
   const driver = active && fleet.value.drivers.get(active.driverId);
+  const undo = () => {
+    const done = timeline.findLast(({ type }) => type === "LOAD_COMPLETED");
+    const [id, driverId] = [Number(done?.assignmentId), Number(done?.driverId)];
+    return reopen({ id, loadId: load.id, driverId }).then(onSaved);
+  };
   /** @param {string} text @param {() => unknown} onClick @param {string} [look] */
   const action = (text, onClick, look) => button(text, onClick, look, { disabled: isPending });
   const choose = () => {
@@ -139,6 +144,7 @@ function Actions({ load, onSaved }) {
     ],
     load.status === "CANCELLED" &&
       action(t("Reopen"), () => setStatus(load, "OPEN").then(onSaved), "primary"),
+    load.status === "COMPLETED" && action(t("Reopen"), undo, "primary"),
     active &&
       driver && [
         action(t("Cancel assignment"), () => close(active, "CANCELLED").then(onSaved)),
