@@ -92,7 +92,7 @@ def test_loads_become_due_soon_and_late_while_one_looks(billor, open_board):
         expect(rows).to_have_count(len(texts))
 
     expect(chips).to_have_text(["Late2", "Due soon0", "Unassigned3"])
-    expect_order(board.waiting, "Late by 1 h", "May 12, 10:00 AM CDT", "Mobile")
+    expect_order(board.waiting, "Pickup 1 h 00 late", "May 12, 10:00 AM CDT", "Mobile")
     expect(board.waiting.nth(1)).to_contain_text("by Jan 5, 2032, 9:00 AM CST")
     expect_order(board.road, "Late by 4 d 0 h", "by 12:30 PM CDT", "by Sun, 10:00 AM CDT", "Omaha")
     expect(board.road.first).to_contain_text("by May 2, 10:00 AM CDT")

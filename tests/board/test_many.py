@@ -53,7 +53,9 @@ def test_several_loads_are_assigned_and_cancelled_each_with_its_outcome(billor, 
     rows = dialog.get_by_role("row")
     expect(rows.filter(has_text="Łódź")).to_contain_text("Assigned to Alex Carter")
     expect(rows.filter(has_text="Reno")).to_contain_text("The driver has an active load")
-    dialog.get_by_role("button", name="Close").last.click()
+    expect(dialog).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(main.first).to_be_focused()
     expect(board.road).to_have_count(2)
     expect(board.waiting).to_have_count(1)
 

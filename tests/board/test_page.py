@@ -130,9 +130,11 @@ def test_an_import_reports_what_became_of_each_row(open_board, tmp_path: Path):
     expect(dialog).to_contain_text("2 created, 1 refused.")
     rows = dialog.get_by_role("list", name="Rows of the file").get_by_role("listitem")
     expect(rows).to_contain_text(["To: Fill this in."])
+    expect(dialog.get_by_role("button", name="Import another file")).to_be_focused()
     dialog.get_by_label("Only refused rows").uncheck()
     expect(rows).to_have_count(3)
-    dialog.get_by_role("button", name="Close").last.click()
+    board.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
     expect(board.waiting).to_contain_text(["Imported 1", "Imported 2"])
 
 
@@ -154,24 +156,25 @@ def test_an_import_is_previewed_and_goes_on_when_its_dialog_is_closed(open_board
     expect(dialog.get_by_role("columnheader")).to_have_text(
         ["Row", "Refused", "From ← Ship From", "To ← To", "Cargo type ← Cargo"]
     )
-    expect(dialog).to_contain_text("1 can be created, 1 will be refused. Columns left out: Rate.")
-    expect(dialog.get_by_role("row").nth(2)).to_contain_text("To: Fill this in.")
+    expect(dialog).to_contain_text("1 can be created or are there already, 1 will be refused.")
+    expect(dialog).to_contain_text("Columns left out: Rate.")
+    expect(dialog.get_by_role("row").nth(1)).to_contain_text("To: Fill this in.")
     assert board.axe_violations() == []
     expect(board.waiting).to_have_count(0)
 
-    file.write_text("origin,destination,cargoType\nMended,There,Steel\n")
+    file.write_text("origin,destination,cargoType\nMended,There,Steel\n,There,Steel\n")
     dialog.get_by_role("button", name="Import", exact=True).click()
     expect(dialog.get_by_role("alert")).to_contain_text("choose it again")
     dialog.get_by_label("Choose a file").set_input_files(file)
     held: list[Route] = []
-    expect(dialog).to_contain_text("1 can be created, 0 will be refused.")
+    expect(dialog).to_contain_text("1 can be created or are there already, 1 will be refused.")
     page.route("**/loads/import?*", lambda route: held.append(route))
     with page.expect_request("**/loads/import?*"):
         dialog.get_by_role("button", name="Import", exact=True).click()
     dialog.get_by_role("button", name="Close").last.click()
     expect(dialog).to_have_count(0)
     held[0].continue_()
-    expect(page.locator(".toast")).to_contain_text(["1 created, 0 refused"])
+    expect(page.locator(".toast")).to_contain_text(["1 created, 1 refused"])
     expect(board.waiting).to_contain_text(["Mended"])
 
 

@@ -22,11 +22,15 @@ export function Dialog({ title, onClose, onSubmit, foot, children, class: name =
   const id = useId();
   useEffect(() => {
     const opener = document.activeElement;
-    const place = opener?.closest(".rows, #content"); // stays where the opener may go away
+    const panel = opener?.closest(".panel"); // stays where the opener may go away
+    const place = panel?.querySelector(".rows") ?? opener?.closest("#content");
     dialog.current?.showModal();
     focusFirst(dialog.current);
     return () => focusAgain(opener, place);
   }, []);
+  useEffect(() => {
+    if (document.activeElement === document.body) dialog.current?.focus(); // a button has gone
+  });
   const [isAsking, setAsking] = useState(false);
   const leave = () => (onClose && hasText(dialog.current) ? setAsking(true) : onClose?.());
   return h(
@@ -34,6 +38,7 @@ export function Dialog({ title, onClose, onSubmit, foot, children, class: name =
     {
       ref: dialog,
       class: name,
+      tabIndex: -1,
       "aria-labelledby": id,
       onKeyDown: (/** @type {KeyboardEvent} */ event) => {
         const isInMenu = document.querySelector("[popover]:popover-open");
@@ -91,8 +96,8 @@ export function Dialog({ title, onClose, onSubmit, foot, children, class: name =
  */
 const hasText = (dialog) =>
   [...(dialog?.querySelectorAll("input") ?? [])].some(
-    (field) =>
-      field.type !== "file" && (field.value !== field.defaultValue || field.validity.badInput),
+    ({ type, value, defaultValue, validity }) =>
+      !/file|checkbox/.test(type) && (value !== defaultValue || validity.badInput),
   );
 
 /** @param {Element | null} opener @param {Element | null | undefined} place */

@@ -43,7 +43,8 @@ export function BulkDialog({ loads, onClose }) {
       onClose,
       onSubmit,
       foot:
-        !outcomes && submit(t("Assign {count}", { count }), { disabled: isBusy || count === 0 }),
+        !outcomes &&
+        submit(t("Assign {count}", { count }), { disabled: count === 0, "aria-disabled": isBusy }),
     },
     h(Refusal, { problem, fields: [] }),
     h(

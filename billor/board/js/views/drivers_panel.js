@@ -84,7 +84,7 @@ function ChoosingHead({ load, setName }) {
     { class: "choosing-head" },
     h("p", null, t("Driver for load {id}: {route}", parts)),
     h(SearchField, { key: load.id, label: t("Find a driver"), onSearch: setName }),
-    button(t("Cancel"), stopChoosing, "small"),
+    button(t("Back"), stopChoosing, "small"),
   );
 }
 

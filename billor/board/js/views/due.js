@@ -9,16 +9,17 @@ import { t } from "../ui/words.js";
 
 /**
  * Words and a sign say it, too: not everybody sees colours.
- * @param {{deadline: string | null, now: string}} props
+ * @param {{deadline: string | null, now: string, isPickup?: boolean}} props
  */
-export function Urgency({ deadline, now }) {
+export function Urgency({ deadline, now, isPickup }) {
   const urgency = urgencyAt(now)(deadline);
   if (!deadline || !urgency) return null;
   const isLate = urgency === "late";
-  const text = isLate
-    ? t("Late by {time}", { time: since(deadline, now) })
-    : t("Due in {time}", { time: since(now, deadline) });
-  return h("span", { class: `urgency ${urgency}` }, icon(isLate ? "warning" : "clock"), text);
+  const time = isLate ? since(deadline, now) : since(now, deadline);
+  const late = isPickup ? t("Pickup {time} late", { time }) : t("Late by {time}", { time });
+  const soon = isPickup ? t("Pickup in {time}", { time }) : t("Due in {time}", { time });
+  const sign = icon(isLate ? "warning" : "clock");
+  return h("span", { class: `urgency ${urgency}` }, sign, isLate ? late : soon);
 }
 
 /**
@@ -30,6 +31,7 @@ export function When({ item, now }) {
   const due = dueAt(item);
   const isUrgent = urgencyAt(now)(due) !== "";
   const isPickup = !assignment && load.pickupAt !== null;
+  const urgency = isUrgent && h(Urgency, { deadline: due, now, isPickup });
   const showsStay = address.value.sort === "waiting" || (assignment && !isUrgent);
   const showsDelivery = !showsStay && (isPickup || isUrgent);
   const start = assignment?.assignedAt ?? load.createdAt;
@@ -37,7 +39,7 @@ export function When({ item, now }) {
   return h(
     "div",
     { class: "when" },
-    due && h(Due, { time: due, isPickup }, isUrgent && h(Urgency, { deadline: due, now })),
+    due && h(Due, { time: due, isPickup }, urgency),
     showsStay &&
       h(
         "time",

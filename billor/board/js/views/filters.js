@@ -43,7 +43,10 @@ const SORTS = [
 export function Filters({ lists, isNarrow, here }) {
   const filters = useStore(address);
   const [isOpen, setOpen] = useState(false);
-  const clear = () => setFilters({ ...NO_FILTERS, sort: filters.sort });
+  const clear = () => {
+    setFilters({ ...NO_FILTERS, sort: filters.sort });
+    document.getElementById("content")?.focus({ preventScroll: true });
+  };
   const isUsed = filters.origin !== "" || filters.destination !== "";
   return h(
     "div",
@@ -59,8 +62,11 @@ export function Filters({ lists, isNarrow, here }) {
       h(PlaceFilter, { key: "to", name: "destination", label: t("To") }),
       h(SortBy, { key: "sort", sort: filters.sort }),
     ],
-    (isNarrow ? isUsed : hasFilters(filters)) &&
-      iconButton("close", t("Clear filters"), clear, { title: t("Clear filters") }),
+    (!isNarrow || isUsed) &&
+      iconButton("close", t("Clear filters"), clear, {
+        title: t("Clear filters"),
+        disabled: !hasFilters(filters),
+      }),
   );
 }
 

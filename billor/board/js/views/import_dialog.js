@@ -37,7 +37,7 @@ export function ImportDialog({ onClose }) {
       onSubmit,
       foot: report
         ? button(t("Import another file"), () => chooseFile(null), "primary")
-        : submit(t("Import"), { disabled: !file || isBusy }),
+        : submit(t("Import"), { disabled: !file, "aria-disabled": isBusy }),
     },
     h(Refusal, { problem, fields: [] }),
     report ? h(Report, { report }) : h(Chooser, { file }),
@@ -99,18 +99,20 @@ function Preview({ preview: { created, refused, rows, columns, ignored, sheet } 
     h(
       "p",
       { key: "sum", role: "status" },
-      t("{created} can be created, {refused} will be refused.", {
+      t("{created} can be created or are there already, {refused} will be refused.", {
         created: counted(created),
         refused: counted(refused),
       }),
-      sheet && ` ${t("Sheet {sheet}.", { sheet: isolate(sheet) })}`,
+      sheet && ` ${t("Sheet: {sheet}.", { sheet: isolate(sheet) })}`,
       ignored.length > 0 && ` ${leftOut(ignored)}`,
     ),
     h(Table, {
       key: "rows",
       label: t("The first rows"),
       columns: shown,
-      rows: rows.slice(0, PREVIEW_ROWS),
+      rows: rows
+        .toSorted((one, other) => Number(!one.errors) - Number(!other.errors))
+        .slice(0, PREVIEW_ROWS),
       keyOf: ({ row }) => row,
     }),
   ];
