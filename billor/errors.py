@@ -42,6 +42,8 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "load_not_open": "Only an OPEN load can be assigned. If this one is CANCELLED, make it "
         "OPEN first.",
         "driver_inactive": "Only an ACTIVE driver gets loads. Make the driver ACTIVE first.",
+        "driver_papers_expired": "A paper of the driver has expired. Check its date, or choose "
+        "another driver.",
         "load_not_editable": "A COMPLETED load cannot be changed, nor the status of an ASSIGNED "
         "one. Cancel its assignment first, if that is active.",
         "last_admin": "No other admin can log in. Make somebody with a password an admin first.",

@@ -120,8 +120,7 @@ class Phone(Text):
             max_length=40,
             allow_none=True,
             metadata={
-                "description": "Returned in E.164, with `;ext=12` for an extension. Without a "
-                "country's code it is of PHONE_REGION.",
+                "description": "In any form; it is returned in E.164, with `;ext=12`.",
                 "example": "+12145550123",
             },
         )
@@ -227,6 +226,23 @@ class Timestamp(fields.DateTime):
 
     def _serialize(self, value, attr, obj, **kwargs):
         return None if value is None else wire_time(value)
+
+
+class Day(fields.Date):
+    """A date, such as 2026-01-31."""
+
+    default_error_messages = {
+        "invalid": "Not a date like 2026-01-31.",
+        "year": Timestamp.default_error_messages["year"],
+    }
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}", value):
+            raise self.make_error("invalid")
+        day = super()._deserialize(value, attr, data, **kwargs)
+        if day.year not in Timestamp.YEARS:
+            raise self.make_error("year")
+        return day
 
 
 def check_range(schema: Schema, data: Mapping[str, Any], start: str, end: str) -> None:

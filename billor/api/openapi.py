@@ -6,12 +6,14 @@ from typing import Any
 from apispec import APISpec, BasePlugin
 from marshmallow import Schema, fields
 
-from billor.api.fields import Id, Timestamp
+from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp
 from billor.api.problems import CONTENT_TYPE, ProblemSchema, title_of
 from billor.errors import BY_STATUS, CODES
 from billor.models import Role
 
 Document = dict[str, Any]
+SHARED = (Day, Id, Phone, ShownPhone, Timestamp)
+"""Fields that are components, because many schemas have them."""
 
 DESCRIPTION = """\
 Drivers, loads, and which driver moves which load. **A driver has at most one active load.**
@@ -96,7 +98,7 @@ def component_name(schema: Schema | type[Schema] | str) -> str:
 
 
 def value_component(spec: APISpec) -> Callable[..., Document]:
-    """Return apispec's attribute function that turns ids, times and enums into components.
+    """Return apispec's attribute function that turns enums and `SHARED` into components.
 
     It also removes `readOnly`: requests and responses have separate schemas.
     """
@@ -105,8 +107,9 @@ def value_component(spec: APISpec) -> Callable[..., Document]:
         ret.pop("readOnly", None)
         if isinstance(field, fields.Enum):
             name, own = field.enum.__name__, "example"
-        elif type(field) in (Id, Timestamp) and "example" in ret and isinstance(ret["type"], str):
+        elif type(field) in SHARED and "example" in ret:
             name, own = type(field).__name__, "description"
+            name += "" if isinstance(ret["type"], str) else "OrNull"
         else:
             return {}
         value = {key: ret.pop(key) for key in [*ret] if key != own}

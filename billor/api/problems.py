@@ -10,7 +10,7 @@ from marshmallow import fields
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ClientDisconnected, HTTPException, SecurityError
 
-from billor.api.fields import WireSchema
+from billor.api.fields import Day, WireSchema
 from billor.database import from_database_error, without_values
 from billor.errors import BY_STATUS, THINGS, AuthenticationFailed, BillorError, Unavailable
 
@@ -55,6 +55,8 @@ class ProblemSchema(WireSchema):
     can_plan = fields.Boolean(
         metadata={"description": "For `driver_already_assigned`: whether `plan` would work."}
     )
+    paper = fields.String(metadata={"description": "For `driver_papers_expired`: which one."})
+    expired_on = Day(metadata={"description": "For `driver_papers_expired`: its last valid day."})
 
 
 def init_problems(app: Flask) -> None:

@@ -34,9 +34,9 @@ blueprint = Blueprint("assignments", __name__, description="Which driver moves w
 def assign_load(wanted):
     """Assign a load to a driver, or plan it as the driver's next one.
 
-    The load must be OPEN, and the driver ACTIVE and without an active load. With `plan`, the load
-    of a driver who has one is PLANNED, and stays OPEN. It is assigned as soon as the active one is
-    completed or cancelled.
+    The load must be OPEN, and the driver ACTIVE, without an active load and without expired papers.
+    With `plan`, the load of a driver who has one is PLANNED, and stays OPEN. It is assigned as soon
+    as the active one is completed or cancelled.
     """
     return service.assign(**wanted)
 
@@ -111,6 +111,7 @@ def change_assignment_status(wanted, assignment_id):
     "driver_already_assigned",
     "driver_inactive",
     "driver_already_planned",
+    "driver_papers_expired",
 )
 def reassign_load(wanted, assignment_id):
     """Give an assignment's load to another driver, or plan it as the next one of that driver.

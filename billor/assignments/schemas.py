@@ -32,6 +32,7 @@ CODES = (
     "load_already_assigned",
     "load_not_open",
     "driver_inactive",
+    "driver_papers_expired",
     "driver_already_planned",
     "load_already_planned",
 )
@@ -193,6 +194,12 @@ class RefusalSchema(WireSchema):
     assignment_id = Id(
         attribute="extra.assignmentId",
         metadata={"description": "The assignment that blocks it, if any."},
+    )
+    paper = fields.String(
+        attribute="extra.paper", metadata={"description": "Of the driver, if it has expired."}
+    )
+    expired_on = fields.String(
+        attribute="extra.expiredOn", metadata={"description": "Its last valid day."}
     )
 
 

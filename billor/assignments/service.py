@@ -31,7 +31,7 @@ from billor.database import (
     unchecked,
 )
 from billor.database.keyset import Page, Position, paginate
-from billor.drivers.service import words_of
+from billor.drivers.service import check_papers, words_of
 from billor.errors import CODES, BillorError, Conflict, NotFound
 from billor.events.event import EventType
 from billor.loads.service import record_load
@@ -182,6 +182,7 @@ def _refuse(
         raise Conflict("load_not_open")
     if driver.status != DriverStatus.ACTIVE:
         raise Conflict("driver_inactive")
+    check_papers(driver)
 
 
 def _driver_assigned(driver: Driver | SqlRow, load: Load | SqlRow) -> Conflict:

@@ -4,20 +4,31 @@ from marshmallow import fields
 
 from billor.api.fields import (
     SAME_NUMBER,
+    Day,
+    EmailAddress,
     Expand,
     Expanded,
     Id,
     Identifier,
+    Lines,
     PartialSchema,
+    Phone,
     QueryFlag,
     Several,
+    ShownPhone,
     Text,
     Timestamp,
     WireSchema,
     Words,
 )
 from billor.api.pagination import PageQuery
+from billor.database.text import MAX_EMAIL_LENGTH
 from billor.models import DriverStatus
+
+PAPER = {
+    "description": "Its last valid day, in TIME_ZONE. A driver with an expired one gets no loads.",
+    "example": "2035-01-31",
+}
 
 
 class DriverSchema(WireSchema):
@@ -28,6 +39,18 @@ class DriverSchema(WireSchema):
         DriverStatus,
         metadata={"description": "Only ACTIVE drivers get loads. ACTIVE by default."},
     )
+    phone = Phone()
+    phone_shown = ShownPhone("phone")
+    email = EmailAddress(
+        max_length=MAX_EMAIL_LENGTH,
+        allow_none=True,
+        metadata={"format": "email", "example": "alex@example.com"},
+    )
+    notes = Lines(
+        max_length=2000, allow_none=True, metadata={"description": "Drivers do not see them."}
+    )
+    license_expires_on = Day(allow_none=True, metadata=PAPER)
+    medical_expires_on = Day(allow_none=True, metadata=PAPER)
     created_at = Timestamp(dump_only=True, required=True)
 
 

@@ -1,30 +1,46 @@
 """Business rules of drivers."""
 
 from collections.abc import Collection
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ScalarSelect, and_, select, update
+from flask import current_app
+from sqlalchemy import Row, ScalarSelect, and_, case, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload
 
-from billor.database import Check, change, execute, lock, transaction, unchecked
+from billor.database import Check, change, execute, lock, lock_all, table, transaction, unchecked
 from billor.database.keyset import Page, Position, paginate
 from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
+from billor.errors import Conflict
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.models import Assignment, Driver, DriverStatus, Load, canonical_key, db
+from billor.models import (
+    Assignment,
+    Driver,
+    DriverStatus,
+    Load,
+    PaperWarning,
+    canonical_key,
+    db,
+)
 
 LICENSE_NUMBER = Unique(
     Driver.license_number, canonical_key, "uq_drivers_license_number", "license_number_taken"
 )
 IS_AVAILABLE = and_(Driver.status == DriverStatus.ACTIVE, ~Driver.has_load)
+PAPERS = {"license": Driver.license_expires_on, "medical": Driver.medical_expires_on}
+WARNED_BEFORE = (0, 7, 30, 60)
+"""How many days before a paper expires the worker warns of it."""
 
 _schema = DriverSchema()
 
 
-def create_driver(name: str, license_number: str, status: str = DriverStatus.ACTIVE) -> Driver:
-    """Create a driver. Raises `Taken` `license_number_taken`."""
-    driver = Driver(name=name, license_number=license_number, status=DriverStatus(status))
+def create_driver(name: str, license_number: str, **others: Any) -> Driver:
+    """Create a driver with these and other attributes. Raises `Taken` `license_number_taken`."""
+    driver = Driver(name=name, license_number=license_number, **others)
     with transaction():
         with LICENSE_NUMBER.checked(license_number):
             db.session.add(driver)
@@ -33,7 +49,7 @@ def create_driver(name: str, license_number: str, status: str = DriverStatus.ACT
 
 
 def update_driver(driver_id: int, check: Check = unchecked, **changes: Any) -> Driver:
-    """Change `name`, `license_number` or `status`. An INACTIVE driver keeps the active load.
+    """Change attributes of a driver. An INACTIVE driver keeps the active load.
 
     Raises `NotFound` and `Taken` `license_number_taken`.
     """
@@ -47,6 +63,56 @@ def update_driver(driver_id: int, check: Check = unchecked, **changes: Any) -> D
             payload = {"driver": _schema.dump(driver), "before": _schema.dump(before)}
             record(EventType.DRIVER_UPDATED, payload, driver_id=driver_id)
     return driver
+
+
+def today() -> date:
+    """Return the date in TIME_ZONE, or in UTC."""
+    return datetime.now(ZoneInfo(current_app.config["BILLOR"].time_zone or "UTC")).date()
+
+
+def check_papers(driver: Driver | Row) -> None:
+    """Raise `Conflict` `driver_papers_expired` if a paper of the driver has expired."""
+    for paper, column in PAPERS.items():
+        last_day = getattr(driver, column.key)
+        if last_day is not None and last_day < today():
+            raise Conflict(
+                "driver_papers_expired",
+                f"The driver's {paper} expired on {last_day}. Enter the date of the new one, or "
+                "choose another driver.",
+                paper=paper,
+                expiredOn=last_day.isoformat(),
+            )
+
+
+def warn_of_papers() -> None:
+    """Record an event for each paper of an ACTIVE driver that is about to expire.
+
+    There is one at each of `WARNED_BEFORE`, also with several workers. Of those that were missed
+    there is only the last one.
+    """
+    day = today()
+    for paper, column in PAPERS.items():
+        reached = case(*((column <= day + timedelta(days), days) for days in WARNED_BEFORE))
+        due = (
+            select(Driver.id, literal(paper), column, reached)
+            .where(Driver.status == DriverStatus.ACTIVE, reached.is_not(None))
+            .order_by(Driver.id)
+        )
+        add = insert(PaperWarning).from_select([*table(PaperWarning).c], due)
+        new = add.on_conflict_do_nothing().returning(
+            PaperWarning.driver_id, PaperWarning.expires_on
+        )
+        with transaction():
+            dates = {row.driver_id: row.expires_on for row in execute(new)}
+            for driver in lock_all(Driver, dates).values():
+                expires_on = dates[driver.id]
+                payload = {
+                    "driver": _schema.dump(driver),
+                    "paper": paper,
+                    "expiresOn": expires_on.isoformat(),
+                    "days": (expires_on - day).days,
+                }
+                record(EventType.PAPERS_EXPIRE, payload, driver_id=driver.id)
 
 
 def words_of(driver_id: Any) -> ScalarSelect[str]:

@@ -28,6 +28,7 @@ class EventType(StrEnum):
     CHECK_IN_UNDONE = "assignment.check_in_undone"
     DRIVER_CREATED = "driver.created"
     DRIVER_UPDATED = "driver.updated"
+    PAPERS_EXPIRE = "driver.papers_expire"
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
     ROLE_CHANGED = "user.role_changed"
@@ -55,7 +56,8 @@ FOR_DRIVERS = [
 PAYLOAD = (
     "The `load` at that time and the `driver`, if the event involves them; for a change, the "
     "values `before` it; for a reopening, the `reason` and the `assignment`; for a check-in, the "
-    "`checkIn` and the `assignment` after it; and the `user` who did it, if any."
+    "`checkIn` and the `assignment` after it; for a paper that expires, the `paper`, `expiresOn` "
+    "and the `days` until then; and the `user` who did it, if any."
 )
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; and the `user` who did it, "

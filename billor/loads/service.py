@@ -36,7 +36,9 @@ REFERENCE = Unique(
 )
 
 _schema = LoadSchema()
-_driver_schema = DriverSchema()
+_driver_schema = DriverSchema(
+    exclude=("email", "notes", "license_expires_on", "medical_expires_on")
+)
 
 
 def record_load(

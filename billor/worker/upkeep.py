@@ -1,4 +1,4 @@
-"""Periodic work: republishing lost events and deleting expired rows."""
+"""Periodic work: republishing lost events, warning of papers, and deleting expired rows."""
 
 import logging
 import time
@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from billor.api.idempotency import delete_expired_keys
 from billor.auth.sessions import delete_expired_sessions
 from billor.database import DELETE_BATCH_SIZE
+from billor.drivers.service import warn_of_papers
 from billor.errors import Unavailable
 from billor.events.bus import Bus, BusUnavailable
 from billor.events.outbox import MAX_REPUBLISHED, last_unrecorded, publish_unrecorded
@@ -31,6 +32,7 @@ def run_upkeep(bus: Bus, consumer: Consumer | None, stop: Event) -> None:
             if reconciler:
                 reconciler.publish_lost_events()
             delete_expired_rows(stop)
+            warn_of_papers()
         except (Unavailable, SQLAlchemyError, BusUnavailable) as error:
             logger.debug("Upkeep postponed: %s", error)  # relay and consumer report outages
 

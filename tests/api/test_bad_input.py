@@ -27,6 +27,8 @@ NO_WORDS = ["", " \t\u00a0\u2028", "a\x00b", "\x1b[31m", "a\u200bb", "Alex \u202
 NO_TIMES = ["", "now", "2026-01-02", "2026-01-02T03:04:05", "2026-02-30T00:00:00Z", "\x00"]
 NO_TIMES += ["2026-01-02T24:00:00Z", "0001-01-01T00:00:00+00:01", "٢026-01-02T03:04:05Z", HUGE[:99]]
 NO_TIMES += ["1999-12-31T23:59:59Z", "2101-01-01T00:00:00Z", "2100-12-31T23:59:59-01:00"]
+NO_DATES = ["", "now", "2026-2-1", "20260201", "2026-W05-1", "2026-02-30", "٢026-01-02", "\x00"]
+NO_DATES += ["1999-12-31", "2101-01-01", "0001-01-01", "2026-01-02T00:00:00Z", HUGE[:99]]
 NO_EMAILS = ["", "dana", "@billor.example", "dana@", "a b@billor.example", "@" * 300]
 NO_FLAGS = [0, 1, "true", "", None, [], {}]
 NO_NUMBERS = [-1, 1.0, 1.5, float("nan"), 2**63, -(2**63), "1", True, None, [1], {}]
@@ -71,8 +73,10 @@ def send(client: ApiClient, operation: Operation, body: object, **headers: str):
 
 def bad_texts(schema: Mapping) -> list[str]:
     """Bad texts for a field or a parameter with this schema."""
-    if schema.get("format") in ("date-time", "email"):
-        return NO_TIMES if schema["format"] == "date-time" else NO_EMAILS
+    if bad := {"date-time": NO_TIMES, "date": NO_DATES, "email": NO_EMAILS}.get(
+        schema.get("format")
+    ):
+        return bad
     if "enum" in schema:
         return ["", "NONE", f"{schema['enum'][0]} "]
     too_long = "x" * (schema.get("maxLength", 5000) + 1)

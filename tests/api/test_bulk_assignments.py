@@ -1,7 +1,7 @@
 """POST /assignments/bulk: what can be done is done, in order, and each row has its outcome."""
 
 from billor.assignments.schemas import MAX_PAIRS
-from tests.support.answers import assert_invalid
+from tests.support.answers import assert_invalid, in_events
 
 
 def assign_many(client, *pairs: tuple[int, int], **options):
@@ -47,27 +47,30 @@ def test_all_rows_are_assigned_with_an_event_each(client):
             assignment_id,
             driver_id,
         )
-        assert (payload["load"], payload["driver"]) == (load, shown["driver"])
+        assert (payload["load"], payload["driver"]) == (load, in_events(shown["driver"]))
         assert event["user"] == {"id": 1, "name": "Demo Dispatcher"}
 
 
 def test_each_refused_row_has_the_code_that_it_would_have_alone(client):
     make(client, 5, 5)
     client.assign({"id": 1}, {"id": 1})
-    client.patch("/drivers/2", {"status": "INACTIVE"})
+    client.patch("/drivers/2", {"status": "INACTIVE", "licenseExpiresOn": "2020-01-31"})
+    client.patch("/drivers/4", {"medicalExpiresOn": "2020-01-31"})
     client.patch("/loads/2", {"status": "CANCELLED"})
     pairs = [
         *((99, 99), (99, 1), (3, 99), (1, 1), (1, 2), (3, 1), (2, 1)),
-        *((3, 2), (2, 2), (2, 3)),
+        *((3, 2), (2, 2), (2, 3), (4, 2), (4, 3)),
     ]
+    members = ("code", "detail", "assignmentId", "paper", "expiredOn")
     alone = []
     for driver_id, load_id in pairs:
         body = {"driverId": driver_id, "loadId": load_id}
         problem = client.post("/assignments", body).json
-        alone.append((problem["code"], problem["detail"], problem.get("assignmentId")))
+        alone.append([problem.get(name) for name in members])
     answer = assign_many(client, *pairs, (3, 3))
     together = [row["error"] for row in answer.json["rows"][:-1]]
-    assert [(e["code"], e["detail"], e.get("assignmentId")) for e in together] == alone
+    assert [[error.get(name) for name in members] for error in together] == alone
+    assert alone[-1][2:] == [None, "medical", "2020-01-31"]
     assert outcomes(answer)[-1] == 2, "the row that can be done is done"
 
 

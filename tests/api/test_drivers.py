@@ -1,12 +1,23 @@
 """Drivers over HTTP: their life, their refusals, and their license numbers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
 
-from tests.support.answers import assert_problem
+from billor.drivers.service import today
+from billor.models import LoadEvent, db
+from tests.support.answers import assert_problem, in_events
+from tests.support.apps import another_app, give_driver_token
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
+
+OPTIONAL = ("phone", "phoneShown", "email", "notes", "licenseExpiresOn", "medicalExpiresOn")
+SHOWN = {
+    None: None,
+    "+12145550123": "(214) 555-0123",
+    "+525555550123;ext=7": "+52 55 5555 0123 ext. 7",
+}
 
 
 def test_a_driver_is_created_shown_listed_and_changed(client):
@@ -19,6 +30,7 @@ def test_a_driver_is_created_shown_listed_and_changed(client):
         "licenseNumber": "TX-1",
         "status": "ACTIVE",
         "createdAt": driver["createdAt"],
+        **dict.fromkeys(OPTIONAL),
     }
     address = f"/drivers/{driver['id']}"
     assert answer.headers["Location"] == address
@@ -28,9 +40,14 @@ def test_a_driver_is_created_shown_listed_and_changed(client):
         {"licenseNumber": "TX-2", "status": "INACTIVE"},
         {"licenseNumber": "tx 2"},
         {"status": "ACTIVE"},
+        {"phone": "+12145550123", "notes": "Reefer only.\nNo nights.", "email": "a@example.com"},
+        {"licenseExpiresOn": "2035-01-31", "medicalExpiresOn": "2000-01-01"},
+        {"medicalExpiresOn": None, "phone": None},
+        {"phone": "+525555550123;ext=7"},
     ):
         answer = client.patch(address, changes)
         driver |= changes
+        driver["phoneShown"] = SHOWN[driver["phone"]]
         assert (answer.status_code, answer.json) == (200, driver)
         assert client.get(address).json == driver
         assert client.get("/drivers").json == [driver]
@@ -43,7 +60,55 @@ def test_a_driver_made_inactive_can_complete_the_active_load(client):
     assert client.close(assignment, "COMPLETED")["driver"]["status"] == "INACTIVE"
 
 
-@pytest.mark.parametrize(("field", "value"), [("status", "active"), ("licenseNumber", "--")])
+def test_drivers_and_events_of_loads_tell_little_of_a_driver(app, client):
+    told = {"phone": "(214) 555-0123", "notes": "Talks.", "email": "alex@example.com"}
+    driver = client.make_driver(**told, licenseExpiresOn="2035-01-31")
+    client.assign(driver, client.make_load())
+    event = client.get("/loads/1/timeline").json[-1]
+    assert event["payload"]["driver"] == in_events(driver)
+    assert client.get("/assignments/1").json["driver"] == driver
+    of_driver = give_driver_token(client, app, driver["id"])
+    for path in ("/me/assignment", "/me/assignments"):
+        assert "Talks" not in of_driver.get(path).text, path
+
+
+def test_a_change_of_papers_has_an_event_with_what_was_before(app, client):
+    driver = client.make_driver(licenseExpiresOn="2034-01-31", phone="2145550123")
+    changes = {"licenseExpiresOn": "2036-01-31", "phone": None, "notes": "On call"}
+    changed = client.patch("/drivers/1", changes).json
+    with app.app_context():
+        event = db.session.query(LoadEvent).filter_by(type="driver.updated").one()
+    before = {name: driver[name] for name in (*changes, "phoneShown")}
+    assert event.payload.items() >= {"driver": changed, "before": before}.items()
+
+
+def test_a_paper_is_valid_through_its_last_day_in_the_companys_time_zone(
+    client, settings, monkeypatch
+):
+    days = {}
+    for zone in ("Pacific/Pago_Pago", "", "Pacific/Kiritimati"):
+        with another_app(settings, TIME_ZONE=zone) as app, app.app_context():
+            days[zone] = today()
+    assert days["Pacific/Pago_Pago"] < days["Pacific/Kiritimati"]
+    assert sorted(days.values()) == [*days.values()]
+    monkeypatch.setattr("billor.drivers.service.today", lambda: date(2026, 3, 1))
+    driver = client.make_driver(licenseExpiresOn="2026-03-01", medicalExpiresOn="2026-03-02")
+    client.close(client.assign(driver, client.make_load()), "CANCELLED")
+    client.patch("/drivers/1", {"licenseExpiresOn": "2026-02-28"})
+    problem = assert_problem(
+        client.post("/assignments", {"driverId": 1, "loadId": 1}), 409, "driver_papers_expired"
+    )
+    assert (problem["paper"], problem["expiredOn"]) == ("license", "2026-02-28")
+    assert "license expired on 2026-02-28" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("status", "active"), ("licenseNumber", "--"), ("phone", "555-0123")),
+        *(("medicalExpiresOn", "1999-12-31"), ("notes", "x" * 2001)),
+    ],
+)
 def test_a_bad_field_is_named(client, field, value):
     driver = client.make_driver()
     body = {"name": "Another", "licenseNumber": "TX-2", field: value}

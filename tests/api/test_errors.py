@@ -112,6 +112,11 @@ def inactive_driver(scene):
     return assign(scene, scene.client.make_driver(status="INACTIVE")["id"], 1)
 
 
+def expired_papers(scene):
+    scene.client.make_load()
+    return assign(scene, scene.client.make_driver(licenseExpiresOn="2020-01-31")["id"], 1)
+
+
 def assigned_load_edited(scene):
     scene.client.assign(scene.client.make_driver(), scene.client.make_load())
     return scene.client.patch("/loads/1", {"status": "CANCELLED"})
@@ -297,6 +302,7 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "load_already_planned": {"": planned_load},
         "load_not_open": {"": cancelled_load},
         "driver_inactive": {"": inactive_driver},
+        "driver_papers_expired": {"": expired_papers},
         "load_not_editable": {"": assigned_load_edited},
         "assignment_not_active": {"": closed_twice},
         "too_late_to_reopen": {"": reopened_late},

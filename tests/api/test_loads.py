@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.answers import assert_invalid, assert_problem
+from tests.support.answers import assert_invalid, assert_problem, in_events
 from tests.support.apps import client_with_token
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
@@ -69,7 +69,7 @@ def test_an_assigned_load_is_changed_for_its_driver(client):
     assert client.get("/assignments?expand=load").json[0]["load"] == changed
     event = timeline(client, load)[-1]
     assert (event["type"], event["assignmentId"]) == ("LOAD_UPDATED", assignment["id"])
-    assert (event["driverId"], event["payload"]["driver"]) == (driver["id"], driver)
+    assert (event["driverId"], event["payload"]["driver"]) == (driver["id"], in_events(driver))
     client.close(assignment, "CANCELLED")
     client.patch(address, {"origin": "Waco, TX"})
     assert timeline(client, load)[-1]["assignmentId"] is None
@@ -133,7 +133,7 @@ def test_the_timeline_lists_all_events_of_a_load_oldest_first(app, client):
     assert events[3]["payload"] == {
         "load": load
         | {"status": "ASSIGNED", "updatedAt": events[3]["payload"]["load"]["updatedAt"]},
-        "driver": driver,
+        "driver": in_events(driver),
         "user": {"id": 1, "name": "Demo Dispatcher"},
     }
 

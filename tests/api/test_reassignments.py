@@ -3,7 +3,7 @@
 import pytest
 
 from billor.errors import CODES
-from tests.support.answers import assert_invalid, assert_problem
+from tests.support.answers import assert_invalid, assert_problem, in_events
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_reassignment_is_two_events_of_the_states_that_the_load_had(client, dr
     assert assigned["payload"]["load"] == new["load"]
     assert cancelled["payload"]["load"]["updatedAt"] < assigned["payload"]["load"]["updatedAt"]
     of_drivers = [event["payload"]["driver"] for event in (cancelled, assigned)]
-    assert of_drivers == drivers[:2]
+    assert of_drivers == [in_events(driver) for driver in drivers[:2]]
     assert [event["driverId"] for event in (cancelled, assigned)] == [1, 2]
 
 
@@ -63,6 +63,7 @@ def test_a_refused_reassignment_changes_nothing(client, drivers, assignment):
     client.patch(f"/drivers/{drivers[2]['id']}", {"status": "INACTIVE"})
     closed = client.assign(client.make_driver("TX-9"), client.make_load())
     client.close(closed, "CANCELLED")
+    client.patch(f"/drivers/{closed['driverId']}", {"medicalExpiresOn": "2020-01-31"})
     before = everything(client)
     for old, driver_id, status, code, blocker in (
         ({"id": 99}, 99, 404, "assignment_not_found", None),
@@ -72,6 +73,7 @@ def test_a_refused_reassignment_changes_nothing(client, drivers, assignment):
         (assignment, drivers[1]["id"], 409, "driver_already_assigned", busy["id"]),
         (assignment, drivers[0]["id"], 409, "driver_already_assigned", assignment["id"]),
         (assignment, drivers[2]["id"], 409, "driver_inactive", None),
+        (assignment, closed["driverId"], 409, "driver_papers_expired", None),
     ):
         problem = assert_problem(reassign(client, old, driver_id), status, code)
         assert problem.get("assignmentId") == blocker, code
@@ -104,8 +106,9 @@ def test_a_closed_assignment_is_reopened_once(client, drivers, assignment, closi
         assert client.get(f"/assignments/{assignment['id']}").json == answer.json
     *_, closed, reopened = client.get("/loads/1/timeline").json
     assert (closed["assignmentId"], reopened["type"]) == (assignment["id"], "ASSIGNMENT_REOPENED")
-    after = {"assignment": assignment, "load": answer.json["load"]}
-    assert reopened["payload"].items() >= (REASON | after | {"driver": drivers[0]}).items()
+    payload = REASON | {"assignment": assignment, "load": answer.json["load"]}
+    payload["driver"] = in_events(drivers[0])
+    assert reopened["payload"].items() >= payload.items()
     refused = client.post("/assignments", {"driverId": 1, "loadId": 1})
     assert assert_problem(refused, 409, "driver_already_assigned")["assignmentId"] == 1
     client.close(assignment, "COMPLETED")
@@ -130,6 +133,8 @@ def test_a_refused_reopening_changes_nothing(client, drivers, assignment):
     client.close(taken, "CANCELLED")
     client.patch("/drivers/1", {"status": "INACTIVE"})
     assert_refused("driver_inactive")
+    client.patch("/drivers/1", {"status": "ACTIVE", "licenseExpiresOn": "2020-01-31"})
+    assert_refused("driver_papers_expired")
     client.patch("/loads/1", {"status": "CANCELLED"})
     assert_refused("load_not_open")
     client.patch("/loads/1", {"status": "OPEN"})

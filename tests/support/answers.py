@@ -57,6 +57,12 @@ def pages(client: ApiClient, address: str | None) -> Iterator[list[dict]]:
         address = next_page(answer)
 
 
+def in_events(driver: Mapping[str, Any]) -> dict[str, Any]:
+    """A driver as events of loads have it."""
+    private = {"email", "notes", "licenseExpiresOn", "medicalExpiresOn"}
+    return {name: value for name, value in driver.items() if name not in private}
+
+
 def as_cells(thing: Mapping[str, Any]) -> dict[str, str]:
     """A JSON object as a row of CSV."""
     return {name: "" if value is None else str(value) for name, value in thing.items()}

@@ -1,14 +1,17 @@
-"""The worker's upkeep: events that the bus has lost, and expired rows."""
+"""The worker's upkeep: events that the bus has lost, expired papers, and expired rows."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from threading import Event
 
 import pytest
 from sqlalchemy import select, text
 
 from billor.database import DELETE_BATCH_SIZE
+from billor.drivers.service import create_driver, update_driver, warn_of_papers
 from billor.events.outbox import MAX_REPUBLISHED
 from billor.loads.service import create_loads
-from billor.models import IdempotencyKey, db
+from billor.models import DriverStatus, IdempotencyKey, LoadEvent, PaperWarning, db
 from billor.users.service import create_user
 from billor.worker import upkeep
 from billor.worker.consumer import Consumer
@@ -16,6 +19,8 @@ from billor.worker.relay import publish_batch
 from billor.worker.upkeep import LOST_SECONDS, Reconciler, delete_expired_rows, run_upkeep
 from tests.support.apps import another_app, dead_address
 from tests.support.bus import FakeBus
+from tests.support.rival import rival
+from tests.support.worker import WAIT_SECONDS
 
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
 
@@ -182,3 +187,74 @@ def test_upkeep_survives_an_outage(settings, monkeypatch):
     with another_app(settings, DATABASE_URL=url) as cut_off, cut_off.app_context():
         run_upkeep(FakeBus(), None, stop)
     assert len(tried) == 2
+
+
+TODAY = date(2026, 3, 1)
+
+
+def warnings_of_papers() -> list[tuple[int, str, str, int]]:
+    """Let the worker warn; return of all warnings so far the driver, the paper and its date."""
+    warn_of_papers()
+    events = db.session.scalars(select(LoadEvent).filter_by(type="driver.papers_expire"))
+    found = []
+    for event in events.all():
+        assert event.payload["driver"]["id"] == event.driver_id
+        told = (event.payload[name] for name in ("paper", "expiresOn", "days"))
+        found.append((event.driver_id, *told))
+    db.session.rollback()
+    return sorted(found)
+
+
+def test_each_paper_is_warned_of_once_at_each_threshold(monkeypatch):
+    papers = {"license_expires_on": date(2026, 5, 1), "medical_expires_on": date(2026, 3, 20)}
+    create_driver("Alex Carter", "TX-1", **papers)  # license in 61 days, medical in 19
+    create_driver("Brianna Lopez", "TX-2", status=DriverStatus.INACTIVE, **papers)
+    create_driver("Chen Wei", "TX-3")
+    medical, license_ = (1, "medical", "2026-03-20"), (1, "license", "2026-05-01")
+    expected = []
+    for day, new in (
+        (TODAY, [(*medical, 19)]),  # that of 60 days is past
+        (date(2026, 3, 2), [(*license_, 60)]),
+        (date(2026, 3, 13), [(*medical, 7)]),
+        (date(2026, 3, 19), []),
+        (date(2026, 3, 20), [(*medical, 0)]),
+        (date(2026, 3, 21), []),
+        (date(2026, 4, 2), [(*license_, 29)]),  # no worker ran the day before
+        (date(2026, 5, 3), [(*license_, -2)]),
+    ):
+        monkeypatch.setattr("billor.drivers.service.today", lambda day=day: day)
+        expected += new
+        for _ in range(2):
+            assert warnings_of_papers() == sorted(expected), day
+    update_driver(1, medical_expires_on=date(2026, 5, 3))
+    expected.append((1, "medical", "2026-05-03", 0))
+    assert warnings_of_papers() == sorted(expected)
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_two_workers_warn_once_and_a_crash_loses_no_warning(app, monkeypatch, crashes):
+    monkeypatch.setattr("billor.drivers.service.today", lambda: TODAY)
+    create_driver("Alex Carter", "TX-1", license_expires_on=TODAY)
+
+    def work() -> int:
+        with app.app_context():
+            return len(warnings_of_papers())
+
+    with rival(app) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("INSERT INTO paper_warnings VALUES (1, 'license', '2026-03-01', 0)")
+        here = threads.submit(work)
+        other.wait_until_waited_for()
+        if crashes:
+            other.give_way()
+        else:
+            other.insist()
+        assert here.result(WAIT_SECONDS) == crashes
+
+
+def test_upkeep_warns_of_papers(monkeypatch):
+    monkeypatch.setattr(upkeep, "EVERY_SECONDS", 0)
+    stop = Event()
+    create_driver("Alex Carter", "TX-1", license_expires_on=date(2020, 1, 31))
+    monkeypatch.setattr(upkeep, "delete_expired_rows", lambda stop: stop.set())
+    run_upkeep(FakeBus(), None, stop)
+    assert db.session.query(PaperWarning).count() == 1

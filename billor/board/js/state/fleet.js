@@ -43,7 +43,8 @@ export class Fleet {
 
   /** @param {Driver} driver */
   putDriver(driver) {
-    this.drivers.set(driver.id, this.mark(driver));
+    const known = this.drivers.get(driver.id); // events of loads leave out some fields
+    this.drivers.set(driver.id, this.mark({ ...known, ...driver }));
   }
 
   /** @param {Assignment} assignment */
