@@ -3,7 +3,6 @@
 A phone without a network sends them later: in any order, and maybe after the completion.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,7 +42,7 @@ def add_check_in(
     with transaction():
         assignment = lock_with_driver_and_load(assignment_id, check)
         happened_at = _moment(happened_at, assignment)
-        if fields.get("expected_at", happened_at) < happened_at:
+        if (fields.get("expected_at") or happened_at) < happened_at:
             raise Invalid({"expectedAt": ["Must not be before `happenedAt`."]})
         user = db.session.get_one(User, signed_in_user().id)
         fields |= {"assignment_id": assignment_id, "happened_at": happened_at, "user": user}
@@ -81,7 +80,7 @@ def undo_check_in(check_in_id: int, check: Check = unchecked, **owner: int) -> N
         _update(assignment, EventType.CHECK_IN_UNDONE, check_in)
 
 
-def _find(check_in_id: int, owner: Mapping[str, int]) -> CheckIn:
+def _find(check_in_id: int, owner: dict[str, int]) -> CheckIn:
     is_theirs = CheckIn.assignment_id.in_(select(Assignment.id).filter_by(**owner))
     query = select(CheckIn).where(CheckIn.id == check_in_id, is_theirs)
     found = db.session.scalar(query.options(joinedload(CheckIn.user)))

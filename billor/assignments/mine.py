@@ -13,7 +13,6 @@ from billor.assignments.schemas import (
     AssignmentWithLoadSchema,
     CheckInQuery,
     CheckInSchema,
-    NewCheckInSchema,
     WithNextSchema,
 )
 from billor.models import Assignment, AssignmentStatus
@@ -45,7 +44,7 @@ class CompletionSchema(WireSchema):
     assignment_id = Id(metadata={"description": OWN})
 
 
-class MyNewCheckInSchema(NewCheckInSchema):
+class MyCheckInSchema(CheckInSchema):
     assignment_id = Id(metadata={"description": OWN})
 
 
@@ -83,13 +82,13 @@ def complete_my_assignment(completion):
 
 
 @blueprint.route("/assignment/check-ins", methods=["POST"])
-@blueprint.arguments(MyNewCheckInSchema)
+@blueprint.arguments(MyCheckInSchema)
 @blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.response(201, CheckInSchema)
 @blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
 def add_my_check_in(fields):
-    """Say how far you are, or what delays you.
+    """Say how far you are or, with `reason` and `expectedAt`, what delays your delivery.
 
     With its `assignmentId` a check-in never reaches the next assignment, however late it comes.
     """
@@ -117,11 +116,11 @@ def undo_my_check_in(check_in_id):
     check_ins.undo_check_in(check_in_id, check, driver_id=_my_driver_id())
 
 
-def _my_assignment(assignment_id: int | None = None) -> Assignment:
-    return assignments.own_assignment(_my_driver_id(), assignment_id)
-
-
 def _my_driver_id() -> int:
     driver_id = signed_in_user().driver_id
     assert driver_id is not None, "the guard admits only drivers"  # noqa: S101
     return driver_id
+
+
+def _my_assignment(assignment_id: int | None = None) -> Assignment:
+    return assignments.own_assignment(_my_driver_id(), assignment_id)

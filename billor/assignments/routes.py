@@ -17,7 +17,6 @@ from billor.assignments.schemas import (
     CheckInSchema,
     ListedAssignmentSchema,
     NewAssignmentSchema,
-    NewCheckInSchema,
     ReassignmentSchema,
     ReopeningSchema,
     StatusSchema,
@@ -138,16 +137,13 @@ def reopen_assignment(reopening, assignment_id):
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins", methods=["POST"])
-@blueprint.arguments(NewCheckInSchema)
+@blueprint.arguments(CheckInSchema)
 @blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.response(201, CheckInSchema)
 @blueprint.problems("assignment_not_found", "assignment_not_active")
 def add_check_in(fields, assignment_id):
-    """Say for the driver how far the load is, or what delays it.
-
-    What happened before a completion may be added after it.
-    """
+    """Say how far the load is or, with `reason` and `expectedAt`, what delays its delivery."""
     check = if_match(AssignmentDetailSchema())
     return check_ins.add_check_in(assignment_id, check, **fields)
 

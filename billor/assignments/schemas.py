@@ -38,6 +38,7 @@ CODES = (
 )
 """Why a load is not assigned, in order of precedence."""
 MAX_PAIRS = 500
+OR_NULL: dict[str, Any] = {"dump_only": True, "required": True, "allow_none": True}
 
 
 class AssignmentSchema(WireSchema):
@@ -48,22 +49,11 @@ class AssignmentSchema(WireSchema):
         AssignmentStatus, dump_only=True, required=True, metadata={"example": "ASSIGNED"}
     )
     assigned_at = Timestamp(dump_only=True, required=True)
-    closed_at = Timestamp(dump_only=True, required=True, allow_none=True)
-    progress = fields.Enum(
-        CheckInKind,
-        dump_only=True,
-        required=True,
-        allow_none=True,
-        metadata={"description": "The last check-in other than DELAYED.", "example": "LOADED"},
-    )
-    progress_at = Timestamp(dump_only=True, required=True, allow_none=True)
-    expected_at = Timestamp(
-        dump_only=True,
-        required=True,
-        allow_none=True,
-        metadata={"description": "The new time of delivery, by the last DELAYED."},
-    )
-    delay_reason = fields.String(dump_only=True, required=True, allow_none=True)
+    closed_at = Timestamp(**OR_NULL)
+    progress = fields.Enum(CheckInKind, metadata={"description": "Never DELAYED."}, **OR_NULL)
+    progress_at = Timestamp(**OR_NULL)
+    expected_at = Timestamp(**OR_NULL)
+    delay_reason = fields.String(**OR_NULL)
 
 
 class AssignmentWithDriverSchema(AssignmentSchema):
@@ -130,40 +120,23 @@ class ReopeningSchema(WireSchema):
     reason = Text(max_length=500, required=True, metadata={"example": "Closed by mistake"})
 
 
-class NewCheckInSchema(WireSchema):
+class CheckInSchema(WireSchema):
+    id = Id(dump_only=True, required=True)
+    assignment_id = Id(dump_only=True, required=True)
     kind = fields.Enum(CheckInKind, required=True, metadata={"example": "DELAYED"})
-    happened_at = Timestamp(
-        metadata={"description": "While the assignment was active. Now by default."}
-    )
-    reason = Text(
-        max_length=500,
-        metadata={"description": "Of DELAYED, which needs it.", "example": "Snow on I-40"},
-    )
-    expected_at = Timestamp(
-        metadata={
-            "description": "Of DELAYED, which needs it: the new time of delivery.",
-            "example": Timestamp.EXAMPLE,
-        }
-    )
+    happened_at = Timestamp(metadata={"description": "Now by default."})
+    received_at = Timestamp(dump_only=True, required=True)
+    reason = Text(max_length=500, allow_none=True, metadata={"example": "Snow on I-40"})
+    expected_at = Timestamp(allow_none=True, metadata={"example": Timestamp.EXAMPLE})
+    user = fields.Nested(ActorSchema, dump_only=True, required=True)
 
     @validates_schema
     def _check_delay(self, data: Mapping[str, Any], **_) -> None:
         is_delay = data["kind"] == CheckInKind.DELAYED
-        message = "Missing data for required field." if is_delay else "Only for DELAYED."
-        wrong = [name for name in ("reason", "expected_at") if (name in data) != is_delay]
+        wrong = [name for name in ("reason", "expected_at") if bool(data.get(name)) != is_delay]
         if wrong:
+            message = "DELAYED needs it, and no other kind has it."
             raise ValidationError({wire_name(name): [message] for name in wrong})
-
-
-class CheckInSchema(WireSchema):
-    id = Id(required=True)
-    assignment_id = Id(required=True)
-    kind = fields.Enum(CheckInKind, required=True, metadata={"example": "DELAYED"})
-    happened_at = Timestamp(required=True)
-    received_at = Timestamp(required=True)
-    reason = fields.String(required=True, allow_none=True)
-    expected_at = Timestamp(required=True, allow_none=True)
-    user = fields.Nested(ActorSchema, required=True)
 
 
 class PairSchema(WireSchema):
