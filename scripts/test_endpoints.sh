@@ -177,6 +177,8 @@ expect_field code driver_already_assigned "the code says why: $(field code)"
 
 step 'Beyond the original task'
 expect_audit ASSIGNED
+request POST "/assignments/$assignment_id/check-ins" '{"kind": "LOADED"}'
+expect 201 'checked in on the way'
 request PATCH "/assignments/$assignment_id/status" '{"status": "COMPLETED"}'
 expect 200 'completed'
 expect_audit LOAD_COMPLETED

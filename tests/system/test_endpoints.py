@@ -28,6 +28,7 @@ STEPS = [
         "Beyond the original task",
         [
             "GET /audit 200",
+            "POST /assignments/ID/check-ins 201",
             "PATCH /assignments/ID/status 200",
             "GET /audit 200",
             "PATCH /loads/ID 200",
