@@ -2,9 +2,9 @@
 
 from billor.api.blueprint import Blueprint
 from billor.api.openapi import FILE_HEADERS, PAGE_HEADERS
-from billor.api.pagination import page_headers
+from billor.api.pagination import PageQuery, page_headers
 from billor.api.responses import csv_file, if_match
-from billor.assignments import check_ins, exporting, service
+from billor.assignments import candidates, check_ins, exporting, service
 from billor.assignments.schemas import (
     CODES,
     AssignmentDetailSchema,
@@ -13,6 +13,7 @@ from billor.assignments.schemas import (
     AssignmentSchema,
     BulkReportSchema,
     BulkSchema,
+    CandidateSchema,
     CheckInQuery,
     CheckInSchema,
     ListedAssignmentSchema,
@@ -165,3 +166,16 @@ def list_check_ins(query, assignment_id):
 def undo_check_in(assignment_id, check_in_id):
     """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
     check_ins.undo_check_in(check_in_id, if_match(AssignmentDetailSchema()), id=assignment_id)
+
+
+@blueprint.route("/loads/<id:load_id>/candidates")
+@blueprint.arguments(PageQuery(only=["limit"]), location="query")
+@blueprint.response(200, CandidateSchema(many=True))
+@blueprint.problems("load_not_found")
+def list_candidates(query, load_id):
+    """List the ACTIVE drivers who could take a load, with reasons.
+
+    Free ones come first; then those whose last load ends where this one starts, or in its state;
+    then who is free soonest.
+    """
+    return candidates.list_candidates(load_id, **query)

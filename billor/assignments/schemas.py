@@ -243,3 +243,51 @@ class ExportedAssignmentSchema(WireSchema):
     assigned_at = Timestamp()
     closed_at = Timestamp()
     on_time = fields.Function(_is_on_time)
+
+
+class CandidateSchema(WireSchema):
+    """An ACTIVE driver who could take a load, and what speaks for and against it."""
+
+    driver = fields.Nested(DriverSchema, required=True)
+    is_free = fields.Boolean(
+        required=True, metadata={"description": "Without an active load.", "example": True}
+    )
+    free_at = Timestamp(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of the active load `expectedAt`, else `deliverBy`."},
+    )
+    last_place = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Where the active load ends, else the last completed one.",
+            "example": "Dallas, TX",
+        },
+    )
+    last_ended_at = Timestamp(required=True, allow_none=True)
+    same_place = fields.Boolean(
+        required=True, metadata={"description": "The load starts there.", "example": False}
+    )
+    same_state = fields.Boolean(
+        required=True,
+        metadata={"description": "The same follows the last comma of both.", "example": True},
+    )
+    loads_this_week = fields.Integer(
+        required=True,
+        metadata={"description": "Completed since Monday, in TIME_ZONE.", "example": 3},
+    )
+    planned_assignment_id = Id(
+        required=True, allow_none=True, metadata={"description": "Of the next load."}
+    )
+    papers_expire_on = fields.Date(
+        required=True, allow_none=True, metadata={"description": "The first one does."}
+    )
+    refusal = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The code that an assignment would get now, or null.",
+            "example": None,
+        },
+    )

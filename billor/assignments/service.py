@@ -107,7 +107,7 @@ def assign(driver_id: int, load_id: int, *, plan: bool = False) -> SqlRow:
         driver = lock_in_table(Driver, driver_id)
         load = lock_in_table(Load, load_id)
         is_next = plan and driver.has_load
-        _refuse(driver, load, is_next=is_next)
+        refuse(driver, load, is_next=is_next)
         if is_next:
             _refuse_second_plan(driver, load)
         status = AssignmentStatus.PLANNED if is_next else AssignmentStatus.ASSIGNED
@@ -138,7 +138,7 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
             try:
                 driver = _found(drivers, "Driver", pair["driver_id"])
                 load = _found(loads, "Load", pair["load_id"])
-                _refuse(driver, load)
+                refuse(driver, load)
                 plan = planned.get(load.id) or Assignment(driver=driver, load=load)
                 if plan.driver is not driver:
                     raise Conflict("load_already_planned", assignmentId=plan.id)
@@ -163,7 +163,7 @@ def _found(rows: Mapping[int, Row], thing: str, id_: int) -> Row:
     return rows[id_]
 
 
-def _refuse(
+def refuse(
     driver: Driver | SqlRow,
     load: Load | SqlRow,
     free: LoadStatus = LoadStatus.OPEN,
@@ -189,7 +189,7 @@ def _driver_assigned(driver: Driver | SqlRow, load: Load | SqlRow) -> Conflict:
     """Return the refusal that says whether this can be the driver's next load."""
     code, detail, can_plan = "driver_already_assigned", None, False
     with suppress(Conflict):
-        _refuse(driver, load, is_next=True)
+        refuse(driver, load, is_next=True)
         _refuse_second_plan(driver, load)
         detail, can_plan = f"{CODES[code].detail} {PLAN_IT}", True
     active = _blocked(code, Assignment.driver_id == driver.id, IS_ACTIVE)
@@ -310,7 +310,7 @@ def _activate_next(driver: Driver) -> None:
 def _activate_planned(assignment: Assignment) -> None:
     if assignment.status != AssignmentStatus.PLANNED:
         raise Conflict("assignment_not_active")
-    _refuse(assignment.driver, assignment.load)
+    refuse(assignment.driver, assignment.load)
     _activate(assignment)
     db.session.flush()
     _record(EventType.ASSIGNED, assignment)
@@ -330,7 +330,7 @@ def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignm
         if db.session.scalars(ago).one() > REOPENED_WITHIN:
             raise Conflict("too_late_to_reopen")
         left_as, _ = CLOSING[assignment.status]
-        _refuse(assignment.driver, assignment.load, left_as)
+        refuse(assignment.driver, assignment.load, left_as)
         _refuse_planned("load_already_planned", Assignment.load_id == assignment.load_id)
         assignment.status, assignment.load.status = AssignmentStatus.ASSIGNED, LoadStatus.ASSIGNED
         assignment.load.driver_words = words_of(assignment.driver_id)
@@ -358,7 +358,7 @@ def _why_left(planned: Assignment) -> str | None:
     """Return the code of why an assignment is still planned although its driver is free."""
     if not planned.driver.has_load:
         try:
-            _refuse(planned.driver, planned.load)
+            refuse(planned.driver, planned.load)
         except Conflict as refusal:
             return refusal.code
     return None

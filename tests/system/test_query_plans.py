@@ -335,6 +335,7 @@ def test_every_list_and_every_filter_is_tested():
         "/assignments.csv?closedFrom=2024-05-01T00:00:00Z&closedTo=2024-05-02T00:00:00Z",
         "/assignments.csv?driverId=1&status=COMPLETED&closedTo=2024-01-03T00:00:00Z",
         "/stats/drivers?weeks=13",
+        "/loads/99999/candidates",
     ],
 )
 def test_an_answer_about_a_time_reads_no_table_whole(history: History, address: str):
