@@ -85,16 +85,19 @@ class HttpClient:
         body = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
         return self._created(self.post("/loads", body | fields))
 
-    def assign(self, driver: dict, load: dict) -> Reply:
-        return self.post("/assignments", {"driverId": driver["id"], "loadId": load["id"]})
+    def assign(self, driver: dict, load: dict, *, plan: bool = False) -> Reply:
+        body = {"driverId": driver["id"], "loadId": load["id"], "plan": plan}
+        return self.post("/assignments", body)
 
     def assign_many(self, pairs: Iterable[tuple[dict, dict]], **headers: str) -> Reply:
         rows = [{"driverId": driver["id"], "loadId": load["id"]} for driver, load in pairs]
         return self.post("/assignments/bulk", {"assignments": rows}, **headers)
 
-    def reassign(self, assignment_id: int, driver: dict, **headers: str) -> Reply:
+    def reassign(
+        self, assignment_id: int, driver: dict, *, plan: bool = False, **headers: str
+    ) -> Reply:
         path = f"/assignments/{assignment_id}/reassign"
-        return self.post(path, {"driverId": driver["id"]}, **headers)
+        return self.post(path, {"driverId": driver["id"], "plan": plan}, **headers)
 
     def reopen(self, assignment_id: int) -> Reply:
         return self.post(f"/assignments/{assignment_id}/reopen", {"reason": "A wrong tap"})
