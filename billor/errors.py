@@ -34,7 +34,8 @@ BY_STATUS: dict[int, dict[str, str]] = {
     409: {
         "email_taken": "Another user has this email address. Choose another one.",
         "license_number_taken": "Another driver has this license number. Check it for a typo.",
-        "reference_taken": "Another load has this reference. Check it for a typo.",
+        "reference_taken": "Another load has this reference. Check it for a typo, or add a letter "
+        "to it.",
         "driver_already_assigned": "The driver has an active load. Complete or cancel it first.",
         "load_already_assigned": "The load has a driver. Complete or cancel that assignment first.",
         "driver_already_planned": "The driver has a next load. Cancel or reassign that one first.",
