@@ -17,6 +17,7 @@ from tests.support.worker import WAIT_SECONDS
 MINE = "/me/assignment/check-ins"
 OTHERS = "/assignments/4/check-ins"
 EXPECTED = "2098-01-01T12:00:00.000000Z"
+PROGRESS = ("progress", "progressAt", "expectedAt", "delayReason")
 DELAY = {"kind": "DELAYED", "reason": "Snow", "expectedAt": EXPECTED}
 LOADED = {"kind": "LOADED"}
 LONG_AGO = "UPDATE driver_load_assignments SET assigned_at = now() - interval '1 hour'"
@@ -27,13 +28,16 @@ ROUNDS = 6
 def driver(app, client) -> ApiClient:
     """The client of driver 1: assignment 1 is completed, 2 is cancelled, and 3 is active.
 
-    All began an hour ago, and those ended half an hour ago. Driver 2 has assignment 4.
+    All began an hour ago, and those ended half an hour ago. Driver 2 has assignment 4 and, planned,
+    5.
     """
     mine, another = client.make_driver("TX-1"), client.make_driver("TX-2")
     for status in ("COMPLETED", "CANCELLED"):
         client.close(client.assign(mine, client.make_load()), status)
     client.assign(mine, client.make_load())
     client.assign(another, client.make_load())
+    planned = {"driverId": another["id"], "loadId": client.make_load()["id"], "plan": True}
+    assert client.post("/assignments", planned).json["status"] == "PLANNED"
     execute(app, LONG_AGO)
     execute(app, "UPDATE driver_load_assignments SET closed_at = closed_at - interval '30 minutes'")
     return client_with_token(app, "Alex", "alex@billor.example", Role.DRIVER, driver_id=1)
@@ -59,21 +63,23 @@ def tap(client, path: str, kind: str = "LOADED", minutes: float = 0, **fields) -
 
 def told(client) -> list:
     """What each view of the board says of assignment 3."""
-    _, load = client.get("/loads?expand=assignment").json[:2]
-    return [
-        {name: shown[name] for name in ("progress", "progressAt", "expectedAt", "delayReason")}
-        for shown in (
-            client.get("/assignments/3").json,
-            load["assignment"],
-            client.get("/drivers?expand=assignment").json[1]["assignment"],
-            client.get("/loads/3/timeline").json[-1]["payload"]["assignment"],
-        )
+    *_, load = client.get("/loads?expand=assignment").json[:3]
+    shown = [
+        client.get("/assignments/3").json,
+        load["assignment"],
+        client.get("/drivers?expand=assignment").json[1]["assignment"],
+        client.get("/loads/3/timeline").json[-1]["payload"]["assignment"],
     ]
+    return [progress_of(assignment) for assignment in shown]
+
+
+def progress_of(assignment: dict) -> dict:
+    return {name: assignment[name] for name in PROGRESS}
 
 
 def test_the_way_of_a_load(client, driver):
     staff = "/assignments/3/check-ins"
-    nothing = dict.fromkeys(("progress", "progressAt", "expectedAt", "delayReason"))
+    nothing = dict.fromkeys(PROGRESS)
     at_pickup = tap(client, staff, "AT_PICKUP", 20)
     assert at_pickup["happenedAt"] < at_pickup["receivedAt"]
     assert at_pickup["user"] == {"id": 1, "name": "Demo Dispatcher"}
@@ -106,7 +112,7 @@ def test_the_way_of_a_load(client, driver):
     client.post("/assignments/3/reopen", {"reason": "A wrong tap"})
     assert told(client) == [nothing | at] * 4
     new = client.post("/assignments/4/reassign", {"driverId": client.make_driver("TX-3")["id"]})
-    assert (new.json["progress"], client.get("/assignments/5/check-ins").json) == (None, [])
+    assert (new.json["progress"], client.get("/assignments/6/check-ins").json) == (None, [])
 
 
 def happened(check_in: dict) -> datetime:
@@ -145,6 +151,7 @@ REFUSED = [
     (True, OTHERS, LOADED, "role_missing"),
     (True, f"{MINE}/2", None, "check_in_not_found"),
     (True, f"{MINE}/1", None, "too_late_to_undo"),
+    (False, "/assignments/5/check-ins", LOADED, "assignment_not_active"),
     (False, OTHERS, LOADED | {"assignmentId": 4}, ["assignmentId"]),
     (False, "/assignments/3/check-ins/2", None, "check_in_not_found"),
 ]
@@ -233,8 +240,8 @@ def test_an_assignment_says_what_its_check_ins_say_after_a_race(app, client, dri
         assert (shown["expectedAt"], shown["delayReason"]) == (EXPECTED, "Snow")
         events = client.get(f"/loads/{load['id']}/timeline").json[2:]
         end = [event["type"] for event in events].index("LOAD_COMPLETED")
-        for index, event in enumerate(events):
-            if index != end:
-                status = "ASSIGNED" if index < end else "COMPLETED"
-                assert event["payload"]["assignment"]["status"] == status
-        assert events[-1]["payload"]["assignment"].items() <= shown.items()
+        del events[end]
+        said = [event["payload"]["assignment"] for event in events]
+        statuses = ["ASSIGNED"] * end + ["COMPLETED"] * (len(events) - end)
+        assert [each["status"] for each in said] == statuses, "in the order of the commits"
+        assert progress_of(said[-1]) == progress_of(shown)
