@@ -195,14 +195,6 @@ class Supervised:
         """Send SIGTERM to the current process; another takes its place."""
         self.process.send(signal.SIGTERM)
 
-    def stop(self) -> int:
-        """Stop supervising; return the exit status of the last process."""
-        self._stopping.set()
-        self.process.send(signal.SIGTERM)
-        self._thread.join(STOP_SECONDS + 5)
-        self.process.kill()
-        return self.process.wait()
-
     def start_no_more(self) -> None:
         self._stopping.set()
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that can hold one direction, cut connections and refuse new ones."""
+"""A TCP proxy that can hold one direction of a connection."""
 
 import selectors
 import socket
@@ -8,7 +8,6 @@ from enum import Enum, auto
 from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
 
-ACCEPT_POLL_SECONDS = 0.05
 HELD_WITHIN_SECONDS = 20
 CHUNK = 1 << 16
 REMEMBERED = 1 << 16
@@ -42,22 +41,26 @@ class TcpProxy:
         self._lock = Lock()
         self._holds: list[Hold] = []
         self._connections: list[_Connection] = []
-        self._address = ("127.0.0.1", 0)
-        self.accept()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._accepting = Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def replaced_in(self, url: str) -> str:
         """The service's URL, by way of the proxy."""
         parts = urlsplit(url)
         credentials, at, _ = parts.netloc.rpartition("@")
-        host, port = self._address
+        host, port = self._listener.getsockname()
         return parts._replace(netloc=f"{credentials}{at}{host}:{port}").geturl()
 
     def __enter__(self) -> "TcpProxy":
         return self
 
     def __exit__(self, *_) -> None:
-        self.refuse()
-        self.cut()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._accepting.join()
+        for connection in self._connections:
+            connection.cut()
 
     def hold(self, direction: Direction, when: Callable[[bytes], bool]) -> Hold:
         """Hold one direction of the first connection for which `when` is true.
@@ -70,35 +73,13 @@ class TcpProxy:
             self._holds.append(hold)
         return hold
 
-    def cut(self) -> None:
-        """Close all connections."""
-        with self._lock:
-            connections, self._connections = self._connections, []
-        for connection in connections:
-            connection.cut()
-
-    def refuse(self) -> None:
-        """Refuse new connections."""
-        self._refusing.set()
-        self._accepting.join()
-
-    def accept(self) -> None:
-        """Accept connections again, at the same address."""
-        listener = socket.create_server(self._address)
-        listener.settimeout(ACCEPT_POLL_SECONDS)
-        self._address = listener.getsockname()
-        self._refusing = Event()
-        self._accepting = Thread(target=self._accept, args=(listener, self._refusing), daemon=True)
-        self._accepting.start()
-
     # What follows runs in the proxy's threads.
 
-    def _accept(self, listener: socket.socket, refusing: Event) -> None:
-        with listener:
-            while not refusing.is_set():
-                with suppress(TimeoutError):
-                    client, _ = listener.accept()
-                    self._connect(client)
+    def _accept(self) -> None:
+        with suppress(OSError):  # the listener was closed
+            while True:
+                client, _ = self._listener.accept()
+                self._connect(client)
 
     def _connect(self, client: socket.socket) -> None:
         try:

@@ -34,6 +34,7 @@ from tests.support.couchdb_server import FakeCouchDB, Fault
 
 EVERYTHING = AuditFilter()
 MANY = 1000
+FILTERS = ("load_id", "driver_id", "type", "since", "until")
 NEEDED = {
     "DATABASE_URL": "postgresql://unused/unused",
     "JWT_SECRET_KEY": "unused-but-long-enough-0123456789",
@@ -67,6 +68,18 @@ def make_account_document(number: int, user_id: int | None, type_: str) -> Audit
 
 def newest_first(documents: Sequence[AuditDocument]) -> list[AuditDocument]:
     return sorted(documents, key=lambda each: (each["timestamp"], each["_id"]), reverse=True)
+
+
+def matching(documents: Sequence[AuditDocument], wanted: AuditFilter) -> list[AuditDocument]:
+    """What should be found."""
+    return [
+        each
+        for each in newest_first(documents)
+        if wanted.load_id in (None, each["loadId"])
+        and wanted.driver_id in (None, each["driverId"])
+        and wanted.type in (None, each["type"])
+        and (wanted.since or "") <= each["timestamp"] < (wanted.until or "9")
+    ]
 
 
 def found(store: AuditStore, *search) -> list[AuditDocument]:
@@ -138,21 +151,9 @@ def test_documents_are_found_by_every_filter_and_range(store):
     accounts = [make_account_document(100 + n, n, "ROLE_CHANGED") for n in range(3)]
     store.save([*documents, *accounts])
     times = (None, moment(3), moment(8))
-    filters = product((None, 1, 9), (None, 1), (None, "ASSIGNED"), times, times)
-    for load_id, driver_id, type_, since, until in filters:
-        wanted = AuditFilter(
-            load_id=load_id, driver_id=driver_id, type=type_, since=since, until=until
-        )
-        expected = [
-            each
-            for each in newest_first(documents)
-            if load_id in (None, each["loadId"])
-            and driver_id in (None, each["driverId"])
-            and type_ in (None, each["type"])
-            and (since is None or each["timestamp"] >= since)
-            and (until is None or each["timestamp"] < until)
-        ]
-        assert found(store, wanted, MANY) == expected, wanted
+    for values in product((None, 1, 9), (None, 1), (None, "ASSIGNED"), times, times):
+        wanted = AuditFilter(**dict(zip(FILTERS, values, strict=True)))
+        assert found(store, wanted, MANY) == matching(documents, wanted), wanted
 
 
 def test_documents_of_accounts_are_found_apart_from_those_of_loads(store):
@@ -301,22 +302,11 @@ def test_pages_have_no_deleted_documents_and_those_that_lists_lack(couch, couch_
     for n in (0, 1, 4, 5, 7, 8, 11):
         database.delete(documents[n]["_id"])
     database.newer = {documents[n]["_id"] for n in (3, 5, 10)}
-    left = newest_first([documents[n] for n in (2, 3, 6, 9, 10)])
-    filters = product(
-        (None, 0, 1), (None, 7), (None, "TYPE-0"), (None, moment(1)), (None, moment(3))
-    )
-    for load_id, driver_id, type_, since, until in filters:
-        wanted = AuditFilter(
-            load_id=load_id, driver_id=driver_id, type=type_, since=since, until=until
-        )
-        expected = [
-            each
-            for each in left
-            if load_id in (None, each["loadId"])
-            and type_ in (None, each["type"])
-            and (since is None or each["timestamp"] >= since)
-            and (until is None or each["timestamp"] < until)
-        ]
+    left = [documents[n] for n in (2, 3, 6, 9, 10)]
+    values = ((None, 0, 1), (None, 7), (None, "TYPE-0"), (None, moment(1)), (None, moment(3)))
+    for chosen in product(*values):
+        wanted = AuditFilter(**dict(zip(FILTERS, chosen, strict=True)))
+        expected = matching(left, wanted)
         assert list(walk(couch_store, wanted, limit)) == expected, wanted
         assert len(found(couch_store, wanted, limit)) == min(limit, len(expected)), wanted
 

@@ -1,4 +1,4 @@
-"""The unit tests on the Python of the image, whose library may read the same file otherwise."""
+"""Unit tests on the Python of the image, whose library may read the same file otherwise."""
 
 import faulthandler
 import os
@@ -13,11 +13,13 @@ import pytest
 from scripts.launcher.launcher import PROJECT
 
 VERSION = re.search(r"python:(\d+\.\d+)", (PROJECT / "Dockerfile").read_text())[1]
+READING = ("config", "events", "exporting", "files", "importing", "logs", "processes", "text")
+"""The tests of what Python's library reads or writes; the others are of our services."""
 IS_OURS = f"{sys.version_info[0]}.{sys.version_info[1]}" == VERSION
 
 
 @pytest.mark.skipif(IS_OURS, reason=f"all tests run on Python {VERSION}")
-def test_the_unit_tests_pass_on_the_python_of_the_image(pytestconfig):
+def test_what_reads_files_passes_on_the_python_of_the_image(pytestconfig):
     faulthandler.cancel_dump_traceback_later()  # the tests that it starts have one, too
     environment = os.environ | {"PYENV_VERSION": VERSION}  # pyenv hides all but one
     find = [
@@ -36,5 +38,6 @@ def test_the_unit_tests_pass_on_the_python_of_the_image(pytestconfig):
         shutil.copy(PROJECT / name, folder / name)
     install = [folder / "scripts/venv.sh", "requirements-dev.txt"]
     subprocess.run(install, env=environment | {"PYTHON": found.stdout.strip()}, check=True)
-    tests = [folder / ".venv/bin/python", "-m", "pytest", "-n0", "-p", "no:cacheprovider"]
-    subprocess.run([*tests, "tests/unit"], cwd=PROJECT, env=environment, check=True)
+    pytest_there = [folder / ".venv/bin/python", "-m", "pytest", "-n0", "-p", "no:cacheprovider"]
+    tests = [f"tests/unit/test_{name}.py" for name in READING]
+    subprocess.run([*pytest_there, *tests], cwd=PROJECT, env=environment, check=True)

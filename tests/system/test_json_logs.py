@@ -5,15 +5,13 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from contextlib import closing
 
 import pytest
 
 from scripts.launcher.launcher import PROJECT
-from scripts.launcher.processes import accepts_connections, free_port
-from tests.support.system import Process
-from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
+from scripts.launcher.processes import free_port
+from tests.support.worker import python_environment
 
 GUNICORN = ["-m", "gunicorn", f"--config={PROJECT / 'gunicorn.conf.py'}", "wsgi:app"]
 FAILING = """
@@ -75,23 +73,3 @@ def test_every_line_of_a_program_that_fails_is_json(
     text = "\n".join(f"{each['message']} {each.get('traceback', '')}" for each in records)
     for pattern in told:
         assert re.search(pattern, text), text
-
-
-def test_every_line_of_an_api_without_free_files_is_json(settings, tmp_path, pytestconfig):
-    port, compiled = free_port(), pytestconfig.cache.mkdir("compiled")
-    more = {"LOG_FORMAT": "json", "PORT": str(port), "WEB_WORKERS": "1"}
-    command = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", sys.executable, *GUNICORN]
-    environment = python_environment(settings | more, compiled) | {"PYTHONPATH": str(PROJECT)}
-    api = Process("api", command, environment, tmp_path)
-    clients: list[socket.socket] = []
-    try:
-        wait_until(lambda: accepts_connections(port))
-        while "Too many open files" not in api.output:
-            clients.append(socket.create_connection(("127.0.0.1", port), WAIT_SECONDS))
-            assert len(clients) < 100
-            time.sleep(0.05)
-    finally:
-        for client in clients:
-            client.close()
-        api.kill()
-    assert all(json.loads(line) for line in api.output.splitlines())

@@ -7,6 +7,7 @@ in two and started with wrong settings.
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -198,17 +199,6 @@ def test_a_sigterm_delivered_to_another_thread_stops_the_worker(client, start, u
     assert worker.wait() == 0
 
 
-def test_relay_and_consumer_may_be_two_processes(
-    client, start, pubsub_settings, recorded, unpublished
-):
-    types = change_a_load(client)
-    relay, consumer = (start(half, **pubsub_settings) for half in ("relay", "consumer"))
-    wait_until(lambda: len(recorded()) == len(types) and not unpublished())
-    wait_until(lambda: "you have load" in consumer.output)
-    assert [half.terminate() for half in (relay, consumer)] == [0, 0]
-    assert "you have load" not in relay.output
-
-
 def test_all_that_a_worker_without_the_launcher_makes_is_private(start, tmp_path):
     existing, missing = tmp_path / "existing", tmp_path / "not" / "there" / "yet"
     existing.mkdir()
@@ -230,16 +220,11 @@ def files_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "more_settings", "named"),
-    [(["relay"], {}, "PUBSUB_PROJECT_ID"), ([], {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL")],
-)
-def test_a_worker_that_cannot_start_says_why_in_one_line(start, arguments, more_settings, named):
-    worker = start(*arguments, **more_settings)
+def test_a_relay_without_pubsub_says_why_in_one_line(start):
+    worker = start("relay")
     assert worker.wait() == 1
     (line,) = worker.output.splitlines()
-    assert line.startswith("billor: ")
-    assert named in line
+    assert re.match("billor: .*PUBSUB_PROJECT_ID", line)
 
 
 def test_the_api_imports_neither_pubsub_nor_an_exporter_of_spans(settings, pytestconfig, tmp_path):
