@@ -24,6 +24,8 @@ from tests.support.apps import client_with_token, close_connections
 from tests.support.client import ApiClient
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD, as_admin
+from tests.support.exported import exported_here
+from tests.support.redis_wire import RedisWire
 from tests.support.statements import StatementRecorder
 from tests.support.system import System
 
@@ -174,13 +176,13 @@ def couch() -> Iterator[FakeCouchDB]:
 
 
 @pytest.fixture
-def seeded_system(app: Flask, settings: dict[str, str], tmp_path: Path, pytestconfig):
+def seeded_system(app: Flask, settings: dict[str, str], tmp_path: Path, compiled: Path):
     """Billor in processes of its own, on the rows of `flask seed`.
 
     `app` empties the tables afterwards. Its token outlives the longest test.
     """
     settings = settings | {"ACCESS_TOKEN_SECONDS": "604800"}
-    with System(settings, tmp_path, pytestconfig.cache.mkdir("compiled")) as system:
+    with System(settings, tmp_path, compiled) as system:
         seeded = system.app.test_cli_runner().invoke(args=["seed"])
         assert seeded.exit_code == 0, seeded.output
         yield system
@@ -190,3 +192,22 @@ def seeded_system(app: Flask, settings: dict[str, str], tmp_path: Path, pytestco
 def statements(app: Flask) -> StatementRecorder:
     """Records the SQL statements that are sent while it is used as a context manager."""
     return StatementRecorder(app)
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> RedisWire:
+    """The connection to Redis, recorded and cut at will."""
+    return RedisWire(monkeypatch)
+
+
+@pytest.fixture
+def counted() -> Callable[..., float]:
+    """How much an exported sum has grown since the test began."""
+    before = exported_here()
+    return lambda name, **labels: exported_here().sum(name, **labels) - before.sum(name, **labels)
+
+
+@pytest.fixture(scope="session")
+def compiled(pytestconfig: pytest.Config) -> Path:
+    """Where the bytecode of other processes is, if nothing else keeps it."""
+    return pytestconfig.cache.mkdir("compiled")

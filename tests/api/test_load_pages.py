@@ -10,13 +10,7 @@ from billor.cache import PageCache
 from billor.models import db
 from tests.support.apps import another_app, dead_address
 from tests.support.client import ApiClient
-from tests.support.redis_wire import RedisWire
 from tests.support.worker import WAIT_SECONDS
-
-
-@pytest.fixture
-def wire(monkeypatch) -> RedisWire:
-    return RedisWire(monkeypatch)
 
 
 def listed(client, address="/loads"):

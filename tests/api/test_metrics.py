@@ -34,13 +34,6 @@ def scrape(client) -> Exported:
     return Exported(answer.text)
 
 
-@pytest.fixture
-def counted():
-    """How much a sum has grown since the test began."""
-    before = exported_here()
-    return lambda name, **labels: exported_here().sum(name, **labels) - before.sum(name, **labels)
-
-
 def test_the_token_of_prometheus_opens_the_metrics_and_nothing_else(app_with_token):
     prometheus = ApiClient(app_with_token.test_client(), TOKEN)
     assert scrape(prometheus).sum("billor_build_info", version=API_VERSION) == 1

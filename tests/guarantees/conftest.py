@@ -58,11 +58,6 @@ def pubsub(tmp_path_factory) -> Iterator[Service]:
 
 
 @pytest.fixture
-def compiled(pytestconfig):
-    return pytestconfig.cache.mkdir("compiled")
-
-
-@pytest.fixture
 def system(database_settings, redis, pubsub, tmp_path, compiled) -> Iterator[System]:
     """A system with its own topic and CouchDB, none of its processes started."""
     settings = database_settings | redis.settings | pubsub.settings
@@ -78,10 +73,9 @@ def system_without_bus(database_settings, redis, tmp_path, compiled) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def shared_system(database_settings, redis, tmp_path_factory, pytestconfig) -> Iterator[System]:
+def shared_system(database_settings, redis, tmp_path_factory, compiled) -> Iterator[System]:
     """The same, for all tests of a module."""
     folder = tmp_path_factory.mktemp("system")
-    compiled = pytestconfig.cache.mkdir("compiled")
     with System(database_settings | redis.settings, folder, compiled) as system:
         yield system
 

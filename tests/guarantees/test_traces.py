@@ -50,24 +50,23 @@ def collector() -> Iterator[tuple[str, list]]:
 
 
 @pytest.fixture(scope="module")
-def run(collector, database_settings, redis, tmp_path_factory) -> Run:
+def run(collector, shared_system: System) -> Run:
     endpoint, spans = collector
-    folder = tmp_path_factory.mktemp("traced")
-    with System(database_settings | redis.settings, folder, folder / "compiled") as system:
-        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "LOG_FORMAT": "json"}
-        api, worker = system.start_api(workers=1, **settings), system.start_worker(**settings)
-        (child,) = api.children()
-        child.kill()  # of which gunicorn tells
-        wait_until(lambda: api.children() not in ([], [child]) and api.answers())
-        driver, load = api.client.make_driver("TX-1", "Robin Reed"), api.client.make_load()
-        body = {"driverId": driver["id"], "loadId": load["id"]}
-        assigned = api.client.request("POST", "/assignments", body, traceparent=TRACEPARENT)
-        assert assigned.status == 201
-        assert api.client.get("/drivers?q=robin").status == 200
-        documents = system.assert_converges()
-        wait_until(lambda: "you have load" in worker.output)
-        assert (worker.terminate(), api.terminate()) == (0, 0)
-        output = worker.output + api.output
+    system = shared_system
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "LOG_FORMAT": "json"}
+    api, worker = system.start_api(workers=1, **settings), system.start_worker(**settings)
+    (child,) = api.children()
+    child.kill()  # of which gunicorn tells
+    wait_until(lambda: api.children() not in ([], [child]) and api.answers())
+    driver, load = api.client.make_driver("TX-1", "Robin Reed"), api.client.make_load()
+    body = {"driverId": driver["id"], "loadId": load["id"]}
+    assigned = api.client.request("POST", "/assignments", body, traceparent=TRACEPARENT)
+    assert assigned.status == 201
+    assert api.client.get("/drivers?q=robin").status == 200
+    documents = system.assert_converges()
+    wait_until(lambda: "you have load" in worker.output)
+    assert (worker.terminate(), api.terminate()) == (0, 0)
+    output = worker.output + api.output
     return Run(assigned, documents, spans, [json.loads(line) for line in output.splitlines()])
 
 

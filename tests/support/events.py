@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tests.support.http import HttpClient
@@ -54,11 +55,10 @@ class EventStream:
     def rest(self) -> list[ServerEvent]:
         """All events until the stream ends."""
         events = []
-        while True:
-            try:
+        with suppress(StopIteration):
+            while True:
                 events.append(self.next())
-            except StopIteration:
-                return events
+        return events
 
     def next_piece(self) -> bytes:
         """Wait for the next piece of the body, whatever it is."""

@@ -86,11 +86,11 @@ def backed_up(system: System, tmp_path: Path) -> tuple[dict[str, list], Path]:
 
 
 @pytest.fixture
-def system(settings, tmp_path):
+def system(settings, tmp_path, compiled):
     """A system with a database of its own, which may be destroyed."""
     with own_database(settings) as own:
         migrate(own["DATABASE_URL"])
-        with System(own, tmp_path, tmp_path / "compiled") as system:
+        with System(own, tmp_path, compiled) as system:
             yield system
             close_connections(system.app)
 

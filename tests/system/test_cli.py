@@ -189,13 +189,13 @@ def test_an_unusable_database_is_reported_in_one_line(settings, command):
             assert re.fullmatch(told, error_line(app.test_cli_runner().invoke(args=command)))
 
 
-def test_a_wrong_setting_is_reported_in_one_line(settings, tmp_path):
+def test_a_wrong_setting_is_reported_in_one_line(settings, tmp_path, compiled):
     with another_app(settings, BILLOR_ENV="production") as app:
         told = error_line(app.test_cli_runner().invoke(args=["seed"]))
     assert told == "DEMO_PASSWORD is not set, and the default is refused in production."
     done = subprocess.run(
         [*FLASK, "token", "dana@billor.example"],
-        env=python_environment(settings, tmp_path / "compiled") | {"JWT_SECRET_KEY": ""},
+        env=python_environment(settings, compiled) | {"JWT_SECRET_KEY": ""},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -54,12 +54,11 @@ PROGRAMS: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
 
 @pytest.mark.parametrize(("arguments", "more", "told"), PROGRAMS.values(), ids=PROGRAMS)
 def test_every_line_of_a_program_that_fails_is_json(
-    settings, tmp_path, pytestconfig, arguments, more, told
+    settings, tmp_path, compiled, arguments, more, told
 ):
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         ports = {"taken": taken.getsockname()[1], "free": free_port()}
         more = {name: value.format(**ports) for name, value in more.items()}
-        compiled = pytestconfig.cache.mkdir("compiled")
         environment = python_environment(settings | {"LOG_FORMAT": "json", **more}, compiled)
         done = subprocess.run(
             [sys.executable, *arguments],

@@ -55,9 +55,8 @@ def bus(request, settings) -> Bus:
 
 
 @pytest.fixture
-def start(settings, tmp_path, pytestconfig):
+def start(settings, tmp_path, compiled):
     """Run the script with these arguments, and with more settings, until the end of the test."""
-    compiled = pytestconfig.cache.mkdir("compiled")
     started: list[Process] = []
 
     def start(*arguments: str, **more: str) -> Process:
@@ -227,7 +226,7 @@ def test_a_relay_without_pubsub_says_why_in_one_line(start):
     assert re.match("billor: .*PUBSUB_PROJECT_ID", line)
 
 
-def test_the_api_imports_neither_pubsub_nor_an_exporter_of_spans(settings, pytestconfig, tmp_path):
+def test_the_api_imports_neither_pubsub_nor_an_exporter_of_spans(settings, compiled, tmp_path):
     code = (
         "import json, sys, wsgi; "
         "wsgi.app.test_client().get('/readyz'); "
@@ -237,7 +236,7 @@ def test_the_api_imports_neither_pubsub_nor_an_exporter_of_spans(settings, pytes
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env=python_environment(environment, pytestconfig.cache.mkdir("compiled")),
+        env=python_environment(environment, compiled),
         capture_output=True,
         text=True,
         check=True,

@@ -22,7 +22,6 @@ from billor.worker.consumer import MAX_FAILURES, Consumer
 from billor.worker.notify import notify_drivers
 from billor.worker.relay import publish_batch
 from tests.support.bus import FakeBus, event_message
-from tests.support.exported import exported_here
 
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
 
@@ -70,13 +69,6 @@ def bus() -> FakeBus:
 @pytest.fixture
 def consumer(bus, store) -> Consumer:
     return Consumer(bus, store)
-
-
-@pytest.fixture
-def counted():
-    """How much a sum has grown since the test began."""
-    before = exported_here()
-    return lambda name, **labels: exported_here().sum(name, **labels) - before.sum(name, **labels)
 
 
 def publish(bus: FakeBus, count: int = 1) -> list[str]:

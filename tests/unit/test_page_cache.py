@@ -3,7 +3,6 @@
 import logging
 import pickle
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from flask import current_app
@@ -12,7 +11,6 @@ from redis.exceptions import RedisError
 
 from billor import cache as cache_module
 from billor.cache import PageCache, cache, invalidate_pages, redis_answers
-from tests.support.redis_wire import RedisWire
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -23,11 +21,6 @@ HIT, MISS, BYPASS = "HIT", "MISS", "BYPASS"
 @pytest.fixture
 def pages() -> PageCache:
     return current_app.extensions["pages"]
-
-
-@pytest.fixture
-def wire(monkeypatch) -> RedisWire:
-    return RedisWire(monkeypatch)
 
 
 @pytest.fixture
@@ -163,32 +156,6 @@ def test_a_failure_while_a_generation_is_started_is_not_forgotten(pages, monkeyp
     assert status(pages) == MISS
 
 
-@contextmanager
-def out_of_memory():
-    before = redis().config_get("maxmemory*")
-    redis().config_set("maxmemory", 1, "maxmemory-policy", "noeviction")
-    try:
-        yield
-    finally:
-        for name in ("maxmemory", "maxmemory-policy"):
-            redis().config_set(name, before[name])
-
-
-@contextmanager
-def failing_snapshots():
-    """Have Redis fail to save to disk, which makes it refuse writes."""
-    obstacle = Path(redis().config_get("dir")["dir"]) / "dump.rdb"
-    obstacle.mkdir()
-    try:
-        redis().config_set("save", "3600 1000000")
-        redis().bgsave()
-        wait_until(lambda: redis().info("persistence")["rdb_last_bgsave_status"] == "err")
-        yield
-    finally:
-        obstacle.rmdir()
-        redis().config_set("save", "")
-
-
 def between(begin: str, end: str):
     @contextmanager
     def refusing():
@@ -202,7 +169,7 @@ def between(begin: str, end: str):
 
 
 REFUSALS = {
-    "OOM": out_of_memory,
+    "OOM": between("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
     "READONLY": between("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
     "NOREPLICAS": between(
         "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"
@@ -210,7 +177,6 @@ REFUSALS = {
     "NOPERM for the key": between("ACL SETUSER default resetkeys %R~*", "ACL SETUSER default ~*"),
     "NOPERM for the command": between("ACL SETUSER default -set", "ACL SETUSER default +set"),
     "NOPERM for the script": between("ACL SETUSER default -eval", "ACL SETUSER default +eval"),
-    "MISCONF": failing_snapshots,
     "paused": between("CLIENT PAUSE 60000 WRITE", "CLIENT UNPAUSE"),
 }
 
