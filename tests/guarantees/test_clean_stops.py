@@ -13,9 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from billor.assignments.service import assign
-from billor.drivers.service import create_driver
-from billor.loads.service import create_load
+from billor.loads.service import create_loads
 from billor.models import db
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
@@ -33,9 +31,9 @@ KEEPING, OPENING = 1, 2
 
 
 def make_events(system: System, count: int) -> None:
+    load = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
     with system.app.app_context():
-        for _ in range(count):
-            create_load(origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van")
+        create_loads([load] * count)
         db.session.remove()
 
 
@@ -118,13 +116,8 @@ def test_gunicorn_finishes_requests_in_flight_at_shutdown(system_without_bus, co
 
 def test_a_consumer_finishes_its_batch_at_shutdown(system):
     worker = system.start_worker()
-    with system.app.app_context():
-        driver_id = create_driver("Alex Carter", "TX-1").id
-        load_id = create_load(
-            origin="Dallas, TX", destination="Atlanta, GA", cargo_type="Dry van"
-        ).id
-        db.session.remove()
-    wait_until(lambda: len(system.recorded()) == 2)
+    make_events(system, 1)
+    wait_until(lambda: len(system.recorded()) == 1)
 
     arrived, released = Event(), Event()
 
@@ -133,13 +126,11 @@ def test_a_consumer_finishes_its_batch_at_shutdown(system):
         released.wait(WAIT_SECONDS)
 
     system.couch.before_next("POST", "/_bulk_docs", hold)
-    with system.app.app_context():
-        assign(driver_id, load_id)
-        db.session.remove()
+    make_events(system, 1)
     assert arrived.wait(WAIT_SECONDS)
     wait_until(lambda: system.unpublished() == 0)
     start_shutdown(worker)
-    assert len(system.recorded()) == 2, "the batch is still in progress"
+    assert len(system.recorded()) == 1, "the batch is still in progress"
     released.set()
     assert worker.wait() == 0
     system.assert_converges()

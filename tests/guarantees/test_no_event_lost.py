@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.races import committing, lose_answer
+from tests.support.races import committing
 from tests.support.system import Dispatcher, Process, Supervised, System
 from tests.support.tcp_proxy import Direction, TcpProxy
 from tests.support.worker import wait_until
@@ -41,49 +41,6 @@ def through(system: System, database: TcpProxy) -> dict[str, str]:
 
 def wait_until_started(worker: Process) -> None:
     wait_until(lambda: STARTED in worker.output)
-
-
-def test_a_retry_after_sigkill_during_the_commit_finds_all_or_nothing(system, database, through):
-    system.supervise_worker()
-    api = system.start_api(workers=1, **through)
-    client = system.connect(api.client.port)
-    driver, load = client.make_driver("REPEATING"), client.make_load()
-    commit_assignment = committing(
-        b"drivers.id = %d" % driver["id"], b"INSERT INTO driver_load_assignments"
-    )
-
-    with Dispatcher(api.client) as dispatcher:
-        dispatcher.wait_for_rounds(1)
-
-        # Killed before the commit: nothing happened.
-        hold = database.hold(Direction.REQUESTS, commit_assignment)
-        lose_answer(api, client, hold, lambda: client.assign(driver, load))
-        assert client.get(f"/assignments?driverId={driver['id']}").body == []
-
-        # Killed after it: all happened once, and a retry gets a 409 with the assignment.
-        hold = database.hold(Direction.ANSWERS, commit_assignment)
-        lose_answer(api, client, hold, lambda: client.assign(driver, load))
-        repeated = client.assign(driver, load)
-        assert (repeated.status, repeated.body["code"]) == (409, "driver_already_assigned")
-        (assignment,) = client.get(f"/assignments?driverId={driver['id']}").body
-        assert repeated.body["assignmentId"] == assignment["id"]
-
-        completion = b"driver_load_assignments.id = %d" % assignment["id"]
-        hold = database.hold(Direction.ANSWERS, committing(completion))
-        lose_answer(api, client, hold, lambda: client.close_assignment(assignment["id"]))
-        repeated = client.close_assignment(assignment["id"])
-        assert (repeated.status, repeated.body["status"]) == (200, "COMPLETED")
-        dispatcher.wait_for_rounds(1)
-
-    events = client.get(f"/loads/{load['id']}/timeline").body
-    assert [event["type"] for event in events] == [
-        "LOAD_CREATED",
-        "ASSIGNED",
-        "LOAD_COMPLETED",
-    ]
-    system.assert_converges()
-    system.assert_notified()
-    assert system.notified() <= system.assigned()
 
 
 def test_sigkill_of_a_relay_while_publishing_loses_nothing_and_blocks_no_other(

@@ -199,8 +199,6 @@ class FakeCouchDB:
         self._fault: Fault | None = None
         self._fault_times: float = 0
         self._forbidden: dict[str, str] = {}
-        self._throwing: set[str] = set()
-        self._disk_is_full = False
         self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
         self._held_share: float | None = None
         self._index_is_held = False
@@ -245,18 +243,9 @@ class FakeCouchDB:
         """Have a validation function refuse this document, until `allow`."""
         self._forbidden[document_id] = reason
 
-    def throw_on(self, document_id: str) -> None:
-        """Have a validation function fail on this document, and so on its batch, until `allow`."""
-        self._throwing.add(document_id)
-
     def allow(self, document_id: str) -> None:
         """Have the validation function take this document after all."""
         self._forbidden.pop(document_id, None)
-        self._throwing.discard(document_id)
-
-    def fill_disk(self) -> None:
-        """Answer everything but what would have to be written, until `mend`."""
-        self._disk_is_full = True
 
     def before_next(self, method: str, path_end: str, action: Callable[[], object]) -> None:
         """Before such a request is carried out let something else happen, once."""
@@ -282,7 +271,6 @@ class FakeCouchDB:
         """End all faults, and go on with the requests that hang."""
         with self._lock:
             self._fault_times = 0
-            self._disk_is_full = False
             self._held_share = None
             self._index_is_held = False
             self._released.set()
@@ -376,8 +364,6 @@ class FakeCouchDB:
         return database.documents[id_]
 
     def _put(self, database: Database, document: dict) -> dict:
-        if self._disk_is_full:
-            raise Refusal(500, "unknown_error", "enospc")
         if reason := self._forbidden.get(document["_id"]):
             raise Refusal(403, "forbidden", reason)
         return database.put(document)
@@ -387,8 +373,6 @@ class FakeCouchDB:
         for document in documents:
             if len(json.dumps(document)) > self.max_document_size:
                 raise Refusal(413, "document_too_large", document["_id"])
-            if document["_id"] in self._throwing:
-                raise Refusal(500, "TypeError", "undefined has no properties")
         share = self._held_share
         is_held = share is not None and (share == 1 or len(documents) > 1)
         if is_held:
@@ -398,8 +382,6 @@ class FakeCouchDB:
             try:
                 results.append(self._put(database, document))
             except Refusal as refusal:
-                if refusal.answer.status == 500:
-                    raise
                 results.append({"id": document["_id"], **json.loads(refusal.answer.body)})
         return answer(201, results, held=is_held)
 

@@ -174,24 +174,20 @@ def test_a_store_that_records_nothing_is_at_fault_itself(bus, store, consumer):
 NOT_EVENTS = {
     "nothing": b"",
     "no UTF-8": b"\xff\xfe",
-    "another JSON": b"[1, 2, 3]",
     "nested deeply": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "not a number": b'{"id": NaN}',
     "no id": b'{"type": "load.created"}',
     "an unknown type": event_message(type="load.eaten").data,
     "an integer that no double holds": event_message(payload={"n": 10**400}).data,
     "half a character": event_message(payload={"n": "\ud800"}).data,
-    "an unknown event": event_message(id=str(uuid7())).data,
 }
 
 
 FORGED = (
     {"payload": {"user": {"name": "Somebody else"}}},
     {"type": "load.completed"},
-    {"timestamp": "2026-01-31T12:00:00.000000Z"},
     {"driverId": 7},
     {"loadId": "1"},
-    {"requestId": "forged"},
     {"more": None},
     {"userId": 1},
 )
