@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything imports what it patches
 
+import gc  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
 import shutil  # noqa: E402
@@ -58,6 +59,11 @@ proxy_protocol = "off"
 # Every client needs an open file.
 _, max_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (max_files, max_files))
+
+
+def pre_fork(_arbiter, _worker) -> None:
+    """Have the processes share what is imported: garbage collection would write to all of it."""
+    gc.freeze()
 
 
 def worker_exit(_arbiter, worker) -> None:
