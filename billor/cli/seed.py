@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from billor.config import DEFAULT_DEMO_PASSWORD, Config, ConfigError
 from billor.database import transaction
-from billor.drivers.service import create_driver
+from billor.drivers.service import create_driver, today
 from billor.loads.service import create_loads
 from billor.models import Driver, Load, Role, db
 from billor.users.passwords import password_matches
@@ -100,13 +100,21 @@ def _create_drivers(rows: Sequence[Row]) -> None:
 
 
 def _driver(number: int) -> Row:
+    chosen = random.Random(number)  # noqa: S311 - the same number makes the same row
     if number <= len(DRIVERS):
         name, license_number = DRIVERS[number - 1]
     else:
-        chosen = random.Random(number)  # noqa: S311 - the same number makes the same row
         name = f"{chosen.choice(FIRST_NAMES.split())} {chosen.choice(LAST_NAMES.split())}"
         license_number = f"{chosen.choice(CITIES)[-2:]}-{10_000_000 + number}"
-    return {"name": name, "license_number": license_number}
+    first, last = name.lower().split()
+    return {
+        "name": name,
+        "license_number": license_number,
+        "phone": f"+1214555{100 + number % 100:04}",  # nobody has these numbers
+        "email": f"{first}.{last}@example.com",
+        "license_expires_on": today() + timedelta(days=chosen.randint(90, 1400)),
+        "medical_expires_on": today() + timedelta(days=20 if number == 2 else 400),
+    }
 
 
 def _load(number: int) -> Row:

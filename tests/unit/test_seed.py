@@ -1,7 +1,9 @@
 """Demo data: idempotent, in the requested amount, without the default password in production."""
 
+import re
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -9,7 +11,8 @@ from sqlalchemy import select
 from billor.cli import seed
 from billor.cli.seed import DRIVERS, LOADS, seed_database
 from billor.config import DEFAULT_DEMO_PASSWORD, ConfigError
-from billor.models import LoadEvent, db
+from billor.drivers.service import today
+from billor.models import Driver, LoadEvent, db
 from billor.users.service import find_user, update_user
 
 
@@ -30,6 +33,11 @@ def test_seeding_tops_up_to_a_number_with_an_event_for_each_row(config):
     assert seed_database(config, drivers=1, loads=21) == {"users": 0, "drivers": 0, "loads": 1}
     types = Counter(db.session.scalars(select(LoadEvent.type)))
     assert types == {"user.created": 1, "driver.created": 10, "load.created": 21}
+    drivers = db.session.scalars(select(Driver).order_by(Driver.id)).all()
+    days = [min(d.license_expires_on, d.medical_expires_on) - today() for d in drivers]
+    assert min(days) > timedelta(0)
+    assert [left <= timedelta(30) for left in days] == [n == 1 for n in range(10)]
+    assert all(re.fullmatch(r"\+121455501\d\d", driver.phone) for driver in drivers)
 
 
 @pytest.mark.usefixtures("context")
