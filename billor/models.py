@@ -34,7 +34,6 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import UserDefinedType
-from uuid_utils.compat import uuid7
 
 
 class Base(DeclarativeBase):
@@ -394,7 +393,7 @@ class LoadEvent(Base):
 
     __tablename__ = "load_events"
 
-    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid7)
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
     """UUIDv7 (RFC 9562): starts with the time, so that inserts go to the end of the index."""
     type: Mapped[str] = mapped_column(String(32))
     load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from contextvars import copy_context
+from functools import partial, wraps
 from threading import Semaphore
 from typing import ParamSpec, TypeVar
 
@@ -28,8 +29,9 @@ def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Re
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         if not monkey.is_module_patched("threading"):
             return function(*args, **kwargs)
-        # gevent would print an exception raised in the thread, even if the caller catches it.
-        attempt = wrap_errors(Exception, function)
+        # gevent would print an exception raised in the thread, even if the caller catches it, and
+        # would run it without `current_app`.
+        attempt = wrap_errors(Exception, partial(copy_context().run, function))
         with threads:
             result = gevent.get_hub().threadpool.apply(attempt, args, kwargs)
         if isinstance(result, Exception):

@@ -10,11 +10,14 @@ from billor.api.responses import if_match
 from billor.assignments import check_ins
 from billor.assignments import service as assignments
 from billor.assignments.schemas import (
+    AssignmentWithListedLoadSchema,
     AssignmentWithLoadSchema,
     CheckInQuery,
     CheckInSchema,
     WithNextSchema,
 )
+from billor.loads import service as loads
+from billor.loads.schemas import CommentSchema, NewCommentSchema, TimelineQuery
 from billor.models import Assignment, AssignmentStatus
 from billor.observe.context import signed_in_user
 
@@ -24,11 +27,11 @@ blueprint = Blueprint("mine", __name__, url_prefix="/me", description="A driver'
 OWN = "One of your own assignments. Your active one by default."
 
 
-class MyAssignmentSchema(AssignmentWithLoadSchema):
+class MyAssignmentSchema(AssignmentWithListedLoadSchema):
     """One of your own assignments, with its load."""
 
 
-class MyActiveAssignmentSchema(MyAssignmentSchema, WithNextSchema):
+class MyActiveAssignmentSchema(AssignmentWithLoadSchema, WithNextSchema):
     """Your active assignment, with its load and your next one."""
 
 
@@ -46,6 +49,11 @@ class CompletionSchema(WireSchema):
 
 class MyCheckInSchema(CheckInSchema):
     assignment_id = Id(metadata={"description": OWN})
+
+
+class MyCommentSchema(NewCommentSchema):
+    class Meta(WireSchema.Meta):
+        fields = ("text",)
 
 
 @blueprint.route("/assignment")
@@ -114,6 +122,26 @@ def undo_my_check_in(check_in_id):
     """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
     check = if_match(MyActiveAssignmentSchema())
     check_ins.undo_check_in(check_in_id, check, driver_id=_my_driver_id())
+
+
+@blueprint.route("/assignment/comments")
+@blueprint.arguments(TimelineQuery, location="query")
+@blueprint.response(200, CommentSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.problems("no_active_assignment")
+def list_my_comments(query):
+    """List the comments on your active load that you may see, oldest first."""
+    page = loads.comments_for_driver(_my_assignment().load_id, **query)
+    return page.items, page_headers(page)
+
+
+@blueprint.route("/assignment/comments", methods=["POST"])
+@blueprint.arguments(MyCommentSchema)
+@blueprint.idempotent
+@blueprint.response(201, CommentSchema)
+@blueprint.problems("no_active_assignment")
+def comment_on_my_load(comment):
+    """Add a comment to your active load."""
+    return assignments.comment_on_active_load(_my_driver_id(), **comment)
 
 
 def _my_driver_id() -> int:

@@ -21,7 +21,7 @@ from billor.api.fields import (
 )
 from billor.api.pagination import Cursor, PageQuery
 from billor.drivers.schemas import DriverSchema
-from billor.loads.schemas import ActorSchema, FileQuery, LoadSchema
+from billor.loads.schemas import ActorSchema, FileQuery, ListedLoadSchema, LoadSchema
 from billor.models import Assignment, AssignmentStatus, CheckInKind
 
 SETTABLE = [status.value for status in AssignmentStatus if status != AssignmentStatus.PLANNED]
@@ -64,6 +64,12 @@ class AssignmentWithLoadSchema(AssignmentSchema):
     load = fields.Nested(LoadSchema, dump_only=True, required=True)  # type: ignore[assignment]
 
 
+class AssignmentWithListedLoadSchema(AssignmentSchema):
+    load = fields.Nested(  # type: ignore[assignment]
+        ListedLoadSchema, dump_only=True, required=True
+    )
+
+
 class NextAssignmentSchema(AssignmentWithLoadSchema):
     left = fields.String(
         dump_only=True,
@@ -98,7 +104,7 @@ class ListedAssignmentSchema(AssignmentSchema):
         DriverSchema, dump_only=True, metadata={"description": "With `expand=driver`."}
     )
     load = Expanded(  # type: ignore[assignment]
-        LoadSchema, dump_only=True, metadata={"description": "With `expand=load`."}
+        ListedLoadSchema, dump_only=True, metadata={"description": "With `expand=load`."}
     )
 
 

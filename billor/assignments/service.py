@@ -34,7 +34,7 @@ from billor.database.keyset import Page, Position, paginate
 from billor.drivers.service import check_papers, words_of
 from billor.errors import CODES, BillorError, Conflict, NotFound
 from billor.events.event import EventType
-from billor.loads.service import record_load
+from billor.loads.service import comment, record_load
 from billor.models import (
     IS_CURRENT,
     WRITTEN_AT,
@@ -43,6 +43,7 @@ from billor.models import (
     Driver,
     DriverStatus,
     Load,
+    LoadEvent,
     LoadStatus,
     db,
 )
@@ -240,6 +241,14 @@ def change_status(assignment_id: int, status: str, check: Check = unchecked) -> 
             _close(assignment, wanted)
             _activate_next(assignment.driver)
         return get_assignment(assignment_id, populate_existing=True)
+
+
+def comment_on_active_load(driver_id: int, text: str) -> LoadEvent:
+    """Add a driver's comment to the timeline of the active load. Raises `no_active_assignment`."""
+    with transaction():
+        lock(Driver, driver_id)  # so that the load stays with the driver
+        load_id = own_assignment(driver_id).load_id
+        return comment(load_id, text, visible_to_driver=True, by_driver=True)
 
 
 def reassign(

@@ -30,6 +30,14 @@ LOADS = [
     ("Memphis, TN", "Miami, FL", "Dry van", 46),
 ]
 """Each with the hours until its pickup: the first one should have been picked up."""
+DETAILS = {
+    "pickup_contact": "Shipping office",
+    "pickup_phone": "+12145550123",
+    "delivery_contact": "Receiving, dock 4",
+    "delivery_phone": "+14045550187;ext=12",
+    "notes": "Check in at gate 2.\nCall the receiver an hour before.",
+}
+"""Of each of these."""
 
 # Further drivers and loads are combined from these.
 FIRST_NAMES = "Aaron Ana Ben Carla Dale Elena Fatima Hank Ines Jamal Kofi Luis Mai Nadia Omar Rosa"
@@ -127,10 +135,15 @@ def _load(number: int) -> Row:
         hours = chosen.randint(-10, 90)
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     pickup_at = hour + timedelta(hours=hours)
-    return {
+    deliver_by = pickup_at + timedelta(hours=chosen.randint(12, 60))
+    return (DETAILS if number <= len(LOADS) else {}) | {
         "origin": origin,
         "destination": destination,
         "cargo_type": cargo_type,
         "pickup_at": pickup_at,
-        "deliver_by": pickup_at + timedelta(hours=chosen.randint(12, 60)),
+        "pickup_to": pickup_at + timedelta(hours=2),
+        "deliver_from": deliver_by - timedelta(hours=4),
+        "deliver_by": deliver_by,
+        "weight_kg": chosen.randrange(2_000, 20_000, 100),
+        "equipment": "Reefer" if cargo_type == "Refrigerated" else cargo_type,
     }

@@ -117,8 +117,7 @@ def _committed() -> Iterator[None]:
     try:
         yield
         db.session.flush()
-        for statement, rows in statements.items():
-            execute(statement, rows)
+        execute_pending()
         committing = True
         db.session.commit()
     except BaseException:
@@ -161,6 +160,14 @@ def after_commit(callback: Callable[[], None]) -> None:
 def execute_at_end(statement: Executable, row: dict[str, Any]) -> None:
     """Run a statement for tables at the end of the caller's transaction, once for all its rows."""
     db.session.info[AT_END].setdefault(statement, []).append(row)
+
+
+def execute_pending() -> None:
+    """Run the statements of `execute_at_end` now, for who needs their rows."""
+    statements = db.session.info[AT_END]
+    for statement, rows in statements.items():
+        execute(statement, rows)
+    statements.clear()
 
 
 def get_or_not_found(model: type[Row], id_: int, **options: Any) -> Row:

@@ -57,13 +57,13 @@ class DriverSchema(WireSchema):
 class ListedDriverSchema(DriverSchema):
     # By name: assignments are a layer above.
     assignment = Expanded(
-        "AssignmentWithLoadSchema",
+        "AssignmentWithListedLoadSchema",
         dump_only=True,
         allow_none=True,
         metadata={"description": "With `expand=assignment`: the active one, or null."},
     )
     planned = Expanded(
-        "AssignmentWithLoadSchema",
+        "AssignmentWithListedLoadSchema",
         dump_only=True,
         allow_none=True,
         metadata={"description": "With `expand=assignment`: the next one, or null."},

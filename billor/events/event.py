@@ -19,6 +19,7 @@ class EventType(StrEnum):
     LOAD_CREATED = "load.created"
     LOAD_UPDATED = "load.updated"
     LOAD_CANCELLED = "load.cancelled"
+    LOAD_COMMENTED = "load.commented"
     LOAD_PLANNED = "load.planned"
     ASSIGNED = "load.assigned"
     LOAD_COMPLETED = "load.completed"
@@ -50,6 +51,7 @@ FOR_DRIVERS = [
     EventType.ASSIGNED,
     EventType.LOAD_UPDATED,
     EventType.ASSIGNMENT_REOPENED,
+    EventType.LOAD_COMMENTED,
 ]
 
 # Description of an event's payload.
@@ -57,7 +59,7 @@ PAYLOAD = (
     "The `load` at that time and the `driver`, if the event involves them; for a change, the "
     "values `before` it; for a reopening, the `reason` and the `assignment`; for a check-in, the "
     "`checkIn` and the `assignment` after it; for a paper that expires, the `paper`, `expiresOn` "
-    "and the `days` until then; and the `user` who did it, if any."
+    "and the `days` until then; a `comment`; and the `user` who did it, if any."
 )
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; and the `user` who did it, "

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Update, and_, func, insert, select, update
+from uuid_utils.compat import uuid7
 
 from billor.cache import invalidate_pages
 from billor.database import after_commit, execute, execute_at_end, table, transaction
@@ -35,15 +36,17 @@ def record(
     driver_id: int | None = None,
     assignment_id: int | None = None,
     user_id: int | None = None,
-) -> None:
-    """Add an event to the transaction; the ids are of what it is about.
+) -> UUID:
+    """Add an event to the transaction, and return its id; the other ids are of what it is about.
 
     Every change of a load or a driver has one, so this also invalidates cached pages.
     """
     user = current_user.get()
     if user is not None:
         payload = payload | {"user": {"id": user.id, "name": user.name}}
+    event_id = uuid7()
     event = {
+        "id": event_id,
         "type": event_type.value,
         "load_id": load_id,
         "driver_id": driver_id,
@@ -55,6 +58,7 @@ def record(
     }
     execute_at_end(_ADD, event)
     after_commit(invalidate_pages)
+    return event_id
 
 
 def claim_unpublished(limit: int) -> Sequence[Row]:

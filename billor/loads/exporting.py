@@ -20,7 +20,7 @@ from billor.api.blocking import slot
 from billor.database import roll_back
 from billor.database.keyset import Position
 from billor.loads.lists import list_loads
-from billor.loads.schemas import LastAssignmentSchema, LoadSchema
+from billor.loads.schemas import SHOWN_PHONES, LastAssignmentSchema, LoadSchema
 from billor.models import Assignment, AssignmentStatus, Driver, db
 
 PAGE_ROWS = 200
@@ -98,7 +98,7 @@ def _without_formula(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
-_schema = LoadSchema(many=True)
+_schema = LoadSchema(many=True, exclude=SHOWN_PHONES)
 _assignment_schema = LastAssignmentSchema()
 COLUMNS = columns_of(_schema, _assignment_schema)
 
@@ -109,7 +109,7 @@ def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any
 
 
 def _read_loads(limit: int, cursor: Position | None, **filters: Any) -> Rows:
-    page = list_loads(limit, cursor, **filters)
+    page = list_loads(limit, cursor, details=True, **filters)
     assignments = _last_assignments([load.id for load in page.items])
     rows = [
         shown | _assignment_schema.dump(assignments.get(shown["id"], {}))

@@ -22,9 +22,9 @@ from zoneinfo import ZoneInfo
 from marshmallow import ValidationError, fields
 
 from billor.api.blocking import in_thread
-from billor.api.fields import MAX_NAME_LENGTH, Id, Identifier, Timestamp
+from billor.api.fields import MAX_NAME_LENGTH, Id, Identifier, Phone, Timestamp
 from billor.errors import BillorError
-from billor.loads.schemas import LoadSchema
+from billor.loads.schemas import FileLoadSchema
 
 CSV = "text/csv"
 NDJSON = "application/x-ndjson"
@@ -61,9 +61,22 @@ ALIASES = {
     "cargoType": "cargo commodity freight goods",
     "reference": "ref refno refnumber referenceno referencenumber po pono ponumber order orderno "
     "ordernumber",
-    "pickupAt": "pickup pickupdate pickuptime pickupdatetime",
-    "deliverBy": "deliver delivery deliverydate deliverytime deliverydatetime due duedate",
+    "pickupAt": "pickup pickupdate pickuptime pickupdatetime pickupfrom pickupstart earliestpickup",
+    "pickupTo": "pickupuntil pickupby pickupend latestpickup",
+    "deliverFrom": "deliveryfrom deliverystart earliestdelivery",
+    "deliverBy": "deliver delivery deliverydate deliverytime deliverydatetime due duedate "
+    "deliverto deliveryto deliveryby deliveryend latestdelivery",
+    # A weight without its unit is ignored.
+    "weightKg": "kg weightinkg kilograms",
+    "weightLbs": "lbs lb weightlb weightinlbs pounds weightpounds",
+    "equipment": "equipmenttype trailer trailertype trucktype",
+    "pickupContact": "pickupcontactname shippercontact origincontact",
+    "pickupPhone": "pickupcontactphone shipperphone originphone",
+    "deliveryContact": "deliverycontactname receivercontact consigneecontact destinationcontact",
+    "deliveryPhone": "deliverycontactphone receiverphone consigneephone destinationphone",
+    "notes": "drivernotes instructions driverinstructions specialinstructions",
 }
+ENDS = ("pickupTo", "deliverBy")  # of these a day without a time is its end
 END_OF_DAY = timedelta(hours=23, minutes=59)
 CLOCK_CHANGE = (
     "The clocks change then: there is no such time, or there are two. Write its offset, too."
@@ -71,6 +84,8 @@ CLOCK_CHANGE = (
 UNKNOWN_EXPORT = (
     "Not a time, so this load may be here already. To create it again, leave out the column."
 )
+# In the groups of three digits that spreadsheets make.
+GROUPED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+")
 SHORTENED = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
 # What a spreadsheet shows for an error, or for a date in a narrow column.
 CELL_ERROR = re.compile(r"#(N/A|#+|[A-Z/0]+[!?])")
@@ -85,7 +100,7 @@ WRITTEN_TIME = re.compile(
 TableRow = tuple[str | None, int, list[Any]]
 
 ID = Id()
-_schema = LoadSchema()
+_schema = FileLoadSchema()
 KNOWN = {each.data_key or name: each for name, each in _schema.load_fields.items()}
 REQUIRED = {name for name, each in KNOWN.items() if each.required}
 
@@ -347,7 +362,7 @@ def _read_cell(name: str, cell: Any, times: TimeFormat) -> Any:
         raise ValidationError(f"The cell has the error {cell}.", name)
     if isinstance(its_field, Timestamp):
         return _read_time(name, cell, times)
-    if isinstance(its_field, Identifier) and SHORTENED.fullmatch(cell):
+    if isinstance(its_field, Identifier | Phone) and SHORTENED.fullmatch(cell):
         raise ValidationError(
             "A spreadsheet has shortened this number. Format the column as text, and save again.",
             name,
@@ -355,7 +370,7 @@ def _read_cell(name: str, cell: Any, times: TimeFormat) -> Any:
     if isinstance(its_field, fields.String):
         return cell
     try:
-        return json.loads(cell)
+        return json.loads(cell.replace(",", "") if GROUPED.fullmatch(cell) else cell)
     except (ValueError, RecursionError):
         return cell  # the schema refuses it
 
@@ -372,7 +387,7 @@ def _read_time(name: str, text: str, times: TimeFormat) -> str:
     if moment.year not in Timestamp.YEARS:
         raise ValidationError(Timestamp.default_error_messages["year"], name)
     is_day = ":" not in text and moment.time() == time.min
-    if is_day and name == "deliverBy":
+    if is_day and name in ENDS:
         moment += END_OF_DAY
     if moment.tzinfo is None:
         if times.time_zone is None:

@@ -4,9 +4,11 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import defer, joinedload
+from sqlalchemy.orm.interfaces import ORMOption
 
 from billor.database.keyset import Page, Position, paginate
+from billor.loads.schemas import DETAILS
 from billor.loads.service import REFERENCE
 from billor.models import NEVER, Assignment, Load
 
@@ -18,6 +20,7 @@ ORDERS: dict[str | None, tuple[Any, bool]] = {
     "pickupAt": (PICKUP, False),
     "updatedAt": (UPDATED, True),
 }
+WITHOUT_DETAILS = [defer(getattr(Load, name), raiseload=True) for name in DETAILS]
 
 
 def list_loads(
@@ -25,6 +28,7 @@ def list_loads(
     cursor: Position | None = None,
     sort: str | None = None,
     expand: Collection[str] = (),
+    details: bool = False,
     q: str | None = None,
     **filters: Any,
 ) -> Page:
@@ -32,8 +36,9 @@ def list_loads(
 
     With `sort="pickupAt"`, the soonest pickup comes first, and loads without one last; with
     `sort="updatedAt"`, the last change. `expand` may be `assignment`: the one that is not
-    cancelled, with its driver. `q` has prefixes of words in the texts of a load and its driver.
-    `filters` are the ranges of `RANGES`, which exclude their ends, and those of `_conditions`.
+    cancelled, with its driver. `details` adds the attributes of `DETAILS`. `q` has prefixes of
+    words in the texts of a load and its driver. `filters` are the ranges of `RANGES`, which exclude
+    their ends, and those of `_conditions`.
     """
     order, newest_first = ORDERS[sort]
     ranges = {
@@ -58,6 +63,9 @@ def list_loads(
             query = query.where(column >= start)
         if end is not None:
             query = query.where(column < end)
+    related: list[ORMOption] = [] if details else [*WITHOUT_DETAILS]
+    if expand:
+        related.append(joinedload(Load.assignment).joinedload(Assignment.driver))
     return paginate(
         query,
         [order, Load.id],
@@ -65,7 +73,7 @@ def list_loads(
         limit,
         newest_first=newest_first,
         q=q,
-        related=[joinedload(Load.assignment).joinedload(Assignment.driver)] if expand else [],
+        related=related,
     )
 
 

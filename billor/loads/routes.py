@@ -26,6 +26,7 @@ from billor.loads.schemas import (
     LoadQuery,
     LoadSchema,
     LoadUpdateSchema,
+    NewCommentSchema,
     TimelineEntrySchema,
     TimelineQuery,
 )
@@ -164,3 +165,13 @@ def get_load_timeline(query, load_id):
     """Show what happened to a load, and who did it, oldest first."""
     page = service.load_timeline(load_id, **query)
     return page.items, page_headers(page)
+
+
+@blueprint.route("/loads/<id:load_id>/comments", methods=["POST"])
+@blueprint.arguments(NewCommentSchema)
+@blueprint.idempotent
+@blueprint.response(201, TimelineEntrySchema)
+@blueprint.problems("load_not_found")
+def comment_on_load(comment, load_id):
+    """Add a comment to a load's timeline, for the driver to see or not. The load stays as it is."""
+    return service.comment(load_id, **comment)

@@ -1,25 +1,29 @@
 """Wire schemas of loads and of their timeline."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from billor.api.fields import (
     SAME_NUMBER,
     Expand,
     Expanded,
+    Flag,
     Id,
     Identifier,
+    Lines,
     PartialSchema,
+    Phone,
     QueryFlag,
     Several,
+    ShownPhone,
     Text,
     Timestamp,
     WireSchema,
     Words,
     check_range,
+    wire_name,
 )
 from billor.api.pagination import Cursor, PageQuery
 from billor.config import check_time_zone
@@ -27,13 +31,33 @@ from billor.events.event import LOAD_TYPES, PAYLOAD
 from billor.models import LoadStatus
 
 REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {SAME_NUMBER}"
+EQUIPMENT = (
+    "Dry van, Reefer, Flatbed, Step deck, Tanker, Container, Box truck, Power only or other."
+)
+MAX_WEIGHT_KG = 100_000
+KG_PER_POUND = 0.45359237
+# Lists leave these out.
+DETAILS = ("notes", "pickup_contact", "pickup_phone", "delivery_contact", "delivery_phone")
+SHOWN_PHONES = ("pickup_phone_shown", "delivery_phone_shown")
+TIMES = ("pickup_at", "pickup_to", "deliver_from", "deliver_by")
+# Each time of a load with one that it must not be before.
+ORDER_OF_TIMES = (
+    ("pickup_to", "pickup_at"),
+    ("deliver_from", "pickup_at"),
+    ("deliver_by", "pickup_at"),
+    ("deliver_by", "deliver_from"),
+)
 
-DELIVERED_TOO_EARLY = "Must not be before `pickupAt`."
 
-
-def is_before(deliver_by: datetime | None, pickup_at: datetime | None) -> bool:
-    """Return whether a load would have to be delivered before it is picked up."""
-    return deliver_by is not None and pickup_at is not None and deliver_by < pickup_at
+def wrong_times(load: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return which of the times of a load are too early: field → messages."""
+    errors: dict[str, list[str]] = {}
+    for later, earlier in ORDER_OF_TIMES:
+        time, start = load.get(later), load.get(earlier)
+        if time is not None and start is not None and time < start:
+            message = f"Must not be before `{wire_name(earlier)}`."
+            errors.setdefault(wire_name(later), []).append(message)
+    return errors
 
 
 class LoadSchema(WireSchema):
@@ -46,10 +70,29 @@ class LoadSchema(WireSchema):
         allow_none=True,
         metadata={"description": REFERENCE, "example": "PO-1001"},
     )
-    pickup_at = Timestamp(allow_none=True)
-    deliver_by = Timestamp(
+    pickup_at = Timestamp(allow_none=True, metadata={"description": "Not before this time."})
+    pickup_to = Timestamp(allow_none=True, metadata={"description": "Not after this time."})
+    deliver_from = Timestamp(allow_none=True, metadata={"description": "Not before this time."})
+    deliver_by = Timestamp(allow_none=True, metadata={"description": "The deadline for delivery."})
+    weight_kg = fields.Integer(
+        strict=True,
+        validate=validate.Range(1, MAX_WEIGHT_KG),
         allow_none=True,
-        metadata={"description": "The deadline for delivery; not before `pickupAt`."},
+        metadata={"example": 19000},
+    )
+    equipment = Text(
+        max_length=50, allow_none=True, metadata={"description": EQUIPMENT, "example": "Reefer"}
+    )
+    pickup_contact = Text(max_length=200, allow_none=True)
+    pickup_phone = Phone()
+    pickup_phone_shown = ShownPhone("pickup_phone")
+    delivery_contact = Text(max_length=200, allow_none=True)
+    delivery_phone = Phone()
+    delivery_phone_shown = ShownPhone("delivery_phone")
+    notes = Lines(
+        max_length=2000,
+        allow_none=True,
+        metadata={"description": "What the driver must know."},
     )
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     created_at = Timestamp(dump_only=True, required=True)
@@ -57,11 +100,28 @@ class LoadSchema(WireSchema):
 
     @validates_schema
     def _check_times(self, data: Mapping[str, Any], **_) -> None:
-        if is_before(data.get("deliver_by"), data.get("pickup_at")):
-            raise ValidationError(DELIVERED_TOO_EARLY, "deliverBy")
+        if errors := wrong_times(data):
+            raise ValidationError(errors)
+
+
+class FileLoadSchema(LoadSchema):
+    """A load in a file, which may have its weight in pounds instead."""
+
+    weight_lbs = fields.Integer(
+        strict=True, validate=validate.Range(2, int(MAX_WEIGHT_KG / KG_PER_POUND)), load_only=True
+    )
+
+    @post_load
+    def _convert_weight(self, load: dict[str, Any], **_) -> dict[str, Any]:
+        if pounds := load.pop("weight_lbs", None):
+            load.setdefault("weight_kg", round(pounds * KG_PER_POUND))
+        return load
 
 
 class ListedLoadSchema(LoadSchema):
+    class Meta(WireSchema.Meta):
+        exclude = DETAILS + SHOWN_PHONES
+
     # By its name: assignments are a layer above.
     assignment = Expanded(
         "AssignmentWithDriverSchema",
@@ -178,7 +238,7 @@ class ImportedRowSchema(WireSchema):
         },
     )
     load = fields.Nested(  # type: ignore[assignment]
-        LoadSchema(exclude=("id", "status", "created_at", "updated_at")),
+        LoadSchema(exclude=("id", "status", "created_at", "updated_at", *SHOWN_PHONES)),
         metadata={"description": "With `dryRun=true`."},
     )
 
@@ -239,3 +299,21 @@ class TimelineEntrySchema(WireSchema):
     )
     timestamp = Timestamp(attribute="created_at", required=True)
     request_id = fields.String(required=True, allow_none=True)
+
+
+class NewCommentSchema(WireSchema):
+    text = Lines(max_length=2000, required=True, metadata={"example": "Dock 4 is closed today."})
+    visible_to_driver = Flag(
+        load_default=False,
+        metadata={"description": "Whether the driver sees it, and is notified. false by default."},
+    )
+
+
+class CommentSchema(WireSchema):
+    """What a driver sees of a comment."""
+
+    id = fields.UUID(required=True)
+    text = fields.String(attribute="payload.comment.text", required=True)
+    by_driver = fields.Boolean(attribute="payload.comment.byDriver", required=True)
+    user = fields.Nested(ActorSchema, attribute="payload.user", required=True)
+    timestamp = Timestamp(attribute="created_at", required=True)

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Text, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, Row, Text, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
 from billor.database import (
     Check,
     change,
+    execute_pending,
     get_or_not_found,
     lock,
     transaction,
@@ -22,10 +24,10 @@ from billor.drivers.schemas import DriverSchema
 from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.loads.schemas import DELIVERED_TOO_EARLY, LoadSchema, is_before
+from billor.loads.schemas import TIMES, LoadSchema, wrong_times
 from billor.models import Assignment, Driver, Load, LoadEvent, LoadStatus, canonical_key, db
 
-CHECKED = ("status", "reference", "pickup_at", "deliver_by")
+CHECKED = ("status", "reference", *TIMES)
 """Fields that are checked against each other, or against other loads."""
 REFERENCE = Unique(
     Load.reference,
@@ -49,8 +51,8 @@ def record_load(
     assignment_id: int | None = None,
     before: Mapping[str, Any] | None = None,
     **details: Any,
-) -> None:
-    """Add an event of `load` to the transaction.
+) -> UUID:
+    """Add an event of `load` to the transaction, and return its id.
 
     Its payload is the load, the driver of the assignment, the values `before` an update, and
     `details`.
@@ -61,7 +63,8 @@ def record_load(
     if driver is not None:
         payload["driver"] = _driver_schema.dump(driver)
     driver_id = driver.id if driver else None
-    record(event_type, payload, load_id=load.id, driver_id=driver_id, assignment_id=assignment_id)
+    ids = {"load_id": load.id, "driver_id": driver_id, "assignment_id": assignment_id}
+    return record(event_type, payload, **ids)
 
 
 def create_load(**fields: Any) -> Load:
@@ -127,8 +130,8 @@ def update_load(load_id: int, check: Check = unchecked, **changes: Any) -> Load:
     """Change, cancel or reopen a load. The driver who has it, or has it next, is notified.
 
     Raises `NotFound`, `Conflict` `load_not_editable` for a COMPLETED load and for the status of an
-    ASSIGNED one, `load_already_planned` for cancelling a planned one, `Invalid` for a delivery
-    before the pickup, and `Taken` `reference_taken`.
+    ASSIGNED one, `load_already_planned` for cancelling a planned one, `Invalid` for times in the
+    wrong order, and `Taken` `reference_taken`.
     """
     if "status" in changes:
         changes["status"] = LoadStatus(changes["status"])
@@ -138,8 +141,8 @@ def update_load(load_id: int, check: Check = unchecked, **changes: Any) -> Load:
         if load.status == LoadStatus.COMPLETED or (is_assigned and "status" in changes):
             raise Conflict("load_not_editable")
         wanted = {name: changes.get(name, getattr(load, name)) for name in CHECKED}
-        if is_before(wanted["deliver_by"], wanted["pickup_at"]):
-            raise Invalid({"deliverBy": [DELIVERED_TOO_EARLY]})
+        if errors := wrong_times(wanted):
+            raise Invalid(errors)
         is_cancelled = wanted["status"] == LoadStatus.CANCELLED
         told = _current_assignment(load_id)
         if told and is_cancelled:
@@ -155,17 +158,46 @@ def update_load(load_id: int, check: Check = unchecked, **changes: Any) -> Load:
 
 
 def _current_assignment(load_id: int) -> dict[str, Any]:
-    """Return the driver and the id of the assignment of a load that is locked, if it has one."""
-    query = select(Assignment).select_from(Load).join(Load.assignment).where(Load.id == load_id)
+    """Return the driver and the id of the assignment that a locked load is in, if it is in one."""
+    query = select(Assignment).where(Assignment.load_id == load_id, Assignment.closed_at.is_(None))
     assignment = db.session.scalar(query.options(joinedload(Assignment.driver)))
     if assignment is None:
         return {}
     return {"driver": assignment.driver, "assignment_id": assignment.id}
 
 
+def comment(
+    load_id: int, text: str, visible_to_driver: bool = False, by_driver: bool = False
+) -> LoadEvent:
+    """Add a comment to the load's timeline; return its event. The load counts as unchanged.
+
+    If the driver may see it, the event names the current assignment and its driver, who is notified
+    of what somebody else said. Raises `NotFound`.
+    """
+    said = {"text": text, "visibleToDriver": visible_to_driver, "byDriver": by_driver}
+    with transaction():
+        load = lock(Load, load_id)
+        told = _current_assignment(load_id) if visible_to_driver else {}
+        event_id = record_load(EventType.LOAD_COMMENTED, load, comment=said, **told)
+        execute_pending()
+        return db.session.get_one(LoadEvent, event_id)
+
+
+def comments_for_driver(load_id: int, limit: int, cursor: Position | None = None) -> Page:
+    """Return a page of the comments on a load that its driver may see, oldest first."""
+    is_visible = LoadEvent.payload["comment"]["visibleToDriver"].as_boolean()
+    return _events(load_id, limit, cursor, LoadEvent.type == EventType.LOAD_COMMENTED, is_visible)
+
+
 def load_timeline(load_id: int, limit: int, cursor: Position | None = None) -> Page:
     """Return a page of the load's events, oldest first. Raises `NotFound`."""
     get_or_not_found(Load, load_id)
-    query = select(LoadEvent).where(LoadEvent.load_id == load_id)
+    return _events(load_id, limit, cursor)
+
+
+def _events(
+    load_id: int, limit: int, cursor: Position | None, *conditions: ColumnElement[bool]
+) -> Page:
+    query = select(LoadEvent).where(LoadEvent.load_id == load_id, *conditions)
     order = [LoadEvent.created_at, LoadEvent.id]
     return paginate(query, order, cursor, limit, newest_first=False)

@@ -19,9 +19,13 @@ from billor.worker.outage import run_with_backoff
 logger = logging.getLogger(__name__)
 
 UNDO_SECONDS = 10
-WHAT = {EventType.LOAD_UPDATED: "a change of your", EventType.LOAD_PLANNED: "next you have"}
 BATCH_SIZE = 500
 IDLE_SECONDS = 1
+WHAT = {
+    EventType.LOAD_PLANNED: "next you have",
+    EventType.LOAD_UPDATED: "a change of your",
+    EventType.LOAD_COMMENTED: "a comment on your",
+}
 
 
 def run_notifier(stop: Event) -> None:
@@ -34,7 +38,8 @@ def notify_drivers() -> int:
     with transaction():
         events = claim_unnotified(BATCH_SIZE, UNDO_SECONDS)
         for event in events:
-            if event.status != AssignmentStatus.CANCELLED:
+            is_own = event.payload.get("comment", {}).get("byDriver", False)
+            if event.status != AssignmentStatus.CANCELLED and not is_own:
                 _notify(event)
     return len(events)
 

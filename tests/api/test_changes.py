@@ -62,7 +62,8 @@ def test_each_change_of_loads_and_drivers_is_sent_in_order(client, listen):
         for _ in range(2):  # the second changes nothing
             client.patch(f"/drivers/{driver['id']}", {"status": "INACTIVE"})
         client.patch(f"/loads/{load['id']}", {"status": "CANCELLED"})
-        sent = events.take(8)
+        client.post(f"/loads/{load['id']}/comments", {"text": "Sold elsewhere"})
+        sent = events.take(9)
     assert [each.data["type"] for each in sent] == [
         "driver.created",
         "load.created",
@@ -72,6 +73,7 @@ def test_each_change_of_loads_and_drivers_is_sent_in_order(client, listen):
         "assignment.cancelled",
         "driver.updated",
         "load.cancelled",
+        "load.commented",
     ]
     assert {each.event for each in sent} == {"change"}
     assert all(each.id for each in sent)

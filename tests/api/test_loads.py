@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.answers import assert_invalid, assert_problem, in_events
+from tests.support.answers import assert_invalid, assert_problem, in_events, in_lists
 from tests.support.apps import client_with_token
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
@@ -40,7 +40,7 @@ def test_a_load_is_created_changed_cancelled_and_reopened_each_with_its_event(cl
         assert (event["type"], event["payload"]["load"]) == (event_type, answer.json)
         assert event["payload"]["before"] == {name: load[name] for name in changes}
         load = answer.json
-        assert client.get("/loads").json == [load]
+        assert client.get("/loads").json == [in_lists(load)]
 
 
 @pytest.mark.parametrize("status", ["OPEN", "CANCELLED"])
@@ -66,7 +66,7 @@ def test_an_assigned_load_is_changed_for_its_driver(client):
     changes = {"destination": "Miami, FL", "reference": "PO-2", "pickupAt": EARLY}
     changed = client.patch(address, changes).json
     assert changed == load | changes | {"updatedAt": changed["updatedAt"]}
-    assert client.get("/assignments?expand=load").json[0]["load"] == changed
+    assert client.get("/assignments?expand=load").json[0]["load"] == in_lists(changed)
     event = timeline(client, load)[-1]
     assert (event["type"], event["assignmentId"]) == ("LOAD_UPDATED", assignment["id"])
     assert (event["driverId"], event["payload"]["driver"]) == (driver["id"], in_events(driver))
@@ -89,18 +89,24 @@ def test_what_an_assigned_or_completed_load_does_not_allow(client, closing, extr
         assert_problem(refused, 409, "load_not_editable")
     taken = client.post("/loads", LOAD | {"reference": "po 1"})
     assert assert_problem(taken, 409, "reference_taken")["loadId"] == load["id"]
-    assert client.get("/loads").json == [load]
+    assert client.get("/loads").json == [in_lists(load)]
     assert timeline(client, load) == events
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("status", "ASSIGNED"), ("status", "open"), ("reference", "--")]
+    ("field", "value"),
+    [
+        *(("status", "ASSIGNED"), ("status", "open"), ("reference", "--"), ("equipment", "x" * 51)),
+        *(("weightKg", value) for value in (0, 100_001, 1.5, "1", True)),
+        *(("pickupPhone", "555 01"), ("deliveryPhone", ""), ("pickupPhoneShown", "1")),
+        *(("pickupContact", "x" * 201), ("notes", "x" * 2001), ("notes", "a\n\0")),
+    ],
 )
 def test_a_bad_field_is_named(client, field, value):
     load = client.make_load()
     assert_invalid(client.patch(f"/loads/{load['id']}", {field: value}), field)
     assert_invalid(client.post("/loads", LOAD | {field: value}), field)
-    assert client.get("/loads").json == [load]
+    assert client.get("/loads").json == [in_lists(load)]
 
 
 def test_the_timeline_lists_all_events_of_a_load_oldest_first(app, client):
@@ -146,6 +152,78 @@ def test_an_event_of_a_command_has_no_user(app, client):
     assert (event["type"], event["user"], event["requestId"]) == ("LOAD_CREATED", None, None)
 
 
+DETAILS = {
+    "weightKg": 19_000,
+    "equipment": "Reefer",
+    "pickupContact": "Dana, gate 2",
+    "pickupPhone": "+12145550123;ext=12",
+    "deliveryContact": "Lee",
+    "deliveryPhone": "+528112345678",
+    "notes": "Call an hour before.\n\nNo pallets.",
+}
+
+
+def test_a_load_has_what_the_driver_must_know_on_its_own_page_only(client, statements):
+    typed = {
+        "pickupPhone": "(214) 555-0123 ext. 12",
+        "notes": " Call an  hour before.\r\n\nNo pallets.",
+    }
+    load = client.make_load(**DETAILS | typed)
+    shown = {"pickupPhoneShown": "(214) 555-0123 ext. 12", "deliveryPhoneShown": "+52 81 1234 5678"}
+    assert load | DETAILS | shown == load
+    assignment = client.assign(client.make_driver(), load)
+    for address in (f"/assignments/{assignment['id']}", "/loads/1/timeline?limit=1"):
+        answer = client.get(address).json
+        found = answer[0]["payload"] if isinstance(answer, list) else answer
+        assert found["load"] | DETAILS | shown == found["load"]
+    with statements:
+        (listed,) = client.get("/loads").json
+    assert "notes" not in statements.sent[-1]
+    assert listed.keys() & {*DETAILS, *shown} == {"weightKg", "equipment"}
+    none = dict.fromkeys(DETAILS)
+    changed = client.patch("/loads/1", none).json
+    assert changed | none | dict.fromkeys(shown) == changed
+    assert timeline(client, load)[-1]["payload"]["before"] == DETAILS | shown
+
+
+# Comments
+
+
+def test_a_comment_is_an_event_that_names_the_driver_only_if_the_driver_may_see_it(client):
+    load, driver = client.make_load(), client.make_driver()
+    said = {"text": "Dock 4 is\nclosed", "visibleToDriver": True}
+    closed = client.assign(driver, load)
+    client.close(closed, "CANCELLED")
+    free = client.post("/loads/1/comments", said).json
+    assignment = client.assign(driver, load)
+    load = client.get("/loads/1").json
+    hidden = client.post("/loads/1/comments", {"text": " Pays late "})
+    seen = client.post("/loads/1/comments", said, headers={"Idempotency-Key": "once"})
+    again = client.post("/loads/1/comments", said, headers={"Idempotency-Key": "once"})
+    assert (hidden.status_code, seen.status_code, again.json) == (201, 201, seen.json)
+    assert timeline(client, load)[-2:] == [hidden.json, seen.json]
+    assert free in timeline(client, load)
+    named = [(each["driverId"], each["assignmentId"]) for each in (free, hidden.json, seen.json)]
+    assert named == [(None, None), (None, None), (driver["id"], assignment["id"])]
+    assert hidden.json["payload"]["comment"] == {
+        "text": "Pays late",
+        "visibleToDriver": False,
+        "byDriver": False,
+    }
+    comment = seen.json
+    assert (comment["type"], comment["user"]["name"]) == ("LOAD_COMMENTED", "Demo Dispatcher")
+    assert comment["payload"]["comment"] == said | {"byDriver": False}
+    assert (comment["payload"]["load"], comment["payload"]["driver"]) == (load, in_events(driver))
+    assert client.get("/loads/1").json == load
+    for body, field in (
+        *(({"text": text}, "text") for text in ("", " \n", "x" * 2001, None)),
+        *((said | {"visibleToDriver": value}, "visibleToDriver") for value in (1, "yes", None)),
+        (said | {"byDriver": True}, "byDriver"),
+    ):
+        assert_invalid(client.post("/loads/1/comments", body), field)
+    assert_problem(client.post("/loads/2/comments", said), 404, "load_not_found")
+
+
 # Times
 
 
@@ -156,20 +234,27 @@ def test_times_are_kept_in_utc(client):
     assert (without["pickupAt"], without["deliverBy"]) == (None, None)
 
 
-def test_a_delivery_before_the_pickup_is_refused_by_its_name(client):
-    assert_invalid(
-        client.post("/loads", LOAD | {"pickupAt": LATE, "deliverBy": EARLY}), "deliverBy"
-    )
-    load = client.make_load(pickupAt=EARLY, deliverBy=EARLY)
+@pytest.mark.parametrize(
+    ("later", "earlier"),
+    [
+        ("pickupTo", "pickupAt"),
+        ("deliverFrom", "pickupAt"),
+        ("deliverBy", "pickupAt"),
+        ("deliverBy", "deliverFrom"),
+    ],
+)
+def test_a_time_before_one_that_it_must_follow_is_refused_by_its_name(client, later, earlier):
+    assert_invalid(client.post("/loads", LOAD | {earlier: LATE, later: EARLY}), later)
+    load = client.make_load(**{earlier: EARLY, later: EARLY})
     for changes in (
-        {"pickupAt": LATE},
-        {"deliverBy": "2026-03-01T07:59:59.999999Z"},
-        {"pickupAt": LATE, "status": "CANCELLED"},
+        {earlier: LATE},
+        {later: "2026-03-01T07:59:59.999999Z"},
+        {earlier: LATE, "status": "CANCELLED"},
     ):
         answer = client.patch(f"/loads/{load['id']}", changes)
-        assert answer.json["errors"] == {"deliverBy": ["Must not be before `pickupAt`."]}
+        assert answer.json["errors"] == {later: [f"Must not be before `{earlier}`."]}
     assert client.get(f"/loads/{load['id']}").json == load
-    for changes in ({"pickupAt": LATE, "deliverBy": LATE}, {"pickupAt": None, "deliverBy": EARLY}):
+    for changes in ({earlier: LATE, later: LATE}, {earlier: None, later: EARLY}):
         assert client.patch(f"/loads/{load['id']}", changes).status_code == 200
 
 
@@ -199,8 +284,8 @@ def test_a_reference_belongs_to_one_load_however_typed(client):
             assert problem["loadId"] == load["id"]
             assert f"Load {load['id']} has this reference" in problem["detail"]
             assert "ancel" not in problem["detail"]  # a COMPLETED load cannot be cancelled
-        assert client.get("/loads", query_string={"reference": reference}).json == [load]
-    assert client.get("/loads").json == [other, load]
+        assert client.get("/loads", query_string={"reference": reference}).json == [in_lists(load)]
+    assert client.get("/loads").json == [in_lists(other), in_lists(load)]
     for reference in ("po 1001", None, "PO-1001"):
         changed = client.patch(f"/loads/{load['id']}", {"reference": reference})
         assert (changed.status_code, changed.json["reference"]) == (200, reference)
@@ -220,7 +305,7 @@ def test_a_cancelled_load_leaves_its_reference_to_another(client):
     first = client.make_load(reference="PO-1")
     first = client.patch(f"/loads/{first['id']}", {"status": "CANCELLED"}).json
     second = client.make_load(reference="PO 1")
-    assert client.get("/loads?reference=po1").json == [second, first]
+    assert client.get("/loads?reference=po1").json == [in_lists(second), in_lists(first)]
     refused = client.patch(f"/loads/{first['id']}", {"status": "OPEN"})
     assert assert_problem(refused, 409, "reference_taken")["loadId"] == second["id"]
     assert client.get(f"/loads/{first['id']}").json == first

@@ -8,10 +8,12 @@ import pytest
 
 from billor.models import Role
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
-from tests.support.answers import assert_invalid, assert_problem
+from tests.support.answers import assert_invalid, assert_problem, in_lists
 from tests.support.apps import client_with_token
 from tests.support.client import ApiClient
+from tests.support.rival import rival
 from tests.support.users import make_user
+from tests.support.worker import WAIT_SECONDS
 
 NEW_PASSWORD = "another-good-password"
 COMPLETED = {"status": "COMPLETED"}
@@ -129,7 +131,7 @@ def test_a_driver_sees_and_completes_their_own_load(staff, driver):
     assert own == assignment | {"load": load | own["load"], "next": None}
     assert own["load"]["status"] == "ASSIGNED"
     del own["next"]
-    assert driver.get("/me/assignments").json == [own]
+    assert driver.get("/me/assignments").json == [own | {"load": in_lists(own["load"])}]
 
     planned = {"driverId": 1, "loadId": staff.make_load()["id"], "plan": True}
     assert staff.post("/assignments", planned).json["status"] == "PLANNED"
@@ -143,7 +145,9 @@ def test_a_driver_sees_and_completes_their_own_load(staff, driver):
     following = ended.pop("next")
     assert following.pop("left") is None
     assert driver.get("/me/assignment").json == following | {"next": None}
-    assert driver.get("/me/assignments").json == [following, ended]
+    assert driver.get("/me/assignments").json == [
+        each | {"load": in_lists(each["load"])} for each in (following, ended)
+    ]
     (event,) = staff.get(f"/loads/{load['id']}/timeline?limit=200").json[2:]
     assert (event["type"], event["user"]["name"]) == ("LOAD_COMPLETED", "Alex")
 
@@ -160,6 +164,42 @@ def test_a_drivers_assignments_are_their_own_newest_first(staff, driver):
     assert driver.get("/me/assignments?status=ASSIGNED").json == []
     for foreign in ("driverId", "loadId", "userId"):
         assert_invalid(driver.get(f"/me/assignments?{foreign}=2"), foreign)
+
+
+def test_a_driver_reads_and_writes_comments_on_the_own_load(staff, driver):
+    assert_problem(driver.get("/me/assignment/comments"), 404, "no_active_assignment")
+    assert_problem(
+        driver.post("/me/assignment/comments", {"text": "Hi"}), 404, "no_active_assignment"
+    )
+    staff.post("/loads/1/comments", {"text": "Of another load", "visibleToDriver": True})
+    assignment = staff.assign({"id": 1}, staff.make_load())
+    address = f"/loads/{assignment['loadId']}/comments"
+    staff.post(address, {"text": "Dock 4", "visibleToDriver": True})
+    staff.post(address, {"text": "Pays late"})
+    said = driver.post("/me/assignment/comments", {"text": "Dock 4\nis closed"})
+    assert said.status_code == 201
+    first, last = driver.get("/me/assignment/comments").json
+    assert last == said.json
+    assert [(each["text"], each["byDriver"], each["user"]["name"]) for each in (first, last)] == [
+        ("Dock 4", False, "Somebody"),
+        ("Dock 4\nis closed", True, "Alex"),
+    ]
+    event = staff.get(f"/loads/{assignment['loadId']}/timeline").json[-1]
+    assert (event["id"], event["assignmentId"]) == (last["id"], assignment["id"])
+    assert event["payload"]["comment"]["visibleToDriver"]
+    body = {"text": "Psst", "visibleToDriver": False}
+    assert_invalid(driver.post("/me/assignment/comments", body), "visibleToDriver")
+
+
+def test_a_comment_never_reaches_a_load_that_was_taken_away_meanwhile(app, staff, driver):
+    assignment = staff.assign({"id": 1}, staff.make_load())
+    with rival(app) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("UPDATE driver_load_assignments SET status = 'CANCELLED', closed_at = now()")
+        said = threads.submit(driver.post, "/me/assignment/comments", {"text": "On my way"})
+        other.wait_until_waited_for()
+        other.insist()
+        assert_problem(said.result(WAIT_SECONDS), 404, "no_active_assignment")
+    assert len(staff.get(f"/loads/{assignment['loadId']}/timeline").json) == 2
 
 
 def test_a_driver_completes_no_load_of_another(staff, driver):

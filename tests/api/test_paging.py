@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from billor.api import pagination
 from billor.models import Load, LoadEvent, db
-from tests.support.answers import assert_invalid, next_page, pages
+from tests.support.answers import assert_invalid, in_lists, next_page, pages
 from tests.support.apps import another_app, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import operations
@@ -114,7 +114,7 @@ def test_the_next_page_keeps_all_filters_and_the_limit_also_from_the_cache(clien
     following = parse_qsl(urlsplit(next_page(answers[0])).query)
     assert following[:-1] == query
     assert following[-1][0] == "cursor"
-    assert list(pages(client, address)) == [[load] for load in reversed(loads)]
+    assert list(pages(client, address)) == [[in_lists(load)] for load in reversed(loads)]
 
 
 ORDERED_BY = {
@@ -126,6 +126,7 @@ ORDERED_BY = {
     "/me/assignments": [TIME, 1],
     "/assignments/1/check-ins": [TIME, 1],
     "/me/assignment/check-ins": [TIME, 1],
+    "/me/assignment/comments": [TIME, UUID],
 }
 """What the cursors of lists hold that are not ordered by the id alone."""
 LISTS = [e.address for e in operations() if "cursor" in e.parameters]

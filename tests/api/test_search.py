@@ -16,7 +16,7 @@ from sqlalchemy import update
 from billor.database.text import RefusedText, clean
 from billor.models import Load, db
 from scripts.launcher.launcher import PROJECT
-from tests.support.answers import assert_invalid, pages
+from tests.support.answers import assert_invalid, in_lists, pages
 
 DAY = "2026-03-0{}T12:00:00.000000Z"
 
@@ -249,7 +249,7 @@ def many(app, client):
             time = DAY.format(1 + number // 9)
             db.session.execute(update(Load).where(Load.id == number).values(created_at=time))
         db.session.commit()
-    return [client.get(f"/loads/{number}").json for number in range(1, 61)]
+    return [in_lists(client.get(f"/loads/{number}").json) for number in range(1, 61)]
 
 
 FILTERS = {

@@ -19,7 +19,7 @@ from tests.support.workbooks import workbook
 from tests.support.worker import wait_until
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-HEADER = ["origin", "destination", "cargoType"]
+HEADER = ["origin", "destination", "cargoType", "pickupPhone"]
 CSV = b"origin,destination,cargoType\nReno,Dallas,Steel\n"
 LOGIN = {"email": "erin@billor.example", "password": "a-good-long-password"}
 HANGS = {"hashing": "passwords._normalized", "SQLite": "AuditFilter.start"}
@@ -67,7 +67,7 @@ def busy(replies: list[Reply], code: str) -> int:
 
 def test_twenty_of_each_leave_lists_and_health_unharmed(system_without_bus, login):
     api = system_without_bus.start_api(workers=1, COUCHDB_URL="")  # with SQLite
-    rows = [[f"Town {number}", "Reno", "Steel"] for number in range(400)]
+    rows = [[f"Town {number}", "Reno", "Steel", "214 555 0123"] for number in range(400)]
     file = workbook([HEADER, *rows])
     assert api.client.get("/readyz").status == 200
 

@@ -8,13 +8,18 @@ import pytest
 from sqlalchemy import select, text
 from uuid_utils.compat import uuid7
 
-from billor.assignments.service import assign, change_status, reopen
+from billor.assignments.service import (
+    assign,
+    change_status,
+    comment_on_active_load,
+    reopen,
+)
 from billor.audit.sqlite import SqliteStore
 from billor.audit.store import AuditFilter, StoreUnavailable
 from billor.drivers.service import create_driver
 from billor.errors import Unavailable
 from billor.events.event import Message, to_document
-from billor.loads.service import create_loads, update_load
+from billor.loads.service import comment, create_loads, update_load
 from billor.models import DeadLetter, LoadEvent, db
 from billor.worker import consumer as consumer_module
 from billor.worker import notify
@@ -290,8 +295,14 @@ def test_a_driver_hears_of_changes_and_of_nothing_that_was_undone(
     assert told() == []
     reopen(1, "A wrong tap")
     update_load(1, origin="Waco, TX")
+    comment(1, "Dock 4 is closed", visible_to_driver=True)
+    comment(1, "Pays late")
+    comment_on_active_load(1, "Which dock?")
     change_status(1, "COMPLETED")
     record()
-    change = TOLD.replace("you have", "a change of your").replace("Dallas", "Waco")
-    assert told() == [TOLD, change]
+    change, said = (
+        TOLD.replace("you have", news).replace("Dallas", "Waco")
+        for news in ("a change of your", "a comment on your")
+    )
+    assert told() == [TOLD, change, said]
     assert told() == []

@@ -14,7 +14,7 @@ from billor.drivers.service import create_driver
 from billor.loads import exporting
 from billor.loads.exporting import COLUMNS, export_loads
 from billor.loads.lists import list_loads
-from billor.loads.schemas import LoadSchema
+from billor.loads.schemas import SHOWN_PHONES, LoadSchema
 from billor.loads.service import create_load, create_loads, update_load
 from billor.models import Assignment, CheckIn, Role, db
 from tests.support.answers import as_cells, assert_invalid
@@ -38,7 +38,9 @@ def make_loads(count: int, **fields: str) -> None:
 
 def listed(**filters) -> list[dict[str, str]]:
     """The loads of GET /loads as rows of CSV."""
-    items = LoadSchema(many=True).dump(list_loads(100, **filters).items)
+    items = LoadSchema(many=True, exclude=SHOWN_PHONES).dump(
+        list_loads(100, details=True, **filters).items
+    )
     return [dict.fromkeys(COLUMNS, "") | as_cells(item) for item in items]
 
 

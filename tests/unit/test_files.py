@@ -148,9 +148,32 @@ def test_times_are_read_in_the_zone_that_is_named(text, times, expected):
 
 
 def test_a_day_without_a_time_is_its_beginning_or_its_end():
-    (row,) = outcomes(f"{HEADER},Pickup,Delivery\na,b,c,12/1/2026,2026-12-01", time_zone="UTC")
-    assert row["pickup_at"] == datetime(2026, 12, 1, tzinfo=UTC)
-    assert row["deliver_by"] == datetime(2026, 12, 1, 23, 59, tzinfo=UTC)
+    header = f"{HEADER},Pickup,Pickup until,Delivery from,Delivery"
+    (row,) = outcomes(f"{header}\na,b,c,12/1/2026{',2026-12-01' * 3}", time_zone="UTC")
+    for start, end in (("pickup_at", "pickup_to"), ("deliver_from", "deliver_by")):
+        assert row[start] == datetime(2026, 12, 1, tzinfo=UTC)
+        assert row[end] == datetime(2026, 12, 1, 23, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "expected"),
+    [
+        *(("weightKg", "19000", 19_000), ("Weight (kg)", "19,000", 19_000)),
+        *(("Weight (lbs)", "44,000", 19_958), ("lbs", "2", 1), ("Pounds", "220462", 100_000)),
+        *(("Weight", "44000", "ignored"), ("Weight (t)", "19", "ignored")),
+        *(("lbs", "1", "weightLbs"), ("lbs", "1.5", "weightLbs"), ("kg", "19.000", "weightKg")),
+        *(("kg", each, "weightKg") for each in ("44,0", "100,001", "1,000,00", "19 t")),
+    ],
+)
+def test_a_weight_needs_its_unit_and_pounds_are_converted(name, cell, expected):
+    found = read(f'{HEADER},{name}\n"Dallas, TX","Reno, NV",Steel,"{cell}"')
+    (row,) = found.rows
+    if expected == "ignored":
+        assert (found.ignored, row.errors) == ([name], None)
+    elif row.errors:
+        assert list(row.errors) == [expected]
+    else:
+        assert row.attributes == LOAD | {"weight_kg": expected}
 
 
 @pytest.mark.parametrize(
@@ -158,8 +181,8 @@ def test_a_day_without_a_time_is_its_beginning_or_its_end():
     ["1.23457E+15", "1,23457E+15", "4E+05", "#N/A", "#REF!", "#NAME?", "#DIV/0!", "########"],
 )
 def test_a_number_that_a_spreadsheet_has_lost_is_refused(cell):
-    (row,) = outcomes(f'{HEADER},PO #\na,b,c,"{cell}"')
-    assert list(row) == ["reference"]
+    po, phone = outcomes(f'{HEADER},PO #,Pickup phone\na,b,c,"{cell}"\na,b,c,,"{cell}"')
+    assert (list(po), list(phone)) == (["reference"], ["pickupPhone"])
     (row,) = outcomes(f"{HEADER},PO #\na,b,c,#39/A")
     assert row["reference"] == "#39/A"
 
