@@ -6,12 +6,13 @@ The address of an asset carries the version of them all, so browsers keep assets
 mix those of two versions. The page itself is asked for each time.
 """
 
+import json
 from hashlib import blake2b
 from html import escape
 from mimetypes import guess_type
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, current_app, make_response, redirect, url_for
+from flask import Blueprint, Response, abort, current_app, make_response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from billor.board.modules import assemble
@@ -35,6 +36,25 @@ ASSETS = {
 
 VERSION = blake2b(b"".join(ASSETS.values()), digest_size=6).hexdigest()
 PAGE = (HERE / "page.html").read_text().replace("{root}", f"./board/{VERSION}")
+STARTING = (
+    "Starting …",
+    "Nothing more? Billor needs Chrome or Edge 114, Firefox 125, Safari 17, or later.",
+    "The dispatch board needs JavaScript. The API is described at /docs.",
+)
+"""What the page says before its script runs."""
+
+
+def _page(words: dict[str, str], language: str) -> str:
+    page = PAGE.replace('lang="en"', f'lang="{language}"')
+    for sentence in STARTING:
+        page = page.replace(sentence, words.get(sentence, sentence))
+    return page
+
+
+PAGES = {"en": PAGE} | {
+    path.stem: _page(json.loads(path.read_bytes()), path.stem)
+    for path in (HERE / "words").glob("*.json")
+}
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -52,12 +72,14 @@ def root() -> AnyResponse:
 
 @blueprint.get("/board")
 def page() -> Response:
-    """Serve the board's page, with the company's time zone."""
+    """Serve the board's page, with the company's time zone, in a language of the browser."""
     time_zone = current_app.config["BILLOR"].time_zone or ""
-    filled = PAGE.replace("{time_zone}", time_zone).replace("{demo}", _demo_account())
+    language = request.accept_languages.best_match(PAGES, "en")
+    filled = PAGES[language].replace("{time_zone}", time_zone).replace("{demo}", _demo_account())
     response = make_response(filled)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.cache_control.no_cache = True
+    response.vary.add("Accept-Language")
     return response
 
 

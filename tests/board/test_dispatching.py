@@ -245,7 +245,7 @@ def test_a_phone_assigns_by_taps_and_confirms(billor, open_board):
     assert board.axe_violations() == []
     assert active(billor) == []
     board.page.go_back()
-    expect(board.page.locator(".confirm-bar")).to_have_count(0)
+    expect(board.page.get_by_role("dialog")).to_have_count(0)
     expect(board.waiting).to_have_count(2)
     board.waiting_load("Laredo").get_by_role("button").tap()
     board.drivers.filter(has_text="Chen Wei").get_by_role("button").tap()

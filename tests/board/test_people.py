@@ -72,7 +72,8 @@ def test_an_admin_creates_people_and_decides_who_may_log_in(billor, open_board):
 
     billor.start_worker()
     for sentence in HISTORY:
-        expect(page.get_by_role("row").filter(has_text=sentence)).to_contain_text("Ada Admin")
+        entry = page.get_by_role("listitem").filter(has_text=sentence)
+        expect(entry).to_contain_text("Ada Admin")
 
 
 def test_a_driver_has_a_page_and_can_be_sent_away_and_brought_back(billor, open_board):

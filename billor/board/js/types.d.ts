@@ -161,6 +161,9 @@ interface Answer<T> {
 
 // What modules of the board tell each other.
 
+type Children = import("preact").ComponentChildren;
+type VNode = import("preact").JSX.Element;
+
 type Place = "" | "waiting" | "road" | "drivers" | "finished";
 type Only = "" | "late" | "soon" | "unassigned";
 type Sort = "" | "pickup" | "delivery" | "waiting";
@@ -210,7 +213,7 @@ interface Lists {
   /** No driver matched the search, so all are there. */
   areAllDrivers: boolean;
   /** Of what is known. */
-  version: string;
+  version: number;
   /** Without filters. */
   total: { waiting: number; road: number; drivers: number };
   /** The same. */

@@ -60,7 +60,8 @@ export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
 /**
  * Send a request until it is answered. Waits for a login where the token has ended.
  * @param {string} method @param {string} path @param {Options} [options]
- * @returns {Promise<Answer<any>>} `data` is the decoded body, null if there is none. Raises `Problem`.
+ * @returns {Promise<Answer<any>>} `data` is the decoded body, null if there is none; a text that is
+ *   not JSON as it is. Raises `Problem`.
  */
 export async function request(method, path, options = {}) {
   const mayRepeat = method === "GET" || options.key !== undefined;
@@ -126,7 +127,8 @@ async function read(response) {
   ahead = Date.parse(response.headers.get("Date") ?? "") - Date.now() || 0;
   if (!response.ok) throw await problemOf(response);
   const text = await response.text();
-  const data = text ? JSON.parse(text) : null;
+  const isText = response.headers.get("Content-Type")?.startsWith("text/");
+  const data = isText ? text : text ? JSON.parse(text) : null;
   const tag = response.headers.get("ETag");
   if (tag && data) tags.set(data, tag);
   return { status: response.status, headers: response.headers, data };
@@ -135,20 +137,10 @@ async function read(response) {
 /** @param {Response} response one that is a refusal @returns {Promise<Problem>} */
 export async function problemOf(response) {
   const text = await response.text();
-  return new Problem(bodyOf(text, response.status));
-}
-
-/** @param {string} text @param {number} status @returns {ProblemBody} */
-function bodyOf(text, status) {
   try {
-    return JSON.parse(text);
+    return new Problem(JSON.parse(text));
   } catch {
-    // From a proxy in between.
-    return {
-      status,
-      code: "unreachable",
-      detail: t("Billor did not answer (status {status}).", { status }),
-    };
+    return unreachable(response.status); // from a proxy in between
   }
 }
 
@@ -159,9 +151,9 @@ function asProblem(error, signal) {
   return unreachable();
 }
 
-export const unreachable = () =>
+export const unreachable = (status = 0) =>
   new Problem({
-    status: 0,
+    status,
     code: "unreachable",
     detail: t("Billor cannot be reached. Check the connection, and try again."),
   });

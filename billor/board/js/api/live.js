@@ -20,9 +20,8 @@ const SILENCE_MILLISECONDS = 12_000;
 const LEADER_SILENCE_MILLISECONDS = SILENCE_MILLISECONDS + 10_000;
 /** Without a first event for this long, a proxy buffers the stream. */
 const READY_MILLISECONDS = 8_000;
+/** Between the attempts, lists are asked for. */
 const POLL_MILLISECONDS = 5_000;
-/** At most so long, polling goes on before the stream is tried again. */
-const MAX_POLLING_MILLISECONDS = 60_000;
 const MAX_PAUSE_MILLISECONDS = 4_000;
 /** A connection that is back sooner was not lost: the server ends each after some minutes. */
 const GRACE_MILLISECONDS = 2_000;
@@ -78,8 +77,6 @@ export class Live {
     this.upToDate = new Date();
     this.stopped = new AbortController();
     this.failures = 0;
-    /** How often the stream was not available, one time after the other. */
-    this.unavailable = 0;
     this.isLeading = false;
     /** Whether the lists are there, or asked for. */
     this.hasLists = false;
@@ -147,7 +144,7 @@ export class Live {
     this.isLeading = true;
     while (!ended.aborted) {
       const outcome = await this.follow(ended);
-      if (outcome === "unavailable") await this.poll(ended);
+      if (outcome === "unavailable") await this.poll();
       else if (!ended.aborted) await this.pause(outcome);
     }
     this.isLeading = false;
@@ -206,7 +203,7 @@ export class Live {
     else if (event === "many") this.refetch(watch, this.isSettled ? this.upToDate : undefined);
     else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;
-    this.failures = this.unavailable = 0;
+    this.failures = 0;
   }
 
   /**
@@ -223,26 +220,20 @@ export class Live {
     });
   }
 
-  /**
-   * Ask for the lists every few seconds, for a while. Browsers do so with the lists' ETags.
-   * @param {AbortSignal} ended
-   */
-  async poll(ended) {
-    const wanted = POLL_MILLISECONDS * 2 ** this.unavailable++;
-    const end = Date.now() + Math.min(MAX_POLLING_MILLISECONDS, wanted);
-    while (Date.now() < end && !ended.aborted) {
-      try {
-        const now = new Date();
-        await refetch(this.failures ? undefined : apiTime(this.upToDate));
-        this.upToDate = now;
-        this.failures = 0;
-        this.report("polling");
-        this.tell([CHANGED]);
-        await sleep(POLL_MILLISECONDS);
-      } catch {
-        return this.pause("lost");
-      }
+  /** Ask for what has changed, and wait before the stream is tried again. */
+  async poll() {
+    const now = new Date();
+    try {
+      await refetch(this.failures ? undefined : apiTime(this.upToDate));
+    } catch {
+      return this.pause("lost");
     }
+    this.upToDate = now;
+    this.failures = 0;
+    this.report("polling");
+    this.tell([CHANGED]);
+    await sleep(POLL_MILLISECONDS);
+    this.tell();
   }
 
   /**

@@ -53,7 +53,7 @@ export function reopen({ id, loadId, driverId }) {
 
 /**
  * @param {Assignment} assignment @param {Driver} driver @param {boolean} [mayUndo]
- * @returns {Promise<void>}
+ * @returns {Promise<string | void>}
  */
 export function reassign({ id, loadId, driverId }, driver, mayUndo = true) {
   const before = fleet.value.drivers.get(driverId);
@@ -67,7 +67,7 @@ export function reassign({ id, loadId, driverId }, driver, mayUndo = true) {
 
 /**
  * Cancel or reopen a load.
- * @param {Load} load @param {"OPEN" | "CANCELLED"} to @returns {Promise<void>}
+ * @param {Load} load @param {"OPEN" | "CANCELLED"} to @returns {Promise<string | void>}
  */
 export function setStatus(load, to) {
   const { id } = load;
@@ -84,7 +84,8 @@ export function setStatus(load, to) {
  * @param {Pending} action
  * @param {string} text what is done
  * @param {(key: string) => Promise<{data: any}>} send
- * @param {(answer: any) => Promise<void>} [undo] @returns {Promise<void>}
+ * @param {(answer: any) => Promise<unknown>} [undo]
+ * @returns {Promise<string | void>} why it was refused
  */
 async function perform(action, text, send, undo) {
   const { loadId } = action;
@@ -99,6 +100,7 @@ async function perform(action, text, send, undo) {
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     showTrouble(loadId, error);
+    return error.message;
   } finally {
     fleet.tell();
     setPending(loadId, null);

@@ -20,24 +20,18 @@ const CHOICES = {
   sort: ["pickup", "delivery", "waiting"],
 };
 
+const DAYS = ["since", "until"];
+
 /** @type {Store<Filters & {route: Route}>} */
 export const address = new Store({ ...readFilters(), route: readRoute() });
 
 function readFilters() {
-  const query = new URLSearchParams(location.search);
-  const found = { ...NO_FILTERS };
-  for (const name of /** @type {const} */ (["q", "origin", "destination"])) {
-    found[name] = query.get(name) ?? "";
-  }
-  for (const name of /** @type {const} */ (["since", "until"])) {
-    const day = query.get(name) ?? "";
-    if (Date.parse(day)) found[name] = day;
-  }
-  for (const [name, choices] of Object.entries(CHOICES)) {
-    const choice = query.get(name) ?? "";
-    if (choices.includes(choice)) Object.assign(found, { [name]: choice });
-  }
-  return found;
+  const found = [...new URLSearchParams(location.search)].filter(
+    ([name, value]) =>
+      name in NO_FILTERS &&
+      (CHOICES[name]?.includes(value) ?? (!DAYS.includes(name) || Date.parse(value))),
+  );
+  return { ...NO_FILTERS, ...Object.fromEntries(found) };
 }
 
 /** @returns {Route} */

@@ -9,20 +9,19 @@ import { say, tellChanged } from "./notices.js";
 import { Store } from "./store.js";
 
 /**
- * `driverId`: the driver to be confirmed, on small screens. `assignmentId`: of the load, if it is to
- * get another driver.
- * @typedef {{loadId: number | null, assignmentId: number | null, driverId: number | null}} Choosing
+ * `assignmentId`: of the load, if it is to get another driver.
+ * @typedef {{loadId: number | null, assignmentId: number | null}} Choosing
  */
 
 /** @type {Choosing} */
-const NOTHING = { loadId: null, assignmentId: null, driverId: null };
+const NOTHING = { loadId: null, assignmentId: null };
 
 /** @type {Store<Choosing>} */
 export const choosing = new Store(NOTHING);
 
 /** @param {Load} load @param {number | null} [assignmentId] */
 export function startChoosing(load, assignmentId = null) {
-  choosing.set({ loadId: load.id, assignmentId, driverId: null });
+  choosing.set({ loadId: load.id, assignmentId });
   if (!isChoosing()) history.pushState({ choosing: true }, ""); // for Back
   say(
     t(

@@ -1,13 +1,11 @@
 // Saves what is shown as a file: the rows of the lists, whatever filters and search made them.
 
-import { LONG_MILLISECONDS, Problem, pages, problemOf, send, unreachable } from "../api/client.js";
+import { LONG_MILLISECONDS, pages, request } from "../api/client.js";
 import { fromLocalField } from "../ui/times.js";
 import { pending } from "./actions.js";
 import { address } from "./address.js";
 import { fleet } from "./fleet.js";
-import { goingThere, makeLists } from "./lists.js";
-import { toast } from "./notices.js";
-import { knownPlaces } from "./places.js";
+import { goingThere, knownPlaces, makeLists } from "./lists.js";
 import { fold } from "./search.js";
 import { NARROW, shownPlaces } from "./shown.js";
 
@@ -24,7 +22,7 @@ const FORMULA = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
  * @param {Filters} filters
  */
 export function finishedQuery(filters) {
-  const { q, origin, destination } = filters;
+  const { q, origin, destination, since, until } = filters;
   const query = new URLSearchParams("status=COMPLETED&status=CANCELLED");
   const places = { origin, destination };
   const words = [q];
@@ -34,16 +32,11 @@ export function finishedQuery(filters) {
   }
   const text = words.join(" ").trim();
   if (text) query.set("q", text);
-  addDays(query, filters);
-  return query;
-}
-
-/** @param {URLSearchParams} query @param {Filters} filters */
-function addDays(query, { since, until }) {
   const from = beginOf(since);
   const to = until && beginOf(new Date(Date.parse(until) + DAY_MILLISECONDS).toISOString());
   if (from) query.set("updatedFrom", from);
   if (to) query.set("updatedTo", to);
+  return query;
 }
 
 /**
@@ -57,44 +50,34 @@ function beginOf(day) {
 }
 
 export async function exportView() {
-  try {
-    const filters = address.value;
-    const isNarrow = matchMedia(NARROW).matches;
-    const places = shownPlaces(filters, isNarrow, false);
-    const now = new Date().toISOString();
-    const lists = makeLists(fleet.value, pending.value.byLoad, filters, now);
-    if (places.join() === "drivers") return save(driversFile(lists.drivers), "drivers.csv");
-    const open = [
-      ...(places.includes("waiting") ? lists.waiting : []),
-      ...(places.includes("road") ? lists.road : []),
-    ];
-    const ids = new Set(open.map(({ load }) => load.id));
-    const records = ids.size ? await recordsOf("status=OPEN&status=ASSIGNED") : [];
-    if (places.includes("finished")) {
-      const query = finishedQuery(filters);
-      const goesThere = goingThere(filters);
-      for await (const page of pages(`/loads?${query}&limit=200`)) {
-        for (const load of page) if (goesThere(load)) ids.add(load.id);
-      }
-      records.push(...(await recordsOf(`${query}`)));
+  const filters = address.value;
+  const isNarrow = matchMedia(NARROW).matches;
+  const places = shownPlaces(filters, isNarrow, false);
+  const now = new Date().toISOString();
+  const lists = makeLists(fleet.value, pending.value.byLoad, filters, now);
+  if (places.join() === "drivers") return save(driversFile(lists.drivers), "drivers.csv");
+  const open = [
+    ...(places.includes("waiting") ? lists.waiting : []),
+    ...(places.includes("road") ? lists.road : []),
+  ];
+  const ids = new Set(open.map(({ load }) => load.id));
+  const records = await recordsOf("status=OPEN&status=ASSIGNED");
+  if (places.includes("finished")) {
+    const query = finishedQuery(filters);
+    for await (const page of pages(`/loads?${query}&limit=200`)) {
+      for (const { id } of page.filter(goingThere(filters))) ids.add(id);
     }
-    const [header = ""] = records.length
-      ? records
-      : await recordsOf("createdTo=2000-01-01T00:00:00Z");
-    const shown = records.filter((record) => ids.has(Number.parseInt(record, 10)));
-    save([header, ...shown].join(""), "loads.csv");
-  } catch (error) {
-    const problem = error instanceof Problem ? error : unreachable();
-    toast(problem.message, { isGood: false });
+    records.push(...(await recordsOf(`${query}`)));
   }
+  const shown = records.filter((record, index) => !index || ids.has(Number.parseInt(record, 10)));
+  save(shown.join(""), "loads.csv");
 }
 
 /** @param {string} query @returns {Promise<string[]>} the header, and the loads */
 async function recordsOf(query) {
   const path = `/loads.csv?${query}&spreadsheet=true`;
-  const response = await send("GET", path, { timeout: LONG_MILLISECONDS });
-  if (!response.ok) throw await problemOf(response);
-  return (await response.text()).match(RECORD) ?? [];
+  const { data } = await request("GET", path, { timeout: LONG_MILLISECONDS });
+  return data.match(RECORD) ?? [];
 }
 
 /** @param {Driver[]} drivers */

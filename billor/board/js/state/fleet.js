@@ -14,24 +14,22 @@ const LISTS = {
 const OVERLAP_MILLISECONDS = 60_000;
 
 export class Fleet {
-  constructor() {
-    /** @type {Map<number, Load>} */
-    this.loads = new Map();
-    /** Active ones only. @type {Map<number, Assignment>} */
-    this.assignments = new Map();
-    /** @type {Map<number, Driver>} */
-    this.drivers = new Map();
-    /** An event that was overtaken does not make them active again. @type {Set<number>} */
-    this.closed = new Set();
-    /** When a row was last received, by a clock that counts. @type {WeakMap<object, number>} */
-    this.received = new WeakMap();
-    this.clock = 0;
-    /** Raised by each change, so that what is derived can be kept until then. */
-    this.version = 0;
-    /** Raised when finished loads change. */
-    this.finished = 0;
-    this.isComplete = false;
-  }
+  /** @type {Map<number, Load>} */
+  loads = new Map();
+  /** Active ones only. @type {Map<number, Assignment>} */
+  assignments = new Map();
+  /** @type {Map<number, Driver>} */
+  drivers = new Map();
+  /** An event that was overtaken does not make them active again. @type {Set<number>} */
+  closed = new Set();
+  /** When a row was last received, by a clock that counts. @type {WeakMap<object, number>} */
+  received = new WeakMap();
+  clock = 0;
+  /** Raised by each change, so that what is derived can be kept until then. */
+  version = 0;
+  /** Raised when finished loads change. */
+  finished = 0;
+  isComplete = false;
 
   /** Take a load, unless a newer state of it is known. @param {Load} load */
   putLoad(load) {

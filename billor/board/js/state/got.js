@@ -39,7 +39,11 @@ export function useGot(get, inputs) {
  * @param {unknown} [version] the list is got again when it changes
  */
 export function usePages(wanted, version) {
-  const path = useSettled(wanted);
+  const [path, setPath] = useState(wanted);
+  useEffect(() => {
+    const timer = setTimeout(() => setPath(wanted), PAUSE_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, [wanted]);
   const [count, setCount] = useState(1);
   useEffect(() => setCount(1), [path]);
   const { data, problem } = useGot(() => firstPages(path, count), [path, version, count]);
@@ -50,20 +54,6 @@ export function usePages(wanted, version) {
     problem,
     more: isMore ? () => setCount(count + 1) : undefined,
   };
-}
-
-/**
- * @template T
- * @param {T} value
- * @returns {T} the value that it had when it last stayed for a while
- */
-function useSettled(value) {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), PAUSE_MILLISECONDS);
-    return () => clearTimeout(timer);
-  }, [value]);
-  return settled;
 }
 
 /** @param {string} path @param {number} count of pages */

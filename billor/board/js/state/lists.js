@@ -44,7 +44,7 @@ export function makeLists(fleet, pending, filters, now) {
       soon: counts("soon"),
       unassigned: { waiting: all.waiting.length, road: 0 },
     },
-    version: String(fleet.version),
+    version: fleet.version,
     total: { waiting: all.waiting.length, road: all.road.length, drivers: all.drivers.length },
   };
 }
@@ -134,4 +134,13 @@ export function goingThere({ origin, destination }) {
   const [from, to] = [fold(origin), fold(destination)];
   return (/** @type {Load} */ load) =>
     (!from || fold(load.origin).includes(from)) && (!to || fold(load.destination).includes(to));
+}
+
+/**
+ * @param {Fleet} fleet @param {"origin" | "destination"} end
+ * @returns {Map<string, string>} the places as they are written, by their folded text
+ */
+export function knownPlaces(fleet, end) {
+  const written = new Set([...fleet.loads.values()].map((load) => load[end]));
+  return new Map([...written].map((place) => [fold(place), place]));
 }

@@ -16,12 +16,10 @@ const PAST = "/me/assignments?status=COMPLETED&status=CANCELLED&limit=20";
  * @property {MyAssignment[]} past newest first
  */
 
-/** @type {Mine} */
-const UNKNOWN = { current: undefined, etag: "", past: [] };
-
 export function useMyAssignments() {
   const { data, problem, refresh } = useGot(getMine, [useNow(PERIOD_SECONDS)]);
-  return { ...(data ?? UNKNOWN), isStale: problem !== "", refresh };
+  const { current, etag = "", past = [] } = data ?? {};
+  return { current, etag, past, isStale: problem !== "", refresh };
 }
 
 /** @returns {Promise<Mine>} */

@@ -59,11 +59,11 @@ export const driverOptions = (drivers) => [
   ),
 ];
 
-/** Do it, and say what became of it. @param {() => Promise<unknown>} action @param {string} text */
+/** Do it, and say what became of it. @param {() => Promise<unknown>} action @param {string} [text] */
 export async function tell(action, text) {
   try {
     await action();
-    toast(text);
+    if (text) toast(text);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     toast(error.message, { isGood: false });

@@ -1,4 +1,4 @@
-// The waiting loads that are selected, to do the same with all of them.
+// The loads that are selected, to do the same with all of them.
 
 import { pending } from "./actions.js";
 import { stopChoosing } from "./choosing.js";
@@ -22,14 +22,15 @@ export const startSelecting = () => selection.set({ isOn: true });
 /**
  * Select a load if this press does so.
  * @param {MouseEvent} event @param {Load} load
- * @param {number[]} all the ids that are shown, in their order
+ * @param {Array<{load: Load}>} items those that are shown, in their order
  * @returns {boolean}
  */
-export function select({ shiftKey, ctrlKey, metaKey }, { id }, all) {
+export function select({ shiftKey, ctrlKey, metaKey }, { id }, items) {
   const { isOn, last, ids } = selection.value;
   if (!isOn && !shiftKey && !ctrlKey && !metaKey) return false;
   stopChoosing();
   const next = new Set(ids);
+  const all = items.map(({ load }) => load.id);
   const [from, to] = [all.indexOf(last ?? id), all.indexOf(id)].sort((one, other) => one - other);
   if (shiftKey && from !== undefined && to !== undefined && from >= 0) {
     for (const each of all.slice(from, to + 1)) next.add(each);
@@ -40,8 +41,13 @@ export function select({ shiftKey, ctrlKey, metaKey }, { id }, all) {
   return true;
 }
 
-/** @returns {Load[]} those selected that still wait */
-export const selectedLoads = () =>
-  [...selection.value.ids]
-    .map((id) => /** @type {Load} */ (fleet.value.loads.get(id)))
-    .filter((load) => load?.status === "OPEN" && !pending.value.byLoad.has(load.id));
+/** @returns {Array<{load: Load, assignment?: Assignment}>} those selected that are still open */
+export function selected() {
+  const { loads, assignments } = fleet.value;
+  const active = new Map([...assignments.values()].map((each) => [each.loadId, each]));
+  return [...selection.value.ids].flatMap((id) => {
+    const [load, assignment] = [loads.get(id), active.get(id)];
+    const isThere = load && (load.status === "OPEN" || assignment);
+    return isThere && !pending.value.byLoad.has(id) ? [{ load, assignment }] : [];
+  });
+}

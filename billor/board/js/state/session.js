@@ -69,21 +69,16 @@ function areOfAnother(tokens) {
 
 /** What was begun here is dropped: it is not done in another's name. @returns {Promise<never>} */
 function startAgain() {
-  sessionStorage.setItem(DROPPED, JSON.stringify(session.value.user));
+  sessionStorage.setItem(DROPPED, session.value.user?.name ?? "");
   location.reload();
   return new Promise(() => {});
 }
 
-/**
- * @param {User} user who is logged in now
- * @returns {string | null} the name of another one, whose work was dropped here
- */
-export function whoseWorkWasDropped(user) {
-  const text = sessionStorage.getItem(DROPPED);
+/** @returns {string | null} the name of a user whose work was dropped here */
+export function whoseWorkWasDropped() {
+  const name = sessionStorage.getItem(DROPPED);
   sessionStorage.removeItem(DROPPED);
-  /** @type {User | null} */
-  const before = text && JSON.parse(text);
-  return before && before.id !== user.id ? before.name : null;
+  return name;
 }
 
 // Another tab has logged in or out, or has refreshed the tokens.

@@ -10,8 +10,12 @@ export const NARROW = "(max-width: 51.99rem)";
  */
 export function shownPlaces({ show, q, only }, isNarrow, isChoosing) {
   if (isNarrow) return [isChoosing ? "drivers" : show || "waiting"];
-  if (show === "") return ["waiting", "road", "drivers", ...(q && !only ? [FINISHED] : [])];
+  if (show === "")
+    return [
+      "waiting",
+      "road",
+      "drivers",
+      ...(q && !only ? [/** @type {const} */ ("finished")] : []),
+    ];
   return isChoosing && show !== "drivers" ? [show, "drivers"] : [show];
 }
-
-const FINISHED = /** @type {const} */ ("finished");

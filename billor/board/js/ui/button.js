@@ -4,7 +4,7 @@ import { h } from "preact";
 import { icon } from "./icons.js";
 
 /**
- * @param {import("preact").ComponentChildren} text @param {() => unknown} onClick
+ * @param {Children} text @param {() => unknown} onClick
  * @param {string} [look] such as `primary`
  * @param {object} [more] properties
  */

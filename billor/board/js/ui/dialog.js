@@ -1,5 +1,5 @@
-// Dialogs: the browser's own, which hold the focus. Escape closes them, and asks before it throws
-// away what was typed.
+// Dialogs: the browser's own, which hold the focus. Escape closes them, as does a way to another
+// page, and asks before it throws away what was typed or chosen.
 
 import { h } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
@@ -7,22 +7,20 @@ import { button, iconButton } from "./button.js";
 import { refocus } from "./virtual_list.js";
 import { t } from "./words.js";
 
-/** @import {ComponentChildren} from "preact" */
-
 /**
  * @param {object} props @param {string} props.title
  * @param {() => void} [props.onClose] without it the dialog cannot be closed
  * @param {string} [props.class]
  * @param {(event: Event) => void} [props.onSubmit] makes a form of it
- * @param {ComponentChildren} [props.foot] the button to go on with
- * @param {ComponentChildren} [props.children]
+ * @param {Children} [props.foot] the button to go on with
+ * @param {Children} [props.children]
  */
 export function Dialog({ title, onClose, onSubmit, foot, children, class: name = "" }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const id = useId();
   useEffect(() => {
     const opener = document.activeElement;
-    const panel = opener?.closest(".panel"); // stays where the opener may go away
+    const panel = opener?.closest(".panel, .board"); // stays where the opener may go away
     const place = panel?.querySelector(".rows") ?? opener?.closest("#content");
     dialog.current?.showModal();
     focusFirst(dialog.current);
@@ -32,7 +30,11 @@ export function Dialog({ title, onClose, onSubmit, foot, children, class: name =
     if (document.activeElement === document.body) dialog.current?.focus(); // a button has gone
   });
   const [isAsking, setAsking] = useState(false);
-  const leave = () => (onClose && hasText(dialog.current) ? setAsking(true) : onClose?.());
+  const leave = () => (onClose && isChanged(dialog.current) ? setAsking(true) : onClose?.());
+  useEffect(() => {
+    addEventListener("popstate", leave);
+    return () => removeEventListener("popstate", leave);
+  });
   return h(
     "dialog",
     {
@@ -94,10 +96,13 @@ export function Dialog({ title, onClose, onSubmit, foot, children, class: name =
  * @param {HTMLDialogElement | null} dialog
  * @returns {boolean} whether something in its fields would be lost
  */
-const hasText = (dialog) =>
-  [...(dialog?.querySelectorAll("input") ?? [])].some(
-    ({ type, value, defaultValue, validity }) =>
-      !/file|checkbox/.test(type) && (value !== defaultValue || validity.badInput),
+const isChanged = (dialog) =>
+  [
+    ...(dialog?.querySelectorAll("input:not([type=file], [type=checkbox]), option:checked") ?? []),
+  ].some((each) =>
+    each instanceof HTMLInputElement
+      ? each.value !== each.defaultValue || each.validity.badInput
+      : each instanceof HTMLOptionElement && !each.defaultSelected,
   );
 
 /** @param {Element | null} opener @param {Element | null | undefined} place */
@@ -106,21 +111,21 @@ function focusAgain(opener, place) {
   if (place && document.activeElement === document.body) refocus(place);
 }
 
-/**
- * Focus the field to begin with. The attribute `autofocus` would do so only if nothing had the focus.
- * @param {HTMLElement | null} holder
- */
+/** Focus what is to be filled in or pressed first. @param {HTMLElement | null} holder */
 export function focusFirst(holder) {
-  const field = holder?.querySelector("[data-autofocus=true]");
-  if (field instanceof HTMLElement) field.focus();
+  const find = (/** @type {string} */ selector) => holder?.querySelector(selector);
+  const first = find("[data-autofocus=true]") ?? find(FIELDS) ?? find(".primary:enabled");
+  if (first instanceof HTMLElement) first.focus();
 }
+
+const FIELDS = "input:not([readonly]), select";
 
 /**
  * A question before something that cannot be undone.
  * @param {object} props @param {string} props.title
  * @param {string} props.yes what the button says
  * @param {() => unknown} props.onYes @param {() => void} props.onClose
- * @param {ComponentChildren} [props.children]
+ * @param {Children} [props.children]
  */
 export function Question({ title, yes, onYes, onClose, children }) {
   const agree = () => {
@@ -133,7 +138,7 @@ export function Question({ title, yes, onYes, onClose, children }) {
       title,
       onClose,
       class: "question",
-      foot: button(yes, agree, "primary", { "data-autofocus": true }),
+      foot: button(yes, agree, "primary"),
     },
     h("p", null, children),
   );

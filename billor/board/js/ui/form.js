@@ -15,8 +15,6 @@ export function Field({ label, type = "text", value = "", hint, error, options, 
   const id = useId();
   const [typed, setTyped] = useState(value);
   const isTime = type === "datetime-local";
-  const note = (/** @type {Event} */ event) =>
-    setTyped(/** @type {HTMLInputElement} */ (event.currentTarget).value);
   const shared = {
     id,
     "aria-invalid": error ? "true" : undefined,
@@ -37,19 +35,38 @@ export function Field({ label, type = "text", value = "", hint, error, options, 
       : h("input", {
           type,
           defaultValue: value,
-          ...(isTime && { ...YEARS, onInput: note }),
+          ...(isTime && { ...YEARS, onInput: onText(setTyped) }),
           ...shared,
         }),
     (error || hint) && h("p", { id: `${id}-more`, class: error ? "error" : "hint" }, error ?? hint),
   );
 }
 
+/** @param {(text: string) => void} take gets what is typed or chosen */
+export const onText = (take) => (/** @type {Event} */ event) =>
+  take(/** @type {HTMLInputElement} */ (event.currentTarget).value);
+
+/** @param {{label: string, value?: string, onSearch: (text: string) => void}} props */
+export const SearchField = ({ label, value, onSearch }) =>
+  h("input", {
+    type: "search",
+    "aria-label": label,
+    placeholder: label,
+    value,
+    maxLength: 200,
+    onInput: onText(onSearch),
+  });
+
 /** @param {string} chosen */
 export const optionOf =
   (chosen) =>
   /** @param {[string, string]} option */
   ([value, text]) =>
-    h("option", { key: value, value, selected: value === chosen }, text);
+    h(
+      "option",
+      { key: value, value, selected: value === chosen, defaultSelected: value === chosen },
+      text,
+    );
 
 /**
  * Send a form's fields, once per press; again with the same key if they are the same.
@@ -123,7 +140,7 @@ function wrongFields(form) {
 
 /**
  * What was refused and belongs to no field.
- * @param {{problem: Problem | null, fields: string[], children?: import("preact").ComponentChildren}} props
+ * @param {{problem: Problem | null, fields: string[], children?: Children}} props
  */
 export function Refusal({ problem, fields, children }) {
   if (!problem) return null;

@@ -14,8 +14,8 @@ import { Field, Refusal, useSending } from "./form.js";
  * @param {(fields: Record<string, string>, key: string) => Promise<void>} props.send Raises
  *   `Problem`.
  * @param {() => void} props.onClose @param {string} [props.class]
- * @param {(problem: Problem) => import("preact").ComponentChild} [props.about] more about a refusal
- * @param {import("preact").ComponentChildren} [props.children]
+ * @param {(problem: Problem) => Children} [props.about] more about a refusal
+ * @param {Children} [props.children]
  */
 export function FormDialog({ title, action, fields, send, onClose, class: name, about, children }) {
   const { isBusy, errors, problem, onSubmit } = useSending(async (values, key) => {

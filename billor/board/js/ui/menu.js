@@ -13,7 +13,7 @@ import { useId, useRef } from "preact/hooks";
 /**
  * @param {object} props @param {string} props.label @param {Choice[]} props.choices
  * @param {string} [props.class] @param {boolean} [props.disabled] @param {number} [props.tabIndex]
- * @param {import("preact").ComponentChildren} [props.children] of the button
+ * @param {Children} [props.children] of the button
  */
 export function Menu({ label, choices, children, class: name = "icon-button", ...more }) {
   const id = useId();

@@ -4,7 +4,7 @@ import { h } from "preact";
 
 /**
  * @param {object} props @param {string} props.label
- * @param {Record<string, (row: any) => import("preact").ComponentChildren>} props.columns what is in
+ * @param {Record<string, (row: any) => Children>} props.columns what is in
  *   the cells, by the column's name; the first one names the row
  * @param {any[]} props.rows @param {(row: any) => string | number} [props.keyOf]
  */

@@ -9,8 +9,6 @@ import { Fragment, h, options } from "preact";
 const BEGIN = "\u2068";
 const END = "\u2069";
 const DIRECTIONS = /[\u202a-\u202e\u2066-\u2069]/g;
-/** They have no property that replaces their text. */
-const SVG_TEXTS = ["text", "title"];
 
 /**
  * Mark a name or a place inside a sentence: its direction of writing does not reorder the sentence.
@@ -19,7 +17,7 @@ const SVG_TEXTS = ["text", "title"];
  */
 export const isolate = (name) => BEGIN + name.replace(DIRECTIONS, "") + END;
 
-/** @param {{children?: import("preact").ComponentChildren}} props a name or a place by itself */
+/** @param {{children?: Children}} props a name or a place by itself */
 export const Name = ({ children }) => h("bdi", { translate: false }, children);
 
 /** Have Preact draw all texts so. */
@@ -32,10 +30,7 @@ export function keepTextsTrue() {
       const text = textOf(props.children);
       if (text === null) return;
       if (text.includes(BEGIN)) props.children = marked(text).props.children;
-      else if (SVG_TEXTS.includes(type)) {
-        vnode.key ??= text; // a new element for a new text
-        props.children = new String(text); // which is drawn as it is
-      } else Object.assign(props, { textContent: text, children: undefined });
+      else Object.assign(props, { textContent: text, children: undefined });
     }
   };
 }

@@ -15,13 +15,13 @@ const MARGIN_ROWS = 6;
  * @property {Item[]} items
  * @property {(item: Item) => number} keyOf
  * @property {(item: Item) => number} heightOf in rem
- * @property {(item: Item, isActive: boolean) => import("preact").ComponentChild} renderRow draws the
+ * @property {(item: Item, isActive: boolean) => Children} renderRow draws the
  *   content of a row. Only in the active row may something be reached by the Tab key; what arrows
  *   move between has the attribute `data-main`.
  * @property {string} label
- * @property {import("preact").ComponentChild} empty what is shown without rows
+ * @property {Children} empty what is shown without rows
  * @property {import("preact").RefObject<VirtualList<Item> | null>} [handle] gets the list itself
- * @property {string} [version] changes when rows come or go by what others did
+ * @property {number} [version] changes when rows come or go by what others did
  */
 
 /**
@@ -31,6 +31,7 @@ const MARGIN_ROWS = 6;
  * @extends {Component<Props<Item>, {top: number, height: number, activeKey: number | null}>}
  */
 export class VirtualList extends Component {
+  state = { top: 0, height: 800, activeKey: /** @type {number | null} */ (null) };
   /** @type {import("preact").RefObject<HTMLDivElement | null>} */
   scroller = createRef();
   /** Where each row begins, in pixels; the last one is the end. @type {number[]} */
@@ -53,12 +54,6 @@ export class VirtualList extends Component {
   refocusedAt = -REACTION_MILLISECONDS;
   /** @type {ResizeObserver | undefined} */
   observer;
-
-  /** @param {Props<Item>} props */
-  constructor(props) {
-    super(props);
-    this.state = { top: 0, height: 800, activeKey: null };
-  }
 
   componentDidMount() {
     if (this.props.handle) this.props.handle.current = this;
@@ -161,7 +156,7 @@ export class VirtualList extends Component {
     const item = this.props.items[index];
     if (!item) return;
     this.setState({ activeKey: this.props.keyOf(item) }, () => {
-      this.showRow(index);
+      this.row(index)?.scrollIntoView({ block: "nearest" });
       this.row(index)?.querySelector("[data-main]")?.focus({ preventScroll: true });
     });
   }
@@ -169,16 +164,6 @@ export class VirtualList extends Component {
   /** @param {number} index @returns {any} */
   row(index) {
     return this.scroller.current?.querySelector(`[aria-posinset="${index + 1}"]`);
-  }
-
-  /** @param {number} index */
-  showRow(index) {
-    const scroller = this.scroller.current;
-    if (!scroller) return;
-    const [top = 0, end = 0] = this.offsets.slice(index, index + 2);
-    if (top < scroller.scrollTop) scroller.scrollTop = top;
-    if (end > scroller.scrollTop + scroller.clientHeight)
-      scroller.scrollTop = end - scroller.clientHeight;
   }
 
   /** @param {KeyboardEvent} event */
@@ -272,10 +257,7 @@ export class VirtualList extends Component {
         ? h("div", { class: "empty" }, empty)
         : h(
             "ul",
-            {
-              "aria-label": label,
-              style: PAPER.matches ? {} : { height: `${this.offsets.at(-1)}px` },
-            },
+            { "aria-label": label, style: { "--height": `${this.offsets.at(-1)}px` } },
             this.drawn().map((index) => this.renderRow(index)),
           ),
     );
@@ -294,7 +276,7 @@ export class VirtualList extends Component {
         "data-key": key,
         "aria-setsize": items.length,
         "aria-posinset": index + 1,
-        style: PAPER.matches ? {} : { transform: `translateY(${top}px)`, height: `${end - top}px` },
+        style: { "--top": `${top}px`, "--height": `${end - top}px` },
       },
       renderRow(item, index === this.activeIndex),
     );

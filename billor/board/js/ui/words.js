@@ -2,8 +2,6 @@
 
 import { sharedName } from "../api/address.js";
 
-/** @import {ComponentChildren} from "preact" */
-
 /** By their tags, as those who speak them call them. */
 export const LANGUAGES = { en: "English", es: "Español", "pt-BR": "Português" };
 /** @typedef {keyof typeof LANGUAGES} Language */
@@ -50,11 +48,11 @@ const WORDS =
 /**
  * Say something in the user's language. A sentence is said as a whole, since languages differ in the
  * order of its parts: `t("Load {id} waits.", { id })`.
- * @template {ComponentChildren} [Part=string]
+ * @template {Children} [Part=string]
  * @param {string} sentence
  * @param {Record<string, Part>} [parts] by their names in the sentence; without them they can be
  *   said later
- * @returns {Part extends string | number ? string : ComponentChildren}
+ * @returns {Part extends string | number ? string : Children}
  */
 export function t(sentence, parts) {
   const words = WORDS[sentence] ?? sentence;

@@ -22,9 +22,9 @@ export function App() {
   const { user, needsLogin } = useStore(session);
   useEffect(() => {
     if (user && languageOf(user.id) !== LANGUAGE) location.reload();
-    const name = user && whoseWorkWasDropped(user);
-    if (!name) return;
-    const names = { other: isolate(name), name: isolate(user.name) };
+    const other = user && whoseWorkWasDropped();
+    if (!other || other === user.name) return;
+    const names = { other: isolate(other), name: isolate(user.name) };
     toast(t("You are logged in as {name}. What {other} had not finished was dropped.", names), {
       isGood: false,
     });

@@ -1,18 +1,18 @@
 // The board: loads that wait, loads on the road, free drivers; and finished loads, when asked for.
 
 import { h } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { pending } from "../state/actions.js";
 import { address } from "../state/address.js";
-import { choosing, stopChoosing } from "../state/choosing.js";
+import { choosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { makeLists } from "../state/lists.js";
-import { clearSelection } from "../state/selection.js";
+import { selection } from "../state/selection.js";
 import { NARROW, shownPlaces } from "../state/shown.js";
 import { useStore } from "../state/store.js";
 import { useMedia, useNow } from "../ui/clock.js";
 import { t } from "../ui/words.js";
-import { ConfirmBar } from "./confirm_bar.js";
+import { SelectionBar } from "./bulk_dialog.js";
 import { DriversPanel } from "./drivers_panel.js";
 import { Filters } from "./filters.js";
 import { FinishedPanel } from "./finished_panel.js";
@@ -23,7 +23,8 @@ export function Board() {
   const known = useStore(fleet);
   const { byLoad } = useStore(pending);
   const filters = useStore(address);
-  const { loadId, driverId } = useStore(choosing);
+  const { loadId } = useStore(choosing);
+  const { isOn } = useStore(selection);
   const isNarrow = useMedia(NARROW);
   const now = useNow();
   const lists = useMemo(
@@ -31,7 +32,6 @@ export function Board() {
     [known.version, byLoad, filters, now],
   );
   const places = shownPlaces(filters, isNarrow, loadId !== null);
-  useEscape();
 
   const shared = { lists, now, isComplete: known.isComplete };
   const panels = {
@@ -57,20 +57,6 @@ export function Board() {
         ),
       ),
     ),
-    loadId !== null && driverId !== null && h(ConfirmBar, { loadId, driverId }),
+    isOn && h(SelectionBar, null),
   );
-}
-
-/** Escape ends the choice of a driver, unless it closes a dialog or a menu. */
-function useEscape() {
-  useEffect(() => {
-    const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
-      const isElsewhere = document.querySelector("dialog[open], [popover]:popover-open");
-      if (event.key !== "Escape" || isElsewhere) return;
-      stopChoosing();
-      clearSelection();
-    };
-    addEventListener("keydown", onKeyDown);
-    return () => removeEventListener("keydown", onKeyDown);
-  }, []);
 }

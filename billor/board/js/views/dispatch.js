@@ -10,28 +10,21 @@ import { Board } from "./board.js";
 import { ConnectionBanner } from "./connection.js";
 import { Dialogs } from "./dialogs.js";
 import { DriversPage } from "./drivers_page.js";
-import { Head } from "./head.js";
+import { Head, PAGES } from "./head.js";
 import { useKeys } from "./keys.js";
 import { LoadPage } from "./load_page.js";
 import { OneDriverPage } from "./one_driver_page.js";
 import { PeoplePage } from "./people_page.js";
 import { StatsPage } from "./stats_page.js";
 
-/** @type {Partial<Record<Route["name"], () => import("preact").VNode>>} */
-const PAGES = { drivers: DriversPage, people: PeoplePage, stats: StatsPage };
-const TITLES = {
-  load: t("Load"),
-  driver: t("Driver"),
-  drivers: t("Drivers"),
-  people: t("People"),
-  stats: t("Statistics"),
-};
+/** @type {Partial<Record<Route["name"], () => VNode>>} */
+const VIEWS = { drivers: DriversPage, people: PeoplePage, stats: StatsPage };
 
 /** @param {{user: User}} props */
 export function DispatchApp({ user }) {
   const { route } = useStore(address);
   useKeys();
-  const Page = PAGES[route.name];
+  const Page = VIEWS[route.name];
   useEffect(() => {
     const live = new Live();
     live.run();
@@ -44,7 +37,7 @@ export function DispatchApp({ user }) {
   return h(
     "div",
     { class: "app" },
-    h("a", { class: "skip", href: "#content", onClick: skip }, t("Skip to the content")),
+    h("button", { class: "skip", type: "button", onClick: focusContent }, t("Skip to the content")),
     h(Head, { user, route }),
     h(
       "main",
@@ -61,15 +54,10 @@ export function DispatchApp({ user }) {
 }
 
 /** @param {Route} route */
-function titleOf(route) {
-  if (route.name === "board") return "Billor";
-  return `${TITLES[route.name]}${route.id ? ` ${route.id}` : ""} · Billor`;
+function titleOf({ name, id }) {
+  if (name === "board") return "Billor";
+  const page = PAGES.find((head) => head[1] === name)?.[0];
+  return `${page ?? (name === "load" ? t("Load {id}", { id }) : t("Driver {id}", { id }))} · Billor`;
 }
 
 const focusContent = () => document.getElementById("content")?.focus({ preventScroll: true });
-
-/** The address's fragment is the page that is shown, so it cannot be where to skip to. */
-function skip(/** @type {Event} */ event) {
-  event.preventDefault();
-  focusContent();
-}

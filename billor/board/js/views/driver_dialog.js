@@ -19,13 +19,7 @@ export function DriverDialog({ driver, onClose }) {
       toast(driver ? t("{name} changed.", { name }) : t("{name} is free for loads.", { name }));
     },
     fields: [
-      {
-        name: "name",
-        label: t("Name"),
-        value: driver?.name,
-        required: true,
-        "data-autofocus": true,
-      },
+      { name: "name", label: t("Name"), value: driver?.name, required: true },
       {
         name: "licenseNumber",
         label: t("License number"),

@@ -12,8 +12,8 @@ import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { Dialogs } from "./dialogs.js";
-import { STATUS_NAMES } from "./finished_panel.js";
 import { Account } from "./head.js";
+import { STATUS_NAMES } from "./page.js";
 import { aboutLoad, Facts, RouteOf, timesOf } from "./panel.js";
 
 /** @param {{user: User}} props */
@@ -71,7 +71,7 @@ function Current({ current, etag, refresh }) {
     h("p", { class: "eyebrow" }, t("Load {id}", { id: load.id })),
     h("h1", null, h(RouteOf, { load })),
     h("p", { class: "lead" }, aboutLoad(load)),
-    h(Facts, { facts: timesOf(load, now).filter(([, time]) => time) }),
+    h(Facts, { label: t("Fields"), facts: timesOf(load, now).filter(([, time]) => time) }),
     state && h("p", { class: "sending", role: "status" }, STATES[state]),
     detail && h("p", { class: "refusal", role: "alert" }, detail),
     button(t("Delivered"), () => state === null && setAsked({ load, etag }), "primary huge", {
@@ -115,7 +115,9 @@ function Past({ past }) {
               h(
                 "span",
                 { class: "meta" },
-                `${STATUS_NAMES[status]}${closedAt ? ` ${shortTime(closedAt)}` : ""}`,
+                STATUS_NAMES[status],
+                " ",
+                closedAt && shortTime(closedAt),
               ),
             ),
           ),

@@ -9,11 +9,13 @@ import { useStore } from "../state/store.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
 import { openDialog } from "./dialogs.js";
-import { DriverLink } from "./driver_link.js";
+import { DriverDialog } from "./driver_dialog.js";
+import { toggle } from "./filters.js";
 import { ListHead, PagedTable } from "./lists.js";
+import { DriverLink, Status } from "./page.js";
 import { LoadLink } from "./panel.js";
 
-/** @type {Record<string, (driver: Driver) => import("preact").ComponentChildren>} */
+/** @type {Record<string, (driver: Driver) => Children>} */
 const COLUMNS = {
   [t("Name")]: (driver) => h(DriverLink, { driver }),
   [t("License")]: ({ licenseNumber }) => isolate(licenseNumber),
@@ -32,13 +34,6 @@ export function DriversPage() {
   const path = `/drivers?status=${status}&limit=200${q && `&q=${encodeURIComponent(q)}`}`;
   const got = usePages(path, `${count} ${isComplete && drivers.size}`);
   const rows = got.rows?.map((/** @type {Driver} */ driver) => drivers.get(driver.id) ?? driver);
-  /** @param {Driver["status"]} value @param {string} text */
-  const filter = (value, text) =>
-    h(
-      "button",
-      { type: "button", "aria-pressed": value === status, onClick: () => setStatus(value) },
-      text,
-    );
   return h(
     "article",
     { class: "page" },
@@ -49,13 +44,15 @@ export function DriversPage() {
         find: t("Find a driver"),
         onSearch: setQ,
         add: t("New driver"),
-        onAdd: () => openDialog({ name: "driver" }),
+        onAdd: () => openDialog(DriverDialog, {}),
       },
       h(
         "div",
         { class: "places", role: "group", "aria-label": t("Show") },
-        filter("ACTIVE", t("Active drivers")),
-        filter("INACTIVE", t("Inactive drivers")),
+        toggle(t("Active drivers"), undefined, status === "ACTIVE", () => setStatus("ACTIVE")),
+        toggle(t("Inactive drivers"), undefined, status === "INACTIVE", () =>
+          setStatus("INACTIVE"),
+        ),
       ),
     ),
     h(PagedTable, {
@@ -69,13 +66,9 @@ export function DriversPage() {
 
 /** @param {{driver: Driver}} props */
 export function DriverStatus({ driver }) {
-  const [text, look] =
-    driver.status === "INACTIVE"
-      ? [t("Inactive"), "CANCELLED"]
-      : loadOf(driver)
-        ? [t("On the road"), "ASSIGNED"]
-        : [t("Free"), "COMPLETED"];
-  return h("span", { class: `status status-${look}` }, text);
+  if (driver.status === "INACTIVE") return h(Status, { look: "CANCELLED", text: t("Inactive") });
+  if (loadOf(driver)) return h(Status, { look: "ASSIGNED" });
+  return h(Status, { look: "COMPLETED", text: t("Free") });
 }
 
 /** @param {Driver} driver */

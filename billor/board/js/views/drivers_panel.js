@@ -7,10 +7,11 @@ import { fleet } from "../state/fleet.js";
 import { driverText, hasAll, words } from "../state/search.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
-import { SearchField } from "../ui/search_field.js";
+import { SearchField } from "../ui/form.js";
 import { isolate } from "../ui/text.js";
 import { refocus, VirtualList } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
+import { askToAssign } from "./dialogs.js";
 import { drag } from "./dropping.js";
 import { Nothing, PanelHead, RouteOf } from "./panel.js";
 
@@ -19,7 +20,7 @@ const DRIVER_REM = 3.25;
 /** @param {{lists: Lists, isComplete: boolean, isNarrow: boolean}} props */
 export function DriversPanel({ lists, isComplete, isNarrow }) {
   const { drivers, total, areAllDrivers, version } = lists;
-  const { loadId, driverId } = useStore(choosing);
+  const { loadId } = useStore(choosing);
   const [name, setName] = useState("");
   /** @type {import("preact").RefObject<VirtualList<Driver> | null>} */
   const list = useRef(null);
@@ -45,7 +46,7 @@ export function DriversPanel({ lists, isComplete, isNarrow }) {
   }, [loadId, hasDrivers]);
 
   const onChoose = (/** @type {Driver} */ driver) =>
-    isNarrow ? choosing.set({ driverId: driver.id }) : chooseDriver(driver);
+    isNarrow && load ? askToAssign(load, driver) : chooseDriver(driver);
   return [
     h(PanelHead, {
       title: t("Free drivers"),
@@ -69,7 +70,6 @@ export function DriversPanel({ lists, isComplete, isNarrow }) {
         h(DriverRow, {
           driver,
           isActive,
-          isTarget: driverId === driver.id,
           onChoose: load ? () => onChoose(driver) : undefined,
         }),
     }),
@@ -90,10 +90,9 @@ function ChoosingHead({ load, setName }) {
 
 /**
  * @param {object} props @param {Driver} props.driver @param {boolean} props.isActive
- * @param {boolean} props.isTarget
  * @param {() => void} [props.onChoose] while a driver is chosen
  */
-function DriverRow({ driver, isActive, isTarget, onChoose }) {
+function DriverRow({ driver, isActive, onChoose }) {
   const content = [
     onChoose && h("span", { class: "unseen", key: "action" }, `${t("Assign")}: `),
     h("span", { class: "driver-name", key: "name" }, isolate(driver.name)),
@@ -103,7 +102,7 @@ function DriverRow({ driver, isActive, isTarget, onChoose }) {
   return h(
     "div",
     {
-      class: `row driver-row${isTarget ? " target" : ""}`,
+      class: "row driver-row",
       "data-drop": `driver:${driver.id}`,
       onPointerDown: (/** @type {PointerEvent} */ event) => drag(event, { driver }),
     },

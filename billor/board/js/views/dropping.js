@@ -7,7 +7,7 @@ import { tellChanged, toast } from "../state/notices.js";
 import { startDragging } from "../ui/dragging.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
-import { openDialog } from "./dialogs.js";
+import { askToGiveBack } from "./dialogs.js";
 
 /** A load on the road has its assignment, too. @typedef {{load?: Load, driver?: Driver, assignment?: Assignment}} Dragged */
 
@@ -38,7 +38,7 @@ function drop({ load, driver, assignment }, target) {
   } else if (assignment && !assignments.has(assignment.id)) {
     tellChanged(assignment.loadId);
   } else if (kind === "waiting" && load && driver && assignment) {
-    openDialog({ name: "giveBack", load, driver, assignment });
+    askToGiveBack({ load, driver, assignment });
   } else if (kind === "driver" && load && other) {
     if (assignment) reassign(assignment, other);
     else assign(load, other);

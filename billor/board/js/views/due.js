@@ -55,7 +55,7 @@ export function When({ item, now }) {
  * @param {string} props.time
  * @param {boolean} [props.isPickup]
  * @param {string} [props.look]
- * @param {import("preact").ComponentChildren} [props.children] instead of the time
+ * @param {Children} [props.children] instead of the time
  */
 function Due({ time, isPickup, look, children }) {
   const [full, short] = [{ time: minuteTime(time) }, shortTime(time)];

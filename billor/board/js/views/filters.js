@@ -5,10 +5,10 @@ import { useId, useState } from "preact/hooks";
 import { address, hasFilters, NO_FILTERS, setFilters } from "../state/address.js";
 import { stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
-import { knownPlaces } from "../state/places.js";
+import { knownPlaces } from "../state/lists.js";
 import { useStore } from "../state/store.js";
 import { iconButton } from "../ui/button.js";
-import { optionOf } from "../ui/form.js";
+import { onText, optionOf } from "../ui/form.js";
 import { icon } from "../ui/icons.js";
 import { counted, t } from "../ui/words.js";
 import { UNKNOWN_COUNT } from "./panel.js";
@@ -76,23 +76,13 @@ function Places({ total, isNarrow, here }) {
   return h(
     "div",
     { class: "places", role: "group", "aria-label": t("Show") },
-    PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name, short]) =>
-      h(
-        "button",
-        {
-          key: place,
-          type: "button",
-          "aria-pressed": place === here,
-          onClick: () => {
-            setFilters({ show: place });
-            stopChoosing();
-          },
-        },
-        h("span", null, isNarrow ? short : name),
-        counts[place] !== undefined &&
-          h("b", null, fleet.value.isComplete ? counted(counts[place]) : UNKNOWN_COUNT),
-      ),
-    ),
+    PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name, short]) => {
+      const onClick = () => {
+        setFilters({ show: place });
+        stopChoosing();
+      };
+      return toggle(isNarrow ? short : name, counts[place], place === here, onClick);
+    }),
   );
 }
 
@@ -102,7 +92,6 @@ function Places({ total, isNarrow, here }) {
  */
 function Chips({ chips, isNarrow, here }) {
   const { only } = useStore(address);
-  const { isComplete } = fleet.value;
   return h(
     "div",
     { class: "chips", role: "group", "aria-label": t("Show only") },
@@ -111,29 +100,29 @@ function Chips({ chips, isNarrow, here }) {
       const count = waiting + road;
       const isOnRoad = road > 0 && (here === "road" || waiting === 0);
       const show = isNarrow ? (isOnRoad ? "road" : "waiting") : "";
-      return h(
-        "button",
-        {
-          key: name,
-          type: "button",
-          class: isComplete && count ? `chip ${name}` : "chip",
-          "aria-pressed": only === name,
-          onClick: () => setFilters(only === name ? { only: "" } : { only: name, show }),
-        },
-        sign && icon(sign),
-        h("span", null, text),
-        h("b", null, isComplete ? counted(count) : UNKNOWN_COUNT),
-      );
+      const onClick = () => setFilters(only === name ? { only: "" } : { only: name, show });
+      const look = fleet.value.isComplete && count ? `chip ${name}` : "chip";
+      return toggle(text, count, only === name, onClick, look, sign && icon(sign));
     }),
   );
 }
 
+/**
+ * @param {string} text @param {number | undefined} count @param {boolean} isPressed
+ * @param {() => void} onClick @param {string} [look] @param {Children} [sign]
+ */
+export const toggle = (text, count, isPressed, onClick, look, sign) =>
+  h(
+    "button",
+    { key: text, type: "button", class: look, "aria-pressed": isPressed, onClick },
+    sign,
+    h("span", null, text),
+    count !== undefined && h("b", null, fleet.value.isComplete ? counted(count) : UNKNOWN_COUNT),
+  );
+
 /** @param {{sort: Sort}} props */
 function SortBy({ sort }) {
-  const onInput = (/** @type {Event} */ { currentTarget }) => {
-    const { value } = /** @type {HTMLSelectElement} */ (currentTarget);
-    setFilters({ sort: /** @type {Sort} */ (value) });
-  };
+  const onInput = onText((value) => setFilters({ sort: /** @type {Sort} */ (value) }));
   const id = useId();
   return h(
     "div",
@@ -168,8 +157,7 @@ export function FilterField({ name, label, children, ...more }) {
     h("input", {
       type: "text",
       value: filters[name],
-      onInput: (/** @type {Event} */ event) =>
-        setFilters({ [name]: /** @type {HTMLInputElement} */ (event.currentTarget).value }),
+      onInput: onText((value) => setFilters({ [name]: value })),
       ...more,
     }),
     children,

@@ -13,6 +13,7 @@ import { fullTime, shortTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
 import { FilterField } from "./filters.js";
+import { Status } from "./page.js";
 import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
 
 export function FinishedPanel() {
@@ -69,7 +70,7 @@ function FinishedRow({ load, isActive }) {
     h(
       "div",
       { class: "when" },
-      h("span", { class: `status status-${load.status}` }, STATUS_NAMES[load.status]),
+      h(Status, { look: load.status }),
       h(
         "time",
         { class: "meta", dateTime: load.updatedAt, title: fullTime(load.updatedAt) },
@@ -78,10 +79,3 @@ function FinishedRow({ load, isActive }) {
     ),
   );
 }
-
-export const STATUS_NAMES = {
-  OPEN: t("Waiting"),
-  ASSIGNED: t("On the road"),
-  COMPLETED: t("Completed"),
-  CANCELLED: t("Cancelled"),
-};

@@ -5,19 +5,26 @@ import { addressOf } from "../api/address.js";
 import { request } from "../api/client.js";
 import { address, setFilters } from "../state/address.js";
 import { exportView } from "../state/exporting.js";
+import { tell } from "../state/people.js";
 import { forgetTokens } from "../state/session.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
+import { SearchField } from "../ui/form.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { chooseLanguage, LANGUAGE, LANGUAGES, t } from "../ui/words.js";
 import { ConnectionDot } from "./connection.js";
 import { openDialog } from "./dialogs.js";
+import { DriverDialog } from "./driver_dialog.js";
+import { ImportDialog } from "./import_dialog.js";
+import { KeysDialog } from "./keys.js";
+import { LoadDialog } from "./load_dialog.js";
+import { PasswordDialog } from "./password_dialog.js";
 
 /** @import {Language} from "../ui/words.js" */
 
 /** Their texts, names, and the role that they need. @type {Array<[string, Route["name"], Role?]>} */
-const PAGES = [
+export const PAGES = [
   [t("Board"), "board"],
   [t("Drivers"), "drivers"],
   [t("People"), "people", "ADMIN"],
@@ -55,7 +62,7 @@ export function Head({ user, route }) {
     h(ConnectionDot, null),
     button(
       [icon("add"), h("span", null, t("New load"))],
-      () => openDialog({ name: "load" }),
+      () => openDialog(LoadDialog, {}),
       "primary new-load",
     ),
     h(
@@ -66,10 +73,10 @@ export function Head({ user, route }) {
           ...pages
             .filter(([, name]) => name !== here)
             .map(([text, name]) => ({ text, action: hrefOf(name) })),
-          { text: t("New driver"), action: () => openDialog({ name: "driver" }) },
-          { text: t("Import loads"), action: () => openDialog({ name: "import" }) },
-          { text: t("Export this view"), action: exportView },
-          { text: t("Keys"), action: () => openDialog({ name: "keys" }) },
+          { text: t("New driver"), action: () => openDialog(DriverDialog, {}) },
+          { text: t("Import loads"), action: () => openDialog(ImportDialog, {}) },
+          { text: t("Export this view"), action: () => tell(exportView) },
+          { text: t("Keys"), action: () => openDialog(KeysDialog, {}) },
         ],
       },
       icon("more"),
@@ -84,14 +91,11 @@ function Search() {
     "search",
     { class: "search" },
     icon("search"),
-    h("input", {
-      type: "search",
-      "aria-label": t("Search loads and drivers"),
-      placeholder: t("Search loads and drivers"),
+    h(SearchField, {
+      label: t("Search loads and drivers"),
       value: q,
-      maxLength: 200,
-      onInput: (/** @type {Event} */ event) => {
-        setFilters({ q: /** @type {HTMLInputElement} */ (event.currentTarget).value });
+      onSearch: (text) => {
+        setFilters({ q: text });
         if (address.value.route.name !== "board") location.hash = "#/";
       },
     }),
@@ -106,7 +110,7 @@ export function Account({ user }) {
       label: t("Account of {name}", { name: user.name }),
       class: "icon-button account",
       choices: [
-        { text: t("Change password"), action: () => openDialog({ name: "password" }) },
+        { text: t("Change password"), action: () => openDialog(PasswordDialog, {}) },
         { text: t("Log out"), action: () => logOut("/auth/logout") },
         { text: t("Log out everywhere"), action: () => logOut("/auth/logout-all") },
         { text: t("About the API"), action: addressOf("/docs") },

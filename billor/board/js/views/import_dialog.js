@@ -1,7 +1,7 @@
 // Imports loads from a file: shows how it is read, and then what became of each row.
 
 import { h } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { inWords, nameOf } from "../api/words.js";
 import { save } from "../state/exporting.js";
 import { chooseFile, importChosen, importing, watchImport } from "../state/importing.js";
@@ -11,11 +11,9 @@ import { Dialog } from "../ui/dialog.js";
 import { Refusal } from "../ui/form.js";
 import { Table } from "../ui/table.js";
 import { isolate } from "../ui/text.js";
-import { minuteTime } from "../ui/times.js";
-import { VirtualList } from "../ui/virtual_list.js";
 import { counted, t } from "../ui/words.js";
+import { readable } from "./what_happened.js";
 
-const ROW_REM = 2.75;
 const PREVIEW_ROWS = 20;
 
 /** As the API names them, so that a file made from it needs no guess. */
@@ -24,6 +22,7 @@ const TEMPLATE = "origin,destination,cargoType,reference,pickupAt,deliverBy\r\n"
 /** @param {{onClose: () => void}} props */
 export function ImportDialog({ onClose }) {
   const { file, isBusy, preview, report, problem } = useStore(importing);
+  const found = report ?? preview;
   useEffect(watchImport, []);
   const onSubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -40,8 +39,8 @@ export function ImportDialog({ onClose }) {
         : submit(t("Import"), { disabled: !file, "aria-disabled": isBusy }),
     },
     h(Refusal, { problem, fields: [] }),
-    report ? h(Report, { report }) : h(Chooser, { file }),
-    preview && !report && h(Preview, { preview }),
+    !report && h(Chooser, { file }),
+    found && h(Found, { found, isPreview: !report }),
     isBusy && h("progress", { "aria-label": t("Reading the file") }),
   );
 }
@@ -83,110 +82,55 @@ function Chooser({ file }) {
 }
 
 /**
- * How the file was read: which column went where, and the first rows.
- * @param {{preview: ImportReport}} props
+ * How the file was read: which column went where, and the first rows; or what became of all rows.
+ * @param {{found: ImportReport, isPreview: boolean}} props
  */
-function Preview({ preview: { created, refused, rows, columns, ignored, sheet } }) {
-  /** @type {Record<string, (row: ImportedRow) => import("preact").ComponentChildren>} */
-  const shown = { [t("Row")]: ({ row }) => row };
-  if (refused > 0) {
-    shown[t("Refused")] = ({ errors }) => errors && h("span", { class: "late" }, inShort(errors));
-  }
-  for (const [column, field] of Object.entries(columns)) {
-    shown[`${nameOf(field)} ← ${column}`] = ({ load }) => readable(load, field);
-  }
+function Found({ found, isPreview }) {
+  const { created, alreadyThere, refused, rows, ignored, sheet } = found;
+  const figures = { created: counted(created), refused: counted(refused) };
+  const there = counted(alreadyThere);
+  const left = ignored.map(isolate).join(", ");
   return [
     h(
       "p",
       { key: "sum", role: "status" },
-      t("{created} can be created or are there already, {refused} will be refused.", {
-        created: counted(created),
-        refused: counted(refused),
-      }),
+      isPreview
+        ? t("{created} can be created or are there already, {refused} will be refused.", figures)
+        : t("{created} created, {refused} refused.", figures),
+      alreadyThere > 0 && ` ${t("{there} were there before.", { there })}`,
       sheet && ` ${t("Sheet: {sheet}.", { sheet: isolate(sheet) })}`,
-      ignored.length > 0 && ` ${leftOut(ignored)}`,
+      left && ` ${t("Columns left out: {columns}.", { columns: left })}`,
     ),
     h(Table, {
       key: "rows",
-      label: t("The first rows"),
-      columns: shown,
-      rows: rows
-        .toSorted((one, other) => Number(!one.errors) - Number(!other.errors))
-        .slice(0, PREVIEW_ROWS),
+      label: t("Rows of the file"),
+      columns: columnsOf(found, isPreview),
+      rows: rows.toSorted(refusedFirst).slice(0, isPreview ? PREVIEW_ROWS : undefined),
       keyOf: ({ row }) => row,
     }),
   ];
 }
 
-/** @param {ImportedRow["load"]} load @param {string} field */
-function readable(load, field) {
-  const value = load?.[/** @type {keyof Load} */ (field)];
-  if (!value) return "";
-  return /At$|By$/.test(field) ? minuteTime(String(value)) : isolate(String(value));
+/** @param {ImportReport} found @param {boolean} isPreview */
+function columnsOf({ refused, columns }, isPreview) {
+  /** @type {Record<string, (row: ImportedRow) => Children>} */
+  const shown = { [t("Row")]: ({ row }) => row };
+  if (refused > 0 || !isPreview) shown[t("Outcome")] = outcomeOf;
+  for (const [column, field] of Object.entries(isPreview ? columns : {})) {
+    shown[`${nameOf(field)} ← ${column}`] = ({ load }) => readable(field, load, "");
+  }
+  return shown;
 }
 
 /** @param {ImportedRow} row */
-const keyOf = ({ row }) => row;
-
-/** @param {{report: ImportReport}} props */
-function Report({ report: { created, alreadyThere, refused, rows, ignored } }) {
-  const [isAll, setAll] = useState(refused === 0);
-  const figures = {
-    created: h("b", null, counted(created)),
-    there: h("b", null, counted(alreadyThere)),
-    refused: h("b", { class: refused ? "late" : "" }, counted(refused)),
-  };
-  return [
-    h(
-      "p",
-      { class: "report-sum", role: "status" },
-      alreadyThere > 0
-        ? t("{created} created, {there} there before, {refused} refused.", figures)
-        : t("{created} created, {refused} refused.", figures),
-    ),
-    ignored.length > 0 && h("p", { class: "hint" }, leftOut(ignored)),
-    h(
-      "label",
-      { class: "check" },
-      h("input", {
-        type: "checkbox",
-        checked: !isAll,
-        onChange: () => setAll(!isAll),
-      }),
-      t("Only refused rows"),
-    ),
-    h(
-      "div",
-      { class: "report-rows" },
-      h(/** @type {typeof VirtualList<ImportedRow>} */ (VirtualList), {
-        items: isAll ? rows : rows.filter(({ errors }) => errors),
-        keyOf,
-        heightOf: () => ROW_REM,
-        label: t("Rows of the file"),
-        empty: t("No row was refused."),
-        renderRow: (row, isActive) => h(Row, { row, isActive }),
-      }),
-    ),
-  ];
+function outcomeOf({ loadId: id, errors, alreadyThere }) {
+  if (errors) return h("span", { class: "late" }, inShort(errors));
+  if (id === null) return "";
+  return alreadyThere ? t("Load {id}, there before", { id }) : t("Load {id}", { id });
 }
 
-/** @param {{row: ImportedRow, isActive: boolean}} props */
-function Row({ row: { row, loadId, errors, alreadyThere }, isActive }) {
-  const made = alreadyThere
-    ? t("Load {id}, there before", { id: loadId })
-    : t("Load {id}", { id: loadId });
-  const text = errors ? inShort(errors) : made;
-  return h(
-    "div",
-    { class: "report-row", "data-main": true, tabIndex: isActive ? 0 : -1 },
-    h("span", { class: "number" }, t("Row {row}", { row })),
-    h("span", { class: errors ? "late" : "", title: text }, text),
-  );
-}
-
-/** @param {string[]} columns */
-const leftOut = (columns) =>
-  t("Columns left out: {columns}.", { columns: columns.map(isolate).join(", ") });
+/** @param {ImportedRow} one @param {ImportedRow} other */
+const refusedFirst = (one, other) => Number(!one.errors) - Number(!other.errors);
 
 /** @param {Record<string, string[]>} errors by field */
 const inShort = (errors) =>

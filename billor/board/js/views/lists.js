@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import { button } from "../ui/button.js";
-import { SearchField } from "../ui/search_field.js";
+import { SearchField } from "../ui/form.js";
 import { Table } from "../ui/table.js";
 import { t } from "../ui/words.js";
 
@@ -11,7 +11,7 @@ import { t } from "../ui/words.js";
  * @param {string} props.find what the field for a search says
  * @param {(text: string) => void} props.onSearch
  * @param {string} props.add what the button says
- * @param {() => void} props.onAdd @param {import("preact").ComponentChildren} [props.children]
+ * @param {() => void} props.onAdd @param {Children} [props.children]
  */
 export const ListHead = ({ title, find, onSearch, add, onAdd, children }) =>
   h(
@@ -24,23 +24,21 @@ export const ListHead = ({ title, find, onSearch, add, onAdd, children }) =>
   );
 
 /**
- * A table whose rows come page by page.
- * @param {object} props @param {string} props.label
- * @param {Parameters<typeof Table>[0]["columns"]} props.columns
+ * Rows that come page by page.
+ * @param {object} props @param {(rows: any[]) => Children} props.draw
  * @param {ReturnType<typeof import("../state/got.js").usePages>} props.got
  * @param {string} [props.empty] what is said without rows
  */
-export function PagedTable({
-  label,
-  columns,
-  got: { rows, problem, more },
-  empty = t("Nothing yet."),
-}) {
-  return [
-    problem && h("p", { class: "refusal", role: "alert", key: "problem" }, problem),
-    !rows && !problem && h("p", { key: "loading" }, t("Loading …")),
-    rows?.length === 0 && h("p", { class: "hint", key: "empty" }, empty),
-    rows && rows.length > 0 && h(Table, { label, columns, rows, key: "rows" }),
-    more && button(t("Show more"), more, "", { key: "more" }),
-  ];
-}
+export const Paged = ({ draw, got: { rows, problem, more }, empty = t("Nothing yet.") }) => [
+  problem && h("p", { class: "refusal", role: "alert", key: "problem" }, problem),
+  !rows && !problem && h("p", { key: "loading" }, t("Loading …")),
+  rows?.length === 0 && h("p", { class: "hint", key: "empty" }, empty),
+  rows && rows.length > 0 && draw(rows),
+  more && button(t("Show more"), more, "", { key: "more" }),
+];
+
+/**
+ * @param {Omit<Parameters<typeof Paged>[0], "draw"> & Omit<Parameters<typeof Table>[0], "rows">} props
+ */
+export const PagedTable = ({ got, empty, ...table }) =>
+  h(Paged, { got, empty, draw: (rows) => h(Table, { ...table, rows, key: "rows" }) });

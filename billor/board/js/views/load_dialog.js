@@ -24,7 +24,6 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
   const route = load ?? copy;
   // Whose driver is under way goes on to the same place.
   const fixed = { required: true, readOnly: load?.status === "ASSIGNED" };
-  const first = fixed.readOnly ? 3 : 0;
   const free = load ? [] : freeDrivers();
   const options = driverOptions(free);
   return h(FormDialog, {
@@ -52,7 +51,7 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
       timeField("pickupAt", t("Pickup"), load?.pickupAt),
       timeField("deliverBy", t("Deliver by"), load?.deliverBy),
       ...(free.length ? [{ name: "driverId", label: t("Driver"), options }] : []),
-    ].map((field, index) => ({ ...field, "data-autofocus": index === first })),
+    ],
   });
 }
 
@@ -80,29 +79,27 @@ async function change(shown, key, body) {
 }
 
 /** @param {Record<string, string>} fields */
-function bodyOf({ reference, pickupAt, deliverBy, ...texts }) {
-  return {
-    ...texts,
-    reference: reference || null,
-    pickupAt: fromLocalField(pickupAt ?? ""),
-    deliverBy: fromLocalField(deliverBy ?? ""),
-  };
-}
+const bodyOf = ({ reference, ...texts }) => ({
+  ...texts,
+  reference: reference || null,
+  ...timesOf(texts),
+});
+
+/** @param {{pickupAt?: string, deliverBy?: string}} fields */
+const timesOf = ({ pickupAt = "", deliverBy = "" }) => ({
+  pickupAt: fromLocalField(pickupAt),
+  deliverBy: fromLocalField(deliverBy),
+});
 
 /**
  * Return what differs from the load: what somebody else has changed meanwhile stays.
- * @param {Load} load @param {Record<string, string | null>} body
+ * @param {Load} load @param {ReturnType<typeof bodyOf>} body
  */
-function changesOf(load, body) {
-  const known = /** @type {Record<string, any>} */ (load);
-  const before = {
-    ...known,
-    pickupAt: fromLocalField(toLocalField(load.pickupAt)),
-    deliverBy: fromLocalField(toLocalField(load.deliverBy)),
-  };
-  return Object.fromEntries(
-    Object.entries(body).filter(([name, value]) => value !== /** @type {any} */ (before)[name]),
-  );
+function changesOf({ pickupAt, deliverBy, ...known }, body) {
+  const typed = { pickupAt: toLocalField(pickupAt), deliverBy: toLocalField(deliverBy) };
+  /** @type {Record<string, unknown>} */
+  const before = { ...known, ...timesOf(typed) };
+  return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== before[name]));
 }
 
 /** @param {{problem: Problem, load?: Load}} props */

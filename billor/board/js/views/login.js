@@ -75,7 +75,6 @@ const fieldsFor = (user) => [
     type: "email",
     value: user?.email,
     autocomplete: "username",
-    "data-autofocus": !user,
   },
   {
     name: "password",

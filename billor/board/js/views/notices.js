@@ -13,8 +13,8 @@ export function Announcer() {
   return [
     h("div", { class: "unseen", "aria-live": "polite", key: "said" }, said),
     h(
-      "div",
-      { class: "toasts", key: "toasts" },
+      "aside",
+      { class: "toasts", key: "toasts", "aria-label": t("Messages") },
       toasts.map((shown) =>
         h(
           "div",

@@ -8,18 +8,18 @@ import { saveDriver, tell } from "../state/people.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
 import { useNow } from "../ui/clock.js";
-import { icon } from "../ui/icons.js";
 import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { AuditTrail } from "./audit_trail.js";
-import { openDialog } from "./dialogs.js";
+import { ask, openDialog } from "./dialogs.js";
+import { DriverDialog } from "./driver_dialog.js";
 import { DriverStatus, loadOf } from "./drivers_page.js";
-import { STATUS_NAMES } from "./finished_panel.js";
 import { PagedTable } from "./lists.js";
+import { Page, PageHead, STATUS_NAMES } from "./page.js";
 import { Facts, factsOf, LoadLink, timesOf } from "./panel.js";
+import { AuditTrail } from "./timeline.js";
 
-/** @type {Record<string, (assignment: AssignmentDetail) => import("preact").ComponentChildren>} */
+/** @type {Record<string, (assignment: AssignmentDetail) => Children>} */
 const HISTORY = {
   [t("Load")]: ({ load }) => h(LoadLink, { load }),
   [t("Status")]: ({ status }) => (status === "CANCELLED" ? t("Given back") : STATUS_NAMES[status]),
@@ -33,12 +33,9 @@ export function OneDriverPage({ id }) {
   const { data, problem } = useGot(() => get(`/drivers/${id}`), [id]);
   const driver = known ?? data;
   return h(
-    "article",
-    { class: "page one-driver-page" },
-    h("a", { class: "back", href: "#/drivers" }, icon("back"), t("Drivers")),
-    driver
-      ? h(Details, { driver })
-      : h("p", { class: problem && "refusal", role: "status" }, problem || t("Loading …")),
+    Page,
+    { look: "one-driver-page", back: [t("Drivers"), "#/drivers"], problem, isKnown: !!driver },
+    driver && h(Details, { driver }),
   );
 }
 
@@ -50,32 +47,27 @@ function Details({ driver }) {
   const past = `/assignments?driverId=${driver.id}&status=COMPLETED&status=CANCELLED&expand=load`;
   return [
     h(
-      "header",
-      { class: "page-head", key: "head" },
-      h(
-        "div",
-        null,
-        h("p", { class: "eyebrow" }, t("Driver {id}", { id: driver.id })),
-        h("h1", null, isolate(driver.name)),
-      ),
+      PageHead,
+      {
+        key: "head",
+        eyebrow: t("Driver {id}", { id: driver.id }),
+        title: isolate(driver.name),
+      },
       h(DriverStatus, { driver }),
       h(Actions, { driver }),
     ),
     h(
       "div",
       { class: "load-columns", key: "columns" },
-      h(
-        "section",
-        { "aria-label": t("Driver") },
-        h(Facts, {
-          facts: [
-            [t("License"), isolate(driver.licenseNumber)],
-            [t("Driver since"), fullTime(driver.createdAt)],
-            [t("Load"), load && h(LoadLink, { load })],
-            ...(load ? [...factsOf(load), ...timesOf(load, now)] : []),
-          ],
-        }),
-      ),
+      h(Facts, {
+        label: t("Driver"),
+        facts: [
+          [t("License"), isolate(driver.licenseNumber)],
+          [t("Driver since"), fullTime(driver.createdAt)],
+          [t("Load"), load && h(LoadLink, { load })],
+          ...(load ? [...factsOf(load), ...timesOf(load, now)] : []),
+        ],
+      }),
       h(
         "section",
         { class: "history" },
@@ -93,7 +85,6 @@ function Actions({ driver }) {
   /** @param {Driver["status"]} status @param {string} text */
   const setStatus = (status, text) => tell(() => saveDriver(driver, { status }), text);
   const deactivate = {
-    name: /** @type {const} */ ("question"),
     title: t("Deactivate {name}?", { name }),
     yes: t("Deactivate"),
     children: t("They get no more loads, and keep the one they have. You can bring them back."),
@@ -103,9 +94,9 @@ function Actions({ driver }) {
     "div",
     { class: "actions" },
     button(t("Print dispatch sheet"), () => print()),
-    button(t("Change"), () => openDialog({ name: "driver", driver })),
+    button(t("Change"), () => openDialog(DriverDialog, { driver })),
     driver.status === "ACTIVE"
-      ? button(t("Deactivate"), () => openDialog(deactivate))
+      ? button(t("Deactivate"), () => ask(deactivate))
       : button(t("Bring back"), () =>
           setStatus("ACTIVE", t("{name} is free for loads.", { name })),
         ),

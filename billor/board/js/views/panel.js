@@ -2,26 +2,24 @@
 
 import { h } from "preact";
 import { address, hasFilters } from "../state/address.js";
-import { dismissTrouble, notices } from "../state/notices.js";
+import { dismissTrouble } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { iconButton } from "../ui/button.js";
 import { icon, to } from "../ui/icons.js";
 import { isolate, Name } from "../ui/text.js";
 import { minuteTime } from "../ui/times.js";
-import { VirtualList } from "../ui/virtual_list.js";
 import { counted, t } from "../ui/words.js";
 import { Urgency } from "./due.js";
 import { Reason } from "./notices.js";
 
 export const UNKNOWN_COUNT = "…";
 export const ROW_REM = 3.625;
-const TROUBLE_REM = 3.5;
 
 /**
  * @param {object} props @param {string} props.title @param {number} props.count
  * @param {number} [props.total] without filters
  * @param {boolean} [props.isComplete] without it, the counts are not known yet
- * @param {import("preact").ComponentChildren} [props.children]
+ * @param {Children} [props.children]
  */
 export function PanelHead({ title, count, total, isComplete = true, children }) {
   const shown = isComplete ? counted(count) : UNKNOWN_COUNT;
@@ -35,35 +33,6 @@ export function PanelHead({ title, count, total, isComplete = true, children }) 
       h("span", { class: "of-total" }, t("of {total}", { total: counted(total) })),
     children,
   );
-}
-
-/**
- * Loads, each with why the last action at it was taken back.
- * @template {{load: Load}} Item
- * @param {object} props @param {Item[]} props.items @param {string} props.label
- * @param {string} props.version of what is known
- * @param {import("preact").ComponentChild} props.empty
- * @param {(item: Item, tabIndex: number) => import("preact").VNode} props.renderRow
- */
-export function LoadList({ items, label, version, empty, renderRow }) {
-  const { troubles } = useStore(notices);
-  return h(/** @type {typeof VirtualList<Item>} */ (VirtualList), {
-    items,
-    keyOf: ({ load }) => load.id,
-    heightOf: ({ load }) => ROW_REM + (troubles.has(load.id) ? TROUBLE_REM : 0),
-    label,
-    version,
-    empty,
-    renderRow: (item, isActive) => {
-      const tabIndex = isActive ? 0 : -1;
-      const loadId = item.load.id;
-      const trouble = troubles.get(loadId);
-      return [
-        renderRow(item, tabIndex),
-        trouble && h(TroubleLine, { key: "trouble", trouble, loadId, tabIndex }),
-      ];
-    },
-  });
 }
 
 /** @param {{isComplete: boolean, text: string}} props */
@@ -99,7 +68,7 @@ export const LoadNumber = ({ load: { id }, tabIndex }) =>
 export const LoadLink = ({ load }) =>
   h("a", { href: `#/loads/${load.id}` }, `${load.id}: `, h(RouteOf, { load }));
 
-/** A name and a value. @typedef {[string, import("preact").ComponentChildren]} Fact */
+/** A name and a value. @typedef {[string, Children]} Fact */
 
 /** @param {Load} load @returns {Fact[]} */
 export const factsOf = ({ cargoType, reference }) => [
@@ -122,15 +91,19 @@ export function timesOf({ status, pickupAt, deliverBy }, now) {
   ];
 }
 
-/** @param {{facts: Fact[]}} props */
-export const Facts = ({ facts }) =>
+/** @param {{label: string, facts: Fact[]}} props */
+export const Facts = ({ label, facts }) =>
   h(
-    "dl",
-    { class: "facts" },
-    facts.map(([name, value]) => [
-      h("dt", { key: name }, name),
-      h("dd", { key: `value of ${name}` }, value || "–"),
-    ]),
+    "section",
+    { "aria-label": label },
+    h(
+      "dl",
+      { class: "facts" },
+      facts.map(([name, value]) => [
+        h("dt", { key: name }, name),
+        h("dd", { key: `value of ${name}` }, value || "–"),
+      ]),
+    ),
   );
 
 /**

@@ -31,7 +31,6 @@ export function PasswordDialog({ onClose }) {
           type: "password",
           required: true,
           autocomplete: "current-password",
-          "data-autofocus": true,
         },
         {
           name: "newPassword",

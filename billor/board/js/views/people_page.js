@@ -12,16 +12,17 @@ import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { Documents } from "./audit_trail.js";
-import { openDialog } from "./dialogs.js";
-import { DriverLink } from "./driver_link.js";
+import { ask, openDialog } from "./dialogs.js";
 import { ListHead, PagedTable } from "./lists.js";
+import { DriverLink } from "./page.js";
+import { Timeline } from "./timeline.js";
+import { ResetDialog, UserDialog } from "./user_dialog.js";
 import { ROLE_NAMES } from "./what_happened.js";
 
 /** The worker records what happened some time later. */
 const AUDIT_SECONDS = 5;
 
-/** @type {Record<string, (user: User) => import("preact").ComponentChildren>} */
+/** @type {Record<string, (user: User) => Children>} */
 const USERS = {
   [t("Name")]: ({ name }) => isolate(name),
   [t("Email")]: ({ email }) => isolate(email),
@@ -51,7 +52,7 @@ export function PeoplePage() {
       find: t("Find a person"),
       onSearch: setQ,
       add: t("New person"),
-      onAdd: () => openDialog({ name: "user" }),
+      onAdd: () => openDialog(UserDialog, {}),
     }),
     h(PagedTable, {
       label: t("People"),
@@ -60,7 +61,7 @@ export function PeoplePage() {
       empty: t("Nobody is found."),
     }),
     h("h2", null, t("What happened to accounts")),
-    h(Documents, { path: "/audit/accounts?limit=50", version: now }),
+    h(Timeline, { path: "/audit/accounts?limit=50", version: now }),
   );
 }
 
@@ -68,7 +69,6 @@ export function PeoplePage() {
 function Actions({ user }) {
   const name = isolate(user.name);
   const deactivate = {
-    name: /** @type {const} */ ("question"),
     title: t("Deactivate {name}?", { name }),
     yes: t("Deactivate"),
     children: t("They are logged out now, and cannot log in. You can bring them back."),
@@ -82,10 +82,10 @@ function Actions({ user }) {
     {
       label: t("More about {name}", { name: user.name }),
       choices: [
-        { text: t("Change"), action: () => openDialog({ name: "user", user }) },
-        { text: t("Set a new password"), action: () => openDialog({ name: "reset", user }) },
+        { text: t("Change"), action: () => openDialog(UserDialog, { user }) },
+        { text: t("Set a new password"), action: () => openDialog(ResetDialog, { user }) },
         user.active
-          ? { text: t("Deactivate"), action: () => openDialog(deactivate) }
+          ? { text: t("Deactivate"), action: () => ask(deactivate) }
           : { text: t("Bring back"), action: () => void bringBack() },
       ],
     },

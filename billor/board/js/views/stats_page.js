@@ -37,17 +37,14 @@ function Figures({ stats }) {
     h(
       "div",
       { class: "tiles", key: "tiles" },
-      h(Tile, { name: t("Waiting"), value: loads.OPEN }),
-      h(Tile, { name: t("On the road"), value: loads.ASSIGNED }),
-      h(Tile, { name: t("Free drivers"), value: drivers.available }),
-      h(Tile, { name: t("Busy drivers"), value: drivers.busy }),
-      h(Tile, { name: t("Assigned today"), value: today.assigned }),
-      h(Tile, { name: t("Completed today"), value: today.completed }),
-      h(Tile, { name: t("Median time to assign"), value: durationOf(stats.medianSecondsToAssign) }),
-      h(Tile, {
-        name: t("Median time to complete"),
-        value: durationOf(stats.medianSecondsToComplete),
-      }),
+      tile(t("Waiting"), counted(loads.OPEN)),
+      tile(t("On the road"), counted(loads.ASSIGNED)),
+      tile(t("Free drivers"), counted(drivers.available)),
+      tile(t("Busy drivers"), counted(drivers.busy)),
+      tile(t("Assigned today"), counted(today.assigned)),
+      tile(t("Completed today"), counted(today.completed)),
+      tile(t("Median time to assign"), durationOf(stats.medianSecondsToAssign)),
+      tile(t("Median time to complete"), durationOf(stats.medianSecondsToComplete)),
     ),
     h(
       "section",
@@ -72,7 +69,7 @@ function Figures({ stats }) {
 /**
  * @param {Day[]} days @param {(day: Day) => number | null} of
  * @param {(value: number | null) => string} [format]
- * @returns {(day: Day) => import("preact").ComponentChildren} a day's figure, and its part of the most
+ * @returns {(day: Day) => Children} a day's figure, and its part of the most
  */
 function barOf(days, of, format = (value) => counted(Number(value))) {
   const most = Math.max(...days.map((day) => of(day) ?? 0));
@@ -87,12 +84,6 @@ function barOf(days, of, format = (value) => counted(Number(value))) {
 /** @param {number | null} seconds */
 const durationOf = (seconds) => (seconds === null ? "–" : duration(seconds));
 
-/** @param {{name: string, value: number | string}} props */
-function Tile({ name, value }) {
-  return h(
-    "div",
-    { class: "tile" },
-    h("b", null, typeof value === "number" ? counted(value) : value),
-    h("span", null, name),
-  );
-}
+/** @param {string} name @param {string} value */
+const tile = (name, value) =>
+  h("div", { class: "tile" }, h("b", null, value), h("span", null, name));

@@ -1,32 +1,43 @@
-// What happened to a load: who, what, when.
+// What happened to a load, a driver or accounts: who, what, when.
 
 import { h } from "preact";
+import { useState } from "preact/hooks";
+import { usePages } from "../state/got.js";
 import { fullTime, TIME_ZONE } from "../ui/times.js";
 import { t } from "../ui/words.js";
+import { Paged } from "./lists.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
-/** @param {{entries: TimelineEntry[]}} props */
-export function Timeline({ entries }) {
-  return [
-    h("p", { class: "hint", key: "zone" }, t("Times are in {zone}.", { zone: TIME_ZONE })),
+/** @param {{path: string, version: unknown}} props the timeline is got again when `version` changes */
+export const Timeline = ({ path, version }) =>
+  h(Paged, {
+    got: usePages(path, version),
+    draw: (entries) => [
+      h("p", { class: "hint", key: "zone" }, t("Times are in {zone}.", { zone: TIME_ZONE })),
+      h("ol", { class: "timeline", key: "list" }, entries.map(entryOf)),
+    ],
+  });
+
+/** @param {TimelineEntry | AuditDocument} entry */
+const entryOf = (entry) =>
+  h(
+    "li",
+    { key: "id" in entry ? entry.id : entry._id, class: `event-${entry.type}` },
     h(
-      "ol",
-      { class: "timeline", key: "list" },
-      entries.map((entry) =>
-        h(
-          "li",
-          { key: entry.id, class: `event-${entry.type}` },
-          h(
-            "p",
-            null,
-            t("{who} {what}.", {
-              who: h("b", null, whoOf(entry)),
-              what: whatHappened(entry),
-            }),
-          ),
-          h("time", { dateTime: entry.timestamp }, fullTime(entry.timestamp)),
-        ),
-      ),
+      "p",
+      null,
+      t("{who} {what}.", { who: h("b", null, whoOf(entry)), what: whatHappened(entry) }),
     ),
-  ];
+    h("time", { dateTime: entry.timestamp }, fullTime(entry.timestamp)),
+  );
+
+/** Got when somebody opens it. @param {{of: string, version: string}} props `of`: such as `loadId=7` */
+export function AuditTrail({ of, version }) {
+  const [isOpen, setOpen] = useState(false);
+  return h(
+    "details",
+    { class: "audit", onToggle: () => setOpen(!isOpen) },
+    h("summary", null, t("Audit trail")),
+    isOpen && h(Timeline, { path: `/audit?${of}&limit=200`, version }),
+  );
 }

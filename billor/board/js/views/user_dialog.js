@@ -6,6 +6,7 @@ import { fleet } from "../state/fleet.js";
 import { toast } from "../state/notices.js";
 import { driverOptions, saveUser } from "../state/people.js";
 import { useStore } from "../state/store.js";
+import { onText } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
@@ -48,15 +49,14 @@ export function UserDialog({ user, onClose }) {
       toast(user ? t("{name} changed.", { name }) : t("{name} may log in.", { name }));
     },
     fields: [
-      { name: "name", label: t("Name"), value: user?.name, required: true, "data-autofocus": true },
+      { name: "name", label: t("Name"), value: user?.name, required: true },
       {
         name: "role",
         label: t("Role"),
-        value: role,
+        value: user?.role ?? "DISPATCHER",
         options: Object.entries(ROLE_NAMES),
         required: true,
-        onInput: ({ currentTarget }) =>
-          setRole(/** @type {HTMLSelectElement} */ (currentTarget).value),
+        onInput: onText(setRole),
       },
       ...(role === "DRIVER" ? [driver] : []),
       ...(user ? [] : account),
@@ -76,6 +76,6 @@ export function ResetDialog({ user, onClose }) {
       await saveUser(user, { password }, key);
       toast(t("{name} is logged out, and can log in with the new password.", { name }));
     },
-    fields: [{ ...PASSWORD, "data-autofocus": true }],
+    fields: [PASSWORD],
   });
 }

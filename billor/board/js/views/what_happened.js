@@ -4,9 +4,7 @@ import { h } from "preact";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { DriverLink } from "./driver_link.js";
-
-/** @import {ComponentChildren} from "preact" */
+import { DriverLink } from "./page.js";
 
 /** By the names of the API. @type {Record<string, string>} */
 const FIELD_NAMES = {
@@ -52,7 +50,7 @@ const SENTENCES = {
 
 /**
  * @param {{type: string, payload: Payload}} entry
- * @returns {ComponentChildren} what was done to a load, a driver or an account
+ * @returns {Children} what was done to a load, a driver or an account
  */
 export function whatHappened({ type, payload }) {
   const { load, driver, account, address } = payload;
@@ -67,12 +65,15 @@ export function whatHappened({ type, payload }) {
   return changed || t(sentence, parts);
 }
 
-/** @param {{user?: {name: string} | null}} payload @returns {ComponentChildren} who did it */
-export const whoOf = ({ user }) => (user ? isolate(user.name) : t("The system"));
+/** @param {TimelineEntry | AuditDocument} entry @returns {Children} who did it */
+export function whoOf(entry) {
+  const user = "user" in entry ? entry.user : entry.payload.user;
+  return user ? isolate(user.name) : t("The system");
+}
 
 /**
  * @param {Payload} payload @param {object | undefined} after
- * @returns {ComponentChildren} nothing if none of the fields has a name
+ * @returns {Children} nothing if none of the fields has a name
  */
 function changes({ before = {}, load, driver }, after) {
   if (load && before.status === "CANCELLED") return t("reopened the load");
@@ -89,9 +90,9 @@ function changes({ before = {}, load, driver }, after) {
   return each.length > 0 && t("changed {fields}", { fields: each.join(", ") });
 }
 
-/** @param {string} name @param {object | undefined} fields */
-function readable(name, fields) {
+/** @param {string} name @param {object | undefined} fields @param {string} [nothing] */
+export function readable(name, fields, nothing = t("none")) {
   const value = /** @type {Record<string, unknown> | undefined} */ (fields)?.[name];
-  if (value === null || value === undefined || value === "") return t("none");
+  if (value === null || value === undefined || value === "") return nothing;
   return /At$|By$/.test(name) ? shortTime(String(value)) : isolate(String(value));
 }
