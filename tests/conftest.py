@@ -30,6 +30,10 @@ from tests.support.statements import StatementRecorder
 from tests.support.system import System
 
 QUICK_FOLDERS = ("api", "unit")
+LONG_FILES = (
+    *("test_launcher.py", "test_live.py", "test_image_python.py", "test_slow_clients.py"),
+    *("test_worker.py", "test_dispatching.py", "test_json_logs.py", "test_one_active_load.py"),
+)
 DEMO_EMAIL = "demo@billor.example"
 DEMO_PASSWORD = "demo-password"
 # Faster than TRUNCATE for the few rows that a test makes; the order is that of foreign keys.
@@ -49,7 +53,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.hookimpl(trylast=True)  # after the tests were shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the quick files last: with a long one at the end, all processes would wait for it."""
-    items.sort(key=lambda item: item.path.parent.name in QUICK_FOLDERS)
+
+    def turn(item: pytest.Item) -> tuple[bool, bool]:
+        return item.path.parent.name in QUICK_FOLDERS, item.path.name not in LONG_FILES
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

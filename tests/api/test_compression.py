@@ -88,15 +88,6 @@ def test_conditional_requests_take_the_etag_of_either_form(client, path):
                 assert not is_compressed(answer)
 
 
-def test_a_head_has_the_headers_of_the_get(client):
-    for path in ("/loads", "/openapi.json", "/loads.csv"):
-        shown, head = (client.request(method, path, headers=GZIP) for method in ("GET", "HEAD"))
-        assert is_compressed(head)
-        assert head.data == b""
-        for name in ("Content-Length", "Content-Type", "ETag"):
-            assert head.headers.get(name) == shown.headers.get(name), (path, name)
-
-
 def test_neither_tokens_nor_streams_of_changes_are_compressed(client, anonymous, monkeypatch):
     monkeypatch.setattr(responses, "MIN_BYTES", 0)
     credentials = {"email": DEMO_EMAIL, "password": DEMO_PASSWORD}

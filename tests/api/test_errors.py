@@ -345,10 +345,6 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
     },
     503: {
         "database_unavailable": {
-            "login": without_database(
-                "POST", "/auth/login", {"email": "dana@billor.example", "password": "password"}
-            ),
-            "reading": without_database("GET", "/drivers"),
             "cached": without_database("GET", "/loads"),
             "writing": without_database("POST", "/loads", LOAD),
         },

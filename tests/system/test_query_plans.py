@@ -222,13 +222,6 @@ class History:
                 last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
         return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
 
-    def plans_of(self, address: str) -> list[Plan]:
-        """The plans of an answer that is no list."""
-        with self._recorded() as statements:
-            answer = self._client.get(address)
-            assert (answer.status_code, bool(answer.text)) == (200, True), answer.text
-        return [self._explain(statement) for statement in statements]
-
     def plans_of_notifications(self) -> list[Plan]:
         """The plans of a look for drivers to notify."""
         with self._recorded() as statements, self._app.app_context():
@@ -238,7 +231,6 @@ class History:
     def _get(self, address: str) -> tuple[list[dict], list[Plan]]:
         with self._recorded() as statements:
             answer = self._client.get(address)
-            assert answer.text
         assert answer.status_code == 200, answer.text
         return answer.json, [self._explain(statement) for statement in statements]
 
@@ -253,10 +245,8 @@ class History:
                 statements.append(cursor.mogrify(statement, parameters).decode())
 
         event.listen(self._engine, "before_cursor_execute", record)
-        try:
-            yield statements
-        finally:
-            event.remove(self._engine, "before_cursor_execute", record)
+        yield statements
+        event.remove(self._engine, "before_cursor_execute", record)
 
     def _explain(self, statement: str) -> Plan:
         self._cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
