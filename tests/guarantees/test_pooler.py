@@ -15,7 +15,7 @@ from billor.database.revisions import upgrade
 from billor.models import db
 from tests.guarantees.conftest import start_pooler
 from tests.guarantees.test_one_active_load import (
-    assert_rule_held_at_all_times,
+    assert_events_tell_what_happened,
     assert_rule_holds,
 )
 from tests.guarantees.test_outages import assert_only_our_log_lines
@@ -83,7 +83,7 @@ def test_the_rule_and_the_trail_hold_behind_a_pooler(pooled_system):
     calls = [partial(assign_and_cancel, *pair) for pair in product(drivers, loads)]
     assert set().union(*at_once(api, calls)) == {200, 201, 409}
     with pooled_system.app.app_context():
-        assert_rule_held_at_all_times({driver["id"] for driver in drivers})
+        assert_events_tell_what_happened({driver["id"] for driver in drivers})
         db.session.remove()
     api.client.assign(drivers[0], loads[0])
     with pooled_system.app.app_context():
