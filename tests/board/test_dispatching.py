@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Route, expect
+from playwright.sync_api import FloatRect, Locator, Route, expect
 
 from tests.support.board import PHONE
 
@@ -115,10 +115,12 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
     board = open_board()
     page, mouse = board.page, board.page.mouse
     board.expect_live()
-    # What is held back for a moment is held back until this test lets it go.
+    # What is held back for a moment is held back until this test lets it go; messages stay.
     page.evaluate(
         """() => {
           const { animate } = Element.prototype;
+          const wait = setTimeout;
+          setTimeout = (run, pause) => wait(run, pause > 5_000 ? 1e9 : pause);
           Element.prototype.animate = function(frames) { return animate.call(this, frames, 1e9); };
         }"""
     )
@@ -150,6 +152,29 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
     expect_settled(board)
     aaron = billor.client.get("/drivers?q=aaron").body[0]
     assert (memphis["id"], aaron["id"]) in active(billor)
+
+    def click_at(box: FloatRect | None) -> None:
+        assert box is not None
+        mouse.click(box["x"] + 10, box["y"] + 10)
+        expect_settled(board)
+
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_have_count(2)
+    let_go()
+    place = undo.last.bounding_box()
+    click_at(place)
+    expect(undo).to_have_count(1)  # the other load's comes there
+    click_at(place)
+    assert active(billor) == [(laredo["id"], brianna["id"])]
+    page.goto(f"{billor.url}/board#/loads/{laredo['id']}")
+    expect(page.get_by_role("button", name="Cancel assignment")).to_be_visible()
+    let_go()
+    path = f"/assignments?status=ASSIGNED&driverId={brianna['id']}"
+    billor.client.close_assignment(billor.client.get(path).body[0]["id"], "CANCELLED")
+    cancel = page.get_by_role("button", name="Cancel load")
+    expect(cancel).to_be_visible()
+    click_at(cancel.bounding_box())
+    assert status_of(billor, laredo) == "OPEN"
 
 
 def test_a_key_is_not_pressed_for_the_driver_in_another_ones_place(billor, open_board):

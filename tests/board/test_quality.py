@@ -57,6 +57,7 @@ def test_axe_finds_nothing_wrong_on_the_board(billor, open_board):
     board.waiting_load("Laredo").get_by_role("button").click()
     board.drivers.filter(has_text=busy["name"]).get_by_role("button").click()
     expect(page.locator(".trouble")).to_be_visible()
+    expect(page.locator(".toast")).to_be_visible()
     board.waiting_load("Laredo").get_by_role("button").first.click()
     assert board.axe_violations() == []
     page.keyboard.press("Escape")
@@ -69,7 +70,7 @@ def test_axe_finds_nothing_wrong_on_the_board(billor, open_board):
 def test_every_page_fits_each_width_and_axe_finds_nothing_wrong(billor, open_board):
     (load,) = billor.client.get("/loads?status=ASSIGNED").body
     board = open_board()
-    for path in ("?q=o#/", f"#/loads/{load['id']}", "#/stats"):
+    for path in ("?q=o#/", f"#/loads/{load['id']}", "#/loads/999", "#/drivers/999", "#/stats"):
         board.page.goto(f"{billor.url}/board{path}")
         expect(board.page.get_by_role("heading", level=1).last).to_be_visible()
         expect_loaded(board)

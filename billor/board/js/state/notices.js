@@ -4,17 +4,11 @@
 import { get, Problem } from "../api/client.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
-import { fleet } from "./fleet.js";
 import { Store } from "./store.js";
 
 /** The driver hears of it only then. */
 const UNDO_MILLISECONDS = 10_000;
 const TOAST_MILLISECONDS = 8_000;
-/** Of loads that may no longer be where they were shown, but out of sight. */
-const MOVES = [
-  ...["load_already_assigned", "load_not_open"],
-  ...["assignment_not_active", "precondition_failed"],
-];
 
 /** @type {Store<{troubles: Map<number, Trouble>, toasts: Toast[], said: string}>} */
 export const notices = new Store({
@@ -29,21 +23,16 @@ let lastToast = 0;
 export const say = (text) => notices.set({ said: text });
 
 /**
- * Show a refusal at a load, with who caused it and a link to the conflicting load.
+ * Show a refusal at a load, with who caused it and a link to the conflicting load; also in a message,
+ * since the load may be out of sight by now.
  * @param {number} loadId @param {Problem} problem
  */
 export async function showTrouble(loadId, problem) {
-  setTrouble(loadId, { detail: problem.message });
-  say(problem.message);
+  const detail = problem.message;
+  setTrouble(loadId, { detail });
   const reason = await reasonOf(problem, loadId);
-  if (notices.value.troubles.has(loadId))
-    setTrouble(loadId, { detail: problem.message, ...reason });
-  const isOnBoard = ["OPEN", "ASSIGNED"].includes(fleet.value.loads.get(loadId)?.status ?? "");
-  if (!isOnBoard || MOVES.includes(problem.code))
-    toast(t("Load {id}: {problem}", { id: loadId, problem: problem.message }), {
-      isGood: false,
-      ...reason,
-    });
+  if (notices.value.troubles.has(loadId)) setTrouble(loadId, { detail, ...reason });
+  toast(t("Load {id}: {problem}", { id: loadId, problem: detail }), { isGood: false, ...reason });
 }
 
 /** @param {number} loadId @param {Trouble} trouble */

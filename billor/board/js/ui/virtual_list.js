@@ -85,7 +85,7 @@ export class VirtualList extends Component {
   }
 
   /**
-   * Take no presses at rows that have come to where others were, until that can have been seen.
+   * Hold the rows that have come to where others were.
    * @param {number} shift how far the list was scrolled to keep its place
    */
   holdMoved(shift) {
@@ -95,7 +95,7 @@ export class VirtualList extends Component {
       const [top = 0, end = 0] = this.offsets.slice(index, index + 2);
       const others = [top + 1, end - 1].map((y) => keys[this.indexAt(y - shift, offsets)]);
       if (others.every((other) => other === undefined || other === key)) continue;
-      this.row(index)?.animate({ pointerEvents: ["none", "none"] }, REACTION_MILLISECONDS);
+      hold(this.row(index));
     }
   }
 
@@ -282,6 +282,13 @@ export class VirtualList extends Component {
     );
   }
 }
+
+/**
+ * Take no presses at what has come to where something else was, until that can have been seen.
+ * @param {any} element
+ */
+export const hold = (element) =>
+  element?.animate({ pointerEvents: ["none", "none"] }, REACTION_MILLISECONDS);
 
 /**
  * Give the focus back to a place where work goes on: of a list, to the row where it was.

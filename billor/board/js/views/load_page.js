@@ -1,7 +1,7 @@
 // All about one load: its fields, what may be done, what happened, and the audit trail.
 
 import { h } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { get } from "../api/client.js";
 import { close, pending, reopen, setStatus } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
@@ -13,6 +13,7 @@ import { button } from "../ui/button.js";
 import { useNow } from "../ui/clock.js";
 import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
+import { hold } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
 import { askToComplete, openDialog } from "./dialogs.js";
 import { LoadDialog } from "./load_dialog.js";
@@ -107,6 +108,7 @@ function Actions({ known: { load, last }, onSaved }) {
   const isPending = useStore(pending).byLoad.has(load.id);
   const { active } = stateOf(load.id);
   const holder = useFocusKept();
+  useLayoutEffect(() => void hold(holder.current), [load.status]);
   const driver = active && fleet.value.drivers.get(active.driverId);
   /** @param {string} text @param {() => unknown} onClick @param {string} [look] */
   const action = (text, onClick, look) => button(text, onClick, look, { disabled: isPending });

@@ -1,20 +1,24 @@
 // Messages that belong to no place on the board, and what screen readers say.
 
 import { h } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { dismissToast, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { button, iconButton } from "../ui/button.js";
 import { shortTime } from "../ui/times.js";
+import { hold } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
 export function Announcer() {
   const { toasts, said } = useStore(notices);
+  const holder = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(() => holder.current?.querySelectorAll("button").forEach(hold), [toasts]);
   return [
     h("div", { class: "unseen", "aria-live": "polite", key: "said" }, said),
     h(
       "aside",
-      { class: "toasts", key: "toasts", "aria-label": t("Messages") },
+      { class: "toasts", ref: holder, "aria-label": t("Messages"), key: "toasts" },
       toasts.map((shown) =>
         h(
           "div",

@@ -16,6 +16,7 @@ export const Page = ({ look, back: [text, href], problem, isKnown, children }) =
     "article",
     { class: `page ${look}` },
     h("a", { class: "back", href }, icon("back"), text),
+    !isKnown && h("h1", { class: "unseen" }, text),
     problem && h("p", { class: "refusal", role: "alert" }, problem),
     isKnown ? children : !problem && h("p", { role: "status" }, t("Loading …")),
   );
