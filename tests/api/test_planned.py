@@ -96,7 +96,10 @@ def test_a_planned_load_is_left_and_activated_by_hand(client, drivers, loads):
     assert (left["id"], left["status"]) == (planned["id"], "PLANNED")
     assert left["left"] == "driver_inactive"
     assert_problem(set_status(client, planned, "ASSIGNED"), 409, "driver_inactive")
-    client.patch("/drivers/1", {"status": "ACTIVE"})
+    client.patch("/drivers/1", {"status": "ACTIVE", "licenseExpiresOn": "2020-01-31"})
+    assert_problem(set_status(client, planned, "ASSIGNED"), 409, "driver_papers_expired")
+    assert_problem(plan(client, drivers[0], loads[2]), 409, "driver_papers_expired")
+    client.patch("/drivers/1", {"licenseExpiresOn": None})
     assert client.get(f"/assignments/{active['id']}").json["next"]["left"] is None
 
     before = client.assign(drivers[0], loads[2])
