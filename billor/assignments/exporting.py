@@ -5,30 +5,34 @@ from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
-from marshmallow import fields
 from sqlalchemy import func, select
 
-from billor.api.fields import Timestamp, WireSchema
-from billor.assignments.schemas import ExportedAssignmentSchema
+from billor.api.fields import wire_name, wire_time
+from billor.assignments.schemas import AssignmentSchema
 from billor.assignments.service import list_assignments
 from billor.database.keyset import Position
 from billor.events.event import EventType
 from billor.loads.exporting import Rows, columns_of, export
-from billor.models import CheckIn, CheckInKind, LoadEvent, db
+from billor.loads.schemas import ListedLoadSchema
+from billor.models import Assignment, AssignmentStatus, CheckIn, CheckInKind, LoadEvent, db
 
 # Of several check-ins of a kind the last one counts; of the others the first one.
 LAST_COUNTS = (CheckInKind.LOADED, CheckInKind.DELAYED)
 BEGINNINGS = (EventType.LOAD_PLANNED, EventType.ASSIGNED)
 ENDS = (EventType.LOAD_COMPLETED, EventType.ASSIGNMENT_CANCELLED)
 
-Steps = defaultdict[int, dict[str, Any]]
+_schema = AssignmentSchema()
+_load_schema = ListedLoadSchema(exclude=("id", "status", "created_at", "updated_at", "assignment"))
+_times = {kind: wire_name(f"{kind.lower()}_at") for kind in CheckInKind}
+COLUMNS = [
+    *columns_of(_schema),
+    *("driverName", "driverLicenseNumber"),
+    *columns_of(_load_schema),
+    *("onTime", *_times.values(), "assignedBy", "closedBy"),
+]
 
-_schema = ExportedAssignmentSchema(many=True)
-_steps_schema = WireSchema.from_dict(
-    {f"{kind.lower()}_at": Timestamp() for kind in CheckInKind}
-    | {"assigned_by": fields.String(), "closed_by": fields.String()}
-)()
-COLUMNS = columns_of(_schema, _steps_schema)
+Steps = defaultdict[int, dict[str, Any]]
+"""The cells of an assignment's check-ins and events, by its id."""
 
 
 def export_assignments(
@@ -44,8 +48,17 @@ def _read_assignments(limit: int, cursor: Position | None, **filters: Any) -> Ro
     steps: Steps = defaultdict(dict)
     _add_check_ins(steps, [assignment.id for assignment in page.items])
     _add_users(steps, [assignment.load_id for assignment in page.items])
-    rows = [shown | _steps_schema.dump(steps[shown["id"]]) for shown in _schema.dump(page.items)]
-    return rows, page.next_position
+    return [_row(each) | steps[each.id] for each in page.items], page.next_position
+
+
+def _row(assignment: Assignment) -> dict[str, Any]:
+    driver, load = assignment.driver, assignment.load
+    who = {"driverName": driver.name, "driverLicenseNumber": driver.license_number}
+    cells = _schema.dump(assignment) | who | _load_schema.dump(load)
+    is_completed = assignment.status == AssignmentStatus.COMPLETED
+    if is_completed and assignment.closed_at and load.deliver_by:
+        cells["onTime"] = "true" if assignment.closed_at <= load.deliver_by else "false"
+    return cells
 
 
 def _add_check_ins(steps: Steps, assignment_ids: Collection[int]) -> None:
@@ -53,7 +66,7 @@ def _add_check_ins(steps: Steps, assignment_ids: Collection[int]) -> None:
     times = select(*of_kind, func.min(CheckIn.happened_at), func.max(CheckIn.happened_at))
     found = times.where(CheckIn.assignment_id.in_(assignment_ids)).group_by(*of_kind)
     for assignment_id, kind, first, last in db.session.execute(found):
-        steps[assignment_id][f"{kind.lower()}_at"] = last if kind in LAST_COUNTS else first
+        steps[assignment_id][_times[kind]] = wire_time(last if kind in LAST_COUNTS else first)
 
 
 def _add_users(steps: Steps, load_ids: Collection[int]) -> None:
@@ -64,6 +77,6 @@ def _add_users(steps: Steps, load_ids: Collection[int]) -> None:
     found = events.where(LoadEvent.load_id.in_(load_ids), LoadEvent.type.in_(types))
     for assignment_id, type_, name in db.session.execute(found):
         if type_ in BEGINNINGS:
-            steps[assignment_id].setdefault("assigned_by", name)
+            steps[assignment_id].setdefault("assignedBy", name)
         else:
-            steps[assignment_id]["closed_by"] = name if type_ in ENDS else None
+            steps[assignment_id]["closedBy"] = name if type_ in ENDS else None

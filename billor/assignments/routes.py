@@ -173,9 +173,10 @@ def undo_check_in(assignment_id, check_in_id):
 @blueprint.response(200, CandidateSchema(many=True))
 @blueprint.problems("load_not_found")
 def list_candidates(query, load_id):
-    """List the ACTIVE drivers who could take a load, with reasons.
+    """List the ACTIVE drivers, and what speaks for and against each; who could best take it first.
 
-    Free ones come first; then those whose last load ends where this one starts, or in its state;
-    then who is free soonest.
+    `freeAt` is the active load's `expectedAt`, else its `deliverBy`; `lastPlace` is where it ends,
+    or the last completed one did; `sameState` compares what follows the last comma.
+    `loadsThisWeek` were completed since Monday. `refusal` is the code of an assignment now.
     """
     return candidates.list_candidates(load_id, **query)

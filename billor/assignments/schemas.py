@@ -22,7 +22,7 @@ from billor.api.fields import (
 from billor.api.pagination import Cursor, PageQuery
 from billor.drivers.schemas import DriverSchema
 from billor.loads.schemas import ActorSchema, FileQuery, ListedLoadSchema, LoadSchema
-from billor.models import Assignment, AssignmentStatus, CheckInKind
+from billor.models import AssignmentStatus, CheckInKind
 
 SETTABLE = [status.value for status in AssignmentStatus if status != AssignmentStatus.PLANNED]
 CODES = (
@@ -204,10 +204,8 @@ class AssignmentFilter(WireSchema):
     driver_id = QueryInteger()
     load_id = QueryInteger()
     status = Several(fields.Enum(AssignmentStatus))
-    closed_from = Timestamp(
-        metadata={"description": "Closed at this time or later; then the last one comes first."}
-    )
-    closed_to = Timestamp(metadata={"description": "Closed before this time; the same order."})
+    closed_from = Timestamp(metadata={"description": "Closed at this time or later."})
+    closed_to = Timestamp(metadata={"description": "Closed before this time."})
 
     @validates_schema
     def _check_range(self, data, **_):
@@ -223,77 +221,15 @@ class AssignmentExportQuery(AssignmentFilter, FileQuery):
     """Which assignments to export, and how."""
 
 
-def _is_on_time(assignment: Assignment) -> str | None:
-    end, deliver_by = assignment.closed_at, assignment.load.deliver_by
-    if end is None or deliver_by is None or assignment.status == AssignmentStatus.CANCELLED:
-        return None
-    return "true" if end <= deliver_by else "false"
-
-
-class ExportedAssignmentSchema(WireSchema):
-    id = Id()
-    driver_id = Id()
-    driver_name = fields.String(attribute="driver.name")
-    driver_license_number = fields.String(attribute="driver.license_number")
-    load_id = Id()
-    reference = fields.String(attribute="load.reference")
-    origin = fields.String(attribute="load.origin")
-    destination = fields.String(attribute="load.destination")
-    cargo_type = fields.String(attribute="load.cargo_type")
-    weight_kg = fields.Integer(attribute="load.weight_kg")
-    pickup_at = Timestamp(attribute="load.pickup_at")
-    pickup_to = Timestamp(attribute="load.pickup_to")
-    deliver_from = Timestamp(attribute="load.deliver_from")
-    deliver_by = Timestamp(attribute="load.deliver_by")
-    status = fields.Enum(AssignmentStatus)
-    assigned_at = Timestamp()
-    closed_at = Timestamp()
-    on_time = fields.Function(_is_on_time)
-
-
 class CandidateSchema(WireSchema):
-    """An ACTIVE driver who could take a load, and what speaks for and against it."""
-
     driver = fields.Nested(DriverSchema, required=True)
-    is_free = fields.Boolean(
-        required=True, metadata={"description": "Without an active load.", "example": True}
-    )
-    free_at = Timestamp(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Of the active load `expectedAt`, else `deliverBy`."},
-    )
-    last_place = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={
-            "description": "Where the active load ends, else the last completed one.",
-            "example": "Dallas, TX",
-        },
-    )
+    is_free = fields.Boolean(required=True)
+    free_at = Timestamp(required=True, allow_none=True)
+    last_place = fields.String(required=True, allow_none=True)
     last_ended_at = Timestamp(required=True, allow_none=True)
-    same_place = fields.Boolean(
-        required=True, metadata={"description": "The load starts there.", "example": False}
-    )
-    same_state = fields.Boolean(
-        required=True,
-        metadata={"description": "The same follows the last comma of both.", "example": True},
-    )
-    loads_this_week = fields.Integer(
-        required=True,
-        metadata={"description": "Completed since Monday, in TIME_ZONE.", "example": 3},
-    )
-    planned_assignment_id = Id(
-        required=True, allow_none=True, metadata={"description": "Of the next load."}
-    )
-    papers_expire_on = fields.Date(
-        required=True, allow_none=True, metadata={"description": "The first one does."}
-    )
-    refusal = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={
-            "description": "The code that an assignment would get now, or null.",
-            "example": None,
-        },
-    )
+    same_place = fields.Boolean(required=True)
+    same_state = fields.Boolean(required=True)
+    loads_this_week = fields.Integer(required=True)
+    planned_assignment_id = Id(required=True, allow_none=True)
+    papers_expire_on = fields.Date(required=True, allow_none=True)
+    refusal = fields.String(required=True, allow_none=True)

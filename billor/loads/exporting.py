@@ -32,7 +32,6 @@ _running = BoundedSemaphore(MAX_EXPORTS)
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
-
 # What a page of rows shows, by column, and the position after it.
 Rows = tuple[list[dict[str, Any]], Position | None]
 

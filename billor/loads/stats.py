@@ -46,22 +46,11 @@ class StatsQuery(WireSchema):
 
 
 class DriverStatsQuery(StatsQuery):
-    weeks = QueryInteger(
-        maximum=13,
-        load_default=4,
-        metadata={"description": "How many weeks, from Monday on; this one is the last."},
-    )
+    weeks = QueryInteger(maximum=13, load_default=4)
 
 
 class OnTimeSchema(WireSchema):
-    share = fields.Float(
-        required=True,
-        allow_none=True,
-        metadata={
-            "description": "Of them, completed by then: 0 to 1. Null if there is none.",
-            "example": 0.95,
-        },
-    )
+    share = fields.Float(required=True, allow_none=True, metadata={"example": 0.95})
     of = _count("Completed loads with a `deliverBy`.")
 
 
@@ -112,36 +101,21 @@ class StatsSchema(CountedSchema):
         "From a load's creation to its first assignment, over these days."
     )
     median_seconds_to_complete = _median("From a load's creation to its end, over these days.")
-
     on_time = fields.Nested(OnTimeSchema, required=True)
     median_seconds_at_pickup = _median("From AT_PICKUP to LOADED, of loads completed these days.")
-    median_seconds_at_delivery = _median(
-        "From AT_DELIVERY to the end, of loads completed these days."
-    )
+    median_seconds_at_delivery = _median("From AT_DELIVERY to the end, of the same loads.")
 
 
 class DriverWeeksSchema(WireSchema):
     id = Id(required=True)
     name = fields.String(required=True, metadata={"example": "Alex Carter"})
-    completed = fields.List(
-        _count("Loads completed in a week."),
-        required=True,
-        metadata={"description": "One number for each of `weeks`."},
-    )
+    completed = fields.List(_count("Loads completed in each of `weeks`."), required=True)
     on_time = fields.Nested(OnTimeSchema, required=True)
 
 
 class DriverStatsSchema(CountedSchema):
-    weeks = fields.List(
-        fields.Date(),
-        required=True,
-        metadata={"description": "Their Mondays, the oldest first, this week's last."},
-    )
-    drivers = fields.List(
-        fields.Nested(DriverWeeksSchema),
-        required=True,
-        metadata={"description": "By name: the ACTIVE ones, and who completed a load."},
-    )
+    weeks = fields.List(fields.Date(), required=True)
+    drivers = fields.List(fields.Nested(DriverWeeksSchema), required=True)
 
 
 @blueprint.route("/stats")
@@ -160,9 +134,10 @@ def get_stats(query):
 @blueprint.arguments(DriverStatsQuery, location="query")
 @blueprint.response(200, DriverStatsSchema)
 def get_driver_stats(query):
-    """Count the loads that each driver completed in each of the last weeks.
+    """Count the loads that each driver completed in each of the last weeks, the oldest first.
 
-    Weeks begin on Monday, in the time zone that you name. The figures are at most 15 seconds old.
+    Weeks begin on Monday, in the time zone that you name. Drivers are sorted by name, and those
+    who are INACTIVE and completed none are left out. The figures are at most 15 seconds old.
     """
     return _counted(
         "driver-stats", DriverStatsSchema(), count_by_driver, query["time_zone"], query["weeks"]
