@@ -98,7 +98,7 @@ ischema_names["xid8"] = TransactionId  # unknown to SQLAlchemy; migrations compa
 
 # Not the start of the transaction, which may have waited for a lock since then.
 WRITTEN_AT = func.clock_timestamp()
-# The same for all columns of a new row.
+# The same for all columns of a row.
 INSERTED_AT = func.statement_timestamp()
 
 NEVER = datetime.max.replace(tzinfo=UTC)

@@ -131,7 +131,8 @@ def reassign_load(wanted, assignment_id):
 def reopen_assignment(reopening, assignment_id):
     """Make an assignment active again that was closed by mistake, less than a day ago.
 
-    Its driver and its load must still be free. One that is active is returned unchanged.
+    Its driver and its load must still be free. The next one, which its end activated, is PLANNED
+    again, unless it has a check-in. One that is active is returned unchanged.
     """
     check = if_match(AssignmentDetailSchema())
     return service.reopen(assignment_id, check=check, **reopening)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, bindparam, select, text, update
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload
@@ -36,6 +36,7 @@ from billor.errors import CODES, BillorError, Conflict, NotFound
 from billor.events.event import EventType
 from billor.loads.service import comment, record_load
 from billor.models import (
+    INSERTED_AT,
     IS_CURRENT,
     WRITTEN_AT,
     Assignment,
@@ -75,14 +76,10 @@ MARK_LOAD = (
     .returning(*_LOADS.c)
 )
 
-# What a new assignment does to its load, and the event of it.
-MAKING = {
+# What a status of an assignment does to its load, and the event of it.
+OUTCOMES = {
     AssignmentStatus.PLANNED: (LoadStatus.OPEN, EventType.LOAD_PLANNED),
     AssignmentStatus.ASSIGNED: (LoadStatus.ASSIGNED, EventType.ASSIGNED),
-}
-
-# What closing an assignment does to its load, and the event of it.
-CLOSING = {
     AssignmentStatus.COMPLETED: (LoadStatus.COMPLETED, EventType.LOAD_COMPLETED),
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
@@ -112,7 +109,7 @@ def assign(driver_id: int, load_id: int, *, plan: bool = False) -> SqlRow:
         if is_next:
             _refuse_second_plan(driver, load)
         status = AssignmentStatus.PLANNED if is_next else AssignmentStatus.ASSIGNED
-        load_status, event_type = MAKING[status]
+        load_status, event_type = OUTCOMES[status]
         both = {"driver_id": driver_id, "load_id": load_id}
         assignment = execute(ADD_ASSIGNMENT, both | {"status": status}).one_or_none()
         if assignment is None:
@@ -209,7 +206,7 @@ def _refuse_planned(code: str, condition: ColumnElement[bool]) -> None:
 
 
 def _activate(assignment: Assignment) -> Assignment:
-    """Make a new or planned assignment active, whose driver and load are locked and free."""
+    """Make an assignment active, whose driver and load are locked and free."""
     driver, load = assignment.driver, assignment.load
     if assignment.status == AssignmentStatus.PLANNED:
         assignment.assigned_at = WRITTEN_AT
@@ -274,15 +271,15 @@ def reassign(
 
 
 def lock_with_driver_and_load(assignment_id: int, check: Check, *driver_ids: int) -> Assignment:
-    """Lock the assignment's driver, other drivers, its load, and the driver's planned one.
+    """Lock the assignment's driver, other drivers, its load, and the driver's current ones.
 
     Returns the assignment with both. Nobody changes an assignment without these locks.
     """
     found = get_or_not_found(Assignment, assignment_id)
     for driver_id in sorted({found.driver_id, *driver_ids}):
         lock(Driver, driver_id)
-    planned = select(Assignment.load_id).where(Assignment.driver_id == found.driver_id, IS_PLANNED)
-    lock_all(Load, {found.load_id, *db.session.scalars(planned)})
+    current = select(Assignment.load_id).filter_by(driver_id=found.driver_id, closed_at=None)
+    lock_all(Load, {found.load_id, *db.session.scalars(current)})
     assignment = get_assignment(assignment_id, populate_existing=True)
     check(assignment)
     return assignment
@@ -296,14 +293,16 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
     is_planned = assignment.status == AssignmentStatus.PLANNED
     if assignment.closed_at or (is_planned and closed_as == AssignmentStatus.COMPLETED):
         raise Conflict("assignment_not_active")
-    load_status, event_type = CLOSING[closed_as]
+    load_status, event_type = OUTCOMES[closed_as]
     assignment.status, assignment.load.status = closed_as, load_status
     if load_status == LoadStatus.OPEN:
         assignment.load.driver_words = None
-    assignment.closed_at = func.clock_timestamp()
-    db.session.flush()
-    if not is_planned:
+    assignment.closed_at = INSERTED_AT
+    if is_planned:
+        assignment.assigned_at = INSERTED_AT  # it was assigned for no time
+    else:
         set_committed_value(assignment.driver, "has_load", False)  # by the trigger
+    db.session.flush()
     _record(event_type, assignment)
 
 
@@ -328,8 +327,9 @@ def _activate_planned(assignment: Assignment) -> None:
 def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignment:
     """Make an assignment active again that was closed by mistake, for `REOPENED_WITHIN`.
 
-    An active one is left as it is. Raises `NotFound`, `Conflict` `too_late_to_reopen`, and the
-    conflicts of `assign` if the driver or the load is no longer free.
+    The next one that its end activated is planned again, unless it has a check-in. An active one is
+    left as it is. Raises `NotFound`, `Conflict` `too_late_to_reopen`, and the conflicts of `assign`
+    if the driver or the load is no longer free.
     """
     with transaction():
         assignment = lock_with_driver_and_load(assignment_id, check)
@@ -338,16 +338,30 @@ def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignm
         ago = select(WRITTEN_AT - Assignment.closed_at).where(Assignment.id == assignment_id)
         if db.session.scalars(ago).one() > REOPENED_WITHIN:
             raise Conflict("too_late_to_reopen")
-        left_as, _ = CLOSING[assignment.status]
+        left_as, _ = OUTCOMES[assignment.status]
+        _plan_again(assignment.driver.assignment, assignment)
         refuse(assignment.driver, assignment.load, left_as)
         _refuse_planned("load_already_planned", Assignment.load_id == assignment.load_id)
-        assignment.status, assignment.load.status = AssignmentStatus.ASSIGNED, LoadStatus.ASSIGNED
-        assignment.load.driver_words = words_of(assignment.driver_id)
-        assignment.closed_at = None
+        _activate(assignment).closed_at = None
         db.session.flush()
         details = {"reason": reason, "assignment": _schema.dump(assignment)}
         _record(EventType.ASSIGNMENT_REOPENED, assignment, **details)
-    return assignment
+        return get_assignment(assignment_id, populate_existing=True)
+
+
+def _plan_again(following: Assignment | None, closed: Assignment) -> None:
+    """Plan what the end of an assignment activated, unless the driver has begun it."""
+    if following is None or following.progress or following.driver.planned:
+        return
+    events = select(LoadEvent.transaction_id)
+    ends = events.filter_by(load_id=closed.load_id, assignment_id=closed.id)
+    begins = events.filter_by(load_id=following.load_id, assignment_id=following.id)
+    is_same = LoadEvent.transaction_id.in_(ends), LoadEvent.type == EventType.ASSIGNED
+    if db.session.scalar(begins.where(*is_same).limit(1)):
+        following.status, following.load.status = AssignmentStatus.PLANNED, LoadStatus.OPEN
+        db.session.flush()
+        set_committed_value(following.driver, "has_load", False)  # by the trigger
+        _record(EventType.LOAD_PLANNED, following)
 
 
 def _record(event_type: EventType, assignment: Assignment, /, **details: Any) -> None:

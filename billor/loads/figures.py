@@ -19,6 +19,8 @@ TODAY = text("SELECT now() AS at, date(now() AT TIME ZONE :zone) AS today")
 START = f"""
     (date_trunc('day', now() AT TIME ZONE :zone) - interval '{DAYS - 1} days') AT TIME ZONE :zone
 """
+HAS_BEGUN = "status <> 'PLANNED' AND assigned_at IS DISTINCT FROM closed_at"
+"""Of an assignment; one that was cancelled while it was planned ends when it begins."""
 # One statement, so that the figures agree. The rows without a day are totals.
 FIGURES = text(f"""
     WITH completed AS (
@@ -38,7 +40,7 @@ FIGURES = text(f"""
         FROM loads WHERE created_at >= {START}
         UNION ALL
         SELECT 'assigned', assigned_at, NULL
-        FROM driver_load_assignments WHERE status <> 'PLANNED' AND assigned_at >= {START}
+        FROM driver_load_assignments WHERE {HAS_BEGUN} AND assigned_at >= {START}
         UNION ALL
         SELECT 'cancelled', created_at, NULL
         FROM load_events WHERE type = 'load.cancelled' AND created_at >= {START}
@@ -53,7 +55,7 @@ FIGURES = text(f"""
         SELECT 'at delivery', closed_at, at_delivery FROM waited WHERE at_delivery >= interval '0'
         UNION ALL
         SELECT 'first assigned', min(assigned_at), min(assigned_at) - created_at
-        FROM (SELECT * FROM driver_load_assignments WHERE status <> 'PLANNED') AS assignment
+        FROM (SELECT * FROM driver_load_assignments WHERE {HAS_BEGUN}) AS assignment
         JOIN loads ON loads.id = load_id
         WHERE load_id IN (SELECT load_id FROM driver_load_assignments WHERE assigned_at >= {START})
         GROUP BY loads.id HAVING min(assigned_at) >= {START}

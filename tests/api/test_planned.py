@@ -80,7 +80,10 @@ def test_the_life_of_a_planned_load(client, drivers, loads):
     client.post(f"/assignments/{given.json['id']}/reassign", {"driverId": other["id"]})
     assert client.get(f"/assignments/{moved.json['id']}").json["status"] == "ASSIGNED"
 
+    assigned = client.get("/stats").json["today"]["assigned"]
     cancelled = client.close(plan(client, other, loads[4]).json, "CANCELLED")
+    assert cancelled["assignedAt"] == cancelled["closedAt"]
+    assert client.get("/stats?timeZone=Etc/UTC").json["today"]["assigned"] == assigned
     assert cancelled["load"]["status"] == "OPEN"
     assert cancelled["next"]["load"]["id"] == loads[2]["id"]
     ends = [("LOAD_PLANNED", "OPEN"), ("ASSIGNMENT_CANCELLED", "OPEN")]
@@ -112,6 +115,25 @@ def test_a_planned_load_is_left_and_activated_by_hand(client, drivers, loads):
         assert (activated.status_code, activated.json["status"]) == (200, "ASSIGNED")
     assert told(client, loads[1])[2:] == [("ASSIGNED", "ASSIGNED")]
     assert activated.json["assignedAt"] > planned["assignedAt"]
+
+
+def test_a_reopening_plans_again_what_the_end_activated(client, drivers, loads):
+    active = client.assign(drivers[0], loads[0])
+    planned = plan(client, drivers[0], loads[1]).json
+    path = f"/assignments/{active['id']}/reopen"
+    for ends in ("COMPLETED", "CANCELLED"):
+        client.close(active, ends)
+        reopened = client.post(path, {"reason": "A wrong tap"}).json
+        assert (reopened["status"], reopened["next"]["status"]) == ("ASSIGNED", "PLANNED")
+        assert reopened["next"]["load"]["status"] == "OPEN"
+        assert told(client, loads[1])[-2:] == [("ASSIGNED", "ASSIGNED"), ("LOAD_PLANNED", "OPEN")]
+
+    client.close(active, "COMPLETED")
+    address = f"/assignments/{planned['id']}/check-ins"
+    assert client.post(address, {"kind": "ACCEPTED"}).status_code == 201
+    refused = client.post(path, {"reason": "Too late"})
+    blocker = assert_problem(refused, 409, "driver_already_assigned")["assignmentId"]
+    assert blocker == planned["id"]
 
 
 @pytest.mark.parametrize("is_many", [False, True])
