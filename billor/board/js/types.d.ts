@@ -255,6 +255,5 @@ interface FieldProps {
 interface ServerEvent {
   event: string;
   data: string;
-  /** Of this event, or the last one before. */
-  id: string;
+  id?: string;
 }

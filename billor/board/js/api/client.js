@@ -27,18 +27,12 @@ export class Problem extends Error {
     this.code = body.code;
     this.assignmentId = body.assignmentId;
     this.loadId = body.loadId;
-    this.errors = messagesByField(body.errors ?? {});
+    /** By field. @type {Record<string, string>} */
+    this.errors = {};
+    for (const [field, messages] of Object.entries(body.errors ?? {})) {
+      this.errors[field] = [messages].flat(9).map(String).map(inWords).join(" ");
+    }
   }
-}
-
-/** @param {Record<string, unknown>} errors @returns {Record<string, string>} */
-function messagesByField(errors) {
-  return Object.fromEntries(
-    Object.entries(errors).map(([field, messages]) => [
-      field,
-      [messages].flat(9).map(String).map(inWords).join(" "),
-    ]),
-  );
 }
 
 /** The ETag of each state that was got by itself. @type {WeakMap<object, string>} */

@@ -6,7 +6,7 @@ import { applyChange, refetch } from "../state/fleet.js";
 import { Store } from "../state/store.js";
 import { sharedName } from "./address.js";
 import { apiTime, get, LONG_MILLISECONDS, send, sleep, untilOnline } from "./client.js";
-import { EventParser } from "./sse.js";
+import { readEvents } from "./sse.js";
 
 /** @typedef {"connecting" | "live" | "polling" | "lost"} Mode */
 /**
@@ -28,7 +28,7 @@ const GRACE_MILLISECONDS = 2_000;
 
 /** A tab that has come asks whether there is a leading one. */
 const HELLO = "hello";
-const CHANGED = { event: "many", data: "{}", id: "" };
+const CHANGED = { event: "many", data: "{}" };
 
 /** `since`: when the board was last up to date, while it is not. */
 export const connection = new Store({
@@ -180,12 +180,12 @@ export class Live {
    */
   async read(body, watch) {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-    const parser = new EventParser();
+    let [events, rest] = [/** @type {ServerEvent[]} */ ([]), ""];
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return "closed";
       watch.hear();
-      const events = parser.push(value);
+      ({ events, rest } = readEvents(rest + value));
       for (const event of events) this.take(event, watch);
       this.isSettled = !this.isStale;
       if (!this.isStale) this.upToDate = new Date();
@@ -195,7 +195,7 @@ export class Live {
   }
 
   /** @param {ServerEvent} event @param {Watch} [watch] */
-  take({ event, data, id }, watch) {
+  take({ event, data, id = this.lastId }, watch) {
     // Each tab needs a new token, or a login.
     if (event === "end") get("/me").catch(() => {});
     else if (event === "stale" || event === "live") this.isStale = event === "stale";

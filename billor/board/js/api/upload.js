@@ -28,7 +28,12 @@ const TIMES = new URLSearchParams({
  * @returns {Promise<ImportReport>} Raises `Problem`.
  */
 export async function importFile(file, key, isPreview) {
-  await expectUnchanged(file);
+  try {
+    await file.slice(0, 1).arrayBuffer(); // browsers do not read one that has changed
+  } catch {
+    const detail = t("The file has changed since you chose it: choose it again.");
+    throw new Problem({ status: 0, code: "file_changed", detail });
+  }
   const answer = await request("POST", `/loads/import?${TIMES}&dryRun=${isPreview}`, {
     key,
     body: file,
@@ -36,16 +41,6 @@ export async function importFile(file, key, isPreview) {
     timeout: LONG_MILLISECONDS,
   });
   return answer.data;
-}
-
-/** Browsers do not read a file that has changed since it was chosen. @param {File} file */
-async function expectUnchanged(file) {
-  try {
-    await file.slice(0, 1).arrayBuffer();
-  } catch {
-    const detail = t("The file has changed since you chose it: choose it again.");
-    throw new Problem({ status: 0, code: "file_changed", detail });
-  }
 }
 
 /** @param {File} file */

@@ -14,10 +14,9 @@ const PAUSE_MILLISECONDS = 250;
  */
 export function useGot(get, inputs) {
   const [got, setGot] = useState({ data: /** @type {T | null} */ (null), problem: "" });
-  const asked = useRef(0);
-  const answered = useRef(0);
+  const last = useRef({ asked: 0, answered: 0 });
   const refresh = async () => {
-    const number = ++asked.current;
+    const number = ++last.current.asked;
     const answer = await get().then(
       (data) => ({ data, problem: "" }),
       (/** @type {unknown} */ error) => {
@@ -25,8 +24,8 @@ export function useGot(get, inputs) {
         return { problem: error.message };
       },
     );
-    if (number < answered.current) return; // a newer one was faster
-    answered.current = number;
+    if (number < last.current.answered) return; // a newer one was faster
+    last.current.answered = number;
     setGot((before) => ({ ...before, ...answer }));
   };
   useEffect(() => void refresh(), inputs);

@@ -7,23 +7,14 @@ import { useGot } from "./got.js";
 const PERIOD_SECONDS = 5;
 const PAST = "/me/assignments?status=COMPLETED&status=CANCELLED&limit=20";
 
-/**
- * `current` is undefined until it is known, and null without an active load.
- *
- * @typedef {object} Mine
- * @property {MyAssignment | null | undefined} current
- * @property {string} etag of `current`
- * @property {MyAssignment[]} past newest first
- */
-
 export function useMyAssignments() {
   const { data, problem, refresh } = useGot(getMine, [useNow(PERIOD_SECONDS)]);
-  const { current, etag = "", past = [] } = data ?? {};
-  return { current, etag, past, isStale: problem !== "", refresh };
+  return { ...data, isStale: problem !== "", refresh };
 }
 
-/** @returns {Promise<Mine>} */
+/** `current` is null without an active load; `past` has the newest first. */
 async function getMine() {
+  /** @type {[{current: MyAssignment | null, etag: string}, MyAssignment[]]} */
   const [now, past] = await Promise.all([getCurrent(), get(PAST)]);
   return { ...now, past };
 }

@@ -5,8 +5,6 @@ import { submit } from "./button.js";
 import { Dialog } from "./dialog.js";
 import { Field, Refusal, useSending } from "./form.js";
 
-/** @import {Problem} from "../api/client.js" */
-
 /**
  * @param {object} props @param {string} props.title
  * @param {string} props.action what the button says
@@ -14,7 +12,7 @@ import { Field, Refusal, useSending } from "./form.js";
  * @param {(fields: Record<string, string>, key: string) => Promise<void>} props.send Raises
  *   `Problem`.
  * @param {() => void} props.onClose @param {string} [props.class]
- * @param {(problem: Problem) => Children} [props.about] more about a refusal
+ * @param {(problem: import("../api/client.js").Problem) => Children} [props.about] more about a refusal
  * @param {Children} [props.children]
  */
 export function FormDialog({ title, action, fields, send, onClose, class: name, about, children }) {

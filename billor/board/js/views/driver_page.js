@@ -34,8 +34,8 @@ export function DriverPage({ user }) {
       { class: "page driver-page" },
       mine.isStale &&
         h("p", { class: "banner", role: "status" }, t("No connection. This may be out of date.")),
-      h(Current, { current: mine.current, etag: mine.etag, refresh: mine.refresh }),
-      h(Past, { past: mine.past }),
+      h(Current, { current: mine.current, etag: mine.etag ?? "", refresh: mine.refresh }),
+      h(Past, { past: mine.past ?? [] }),
     ),
     h(Dialogs, null),
   );

@@ -21,8 +21,6 @@ import { KeysDialog } from "./keys.js";
 import { LoadDialog } from "./load_dialog.js";
 import { PasswordDialog } from "./password_dialog.js";
 
-/** @import {Language} from "../ui/words.js" */
-
 /** Their texts, names, and the role that they need. @type {Array<[string, Route["name"], Role?]>} */
 export const PAGES = [
   [t("Board"), "board"],
@@ -123,7 +121,7 @@ export function Account({ user }) {
 
 /** @param {User} user */
 const otherLanguages = ({ id }) =>
-  /** @type {Language[]} */ (Object.keys(LANGUAGES))
+  /** @type {Array<keyof typeof LANGUAGES>} */ (Object.keys(LANGUAGES))
     .filter((lang) => lang !== LANGUAGE)
     .map((lang) => ({ text: LANGUAGES[lang], lang, action: () => chooseLanguage(id, lang) }));
 
