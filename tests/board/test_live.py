@@ -21,7 +21,16 @@ def test_another_board_shows_a_change_from_the_stream_alone(billor, open_board):
     for count, name in enumerate(("Alex Carter", "Chen Wei"), 1):
         one.drag(one.waiting_load(name), one.drivers.filter(has_text=name))
         expect(other.road).to_have_count(count)
+        newest = billor.client.get("/assignments").body[0]
+        path = f"/assignments/{newest['id']}/check-ins"
+        assert billor.client.post(path, {"kind": "LOADED"}).status == 201
     expect(other.drivers).to_have_count(0)
+    load = billor.client.make_load(origin="Next, TX")
+    plan = {"driverId": newest["driverId"], "loadId": load["id"], "plan": True}
+    assert billor.client.post("/assignments", plan).status == 201
+    billor.client.close_assignment(newest["id"])
+    expect(other.road.filter(has_text="Next, TX")).to_have_count(1)
+    expect(other.road).to_have_count(2)
     assert [url for url in asked if not url.endswith("/changes")] == []
     other.expect_live()
 

@@ -1,7 +1,7 @@
 // What the API sends (openapi.json), and the parts of it that the board keeps.
 
 type LoadStatus = "OPEN" | "ASSIGNED" | "COMPLETED" | "CANCELLED";
-type AssignmentStatus = "ASSIGNED" | "COMPLETED" | "CANCELLED";
+type AssignmentStatus = "PLANNED" | "ASSIGNED" | "COMPLETED" | "CANCELLED";
 type Role = "ADMIN" | "DISPATCHER" | "DRIVER";
 
 interface Load {

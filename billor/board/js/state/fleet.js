@@ -48,6 +48,7 @@ export class Fleet {
   /** @param {Assignment} assignment */
   putAssignment(assignment) {
     const { id, status } = assignment;
+    if (status === "PLANNED") return; // it becomes active later
     if (status !== "ASSIGNED") this.close(id);
     if (this.closed.has(id)) return;
     this.assignments.set(id, this.mark({ ...assignment }));
@@ -103,7 +104,6 @@ export class Fleet {
     if (payload.load) this.putLoad(payload.load);
     if (payload.driver && !isOld) this.putDriver(payload.driver);
     if (assignmentId === null || driverId === null || loadId === null) return;
-    if (type === "load.updated") return;
     if (type === "load.assigned" && isOld) return; // it was closed since, or given to another
     if (type === "assignment.reopened") this.closed.delete(assignmentId);
     if (payload.assignment) {
@@ -111,7 +111,7 @@ export class Fleet {
     } else if (type === "load.assigned") {
       const times = { assignedAt: timestamp, closedAt: null };
       this.putAssignment({ id: assignmentId, driverId, loadId, status: "ASSIGNED", ...times });
-    } else {
+    } else if (type === "load.completed" || type === "assignment.cancelled") {
       this.close(assignmentId);
     }
   }

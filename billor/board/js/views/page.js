@@ -41,6 +41,7 @@ export const STATUS_NAMES = {
   OPEN: t("Waiting"),
   ASSIGNED: t("On the road"),
   COMPLETED: t("Completed"),
+  PLANNED: t("Planned"),
   CANCELLED: t("Cancelled"),
 };
 
