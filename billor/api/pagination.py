@@ -28,14 +28,17 @@ class Cursor(fields.String):
             raise ValidationError("Not a cursor from a Link header of this list.") from error
 
 
-class PageQuery(WireSchema):
-    """The query parameters of every list, with a cursor for one that is sorted by id."""
-
+class LimitQuery(WireSchema):
     limit = QueryInteger(
         maximum=MAX_LIMIT,
         load_default=DEFAULT_LIMIT,
         metadata={"description": "The maximum number of items."},
     )
+
+
+class PageQuery(LimitQuery):
+    """The query parameters of every list, with a cursor for one that is sorted by id."""
+
     cursor = Cursor(Id())
 
 

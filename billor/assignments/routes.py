@@ -2,7 +2,7 @@
 
 from billor.api.blueprint import Blueprint
 from billor.api.openapi import FILE_HEADERS, PAGE_HEADERS
-from billor.api.pagination import PageQuery, page_headers
+from billor.api.pagination import LimitQuery, page_headers
 from billor.api.responses import csv_file, if_match
 from billor.assignments import candidates, check_ins, exporting, service
 from billor.assignments.schemas import (
@@ -170,7 +170,7 @@ def undo_check_in(assignment_id, check_in_id):
 
 
 @blueprint.route("/loads/<id:load_id>/candidates")
-@blueprint.arguments(PageQuery(only=["limit"]), location="query")
+@blueprint.arguments(LimitQuery, location="query")
 @blueprint.response(200, CandidateSchema(many=True))
 @blueprint.problems("load_not_found")
 def list_candidates(query, load_id):

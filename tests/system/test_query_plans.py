@@ -222,6 +222,14 @@ class History:
                 last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
         return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
 
+    def plans_of(self, address: str) -> list[Plan]:
+        """The plans of an answer that is no list, and may be streamed."""
+        with self._recorded() as statements:
+            answer = self._client.get(address)
+            assert answer.text
+        assert answer.status_code == 200, answer.text
+        return [self._explain(statement) for statement in statements]
+
     def plans_of_notifications(self) -> list[Plan]:
         """The plans of a look for drivers to notify."""
         with self._recorded() as statements, self._app.app_context():
