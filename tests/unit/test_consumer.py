@@ -298,11 +298,14 @@ def test_a_driver_hears_of_changes_and_of_nothing_that_was_undone(
     comment(1, "Dock 4 is closed", visible_to_driver=True)
     comment(1, "Pays late")
     comment_on_active_load(1, "Which dock?")
+    create_loads([LOAD])
+    assign(1, 2, plan=True)
     change_status(1, "COMPLETED")
     record()
     change, said = (
         TOLD.replace("you have", news).replace("Dallas", "Waco")
         for news in ("a change of your", "a comment on your")
     )
-    assert told() == [TOLD, change, said]
+    active = TOLD.replace("load 1", "load 2")
+    assert told() == [TOLD, change, said, active.replace("you", "next you"), active]
     assert told() == []
