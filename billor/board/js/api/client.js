@@ -64,7 +64,8 @@ export async function request(method, path, options = {}) {
     try {
       return await read(await send(method, path, options));
     } catch (error) {
-      const problem = asProblem(error, options.signal);
+      if (options.signal?.aborted || !(error instanceof Error)) throw error;
+      const problem = error instanceof Problem ? error : unreachable();
       const pause = RETRY_SECONDS[attempt];
       const passes = PASSING.has(problem.code) || problem.status === 503;
       const isLate = performance.now() > begun + RETRY_MILLISECONDS;
@@ -136,13 +137,6 @@ export async function problemOf(response) {
   } catch {
     return unreachable(response.status); // from a proxy in between
   }
-}
-
-/** @param {unknown} error @param {AbortSignal} [signal] @returns {Problem} */
-function asProblem(error, signal) {
-  if (error instanceof Problem) return error;
-  if (signal?.aborted || !(error instanceof Error)) throw error;
-  return unreachable();
 }
 
 export const unreachable = (status = 0) =>
