@@ -15,7 +15,7 @@ run() {
   until output=$("$@" 2>&1); do
     tries=$((tries - 1))
     case $output in
-      *OperationalError* | *'Try again'*) [ "$tries" = 0 ] || { sleep 2; continue; } ;;
+      *'connection to server'* | *'Try again'*) [ "$tries" = 0 ] || { sleep 2; continue; } ;;
     esac
     case $output in
       '{'*) why=$output ;; # LOG_FORMAT=json
