@@ -74,20 +74,6 @@ def test_two_thousand_at_once_on_a_process_are_answered_and_hits_follow(api):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("many_files")
-@pytest.mark.parametrize("path", ["/drivers", "/loads/1"])
-def test_a_burst_of_uncached_reads_is_answered_or_refused_honestly(api, path):
-    client = api.client
-    client.make_load()
-    client.make_driver("TX-1")
-    answers = answers_to(client, [get(client, path)] * CLIENTS)
-    assert set(answers) <= {(200, ""), (503, "database_busy")}
-    assert [client.get(path).status for _ in range(20)] == [200] * 20
-    assert client.get("/readyz").status == 200
-    assert "Traceback" not in api.output
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("many_files")
 def test_streams_that_all_come_back_at_once_are_opened(api, system_without_bus):
     with system_without_bus.app.app_context():
         users = [make_user("Dana", f"dana{number}@billor.example").id for number in range(USERS)]

@@ -90,18 +90,6 @@ def test_no_label_names_a_person_or_a_path(monitored):
         assert value in routes if name == "route" else re.fullmatch(LABELS[name], value), name
 
 
-def test_the_worker_measures_each_step_of_an_event(monitored):
-    committed = len(monitored.system.committed())
-
-    def counted() -> set[float]:
-        exported = monitored.exported_by_worker()
-        lags = "billor_event_lag_seconds_count"
-        steps = [exported.sum(lags, step=step) for step in ("published", "recorded")]
-        return {exported.sum("billor_events_published_total"), *steps}
-
-    wait_until(lambda: counted() == {committed})
-
-
 def test_a_killed_process_takes_no_exported_count_with_it(monitored):
     api = monitored.api
 

@@ -7,7 +7,7 @@ import pytest
 from billor.cache import cache
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
-from tests.support.system import Dispatcher, Process, Service, System
+from tests.support.system import Dispatcher, Process, System
 from tests.support.worker import wait_until
 
 
@@ -76,25 +76,15 @@ def wait_until_logged(worker: Process, line: str, times: int, fault: Fault) -> N
         raise
 
 
-@pytest.mark.parametrize(
-    "end",
-    [
-        pytest.param(Service.stop, id="stopped", marks=pytest.mark.slow),
-        pytest.param(Service.kill, id="killed"),
-    ],
-)
-def test_a_postgresql_restart_loses_nothing_and_ends_no_process(system, postgresql, end):
+def test_a_killed_postgresql_loses_nothing_and_ends_no_process(system, postgresql):
     api = system.start_api()
     worker = system.start_worker()
     with Dispatcher(api.client) as dispatcher:
         wait_until(system.recorded)
-        end(postgresql)
-        try:
+        with postgresql.gone():
             wait_until(lambda: dispatcher.statuses.count(503) > 3)
             wait_until(lambda: "PostgreSQL is away" in worker.output)
             assert api.client.get("/loads?origin=Nowhere").body["code"] == "database_unavailable"
-        finally:
-            postgresql.start()
         dispatcher.wait_for_rounds(3)
     committed = system.assert_converges()
     assert dispatcher.failures == []

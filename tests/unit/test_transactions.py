@@ -70,7 +70,7 @@ def test_callbacks_are_called_once_each_after_the_outermost_commit(tell, called)
             add("A")
             after_commit(tell)
             after_commit(lambda: called.append("another"))
-        assert called == []
+        assert called == committed() == []
         add("B")
         after_commit(tell)
     assert called == ["A B", "another"]
