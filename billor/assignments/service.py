@@ -308,11 +308,9 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
 
 def _activate_next(driver: Driver) -> None:
     """Activate the planned assignment of a driver, unless something is in its way."""
-    planned = driver.planned
-    if planned is None or planned.status != AssignmentStatus.PLANNED or driver.has_load:
-        return
-    with suppress(Conflict):
-        _activate_planned(planned)
+    if driver.planned is not None:
+        with suppress(Conflict):
+            _activate_planned(driver.planned)
 
 
 def _activate_planned(assignment: Assignment) -> None:
