@@ -120,18 +120,19 @@ def at(hours: float) -> datetime:
 
 @pytest.mark.usefixtures("two_a_page")
 def test_assignments_are_exported_with_times_and_who_did_it(app, client, statements):
-    """The first two were delivered by Alex and Bo, who completed it, the third was reopened."""
+    """Bo's completion of the second one activated the third one, which was reopened later."""
     times = {"pickupAt": at(1).isoformat(), "deliverBy": at(20).isoformat()}
     for number, name in enumerate(["Alex", "Bo"], start=1):
         client.make_driver(f"TX-{number}", name=name)
         load = client.make_load(**times, reference=f"=PO-{number}", origin="Waco, TX")
         client.assign({"id": number}, load)
     client.close({"id": 1}, "COMPLETED")
+    plan = {"driverId": 2, "loadId": client.make_load()["id"], "plan": True}
+    assert client.post("/assignments", plan).json["status"] == "PLANNED"
     bo = client_with_token(app, "Bo", "bo@billor.example", Role.DRIVER, driver_id=2)
     bo.patch("/me/assignment/status", {"status": "COMPLETED"})
-    client.assign({"id": 1}, client.make_load())
     client.close({"id": 3}, "CANCELLED")
-    client.assign({"id": 2}, {"id": 3})
+    client.assign({"id": 1}, {"id": 3})
     client.close({"id": 4}, "CANCELLED")
     reopened = client.post("/assignments/3/reopen", {"reason": "Cancelled by mistake"})
     assert reopened.status_code == 200
@@ -153,8 +154,8 @@ def test_assignments_are_exported_with_times_and_who_did_it(app, client, stateme
     rows = exported()
     dana, fields = "Demo Dispatcher", "id status driverName reference onTime assignedBy closedBy"
     assert [[row[name] for name in fields.split()] for row in rows.values()] == [
-        ["4", "CANCELLED", "Bo", "", "", dana, dana],
-        ["3", "ASSIGNED", "Alex", "", "", dana, ""],
+        ["4", "CANCELLED", "Alex", "", "", dana, dana],
+        ["3", "ASSIGNED", "Bo", "", "", dana, ""],
         ["2", "COMPLETED", "Bo", "=PO-2", "false", dana, "Bo"],
         ["1", "COMPLETED", "Alex", "=PO-1", "true", dana, dana],
     ]
