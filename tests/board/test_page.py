@@ -55,8 +55,15 @@ def test_logging_in_shows_the_board_and_logging_out_ends_it(billor, open_board):
     board.log_in()
     expect(board.waiting).to_have_count(1)
     assert "token" not in board.page.url
-    board.page.get_by_role("button", name="Account of Dana").click()
-    board.page.get_by_role("menuitem", name="Log out", exact=True).click()
+
+    def choose(item: str) -> None:
+        board.page.get_by_role("button", name="Account of Dana").click()
+        board.page.get_by_role("menuitem", name=item, exact=True).click()
+
+    board.page.route("**/auth/logout*", lambda route: route.abort())
+    choose("Log out everywhere")  # which is true only when the API has done it
+    expect(board.page.locator(".toast")).to_contain_text(["Billor cannot be reached."])
+    choose("Log out")
     expect(board.page.get_by_label("Password")).to_be_visible()
     assert board.page.evaluate("localStorage.length") == 0
 
@@ -234,6 +241,8 @@ def test_one_search_finds_loads_drivers_and_what_is_finished(billor, open_board)
     board.page.get_by_role("button", name="Finished").click()
     board.page.get_by_label("From day").fill("2001-05-04")
     expect(finished).to_contain_text(["João Silva"])
+    board.page.get_by_label("To day").fill("0026-05-04")
+    expect(finished).to_have_count(0)
     board.page.get_by_role("button", name="All", exact=True).click()
     for text in ("cafe", "po-77"):
         search.fill(text)

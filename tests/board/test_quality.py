@@ -38,11 +38,11 @@ FITS = "document.documentElement.scrollWidth <= innerWidth"
 @pytest.fixture
 def billor(billor):
     """The system with something in each list, and long texts."""
-    drivers = billor.make_drivers("Alex Carter", "Brianna Lopez", "Chen Wei " * 20)
+    drivers = billor.make_drivers("Alexander" * 10, "Brianna Lopez", "Chen Wei " * 20)
     loads = [
         billor.client.make_load(origin="Laredo, TX", pickupAt="2001-01-01T00:00:00Z"),
         billor.client.make_load(origin="Town with a long name " * 8, reference="PO-1"),
-        billor.client.make_load(deliverBy="2099-01-02T00:00:00Z"),
+        billor.client.make_load(destination="Laredo" * 30, deliverBy="2099-01-02T00:00:00Z"),
     ]
     billor.client.assign(drivers[0], loads[2])
     return billor
@@ -70,7 +70,8 @@ def test_axe_finds_nothing_wrong_on_the_board(billor, open_board):
 def test_every_page_fits_each_width_and_axe_finds_nothing_wrong(billor, open_board):
     (load,) = billor.client.get("/loads?status=ASSIGNED").body
     board = open_board()
-    for path in ("?q=o#/", f"#/loads/{load['id']}", "#/loads/999", "#/drivers/999", "#/stats"):
+    one = f"#/loads/{load['id']}"
+    for path in ("?q=o#/", one, "#/loads/999", "#/drivers", "#/drivers/999", "#/stats"):
         board.page.goto(f"{billor.url}/board{path}")
         expect(board.page.get_by_role("heading", level=1).last).to_be_visible()
         expect_loaded(board)

@@ -21,6 +21,9 @@ const CHOICES = {
 };
 
 const DAYS = ["since", "until"];
+/** Of those that the API takes. */
+export const FIRST_DAY = "2000-01-01";
+export const LAST_DAY = "2100-12-31";
 
 /** @type {Store<Filters & {route: Route}>} */
 export const address = new Store({ ...readFilters(), route: readRoute() });
@@ -29,10 +32,13 @@ function readFilters() {
   const found = [...new URLSearchParams(location.search)].filter(
     ([name, value]) =>
       name in NO_FILTERS &&
-      (CHOICES[name]?.includes(value) ?? (!DAYS.includes(name) || Date.parse(value))),
+      (CHOICES[name]?.includes(value) ?? (!DAYS.includes(name) || isDay(value))),
   );
   return { ...NO_FILTERS, ...Object.fromEntries(found) };
 }
+
+/** @param {string} text */
+const isDay = (text) => Date.parse(text) && new Date(text).toISOString().startsWith(text);
 
 /** @returns {Route} */
 function readRoute() {

@@ -3,7 +3,7 @@
 import { LONG_MILLISECONDS, pages, request } from "../api/client.js";
 import { fromLocalField } from "../ui/times.js";
 import { pending } from "./actions.js";
-import { address } from "./address.js";
+import { address, FIRST_DAY, LAST_DAY } from "./address.js";
 import { fleet } from "./fleet.js";
 import { goingThere, knownPlaces, makeLists } from "./lists.js";
 import { fold } from "./search.js";
@@ -32,7 +32,7 @@ export function finishedQuery(filters) {
   }
   const text = words.join(" ").trim();
   if (text) query.set("q", text);
-  const from = beginOf(since);
+  const from = since && beginOf(since);
   const to = until && beginOf(new Date(Date.parse(until) + DAY_MILLISECONDS).toISOString());
   if (from) query.set("updatedFrom", from);
   if (to) query.set("updatedTo", to);
@@ -40,12 +40,11 @@ export function finishedQuery(filters) {
 }
 
 /**
- * @param {string} day
- * @returns {string | null} when it begins; null while its year is being typed
+ * @param {string} day one that is being typed may be of the year 20
+ * @returns {string | null} when it begins, if not before or after all that the API takes
  */
 function beginOf(day) {
-  const date = day.slice(0, 10);
-  if (date < "2000" || date > "2100") return null;
+  const date = [FIRST_DAY, day.slice(0, 10), LAST_DAY].sort()[1];
   return fromLocalField(`${date}T00:00`) ?? fromLocalField(`${date}T01:00`); // clocks may skip it
 }
 

@@ -1,7 +1,7 @@
 // Completed and cancelled loads, found by the API.
 
 import { h } from "preact";
-import { address } from "../state/address.js";
+import { address, FIRST_DAY, LAST_DAY } from "../state/address.js";
 import { finishedQuery } from "../state/exporting.js";
 import { fleet } from "../state/fleet.js";
 import { usePages } from "../state/got.js";
@@ -15,6 +15,8 @@ import { t } from "../ui/words.js";
 import { FilterField } from "./filters.js";
 import { Status } from "./page.js";
 import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
+
+const DATE = { type: "date", min: FIRST_DAY, max: LAST_DAY };
 
 export function FinishedPanel() {
   const filters = useStore(address);
@@ -31,8 +33,8 @@ export function FinishedPanel() {
     h(
       "div",
       { class: "days" },
-      h(FilterField, { name: "since", label: t("From day"), type: "date" }),
-      h(FilterField, { name: "until", label: t("To day"), type: "date" }),
+      h(FilterField, { name: "since", label: t("From day"), ...DATE }),
+      h(FilterField, { name: "until", label: t("To day"), ...DATE }),
     ),
     h(/** @type {typeof VirtualList<Load>} */ (VirtualList), {
       items: loads,

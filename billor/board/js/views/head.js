@@ -2,9 +2,10 @@
 
 import { h } from "preact";
 import { addressOf } from "../api/address.js";
-import { request } from "../api/client.js";
+import { Problem, request } from "../api/client.js";
 import { address, setFilters } from "../state/address.js";
 import { exportView } from "../state/exporting.js";
+import { toast } from "../state/notices.js";
 import { tell } from "../state/people.js";
 import { forgetTokens } from "../state/session.js";
 import { useStore } from "../state/store.js";
@@ -129,9 +130,11 @@ const otherLanguages = ({ id }) =>
 async function logOut(path) {
   try {
     await request("POST", path);
-  } finally {
-    leave();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (path === "/auth/logout-all") return toast(error.message, { isGood: false });
   }
+  leave();
 }
 
 /** Forget the tokens and all that is in memory. */
