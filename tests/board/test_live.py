@@ -60,6 +60,12 @@ def test_a_translated_board_shows_what_has_changed_since(billor, open_board):
     expect(page.locator(".drivers .count")).to_have_text("0")
     expect(page.locator(".road .row")).to_contain_text("Alex Carter")
     expect(pages[1].page.locator(".page-head .status")).to_have_text("On the road")
+    said = {"text": "Dock 4 is closed", "visibleToDriver": True}
+    assert billor.client.post(f"{path}/comments", said).status == 201
+    billor.client.make_load()
+    expect(page.locator(".waiting .count")).to_have_text("1")
+    expect(page.locator(".road .count")).to_have_text("1")
+    expect(page.locator(".road .row")).to_contain_text("Alex Carter")
 
 
 def test_the_board_says_that_the_connection_is_lost_and_recovers(billor, open_board):

@@ -31,8 +31,9 @@ ROWS = 100_000
 # Two years of loads, always ten of them created in one transaction. Of the newest some are OPEN
 # and half are ASSIGNED, CANCELLED is rare; all others are COMPLETED. The newest 5,000 drivers have
 # a load each. Driver 1 has had 2,000 of them, driver 2 as many, all long ago, and load 1 has been
-# edited 1,000 times. Assignment 1 and driver 1's active one have 1,000 check-ins each. Three of
-# four loads have a time of pickup, within a week of their creation.
+# edited 1,000 times. Assignment 1 and driver 1's active one have 1,000 check-ins each, and the load
+# of the latter has 1,000 comments. Three of four loads have a time of pickup, within a week of
+# their creation.
 HISTORY = f"""
     INSERT INTO users (name, email)
     SELECT 'User ' || n, n || '@billor.example' FROM generate_series(1, {ROWS}) AS n;
@@ -91,7 +92,9 @@ HISTORY = f"""
     FROM generate_series(1, {ROWS}) AS n;
 
     INSERT INTO load_events (id, type, load_id, payload, created_at, published_at, recorded_at)
-    SELECT gen_random_uuid(), 'load.updated', CASE WHEN n % 100 = 0 THEN 1 ELSE n END, '{{}}',
+    SELECT gen_random_uuid(), CASE n % 100 WHEN 1 THEN 'load.commented' ELSE 'load.updated' END,
+        CASE n % 100 WHEN 0 THEN 1 WHEN 1 THEN {ROWS} ELSE n END,
+        '{{"comment": {{"visibleToDriver": true}}}}',
         timestamptz '2024-01-01 00:00Z' + n * interval '10 minutes', now(), now()
     FROM generate_series(1, {ROWS}) AS n;
 """  # noqa: S608 - put together from constants
@@ -99,6 +102,8 @@ HISTORY = f"""
 ALL_STATISTICS = "SET default_statistics_target = 1000"
 MIDDLE_ASSIGNMENT = "SELECT assigned_at, id FROM driver_load_assignments WHERE id = 50000"
 MIDDLE_CHECK_IN = "SELECT happened_at, id FROM check_ins WHERE id = 50000"
+MIDDLE_EVENT = "SELECT created_at, id FROM load_events WHERE load_id = {}"
+MIDDLE_EVENT += " ORDER BY created_at OFFSET 500 LIMIT 1"
 MIDDLE_OF = {
     "/users": "SELECT 50000",
     "/drivers": "SELECT 50000",
@@ -107,8 +112,8 @@ MIDDLE_OF = {
     "/me/assignments": MIDDLE_ASSIGNMENT,
     "/assignments/1/check-ins": MIDDLE_CHECK_IN,
     "/me/assignment/check-ins": MIDDLE_CHECK_IN,
-    "/loads/1/timeline": "SELECT created_at, id FROM load_events WHERE load_id = 1"
-    " ORDER BY created_at OFFSET 500 LIMIT 1",
+    "/loads/1/timeline": MIDDLE_EVENT.format(1),
+    "/me/assignment/comments": MIDDLE_EVENT.format(ROWS),
 }
 MIDDLE_BY_PICKUP = "SELECT pickup_at, id FROM loads WHERE id = 50001"
 MIDDLE_BY_END = "SELECT closed_at, id FROM driver_load_assignments WHERE id = 50000"
@@ -159,6 +164,7 @@ QUERIES = {
     "/assignments/1/check-ins": [""],
     "/me/assignment/check-ins": [""],
     "/loads/1/timeline": [""],
+    "/me/assignment/comments": [""],
 }
 """Each filter alone."""
 OF_THE_BOARD = {
