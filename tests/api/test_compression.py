@@ -8,8 +8,6 @@ import pytest
 
 from billor.api import responses
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
-from tests.support.apps import another_app
-from tests.support.client import ApiClient
 from tests.support.redis_wire import RedisWire
 
 GZIP = {"Accept-Encoding": "gzip"}
@@ -119,13 +117,3 @@ def test_other_answers_are_compressed_from_one_kilobyte(app, client, anonymous):
     ):
         with anonymous.get(path, headers=GZIP | headers) as answer:
             assert (answer.status_code, answer.content_encoding) == (status, coding)
-
-
-def test_each_origin_has_compressed_pages_of_its_own(settings, client):
-    with another_app(settings, CORS_ORIGINS=ORIGIN) as app:
-        api = ApiClient(app.test_client(), client.token)
-        for origin in (ORIGIN, None):
-            for cache in ("MISS", "HIT"):
-                answer = api.get("/loads", headers=GZIP | ({"Origin": origin} if origin else {}))
-                assert (answer.headers["X-Cache"], is_compressed(answer)) == (cache, True)
-                assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN

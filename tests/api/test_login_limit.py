@@ -6,7 +6,7 @@ from threading import Barrier, Semaphore
 import pytest
 from sqlalchemy import func, select, text
 
-from billor.auth import attempts, service
+from billor.auth import attempts
 from billor.auth.attempts import client_network
 from billor.models import LoadEvent, LoginAttempts, db
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
@@ -168,22 +168,6 @@ def test_a_login_that_waits_too_long_is_refused(client, monkeypatch):
     answer = log_in(client)
     assert_problem(answer, 503, "request_timeout")
     assert answer.headers["Retry-After"] == "1"
-
-
-def test_no_connection_is_held_while_a_password_is_checked(app, client, monkeypatch):
-    held = []
-    matches = service.password_matches
-
-    def count(*args) -> bool:
-        held.append(db.engine.pool.checkedout())
-        return matches(*args)
-
-    monkeypatch.setattr(service, "password_matches", count)
-    token = log_in(client).json["access_token"]
-    passwords = {"oldPassword": DEMO_PASSWORD, "newPassword": "another-good-one"}
-    headers = {"Authorization": f"Bearer {token}"}
-    assert client.post("/me/password", passwords, headers=headers).status_code == 204
-    assert held == [0, 0]
 
 
 def test_stored_attempts_reveal_no_email_address(app, client):

@@ -6,7 +6,6 @@ The requests are simultaneous and go to several processes.
 import random
 from collections import Counter
 from functools import partial
-from itertools import product
 
 from sqlalchemy import select, text
 
@@ -14,12 +13,10 @@ from billor.events.event import EventType
 from billor.models import Assignment, Driver, Load, LoadEvent, LoadStatus, db
 from tests.support.http import Reply
 from tests.support.races import at_once
-from tests.support.system import Api
+from tests.support.system import LOAD, Api
 
 RIVALS = 50
 CLOSERS = 20
-CROSSING = 5
-"""The number of drivers and of loads in the crossing assignments."""
 PAIRS = 20
 """The number of drivers and of loads in bulk requests."""
 ROUNDS = 6
@@ -93,34 +90,6 @@ def test_concurrent_requests_close_an_assignment_once(api):
     assert len(timeline) == 3, "made, assigned, closed"
 
 
-def test_concurrent_crossing_assignments_neither_deadlock_nor_break_the_rule(shared_system, api):
-    drivers = [api.client.make_driver(f"CROSSING-{number}") for number in range(CROSSING)]
-    loads = [api.client.make_load() for _ in range(CROSSING)]
-
-    def cross(driver: dict, load: dict) -> Counter:
-        """Assign, then cancel the new or the blocking assignment, except in the last round."""
-        statuses = Counter()
-        for round_ in range(ROUNDS):
-            reply = api.client.assign(driver, load)
-            statuses["assign", reply.status] += 1
-            id_ = reply.body.get("assignmentId" if reply.status == 409 else "id")
-            if id_ is not None and round_ < ROUNDS - 1:
-                reply = api.client.close_assignment(id_, "CANCELLED")
-                statuses["close", reply.status] += 1
-        return statuses
-
-    pairs = [partial(cross, driver, load) for driver, load in product(drivers, loads)]
-    statuses = sum(at_once(api, pairs), Counter())
-    assert {("assign", 201), ("assign", 409), ("close", 200)} <= set(statuses)
-    assert {status for _, status in statuses} <= {200, 201, 409, BUSY}
-
-    with shared_system.app.app_context():
-        assert_no_deadlock()
-        assert_rule_holds()
-        assert_events_tell_what_happened({driver["id"] for driver in drivers})
-        db.session.remove()
-
-
 def test_concurrent_bulk_requests_in_any_order_assign_each_pair_once(shared_system, api):
     drivers = [api.client.make_driver(f"IN-BULK-{number}") for number in range(PAIRS)]
     loads = [api.client.make_load() for _ in range(PAIRS)]
@@ -142,17 +111,6 @@ def test_concurrent_bulk_requests_in_any_order_assign_each_pair_once(shared_syst
         assert_rule_holds()
         assert_events_tell_what_happened({driver["id"] for driver in drivers})
         db.session.remove()
-
-
-def test_a_driver_gets_one_of_fifty_concurrent_reassignments(api):
-    drivers = [api.client.make_driver(f"GIVER-{number}") for number in range(RIVALS)]
-    given = [api.client.assign(driver, api.client.make_load()).body for driver in drivers]
-    taker = api.client.make_driver("WANTED")
-    calls = [partial(api.client.reassign, each["id"], taker) for each in given]
-    assert_one_won(at_once(api, calls), "driver_already_assigned")
-    ids = {each["id"] for each in given}
-    statuses = [api.client.get(f"/assignments/{id_}").body["status"] for id_ in ids]
-    assert Counter(statuses) == {"ASSIGNED": RIVALS - 1, "CANCELLED": 1}
 
 
 def test_fifty_callers_of_a_thousand_random_operations_break_no_rule(shared_system, api):
@@ -271,37 +229,28 @@ def assert_rule_holds() -> None:
     assert sorted(marked) == sorted(driver_id for _, driver_id, *_ in active)
 
 
-def test_concurrent_drivers_with_one_license_number_become_one(api):
-    for number in range(ROUNDS):
-        forms = [f"ZZ-{number}", f"zz {number}", f"Zz{number}", f"\uff3a\uff3a-{number}"] * 2
-        bodies = [{"name": "Sam", "licenseNumber": form} for form in forms]
-        replies = at_once(api, [partial(api.client.post, "/drivers", body) for body in bodies])
-        assert_one_is_named(replies, "license_number_taken", "driverId")
-
-
-def test_concurrent_loads_with_one_reference_become_one(api):
-    for number in range(ROUNDS):
-        forms = [f"PO-{number}", f"po {number}", f"Po{number}"] * 2
-        replies = at_once(api, [partial(post_load, api, form) for form in forms])
-        assert_one_is_named(replies, "reference_taken", "loadId")
-
-
-def test_concurrent_users_with_one_email_address_become_one(api):
-    domains = ["m\u00fcnchen.example", "MU\u0308NCHEN.example", "xn--mnchen-3ya.example"] * 2
-    bodies = [{"name": "Dana", "email": f"dana@{domain}"} for domain in domains]
-    replies = at_once(api, [partial(api.client.post, "/users", body) for body in bodies])
-    assert_one_is_named(replies, "email_taken", "userId")
-
-
-def post_load(api: Api, reference: str) -> Reply:
-    body = {"origin": "A", "destination": "B", "cargoType": "C", "reference": reference}
-    return api.client.post("/loads", body)
-
-
-def assert_one_is_named(replies: list[Reply], code: str, member: str) -> None:
-    """One was created, and all others were refused with its id."""
+def assert_one_is_made(api: Api, path: str, bodies: list[dict], code: str, member: str) -> None:
+    """Check that one is created, and all others are refused with its id."""
+    replies = at_once(api, [partial(api.client.post, path, body) for body in bodies])
     (winner,) = (reply.body for reply in replies if reply.status == 201)
     refused = [reply for reply in replies if reply.status != 201]
     assert {(reply.status, reply.body["code"], reply.body[member]) for reply in refused} == {
         (409, code, winner["id"])
     }
+
+
+def test_concurrent_drivers_with_one_license_number_become_one(api):
+    for number in range(ROUNDS):
+        forms = [f"ZZ-{number}", f"zz {number}", f"Zz{number}", f"\uff3a\uff3a-{number}"] * 2
+        bodies = [{"name": "Sam", "licenseNumber": form} for form in forms]
+        assert_one_is_made(api, "/drivers", bodies, "license_number_taken", "driverId")
+
+
+def test_concurrent_loads_and_users_with_one_name_become_one(api):
+    for number in range(ROUNDS):
+        forms = [f"PO-{number}", f"po {number}", f"Po{number}"] * 2
+        bodies = [LOAD | {"reference": form} for form in forms]
+        assert_one_is_made(api, "/loads", bodies, "reference_taken", "loadId")
+    domains = ["m\u00fcnchen.example", "MU\u0308NCHEN.example", "xn--mnchen-3ya.example"] * 2
+    bodies = [{"name": "Dana", "email": f"dana@{domain}"} for domain in domains]
+    assert_one_is_made(api, "/users", bodies, "email_taken", "userId")

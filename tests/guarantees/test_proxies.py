@@ -1,12 +1,9 @@
 """Headers of proxies, over gunicorn: they count from `TRUSTED_PROXIES` only."""
 
-import socket
-
 import pytest
 
-from tests.support.http import Reply, read_reply
+from tests.support.http import Reply
 from tests.support.system import Api
-from tests.support.worker import WAIT_SECONDS
 
 PAGE = "/loads?limit=1"
 HEADERS = {
@@ -62,16 +59,6 @@ def test_a_clients_own_header_changes_nothing(request, trusted):
         assert reply.body == usual.body, name
         reply = api.client.get("/users", Authorization="", **{name: value})
         assert (reply.status, reply.body["code"]) == (401, "token_missing"), name
-
-
-@pytest.mark.parametrize("line", [b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", b"PROXY UNKNOWN\r\n"])
-@pytest.mark.parametrize("trusted", ["direct", "proxied"])
-def test_the_proxy_protocol_is_refused(request, trusted, line):
-    port = request.getfixturevalue(trusted).client.port
-    with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS) as connection:
-        connection.sendall(line + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        reply = read_reply(connection)
-    assert (reply.status, reply.body["code"]) == (400, "malformed_request")
 
 
 FORWARDED = {

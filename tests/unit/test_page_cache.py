@@ -175,7 +175,6 @@ REFUSALS = {
         "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"
     ),
     "NOPERM for the key": between("ACL SETUSER default resetkeys %R~*", "ACL SETUSER default ~*"),
-    "NOPERM for the command": between("ACL SETUSER default -set", "ACL SETUSER default +set"),
     "NOPERM for the script": between("ACL SETUSER default -eval", "ACL SETUSER default +eval"),
     "paused": between("CLIENT PAUSE 60000 WRITE", "CLIENT UNPAUSE"),
 }
