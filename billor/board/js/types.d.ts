@@ -70,12 +70,24 @@ interface Actor {
   name: string;
 }
 
+interface CheckIn {
+  id: number;
+  assignmentId: number;
+  kind: CheckInKind;
+  happenedAt: string;
+  receivedAt: string;
+  reason: string | null;
+  expectedAt: string | null;
+  user: Actor;
+}
+
 interface Payload {
   load?: Load;
   driver?: Driver;
   before?: Record<string, unknown>;
   user?: Actor;
   assignment?: Assignment;
+  checkIn?: CheckIn;
   account?: Actor & { role: Role };
   address?: string;
 }
@@ -198,6 +210,8 @@ type Pending =
 interface Waiting {
   load: Load;
   isPending: boolean;
+  /** If it is a driver's next load. */
+  planned?: Assignment | undefined;
 }
 
 interface OnTheRoad extends Waiting {

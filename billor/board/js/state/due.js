@@ -14,10 +14,11 @@ export function urgencyAt(now) {
 
 /**
  * @param {{load: Load, assignment?: Assignment}} item
- * @returns {string | null} the deadline: of a load that waits the pickup, if it has one
+ * @returns {string | null} the deadline: of a load that waits the pickup, if it has one, and of one
+ *   on the road the time that its last delay has set
  */
 export const dueAt = ({ load, assignment }) =>
-  assignment ? load.deliverBy : (load.pickupAt ?? load.deliverBy);
+  assignment ? (assignment.expectedAt ?? load.deliverBy) : (load.pickupAt ?? load.deliverBy);
 
 /** Of what lists are sorted by, the earliest first. */
 export const SORTS = {

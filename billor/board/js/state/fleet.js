@@ -1,12 +1,12 @@
-// What the board knows: loads, active assignments and drivers, each as new as the newest answer.
+// What the board knows: loads, current assignments and drivers, each as new as the newest answer.
 
 import { pages } from "../api/client.js";
 import { Store } from "./store.js";
 
 const LISTS = {
-  changed: "/loads?sort=updatedAt&expand=assignment&limit=200&updatedFrom=",
+  changed: "/loads?sort=updatedAt&limit=200&updatedFrom=",
   loads: "/loads?status=OPEN&sort=pickupAt&limit=200",
-  assignments: "/assignments?status=ASSIGNED&expand=driver,load&limit=200",
+  assignments: "/assignments?status=ASSIGNED&status=PLANNED&expand=driver,load&limit=200",
   drivers: "/drivers?available=true&limit=200",
 };
 
@@ -18,6 +18,8 @@ export class Fleet {
   loads = new Map();
   /** Active ones only. @type {Map<number, Assignment>} */
   assignments = new Map();
+  /** Of drivers' next loads. @type {Map<number, Assignment>} */
+  plans = new Map();
   /** @type {Map<number, Driver>} */
   drivers = new Map();
   /** An event that was overtaken does not make them active again. @type {Set<number>} */
@@ -47,11 +49,15 @@ export class Fleet {
 
   /** @param {Assignment} assignment */
   putAssignment(assignment) {
-    const { id, status } = assignment;
-    if (status === "PLANNED") return; // it becomes active later
-    if (status !== "ASSIGNED") this.close(id);
+    const { id, loadId, status } = assignment;
+    const isPlanned = status === "PLANNED";
+    if (isPlanned && this.loads.get(loadId)?.status === "ASSIGNED") return; // it is active by now
+    if (!isPlanned && status !== "ASSIGNED") this.close(id);
     if (this.closed.has(id)) return;
-    this.assignments.set(id, this.mark({ ...assignment }));
+    const known = this.assignments.get(id); // of what `load.assigned` says nothing
+    this.drop(id);
+    const rows = isPlanned ? this.plans : this.assignments;
+    rows.set(id, this.mark({ ...known, ...assignment }));
   }
 
   /** @param {AssignmentDetail} detail */
@@ -62,37 +68,50 @@ export class Fleet {
   }
 
   /**
-   * Take a load from a list, with its assignment if it has one that is not cancelled.
-   * @param {Load} load @param {number} since
+   * Take an assignment from a list, with its driver and its load.
+   * @param {AssignmentDetail} detail @param {number} since
    */
-  putListedLoad({ assignment, ...load }, since) {
-    const known = this.loads.get(load.id);
-    if (known && known.updatedAt > load.updatedAt) return;
+  putListedAssignment(detail, since) {
+    const { id, load, driver } = detail;
+    const isOld = (this.loads.get(load.id)?.updatedAt ?? "") > load.updatedAt;
+    if (!isOld) this.closed.delete(id);
     this.putLoad(load);
-    for (const { id, loadId } of this.assignments.values()) {
-      if (loadId === load.id && id !== assignment?.id) this.close(id);
-    }
-    if (!assignment) return;
-    this.closed.delete(assignment.id);
-    this.putAssignment(assignment);
-    this.putListedDriver(assignment.driver, since);
+    this.putListedDriver(driver, since);
+    const known = this.assignments.get(id) ?? this.plans.get(id);
+    if (!known || !this.isNewer(known, since)) this.putAssignment(detail);
+  }
+
+  /** @param {Driver} driver @param {number} since */
+  putListedDriver(driver, since) {
+    const known = this.drivers.get(driver.id);
+    if (!known || !this.isNewer(known, since)) this.putDriver(driver);
   }
 
   /**
-   * Drivers have no time of change: an event that came since is newer than the list.
-   * @param {Driver} driver @param {number} since
+   * Drivers have no time of change, and check-ins change no load: an event that came since is newer
+   * than the list.
+   * @param {object} row @param {number} since
    */
-  putListedDriver(driver, since) {
-    const known = this.drivers.get(driver.id);
-    if (!known || (this.received.get(known) ?? 0) <= since) this.putDriver(driver);
-  }
+  isNewer = (row, since) => (this.received.get(row) ?? 0) > since;
 
   /** @param {number} assignmentId */
   close(assignmentId) {
     this.closed.add(assignmentId);
-    this.assignments.delete(assignmentId);
+    this.drop(assignmentId);
     this.version += 1;
   }
+
+  /** @param {number} assignmentId */
+  drop(assignmentId) {
+    this.assignments.delete(assignmentId);
+    this.plans.delete(assignmentId);
+  }
+
+  /** @param {Load} load @returns the assignment that makes it somebody's next load */
+  plannedOf = ({ id }) => [...this.plans.values()].find(({ loadId }) => loadId === id);
+
+  /** @param {Driver} driver @returns the assignment of the driver's next load */
+  plannedFor = ({ id }) => [...this.plans.values()].find(({ driverId }) => driverId === id);
 
   /**
    * Take an event of the stream. It may come twice, and after an answer that is newer.
@@ -104,13 +123,14 @@ export class Fleet {
     if (payload.load) this.putLoad(payload.load);
     if (payload.driver && !isOld) this.putDriver(payload.driver);
     if (assignmentId === null || driverId === null || loadId === null) return;
-    if (type === "load.assigned" && isOld) return; // it was closed since, or given to another
+    const status = STATUS_BY_TYPE[type];
+    if (status && isOld) return; // it was closed since, or given to another
     if (type === "assignment.reopened") this.closed.delete(assignmentId);
     if (payload.assignment) {
       this.putAssignment(payload.assignment);
-    } else if (type === "load.assigned") {
+    } else if (status) {
       const times = { assignedAt: timestamp, closedAt: null };
-      this.putAssignment({ id: assignmentId, driverId, loadId, status: "ASSIGNED", ...times });
+      this.putAssignment({ id: assignmentId, driverId, loadId, status, ...times });
     } else if (type === "load.completed" || type === "assignment.cancelled") {
       this.close(assignmentId);
     }
@@ -133,11 +153,14 @@ export class Fleet {
    */
   forget(rows, since, kept = new Set()) {
     for (const [id, row] of rows) {
-      if ((this.received.get(row) ?? 0) <= since && !kept.has(id)) rows.delete(id);
+      if (!this.isNewer(row, since) && !kept.has(id)) rows.delete(id);
     }
     this.version += 1;
   }
 }
+
+/** @type {Record<string, AssignmentStatus>} */
+const STATUS_BY_TYPE = { "load.assigned": "ASSIGNED", "load.planned": "PLANNED" };
 
 /** @param {Load} load */
 const isFinished = ({ status }) => status === "COMPLETED" || status === "CANCELLED";
@@ -182,12 +205,13 @@ async function getRows(known, time) {
   const from = new Date(time - OVERLAP_MILLISECONDS).toISOString();
   await Promise.all([
     getList(LISTS.drivers, (driver) => known.putListedDriver(driver, since)),
-    time && getList(LISTS.changed + from, (load) => known.putListedLoad(load, since)),
-    !time && getList(LISTS.loads, (load) => known.putLoad(load)),
-    !time && getList(LISTS.assignments, (assignment) => known.putDetail(assignment)),
+    getList(LISTS.assignments, (each) => known.putListedAssignment(each, since)),
+    getList(time ? LISTS.changed + from : LISTS.loads, (load) => known.putLoad(load)),
   ]);
-  if (!time) for (const rows of [known.loads, known.assignments]) known.forget(rows, since);
-  const busy = new Set([...known.assignments.values()].map(({ driverId }) => driverId));
+  const current = [known.assignments, known.plans];
+  for (const rows of time ? current : [known.loads, ...current]) known.forget(rows, since);
+  const assignments = current.flatMap((rows) => [...rows.values()]);
+  const busy = new Set(assignments.map(({ driverId }) => driverId));
   known.forget(known.drivers, since, busy);
 }
 

@@ -42,7 +42,7 @@ export function makeLists(fleet, pending, filters, now) {
     chips: {
       late: counts("late"),
       soon: counts("soon"),
-      unassigned: { waiting: all.waiting.length, road: 0 },
+      unassigned: { waiting: all.waiting.filter(isUnassigned).length, road: 0 },
     },
     version: fleet.version,
     total: { waiting: all.waiting.length, road: all.road.length, drivers: all.drivers.length },
@@ -70,10 +70,15 @@ function shownAtOnce(action, active) {
 }
 
 /** @param {Known} known */
-const waitingLoads = ({ fleet, pending, active }) =>
-  [...fleet.loads.values()]
+function waitingLoads({ fleet, pending, active }) {
+  const plans = new Map([...fleet.plans.values()].map((each) => [each.loadId, each]));
+  return [...fleet.loads.values()]
     .filter((load) => !active.has(load.id) && statusSoon(load, pending.get(load.id)) === "OPEN")
-    .map((load) => ({ load, isPending: pending.has(load.id) }));
+    .map((load) => ({ load, isPending: pending.has(load.id), planned: plans.get(load.id) }));
+}
+
+/** @param {Waiting | OnTheRoad} item */
+const isUnassigned = (item) => !("assignment" in item || item.planned);
 
 /** @param {Load} load @param {Pending | undefined} action */
 function statusSoon(load, action) {
@@ -108,7 +113,7 @@ function filtered({ waiting, road, drivers }, filters, urgency) {
   const goesThere = goingThere(filters);
   /** @param {Waiting | OnTheRoad} item */
   const isWanted = (item) =>
-    !only || (only === "unassigned" ? !("assignment" in item) : urgency(dueAt(item)) === only);
+    !only || (only === "unassigned" ? isUnassigned(item) : urgency(dueAt(item)) === only);
   /**
    * @template {Waiting | OnTheRoad} Item
    * @param {Item[]} items @param {(item: Item) => string} textOf
