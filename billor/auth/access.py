@@ -36,6 +36,7 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "loads": STAFF,
     "assignments": STAFF,
     "changes": STAFF,
+    "changes.stream_my_changes": DRIVERS,
     "stats": STAFF,
     "audit": STAFF,
     "audit.list_account_documents": ADMINS,

@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from threading import Condition, Thread
@@ -42,9 +42,21 @@ HEARTBEAT = b":\n\n"
 STALE_SECONDS = 4
 # Clients reconnect after this many milliseconds.
 RETRY = b"retry: 1000\n\n"
+# Drivers are sent this for their own changes: payloads are for the staff.
+FETCH_AGAIN = b"event: many\ndata: {}\n\n"
 # Many proxies end a connection after five minutes. The jitter spreads the clients' reconnects.
 STREAM_SECONDS = 240
 JITTER = 0.1
+
+
+@dataclass
+class Batch:
+    messages: bytes
+    driver_ids: Collection[int] | None
+    """Whom it concerns; None if they are too many to know."""
+
+    def concerns(self, driver_id: int) -> bool:
+        return self.driver_ids is None or driver_id in self.driver_ids
 
 
 @dataclass(eq=False)
@@ -64,7 +76,7 @@ class Feed:
         self._is_closed = False
         self._changed = Condition()
         self._streams: set[Stream] = set()
-        self._batches: deque[bytes] = deque(maxlen=MAX_BATCHES)
+        self._batches: deque[Batch] = deque(maxlen=MAX_BATCHES)
         self._number = 0
         """Of the last batch."""
         self._position = ""
@@ -75,6 +87,8 @@ class Feed:
 
     def open(self, user: CurrentUser, last_event_id: str | None) -> tuple[Stream, Iterator[bytes]]:
         """Return a stream of what is committed from now on, or after `last_event_id`.
+
+        That of a driver says only that something of theirs has changed.
 
         The caller ends it with `end`. Raises `Unavailable` `streams_busy` if this process has
         `MAX_STREAMS`, or `MAX_STREAMS_OF_USER`.
@@ -126,14 +140,22 @@ class Feed:
             if stream.is_live != self._is_live():
                 stream.is_live = not stream.is_live
                 state = _message("live" if stream.is_live else "stale", "{}")
-            missing, stream.sent = self._number - stream.sent, self._number
-            if missing > len(self._batches):
-                return state + _message("many", "{}", self._position)
-            return state + b"".join(list(self._batches)[len(self._batches) - missing :])
+            messages, stream.sent = self._unsent(stream), self._number
+            return state + messages
 
     def _has_news(self, stream: Stream) -> bool:
         is_over = self._has_ended(stream) or stream.end_code is not None
-        return is_over or self._number > stream.sent or self._is_live() != stream.is_live
+        return is_over or self._unsent(stream) != b"" or self._is_live() != stream.is_live
+
+    def _unsent(self, stream: Stream) -> bytes:
+        """Return the messages of the batches that have come since the last one sent."""
+        missing, driver_id = self._number - stream.sent, stream.user.driver_id
+        if missing > len(self._batches):
+            return _message("many", "{}", self._position)
+        batches = list(self._batches)[len(self._batches) - missing :]
+        if driver_id is None:
+            return b"".join(batch.messages for batch in batches)
+        return FETCH_AGAIN if any(batch.concerns(driver_id) for batch in batches) else b""
 
     def _is_live(self) -> bool:
         """Return whether the last look at the database succeeded, not long ago."""
@@ -194,12 +216,13 @@ class Feed:
         here, events = changes_since(since, connection)
         with self._changed:
             self._position = here
-            batch = _changes(since, here, events)
-            if batch:
-                self._batches.append(batch)
+            messages = _changes(since, here, events)
+            if messages:
+                driver_ids = None if events is None else {event.driver_id for event in events}
+                self._batches.append(Batch(messages, driver_ids))
                 self._number += 1
             was_live, self._looked_at = self._is_live(), time.monotonic()
-            if batch or not was_live:
+            if messages or not was_live:
                 self._changed.notify_all()
 
     def _tell_stale(self) -> None:

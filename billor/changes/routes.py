@@ -29,10 +29,26 @@ def stream_changes():
     answer: then comes `stale`, and `live` when it does again. After four minutes the stream ends:
     send the last `id` as Last-Event-ID to go on. `end` has a `code` that says why your token ended.
     """
+    return _stream(request.headers.get("Last-Event-ID"))
+
+
+@blueprint.route("/me/changes")
+@blueprint.response(200, {"type": "string"}, content_type=CONTENT_TYPE)
+@blueprint.problems("streams_busy")
+def stream_my_changes():
+    """Hear when your assignments, their loads or comments change, as Server-Sent Events.
+
+    Fetch them after `ready`, and again after each `many`, which is all that a change sends. The
+    rest is as in `/changes`, but a stream cannot be resumed.
+    """
+    return _stream(None)
+
+
+def _stream(last_event_id: str | None) -> Response:
     if request.method == "HEAD":
         return Response(headers=HEADERS, content_type=CONTENT_TYPE)
     feed = current_app.extensions["changes"]
-    stream, messages = feed.open(signed_in_user(), request.headers.get("Last-Event-ID"))
+    stream, messages = feed.open(signed_in_user(), last_event_id)
     answer = Response(messages, headers=HEADERS, content_type=CONTENT_TYPE)
     end = partial(feed.end, stream)
     answer.call_on_close(end)

@@ -29,11 +29,13 @@ def listen(app, client):
     """Open a stream as the client, or as another one."""
 
     @contextmanager
-    def open_(last_event_id: str | None = None, token: str = "") -> Iterator[EventStream]:
+    def open_(
+        last_event_id: str | None = None, token: str = "", path: str = "/changes"
+    ) -> Iterator[EventStream]:
         headers = {"Authorization": f"Bearer {token or client.token}"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
-        with app.test_client().get("/changes", headers=headers) as answer:
+        with app.test_client().get(path, headers=headers) as answer:
             assert answer.status_code == 200, answer.text
             yield EventStream(answer.iter_encoded(), answer.headers)
 
@@ -95,6 +97,33 @@ def test_events_of_accounts_are_never_sent(client, listen):
         client.post("/users", {"name": "D", "email": "d@b.example", "password": "a-good-password"})
         client.make_driver()
         assert events.next().data["type"] == "driver.created"
+
+
+def test_a_driver_hears_that_something_of_theirs_has_changed(app, client, listen, monkeypatch):
+    """And nothing of another driver, nor of what drivers may not see."""
+    monkeypatch.setitem(app.extensions, "changes", feed.Feed(app))
+    own, other = client.make_driver("TX-1"), client.make_driver("TX-2")
+    load, others_load = client.make_load(), client.make_load()
+    token = client_with_token(app, role=Role.DRIVER, driver_id=own["id"]).token
+    with listen() as staff, listen(token=token, path="/me/changes") as events:
+        for stream in (staff, events):
+            assert stream.next().event == "ready"
+        for act in (
+            lambda: client.assign(own, load),
+            lambda: client.patch(f"/loads/{load['id']}", {"notes": "Dock 4"}),
+            lambda: client.post(
+                f"/loads/{load['id']}/comments", {"text": "Call me", "visibleToDriver": True}
+            ),
+        ):
+            act()
+            staff.next()
+            assert events.next()[:2] == ("many", "{}")
+        client.assign(other, others_load)
+        client.patch(f"/drivers/{other['id']}", {"name": "Brianna Lopez"})
+        client.post(f"/loads/{load['id']}/comments", {"text": "Pays late"})
+        staff.take(3)
+        app.extensions["changes"].close()
+        assert events.rest() == []
 
 
 def test_a_resumed_stream_sends_what_was_missed(client, listen):

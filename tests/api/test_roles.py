@@ -22,7 +22,7 @@ from tests.support.worker import WAIT_SECONDS
 ADMIN, DISPATCHER, DRIVER = Role
 RULES = {
     r"/users|/audit/accounts|/metrics": {ADMIN},
-    r"/me/assignment": {DRIVER},
+    r"/me/(assignment|changes)": {DRIVER},
     r"/me|/auth": {ADMIN, DISPATCHER, DRIVER},
     r"/": {ADMIN, DISPATCHER},
 }
