@@ -11,12 +11,24 @@ interface Load {
   cargoType: string;
   reference: string | null;
   pickupAt: string | null;
+  pickupTo: string | null;
+  deliverFrom: string | null;
   deliverBy: string | null;
+  weightKg: number | null;
+  equipment: string | null;
   status: LoadStatus;
   createdAt: string;
   updatedAt: string;
   /** If it was asked for: the one that is not cancelled. */
   assignment?: AssignmentWithDriver | null;
+  // Lists leave these out.
+  pickupContact?: string | null;
+  pickupPhone?: string | null;
+  pickupPhoneShown?: string | null;
+  deliveryContact?: string | null;
+  deliveryPhone?: string | null;
+  deliveryPhoneShown?: string | null;
+  notes?: string | null;
 }
 
 interface Driver {
@@ -25,7 +37,16 @@ interface Driver {
   licenseNumber: string;
   status: "ACTIVE" | "INACTIVE";
   createdAt: string;
+  phone: string | null;
+  phoneShown: string | null;
+  // Events of loads leave these out.
+  email?: string | null;
+  notes?: string | null;
+  licenseExpiresOn?: string | null;
+  medicalExpiresOn?: string | null;
 }
+
+type Paper = "license" | "medical";
 
 type CheckInKind = "ACCEPTED" | "AT_PICKUP" | "LOADED" | "AT_DELIVERY" | "DELAYED";
 

@@ -25,8 +25,17 @@ const TIME = format(CLOCK);
 const WEEKDAY = format({ weekday: "short", ...CLOCK });
 const DAY = format({ day: "numeric", month: "short", ...CLOCK });
 const MINUTE = format({ day: "numeric", month: "short", year: "numeric", ...CLOCK });
+const WINDOW = format({
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  ...CLOCK,
+});
 const FULL = format({ dateStyle: "medium", timeStyle: "long" });
 const DATE = format({ day: "numeric", month: "short", timeZone: "UTC" });
+const FULL_DATE = format({ dateStyle: "medium", timeZone: "UTC" });
+const DAYS_FROM_NOW = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
 const ZONE = format({ timeZoneName: "short" });
 const ZONE_OF_NO_DATE = format({ timeZoneName: "shortGeneric" });
 const PARTS = new Intl.DateTimeFormat("en-US", {
@@ -74,11 +83,24 @@ export const fullTime = (time) => FULL.format(new Date(time));
 /** @param {string} time that people have set */
 export const minuteTime = (time) => MINUTE.format(new Date(time));
 
+/** @param {string} from @param {string} to @returns {string} such as Mon, Nov 30, 8:00 – 10:00 AM */
+export const windowTime = (from, to) => WINDOW.formatRange(new Date(from), new Date(to));
+
 /** @param {Date} time */
 export const clockTime = (time) => TIME.format(time);
 
 /** @param {string} date of a day, such as 2026-11-26 */
 export const dayName = (date) => DATE.format(new Date(date));
+
+/** @param {string} date of a day */
+export const fullDate = (date) => FULL_DATE.format(new Date(date));
+
+/** @param {string} date @param {string} now @returns {number} of days until then */
+export const daysUntil = (date, now) =>
+  Date.parse(date) / DAY_MILLISECONDS - Math.floor(wallClock(now) / DAY_MILLISECONDS);
+
+/** @param {number} days @returns {string} such as tomorrow, in 12 days */
+export const inDays = (days) => DAYS_FROM_NOW.format(days, "day");
 
 /** @param {number} seconds @returns {string} such as 45 s, 12 min, 3 h 05, 2 d 4 h */
 export function duration(seconds) {

@@ -17,7 +17,10 @@ import { readable } from "./what_happened.js";
 const PREVIEW_ROWS = 20;
 
 /** As the API names them, so that a file made from it needs no guess. */
-const TEMPLATE = "origin,destination,cargoType,reference,pickupAt,deliverBy\r\n";
+const TEMPLATE = [
+  "origin,destination,cargoType,reference,pickupAt,pickupTo,deliverFrom,deliverBy,weightKg",
+  "equipment,pickupContact,pickupPhone,deliveryContact,deliveryPhone,notes\r\n",
+].join();
 
 /** @param {{onClose: () => void}} props */
 export function ImportDialog({ onClose }) {

@@ -18,7 +18,7 @@ import { t } from "../ui/words.js";
 import { askToComplete, openDialog } from "./dialogs.js";
 import { LoadDialog } from "./load_dialog.js";
 import { DriverLink, Page, PageHead, Status } from "./page.js";
-import { Facts, factsOf, RouteOf, TroubleLine, timesOf } from "./panel.js";
+import { contactsOf, Facts, factsOf, RouteOf, TroubleLine, timesOf } from "./panel.js";
 import { AuditTrail, Timeline } from "./timeline.js";
 
 /** `last`: what is or was driven. @typedef {{load: Load, last?: AssignmentWithDriver}} Known */
@@ -74,6 +74,7 @@ function Details({ known, version, onSaved }) {
           [t("Driver"), driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
           ...factsOf(load),
           ...timesOf(load, now),
+          ...contactsOf(load),
           [t("Created"), fullTime(load.createdAt)],
           [t("Last changed"), fullTime(load.updatedAt)],
         ],

@@ -7,7 +7,8 @@ import { useStore } from "../state/store.js";
 import { iconButton } from "../ui/button.js";
 import { icon, to } from "../ui/icons.js";
 import { isolate, Name } from "../ui/text.js";
-import { minuteTime } from "../ui/times.js";
+import { minuteTime, windowTime } from "../ui/times.js";
+import { weightText } from "../ui/weight.js";
 import { counted, t } from "../ui/words.js";
 import { Urgency } from "./due.js";
 import { Reason } from "./notices.js";
@@ -47,8 +48,10 @@ export const RouteOf = ({ load: { origin, destination } }) =>
   h("span", { class: "route" }, h(Name, null, origin), to(), h(Name, null, destination));
 
 /** @param {Load} load */
-export const aboutLoad = ({ cargoType, reference }) =>
-  [cargoType, reference ?? ""].filter(Boolean).map(isolate).join(" · ");
+export const aboutLoad = ({ cargoType, reference, equipment, weightKg }) =>
+  [cargoType, reference, equipment, weightKg && weightText(weightKg)]
+    .flatMap((text) => (text ? isolate(text) : []))
+    .join(" · ");
 
 /** @param {{load: Load, tabIndex: number}} props */
 export const LoadNumber = ({ load: { id }, tabIndex }) =>
@@ -71,23 +74,74 @@ export const LoadLink = ({ load }) =>
 /** A name and a value. @typedef {[string, Children]} Fact */
 
 /** @param {Load} load @returns {Fact[]} */
-export const factsOf = ({ cargoType, reference }) => [
+export const factsOf = ({ cargoType, reference, equipment, weightKg }) => [
   [t("Cargo type"), isolate(cargoType)],
   [t("Reference"), reference && isolate(reference)],
+  ...known([
+    [t("Equipment"), equipment && isolate(equipment)],
+    [t("Weight"), weightKg && weightText(weightKg)],
+  ]),
 ];
 
+/** What only the load itself has, not its lists. @param {Load} load @returns {Fact[]} */
+export const contactsOf = (load) =>
+  known([
+    [t("Pickup contact"), contactOf(load.pickupContact, load.pickupPhone, load.pickupPhoneShown)],
+    [
+      t("Delivery contact"),
+      contactOf(load.deliveryContact, load.deliveryPhone, load.deliveryPhoneShown),
+    ],
+    [t("Notes"), load.notes && h(Lines, null, load.notes)],
+  ]);
+
+/** @param {Fact[]} facts */
+const known = (facts) => facts.filter(([, value]) => value);
+
+/** @param {string | null} [name] @param {string | null} [phone] @param {string | null} [shown] */
+const contactOf = (name, phone, shown) =>
+  (name || phone) && [name && isolate(name), " ", phone && h(Phone, { phone, shown })];
+
+/**
+ * A number to call, or to write to.
+ * @param {{phone: string, shown?: string | null | undefined}} props `phone` as the API has it
+ */
+export const Phone = ({ phone, shown }) =>
+  h(
+    "span",
+    { class: "phone" },
+    h("a", { href: `tel:${phone}` }, isolate(shown ?? phone)),
+    h(
+      "a",
+      {
+        href: `sms:${phone.split(";")[0]}`,
+        "aria-label": t("Text {phone}", { phone: shown ?? phone }),
+      },
+      t("Text"),
+    ),
+  );
+
+/** A text with its line breaks. @param {{children?: Children}} props */
+export const Lines = ({ children }) => h("bdi", { class: "lines" }, children);
+
 /** @param {Load} load @param {string} now @returns {Fact[]} */
-export function timesOf({ status, pickupAt, deliverBy }, now) {
+export function timesOf({ status, pickupAt, pickupTo, deliverFrom, deliverBy }, now) {
   const isWaiting = status === "OPEN";
   const isDriven = status === "ASSIGNED";
-  /** @param {string} time @param {boolean} isNext */
-  const timeOf = (time, isNext) => [
-    minuteTime(time),
-    isNext && [" ", h(Urgency, { deadline: time, now })],
-  ];
+  /** @param {string | null} from @param {string | null} to @param {string | false | null} deadline */
+  const timeOf = (from, to, deadline) => {
+    const time = from ?? to;
+    if (!time) return null;
+    const urgency = deadline && [" ", h(Urgency, { deadline, now })];
+    return [from && to ? windowTime(from, to) : minuteTime(time), urgency];
+  };
+  const pickup = pickupTo && !pickupAt ? t("Pickup until") : t("Pickup");
+  const delivery = deliverBy ? t("Delivery") : t("Deliver from");
   return [
-    [t("Pickup"), pickupAt && timeOf(pickupAt, isWaiting)],
-    [t("Deliver by"), deliverBy && timeOf(deliverBy, isWaiting || isDriven)],
+    [pickup, timeOf(pickupAt, pickupTo, isWaiting && (pickupTo ?? pickupAt))],
+    [
+      deliverFrom ? delivery : t("Deliver by"),
+      timeOf(deliverFrom, deliverBy, (isWaiting || isDriven) && deliverBy),
+    ],
   ];
 }
 

@@ -2,7 +2,8 @@
 
 import { h } from "preact";
 import { isolate } from "../ui/text.js";
-import { shortTime } from "../ui/times.js";
+import { fullDate, shortTime } from "../ui/times.js";
+import { weightText } from "../ui/weight.js";
 import { t } from "../ui/words.js";
 import { DriverLink } from "./page.js";
 
@@ -13,9 +14,22 @@ const FIELD_NAMES = {
   cargoType: t("cargo type"),
   reference: t("reference"),
   pickupAt: t("pickup"),
+  pickupTo: t("end of pickup"),
+  deliverFrom: t("beginning of delivery"),
   deliverBy: t("delivery"),
+  weightKg: t("weight"),
+  equipment: t("equipment"),
+  pickupContact: t("pickup contact"),
+  pickupPhoneShown: t("pickup phone"),
+  deliveryContact: t("delivery contact"),
+  deliveryPhoneShown: t("delivery phone"),
+  notes: t("notes"),
   name: t("name"),
   licenseNumber: t("license number"),
+  phoneShown: t("phone"),
+  email: t("email"),
+  licenseExpiresOn: t("license expiry"),
+  medicalExpiresOn: t("medical card expiry"),
   status: t("status"),
 };
 
@@ -94,5 +108,7 @@ function changes({ before = {}, load, driver }, after) {
 export function readable(name, fields, nothing = t("none")) {
   const value = /** @type {Record<string, unknown> | undefined} */ (fields)?.[name];
   if (value === null || value === undefined || value === "") return nothing;
-  return /At$|By$/.test(name) ? shortTime(String(value)) : isolate(String(value));
+  if (/At$|To$|From$|By$/.test(name)) return shortTime(String(value));
+  if (/On$/.test(name)) return fullDate(String(value));
+  return name === "weightKg" ? weightText(Number(value)) : isolate(String(value));
 }
