@@ -3,7 +3,6 @@
 This holds across processes, and whatever happens to Redis meanwhile.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,7 @@ import pytest
 from redis import Redis
 
 from tests.support.http import HttpClient, Reply
-from tests.support.tcp_proxy import Direction, TcpProxy
-from tests.support.worker import WAIT_SECONDS, wait_until
+from tests.support.worker import WAIT_SECONDS
 
 WRITERS = 3
 READERS = 6
@@ -33,8 +31,6 @@ PAGES = {"": {0, 1, 2, 3}, "&status=OPEN": {0, 1}, "&status=ASSIGNED": {2}}
 """The queries that are read, with the stages of the loads they list."""
 
 GENERATION = "billor:generation"
-SETS_PAGE = rb"\*5\r\n\$3\r\nSET\r\n\$\d+\r\nbillor:[\d.]+::http://%s/loads\?cargoType=%s\r\n.*"
-"""The command on the wire that stores a page."""
 
 
 @pytest.fixture
@@ -154,58 +150,3 @@ def test_every_read_contains_the_writes_answered_before_it(api, stored, fault):
         for future in (*reading, *writing):  # a reader's failure explains those of the writers
             future.result()
     assert ledger.caches["HIT"] >= HITS_BETWEEN * LOADS * len(STAGES)
-
-
-@pytest.fixture(scope="module")
-def proxy(redis) -> Iterator[TcpProxy]:
-    """A proxy in front of Redis."""
-    url = redis.settings["REDIS_URL"]
-    with TcpProxy(url) as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module")
-def reader(shared_system, proxy) -> HttpClient:
-    """A client of an API that reaches Redis through the proxy."""
-    url = proxy.replaced_in(shared_system.settings["REDIS_URL"])
-    return shared_system.start_api(workers=1, REDIS_URL=url).client
-
-
-@pytest.mark.parametrize("cargo", ["Ice", "Ice-while-the-generation-is-evicted"])
-def test_a_stale_page_stored_by_a_frozen_reader_is_never_served(api, stored, proxy, reader, cargo):
-    """The reader's command to Redis is held back and delivered after the write."""
-    address, host = f"/loads?cargoType={cargo}", f"127.0.0.1:{api.client.port}"
-    old = api.client.make_load(cargoType=cargo)
-    said: list[bytes] = []
-
-    def sets_the_page(lately: bytes) -> bool:
-        if found := re.search(SETS_PAGE % (host.encode(), cargo.encode()), lately, re.DOTALL):
-            said.append(found[0])
-        return found is not None
-
-    reader.close()  # the server may have closed it, too, since the last test
-    wait_until(lambda: reader.get("/loads").headers["X-Cache"] != "BYPASS")
-    evict = "evicted" in cargo
-    if evict:  # before too: its replacement must be a new one
-        stored.delete(GENERATION)
-    held = proxy.hold(Direction.REQUESTS, sets_the_page)
-    reply = reader.get(address, Host=host)  # a page is kept under the whole address
-    held.wait()
-    assert (reply.headers["X-Cache"], reply.body) == ("MISS", [old])
-    new = api.client.make_load(cargoType=cargo)
-    if evict:
-        assert stored.delete(GENERATION) == 1
-    send_to_redis(stored, said[0])
-
-    for cache in ("MISS", "HIT"):
-        reply = api.client.get(address)
-        assert (reply.headers["X-Cache"], reply.body) == (cache, [new, old])
-
-
-def send_to_redis(client: Redis, command: bytes) -> None:
-    connection = client.connection_pool.get_connection()
-    try:
-        connection.send_packed_command([command])
-        assert connection.read_response() == b"OK"
-    finally:
-        client.connection_pool.release(connection)

@@ -2,7 +2,6 @@
 killed between commit and answer."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -11,10 +10,8 @@ from sqlalchemy import func, select
 from billor.models import IdempotencyKey, LoadEvent, db
 from tests.support.http import HttpClient, Reply
 from tests.support.races import at_once, committing, lose_answer
-from tests.support.rival import Rival, rival
 from tests.support.system import LOAD, Api, System
 from tests.support.tcp_proxy import Direction, TcpProxy
-from tests.support.worker import WAIT_SECONDS
 
 TWINS = 20
 REPLAYED = "Idempotency-Replayed"
@@ -62,41 +59,6 @@ def ids(api) -> dict[str, int]:
         "driverId": api.client.make_driver(f"FREE-{load['id']}")["id"],
         "loadId": load["id"],
     }
-
-
-@pytest.fixture
-def holder(shared_system, ids) -> Iterator[Rival]:
-    """Hold the driver's row lock, so that an assignment waits within its transaction."""
-    with rival(shared_system.app) as holder:
-        holder.execute("SELECT FROM drivers WHERE id = :driverId FOR UPDATE", **ids)
-        yield holder
-
-
-@pytest.fixture
-def assign(api, ids):
-    """Send the assignment, always with the same key, in a thread."""
-    with ThreadPoolExecutor() as threads:
-        key = f"assign-{ids['loadId']}"
-        yield lambda: threads.submit(post, api.client, "/assignments", ids, key)
-
-
-def answers(*sent: Future[Reply]) -> list[Reply]:
-    return [reply.result(WAIT_SECONDS) for reply in sent]
-
-
-def test_twin_creates_if_the_first_fails(shared_system, holder, assign, ids):
-    first = assign()
-    (pid,) = holder.wait_until_waited_for(1)
-    twin = assign()
-    holder.wait_until_waited_for(2)
-    holder.disconnect(pid)
-    (failed,) = answers(first)
-    assert (failed.status, failed.body["code"]) == (503, "database_unavailable")
-    holder.wait_until_waited_for(1)
-    holder.give_way()
-    assert_done_once(answers(twin))
-    assert_done_once(answers(twin, assign()))
-    assert counts(shared_system, f"assign-{ids['loadId']}", ids["loadId"]) == (1, 2)
 
 
 @pytest.fixture

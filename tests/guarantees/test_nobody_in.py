@@ -7,8 +7,6 @@ test_errors.py, refused settings in tests/unit/test_config.py.
 import os
 import re
 import socket
-import subprocess
-import sys
 from collections import Counter
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -21,14 +19,13 @@ from billor import MAX_BODY_BYTES
 from billor.errors import CODES
 from billor.models import db
 from scripts.launcher import launcher
-from scripts.launcher.launcher import PROJECT
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.couchdb_server import Fault
 from tests.support.http import Reply, read_reply
 from tests.support.races import at_once
 from tests.support.system import Api, System
-from tests.support.worker import WAIT_SECONDS, python_environment, wait_until
+from tests.support.worker import WAIT_SECONDS, wait_until
 
 MAX_FAILURES = 20
 
@@ -45,33 +42,6 @@ def test_the_login_rate_limit_spans_all_processes_without_redis(system_without_b
 
 
 # Secrets
-
-
-@pytest.mark.parametrize("key", ["", pytest.param("short-secret", marks=pytest.mark.slow)])
-def test_no_process_starts_without_a_secret_key(tmp_path, compiled, key):
-    settings = {
-        "BILLOR_ENV": "production",
-        "BILLOR_HOME": str(tmp_path),
-        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
-        "JWT_SECRET_KEY": key,
-        "PYTHONPATH": str(PROJECT),
-    }
-    gunicorn = ["-m", "gunicorn", f"--config={PROJECT / 'gunicorn.conf.py'}", "wsgi:app"]
-    for program in (gunicorn, [str(PROJECT / "worker.py")]):
-        done = subprocess.run(
-            [sys.executable, *program],
-            cwd=tmp_path,
-            env=python_environment(settings, compiled),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=WAIT_SECONDS,
-            check=False,
-        )
-        assert done.returncode > 0, done.stdout
-        (line,) = done.stdout.splitlines()
-        assert line.startswith("billor: JWT_SECRET_KEY ")
-        assert "short-secret" not in line
 
 
 @contextmanager

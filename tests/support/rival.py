@@ -45,10 +45,6 @@ class Rival:
 
         return wait_until(waiting)
 
-    def disconnect(self, pid: int) -> None:
-        """Terminate the connection of a backend."""
-        self._onlooker.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-
 
 @contextmanager
 def rival(app: Flask) -> Iterator[Rival]:

@@ -76,6 +76,21 @@ def test_a_foreign_value_in_redis_is_a_miss_and_never_unpickled(pages, value):
     assert status(pages) == MISS
 
 
+@pytest.mark.parametrize("is_evicted", [False, True])
+def test_a_page_that_is_stored_after_a_write_is_never_served(pages, is_evicted):
+    """A reader may be held up between its look into the database and Redis."""
+    late = [pages.read("key")]
+    if is_evicted:
+        redis().delete("billor:generation")
+        late.append(pages.read("key"))
+    invalidate_pages()
+    if is_evicted:
+        redis().delete("billor:generation")
+    for lookup in late:
+        pages.store(lookup, b"old")
+        assert status(pages) == MISS
+
+
 def test_a_new_connection_may_lead_to_an_older_redis(pages, log):
     """One that has restored a snapshot, or a replica that lagged behind."""
     keep(pages, "key", "old")
