@@ -40,6 +40,7 @@ const MESSAGES = [
   [/^Must not be before `pickupAt`.*/, t("This is before the pickup. Enter a later time.")],
   [/^Must not be before `deliverFrom`.*/, t("The delivery ends before it begins.")],
   [/^Not a date like.*/, t("Enter a date.")],
+  [/^Must not be before `happenedAt`.*/, t("Enter a later time.")],
   [/^Not a time of RFC 3339.*/, t("Enter a date and a time.")],
   [/^The year must be.*/, t("Enter a year between 2000 and 2100.")],
   [/^Longer than maximum length (\d+).*/, t("At most $1 characters.")],
