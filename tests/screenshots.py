@@ -46,7 +46,8 @@ def _make_work(billor: BoardSystem) -> None:
     for load, hours in zip(loads, (-0.5, 1.5), strict=False):  # one is late, one is due soon
         times = {"pickupAt": now + timedelta(hours=hours - 20)}
         times["deliverBy"] = now + timedelta(hours=hours)
-        body = {name: time.isoformat() for name, time in times.items()}
+        windows = {"pickupTo": None, "deliverFrom": None}
+        body = windows | {name: time.isoformat() for name, time in times.items()}
         assert billor.client.patch(f"/loads/{load['id']}", body).status == 200
     for driver, load in zip(drivers[:ON_THE_ROAD], loads[:ON_THE_ROAD], strict=True):
         assert billor.client.assign(driver, load).status == 201
