@@ -274,6 +274,7 @@ interface Toast extends Trouble {
 interface FieldProps {
   name: string;
   label: string;
+  /** Of an input, or `lines`: a text of several lines. */
   type?: string;
   value?: string;
   hint?: string;
@@ -284,6 +285,8 @@ interface FieldProps {
   readOnly?: boolean;
   /** Of a list to choose from: values and their texts. */
   options?: Array<[string, string]>;
+  /** Of what may be typed, too. */
+  suggestions?: string[];
   onInput?: (event: Event) => void;
 }
 

@@ -98,9 +98,11 @@ export function Dialog({ title, onClose, onSubmit, foot, children, class: name =
  */
 const isChanged = (dialog) =>
   [
-    ...(dialog?.querySelectorAll("input:not([type=file], [type=checkbox]), option:checked") ?? []),
+    ...(dialog?.querySelectorAll(
+      "input:not([type=file], [type=checkbox]), textarea, option:checked",
+    ) ?? []),
   ].some((each) =>
-    each instanceof HTMLInputElement
+    each instanceof HTMLInputElement || each instanceof HTMLTextAreaElement
       ? each.value !== each.defaultValue || each.validity.badInput
       : each instanceof HTMLOptionElement && !each.defaultSelected,
   );

@@ -10,8 +10,15 @@ import { t } from "./words.js";
 /** The API takes no other years. */
 const YEARS = { min: "2000-01-01T00:00", max: "2100-12-31T23:59" };
 
+/** What is said of a part of a date, by types of fields. @type {Record<string, string>} */
+const BAD_INPUT = {
+  "datetime-local": t("Enter a date and a time, or clear both."),
+  date: t("Enter a date."),
+};
+
 /** @param {FieldProps} props */
-export function Field({ label, type = "text", value = "", hint, error, options, ...more }) {
+export function Field({ label, type = "text", value = "", hint, error, options, ...rest }) {
+  const { suggestions, ...more } = rest;
   const id = useId();
   const [typed, setTyped] = useState(value);
   const isTime = type === "datetime-local";
@@ -30,14 +37,23 @@ export function Field({ label, type = "text", value = "", hint, error, options, 
       isTime ? `${label} (${zoneName(fromLocalField(typed))})` : label,
       !more.required && h("span", { class: "optional" }, ` ${t("optional")}`),
     ),
-    options
-      ? h("select", shared, options.map(optionOf(value)))
-      : h("input", {
-          type,
-          defaultValue: value,
-          ...(isTime && { ...YEARS, onInput: onText(setTyped) }),
-          ...shared,
-        }),
+    options && h("select", shared, options.map(optionOf(value))),
+    type === "lines" && h("textarea", { rows: 3, defaultValue: value, ...shared }),
+    !options &&
+      type !== "lines" &&
+      h("input", {
+        type,
+        defaultValue: value,
+        list: suggestions && `${id}-list`,
+        ...(isTime && { ...YEARS, onInput: onText(setTyped) }),
+        ...shared,
+      }),
+    suggestions &&
+      h(
+        "datalist",
+        { id: `${id}-list` },
+        suggestions.map((text) => h("option", { key: text, value: text })),
+      ),
     (error || hint) && h("p", { id: `${id}-more`, class: error ? "error" : "hint" }, error ?? hint),
   );
 }
@@ -78,6 +94,8 @@ export function useSending(send) {
   const last = useRef({ text: "", key: newKey() });
   const sent = useRef(/** @type {HTMLFormElement | null} */ (null));
   useEffect(() => {
+    for (const closed of sent.current?.querySelectorAll("details:has([aria-invalid=true])") ?? [])
+      closed.setAttribute("open", "");
     const first = sent.current?.querySelector("[aria-invalid=true]");
     if (first instanceof HTMLElement) first.focus();
   }, [problem]);
@@ -115,6 +133,12 @@ const fieldsOf = (form) =>
       .filter(([, value]) => value !== ""),
   );
 
+/** @param {HTMLInputElement} field */
+const rangeOf = ({ type, min, max }) =>
+  type === "number"
+    ? t("Enter a number from {min} to {max}.", { min, max })
+    : t("Enter a year between 2000 and 2100.");
+
 /**
  * Find what need not be sent to be refused: what is missing, and what the browser takes for no time
  * and would send as none.
@@ -124,12 +148,19 @@ function wrongFields(form) {
   /** @type {Record<string, string>} */
   const errors = {};
   for (const field of form.elements) {
-    if (!(field instanceof HTMLInputElement || field instanceof HTMLSelectElement)) continue;
+    if (
+      !(
+        field instanceof HTMLInputElement ||
+        field instanceof HTMLSelectElement ||
+        field instanceof HTMLTextAreaElement
+      )
+    )
+      continue;
     const { badInput, rangeOverflow, rangeUnderflow } = field.validity;
     const text = field.type === "password" ? field.value : field.value.trim();
-    if (badInput) errors[field.name] = t("Enter a date and a time, or clear both.");
-    else if (rangeOverflow || rangeUnderflow)
-      errors[field.name] = t("Enter a year between 2000 and 2100.");
+    if (badInput) errors[field.name] = BAD_INPUT[field.type] ?? t("Enter a number.");
+    else if ((rangeOverflow || rangeUnderflow) && "max" in field)
+      errors[field.name] = rangeOf(field);
     else if (field.type === "datetime-local" && text && !fromLocalField(text))
       errors[field.name] = t("There is no such time that day: clocks go forward then.");
     else if (field.required && !text) errors[field.name] = MISSING;

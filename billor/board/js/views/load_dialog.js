@@ -3,6 +3,7 @@
 import { h } from "preact";
 import { useRef } from "preact/hooks";
 import { get, Problem, request } from "../api/client.js";
+import { nameOf } from "../api/words.js";
 import { assign } from "../state/actions.js";
 import { fleet } from "../state/fleet.js";
 import { useGot } from "../state/got.js";
@@ -10,22 +11,36 @@ import { reasonOf, toast } from "../state/notices.js";
 import { driverOptions, freeDrivers } from "../state/people.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField } from "../ui/times.js";
+import { fromWeightField, LIMITS, toWeightField, UNIT } from "../ui/weight.js";
 import { t } from "../ui/words.js";
 import { Reason } from "./notices.js";
 
+const TIMES = /** @type {const} */ (["pickupAt", "pickupTo", "deliverFrom", "deliverBy"]);
+const TEXTS = [
+  ...["origin", "destination", "cargoType", "reference", "equipment", "notes"],
+  ...["pickupContact", "pickupPhone", "deliveryContact", "deliveryPhone"],
+];
+const EQUIPMENT = [
+  ...[t("Dry van"), t("Reefer"), t("Flatbed"), t("Step deck"), t("Tanker"), t("Container")],
+  ...[t("Box truck"), t("Power only")],
+];
+
 /**
  * @param {object} props
- * @param {Load} [props.load] the one to change
- * @param {Load} [props.copy] without one to change: where a new one goes, and its cargo
+ * @param {Load} [props.load] the one to change, with all of its fields
+ * @param {Load} [props.copy] without one to change: what a new one has, but for its times
  * @param {() => void} [props.onSaved] @param {() => void} props.onClose
  */
 export function LoadDialog({ load, copy, onSaved, onClose }) {
   const shown = useRef(load);
-  const route = load ?? copy;
+  const typed = load ? typedOf(load) : copy ? copyOf(typedOf(copy)) : {};
   // Whose driver is under way goes on to the same place.
   const fixed = { required: true, readOnly: load?.status === "ASSIGNED" };
   const free = load ? [] : freeDrivers();
   const options = driverOptions(free);
+  /** @param {string} name @param {Partial<FieldProps>} [more] */
+  const field = (name, more) => ({ name, label: nameOf(name), value: typed[name] ?? "", ...more });
+  const weight = { label: t("Weight ({unit})", { unit: UNIT }), type: "number", ...LIMITS };
   return h(FormDialog, {
     title: load ? t("Change load {id}", { id: load.id }) : t("New load"),
     action: load ? t("Save") : t("Create load"),
@@ -44,24 +59,31 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
       onSaved?.();
     },
     fields: [
-      { name: "origin", label: t("From"), value: route?.origin, ...fixed },
-      { name: "destination", label: t("To"), value: route?.destination, ...fixed },
-      { name: "cargoType", label: t("Cargo type"), value: route?.cargoType, ...fixed },
-      { name: "reference", label: t("Reference"), value: load?.reference ?? "" },
-      timeField("pickupAt", t("Pickup"), load?.pickupAt),
-      timeField("deliverBy", t("Deliver by"), load?.deliverBy),
-      ...(free.length ? [{ name: "driverId", label: t("Driver"), options }] : []),
+      field("origin", fixed),
+      field("destination", fixed),
+      field("cargoType", fixed),
+      field("reference"),
+      field("pickupAt", TIME),
+      field("deliverBy", TIME),
+      ...(free.length ? [field("driverId", { options })] : []),
+    ],
+    more: [
+      field("pickupTo", TIME),
+      field("deliverFrom", TIME),
+      field("weightKg", weight),
+      field("equipment", { suggestions: EQUIPMENT }),
+      field("pickupContact", OF_OTHERS),
+      field("pickupPhone", { type: "tel", ...OF_OTHERS }),
+      field("deliveryContact", OF_OTHERS),
+      field("deliveryPhone", { type: "tel", ...OF_OTHERS }),
+      field("notes", { type: "lines" }),
     ],
   });
 }
 
-/** @param {string} name @param {string} label @param {string | null} [time] */
-const timeField = (name, label, time = null) => ({
-  name,
-  label,
-  type: "datetime-local",
-  value: toLocalField(time),
-});
+const TIME = { type: "datetime-local" };
+/** Browsers would fill in the dispatcher's own. */
+const OF_OTHERS = { autocomplete: "off" };
 
 /**
  * Change a load as it was shown. Another change since then is told, and then taken as seen.
@@ -78,27 +100,36 @@ async function change(shown, key, body) {
   }
 }
 
-/** @param {Record<string, string>} fields */
-const bodyOf = ({ reference, ...texts }) => ({
-  ...texts,
-  reference: reference || null,
-  ...timesOf(texts),
-});
+/** @typedef {Record<string, string | undefined>} Typed */
 
-/** @param {{pickupAt?: string, deliverBy?: string}} fields */
-const timesOf = ({ pickupAt = "", deliverBy = "" }) => ({
-  pickupAt: fromLocalField(pickupAt),
-  deliverBy: fromLocalField(deliverBy),
+/** @param {Load} load @returns {Typed} as the fields of the form have it */
+function typedOf(load) {
+  const { weightKg, pickupPhoneShown, deliveryPhoneShown } = load;
+  return {
+    ...Object.fromEntries(Object.entries(load).filter(([, value]) => typeof value === "string")),
+    ...Object.fromEntries(TIMES.map((name) => [name, toLocalField(load[name])])),
+    weightKg: toWeightField(weightKg),
+    pickupPhone: pickupPhoneShown ?? "",
+    deliveryPhone: deliveryPhoneShown ?? "",
+  };
+}
+
+/** @param {Typed} typed @returns {Typed} what another load with the same cargo has, too */
+const copyOf = ({ reference, pickupAt, pickupTo, deliverFrom, deliverBy, ...typed }) => typed;
+
+/** @param {Typed} typed @returns {Record<string, unknown>} */
+const bodyOf = (typed) => ({
+  ...Object.fromEntries(TEXTS.map((name) => [name, typed[name] || null])),
+  ...Object.fromEntries(TIMES.map((name) => [name, fromLocalField(typed[name] ?? "")])),
+  weightKg: fromWeightField(typed.weightKg ?? ""),
 });
 
 /**
  * Return what differs from the load: what somebody else has changed meanwhile stays.
- * @param {Load} load @param {ReturnType<typeof bodyOf>} body
+ * @param {Load} load @param {Record<string, unknown>} body
  */
-function changesOf({ pickupAt, deliverBy, ...known }, body) {
-  const typed = { pickupAt: toLocalField(pickupAt), deliverBy: toLocalField(deliverBy) };
-  /** @type {Record<string, unknown>} */
-  const before = { ...known, ...timesOf(typed) };
+function changesOf(load, body) {
+  const before = bodyOf(typedOf(load));
   return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== before[name]));
 }
 

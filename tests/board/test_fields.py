@@ -1,0 +1,72 @@
+"""What a dispatcher knows of loads and drivers: windows, contacts, notes, comments, papers."""
+
+import re
+
+from playwright.sync_api import expect
+
+NOTES = "Gate 4.\nAsk for Lee."
+MORE = {
+    "Pickup until": "2031-05-04T10:00",
+    "Weight (lb)": "42000",
+    "Equipment": "Reefer",
+    "Pickup contact": "Lee",
+    "Pickup phone": "214 555 0123 x12",
+    "Notes": NOTES,
+}
+FACTS = (
+    "PickupSun, May 4, 2031, 8:00 – 10:00 AM CDT",
+    "Weight42,000 lb",
+    "Pickup contactLee (214) 555-0123 ext. 12Text",
+    "NotesGate 4.\nAsk for Lee.",
+)
+
+
+def test_a_load_has_windows_contacts_notes_and_comments(billor, open_board):
+    board = open_board()
+    page, dialog = board.page, board.page.get_by_role("dialog")
+    page.get_by_role("button", name="New load").click()
+    for label in ("From", "To", "Cargo type"):
+        dialog.get_by_label(label).fill("Reno, NV")
+    dialog.get_by_label("Pickup").fill("2031-05-04T08:00")
+    dialog.get_by_text("More").click()
+    for label, typed in MORE.items():
+        dialog.get_by_label(label).fill(typed)
+    until, weight = dialog.get_by_label("Pickup until"), dialog.get_by_label("Weight")
+    until.fill("2031-05-04T07:00")
+    weight.fill("250000")
+    dialog.get_by_text("More").click()
+    create = dialog.get_by_role("button", name="Create load")
+    create.click()
+    expect(weight).to_have_accessible_description("Enter a number from 3 to 220462.")
+    weight.fill(MORE["Weight (lb)"])
+    dialog.get_by_text("More").click()
+    create.click()
+    expect(until).to_be_focused()
+    expect(until).to_have_accessible_description(re.compile("before the pickup"))
+    assert board.axe_violations() == []
+    until.fill(MORE["Pickup until"])
+    create.click()
+    expect(board.waiting).to_contain_text(["Reno, NV · Reefer · 42,000 lb"])
+
+    board.waiting.get_by_role("link").click()
+    facts = page.locator(".facts")
+    for fact in FACTS:
+        expect(facts).to_contain_text(fact)
+    assert NOTES in facts.inner_text()
+    text = facts.get_by_role("link", name="Text (214) 555-0123")
+    expect(text).to_have_attribute("href", "sms:+12145550123")
+    path = page.url.split("#")[1]
+    page.get_by_role("button", name="Change").click()
+    expect(dialog.get_by_label("Pickup phone")).to_have_value("(214) 555-0123 ext. 12")
+    with page.expect_response(f"**{path}"):
+        assert billor.client.patch(path, {"equipment": "Step deck"}).status == 200
+    dialog.get_by_label("Notes").fill("Gate 5.")
+    save = dialog.get_by_role("button", name="Save")
+    save.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Somebody else has changed this")
+    save.click()
+    expect(facts).to_contain_text("NotesGate 5.")
+    expect(facts).to_contain_text("EquipmentStep deck")
+    expect(page.locator(".timeline")).to_contain_text(
+        "changed notes from Gate 4. Ask for Lee. to Gate 5.."
+    )
