@@ -49,7 +49,7 @@ export const RouteOf = ({ load: { origin, destination } }) =>
 
 /** @param {Load} load */
 export const aboutLoad = ({ cargoType, reference, equipment, weightKg }) =>
-  [cargoType, reference, equipment, weightKg && weightText(weightKg)]
+  [...new Set([cargoType, reference, equipment, weightKg && weightText(weightKg)])]
     .flatMap((text) => (text ? isolate(text) : []))
     .join(" · ");
 
