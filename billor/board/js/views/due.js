@@ -6,6 +6,7 @@ import { dueAt, urgencyAt } from "../state/due.js";
 import { icon } from "../ui/icons.js";
 import { fullTime, minuteTime, shortTime, since } from "../ui/times.js";
 import { t } from "../ui/words.js";
+import { progressOf } from "./progress.js";
 
 /**
  * Words and a sign say it, too: not everybody sees colours.
@@ -23,7 +24,8 @@ export function Urgency({ deadline, now, isPickup }) {
 }
 
 /**
- * The deadline of a row, and below it the next one, or how long the load has been there.
+ * The deadline of a row, and below it how far the driver is, how long the load has waited, or when
+ * it is due.
  * @param {{item: {load: Load, assignment?: Assignment}, now: string}} props
  */
 export function When({ item, now }) {
@@ -32,10 +34,10 @@ export function When({ item, now }) {
   const isUrgent = urgencyAt(now)(due) !== "";
   const isPickup = !assignment && load.pickupAt !== null;
   const urgency = isUrgent && h(Urgency, { deadline: due, now, isPickup });
-  const showsStay = address.value.sort === "waiting" || (assignment && !isUrgent);
+  const showsStay =
+    address.value.sort === "waiting" || (assignment && (!isUrgent || assignment.progress));
   const showsDelivery = !showsStay && (isPickup || isUrgent);
-  const start = assignment?.assignedAt ?? load.createdAt;
-  const stay = { time: since(start, now) };
+  const start = assignment?.progressAt ?? assignment?.assignedAt ?? load.createdAt;
   return h(
     "div",
     { class: "when" },
@@ -44,7 +46,7 @@ export function When({ item, now }) {
       h(
         "time",
         { class: "meta", dateTime: start, title: t("Since {time}", { time: fullTime(start) }) },
-        assignment ? t("On the road {time}", stay) : t("Waiting {time}", stay),
+        assignment ? progressOf(assignment, now) : t("Waiting {time}", { time: since(start, now) }),
       ),
     showsDelivery && load.deliverBy && h(Due, { time: load.deliverBy, look: "meta" }),
   );

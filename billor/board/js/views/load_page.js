@@ -15,19 +15,24 @@ import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
 import { hold } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
+import { CheckInDialog } from "./check_in_dialog.js";
 import { askToComplete, openDialog } from "./dialogs.js";
 import { LoadDialog } from "./load_dialog.js";
 import { DriverLink, Page, PageHead, Status } from "./page.js";
 import { contactsOf, Facts, factsOf, RouteOf, TroubleLine, timesOf } from "./panel.js";
+import { progressOf, waitsOf } from "./progress.js";
 import { AuditTrail, Timeline } from "./timeline.js";
 
-/** `last`: what is or was driven. @typedef {{load: Load, last?: AssignmentWithDriver}} Known */
+/**
+ * `last`: what is or was driven.
+ * @typedef {{load: Load, last?: AssignmentWithDriver, checkIns: CheckIn[]}} Known
+ */
 
 /** @param {{id: number}} props */
 export function LoadPage({ id }) {
   useStore(fleet);
   const { load, active } = stateOf(id);
-  const version = `${load?.updatedAt} ${active?.id}`;
+  const version = `${load && fleet.value.received.get(load)} ${active?.id}`;
   const { data: known, problem, refresh } = useGot(() => getAll(id), [version]);
   return h(
     Page,
@@ -47,12 +52,13 @@ function stateOf(id) {
 async function getAll(id) {
   const path = `/assignments?loadId=${id}&status=ASSIGNED&status=COMPLETED&expand=driver&limit=1`;
   const [load, [last]] = await Promise.all([get(`/loads/${id}`), get(path)]);
-  return { load, last };
+  const checkIns = last ? await get(`/assignments/${last.id}/check-ins?limit=200`) : [];
+  return { load, last, checkIns };
 }
 
 /** @param {{known: Known, version: string, onSaved: () => Promise<void>}} props */
 function Details({ known, version, onSaved }) {
-  const { load, last } = known;
+  const { load, last, checkIns } = known;
   const driver = last && (fleet.value.drivers.get(last.driverId) ?? last.driver);
   const { troubles } = useStore(notices);
   const trouble = troubles.get(load.id);
@@ -73,7 +79,9 @@ function Details({ known, version, onSaved }) {
         facts: [
           [t("Driver"), driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
           ...factsOf(load),
-          ...timesOf(load, now),
+          ...timesOf(load, now, last),
+          [t("Progress"), last?.status === "ASSIGNED" && progressOf(last, now)],
+          ...(last ? waitsOf(last, checkIns, now) : []),
           ...contactsOf(load),
           [t("Created"), fullTime(load.createdAt)],
           [t("Last changed"), fullTime(load.updatedAt)],
@@ -135,6 +143,7 @@ function Actions({ known: { load, last }, onSaved }) {
       action(t("Reopen"), () => reopen(last).then(onSaved), "primary"),
     active &&
       driver && [
+        action(t("Check in"), () => openDialog(CheckInDialog, { load, assignment: active })),
         action(t("Cancel assignment"), () => close(active, "CANCELLED").then(onSaved)),
         action(t("Give to another driver"), choose),
         action(t("Complete"), () => askToComplete({ load, driver, assignment: active }), "primary"),

@@ -14,6 +14,7 @@ import { When } from "./due.js";
 import { LoadNumber, Nothing, PanelHead, ROW_REM, TroubleLine } from "./panel.js";
 
 const TROUBLE_REM = 3.5;
+const MORE_REM = 1.5;
 
 /**
  * What a row draws. `onPress` tells whether a press selects the load.
@@ -28,6 +29,7 @@ const TROUBLE_REM = 3.5;
  * @param {number} props.version of what is known
  * @param {string} props.nothing what is said without loads @param {string} props.now
  * @param {(row: Row<Item>) => Children} props.mainOf what the load is
+ * @param {(item: Item) => Children} [props.moreOf] one line below
  * @param {(row: Row<Item>) => Children} [props.actionsOf] what may be done
  */
 export function LoadPanel(props) {
@@ -64,7 +66,10 @@ export function LoadPanel(props) {
     h(/** @type {typeof VirtualList<Item>} */ (VirtualList), {
       items,
       keyOf: ({ load }) => load.id,
-      heightOf: ({ load }) => ROW_REM + (troubles.has(load.id) ? TROUBLE_REM : 0),
+      heightOf: (item) =>
+        ROW_REM +
+        (props.moreOf?.(item) ? MORE_REM : 0) +
+        (troubles.has(item.load.id) ? TROUBLE_REM : 0),
       label,
       version,
       empty: h(Nothing, { isComplete, text: nothing }),
@@ -74,6 +79,7 @@ export function LoadPanel(props) {
         const trouble = troubles.get(loadId);
         return [
           rowOf(item, tabIndex),
+          props.moreOf?.(item),
           trouble && h(TroubleLine, { key: "trouble", trouble, loadId, tabIndex }),
         ];
       },

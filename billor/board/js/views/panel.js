@@ -123,8 +123,14 @@ export const Phone = ({ phone, shown }) =>
 /** A text with its line breaks. @param {{children?: Children}} props */
 export const Lines = ({ children }) => h("bdi", { class: "lines" }, children);
 
-/** @param {Load} load @param {string} now @returns {Fact[]} */
-export function timesOf({ status, pickupAt, pickupTo, deliverFrom, deliverBy }, now) {
+/**
+ * @param {Load} load @param {string} now
+ * @param {Assignment} [assignment] which may be delayed
+ * @returns {Fact[]}
+ */
+export function timesOf(load, now, assignment) {
+  const { status, pickupAt, pickupTo, deliverFrom, deliverBy } = load;
+  const { expectedAt = null, delayReason } = assignment ?? {};
   const isWaiting = status === "OPEN";
   const isDriven = status === "ASSIGNED";
   /** @param {string | null} from @param {string | null} to @param {string | false | null} deadline */
@@ -134,14 +140,18 @@ export function timesOf({ status, pickupAt, pickupTo, deliverFrom, deliverBy }, 
     const urgency = deadline && [" ", h(Urgency, { deadline, now })];
     return [from && to ? windowTime(from, to) : minuteTime(time), urgency];
   };
+  const reason = delayReason && [" ", isolate(delayReason)];
   const pickup = pickupTo && !pickupAt ? t("Pickup until") : t("Pickup");
   const delivery = deliverBy ? t("Delivery") : t("Deliver from");
   return [
     [pickup, timeOf(pickupAt, pickupTo, isWaiting && (pickupTo ?? pickupAt))],
     [
       deliverFrom ? delivery : t("Deliver by"),
-      timeOf(deliverFrom, deliverBy, (isWaiting || isDriven) && deliverBy),
+      timeOf(deliverFrom, deliverBy, (isWaiting || (isDriven && !expectedAt)) && deliverBy),
     ],
+    ...known([
+      [t("Expected"), expectedAt && [timeOf(null, expectedAt, isDriven && expectedAt), reason]],
+    ]),
   ];
 }
 

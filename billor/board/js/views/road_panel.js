@@ -9,7 +9,8 @@ import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
-import { askToComplete } from "./dialogs.js";
+import { CheckInDialog } from "./check_in_dialog.js";
+import { askToComplete, openDialog } from "./dialogs.js";
 import { LoadPanel } from "./load_panel.js";
 import { DriverLink } from "./page.js";
 import { aboutLoad, RouteOf } from "./panel.js";
@@ -27,8 +28,18 @@ export const RoadPanel = ({ lists: { road, total, version }, now }) =>
     nothing: t("Nobody is on the road."),
     now,
     mainOf,
+    moreOf: delayOf,
     actionsOf,
   });
+
+/** @param {OnTheRoad} item */
+const delayOf = ({ assignment: { delayReason } }) =>
+  delayReason &&
+  h(
+    "p",
+    { key: "delay", class: "delay", title: delayReason },
+    t("Delayed: {reason}", { reason: isolate(delayReason) }),
+  );
 
 /** @param {Row} row */
 const mainOf = ({ item: { load, driver }, tabIndex, isChosen, onPress }) =>
@@ -72,6 +83,10 @@ function actionsOf({ item, tabIndex }) {
         disabled: isPending,
         tabIndex,
         choices: [
+          {
+            text: t("Check in for the driver"),
+            action: () => openDialog(CheckInDialog, { load, assignment }),
+          },
           { text: t("Give to another driver"), action: () => startChoosing(load, assignment.id) },
           { text: t("Cancel the assignment"), action: () => void close(assignment, "CANCELLED") },
           {

@@ -8,6 +8,9 @@ import { t } from "../ui/words.js";
 import { Paged } from "./lists.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
+/** A check-in of a phone without a network comes later than it happened. */
+const LATE_MILLISECONDS = 60_000;
+
 /** @param {{path: string, version: unknown}} props the timeline is got again when `version` changes */
 export const Timeline = ({ path, version }) =>
   h(Paged, {
@@ -28,8 +31,17 @@ const entryOf = (entry) =>
       null,
       t("{who} {what}.", { who: h("b", null, whoOf(entry)), what: whatHappened(entry) }),
     ),
-    h("time", { dateTime: entry.timestamp }, fullTime(entry.timestamp)),
+    h("time", { dateTime: entry.timestamp }, whenOf(entry)),
   );
+
+/** @param {TimelineEntry | AuditDocument} entry */
+function whenOf({ type, timestamp, payload }) {
+  const happened = type === "CHECKED_IN" && payload.checkIn?.happenedAt;
+  const received = fullTime(timestamp);
+  return happened && Date.parse(timestamp) - Date.parse(happened) > LATE_MILLISECONDS
+    ? t("{time}, received {received}", { time: fullTime(happened), received })
+    : received;
+}
 
 /** Got when somebody opens it. @param {{of: string, version: string}} props `of`: such as `loadId=7` */
 export function AuditTrail({ of, version }) {

@@ -6,6 +6,7 @@ import { fullDate, shortTime } from "../ui/times.js";
 import { weightText } from "../ui/weight.js";
 import { t } from "../ui/words.js";
 import { DriverLink } from "./page.js";
+import { stepOf } from "./progress.js";
 
 /** By the names of the API. @type {Record<string, string>} */
 const FIELD_NAMES = {
@@ -49,6 +50,8 @@ const SENTENCES = {
   LOAD_COMPLETED: t("completed the load of {driver}"),
   ASSIGNMENT_CANCELLED: t("cancelled the assignment of {driver}"),
   ASSIGNMENT_REOPENED: t("reopened the assignment of {driver}"),
+  CHECKED_IN: t("checked in “{step}”"),
+  CHECK_IN_UNDONE: t("took back the check-in “{step}”"),
   DRIVER_CREATED: t("created the driver"),
   DRIVER_UPDATED: t("changed the driver"),
   USER_CREATED: t("created {name}"),
@@ -67,13 +70,14 @@ const SENTENCES = {
  * @returns {Children} what was done to a load, a driver or an account
  */
 export function whatHappened({ type, payload }) {
-  const { load, driver, account, address } = payload;
+  const { load, driver, account, address, checkIn } = payload;
   const sentence = SENTENCES[type] ?? type.toLowerCase().replaceAll("_", " ");
   const parts = {
     driver: driver ? h(DriverLink, { driver }) : t("a driver"),
     name: account ? isolate(account.name) : t("an unknown account"),
     role: ROLE_NAMES[account?.role ?? ""] ?? "",
     address: address ?? t("somewhere"),
+    step: checkIn ? stepOf(checkIn) : "",
   };
   const changed = type.endsWith("_UPDATED") && changes(payload, load ?? driver ?? account);
   return changed || t(sentence, parts);

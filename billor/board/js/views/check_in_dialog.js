@@ -1,0 +1,60 @@
+// Says how far a driver is, or what delays the load, for a driver who has called.
+
+import { h } from "preact";
+import { useState } from "preact/hooks";
+import { checkIn } from "../state/check_ins.js";
+import { onText } from "../ui/form.js";
+import { FormDialog } from "../ui/form_dialog.js";
+import { fromLocalField, toLocalField } from "../ui/times.js";
+import { t } from "../ui/words.js";
+import { CHECK_IN_NAMES } from "./page.js";
+
+const KINDS = /** @type {Array<[CheckInKind, string]>} */ (Object.entries(CHECK_IN_NAMES));
+
+/** @param {{load: Load, assignment: Assignment, onClose: () => void}} props */
+export function CheckInDialog({ load, assignment, onClose }) {
+  const { progress, expectedAt } = assignment;
+  const [next] = useState(nextStep(progress));
+  const [kind, setKind] = useState(/** @type {string} */ (next));
+  const [now] = useState(toLocalField(new Date().toISOString()));
+  const expected = toLocalField(expectedAt ?? load.deliverBy);
+  return h(FormDialog, {
+    title: t("Check in load {id}", { id: load.id }),
+    action: t("Check in"),
+    class: "narrow",
+    onClose,
+    send: (fields, key) => checkIn(assignment, bodyOf(fields, now), key),
+    fields: [
+      { name: "kind", label: t("Step"), options: KINDS, value: next, onInput: onText(setKind) },
+      { name: "happenedAt", label: t("When"), type: "datetime-local", value: now, required: true },
+      ...(kind === "DELAYED"
+        ? [
+            { name: "reason", label: t("Reason"), required: true },
+            {
+              name: "expectedAt",
+              label: t("Expected delivery"),
+              type: "datetime-local",
+              value: expected,
+              required: true,
+            },
+          ]
+        : []),
+    ],
+  });
+}
+
+/** @param {CheckInKind | null | undefined} progress */
+function nextStep(progress) {
+  const place = KINDS.findIndex(([kind]) => kind === progress);
+  return KINDS[place + 1]?.[0] ?? "DELAYED";
+}
+
+/**
+ * @param {Record<string, string>} fields
+ * @param {string} now which is not sent: the API knows it to the second
+ */
+const bodyOf = ({ happenedAt = "", expectedAt, ...fields }, now) => ({
+  ...fields,
+  ...(happenedAt !== now && { happenedAt: fromLocalField(happenedAt) }),
+  ...(expectedAt && { expectedAt: fromLocalField(expectedAt) }),
+});
