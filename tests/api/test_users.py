@@ -24,20 +24,13 @@ def test_a_user_is_created_shown_and_listed(client):
     assert_problem(client.get(f"/users/{user['id'] + 1}"), 404, "user_not_found")
 
 
-@pytest.mark.parametrize("email", [DANA["email"], "dana@BILLOR.example", " DANA@billor.example "])
-def test_an_email_address_belongs_to_one_user_in_any_case(client, email):
-    client.post("/users", DANA)
-    refused = client.post("/users", {"name": "Another", "email": email})
-    assert_problem(refused, 409, "email_taken")
-    assert len(client.get("/users").json) == 2  # the client's user, and Dana
-
-
 ONE_ADDRESS = {
     "Dana@München.example": [
         *("dana@münchen.example", "DANA@MÜNCHEN.EXAMPLE", "dana@xn--mnchen-3ya.example"),
         *("dana@mu\u0308nchen.example", "Dana@XN--MNCHEN-3YA.example"),
         "\u00a0dana\uff20m\u00fcnchen\u3002example ",
     ],
+    "Eve@billor.example": ["eve@BILLOR.example", " EVE@billor.example "],
     "José@billor.example": ["jose\u0301@billor.example", "JOSÉ@BILLOR.example"],
     "o'brien-li@billor-x.example": [
         *("O'Brien-Li@Billor-X.Example", "ｏ'brien-li@billor-x.example"),

@@ -44,16 +44,13 @@ class Monitored(NamedTuple):
     system: System
     api: Api
     folder: Path
-    prometheus: HttpClient
-    worker: HttpClient
+    clients: list[HttpClient]
+    """Of Prometheus, at the API and at the worker."""
 
-    def exported(self) -> Exported:
-        """What whichever process takes the connection exports."""
-        self.prometheus.close()
-        return Exported(self.prometheus.get("/metrics").body)
-
-    def exported_by_worker(self) -> Exported:
-        return Exported(self.worker.get("/metrics").body)
+    def exported(self, where: int = 0) -> Exported:
+        """What the worker exports, or whichever process of the API takes the connection."""
+        self.clients[where].close()
+        return Exported(self.clients[where].get("/metrics").body)
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +59,16 @@ def monitored(shared_system, tmp_path_factory) -> Iterator[Monitored]:
     more = {"TMPDIR": str(folder), "METRICS_TOKEN": TOKEN, "METRICS_PORT": str(free_port())}
     api = shared_system.start_api(PROCESSES, **more)
     shared_system.start_worker(**more)
-    prometheus = shared_system.connect(api.client.port)
-    worker = shared_system.connect(int(more["METRICS_PORT"]))
-    prometheus.token = worker.token = TOKEN
+    clients = [shared_system.connect(int(port)) for port in (api.client.port, more["METRICS_PORT"])]
+    for client in clients:
+        client.token = TOKEN
     with Dispatcher(api.client) as dispatcher:
         dispatcher.wait_for_rounds(6)
     for path in REQUESTED:
         api.client.get(path)
     api.client.request("BREW1234", "/loads")
     shared_system.assert_converges()
-    yield Monitored(shared_system, api, folder, prometheus, worker)
+    yield Monitored(shared_system, api, folder, clients)
     assert api.terminate() == 0
     assert list(folder.glob("billor-metrics-*")) == []
 
@@ -80,8 +77,8 @@ def test_no_label_names_a_person_or_a_path(monitored):
     routes = {rule.rule for rule in monitored.system.app.url_map.iter_rules()} | {"none"}
     labels = {
         label
-        for exported in (monitored.exported(), monitored.exported_by_worker())
-        for sample in exported.samples
+        for where in range(2)
+        for sample in monitored.exported(where).samples
         for label in sample.labels.items()
         if sample.name.startswith("billor_")
     }

@@ -204,10 +204,9 @@ class History:
 
     def plans_of_pages(self, address: str) -> list[Plan]:
         """The plans of the first page at this address, and of one far from it."""
-        page, plans = self._get(address)
-        assert page, "the filters do not match the data as intended"
-        _, plans_in_the_middle = self._get(f"{address}&cursor={self._middle(address)}")
-        return plans + plans_in_the_middle
+        page, plans = self.get(address)
+        assert page != "[]\n", "the filters do not match the data as intended"
+        return plans + self.get(f"{address}&cursor={self._middle(address)}")[1]
 
     def _middle(self, address: str) -> str:
         path, _, query = address.partition("?")
@@ -228,25 +227,19 @@ class History:
                 last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
         return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
 
-    def plans_of(self, address: str) -> list[Plan]:
-        """The plans of an answer that is no list, and may be streamed."""
+    def get(self, address: str) -> tuple[str, list[Plan]]:
+        """An answer, which may be streamed, and its plans."""
         with self._recorded() as statements:
             answer = self._client.get(address)
-            assert answer.text
-        assert answer.status_code == 200, answer.text
-        return [self._explain(statement) for statement in statements]
+            text = answer.text
+        assert answer.status_code == 200, text
+        return text, [self._explain(statement) for statement in statements]
 
     def plans_of_notifications(self) -> list[Plan]:
         """The plans of a look for drivers to notify."""
         with self._recorded() as statements, self._app.app_context():
             notify_drivers()
         return [self._explain(each) for each in statements]
-
-    def _get(self, address: str) -> tuple[list[dict], list[Plan]]:
-        with self._recorded() as statements:
-            answer = self._client.get(address)
-        assert answer.status_code == 200, answer.text
-        return answer.json, [self._explain(statement) for statement in statements]
 
     @contextmanager
     def _recorded(self) -> Iterator[list[str]]:
@@ -344,7 +337,7 @@ def test_every_list_and_every_filter_is_tested():
 )
 def test_an_answer_about_a_time_reads_no_table_whole(history: History, address: str):
     """But that of drivers, which is small."""
-    for plan in history.plans_of(address):
+    for plan in history.get(address)[1]:
         assert plan.read_whole <= {"drivers"}, plan
 
 

@@ -5,21 +5,6 @@ import pytest
 from billor.board.modules import assemble
 
 
-def test_a_module_comes_once_after_those_that_it_imports():
-    modules = {
-        "js/main.js": 'import { one } from "./a/one.js";\nimport { h as draw } from "preact";',
-        "js/a/one.js": 'import {\n  two,\n} from "../two.js";\nexport const one = two;',
-        "js/two.js": 'import { h } from "preact";\nexport async function* two() {}',
-        "vendor/preact.mjs": "var x;export{x as h,x};\n",
-    }
-    script = assemble(modules, "js/main.js")
-    parts = script.split("modules[")
-    defined = [part.split('"')[1] for part in parts if "= await (async () =>" in part]
-    assert defined == ["vendor/preact.mjs", "js/two.js", "js/a/one.js", "js/main.js"]
-    assert 'const { h: draw } = modules["vendor/preact.mjs"];' in script
-    assert "return {h: x, x: x};" in script
-
-
 @pytest.mark.parametrize(
     "line",
     [

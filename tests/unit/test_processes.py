@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.launcher import processes
-from scripts.launcher.processes import Child, Program, StartFailed, cause
+from scripts.launcher.processes import Child, Program, cause
 
 LINES = 1000
 
@@ -30,13 +30,6 @@ def test_a_log_is_rotated_between_two_files(tmp_path, monkeypatch):
     assert all(0 < file.stat().st_size <= 2000 for file in files.values())
     kept = (files["child.log.1"].read_text() + files["child.log"].read_text()).splitlines()
     assert kept == [f"line {number}" for number in range(LINES - len(kept), LINES)]
-
-
-def test_a_program_that_ends_before_it_is_ready_is_quoted(tmp_path):
-    child = Child(python("raise SystemExit('no luck')", is_ready=lambda: False), tmp_path)
-    with pytest.raises(StartFailed, match=r"child did not start: no luck\. Its log: .*child\.log"):
-        child.wait_until_ready()
-    child.stop()
 
 
 @pytest.mark.parametrize(
