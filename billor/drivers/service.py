@@ -81,6 +81,7 @@ def check_papers(driver: Driver | Row) -> None:
                 "choose another driver.",
                 paper=paper,
                 expiredOn=last_day.isoformat(),
+                driverId=driver.id,
             )
 
 

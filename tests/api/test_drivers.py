@@ -99,6 +99,7 @@ def test_a_paper_is_valid_through_its_last_day_in_the_companys_time_zone(
         client.post("/assignments", {"driverId": 1, "loadId": 1}), 409, "driver_papers_expired"
     )
     assert (problem["paper"], problem["expiredOn"]) == ("license", "2026-02-28")
+    assert problem["driverId"] == 1
     assert "license expired on 2026-02-28" in problem["detail"]
 
 

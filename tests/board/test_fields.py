@@ -1,6 +1,8 @@
 """What a dispatcher knows of loads and drivers: windows, contacts, notes, comments, papers."""
 
 import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import expect
 
@@ -70,3 +72,52 @@ def test_a_load_has_windows_contacts_notes_and_comments(billor, open_board):
     expect(page.locator(".timeline")).to_contain_text(
         "changed notes from Gate 4. Ask for Lee. to Gate 5.."
     )
+
+
+def test_the_board_warns_of_papers_and_says_whose_have_expired(billor, open_board):
+    day = datetime.now(ZoneInfo("America/Chicago")).date()
+    billor.client.make_load()
+    board = open_board(path="/board#/drivers")
+    page, dialog = board.page, board.page.get_by_role("dialog")
+    page.get_by_role("button", name="New driver").click()
+    for label, typed in {
+        "Name": "Alex Carter",
+        "License number": "TX-1",
+        "Phone": "2145550123",
+        "License expires on": str(day + timedelta(30)),
+        "Medical card expires on": str(day + timedelta(31)),
+        "Notes": "Knows Laredo.",
+    }.items():
+        dialog.get_by_label(label, exact=False).first.fill(typed)
+    dialog.get_by_label("Email").fill("nobody")
+    dialog.get_by_role("button", name="Create driver").click()
+    expect(dialog.get_by_label("Email")).to_be_focused()
+    dialog.get_by_label("Email").fill("alex@example.com")
+    dialog.get_by_role("button", name="Create driver").click()
+    row = page.get_by_role("row").filter(has_text="Alex Carter")
+    expect(row).to_contain_text("(214) 555-0123Text")
+    expect(row).to_contain_text("Free License expires in 30 days")
+    expect(row).not_to_contain_text("Medical")
+
+    row.get_by_role("link", name="Alex Carter").click()
+    facts = page.locator(".facts")
+    expect(facts.get_by_role("link", name="(214) 555-0123").first).to_have_attribute(
+        "href", "tel:+12145550123"
+    )
+    expect(page.locator(".internal")).to_have_text(["Notes", "Knows Laredo."])
+    page.get_by_role("button", name="Change").click()
+    dialog.get_by_label("Phone").fill("")
+    dialog.get_by_label("Medical card expires on").fill(str(day - timedelta(1)))
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.locator(".page-head")).to_contain_text("Medical card expired on")
+    expect(facts).to_contain_text("Phone–")
+    expect(facts).to_contain_text("Emailalex@example.com")
+    assert board.axe_violations() == []
+
+    page.goto(f"{billor.url}/board")
+    expect(board.drivers.get_by_title("License expires in 30 days")).to_be_visible()
+    board.drag(board.waiting.first, board.drivers.first)
+    trouble = board.waiting.first.locator("p")
+    expect(trouble).to_contain_text("The driver's medical card expired on")
+    expect(trouble.get_by_role("link", name="Alex Carter")).to_be_visible()
+    assert board.axe_violations() == []

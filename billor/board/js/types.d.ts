@@ -110,6 +110,9 @@ interface Payload {
   assignment?: Assignment;
   checkIn?: CheckIn;
   account?: Actor & { role: Role };
+  comment?: { text: string; visibleToDriver: boolean; byDriver: boolean };
+  paper?: Paper;
+  expiresOn?: string;
   address?: string;
 }
 
@@ -184,6 +187,8 @@ interface ProblemBody {
   assignmentId?: number;
   loadId?: number;
   driverId?: number;
+  paper?: Paper;
+  expiredOn?: string;
 }
 
 interface Answer<T> {
@@ -261,6 +266,8 @@ interface Trouble {
   conflict?: { loadId: number; text: string } | null;
   /** What somebody else has done. */
   by?: TimelineEntry | null;
+  /** Whose papers have expired. */
+  driver?: Driver | undefined;
 }
 
 interface Toast extends Trouble {

@@ -27,6 +27,7 @@ export class Problem extends Error {
     this.code = body.code;
     this.assignmentId = body.assignmentId;
     this.loadId = body.loadId;
+    this.driverId = body.driverId;
     /** By field. @type {Record<string, string>} */
     this.errors = {};
     for (const [field, messages] of Object.entries(body.errors ?? {})) {

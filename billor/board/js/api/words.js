@@ -1,6 +1,7 @@
 // What the API says, in a dispatcher's words. Whole messages that need no others are translated by
 // the dictionaries alone.
 
+import { fullDate } from "../ui/times.js";
 import { t } from "../ui/words.js";
 
 /** The labels of fields. @type {Record<string, string>} */
@@ -48,8 +49,6 @@ const MESSAGES = [
   [/^Shorter than minimum length (\d+).*/, t("At least $1 characters.")],
   [/^Length must be between (\d+) and (\d+).*/, t("Between $1 and $2 characters.")],
   [/^Must be one of: .*|^Not a valid choice.*/, t("Choose one of the list.")],
-  [/^The driver's license expired on (\S+)\. .*/, t("The driver's license expired on $1.")],
-  [/^The driver's medical expired on (\S+)\. .*/, t("The driver's medical card expired on $1.")],
   [/^A user of role DRIVER.*/, t("Choose a driver who has no other account.")],
   [/^Must not contain U.*/, t("This has a character that cannot be seen.")],
   [/^Must not mix letters.*/, t("This mixes letters of two scripts that look alike.")],
@@ -94,5 +93,11 @@ export const nameOf = (field) => NAMES[field] ?? field;
 export const inWords = (message) =>
   MESSAGES.reduce((text, [pattern, words]) => text.replace(pattern, words), t(message));
 
-/** @param {{code: string, detail: string}} problem */
-export const conflictInWords = ({ code, detail }) => CONFLICTS[code] ?? inWords(detail);
+/** @param {Pick<ProblemBody, "code" | "detail" | "paper" | "expiredOn">} problem */
+export function conflictInWords({ code, detail, paper, expiredOn }) {
+  const date = expiredOn && fullDate(expiredOn);
+  if (!date) return CONFLICTS[code] ?? inWords(detail);
+  return paper === "license"
+    ? t("The driver's license expired on {date}.", { date })
+    : t("The driver's medical card expired on {date}.", { date });
+}

@@ -4,6 +4,7 @@
 import { get, Problem } from "../api/client.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
+import { fleet } from "./fleet.js";
 import { Store } from "./store.js";
 
 /** The driver hears of it only then. */
@@ -50,10 +51,12 @@ export function dismissTrouble(loadId) {
 /**
  * @param {Problem} problem
  * @param {number} [loadId] the load that was to be changed
- * @returns {Promise<Pick<Trouble, "conflict" | "by">>}
+ * @returns {Promise<Pick<Trouble, "conflict" | "by" | "driver">>}
  */
 export async function reasonOf(problem, loadId) {
   if (![409, 412].includes(problem.status)) return {};
+  if (problem.code === "driver_papers_expired")
+    return { driver: fleet.value.drivers.get(problem.driverId ?? 0) };
   const conflict = await conflictingLoad(problem);
   if (problem.loadId !== undefined) return { conflict }; // it has the reference, whoever gave it
   const by = await lastChange(conflict?.loadId ?? loadId, problem.assignmentId);

@@ -1,6 +1,6 @@
-// Changes drivers and users.
+// Changes loads, drivers and users as they were shown.
 
-import { newKey, Problem, request } from "../api/client.js";
+import { get, newKey, Problem, request } from "../api/client.js";
 import { t } from "../ui/words.js";
 import { pending } from "./actions.js";
 import { NO_FILTERS } from "./address.js";
@@ -13,12 +13,12 @@ import { Store } from "./store.js";
 export const saved = new Store({ count: 0 });
 
 /**
- * @param {Driver | undefined} driver undefined: a new one
+ * @param {Shown<Driver>} shown
  * @param {object} body @param {string} [key]
  * @returns {Promise<Driver>} Raises `Problem`.
  */
-export async function saveDriver(driver, body, key) {
-  const data = await save("/drivers", driver, body, key);
+export async function saveDriver(shown, body, key) {
+  const data = await save("/drivers", shown, body, key);
   fleet.value.putDriver(data);
   fleet.tell();
   return data;
@@ -29,18 +29,33 @@ export async function saveDriver(driver, body, key) {
  * @param {object} body @param {string} [key]
  * @returns {Promise<User>} Raises `Problem`.
  */
-export const saveUser = (user, body, key) => save("/users", user, body, key);
+export const saveUser = (user, body, key) => save("/users", { current: user }, body, key);
 
 /**
- * @param {string} path @param {{id: number} | undefined} known @param {object} body
- * @param {string} key
+ * What is to be changed, as it was shown; undefined: a new one.
+ * @template Row
+ * @typedef {{current: Row | undefined}} Shown
  */
-async function save(path, known, body, key = newKey()) {
-  const answer = known
-    ? await request("PATCH", `${path}/${known.id}`, { key, body, shown: known })
-    : await request("POST", path, { key, body });
-  saved.set({ count: saved.value.count + 1 });
-  return answer.data;
+
+/**
+ * Another change since then is told, and then taken as seen.
+ * @param {string} path @param {Shown<{id: number}>} shown @param {object} body @param {string} [key]
+ * @returns {Promise<any>} Raises `Problem`.
+ */
+export async function save(path, shown, body, key = newKey()) {
+  const known = shown.current;
+  const one = `${path}/${known?.id}`;
+  try {
+    const answer = known
+      ? await request("PATCH", one, { key, body, shown: known })
+      : await request("POST", path, { key, body });
+    saved.set({ count: saved.value.count + 1 });
+    return answer.data;
+  } catch (error) {
+    if (error instanceof Problem && error.code === "precondition_failed")
+      shown.current = await get(one);
+    throw error;
+  }
 }
 
 /** @returns {Driver[]} by name */

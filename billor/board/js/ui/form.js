@@ -85,6 +85,13 @@ export const optionOf =
     );
 
 /**
+ * Return what differs from before: what somebody else has changed meanwhile stays.
+ * @param {Record<string, unknown>} before @param {Record<string, unknown>} after
+ */
+export const changesOf = (before, after) =>
+  Object.fromEntries(Object.entries(after).filter(([name, value]) => value !== before[name]));
+
+/**
  * Send a form's fields, once per press; again with the same key if they are the same.
  * @param {(fields: Record<string, string>, key: string) => Promise<void>} send Raises `Problem`.
  */

@@ -1,31 +1,49 @@
 // Creates a driver, or changes one.
 
 import { h } from "preact";
+import { useRef } from "preact/hooks";
+import { nameOf } from "../api/words.js";
 import { toast } from "../state/notices.js";
 import { saveDriver } from "../state/people.js";
+import { changesOf } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
+import { Conflict } from "./load_dialog.js";
+
+/** @type {Record<string, Partial<FieldProps>>} */
+const FIELDS = {
+  name: { required: true },
+  licenseNumber: { required: true },
+  phone: { type: "tel", autocomplete: "off" },
+  email: { type: "email", autocomplete: "off" },
+  licenseExpiresOn: { type: "date" },
+  medicalExpiresOn: { type: "date" },
+  notes: { type: "lines", hint: t("Drivers do not see them.") },
+};
+const NAMES = Object.keys(FIELDS);
 
 /** @param {{driver?: Driver, onClose: () => void}} props */
 export function DriverDialog({ driver, onClose }) {
+  const shown = useRef(driver);
+  /** @type {Record<string, any>} */
+  const typed = { ...driver, phone: driver?.phoneShown };
   return h(FormDialog, {
     title: driver ? t("Change driver {id}", { id: driver.id }) : t("New driver"),
     action: driver ? t("Save") : t("Create driver"),
-    class: "narrow",
     onClose,
-    send: async (body, key) => {
-      const name = isolate((await saveDriver(driver, body, key)).name);
+    about: (problem) => h(Conflict, { problem }),
+    send: async (fields, key) => {
+      const changes = changesOf(bodyOf(typed), bodyOf(fields));
+      const name = isolate((await saveDriver(shown, changes, key)).name);
       toast(driver ? t("{name} changed.", { name }) : t("{name} is free for loads.", { name }));
     },
-    fields: [
-      { name: "name", label: t("Name"), value: driver?.name, required: true },
-      {
-        name: "licenseNumber",
-        label: t("License number"),
-        value: driver?.licenseNumber,
-        required: true,
-      },
-    ],
+    fields: NAMES.map((name) => ({
+      ...{ name, label: nameOf(name), value: typed[name] ?? "" },
+      ...FIELDS[name],
+    })),
   });
 }
+
+/** @param {Record<string, any>} typed */
+const bodyOf = (typed) => Object.fromEntries(NAMES.map((name) => [name, typed[name] || null]));

@@ -13,12 +13,14 @@ import { DriverDialog } from "./driver_dialog.js";
 import { toggle } from "./filters.js";
 import { ListHead, PagedTable } from "./lists.js";
 import { DriverLink, Status } from "./page.js";
-import { LoadLink } from "./panel.js";
+import { LoadLink, Phone } from "./panel.js";
+import { Papers } from "./papers.js";
 
 /** @type {Record<string, (driver: Driver) => Children>} */
 const COLUMNS = {
   [t("Name")]: (driver) => h(DriverLink, { driver }),
   [t("License")]: ({ licenseNumber }) => isolate(licenseNumber),
+  [t("Phone")]: ({ phone, phoneShown: shown }) => phone && h(Phone, { phone, shown }),
   [t("Status")]: (driver) => h(DriverStatus, { driver }),
   [t("Load")]: (driver) => {
     const load = loadOf(driver);
@@ -33,7 +35,7 @@ export function DriversPage() {
   const [status, setStatus] = useState("ACTIVE");
   const path = `/drivers?status=${status}&limit=200${q && `&q=${encodeURIComponent(q)}`}`;
   const got = usePages(path, `${count} ${isComplete && drivers.size}`);
-  const rows = got.rows?.map((/** @type {Driver} */ driver) => drivers.get(driver.id) ?? driver);
+  const rows = got.rows?.map((/** @type {Driver} */ row) => ({ ...row, ...drivers.get(row.id) }));
   return h(
     "article",
     { class: "page" },
@@ -65,7 +67,10 @@ export function DriversPage() {
 }
 
 /** @param {{driver: Driver}} props */
-export function DriverStatus({ driver }) {
+export const DriverStatus = ({ driver }) => [statusOf(driver), " ", h(Papers, { driver })];
+
+/** @param {Driver} driver */
+function statusOf(driver) {
   if (driver.status === "INACTIVE") return h(Status, { look: "CANCELLED", text: t("Inactive") });
   if (loadOf(driver)) return h(Status, { look: "ASSIGNED" });
   return h(Status, { look: "COMPLETED", text: t("Free") });

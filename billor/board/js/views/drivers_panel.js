@@ -14,6 +14,7 @@ import { t } from "../ui/words.js";
 import { askToAssign } from "./dialogs.js";
 import { drag } from "./dropping.js";
 import { Nothing, PanelHead, RouteOf } from "./panel.js";
+import { Papers } from "./papers.js";
 
 const DRIVER_REM = 3.25;
 
@@ -97,6 +98,7 @@ function DriverRow({ driver, isActive, onChoose }) {
     onChoose && h("span", { class: "unseen", key: "action" }, `${t("Assign")}: `),
     h("span", { class: "driver-name", key: "name" }, isolate(driver.name)),
     h("span", { class: "meta", key: "license" }, isolate(driver.licenseNumber)),
+    h(Papers, { driver, isSmall: true, key: "papers" }),
   ];
   const main = { class: "row-main", "data-main": true, tabIndex: isActive ? 0 : -1 };
   return h(

@@ -2,13 +2,13 @@
 
 import { h } from "preact";
 import { useRef } from "preact/hooks";
-import { get, Problem, request } from "../api/client.js";
 import { nameOf } from "../api/words.js";
 import { assign } from "../state/actions.js";
 import { fleet } from "../state/fleet.js";
 import { useGot } from "../state/got.js";
 import { reasonOf, toast } from "../state/notices.js";
-import { driverOptions, freeDrivers } from "../state/people.js";
+import { driverOptions, freeDrivers, save } from "../state/people.js";
+import { changesOf } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField } from "../ui/times.js";
 import { fromWeightField, LIMITS, toWeightField, UNIT } from "../ui/weight.js";
@@ -48,9 +48,8 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
     about: (problem) => h(Conflict, { problem, load }),
     send: async ({ driverId, ...fields }, key) => {
       const body = bodyOf(fields);
-      const { data } = load
-        ? await change(shown, key, changesOf(load, body))
-        : await request("POST", "/loads", { key, body });
+      const changes = load ? changesOf(bodyOf(typed), body) : body;
+      const data = await save("/loads", shown, changes, key);
       fleet.value.putLoad(data);
       fleet.tell();
       toast(load ? t("Load {id} changed.", data) : t("Load {id} created.", data));
@@ -85,21 +84,6 @@ const TIME = { type: "datetime-local" };
 /** Browsers would fill in the dispatcher's own. */
 const OF_OTHERS = { autocomplete: "off" };
 
-/**
- * Change a load as it was shown. Another change since then is told, and then taken as seen.
- * @param {{current: any}} shown @param {string} key @param {object} body
- */
-async function change(shown, key, body) {
-  const path = `/loads/${shown.current.id}`;
-  try {
-    return await request("PATCH", path, { key, body, shown: shown.current });
-  } catch (error) {
-    if (error instanceof Problem && error.code === "precondition_failed")
-      shown.current = await get(path);
-    throw error;
-  }
-}
-
 /** @typedef {Record<string, string | undefined>} Typed */
 
 /** @param {Load} load @returns {Typed} as the fields of the form have it */
@@ -124,17 +108,8 @@ const bodyOf = (typed) => ({
   weightKg: fromWeightField(typed.weightKg ?? ""),
 });
 
-/**
- * Return what differs from the load: what somebody else has changed meanwhile stays.
- * @param {Load} load @param {Record<string, unknown>} body
- */
-function changesOf(load, body) {
-  const before = bodyOf(typedOf(load));
-  return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== before[name]));
-}
-
-/** @param {{problem: Problem, load?: Load}} props */
-function Conflict({ problem, load }) {
+/** @param {{problem: import("../api/client.js").Problem, load?: Load | undefined}} props */
+export function Conflict({ problem, load }) {
   const { data: reason } = useGot(() => reasonOf(problem, load?.id), [problem]);
   return [
     reason && h(Reason, reason),

@@ -8,6 +8,7 @@ import { button, iconButton } from "../ui/button.js";
 import { shortTime } from "../ui/times.js";
 import { hold } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
+import { DriverLink } from "./page.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
 export function Announcer() {
@@ -39,8 +40,12 @@ function undo({ id, undo: run }) {
   run?.();
 }
 
-/** The conflicting load, and who has done what. @param {Pick<Trouble, "conflict" | "by">} props */
-export function Reason({ conflict, by }) {
+/**
+ * The conflicting load, and who has done what; or whose papers have expired.
+ * @param {Pick<Trouble, "conflict" | "by" | "driver">} props
+ */
+export function Reason({ conflict, by, driver }) {
+  if (driver) return [" ", h(DriverLink, { driver })];
   const load = conflict && h("a", { href: `#/loads/${conflict.loadId}` }, conflict.text);
   const time = by && shortTime(by.timestamp);
   const reason = by

@@ -9,14 +9,14 @@ import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
 import { useNow } from "../ui/clock.js";
 import { isolate } from "../ui/text.js";
-import { fullTime } from "../ui/times.js";
+import { fullDate, fullTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { ask, openDialog } from "./dialogs.js";
 import { DriverDialog } from "./driver_dialog.js";
 import { DriverStatus, loadOf } from "./drivers_page.js";
 import { PagedTable } from "./lists.js";
 import { Page, PageHead, STATUS_NAMES } from "./page.js";
-import { Facts, factsOf, LoadLink, timesOf } from "./panel.js";
+import { contactsOf, Facts, factsOf, Lines, LoadLink, Phone, timesOf } from "./panel.js";
 import { AuditTrail } from "./timeline.js";
 
 /** @type {Record<string, (assignment: AssignmentDetail) => Children>} */
@@ -30,8 +30,8 @@ const HISTORY = {
 /** @param {{id: number}} props */
 export function OneDriverPage({ id }) {
   const known = useStore(fleet).drivers.get(id);
-  const { data, problem } = useGot(() => get(`/drivers/${id}`), [id]);
-  const driver = known ?? data;
+  const { data, problem } = useGot(() => get(`/drivers/${id}`), [id, known]);
+  const driver = data?.id === id && data;
   return h(
     Page,
     { look: "one-driver-page", back: [t("Drivers"), "#/drivers"], problem, isKnown: !!driver },
@@ -41,9 +41,11 @@ export function OneDriverPage({ id }) {
 
 /** @param {{driver: Driver}} props */
 function Details({ driver }) {
-  const load = loadOf(driver);
+  const active = loadOf(driver);
+  const path = active && `/loads/${active.id}`;
+  const { data: load } = useGot(async () => path && get(path), [path, active?.updatedAt]);
   const now = useNow();
-  const version = `${driver.name} ${driver.licenseNumber} ${driver.status} ${load?.id}`;
+  const version = `${JSON.stringify(driver)} ${active?.id}`;
   const past = `/assignments?driverId=${driver.id}&status=COMPLETED&status=CANCELLED&expand=load`;
   return [
     h(
@@ -63,14 +65,22 @@ function Details({ driver }) {
         label: t("Driver"),
         facts: [
           [t("License"), isolate(driver.licenseNumber)],
+          [t("License expires on"), dateOf(driver.licenseExpiresOn)],
+          [t("Medical card expires on"), dateOf(driver.medicalExpiresOn)],
+          [t("Phone"), driver.phone && h(Phone, { phone: driver.phone, shown: driver.phoneShown })],
+          [t("Email"), driver.email && h("a", { href: `mailto:${driver.email}` }, driver.email)],
           [t("Driver since"), fullTime(driver.createdAt)],
-          [t("Load"), load && h(LoadLink, { load })],
-          ...(load ? [...factsOf(load), ...timesOf(load, now)] : []),
+          [t("Load"), active && h(LoadLink, { load: active })],
+          ...(load ? [...factsOf(load), ...timesOf(load, now), ...contactsOf(load)] : []),
         ],
       }),
       h(
         "section",
         { class: "history" },
+        driver.notes && [
+          h("h2", { class: "internal", key: "head" }, t("Notes")),
+          h("p", { class: "internal", key: "notes" }, h(Lines, null, driver.notes)),
+        ],
         h("h2", null, t("Loads before")),
         h(PagedTable, { label: t("Loads before"), columns: HISTORY, got: usePages(past, version) }),
         h(AuditTrail, { of: `driverId=${driver.id}`, version }),
@@ -79,11 +89,14 @@ function Details({ driver }) {
   ];
 }
 
+/** @param {string | null} [date] */
+const dateOf = (date) => date && fullDate(date);
+
 /** @param {{driver: Driver}} props */
 function Actions({ driver }) {
   const name = isolate(driver.name);
   /** @param {Driver["status"]} status @param {string} text */
-  const setStatus = (status, text) => tell(() => saveDriver(driver, { status }), text);
+  const setStatus = (status, text) => tell(() => saveDriver({ current: driver }, { status }), text);
   const deactivate = {
     title: t("Deactivate {name}?", { name }),
     yes: t("Deactivate"),

@@ -41,6 +41,8 @@ export const ROLE_NAMES = {
   DRIVER: t("Driver"),
 };
 
+const PAPER_NAMES = { license: t("license"), medical: t("medical card") };
+
 /** What was done, by the names of the API. @type {Record<string, string>} */
 const SENTENCES = {
   LOAD_CREATED: t("created the load"),
@@ -54,6 +56,7 @@ const SENTENCES = {
   CHECK_IN_UNDONE: t("took back the check-in “{step}”"),
   DRIVER_CREATED: t("created the driver"),
   DRIVER_UPDATED: t("changed the driver"),
+  PAPERS_EXPIRE: t("warned that a paper of {driver} expires on {date}: {paper}"),
   USER_CREATED: t("created {name}"),
   USER_UPDATED: t("changed the name"),
   ROLE_CHANGED: t("changed the role of {name} to {role}"),
@@ -70,7 +73,7 @@ const SENTENCES = {
  * @returns {Children} what was done to a load, a driver or an account
  */
 export function whatHappened({ type, payload }) {
-  const { load, driver, account, address, checkIn } = payload;
+  const { load, driver, account, address, checkIn, paper, expiresOn } = payload;
   const sentence = SENTENCES[type] ?? type.toLowerCase().replaceAll("_", " ");
   const parts = {
     driver: driver ? h(DriverLink, { driver }) : t("a driver"),
@@ -78,6 +81,8 @@ export function whatHappened({ type, payload }) {
     role: ROLE_NAMES[account?.role ?? ""] ?? "",
     address: address ?? t("somewhere"),
     step: checkIn ? stepOf(checkIn) : "",
+    paper: paper ? PAPER_NAMES[paper] : "",
+    date: expiresOn ? fullDate(expiresOn) : "",
   };
   const changed = type.endsWith("_UPDATED") && changes(payload, load ?? driver ?? account);
   return changed || t(sentence, parts);
