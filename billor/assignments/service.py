@@ -349,7 +349,9 @@ def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignm
 
 def _plan_again(following: Assignment | None, closed: Assignment) -> None:
     """Plan what the end of an assignment activated, unless the driver has begun it."""
-    if following is None or following.progress or following.driver.planned:
+    if following is None or following.driver.planned:
+        return
+    if following.progress or following.delay_reason:
         return
     events = select(LoadEvent.transaction_id)
     ends = events.filter_by(load_id=closed.load_id, assignment_id=closed.id)

@@ -130,10 +130,14 @@ def test_a_reopening_plans_again_what_the_end_activated(client, drivers, loads):
 
     client.close(active, "COMPLETED")
     address = f"/assignments/{planned['id']}/check-ins"
-    assert client.post(address, {"kind": "ACCEPTED"}).status_code == 201
-    refused = client.post(path, {"reason": "Too late"})
-    blocker = assert_problem(refused, 409, "driver_already_assigned")["assignmentId"]
-    assert blocker == planned["id"]
+    delay = {"kind": "DELAYED", "reason": "Snow", "expectedAt": "2100-12-31T00:00:00Z"}
+    for check_in in ({"kind": "ACCEPTED"}, delay):
+        made = client.post(address, check_in)
+        assert made.status_code == 201
+        refused = client.post(path, {"reason": "Too late"})
+        blocker = assert_problem(refused, 409, "driver_already_assigned")["assignmentId"]
+        assert blocker == planned["id"]
+        client.request("DELETE", f"{address}/{made.json['id']}")
 
 
 @pytest.mark.parametrize("is_many", [False, True])
