@@ -1,7 +1,7 @@
 """Notifying drivers of their loads. Simulated: a notification is a line in the log.
 
-It comes some seconds after the event, and not at all if the assignment was cancelled by then: a
-dispatcher may undo a mistake. A crash in between notifies again.
+It comes some seconds after the event, and not at all if the assignment was cancelled by then, or
+its plan activated: a dispatcher may undo a mistake. A crash in between notifies again.
 """
 
 import logging
@@ -26,6 +26,8 @@ WHAT = {
     EventType.LOAD_UPDATED: "a change of your",
     EventType.LOAD_COMMENTED: "a comment on your",
 }
+# A planned load was activated since then, or one is planned again.
+OUTDATED = {(EventType.LOAD_PLANNED, True), (EventType.ASSIGNED, False)}
 
 
 def run_notifier(stop: Event) -> None:
@@ -37,11 +39,16 @@ def notify_drivers() -> int:
     """Notify drivers of the oldest events that are due; return how many were."""
     with transaction():
         events = claim_unnotified(BATCH_SIZE, UNDO_SECONDS)
-        for event in events:
-            is_own = event.payload.get("comment", {}).get("byDriver", False)
-            if event.status != AssignmentStatus.CANCELLED and not is_own:
-                _notify(event)
+        for event in filter(_is_news, events):
+            _notify(event)
     return len(events)
+
+
+def _is_news(event: Row) -> bool:
+    """Return whether it still holds, and is not what the driver said."""
+    is_begun = event.status != AssignmentStatus.PLANNED
+    is_outdated = (event.type, is_begun) in OUTDATED or event.status == AssignmentStatus.CANCELLED
+    return not is_outdated and not event.payload.get("comment", {}).get("byDriver", False)
 
 
 def _notify(event: Row) -> None:

@@ -298,14 +298,25 @@ def test_a_driver_hears_of_changes_and_of_nothing_that_was_undone(
     comment(1, "Dock 4 is closed", visible_to_driver=True)
     comment(1, "Pays late")
     comment_on_active_load(1, "Which dock?")
-    create_loads([LOAD])
+    create_loads([LOAD, LOAD])
     assign(1, 2, plan=True)
-    change_status(1, "COMPLETED")
     record()
     change, said = (
         TOLD.replace("you have", news).replace("Dallas", "Waco")
         for news in ("a change of your", "a comment on your")
     )
-    active = TOLD.replace("load 1", "load 2")
-    assert told() == [TOLD, change, said, active.replace("you", "next you"), active]
+    second, third = (TOLD.replace("load 1", f"load {number}") for number in (2, 3))
+    assert told() == [TOLD, change, said, second.replace("you", "next you")]
+    change_status(1, "COMPLETED")
+    assign(1, 3, plan=True)
+    change_status(2, "COMPLETED")
+    record()
+    assert told() == [second, third], "not that it was the next load"
+    reopen(2, "A wrong tap")
+    record()
+    assert told() == [third.replace("you", "next you"), second]
+    change_status(2, "COMPLETED")
+    reopen(2, "A wrong tap")
+    record()
+    assert third not in told(), "it is only the next load by now"
     assert told() == []
