@@ -21,13 +21,7 @@ from couchdb.http import (
     Unauthorized,
 )
 
-from billor.audit.store import (
-    AuditDocument,
-    AuditFilter,
-    Found,
-    Position,
-    StoreUnavailable,
-)
+from billor.audit.store import AuditDocument, AuditFilter, Found, Position, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,7 @@ class AuditDocumentSchema(DocumentSchema):
     )
     driver_id = Id(required=True, allow_none=True)
     load_id = Id(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Null for an event of a driver."},
+        required=True, allow_none=True, metadata={"description": "Null for an event of a driver."}
     )
     assignment_id = Id(required=True, allow_none=True)
     payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
@@ -63,12 +61,10 @@ def _type_of(types: Iterable[str]) -> fields.String:
 
 class DocumentQuery(PageQuery):
     since = DocumentTime(
-        data_key="from",
-        metadata={"description": "Only what happened at this time or later."},
+        data_key="from", metadata={"description": "Only what happened at this time or later."}
     )
     until = DocumentTime(
-        data_key="to",
-        metadata={"description": "Only what happened before this time."},
+        data_key="to", metadata={"description": "Only what happened before this time."}
     )
     cursor = Cursor(DocumentTime(), fields.String())
 

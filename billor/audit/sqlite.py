@@ -7,13 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from billor.api.blocking import in_thread
-from billor.audit.store import (
-    AuditDocument,
-    AuditFilter,
-    Found,
-    Position,
-    StoreUnavailable,
-)
+from billor.audit.store import AuditDocument, AuditFilter, Found, Position, StoreUnavailable
 
 BUSY_SECONDS = 5
 """How long to wait for another process's write."""

@@ -27,9 +27,7 @@ class TokenSchema(WireSchema):
     access_token = fields.String(data_key="access_token", required=True)
     token_type = fields.String(data_key="token_type", required=True, metadata={"example": "Bearer"})
     expires_in = fields.Integer(
-        data_key="expires_in",
-        required=True,
-        metadata={"description": "Seconds.", "example": 3600},
+        data_key="expires_in", required=True, metadata={"description": "Seconds.", "example": 3600}
     )
     refresh_token = fields.String(
         required=True, metadata={"description": "For a single `POST /auth/refresh`."}

@@ -6,12 +6,7 @@ from billor.api.pagination import page_headers
 from billor.api.responses import if_match
 from billor.database import get_or_not_found
 from billor.drivers import service
-from billor.drivers.schemas import (
-    DriverQuery,
-    DriverSchema,
-    DriverUpdateSchema,
-    ListedDriverSchema,
-)
+from billor.drivers.schemas import DriverQuery, DriverSchema, DriverUpdateSchema, ListedDriverSchema
 from billor.models import Driver
 
 blueprint = Blueprint(

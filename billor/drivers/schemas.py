@@ -36,8 +36,7 @@ class DriverSchema(WireSchema):
     name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
     license_number = Identifier(max_length=64, required=True, metadata={"example": "TX-1234567"})
     status = fields.Enum(
-        DriverStatus,
-        metadata={"description": "Only ACTIVE drivers get loads. ACTIVE by default."},
+        DriverStatus, metadata={"description": "Only ACTIVE drivers get loads. ACTIVE by default."}
     )
     phone = Phone()
     phone_shown = ShownPhone("phone")

@@ -17,15 +17,7 @@ from billor.drivers.schemas import DriverSchema
 from billor.errors import Conflict
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.models import (
-    Assignment,
-    Driver,
-    DriverStatus,
-    Load,
-    PaperWarning,
-    canonical_key,
-    db,
-)
+from billor.models import Assignment, Driver, DriverStatus, Load, PaperWarning, canonical_key, db
 
 LICENSE_NUMBER = Unique(
     Driver.license_number, canonical_key, "uq_drivers_license_number", "license_number_taken"

@@ -66,9 +66,7 @@ class LoadSchema(WireSchema):
     destination = Text(max_length=200, required=True, metadata={"example": "Atlanta, GA"})
     cargo_type = Text(max_length=100, required=True, metadata={"example": "Refrigerated"})
     reference = Identifier(
-        max_length=64,
-        allow_none=True,
-        metadata={"description": REFERENCE, "example": "PO-1001"},
+        max_length=64, allow_none=True, metadata={"description": REFERENCE, "example": "PO-1001"}
     )
     pickup_at = Timestamp(allow_none=True, metadata={"description": "Not before this time."})
     pickup_to = Timestamp(allow_none=True, metadata={"description": "Not after this time."})
@@ -90,9 +88,7 @@ class LoadSchema(WireSchema):
     delivery_phone = Phone()
     delivery_phone_shown = ShownPhone("delivery_phone")
     notes = Lines(
-        max_length=2000,
-        allow_none=True,
-        metadata={"description": "What the driver must know."},
+        max_length=2000, allow_none=True, metadata={"description": "What the driver must know."}
     )
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     created_at = Timestamp(dump_only=True, required=True)

@@ -47,10 +47,7 @@ class AccountSchema(WireSchema):
     )
     driver_id = Id(
         allow_none=True,
-        metadata={
-            "description": "Which driver a user of the role DRIVER is.",
-            "example": None,
-        },
+        metadata={"description": "Which driver a user of the role DRIVER is.", "example": None},
     )
     is_active = Flag(
         data_key="active",

@@ -137,9 +137,7 @@ class Consumer:
             self.behind_at = time.monotonic()
 
 
-def _find_events(
-    deliveries: Sequence[Delivery],
-) -> tuple[dict[Delivery, Row], dict[Delivery, str]]:
+def _find_events(deliveries: Sequence[Delivery]) -> tuple[dict[Delivery, Row], dict[Delivery, str]]:
     """Return the outbox's events of messages, and for the other messages why they have none.
 
     Whoever may publish to the topic could make up events, and some that no store can hold. So what
