@@ -24,8 +24,9 @@ def list_candidates(load_id: int, limit: int) -> list[dict[str, Any]]:
     planned = select(Assignment.id).where(Assignment.driver_id == Driver.id, IS_PLANNED)
     free_at = func.coalesce(active.c.expected_at, active.c.deliver_by)
     last_place = func.coalesce(active.c.destination, last.c.destination)
-    same_place = _are_same(func.fold_text(last_place), func.fold_text(load.origin))
-    same_state = _are_same(_state(last_place), _state(load.origin))
+    is_same_place = func.fold_text(last_place) == func.fold_text(load.origin)
+    same_place = func.coalesce(is_same_place, False)
+    same_state = func.coalesce(_state(last_place) == _state(load.origin), False)
     facts = {
         "free_at": free_at,
         "last_place": last_place,
@@ -78,10 +79,6 @@ def _done_this_week() -> FromClause:
 
 def _state(place: Any) -> ColumnElement[str]:
     return func.substring(func.fold_text(place), r",\s*([^,]+)$")
-
-
-def _are_same(one: ColumnElement[str], other: ColumnElement[str]) -> ColumnElement[bool]:
-    return func.coalesce(one == other, False)
 
 
 def _refusal(driver: Driver, load: Load) -> str | None:

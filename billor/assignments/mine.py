@@ -23,12 +23,7 @@ from billor.observe.context import signed_in_user
 
 blueprint = Blueprint("mine", __name__, url_prefix="/me", description="A driver's own load.")
 
-
 OWN = "One of your own assignments. Your active one by default."
-
-
-class MyAssignmentSchema(AssignmentWithListedLoadSchema):
-    """One of your own assignments, with its load."""
 
 
 class MyActiveAssignmentSchema(AssignmentWithLoadSchema, WithNextSchema):
@@ -66,7 +61,7 @@ def get_my_assignment():
 
 @blueprint.route("/assignments")
 @blueprint.arguments(MyAssignmentsQuery, location="query")
-@blueprint.response(200, MyAssignmentSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.response(200, AssignmentWithListedLoadSchema(many=True), headers=PAGE_HEADERS)
 def list_my_assignments(query):
     """List your assignments with their loads, newest first."""
     page = assignments.list_assignments(**query, driver_id=_my_driver_id(), expand=["load"])

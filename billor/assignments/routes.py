@@ -7,6 +7,7 @@ from billor.api.responses import csv_file, if_match
 from billor.assignments import candidates, check_ins, exporting, service
 from billor.assignments.schemas import (
     CODES,
+    OF_DRIVER,
     AssignmentDetailSchema,
     AssignmentExportQuery,
     AssignmentQuery,
@@ -104,15 +105,7 @@ def change_assignment_status(wanted, assignment_id):
 @blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.created(AssignmentDetailSchema, shown_by="get_assignment")
-@blueprint.problems(
-    "assignment_not_found",
-    "driver_not_found",
-    "assignment_not_active",
-    "driver_already_assigned",
-    "driver_inactive",
-    "driver_already_planned",
-    "driver_papers_expired",
-)
+@blueprint.problems("assignment_not_found", "assignment_not_active", *OF_DRIVER)
 def reassign_load(wanted, assignment_id):
     """Give an assignment's load to another driver, or plan it as the next one of that driver.
 

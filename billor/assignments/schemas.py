@@ -37,6 +37,7 @@ CODES = (
     "load_already_planned",
 )
 """Why a load is not assigned, in order of precedence."""
+OF_DRIVER = [code for code in CODES if code.startswith("driver_")]
 MAX_PAIRS = 500
 OR_NULL: dict[str, Any] = {"dump_only": True, "required": True, "allow_none": True}
 
@@ -72,26 +73,22 @@ class AssignmentWithListedLoadSchema(AssignmentSchema):
 
 class NextAssignmentSchema(AssignmentWithLoadSchema):
     left = fields.String(
-        dump_only=True,
-        required=True,
-        allow_none=True,
         metadata={
             "description": "Why it is still PLANNED although the driver is free: a code, or null.",
             "example": "driver_inactive",
         },
+        **OR_NULL,
     )
 
 
 class WithNextSchema(WireSchema):
     next = fields.Nested(
         NextAssignmentSchema,
-        dump_only=True,
-        required=True,
-        allow_none=True,
         metadata={
             "description": "The driver's PLANNED one; after the end of this one, what the driver "
             "has by now: ASSIGNED or PLANNED."
         },
+        **OR_NULL,
     )
 
 
@@ -184,7 +181,10 @@ class RefusalSchema(WireSchema):
 
 class BulkRowSchema(PairSchema):
     row = fields.Integer(required=True, metadata={"description": "From 1.", "example": 1})
-    assignment_id = Id(metadata={"description": "The new assignment; absent if it was refused."})
+    assignment_id = Id(
+        attribute="assignment.id",
+        metadata={"description": "The new assignment; absent if it was refused."},
+    )
     error = fields.Nested(
         RefusalSchema, metadata={"description": "Why it was refused; absent otherwise."}
     )

@@ -106,8 +106,6 @@ def assign(driver_id: int, load_id: int, *, plan: bool = False) -> SqlRow:
         load = lock_in_table(Load, load_id)
         is_next = plan and driver.has_load
         refuse(driver, load, is_next=is_next)
-        if is_next:
-            _refuse_second_plan(driver, load)
         status = AssignmentStatus.PLANNED if is_next else AssignmentStatus.ASSIGNED
         load_status, event_type = OUTCOMES[status]
         both = {"driver_id": driver_id, "load_id": load_id}
@@ -124,15 +122,17 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
 
     Each has a `driver_id` and a `load_id`. Returns how many were `assigned` and `refused`, and of
     each of the `rows`, in the same order, its `row` from 1, `driver_id`, `load_id`, and either the
-    `assignment_id` or the `error`, which is what `assign` would raise.
+    `assignment` or the `error`, which is what `assign` would raise.
     """
-    outcomes: list[Assignment | BillorError] = []
+    rows: list[dict[str, Any]] = []
     with transaction():
         drivers = lock_all(Driver, {pair["driver_id"] for pair in assignments})
         loads = lock_all(Load, {pair["load_id"] for pair in assignments})
         plans = select(Assignment).where(Assignment.load_id.in_(loads), IS_PLANNED)
         planned = {plan.load_id: plan for plan in db.session.scalars(plans.options(_OF_DRIVER))}
-        for pair in assignments:
+        for number, pair in enumerate(assignments, start=1):
+            row: dict[str, Any] = {"row": number, **pair}
+            rows.append(row)
             try:
                 driver = _found(drivers, "Driver", pair["driver_id"])
                 load = _found(loads, "Load", pair["load_id"])
@@ -140,18 +140,13 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
                 plan = planned.get(load.id) or Assignment(driver=driver, load=load)
                 if plan.driver is not driver:
                     raise Conflict("load_already_planned", assignmentId=plan.id)
-                outcomes.append(_activate(plan))
+                row["assignment"] = _activate(plan)
             except (NotFound, Conflict) as refused:
-                outcomes.append(refused)
+                row["error"] = refused
         db.session.flush()
-        made = [outcome for outcome in outcomes if isinstance(outcome, Assignment)]
+        made = [row["assignment"] for row in rows if "assignment" in row]
         for assignment in made:
             _record(EventType.ASSIGNED, assignment)
-    rows = [
-        {"row": row, **pair}
-        | ({"assignment_id": outcome.id} if isinstance(outcome, Assignment) else {"error": outcome})
-        for row, (pair, outcome) in enumerate(zip(assignments, outcomes, strict=True), start=1)
-    ]
     return {"assigned": len(made), "refused": len(rows) - len(made), "rows": rows}
 
 
@@ -170,7 +165,8 @@ def refuse(
 ) -> None:
     """Raise why the load cannot be assigned to the driver, if so. Both are locked.
 
-    `free` is the status that the load must have; `is_next`: the driver may have another load.
+    `free` is the status that the load must have; `is_next`: the driver may have another load, but
+    no other next one.
     """
     if driver.has_load and not is_next:
         raise _driver_assigned(driver, load)
@@ -181,6 +177,9 @@ def refuse(
     if driver.status != DriverStatus.ACTIVE:
         raise Conflict("driver_inactive")
     check_papers(driver)
+    if is_next:
+        _refuse_planned("driver_already_planned", Assignment.driver_id == driver.id)
+        _refuse_planned("load_already_planned", Assignment.load_id == load.id)
 
 
 def _driver_assigned(driver: Driver | SqlRow, load: Load | SqlRow) -> Conflict:
@@ -188,15 +187,9 @@ def _driver_assigned(driver: Driver | SqlRow, load: Load | SqlRow) -> Conflict:
     code, detail, can_plan = "driver_already_assigned", None, False
     with suppress(Conflict):
         refuse(driver, load, is_next=True)
-        _refuse_second_plan(driver, load)
         detail, can_plan = f"{CODES[code].detail} {PLAN_IT}", True
     active = _blocked(code, Assignment.driver_id == driver.id, IS_ACTIVE)
     return Conflict(code, detail, canPlan=can_plan, **active.extra)
-
-
-def _refuse_second_plan(driver: Driver | SqlRow, load: Load | SqlRow) -> None:
-    _refuse_planned("driver_already_planned", Assignment.driver_id == driver.id)
-    _refuse_planned("load_already_planned", Assignment.load_id == load.id)
 
 
 def _refuse_planned(code: str, condition: ColumnElement[bool]) -> None:
@@ -372,19 +365,13 @@ def _record(event_type: EventType, assignment: Assignment, /, **details: Any) ->
 def get_assignment(assignment_id: int, **options: Any) -> Assignment:
     """Return an assignment with its driver, its load and the driver's next. Raises `NotFound`."""
     assignment = get_or_not_found(Assignment, assignment_id, options=WITH_NEXT, **options)
-    if (planned := assignment.driver.planned) is not None:
-        planned.left = _why_left(planned)  # type: ignore[assignment]
-    return assignment
-
-
-def _why_left(planned: Assignment) -> str | None:
-    """Return the code of why an assignment is still planned although its driver is free."""
-    if not planned.driver.has_load:
+    driver, planned = assignment.driver, assignment.driver.planned
+    if planned is not None and not driver.has_load:
         try:
-            refuse(planned.driver, planned.load)
+            refuse(driver, planned.load)
         except Conflict as refusal:
-            return refusal.code
-    return None
+            planned.left = refusal.code  # type: ignore[assignment]
+    return assignment
 
 
 def own_assignment(driver_id: int, assignment_id: int | None = None) -> Assignment:
@@ -416,11 +403,9 @@ def list_assignments(
 
     With `closed_from` or `closed_to`, which it excludes, the last one closed comes first.
     """
-    query, order = select(Assignment), [Assignment.assigned_at, Assignment.id]
-    if driver_id is not None:
-        query = query.where(Assignment.driver_id == driver_id)
-    if load_id is not None:
-        query = query.where(Assignment.load_id == load_id)
+    order = [Assignment.assigned_at, Assignment.id]
+    ids = {"driver_id": driver_id, "load_id": load_id}
+    query = select(Assignment).filter_by(**{name: id_ for name, id_ in ids.items() if id_})
     if status:
         query = query.where(Assignment.status.in_(status))
     if closed_from is not None or closed_to is not None:
