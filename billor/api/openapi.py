@@ -106,13 +106,13 @@ def value_component(spec: APISpec) -> Callable[..., Document]:
     def refer_to_value(_converter, field: fields.Field, *, ret: Document, **_) -> Document:
         ret.pop("readOnly", None)
         if isinstance(field, fields.Enum):
-            name, own = field.enum.__name__, "example"
+            name, own = field.enum.__name__, {"description", "example"}
         elif type(field) in SHARED and "example" in ret:
-            name, own = type(field).__name__, "description"
-            name += "" if isinstance(ret["type"], str) else "OrNull"
+            name, own = type(field).__name__, {"description"}
         else:
             return {}
-        value = {key: ret.pop(key) for key in [*ret] if key != own}
+        name += "" if isinstance(ret["type"], str) else "OrNull"
+        value = {key: ret.pop(key) for key in [*ret] if key not in own}
         if name not in spec.components.schemas:
             spec.components.schema(name, value)
         return {"$ref": f"#/components/schemas/{name}"}

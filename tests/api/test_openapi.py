@@ -70,6 +70,7 @@ def test_enums_are_components_and_what_is_sent_has_no_read_only_field(document, 
     schemas = document["components"]["schemas"]
     assert schemas["LoadStatus"]["enum"] == ["OPEN", "ASSIGNED", "COMPLETED", "CANCELLED"]
     assert schemas["Load"]["properties"]["status"]["$ref"] == "#/components/schemas/LoadStatus"
+    assert None not in schemas["CheckInKind"]["enum"], "only `progress` may be null"
     body = operations["post", "/loads"]["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/NewLoad"}
     assert set(schemas["Load"]["properties"]) - set(schemas["NewLoad"]["properties"]) == {
