@@ -121,6 +121,7 @@ export function useSending(send) {
     setProblem(null);
     try {
       await send(fields, last.current.key);
+      last.current.text = "";
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.status > 0) last.current.text = ""; // it was answered, so this is not sent again

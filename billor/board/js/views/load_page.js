@@ -16,6 +16,7 @@ import { fullTime } from "../ui/times.js";
 import { hold } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
 import { CheckInDialog } from "./check_in_dialog.js";
+import { CommentForm } from "./comment_form.js";
 import { askToComplete, openDialog } from "./dialogs.js";
 import { LoadDialog } from "./load_dialog.js";
 import { DriverLink, Page, PageHead, Status } from "./page.js";
@@ -92,6 +93,7 @@ function Details({ known, version, onSaved }) {
         null,
         h("h2", null, t("What happened")),
         h(Timeline, { path: `/loads/${load.id}/timeline?limit=200`, version }),
+        h(CommentForm, { load }),
         h(AuditTrail, { of: `loadId=${load.id}`, version }),
       ),
     ),

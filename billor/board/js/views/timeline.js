@@ -6,6 +6,7 @@ import { usePages } from "../state/got.js";
 import { fullTime, TIME_ZONE } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { Paged } from "./lists.js";
+import { Lines } from "./panel.js";
 import { whatHappened, whoOf } from "./what_happened.js";
 
 /** A check-in of a phone without a network comes later than it happened. */
@@ -31,6 +32,7 @@ const entryOf = (entry) =>
       null,
       t("{who} {what}.", { who: h("b", null, whoOf(entry)), what: whatHappened(entry) }),
     ),
+    entry.payload.comment && h("blockquote", null, h(Lines, null, entry.payload.comment.text)),
     h("time", { dateTime: entry.timestamp }, whenOf(entry)),
   );
 

@@ -48,6 +48,7 @@ const SENTENCES = {
   LOAD_CREATED: t("created the load"),
   LOAD_UPDATED: t("changed the load"),
   LOAD_CANCELLED: t("cancelled the load"),
+  LOAD_COMMENTED: t("commented"),
   ASSIGNED: t("assigned the load to {driver}"),
   LOAD_COMPLETED: t("completed the load of {driver}"),
   ASSIGNMENT_CANCELLED: t("cancelled the assignment of {driver}"),
@@ -73,7 +74,8 @@ const SENTENCES = {
  * @returns {Children} what was done to a load, a driver or an account
  */
 export function whatHappened({ type, payload }) {
-  const { load, driver, account, address, checkIn, paper, expiresOn } = payload;
+  const { load, driver, account, address, checkIn, comment, paper, expiresOn } = payload;
+  if (comment?.visibleToDriver && !comment.byDriver) return t("wrote to the driver");
   const sentence = SENTENCES[type] ?? type.toLowerCase().replaceAll("_", " ");
   const parts = {
     driver: driver ? h(DriverLink, { driver }) : t("a driver"),
