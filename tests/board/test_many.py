@@ -175,8 +175,14 @@ def test_paper_has_all_rows_and_each_driver_a_sheet(billor, open_board):
     billor.client.assign(driver, load)
     board = open_board()
     expect(board.page.locator(".waiting .count")).to_have_text("199")
+    board.page.evaluate(
+        """() => addEventListener("beforeprint", () => {
+          window.printed = document.querySelectorAll(".waiting li").length;
+        })"""
+    )
+    board.page.pdf()
+    assert board.page.evaluate("printed") == 199
     board.page.emulate_media(media="print")
-    expect(board.waiting).to_have_count(199)
     expect(board.page.get_by_role("button", name="New load")).to_have_count(0)
     board.page.goto(f"{billor.url}/board#/drivers/{driver['id']}")
     expect(board.page.locator(".facts")).to_contain_text("Łódź")

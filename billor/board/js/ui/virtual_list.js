@@ -1,11 +1,11 @@
 // A list that draws only the rows that are seen, however many there are.
 
-import { Component, createRef, h } from "preact";
+import { Component, createRef, h, options } from "preact";
 
 /** Nobody sees sooner that another row has come below the pointer, and holds a press back. */
 const REACTION_MILLISECONDS = 300;
-/** Shows all rows. */
-const PAPER = matchMedia("print");
+/** Between them all rows are drawn. Firefox tells of the media when it is too late. */
+const PRINTS = ["beforeprint", "afterprint"];
 /** Rows above and below what is seen that are drawn, too. */
 const MARGIN_ROWS = 6;
 
@@ -54,20 +54,27 @@ export class VirtualList extends Component {
   refocusedAt = -REACTION_MILLISECONDS;
   /** @type {ResizeObserver | undefined} */
   observer;
+  isPaper = false;
 
   componentDidMount() {
     if (this.props.handle) this.props.handle.current = this;
     this.observer = new ResizeObserver(() => this.measure());
     if (this.scroller.current) this.observer.observe(this.scroller.current);
-    PAPER.addEventListener("change", this.onPaper);
+    for (const name of PRINTS) addEventListener(name, this.onPaper);
   }
 
   componentWillUnmount() {
     this.observer?.disconnect();
-    PAPER.removeEventListener("change", this.onPaper);
+    for (const name of PRINTS) removeEventListener(name, this.onPaper);
   }
 
-  onPaper = () => this.forceUpdate();
+  onPaper = (/** @type {Event} */ { type }) => {
+    this.isPaper = type === "beforeprint";
+    const { debounceRendering } = options;
+    options.debounceRendering = (render) => render(); // at once: a moment later it is printed
+    this.forceUpdate();
+    options.debounceRendering = debounceRendering;
+  };
 
   measure() {
     this.rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
@@ -225,7 +232,7 @@ export class VirtualList extends Component {
 
   /** @returns {number[]} the indexes of the rows to draw */
   drawn() {
-    if (PAPER.matches) return this.props.items.map((_, index) => index);
+    if (this.isPaper) return this.props.items.map((_, index) => index);
     const { top, height } = this.state;
     const first = Math.max(0, this.indexAt(top) - MARGIN_ROWS);
     const last = Math.min(this.props.items.length, this.indexAt(top + height) + MARGIN_ROWS);
