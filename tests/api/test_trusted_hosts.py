@@ -48,7 +48,11 @@ def test_health_checks_are_answered_under_any_host_name(anonymous):
             | {"a.b.trucks.example": 200, "nottrucks.example": 400, "localhost": 400},
         ),
         ({"BIND": "::1"}, {"[::1]:8000": 200, "localhost": 200, "evil.example": 400, "[::2]": 400}),
-        ({"BIND": "192.0.2.1"}, {"evil.example": 200}),
+        ({"BIND": "0:0:0:0:0:0:0:1"}, {"localhost": 200, "evil.example": 400}),
+        ({"BIND": "LocalHost"}, {"127.0.0.1": 200, "evil.example": 400}),
+        ({"BIND": "::2"}, {"evil.example": 200}),
+        ({"BIND": "127.example"}, {"evil.example": 200}),
+        ({"TRUSTED_PROXIES": "1"}, {"evil.example": 200}),
     ],
 )
 def test_the_settings_say_which_host_names_are_trusted(client, settings, settings_, statuses):

@@ -37,7 +37,7 @@ from tests.support.apps import close_connections
 from tests.support.bus import own_topic
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD
-from tests.support.http import HttpClient
+from tests.support.http import HttpClient, Reply
 from tests.support.users import make_user
 from tests.support.worker import STOP_SECONDS, python_environment, wait_until
 
@@ -476,38 +476,30 @@ class Dispatcher(Thread):
             if load is None or "id" not in load:
                 self._stop_asked.wait(0.05)
                 continue
-            assignment_id = next(self._ways)(load)
-            if assignment_id is not None:
-                path = f"/assignments/{assignment_id}/status"
-                self._send(self._client.patch, path, {"status": "COMPLETED"})
+            if assignment_id := next(self._ways)(load):
+                self._send(self._client.close_assignment, assignment_id)
 
     # An assignment whose answer was lost blocks the next, whose refusal names it.
 
     def _assign(self, load: dict) -> int | None:
         """Return the id of the assignment that the driver has now."""
-        return self._post("/assignments", {"driverId": self._driver["id"], "loadId": load["id"]})
+        return _assignment_in(self._send(self._client.assign, self._driver, load))
 
     def _assign_in_bulk(self, load: dict) -> int | None:
-        pair = {"driverId": self._driver["id"], "loadId": load["id"]}
-        answer = self._send(self._client.post, "/assignments/bulk", {"assignments": [pair]}) or {}
-        for row in answer.get("rows", ()):
-            return row.get("error", row).get("assignmentId")
-        return None
+        answer = self._send(self._client.assign_many, [(self._driver, load)]) or {}
+        (row,) = answer.get("rows", [{}])
+        return row.get("error", row).get("assignmentId")
 
     def _assign_and_reassign(self, load: dict) -> int | None:
         first = self._assign(load)
         if first is None:
             return None
         self._reassignments += 1
-        return self._post(f"/assignments/{first}/reassign", {"driverId": self._relief["id"]})
+        return _assignment_in(self._send(self._client.reassign, first, self._relief))
 
-    def _post(self, path: str, body: dict) -> int | None:
-        answer = self._send(self._client.post, path, body) or {}
-        return answer.get("assignmentId" if "code" in answer else "id")
-
-    def _send(self, send: Callable, path: str, body: dict) -> dict[str, Any] | None:
+    def _send(self, send: Callable[..., Reply], *arguments: Any) -> dict[str, Any] | None:
         try:
-            reply = send(path, body)
+            reply = send(*arguments)
         except (OSError, http.client.HTTPException) as error:
             self.failures.append(error)
             return None
@@ -515,6 +507,10 @@ class Dispatcher(Thread):
         if reply.status >= 400:
             self.problems.append(reply.body)
         return reply.body
+
+
+def _assignment_in(answer: dict[str, Any] | None) -> int | None:
+    return (answer or {}).get("assignmentId" if "code" in (answer or {}) else "id")
 
 
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}

@@ -1,6 +1,5 @@
 """A TCP proxy that can hold one direction of a connection."""
 
-import selectors
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -101,7 +100,7 @@ class TcpProxy:
 
 
 class _Connection:
-    """Two sockets, and the thread that copies bytes between them."""
+    """Two sockets, and the threads that copy bytes between them."""
 
     def __init__(
         self,
@@ -109,45 +108,44 @@ class _Connection:
         service: socket.socket,
         choose: Callable[[bytes], Hold | None],
     ):
-        self._client, self._service = client, service
+        self._sides = (client, service)
         self._choose = choose
         self._said = b""
         self._hold: Hold | None = None
-        for side in (client, service):
+        for side in self._sides:
             side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._thread = Thread(target=self._carry, daemon=True)
-        self._thread.start()
+        self._threads = [
+            Thread(target=self._carry, args=arguments, daemon=True)
+            for arguments in (
+                (client, service, Direction.REQUESTS),
+                (service, client, Direction.ANSWERS),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def cut(self) -> None:
-        for side in (self._client, self._service):
+        for side in self._sides:
             with suppress(OSError):  # it was closed before
                 side.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
+        for side in self._sides:
+            side.close()
 
-    def _carry(self) -> None:
-        """Copy bytes until one side closes; then close the other."""
-        with self._client, self._service, selectors.DefaultSelector() as selector:
-            selector.register(self._client, selectors.EVENT_READ, self._from_client)
-            selector.register(self._service, selectors.EVENT_READ, self._from_service)
-            with suppress(ConnectionError):
-                while all(key.data(key.fileobj.recv(CHUNK)) for key, _ in selector.select()):
-                    pass
+    def _carry(self, source: socket.socket, to: socket.socket, direction: Direction) -> None:
+        """Forward bytes, or hold them, until one side closes; then close the other.
 
-    def _from_client(self, said: bytes) -> bool:
-        if self._hold is None:
-            self._said = (self._said + said)[-REMEMBERED:]
-            self._hold = self._choose(self._said)
-        return self._pass_on(said, Direction.REQUESTS, self._service)
-
-    def _from_service(self, said: bytes) -> bool:
-        return self._pass_on(said, Direction.ANSWERS, self._client)
-
-    def _pass_on(self, said: bytes, direction: Direction, to: socket.socket) -> bool:
-        """Forward the bytes, or hold them; return False at the end of the stream."""
-        if self._hold is not None and self._hold.direction is direction:
-            # The end of a held stream is not held: it shows that the process died.
-            if said:
-                self._hold.caught.set()
-        else:
-            to.sendall(said)
-        return bool(said)
+        The end of a held stream is not held: it shows that the process died.
+        """
+        with suppress(OSError):
+            while said := source.recv(CHUNK):
+                if direction is Direction.REQUESTS and self._hold is None:
+                    self._said = (self._said + said)[-REMEMBERED:]
+                    self._hold = self._choose(self._said)
+                if self._hold is not None and self._hold.direction is direction:
+                    self._hold.caught.set()
+                else:
+                    to.sendall(said)
+        with suppress(OSError):
+            to.shutdown(socket.SHUT_RDWR)
