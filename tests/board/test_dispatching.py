@@ -323,4 +323,8 @@ def test_a_load_is_changed_cancelled_and_reopened_on_its_page(billor, open_board
         billor.client.assign(billor.drivers[0], billor.loads[0]).body["id"]
     )
     page.get_by_role("button", name="Reopen").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("Wrong load")
+    dialog.get_by_role("button", name="Reopen").click()
     expect(page.get_by_role("button", name="Complete")).to_be_visible()
+    expect(page.locator(".timeline")).to_contain_text("of Alex Carter: Wrong load.")

@@ -109,6 +109,7 @@ interface Payload {
   user?: Actor;
   assignment?: Assignment;
   checkIn?: CheckIn;
+  reason?: string;
   account?: Actor & { role: Role };
   comment?: { text: string; visibleToDriver: boolean; byDriver: boolean };
   paper?: Paper;

@@ -41,13 +41,13 @@ export function close(assignment, to, mayUndo = true) {
 
 /**
  * Take back that an assignment was completed or cancelled.
- * @param {Pick<Assignment, "id" | "loadId" | "driverId">} assignment
+ * @param {Pick<Assignment, "id" | "loadId" | "driverId">} assignment @param {string} [reason]
  */
-export function reopen({ id, loadId, driverId }) {
+export function reopen({ id, loadId, driverId }, reason = t("Undo")) {
   return perform(
     { kind: "reopen", loadId, driverId, at: new Date().toISOString() },
     t("Load {id} is on the road again.", { id: loadId }),
-    (key) => request("POST", `/assignments/${id}/reopen`, { key, body: { reason: "Undo" } }),
+    (key) => request("POST", `/assignments/${id}/reopen`, { key, body: { reason } }),
   );
 }
 

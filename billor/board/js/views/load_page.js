@@ -3,7 +3,7 @@
 import { h } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { get } from "../api/client.js";
-import { close, pending, reopen, setStatus } from "../state/actions.js";
+import { close, pending, setStatus } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { useGot } from "../state/got.js";
@@ -22,6 +22,7 @@ import { LoadDialog } from "./load_dialog.js";
 import { DriverLink, Page, PageHead, Status } from "./page.js";
 import { contactsOf, Facts, factsOf, RouteOf, TroubleLine, timesOf } from "./panel.js";
 import { progressOf, waitsOf } from "./progress.js";
+import { ReopenDialog } from "./reopen_dialog.js";
 import { AuditTrail, Timeline } from "./timeline.js";
 
 /**
@@ -142,7 +143,7 @@ function Actions({ known: { load, last }, onSaved }) {
       action(t("Reopen"), () => setStatus(load, "OPEN").then(onSaved), "primary"),
     load.status === "COMPLETED" &&
       last &&
-      action(t("Reopen"), () => reopen(last).then(onSaved), "primary"),
+      action(t("Reopen"), () => openDialog(ReopenDialog, { assignment: last }), "primary"),
     active &&
       driver && [
         action(t("Check in"), () => openDialog(CheckInDialog, { load, assignment: active })),

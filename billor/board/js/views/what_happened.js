@@ -52,7 +52,7 @@ const SENTENCES = {
   ASSIGNED: t("assigned the load to {driver}"),
   LOAD_COMPLETED: t("completed the load of {driver}"),
   ASSIGNMENT_CANCELLED: t("cancelled the assignment of {driver}"),
-  ASSIGNMENT_REOPENED: t("reopened the assignment of {driver}"),
+  ASSIGNMENT_REOPENED: t("reopened the assignment of {driver}: {reason}"),
   CHECKED_IN: t("checked in “{step}”"),
   CHECK_IN_UNDONE: t("took back the check-in “{step}”"),
   DRIVER_CREATED: t("created the driver"),
@@ -74,7 +74,7 @@ const SENTENCES = {
  * @returns {Children} what was done to a load, a driver or an account
  */
 export function whatHappened({ type, payload }) {
-  const { load, driver, account, address, checkIn, comment, paper, expiresOn } = payload;
+  const { load, driver, account, address, reason, checkIn, comment, paper, expiresOn } = payload;
   if (comment?.visibleToDriver && !comment.byDriver) return t("wrote to the driver");
   const sentence = SENTENCES[type] ?? type.toLowerCase().replaceAll("_", " ");
   const parts = {
@@ -82,6 +82,7 @@ export function whatHappened({ type, payload }) {
     name: account ? isolate(account.name) : t("an unknown account"),
     role: ROLE_NAMES[account?.role ?? ""] ?? "",
     address: address ?? t("somewhere"),
+    reason: isolate(reason ?? ""),
     step: checkIn ? stepOf(checkIn) : "",
     paper: paper ? PAPER_NAMES[paper] : "",
     date: expiresOn ? fullDate(expiresOn) : "",
