@@ -44,8 +44,6 @@ def test_places_and_cargo_types_are_found_as_people_type_them(client, field):
         ("Dallas, TX", ["dallas, tx", "DALLAS,  TX", "\u2003dAllAs,\u00a0Tx\n"]),
         ("ŁÓDŹ", ["łódź", "Łódź"]),
         ("Montre\u0301al", ["MONTR\u00c9AL", "Montreal"]),
-        ("Straße ẞ ß", ["Straße ẞ ß"]),
-        ("東京 🚚", ["東京 🚚"]),
         ("O\u2019Brien", ["o'brien", "O\u2018BRIEN", "o\u02bcbrien", "o\u00b4brien", "o`brien"]),
         ("Jean\u2011Luc", ["jean-luc", "JEAN\u2013LUC", "jean\u2014luc", "ｊｅａｎ－luc"]),
     ):

@@ -90,29 +90,6 @@ def test_concurrent_requests_close_an_assignment_once(api):
     assert len(timeline) == 3, "made, assigned, closed"
 
 
-def test_concurrent_bulk_requests_in_any_order_assign_each_pair_once(shared_system, api):
-    drivers = [api.client.make_driver(f"IN-BULK-{number}") for number in range(PAIRS)]
-    loads = [api.client.make_load() for _ in range(PAIRS)]
-    pairs = [*zip(drivers, loads, strict=True)]
-    orders = [chance.sample(pairs, len(pairs)) for _ in range(RIVALS)]
-    replies = at_once(api, [partial(api.client.assign_many, order) for order in orders])
-
-    assert {reply.status for reply in replies} <= {200, BUSY}
-    answers = [reply.body for reply in replies if reply.status == 200]
-    rows = [row for answer in answers for row in answer["rows"]]
-    made = {row["driverId"]: row["assignmentId"] for row in rows if "error" not in row}
-    assert sum(answer["assigned"] for answer in answers) == len(made) == PAIRS
-    for row in rows:
-        if "error" in row:
-            assert row["error"]["code"] == "driver_already_assigned"
-            assert row["error"]["assignmentId"] == made[row["driverId"]]
-    with shared_system.app.app_context():
-        assert_no_deadlock()
-        assert_rule_holds()
-        assert_events_tell_what_happened({driver["id"] for driver in drivers})
-        db.session.remove()
-
-
 def test_fifty_callers_of_a_thousand_random_operations_break_no_rule(shared_system, api):
     drivers = [api.client.make_driver(f"MIXED-{number}") for number in range(PAIRS)]
     loads = [api.client.make_load() for _ in range(PAIRS)]

@@ -10,13 +10,20 @@ import pytest
 
 from billor.config import load_config
 from billor.models import Role
-from billor.observe.context import CurrentUser, current_user, request_id, traceparent
+from billor.observe.context import (
+    CurrentUser,
+    current_user,
+    read_traceparent,
+    request_id,
+    traceparent,
+)
 from billor.observe.logs import handler, init_logging
 
 EVIL = "\x1b[2J\r\nforged\u2028\u202e"
 SHOWN = r"\x1b[2J\r\nforged\u2028\u202e"
 WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 USER = CurrentUser(7, "Dana", Role.ADMIN, driver_id=None, epoch=0, session_id=None)
 
 
@@ -52,7 +59,7 @@ def in_a_request():
     """A request of a user, in a trace."""
     tokens = {
         request_id: request_id.set("a-request"),
-        traceparent: traceparent.set(f"00-{TRACE}-00f067aa0ba902b7-01"),
+        traceparent: traceparent.set(TRACEPARENT),
         current_user: current_user.set(USER),
     }
     yield
@@ -110,3 +117,12 @@ def test_loggers_that_keep_their_records_from_the_root_are_json_too(log, monkeyp
     monkeypatch.setattr(logging.getLogger("google"), "handlers", [])
     line = log("Background thread did not exit.", logger="google.api_core.bidi", form="json")
     assert json.loads(line)["message"] == "Background thread did not exit."
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, "", "nonsense", TRACEPARENT.replace("00-", "ff-", 1), f"00-{'0' * 32}-{SPAN}-01"],
+)
+def test_an_invalid_traceparent_is_ignored(given):
+    assert read_traceparent(given) is None
+    assert read_traceparent(TRACEPARENT) == TRACEPARENT
