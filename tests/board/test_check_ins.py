@@ -48,6 +48,6 @@ def test_boards_show_how_far_a_driver_is_and_a_dispatcher_checks_in(billor, open
     expect(board.road).to_contain_text("Delayed: Snow on I-40")
     expect(board.road).to_contain_text("by May 6, 2031, 10:00 AM CDT")
     expect(page.get_by_role("button", name="Late")).to_have_text("Late0")
-    expect(facts).to_contain_text("ExpectedMay 6, 2031, 10:00 AM CDT Snow on I-40")
+    expect(facts).to_contain_text("ExpectedMay 6, 2031, 10:00 AM CDT DelayedSnow on I-40")
     expect(timeline).to_contain_text("“Delayed until May 6, 2031, 10:00 AM CDT: Snow on I-40”")
     assert [each.axe_violations() for each in (board, other)] == [[], []]

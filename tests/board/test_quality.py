@@ -44,7 +44,10 @@ def billor(billor):
         billor.client.make_load(origin="Town with a long name " * 8, reference="PO-1"),
         billor.client.make_load(destination="Laredo" * 30, deliverBy="2099-01-02T00:00:00Z"),
     ]
-    billor.client.assign(drivers[0], loads[2])
+    assignment = billor.client.assign(drivers[0], loads[2]).body
+    delay = {"kind": "DELAYED", "reason": "Snow " * 30, "expectedAt": "2099-01-03T00:00:00Z"}
+    for check_in in ({"kind": "AT_PICKUP"}, delay):
+        billor.client.post(f"/assignments/{assignment['id']}/check-ins", check_in)
     return billor
 
 

@@ -25,7 +25,14 @@ export function CheckInDialog({ load, assignment, onClose }) {
     onClose,
     send: (fields, key) => checkIn(assignment, bodyOf(fields, now), key),
     fields: [
-      { name: "kind", label: t("Step"), options: KINDS, value: next, onInput: onText(setKind) },
+      {
+        name: "kind",
+        label: t("Step"),
+        options: KINDS,
+        value: next,
+        required: true,
+        onInput: onText(setKind),
+      },
       { name: "happenedAt", label: t("When"), type: "datetime-local", value: now, required: true },
       ...(kind === "DELAYED"
         ? [
@@ -34,7 +41,7 @@ export function CheckInDialog({ load, assignment, onClose }) {
               name: "expectedAt",
               label: t("Expected delivery"),
               type: "datetime-local",
-              value: expected,
+              value: expected > now ? expected : "",
               required: true,
             },
           ]

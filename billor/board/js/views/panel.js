@@ -140,7 +140,6 @@ export function timesOf(load, now, assignment) {
     const urgency = deadline && [" ", h(Urgency, { deadline, now })];
     return [from && to ? windowTime(from, to) : minuteTime(time), urgency];
   };
-  const reason = delayReason && [" ", isolate(delayReason)];
   const pickup = pickupTo && !pickupAt ? t("Pickup until") : t("Pickup");
   const delivery = deliverBy ? t("Delivery") : t("Deliver from");
   return [
@@ -150,7 +149,8 @@ export function timesOf(load, now, assignment) {
       timeOf(deliverFrom, deliverBy, (isWaiting || (isDriven && !expectedAt)) && deliverBy),
     ],
     ...known([
-      [t("Expected"), expectedAt && [timeOf(null, expectedAt, isDriven && expectedAt), reason]],
+      [t("Expected"), timeOf(null, expectedAt, isDriven && expectedAt)],
+      [t("Delayed"), delayReason && isolate(delayReason)],
     ]),
   ];
 }
