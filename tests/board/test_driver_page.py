@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from billor.models import Role
 from tests.board.test_dispatching import status_of
+from tests.board.test_quality import FITS, SMALL_TARGETS
 from tests.support.board import DRIVER_EMAIL, PHONE
 
 
@@ -23,8 +24,13 @@ def phone(billor, open_board):
     return open_board(email=DRIVER_EMAIL, **PHONE)
 
 
+def ask_whether_delivered(phone) -> None:
+    phone.page.get_by_role("button", name="Other step").tap()
+    phone.page.get_by_role("menuitem", name="Delivered").tap()
+
+
 def deliver(phone) -> None:
-    phone.page.get_by_role("button", name="Delivered").tap()
+    ask_whether_delivered(phone)
     phone.page.get_by_role("button", name="Yes, delivered").tap()
 
 
@@ -33,7 +39,7 @@ def test_a_driver_completes_the_load_and_the_next_appears_by_itself(billor, phon
     expect(page.get_by_role("heading", level=1)).to_have_text("Laredo, TX to Atlanta, GA")
     expect(page.get_by_text("May 4, 2031, 8:30 AM CDT")).to_be_visible()
     assert phone.axe_violations() == []
-    page.get_by_role("button", name="Delivered").tap()
+    ask_whether_delivered(phone)
     assert phone.axe_violations() == []
     page.get_by_role("button", name="Yes, delivered").tap()
     expect(page.get_by_role("heading", name="No load now")).to_be_visible()
@@ -43,8 +49,79 @@ def test_a_driver_completes_the_load_and_the_next_appears_by_itself(billor, phon
     expect(page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
 
 
+def test_a_driver_checks_in_and_sees_what_dispatchers_do(billor, phone):
+    page, client, load = phone.page, billor.client, billor.load
+    dialog, steps = page.get_by_role("dialog"), page.get_by_role("list", name="Steps done")
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.get_by_role("button", name="Accept").tap()
+    page.get_by_role("button", name="Undo: Accepted").tap()
+    expect(steps.get_by_role("listitem")).to_have_count(0)
+    page.get_by_role("button", name="Other step").tap()
+    page.get_by_role("menuitem", name="Loaded").tap()
+    expect(page.locator(".huge")).to_have_text("At delivery")
+    page.get_by_role("button", name="Delayed").tap()
+    dialog.get_by_label("Reason").select_option("Something else")
+    dialog.get_by_label("What is it?").fill("Snow on I-40")
+    dialog.get_by_label("Expected delivery").fill("2020-05-04T20:30")
+    dialog.get_by_role("button", name="Delayed").tap()
+    expect(dialog.get_by_text("Enter a later time.")).to_be_visible()
+    dialog.get_by_label("Expected delivery").fill("2031-05-04T20:30")
+    dialog.get_by_role("button", name="Delayed").tap()
+    expect(steps).to_contain_text("Delayed until May 4, 2031, 8:30 PM CDT: Snow on I-40")
+
+    (active,) = client.get("/assignments?status=ASSIGNED").body
+    client.post(f"/assignments/{active['id']}/check-ins", {"kind": "AT_DELIVERY"})
+    client.post(f"/loads/{load['id']}/comments", {"text": "Ring twice", "visibleToDriver": True})
+    client.post(f"/loads/{load['id']}/comments", {"text": "Pays late"})
+    client.patch(f"/loads/{load['id']}", {"notes": "Dock 4", "pickupPhone": "(214) 555-0123"})
+    plan = {"driverId": billor.drivers[0]["id"], "plan": True}
+    client.post("/assignments", plan | {"loadId": client.make_load(origin="Memphis, TN")["id"]})
+    expect(page.locator(".next")).to_contain_text("Memphis, TN")
+    page.locator(".next summary").tap()
+    expect(page.locator(".huge")).to_have_text("Delivered")
+    expect(steps.get_by_role("listitem").last).to_contain_text("At delivery")
+    expect(page.locator("main")).to_contain_text("Dock 4")
+    numbers = page.locator(".my-load .phone a")
+    assert [link.get_attribute("href") for link in numbers.all()] == [
+        "tel:+12145550123",
+        "sms:+12145550123",
+    ]
+    expect(page.locator(".comments li")).to_contain_text(["Ring twice"])
+    page.get_by_label("Write to your dispatcher").fill("On my way")
+    page.get_by_role("button", name="Send").tap()
+    expect(page.locator(".comments li")).to_contain_text(["Ring twice", "On my way"])
+    assert page.evaluate(SMALL_TARGETS) == []
+    assert page.evaluate(FITS)
+    assert phone.axe_violations() == []
+    page.get_by_role("button", name="Delivered").tap()
+    page.get_by_role("button", name="Yes, delivered").tap()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
+    expect(page.locator(".huge")).to_have_text("Accept")
+    expect(page.locator(".next")).to_have_count(0)
+
+
+def test_taps_without_a_connection_are_sent_after_a_reload_but_for_those_undone(billor, phone):
+    page, path = phone.page, "**/me/assignment/check-ins"
+    page.route(path, lambda route: route.abort())
+    for step in ("Accept", "At pickup", "Loaded"):
+        page.get_by_role("button", name=step).tap()
+    page.get_by_role("button", name="Undo: Accepted").tap()  # may have been received
+    page.get_by_role("button", name="Undo: Loaded").tap()
+    expect(page.locator(".steps li")).to_contain_text(["At pickup"])
+    tapped_at = page.evaluate("JSON.parse(localStorage.getItem('billor.taps/')).at(-1).happenedAt")
+    page.unroute(path)
+    with page.expect_request(path + "/*") as undone:
+        page.reload()
+    assert undone.value.method == "DELETE"
+    expect(page.locator(".sending")).to_have_count(0)
+    expect(page.locator(".steps li")).to_contain_text(["At pickup"])
+    (active,) = billor.client.get("/assignments?status=ASSIGNED").body
+    (sent,) = billor.client.get(f"/assignments/{active['id']}/check-ins").body
+    assert (sent["kind"], sent["happenedAt"][:23]) == ("AT_PICKUP", tapped_at[:23])
+
+
 def test_a_delivery_without_a_connection_is_sent_later(billor, phone):
-    expect(phone.page.get_by_role("button", name="Delivered")).to_be_visible()
+    expect(phone.page.get_by_role("button", name="Accept")).to_be_visible()
     phone.context.set_offline(True)
     deliver(phone)
     expect(phone.page.get_by_text("It will be sent when you are online again")).to_be_visible()
@@ -63,6 +140,7 @@ def test_a_lost_answer_does_not_complete_the_next_load(billor, phone):
     )
     deliver(phone)
     expect(phone.page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
+    expect(phone.page.locator(".sending")).to_have_count(0)
     assert (len(keys), len(set(keys))) == (2, 1)
     assert status_of(billor, billor.load) == "COMPLETED"
     assert status_of(billor, following) == "ASSIGNED"
@@ -85,7 +163,7 @@ def test_a_load_that_was_replaced_meanwhile_is_not_completed(billor, phone):
 
 def test_a_question_ends_when_the_load_that_it_is_about_is_replaced(billor, phone):
     page = phone.page
-    page.get_by_role("button", name="Delivered").tap()
+    ask_whether_delivered(phone)
     expect(page.get_by_role("dialog")).to_contain_text(f"Load {billor.load['id']}: Laredo, TX")
     (active,) = billor.client.get("/assignments?status=ASSIGNED").body
     billor.client.close_assignment(active["id"], "CANCELLED")
@@ -110,10 +188,12 @@ def test_a_translated_page_shows_and_completes_the_load_that_came_since(billor, 
     expect(heading).to_contain_text("Reno, NV")
     expect(page.locator("main")).to_contain_text(f"Load {following['id']}")
     expect(page.locator(".my-load")).not_to_contain_text("Laredo, TX")
-    with page.expect_request("**/me/assignment/status") as sent:
+    with page.expect_request("**/me/assignment/check-ins") as sent:
         page.locator(".huge").tap()
-        page.locator("dialog .primary").tap()
-    assert sent.value.headers["if-match"]
+    assert sent.value.post_data_json["kind"] == "ACCEPTED"
+    page.locator(".next-step [aria-haspopup]").tap()
+    page.get_by_role("menuitem").last.tap()
+    page.locator("dialog .primary").tap()
     expect(page.locator(".no-load")).to_be_visible()
     assert status_of(billor, following) == "COMPLETED"
     assert status_of(billor, billor.load) == "OPEN"

@@ -102,6 +102,7 @@ class BoardSystem:
         with self._system.app.app_context():
             # A request of a page that was closed may still be running.
             db.session.execute(text("LOCK TABLE drivers, loads IN EXCLUSIVE MODE"))
+            db.session.execute(text("DELETE FROM check_ins"))
             db.session.execute(text("DELETE FROM users WHERE driver_id IS NOT NULL"))
             for table in reversed(db.metadata.sorted_tables):
                 if table.name not in ("users", "sessions"):

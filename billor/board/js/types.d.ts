@@ -102,6 +102,14 @@ interface CheckIn {
   user: Actor;
 }
 
+/** A comment, as drivers see it. */
+interface MyComment {
+  id: string;
+  text: string;
+  user: Actor;
+  timestamp: string;
+}
+
 interface Payload {
   load?: Load;
   driver?: Driver;

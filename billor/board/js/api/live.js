@@ -2,7 +2,7 @@
 // browser leads: it has the stream, and tells the others what it brings. When it is closed or
 // silent, another one leads, and goes on where the stream was.
 
-import { applyChange, refetch } from "../state/fleet.js";
+import { applyChange } from "../state/fleet.js";
 import { Store } from "../state/store.js";
 import { sharedName } from "./address.js";
 import { apiTime, get, LONG_MILLISECONDS, send, sleep, untilOnline } from "./client.js";
@@ -72,7 +72,13 @@ class Watch {
 }
 
 export class Live {
-  constructor() {
+  /**
+   * @param {string} path of the stream
+   * @param {(since?: number) => Promise<void>} getAll gets all, or what has changed since
+   */
+  constructor(path, getAll) {
+    this.path = path;
+    this.getAll = getAll;
     this.lastId = "";
     this.upToDate = new Date();
     this.stopped = new AbortController();
@@ -158,7 +164,7 @@ export class Live {
     const watch = new Watch(ended);
     this.isStale = this.isSettled = false;
     try {
-      const response = await send("GET", "/changes", {
+      const response = await send("GET", this.path, {
         headers: this.lastId ? { "Last-Event-ID": this.lastId } : {},
         signal: watch.signal,
         timeout: LONG_MILLISECONDS,
@@ -213,7 +219,7 @@ export class Live {
    */
   refetch(watch, since) {
     this.hasLists = true;
-    refetch(since && apiTime(since)).catch(() => {
+    this.getAll(since && apiTime(since)).catch(() => {
       this.hasLists = false;
       this.lastId = ""; // the next stream begins with `ready`
       watch?.controller.abort();
@@ -224,7 +230,7 @@ export class Live {
   async poll() {
     const now = new Date();
     try {
-      await refetch(this.failures ? undefined : apiTime(this.upToDate));
+      await this.getAll(this.failures ? undefined : apiTime(this.upToDate));
     } catch {
       return this.pause("lost");
     }

@@ -1,33 +1,53 @@
-// A driver's assignments, asked for again and again.
+// What a driver has: the load, what was done and said about it, the next one, and those before.
 
-import { get, Problem, request } from "../api/client.js";
-import { useNow } from "../ui/clock.js";
-import { useGot } from "./got.js";
+import { get, Problem } from "../api/client.js";
+import { Store } from "./store.js";
 
-const PERIOD_SECONDS = 5;
-const PAST = "/me/assignments?status=COMPLETED&status=CANCELLED&limit=20";
+const OTHERS = "/me/assignments?status=PLANNED&status=COMPLETED&status=CANCELLED&limit=20";
 
-export function useMyAssignments() {
-  const { data, problem, refresh } = useGot(getMine, [useNow(PERIOD_SECONDS)]);
-  return { ...data, isStale: problem !== "", refresh };
+/** @typedef {{checkIns: CheckIn[], comments: MyComment[]}} About */
+
+/** `current` is undefined until it is known, and null without an active load. */
+export const mine = new Store({
+  current: /** @type {MyAssignment | null | undefined} */ (undefined),
+  about: /** @type {About} */ ({ checkIns: [], comments: [] }),
+  /** The planned one. @type {MyAssignment | undefined} */
+  next: undefined,
+  /** The newest first. @type {MyAssignment[]} */
+  past: [],
+});
+
+const last = { asked: 0, answered: 0 };
+
+/** Get all of it. Raises `Problem`. */
+export async function refetchMine() {
+  const number = ++last.asked;
+  /** @type {[MyAssignment | null, MyAssignment[]]} */
+  const [current, others] = await Promise.all([getCurrent(), get(OTHERS)]);
+  const about = current ? await getAbout(current) : { checkIns: [], comments: [] };
+  if (number < last.answered) return; // a newer one was faster
+  last.answered = number;
+  const next = others.find(({ status }) => status === "PLANNED");
+  mine.set({ current, about, next, past: others.filter((each) => each !== next) });
 }
 
-/** `current` is null without an active load; `past` has the newest first. */
-async function getMine() {
-  /** @type {[{current: MyAssignment | null, etag: string}, MyAssignment[]]} */
-  const [now, past] = await Promise.all([getCurrent(), get(PAST)]);
-  return { ...now, past };
-}
-
-/** @returns {Promise<{current: MyAssignment | null, etag: string}>} */
+/** @returns {Promise<MyAssignment | null>} */
 async function getCurrent() {
   try {
-    const { data, headers } = await request("GET", "/me/assignment");
-    return { current: data, etag: headers.get("ETag") ?? "" };
+    return await get("/me/assignment");
   } catch (error) {
-    if (error instanceof Problem && error.code === "no_active_assignment") {
-      return { current: null, etag: "" };
-    }
+    if (error instanceof Problem && error.code === "no_active_assignment") return null;
     throw error;
   }
+}
+
+/** @param {MyAssignment} current @returns {Promise<About>} */
+async function getAbout({ id }) {
+  /** @type {[CheckIn[], MyComment[]]} */
+  const [checkIns, comments] = await Promise.all([
+    get("/me/assignment/check-ins?limit=200"),
+    get("/me/assignment/comments?limit=200"),
+  ]);
+  // Of the next load, if this one has ended since; then the stream says so.
+  return { checkIns: checkIns.filter(({ assignmentId }) => assignmentId === id), comments };
 }

@@ -1,11 +1,20 @@
 // Says when what is shown may be out of date.
 
 import { h } from "preact";
-import { connection } from "../api/live.js";
+import { useEffect } from "preact/hooks";
+import { connection, Live } from "../api/live.js";
 import { useStore } from "../state/store.js";
 import { icon } from "../ui/icons.js";
 import { clockTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
+
+/** Keep a page up to date while it is shown. @param {ConstructorParameters<typeof Live>} of */
+export const useLive = (...of) =>
+  useEffect(() => {
+    const live = new Live(...of);
+    live.run();
+    return () => live.stop();
+  }, []);
 
 export function ConnectionBanner() {
   const { mode, since } = useStore(connection);

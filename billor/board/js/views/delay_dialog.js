@@ -2,11 +2,13 @@
 
 import { h } from "preact";
 import { useState } from "preact/hooks";
+import { apiTime, Problem } from "../api/client.js";
 import { onText } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField } from "../ui/times.js";
 import { t } from "../ui/words.js";
 
+const MAX_LENGTH = 500;
 const OTHER = "other";
 const REASONS = [t("Traffic"), t("Weather"), t("Waiting at the dock")];
 /** @type {Array<[string, string]>} */
@@ -19,20 +21,21 @@ const OPTIONS = [
 /**
  * @param {object} props
  * @param {string | null} props.expectedAt as it is known so far
- * @param {(delay: {kind: "DELAYED", reason: string, expectedAt: string}, key: string) => unknown}
- *   props.send Raises `Problem`.
+ * @param {(delay: {kind: "DELAYED", reason: string, expectedAt: string}) => void} props.onDelay
  * @param {() => void} props.onClose
  */
-export function DelayDialog({ expectedAt, send, onClose }) {
+export function DelayDialog({ expectedAt, onDelay, onClose }) {
   const [chosen, setChosen] = useState("");
-  const other = { name: OTHER, label: t("What is it?"), required: true };
+  const other = { name: OTHER, label: t("What is it?"), required: true, maxLength: MAX_LENGTH };
   return h(FormDialog, {
     title: t("What delays the load?"),
     action: t("Delayed"),
     class: "narrow",
     onClose,
-    send: async ({ reason = "", [OTHER]: words = reason, expectedAt: time = "" }, key) => {
-      await send({ kind: "DELAYED", reason: words, expectedAt: fromLocalField(time) ?? "" }, key);
+    send: async ({ reason = "", [OTHER]: words = reason, ...fields }) => {
+      const time = fromLocalField(fields.expectedAt ?? "") ?? "";
+      if (Date.parse(time) < apiTime(new Date())) throw tooEarly();
+      onDelay({ kind: "DELAYED", reason: words, expectedAt: time });
     },
     fields: [
       {
@@ -53,3 +56,12 @@ export function DelayDialog({ expectedAt, send, onClose }) {
     ],
   });
 }
+
+/** As the API says, which may be asked only much later. */
+const tooEarly = () =>
+  new Problem({
+    status: 422,
+    code: "validation_failed",
+    detail: "",
+    errors: { expectedAt: [t("Enter a later time.")] },
+  });

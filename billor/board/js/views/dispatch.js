@@ -2,12 +2,12 @@
 
 import { h } from "preact";
 import { useEffect } from "preact/hooks";
-import { Live } from "../api/live.js";
 import { address } from "../state/address.js";
+import { refetch } from "../state/fleet.js";
 import { useStore } from "../state/store.js";
 import { t } from "../ui/words.js";
 import { Board } from "./board.js";
-import { ConnectionBanner } from "./connection.js";
+import { ConnectionBanner, useLive } from "./connection.js";
 import { Dialogs } from "./dialogs.js";
 import { DriversPage } from "./drivers_page.js";
 import { Head, PAGES } from "./head.js";
@@ -25,11 +25,7 @@ export function DispatchApp({ user }) {
   const { route } = useStore(address);
   useKeys();
   const Page = VIEWS[route.name];
-  useEffect(() => {
-    const live = new Live();
-    live.run();
-    return () => live.stop();
-  }, []);
+  useLive("/changes", refetch);
   useEffect(() => {
     document.title = titleOf(route);
     if (document.activeElement === document.body) focusContent();

@@ -1,24 +1,31 @@
-// A driver's own page, made for a phone: the load, and one large button.
+// A driver's own page, made for a phone: the load, one large button for the next step, and what is
+// said about the load.
 
 import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { CHANGED, useCompletion } from "../state/completion.js";
-import { useMyAssignments } from "../state/mine.js";
+import { mine, refetchMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
-import { button } from "../ui/button.js";
+import { useStore } from "../state/store.js";
+import { CHANGED, sendTaps, tap, taps, timeOf, unanswered } from "../state/taps.js";
 import { useNow } from "../ui/clock.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
+import { ConnectionBanner, useLive } from "./connection.js";
+import { DelayDialog } from "./delay_dialog.js";
 import { Dialogs } from "./dialogs.js";
+import { Comments } from "./driver_comments.js";
+import { NextStep, Steps } from "./driver_steps.js";
 import { Account } from "./head.js";
 import { STATUS_NAMES } from "./page.js";
-import { aboutLoad, Facts, RouteOf, timesOf } from "./panel.js";
+import { aboutLoad, contactsOf, Facts, RouteOf, timesOf } from "./panel.js";
 
 /** @param {{user: User}} props */
 export function DriverPage({ user }) {
-  const mine = useMyAssignments();
+  const { current, next, past } = useStore(mine);
+  useLive("/me/changes", refetchMine);
+  useEffect(() => void sendTaps(), []);
   return h(
     "div",
     { class: "app driver-app" },
@@ -29,72 +36,113 @@ export function DriverPage({ user }) {
       h("span", { class: "me" }, isolate(user.name)),
       h(Account, { user }),
     ),
+    h(ConnectionBanner, null),
     h(
       "main",
-      { class: "page driver-page" },
-      mine.isStale &&
-        h("p", { class: "banner", role: "status" }, t("No connection. This may be out of date.")),
-      h(Current, { current: mine.current, etag: mine.etag ?? "", refresh: mine.refresh }),
-      h(Past, { past: mine.past ?? [] }),
+      { id: "content", class: "page driver-page", tabIndex: -1 },
+      h(Current, { user }),
+      next && h(Next, { next }),
+      current !== undefined && h(Past, { past }),
     ),
     h(Dialogs, null),
   );
 }
 
-/**
- * @param {object} props
- * @param {MyAssignment | null | undefined} props.current undefined: not known yet
- * @param {string} props.etag @param {() => void} props.refresh
- */
-function Current({ current, etag, refresh }) {
-  const { state, detail, complete } = useCompletion(refresh);
+/** @param {{user: User}} props */
+function Current({ user }) {
+  const { current, about } = useStore(mine);
+  const { isWaiting, refusal } = useStore(taps);
   const now = useNow();
-  const [asked, setAsked] = useState(/** @type {{load: Load, etag: string} | null} */ (null));
+  const [asked, setAsked] = useState(/** @type {Asked | null} */ (null));
+  const onClose = () => setAsked(null);
   useEffect(() => {
-    if (asked === null || asked.etag === etag) return;
-    setAsked(null);
-    toast(CHANGED, { isGood: false });
-  }, [etag]);
+    if (asked) toast(CHANGED, { isGood: false });
+    onClose();
+  }, [current?.id]);
   if (current === undefined) return h("p", { role: "status" }, t("Loading …"));
+  const said = [
+    unanswered().length > 0 &&
+      h("p", { class: "sending", role: "status" }, isWaiting ? WAITING : t("Sending …")),
+    refusal && h("p", { class: "refusal", role: "alert" }, refusal),
+  ];
   if (current === null) {
     return h(
       "section",
       { class: "no-load" },
       h("h1", null, t("No load now")),
-      h("p", null, detail || t("Your dispatcher will give you the next one. It appears here.")),
+      h("p", null, t("Your dispatcher will give you the next one. It appears here.")),
+      said,
     );
   }
-  const { load } = current;
+  const { id, load } = current;
+  const done = doneTo(current, about);
   return h(
     "section",
     { class: "my-load" },
     h("p", { class: "eyebrow" }, t("Load {id}", { id: load.id })),
     h("h1", null, h(RouteOf, { load })),
     h("p", { class: "lead" }, aboutLoad(load)),
-    h(Facts, { label: t("Fields"), facts: timesOf(load, now).filter(([, time]) => time) }),
-    state && h("p", { class: "sending", role: "status" }, STATES[state]),
-    detail && h("p", { class: "refusal", role: "alert" }, detail),
-    button(t("Delivered"), () => state === null && setAsked({ load, etag }), "primary huge", {
-      "aria-disabled": state !== null,
+    said,
+    h(NextStep, {
+      done,
+      onStep: (kind) =>
+        kind === "DELIVERED" || kind === "DELAYED" ? setAsked(kind) : tap(id, { kind }),
     }),
-    asked &&
+    h(Steps, { done, user, now }),
+    h(Facts, {
+      label: t("Fields"),
+      facts: [...timesOf(load, now), ...contactsOf(load)].filter(([, value]) => value),
+    }),
+    h(Comments, { comments: about.comments, key: id }),
+    asked === "DELAYED" &&
+      h(DelayDialog, {
+        expectedAt: current.expectedAt ?? load.deliverBy,
+        onDelay: (delay) => tap(id, delay),
+        onClose,
+      }),
+    asked === "DELIVERED" &&
       h(
         Question,
         {
           title: t("Is the load delivered?"),
           yes: t("Yes, delivered"),
-          onYes: () => complete(asked.etag),
-          onClose: () => setAsked(null),
+          onYes: () => tap(id, { kind: "DELIVERED" }),
+          onClose,
         },
-        t("Load {id}: {route}", { id: asked.load.id, route: h(RouteOf, { load: asked.load }) }),
+        t("Load {id}: {route}", { id: load.id, route: h(RouteOf, { load }) }),
       ),
   );
 }
 
-const STATES = {
-  sending: t("Sending …"),
-  waiting: t("No connection. It will be sent when you are online again; keep this page open."),
-};
+/**
+ * @param {MyAssignment} current @param {import("../state/mine.js").About} about
+ * @returns {import("./driver_steps.js").Done[]} in the order in which it was done
+ */
+function doneTo({ id }, { checkIns }) {
+  const taps = unanswered().filter(({ assignmentId }) => assignmentId === id);
+  const byTime = new Map([...taps, ...checkIns].map((each) => [timeOf(each), each]));
+  for (const each of taps) if (each.isUndone) byTime.delete(timeOf(each));
+  return [...byTime.values()].sort((one, other) => timeOf(one) - timeOf(other));
+}
+
+/** What a dialog is open about. @typedef {"DELIVERED" | "DELAYED"} Asked */
+
+const WAITING = t("No connection. It will be sent when you are online again; keep this page open.");
+
+/** @param {{next: MyAssignment}} props */
+function Next({ next: { load } }) {
+  const now = useNow();
+  return h(
+    "details",
+    { class: "next" },
+    h("summary", null, t("Next: {route}", { route: h(RouteOf, { load }) })),
+    h("p", { class: "lead" }, aboutLoad(load)),
+    h(Facts, {
+      label: t("Next load"),
+      facts: timesOf(load, now).filter(([, time]) => time),
+    }),
+  );
+}
 
 /** @param {{past: MyAssignment[]}} props */
 function Past({ past }) {

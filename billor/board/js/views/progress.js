@@ -5,7 +5,10 @@ import { minuteTime, shortTime, since } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { CHECK_IN_NAMES } from "./page.js";
 
-/** @param {CheckIn} checkIn @returns {string} what it says */
+/**
+ * @param {{kind: CheckInKind, expectedAt?: string | null, reason?: string | null}} checkIn
+ * @returns {string} what it says
+ */
 export const stepOf = ({ kind, expectedAt, reason }) =>
   expectedAt && reason
     ? t("Delayed until {time}: {reason}", { time: shortTime(expectedAt), reason: isolate(reason) })
