@@ -71,7 +71,8 @@ def test_loads_become_due_soon_and_late_while_one_looks(billor, open_board):
 
     make_load("Mobile")
     make_load("Reno", pickupAt="2031-05-06T14:00:00Z")
-    make_load("Austin", pickupAt="2031-05-12T15:00:00Z", deliverBy="2032-01-05T15:00:00Z")
+    window = {"pickupAt": "2031-05-06T14:30:00Z", "pickupTo": "2031-05-12T15:00:00Z"}
+    make_load("Austin", **window, deliverBy="2032-01-05T15:00:00Z")
     loads = [
         make_load("Omaha"),
         make_load("Chicago", pickupAt=SUNDAY, deliverBy=SUNDAY),
@@ -92,7 +93,7 @@ def test_loads_become_due_soon_and_late_while_one_looks(billor, open_board):
         expect(rows).to_have_count(len(texts))
 
     expect(chips).to_have_text(["Late2", "Due soon0", "Unassigned3"])
-    expect_order(board.waiting, "Pickup 1 h 00 late", "May 12, 10:00 AM CDT", "Mobile")
+    expect_order(board.waiting, "Pickup 1 h 00 late", "9:30 AM CDT", "Mobile")
     expect(board.waiting.nth(1)).to_contain_text("by Jan 5, 2032, 9:00 AM CST")
     expect_order(board.road, "Late by 4 d 0 h", "by 12:30 PM CDT", "by Sun, 10:00 AM CDT", "Omaha")
     expect(board.road.first).to_contain_text("by May 2, 10:00 AM CDT")

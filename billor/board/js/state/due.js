@@ -14,11 +14,14 @@ export function urgencyAt(now) {
 
 /**
  * @param {{load: Load, assignment?: Assignment}} item
- * @returns {string | null} the deadline: of a load that waits the pickup, if it has one, and of one
- *   on the road the time that its last delay has set
+ * @returns {string | null} the deadline: of a load that waits the end of its pickup, if it has one,
+ *   and of one on the road the time that its last delay has set
  */
 export const dueAt = ({ load, assignment }) =>
-  assignment ? (assignment.expectedAt ?? load.deliverBy) : (load.pickupAt ?? load.deliverBy);
+  assignment ? (assignment.expectedAt ?? load.deliverBy) : (pickupBy(load) ?? load.deliverBy);
+
+/** @param {Load} load @returns {string | null} when it must have been picked up */
+export const pickupBy = ({ pickupAt, pickupTo }) => pickupTo ?? pickupAt;
 
 /** Of what lists are sorted by, the earliest first. */
 export const SORTS = {

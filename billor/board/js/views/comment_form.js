@@ -20,7 +20,7 @@ export function CommentForm({ load }) {
   });
   return h(
     "form",
-    { class: "form", ref: form, onSubmit, noValidate: true },
+    { class: "form comment-form", ref: form, onSubmit, noValidate: true },
     h(Refusal, { problem, fields: ["text"] }),
     h(Field, {
       name: "text",
@@ -31,7 +31,7 @@ export function CommentForm({ load }) {
     }),
     h(
       "div",
-      { class: "actions" },
+      null,
       h(
         "label",
         { class: "check" },

@@ -97,8 +97,13 @@ function DriverRow({ driver, isActive, onChoose }) {
   const content = [
     onChoose && h("span", { class: "unseen", key: "action" }, `${t("Assign")}: `),
     h("span", { class: "driver-name", key: "name" }, isolate(driver.name)),
-    h("span", { class: "meta", key: "license" }, isolate(driver.licenseNumber)),
-    h(Papers, { driver, isSmall: true, key: "papers" }),
+    h(
+      "span",
+      { class: "meta", key: "license" },
+      isolate(driver.licenseNumber),
+      " ",
+      h(Papers, { driver, isSmall: true }),
+    ),
   ];
   const main = { class: "row-main", "data-main": true, tabIndex: isActive ? 0 : -1 };
   return h(

@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import { address } from "../state/address.js";
-import { dueAt, urgencyAt } from "../state/due.js";
+import { dueAt, pickupBy, urgencyAt } from "../state/due.js";
 import { icon } from "../ui/icons.js";
 import { fullTime, minuteTime, shortTime, since } from "../ui/times.js";
 import { t } from "../ui/words.js";
@@ -32,7 +32,7 @@ export function When({ item, now }) {
   const { load, assignment } = item;
   const due = dueAt(item);
   const isUrgent = urgencyAt(now)(due) !== "";
-  const isPickup = !assignment && load.pickupAt !== null;
+  const isPickup = !assignment && pickupBy(load) !== null;
   const urgency = isUrgent && h(Urgency, { deadline: due, now, isPickup });
   const showsStay =
     address.value.sort === "waiting" || (assignment && (!isUrgent || assignment.progress));
@@ -41,7 +41,7 @@ export function When({ item, now }) {
   return h(
     "div",
     { class: "when" },
-    due && h(Due, { time: due, isPickup }, urgency),
+    due && h(Due, { time: (isPickup && load.pickupAt) || due, isPickup }, urgency),
     showsStay &&
       h(
         "time",

@@ -79,7 +79,7 @@ function Details({ driver }) {
         { class: "history" },
         driver.notes && [
           h("h2", { class: "internal", key: "head" }, t("Notes")),
-          h("p", { class: "internal", key: "notes" }, h(Lines, null, driver.notes)),
+          h("p", { class: "internal lines", key: "notes" }, h(Lines, null, driver.notes)),
         ],
         h("h2", null, t("Loads before")),
         h(PagedTable, { label: t("Loads before"), columns: HISTORY, got: usePages(past, version) }),

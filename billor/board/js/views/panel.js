@@ -2,6 +2,7 @@
 
 import { h } from "preact";
 import { address, hasFilters } from "../state/address.js";
+import { pickupBy } from "../state/due.js";
 import { dismissTrouble } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { iconButton } from "../ui/button.js";
@@ -143,7 +144,7 @@ export function timesOf(load, now, assignment) {
   const pickup = pickupTo && !pickupAt ? t("Pickup until") : t("Pickup");
   const delivery = deliverBy ? t("Delivery") : t("Deliver from");
   return [
-    [pickup, timeOf(pickupAt, pickupTo, isWaiting && (pickupTo ?? pickupAt))],
+    [pickup, timeOf(pickupAt, pickupTo, isWaiting && pickupBy(load))],
     [
       deliverFrom ? delivery : t("Deliver by"),
       timeOf(deliverFrom, deliverBy, (isWaiting || (isDriven && !expectedAt)) && deliverBy),
