@@ -312,7 +312,7 @@ def _activate_planned(assignment: Assignment) -> None:
     refuse(assignment.driver, assignment.load)
     _activate(assignment)
     db.session.flush()
-    _record(EventType.ASSIGNED, assignment)
+    _record(EventType.ASSIGNED, assignment, planned=True)
 
 
 def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignment:

@@ -57,9 +57,10 @@ FOR_DRIVERS = [
 # Description of an event's payload.
 PAYLOAD = (
     "The `load` at that time and the `driver`, if the event involves them; for a change, the "
-    "values `before` it; for a reopening, the `reason` and the `assignment`; for a check-in, the "
-    "`checkIn` and the `assignment` after it; for a paper that expires, the `paper`, `expiresOn` "
-    "and the `days` until then; a `comment`; and the `user` who did it, if any."
+    "values `before` it; `planned` if a planned load becomes active; for a reopening, the `reason` "
+    "and the `assignment`; for a check-in, the `checkIn` and the `assignment` after it; for a "
+    "paper that expires, the `paper`, `expiresOn` and the `days` until then; a `comment`; and the "
+    "`user` who did it, if any."
 )
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; and the `user` who did it, "

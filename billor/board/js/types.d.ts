@@ -118,6 +118,7 @@ interface Payload {
   assignment?: Assignment;
   checkIn?: CheckIn;
   reason?: string;
+  planned?: boolean;
   account?: Actor & { role: Role };
   comment?: { text: string; visibleToDriver: boolean; byDriver: boolean };
   paper?: Paper;

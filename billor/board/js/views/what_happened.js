@@ -87,6 +87,8 @@ export function whatHappened({ type, payload }) {
     paper: paper ? PAPER_NAMES[paper] : "",
     date: expiresOn ? fullDate(expiresOn) : "",
   };
+  if (type === "ASSIGNED" && payload.planned)
+    return t("started the planned load of {driver}", parts);
   const changed = type.endsWith("_UPDATED") && changes(payload, load ?? driver ?? account);
   return changed || t(sentence, parts);
 }
