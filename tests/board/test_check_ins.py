@@ -30,6 +30,15 @@ def test_boards_show_how_far_a_driver_is_and_a_dispatcher_checks_in(billor, open
     page.get_by_role("menuitem", name="Check in for the driver").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("Step")).to_have_value("LOADED")
+    when, now = dialog.get_by_label("When"), dialog.get_by_label("When").input_value()
+    for time, refusal in (
+        ("2031-05-06T10:00", "Some fields are not valid"),
+        ("2021-05-06T10:00", "The driver did not have this load then."),
+    ):
+        when.fill(time)
+        dialog.get_by_role("button", name="Check in").click()
+        expect(dialog.get_by_role("alert")).to_contain_text(refusal)
+    when.fill(now)
     dialog.get_by_role("button", name="Check in").click()
     expect(board.road).to_contain_text("Loaded")
     expect(facts).to_contain_text(re.compile(r"Waited at the pickup\d+ min, from .* to "))

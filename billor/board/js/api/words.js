@@ -42,6 +42,8 @@ const MESSAGES = [
   [/^Must not be before `deliverFrom`.*/, t("The delivery ends before it begins.")],
   [/^Not a date like.*/, t("Enter a date.")],
   [/^Must not be before `happenedAt`.*/, t("Enter a later time.")],
+  [/^Must not be in the future.*/, t("This has not come yet. Enter when it happened.")],
+  [/^The assignment was not active at that time.*/, t("The driver did not have this load then.")],
   [/^Not a time of RFC 3339.*/, t("Enter a date and a time.")],
   [/^The year must be.*/, t("Enter a year between 2000 and 2100.")],
   [/^Longer than maximum length (\d+).*/, t("At most $1 characters.")],
@@ -96,7 +98,8 @@ export const inWords = (message) =>
 /** @param {Pick<ProblemBody, "code" | "detail" | "paper" | "expiredOn">} problem */
 export function conflictInWords({ code, detail, paper, expiredOn }) {
   const date = expiredOn && fullDate(expiredOn);
-  if (!date) return CONFLICTS[code] ?? inWords(detail);
+  const words = inWords(detail); // some say more than their code
+  if (!date) return words === detail ? (CONFLICTS[code] ?? detail) : words;
   return paper === "license"
     ? t("The driver's license expired on {date}.", { date })
     : t("The driver's medical card expired on {date}.", { date });
