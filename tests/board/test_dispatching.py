@@ -43,8 +43,8 @@ def expect_settled(board) -> None:
 
 
 def test_loads_and_drivers_are_dragged_onto_each_other(billor, open_board):
-    _, brianna, _ = billor.drivers
-    laredo, _ = billor.loads
+    _, brianna, chen = billor.drivers
+    laredo, memphis = billor.loads
     board = open_board()
     page = board.page
 
@@ -54,8 +54,12 @@ def test_loads_and_drivers_are_dragged_onto_each_other(billor, open_board):
     board.drag(row("Alex Carter"), board.waiting_load("Laredo"))
     expect(board.road).to_contain_text(["Alex Carter"])
     expect_settled(board)
-    board.drag(board.waiting_load("Memphis"), board.road.first)
-    expect(page.locator(".toast")).to_contain_text(["Alex Carter is on the road with load"])
+    other = billor.client.assign(chen, memphis).body["id"]
+    by_chen = board.road.filter(has_text="Chen Wei")
+    board.drag(by_chen, board.road.filter(has_text="Alex Carter"))
+    expect(page.locator(".toast").last).to_contain_text("Alex Carter is on the road with load")
+    billor.client.close_assignment(other, "CANCELLED")
+    expect(by_chen).to_have_count(0)
     board.drag(row("Brianna Lopez"), board.road.first)
     expect(board.road).to_contain_text(["Brianna Lopez"])
     expect_settled(board)
@@ -73,7 +77,7 @@ def test_loads_and_drivers_are_dragged_onto_each_other(billor, open_board):
 
 
 def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_board):
-    _, brianna, _ = billor.drivers
+    alex, brianna, _ = billor.drivers
     laredo, memphis = billor.loads
     board = open_board()
     page, mouse = board.page, board.page.mouse
@@ -101,11 +105,12 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
 
     let_go()
     board.waiting_load("Memphis").get_by_role("button").click()
+    expect(board.drivers.first).to_contain_text("loads this week")
     let_go()
     board.drivers.nth(2).hover()  # Chen Wei
     mouse.down()
-    billor.client.make_driver("TX-12", "Abel Above")
-    expect(board.drivers).to_have_count(4)
+    billor.client.patch(f"/drivers/{alex['id']}", {"status": "INACTIVE"})
+    expect(board.drivers).to_have_count(3)  # with Brianna, who is busy
     mouse.up()
     mouse.down()
     mouse.up()

@@ -70,6 +70,17 @@ interface AssignmentWithDriver extends Assignment {
 interface AssignmentDetail extends Assignment {
   driver: Driver;
   load: Load;
+  /** The driver's next one. */
+  next?: (MyAssignment & { left: string | null }) | null;
+}
+
+/** What speaks for and against giving a load to a driver. */
+interface Candidate {
+  driver: Driver;
+  isFree: boolean;
+  samePlace: boolean;
+  sameState: boolean;
+  loadsThisWeek: number;
 }
 
 interface MyAssignment extends Assignment {
@@ -186,6 +197,21 @@ interface Stats {
   days: Day[];
   medianSecondsToAssign: number | null;
   medianSecondsToComplete: number | null;
+  medianSecondsAtPickup: number | null;
+  medianSecondsAtDelivery: number | null;
+  onTime: OnTime;
+}
+
+/** `share`: from 0 to 1, of so many loads. */
+interface OnTime {
+  share: number | null;
+  of: number;
+}
+
+interface DriverStats {
+  /** Mondays. */
+  weeks: string[];
+  drivers: Array<{ id: number; name: string; completed: number[]; onTime: OnTime }>;
 }
 
 /** The body of an error (RFC 9457). */
@@ -199,6 +225,7 @@ interface ProblemBody {
   driverId?: number;
   paper?: Paper;
   expiredOn?: string;
+  canPlan?: boolean;
 }
 
 interface Answer<T> {
@@ -212,7 +239,7 @@ interface Answer<T> {
 type Children = import("preact").ComponentChildren;
 type VNode = import("preact").JSX.Element;
 
-type Place = "" | "waiting" | "road" | "drivers" | "finished";
+type Place = "" | "waiting" | "road" | "drivers" | "busy" | "finished";
 type Only = "" | "late" | "soon" | "unassigned";
 type Sort = "" | "pickup" | "delivery" | "waiting";
 type Urgency = "late" | "soon" | "";
@@ -236,12 +263,13 @@ interface Route {
   id: number;
 }
 
-/** An action that the API has not answered yet. */
-type Pending =
+/** An action that the API has not answered yet. `isPlan`: it is about a driver's next load. */
+type Pending = { isPlan?: boolean } & (
   | { kind: "assign" | "reopen"; loadId: number; driverId: number; at: string }
   | { kind: "close"; loadId: number; assignmentId: number; to: "COMPLETED" | "CANCELLED" }
   | { kind: "reassign"; loadId: number; assignmentId: number; driverId: number }
-  | { kind: "status"; loadId: number; to: "OPEN" | "CANCELLED" };
+  | { kind: "status"; loadId: number; to: "OPEN" | "CANCELLED" }
+);
 
 interface Waiting {
   load: Load;
@@ -255,9 +283,15 @@ interface OnTheRoad extends Waiting {
   driver: Driver;
 }
 
+interface Busy extends OnTheRoad {
+  next?: Load | undefined;
+}
+
 interface Lists {
   waiting: Waiting[];
   road: OnTheRoad[];
+  /** Drivers on the road, the first one who will be free first. */
+  busy: Busy[];
   /** Free ones, by name. */
   drivers: Driver[];
   /** No driver matched the search, so all are there. */
@@ -265,7 +299,7 @@ interface Lists {
   /** Of what is known. */
   version: number;
   /** Without filters. */
-  total: { waiting: number; road: number; drivers: number };
+  total: { waiting: number; road: number; drivers: number; busy: number };
   /** The same. */
   chips: Record<Exclude<Only, "">, { waiting: number; road: number }>;
 }
@@ -284,8 +318,8 @@ interface Toast extends Trouble {
   id: number;
   isGood: boolean;
   loadId?: number;
-  /** Takes back what was done to the load. */
-  undo?: () => void;
+  /** Such as to take back what was done to the load. */
+  button?: { text: string; run: () => void };
 }
 
 interface FieldProps {

@@ -28,6 +28,7 @@ export class Problem extends Error {
     this.assignmentId = body.assignmentId;
     this.loadId = body.loadId;
     this.driverId = body.driverId;
+    this.canPlan = body.canPlan;
     /** By field. @type {Record<string, string>} */
     this.errors = {};
     for (const [field, messages] of Object.entries(body.errors ?? {})) {

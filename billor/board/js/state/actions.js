@@ -1,6 +1,7 @@
 // What people do on the board. It is shown at once, and taken back if the API refuses it.
 
 import { newKey, Problem, request } from "../api/client.js";
+import { conflictInWords } from "../api/words.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
 import { fleet } from "./fleet.js";
@@ -13,30 +14,76 @@ import { Store } from "./store.js";
  */
 export const pending = new Store({ byLoad: new Map() });
 
-/** @param {Load} load @param {Driver} driver */
-export function assign(load, driver) {
+/**
+ * Give a load to a driver: at once, or as the next one of a driver who has a load.
+ * @param {Load} load @param {Driver} driver
+ * @param {Assignment} [assignment] of the load, if it is to get another driver
+ */
+export function give(load, driver, assignment = fleet.value.plannedOf(load)) {
+  const isPlan = fleet.value.activeOf(driver) !== undefined;
+  const next = fleet.value.plannedFor(driver);
+  if (isPlan && next) return refuseSecondPlan(driver, next);
+  if (!assignment || assignment.driverId === driver.id) return assign(load, driver, isPlan);
+  return reassign(assignment, driver, isPlan);
+}
+
+/** @param {Driver} driver @param {Assignment} next */
+const refuseSecondPlan = (driver, { loadId: id }) =>
+  toast(
+    t("{driver} has a next load: {id}. Cancel that plan, or give it to another driver first.", {
+      driver: isolate(driver.name),
+      id,
+    }),
+    { isGood: false },
+  );
+
+/**
+ * @param {Load} load @param {Driver} driver @param {boolean} [isPlan]
+ * @returns {Promise<string | void>}
+ */
+export function assign(load, driver, isPlan = false) {
   const ids = { driverId: driver.id, loadId: load.id };
   return perform(
-    { kind: "assign", ...ids, at: new Date().toISOString() },
-    t("Load {id} assigned to {driver}.", { id: load.id, driver: isolate(driver.name) }),
-    (key) => request("POST", "/assignments", { key, body: ids }),
-    (made) => close(made, "CANCELLED", false),
+    { kind: "assign", ...ids, isPlan, at: new Date().toISOString() },
+    isPlan
+      ? planText(load.id, driver)
+      : t("Load {id} assigned to {driver}.", partsOf(load.id, driver)),
+    (key) => request("POST", "/assignments", { key, body: { ...ids, plan: isPlan } }),
+    {
+      undo: (made) => close(made, "CANCELLED", false),
+      plan: () => assign(load, driver, true),
+    },
   );
 }
+
+/** @param {number} id @param {Driver} driver */
+const partsOf = (id, { name }) => ({ id, driver: isolate(name) });
+
+/** @param {number} id @param {Driver} driver */
+const planText = (id, driver) => t("Load {id} is next for {driver}.", partsOf(id, driver));
 
 /**
  * @param {Assignment} assignment @param {"COMPLETED" | "CANCELLED"} to @param {boolean} [mayUndo]
  */
 export function close(assignment, to, mayUndo = true) {
   const { id, loadId } = assignment;
+  const isPlan = assignment.status === "PLANNED";
+  const cancelled = isPlan
+    ? t("Load {id} is not planned any more.", { id: loadId })
+    : t("Load {id} waits again.", { id: loadId });
   return perform(
-    { kind: "close", loadId, assignmentId: id, to },
-    to === "COMPLETED"
-      ? t("Load {id} completed.", { id: loadId })
-      : t("Load {id} waits again.", { id: loadId }),
+    { kind: "close", loadId, assignmentId: id, to, isPlan },
+    to === "COMPLETED" ? t("Load {id} completed.", { id: loadId }) : cancelled,
     (key) => request("PATCH", `/assignments/${id}/status`, { key, body: { status: to } }),
-    mayUndo ? () => reopen(assignment) : undefined,
+    { undo: mayUndo && (isPlan ? () => planAgain(assignment) : () => reopen(assignment)) },
   );
+}
+
+/** @param {Assignment} plan */
+async function planAgain({ loadId, driverId }) {
+  const { loads, drivers } = fleet.value;
+  const [load, driver] = [loads.get(loadId), drivers.get(driverId)];
+  if (load && driver) await assign(load, driver, true);
 }
 
 /**
@@ -52,16 +99,22 @@ export function reopen({ id, loadId, driverId }, reason = t("Undo")) {
 }
 
 /**
- * @param {Assignment} assignment @param {Driver} driver @param {boolean} [mayUndo]
- * @returns {Promise<string | void>}
+ * @param {Assignment} assignment @param {Driver} driver
+ * @param {boolean} isPlan whether it becomes the driver's next one
+ * @param {boolean} [mayUndo] @returns {Promise<string | void>}
  */
-export function reassign({ id, loadId, driverId }, driver, mayUndo = true) {
+function reassign(assignment, driver, isPlan, mayUndo = true) {
+  const { id, loadId, driverId, status } = assignment;
   const before = fleet.value.drivers.get(driverId);
+  const body = { driverId: driver.id, plan: isPlan };
   return perform(
-    { kind: "reassign", loadId, assignmentId: id, driverId: driver.id },
-    t("Load {id} moved to {driver}.", { id: loadId, driver: isolate(driver.name) }),
-    (key) => request("POST", `/assignments/${id}/reassign`, { key, body: { driverId: driver.id } }),
-    mayUndo && before ? (made) => reassign(made, before, false) : undefined,
+    { kind: "reassign", loadId, assignmentId: id, driverId: driver.id, isPlan },
+    isPlan ? planText(loadId, driver) : t("Load {id} moved to {driver}.", partsOf(loadId, driver)),
+    (key) => request("POST", `/assignments/${id}/reassign`, { key, body }),
+    {
+      undo: mayUndo && before && ((made) => reassign(made, before, status === "PLANNED", false)),
+      plan: () => reassign(assignment, driver, true),
+    },
   );
 }
 
@@ -75,7 +128,7 @@ export function setStatus(load, to) {
     { kind: "status", loadId: id, to },
     to === "OPEN" ? t("Load {id} waits again.", { id }) : t("Load {id} cancelled.", { id }),
     (key) => request("PATCH", `/loads/${id}`, { key, shown: load, body: { status: to } }),
-    to === "CANCELLED" ? (changed) => setStatus(changed, "OPEN") : undefined,
+    { undo: to === "CANCELLED" && ((changed) => setStatus(changed, "OPEN")) },
   );
 }
 
@@ -84,10 +137,11 @@ export function setStatus(load, to) {
  * @param {Pending} action
  * @param {string} text what is done
  * @param {(key: string) => Promise<{data: any}>} send
- * @param {(answer: any) => Promise<unknown>} [undo]
+ * @param {{undo?: false | undefined | ((answer: any) => Promise<unknown>), plan?: () => Promise<unknown>}} [then]
+ *   `plan`: does it once the driver's load has ended
  * @returns {Promise<string | void>} why it was refused
  */
-async function perform(action, text, send, undo) {
+async function perform(action, text, send, { undo, plan } = {}) {
   const { loadId } = action;
   if (pending.value.byLoad.has(loadId)) return;
   setPending(loadId, action);
@@ -96,16 +150,35 @@ async function perform(action, text, send, undo) {
   try {
     const { data } = await send(newKey());
     take(action, data);
-    if (undo) toast(text, { loadId, undo: () => void undo(data) });
+    const follows = whatFollows(action, data);
+    const button = undo && { text: t("Undo"), run: () => void undo(data) };
+    if (button || follows) toast([text, follows].join(" "), { loadId, ...(button && { button }) });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    showTrouble(loadId, error);
+    const button = error.canPlan && plan && { text: t("Plan as next"), run: () => void plan() };
+    showTrouble(loadId, error, button || undefined);
     return error.message;
   } finally {
     fleet.tell();
     setPending(loadId, null);
   }
 }
+
+/**
+ * @param {Pending} action @param {any} answer
+ * @returns {string} what else has come of it
+ */
+function whatFollows({ kind, isPlan }, { status, next, driver }) {
+  if (isPlan && status === "ASSIGNED") return t("The driver is free by now, so it is active.");
+  if (kind !== "close" || isPlan || !next) return "";
+  const parts = partsOf(next.loadId, driver);
+  if (next.status === "ASSIGNED") return t("{driver}'s next load {id} is active now.", parts);
+  const why = conflictInWords({ code: next.left, detail: EXPIRED });
+  return t("{driver}'s next load {id} stays planned: {why}", { ...parts, why });
+}
+
+/** As the API says it. */
+const EXPIRED = "A paper of the driver has expired. Check its date, or choose another driver.";
 
 /** @param {number} loadId @param {Pending | null} action */
 function setPending(loadId, action) {
@@ -127,4 +200,5 @@ function take(action, data) {
   else if (action.kind === "assign") known.putAssignment(data);
   else known.putDetail(data);
   if (action.kind === "reassign") known.close(action.assignmentId);
+  if (data.next) known.putDetail({ ...data.next, driver: data.driver });
 }

@@ -15,7 +15,7 @@ export const NO_FILTERS = {
 };
 /** What may be chosen. @type {Record<string, string[]>} */
 const CHOICES = {
-  show: ["waiting", "road", "drivers", "finished"],
+  show: ["waiting", "road", "drivers", "busy", "finished"],
   only: ["late", "soon", "unassigned"],
   sort: ["pickup", "delivery", "waiting"],
 };

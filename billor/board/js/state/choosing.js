@@ -2,7 +2,7 @@
 
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
-import { assign, reassign } from "./actions.js";
+import { give } from "./actions.js";
 import { isChoosing } from "./address.js";
 import { fleet } from "./fleet.js";
 import { say, tellChanged } from "./notices.js";
@@ -37,14 +37,12 @@ export function stopChoosing() {
   say(t("No driver chosen."));
 }
 
-/** Assign the chosen load to this driver. @param {Driver} driver */
+/** Give the chosen load to this driver. @param {Driver} driver */
 export function chooseDriver(driver) {
   const { loadId, assignmentId } = choosing.value;
   leave();
   const load = fleet.value.loads.get(loadId ?? 0);
-  const assignment = fleet.value.assignments.get(assignmentId ?? 0);
-  if (assignment) reassign(assignment, driver);
-  else if (load) assign(load, driver);
+  if (load) give(load, driver, fleet.value.assignments.get(assignmentId ?? 0));
 }
 
 function leave() {

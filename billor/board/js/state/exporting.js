@@ -32,11 +32,28 @@ export function finishedQuery(filters) {
   }
   const text = words.join(" ").trim();
   if (text) query.set("q", text);
+  setDays(query, ["updatedFrom", "updatedTo"], since, until);
+  return query;
+}
+
+/**
+ * @param {URLSearchParams} query @param {[string, string]} names
+ * @param {string} since @param {string} until
+ */
+function setDays(query, [begin, end], since, until) {
   const from = since && beginOf(since);
   const to = until && beginOf(new Date(Date.parse(until) + DAY_MILLISECONDS).toISOString());
-  if (from) query.set("updatedFrom", from);
-  if (to) query.set("updatedTo", to);
-  return query;
+  if (from) query.set(begin, from);
+  if (to) query.set(end, to);
+}
+
+/** @param {string} [since] the first day on which they ended @param {string} [until] the last one */
+export async function exportAssignments(since = "", until = "") {
+  const query = new URLSearchParams("status=COMPLETED&status=CANCELLED&spreadsheet=true");
+  setDays(query, ["closedFrom", "closedTo"], since, until);
+  const path = `/assignments.csv?${query}`;
+  const { data } = await request("GET", path, { timeout: LONG_MILLISECONDS });
+  save(data, "assignments.csv");
 }
 
 /**
@@ -54,7 +71,9 @@ export async function exportView() {
   const places = shownPlaces(filters, isNarrow, false);
   const now = new Date().toISOString();
   const lists = makeLists(fleet.value, pending.value.byLoad, filters, now);
-  if (places.join() === "drivers") return save(driversFile(lists.drivers), "drivers.csv");
+  const busy = lists.busy.map(({ driver }) => driver);
+  const drivers = { drivers: lists.drivers, busy }[places.join()];
+  if (drivers) return save(driversFile(drivers), "drivers.csv");
   const open = [
     ...(places.includes("waiting") ? lists.waiting : []),
     ...(places.includes("road") ? lists.road : []),

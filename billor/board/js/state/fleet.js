@@ -107,6 +107,9 @@ export class Fleet {
     this.plans.delete(assignmentId);
   }
 
+  /** @param {Driver} driver @returns the assignment that the driver is on the road with */
+  activeOf = ({ id }) => [...this.assignments.values()].find(({ driverId }) => driverId === id);
+
   /** @param {Load} load @returns the assignment that makes it somebody's next load */
   plannedOf = ({ id }) => [...this.plans.values()].find(({ loadId }) => loadId === id);
 

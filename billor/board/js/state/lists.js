@@ -6,8 +6,9 @@ import { driverText, fold, hasAll, loadText, words } from "./search.js";
 /** @import {Fleet} from "./fleet.js" */
 
 /**
- * `active`: by load, with what is pending.
- * @typedef {{fleet: Fleet, pending: Map<number, Pending>, active: Map<number, Assignment>}} Known
+ * `active` and `planned`: by load, with what is pending.
+ * @typedef {{fleet: Fleet, pending: Map<number, Pending>, active: Map<number, Assignment>,
+ *   planned: Map<number, Assignment>}} Known
  */
 
 /** The id of an assignment that the API has not made yet. */
@@ -20,10 +21,12 @@ const byName = new Intl.Collator(undefined, { sensitivity: "base", numeric: true
  * @param {string} now @returns {Lists}
  */
 export function makeLists(fleet, pending, filters, now) {
-  const known = { fleet, pending, active: activeAssignments(fleet, pending) };
+  const known = { fleet, pending, ...assignmentsSoon(fleet, pending) };
+  const road = onTheRoad(known);
   const all = {
     waiting: waitingLoads(known),
-    road: onTheRoad(known),
+    road,
+    busy: busyDrivers(known, road),
     drivers: freeDrivers(known),
   };
   const urgency = urgencyAt(now);
@@ -34,10 +37,12 @@ export function makeLists(fleet, pending, filters, now) {
   });
   const found = filtered(all, filters, urgency);
   const areAllDrivers =
-    filters.q !== "" && found.drivers.length === 0 && found.waiting.length + found.road.length > 0;
+    filters.q !== "" &&
+    found.drivers.length + found.busy.length === 0 &&
+    found.waiting.length + found.road.length > 0;
   return {
     ...found,
-    drivers: areAllDrivers ? all.drivers : found.drivers,
+    ...(areAllDrivers && { drivers: all.drivers, busy: all.busy }),
     areAllDrivers,
     chips: {
       late: counts("late"),
@@ -45,37 +50,57 @@ export function makeLists(fleet, pending, filters, now) {
       unassigned: { waiting: all.waiting.filter(isUnassigned).length, road: 0 },
     },
     version: fleet.version,
-    total: { waiting: all.waiting.length, road: all.road.length, drivers: all.drivers.length },
+    total: {
+      waiting: all.waiting.length,
+      road: all.road.length,
+      drivers: all.drivers.length,
+      busy: all.busy.length,
+    },
   };
 }
 
-/** @param {Fleet} fleet @param {Map<number, Pending>} pending */
-function activeAssignments({ assignments }, pending) {
-  const active = new Map([...assignments.values()].map((each) => [each.loadId, each]));
+/**
+ * @param {Fleet} fleet @param {Map<number, Pending>} pending
+ * @returns the assignments that are active and planned soon, by their loads
+ */
+function assignmentsSoon({ assignments, plans }, pending) {
+  const [active, planned] = [byLoad(assignments), byLoad(plans)];
   for (const action of pending.values()) {
-    if (action.kind === "close") active.delete(action.loadId);
-    else if (action.kind !== "status") active.set(action.loadId, shownAtOnce(action, active));
+    if (action.kind === "status") continue;
+    const { loadId } = action;
+    const [ended, plan] = [active.get(loadId), planned.get(loadId)];
+    active.delete(loadId);
+    planned.delete(loadId);
+    if (action.kind !== "close")
+      (action.isPlan ? planned : active).set(loadId, shownAtOnce(action, ended ?? plan));
+    const next = [...planned.values()].find(({ driverId }) => driverId === ended?.driverId);
+    if (!next) continue;
+    planned.delete(next.loadId);
+    active.set(next.loadId, next);
   }
-  return active;
+  return { active, planned };
 }
 
+/** @param {Map<number, Assignment>} assignments */
+const byLoad = (assignments) =>
+  new Map([...assignments.values()].map((each) => [each.loadId, each]));
+
 /**
- * @param {Extract<Pending, {driverId: number}>} action @param {Map<number, Assignment>} active
+ * @param {Extract<Pending, {driverId: number}>} action @param {Assignment | undefined} before
  * @returns {Assignment}
  */
-function shownAtOnce(action, active) {
-  const { loadId, driverId } = action;
-  const at = "at" in action ? action.at : (active.get(loadId)?.assignedAt ?? "");
-  return { id: NOT_YET, loadId, driverId, status: "ASSIGNED", assignedAt: at, closedAt: null };
+function shownAtOnce(action, before) {
+  const { loadId, driverId, isPlan } = action;
+  const at = "at" in action ? action.at : (before?.assignedAt ?? "");
+  const status = isPlan ? "PLANNED" : "ASSIGNED";
+  return { id: NOT_YET, loadId, driverId, status, assignedAt: at, closedAt: null };
 }
 
 /** @param {Known} known */
-function waitingLoads({ fleet, pending, active }) {
-  const plans = new Map([...fleet.plans.values()].map((each) => [each.loadId, each]));
-  return [...fleet.loads.values()]
+const waitingLoads = ({ fleet, pending, active, planned }) =>
+  [...fleet.loads.values()]
     .filter((load) => !active.has(load.id) && statusSoon(load, pending.get(load.id)) === "OPEN")
-    .map((load) => ({ load, isPending: pending.has(load.id), planned: plans.get(load.id) }));
-}
+    .map((load) => ({ load, isPending: pending.has(load.id), planned: planned.get(load.id) }));
 
 /** @param {Waiting | OnTheRoad} item */
 const isUnassigned = (item) => !("assignment" in item || item.planned);
@@ -83,6 +108,7 @@ const isUnassigned = (item) => !("assignment" in item || item.planned);
 /** @param {Load} load @param {Pending | undefined} action */
 function statusSoon(load, action) {
   if (action?.kind === "status") return action.to;
+  if (action?.isPlan) return "OPEN";
   if (action?.kind === "close") return action.to === "CANCELLED" ? "OPEN" : "COMPLETED";
   return load.status;
 }
@@ -95,6 +121,15 @@ const onTheRoad = ({ fleet, pending, active }) =>
     return load && driver ? [{ assignment, load, driver, isPending: pending.has(load.id) }] : [];
   });
 
+/** @param {Known} known @param {OnTheRoad[]} road */
+function busyDrivers({ fleet, planned }, road) {
+  const next = new Map([...planned.values()].map(({ driverId, loadId }) => [driverId, loadId]));
+  const busy = road
+    .filter(({ driver }) => driver.status === "ACTIVE")
+    .map((item) => ({ ...item, next: fleet.loads.get(next.get(item.driver.id) ?? NOT_YET) }));
+  return sortByTime(busy, dueAt);
+}
+
 /** @param {Known} known */
 function freeDrivers({ fleet, active }) {
   const busy = new Set([...active.values()].map(({ driverId }) => driverId));
@@ -104,10 +139,10 @@ function freeDrivers({ fleet, active }) {
 }
 
 /**
- * @param {{waiting: Waiting[], road: OnTheRoad[], drivers: Driver[]}} all @param {Filters} filters
+ * @param {Pick<Lists, "waiting" | "road" | "drivers" | "busy">} all @param {Filters} filters
  * @param {(deadline: string | null) => Urgency} urgency
  */
-function filtered({ waiting, road, drivers }, filters, urgency) {
+function filtered({ waiting, road, drivers, busy }, filters, urgency) {
   const { q, only, sort } = filters;
   const wanted = words(q);
   const goesThere = goingThere(filters);
@@ -128,9 +163,8 @@ function filtered({ waiting, road, drivers }, filters, urgency) {
   return {
     waiting: loads(waiting, ({ load }) => loadText(load)),
     road: loads(road, ({ load, driver }) => `${loadText(load)}\n${driverText(driver)}`),
-    drivers: wanted.length
-      ? drivers.filter((driver) => hasAll(driverText(driver), wanted))
-      : drivers,
+    drivers: drivers.filter((driver) => hasAll(driverText(driver), wanted)),
+    busy: busy.filter(({ driver }) => hasAll(driverText(driver), wanted)),
   };
 }
 

@@ -15,6 +15,7 @@ export function shownPlaces({ show, q, only }, isNarrow, isChoosing) {
       "waiting",
       "road",
       "drivers",
+      ...(isChoosing ? [] : [/** @type {const} */ ("busy")]), // they are below the free ones
       ...(q && !only ? [/** @type {const} */ ("finished")] : []),
     ];
   return isChoosing && show !== "drivers" ? [show, "drivers"] : [show];

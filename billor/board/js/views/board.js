@@ -1,4 +1,4 @@
-// The board: loads that wait, loads on the road, free drivers; and finished loads, when asked for.
+// The board: loads that wait and on the road, free and busy drivers; finished loads, when asked for.
 
 import { h } from "preact";
 import { useMemo } from "preact/hooks";
@@ -13,7 +13,7 @@ import { useStore } from "../state/store.js";
 import { useMedia, useNow } from "../ui/clock.js";
 import { t } from "../ui/words.js";
 import { SelectionBar } from "./bulk_dialog.js";
-import { DriversPanel } from "./drivers_panel.js";
+import { BusyPanel, DriversPanel } from "./drivers_panel.js";
 import { Filters } from "./filters.js";
 import { FinishedPanel } from "./finished_panel.js";
 import { RoadPanel } from "./road_panel.js";
@@ -38,6 +38,7 @@ export function Board() {
     waiting: () => h(WaitingPanel, shared),
     road: () => h(RoadPanel, shared),
     drivers: () => h(DriversPanel, { ...shared, isNarrow }),
+    busy: () => h(BusyPanel, shared),
     finished: () => h(FinishedPanel, null),
   };
   return h(

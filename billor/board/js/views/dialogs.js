@@ -30,11 +30,13 @@ export function Dialogs() {
 /** @param {Omit<Parameters<typeof Question>[0], "onClose">} question */
 export const ask = (question) => openDialog(Question, question);
 
-/** @param {Load} load the chosen one @param {Driver} driver */
-export const askToAssign = (load, driver) =>
+/** @param {Load} load the chosen one @param {{driver: Driver, assignment?: Assignment}} to */
+export const askToGive = (load, { driver, assignment }) =>
   ask({
-    title: t("Assign load {id}?", { id: load.id }),
-    yes: t("Assign"),
+    title: assignment
+      ? t("Plan load {id} as next?", { id: load.id })
+      : t("Assign load {id}?", { id: load.id }),
+    yes: assignment ? t("Plan as next") : t("Assign"),
     onYes: () => chooseDriver(driver),
     children: [h("b", null, isolate(driver.name)), ": ", h(RouteOf, { load })],
   });

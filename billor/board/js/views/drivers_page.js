@@ -77,8 +77,7 @@ function statusOf(driver) {
 }
 
 /** @param {Driver} driver */
-export function loadOf({ id }) {
-  const { assignments, loads } = fleet.value;
-  const active = [...assignments.values()].find(({ driverId }) => driverId === id);
-  return active && loads.get(active.loadId);
+export function loadOf(driver) {
+  const active = fleet.value.activeOf(driver);
+  return active && fleet.value.loads.get(active.loadId);
 }

@@ -1,6 +1,6 @@
 // What may be dragged onto what: loads and drivers onto each other, and a load back to where it waits.
 
-import { assign, reassign } from "../state/actions.js";
+import { give } from "../state/actions.js";
 import { stopChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { tellChanged, toast } from "../state/notices.js";
@@ -40,15 +40,22 @@ function drop({ load, driver, assignment }, target) {
   } else if (kind === "waiting" && load && driver && assignment) {
     askToGiveBack({ load, driver, assignment });
   } else if (kind === "driver" && load && other) {
-    if (assignment) reassign(assignment, other);
-    else assign(load, other);
+    give(load, other, assignment);
   } else if (kind === "load" && driver && onto) {
-    assign(onto, driver);
-  } else if (there && load && there.id !== assignment?.id) {
-    refuseBusy(there);
-  } else if (there && driver && !load) {
-    reassign(there, driver);
+    give(onto, driver);
+  } else if (there) {
+    dropOnRoad(there, { load, driver, assignment });
   }
+}
+
+/** @param {Assignment} there @param {Dragged} dragged */
+function dropOnRoad(there, { load, driver, assignment }) {
+  const { loads, drivers } = fleet.value;
+  const [itsLoad, itsDriver] = [loads.get(there.loadId), drivers.get(there.driverId)];
+  if (!itsLoad || !itsDriver || there.id === assignment?.id || driver === itsDriver) return;
+  if (assignment) refuseBusy(there);
+  else if (load) give(load, itsDriver);
+  else if (driver) give(itsLoad, driver, there);
 }
 
 /** @param {Assignment} assignment */

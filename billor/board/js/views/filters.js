@@ -20,7 +20,8 @@ const PLACES = [
   ["", t("All"), t("All")],
   ["waiting", t("Waiting"), t("Waiting")],
   ["road", t("On the road"), t("Road")],
-  ["drivers", t("Free drivers"), t("Drivers")],
+  ["drivers", t("Free"), t("Free")],
+  ["busy", t("Busy"), t("Busy")],
   ["finished", t("Finished"), t("Finished")],
 ];
 

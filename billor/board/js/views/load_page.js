@@ -3,7 +3,7 @@
 import { h } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { get } from "../api/client.js";
-import { close, pending, setStatus } from "../state/actions.js";
+import { close, give, pending, setStatus } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
 import { useGot } from "../state/got.js";
@@ -45,9 +45,10 @@ export function LoadPage({ id }) {
 
 /** @param {number} id @returns what the board knows of a load */
 function stateOf(id) {
-  const { loads, assignments } = fleet.value;
+  const { loads, assignments, plans, drivers } = fleet.value;
   const active = [...assignments.values()].find(({ loadId }) => loadId === id);
-  return { load: loads.get(id), active };
+  const planned = [...plans.values()].find(({ loadId }) => loadId === id);
+  return { load: loads.get(id), active, planned, next: drivers.get(planned?.driverId ?? 0) };
 }
 
 /** @param {number} id @returns {Promise<Known>} */
@@ -62,6 +63,7 @@ async function getAll(id) {
 function Details({ known, version, onSaved }) {
   const { load, last, checkIns } = known;
   const driver = last && (fleet.value.drivers.get(last.driverId) ?? last.driver);
+  const { next } = stateOf(load.id);
   const { troubles } = useStore(notices);
   const trouble = troubles.get(load.id);
   const now = useNow();
@@ -69,7 +71,7 @@ function Details({ known, version, onSaved }) {
     h(
       PageHead,
       { key: "head", eyebrow: t("Load {id}", { id: load.id }), title: h(RouteOf, { load }) },
-      h(Status, { look: load.status }),
+      h(Status, { look: next ? "PLANNED" : load.status }),
       h(Actions, { known, onSaved }),
     ),
     trouble && h(TroubleLine, { trouble, loadId: load.id, key: "trouble" }),
@@ -80,6 +82,7 @@ function Details({ known, version, onSaved }) {
         label: t("Fields"),
         facts: [
           [t("Driver"), driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
+          [t("Next for"), next && h(DriverLink, { driver: next })],
           ...factsOf(load),
           ...timesOf(load, now, last),
           [t("Progress"), last?.status === "ASSIGNED" && progressOf(last, now)],
@@ -118,7 +121,7 @@ function useFocusKept() {
 /** @param {{known: Known, onSaved: () => Promise<void>}} props */
 function Actions({ known: { load, last }, onSaved }) {
   const isPending = useStore(pending).byLoad.has(load.id);
-  const { active } = stateOf(load.id);
+  const { active, planned, next } = stateOf(load.id);
   const holder = useFocusKept();
   useLayoutEffect(() => void hold(holder.current), [load.status]);
   const driver = active && fleet.value.drivers.get(active.driverId);
@@ -135,10 +138,17 @@ function Actions({ known: { load, last }, onSaved }) {
     load.status !== "COMPLETED" &&
       action(t("Change"), () => openDialog(LoadDialog, { load, onSaved })),
     action(t("Copy"), () => openDialog(LoadDialog, { copy: load })),
-    load.status === "OPEN" && [
-      action(t("Cancel load"), () => setStatus(load, "CANCELLED").then(onSaved)),
-      action(t("Assign"), choose, "primary"),
-    ],
+    planned &&
+      next && [
+        action(t("Cancel the plan"), () => close(planned, "CANCELLED")),
+        action(t("Give to another driver"), choose),
+        !fleet.value.activeOf(next) && action(t("Start now"), () => give(load, next), "primary"),
+      ],
+    load.status === "OPEN" &&
+      !planned && [
+        action(t("Cancel load"), () => setStatus(load, "CANCELLED").then(onSaved)),
+        action(t("Assign"), choose, "primary"),
+      ],
     load.status === "CANCELLED" &&
       action(t("Reopen"), () => setStatus(load, "OPEN").then(onSaved), "primary"),
     load.status === "COMPLETED" &&

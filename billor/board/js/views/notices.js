@@ -25,7 +25,7 @@ export function Announcer() {
           "div",
           { class: shown.isGood ? "toast" : "toast bad", key: shown.id },
           h("p", null, shown.detail, h(Reason, shown)),
-          shown.undo && button(t("Undo"), () => undo(shown), "small"),
+          shown.button && button(shown.button.text, () => press(shown), "small"),
           iconButton("close", t("Dismiss"), () => dismissToast(shown.id)),
         ),
       ),
@@ -34,10 +34,10 @@ export function Announcer() {
 }
 
 /** @param {Toast} shown */
-function undo({ id, undo: run }) {
+function press({ id, button }) {
   dismissToast(id);
   document.getElementById("content")?.focus({ preventScroll: true });
-  run?.();
+  button?.run();
 }
 
 /**

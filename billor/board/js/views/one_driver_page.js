@@ -45,7 +45,8 @@ function Details({ driver }) {
   const path = active && `/loads/${active.id}`;
   const { data: load } = useGot(async () => path && get(path), [path, active?.updatedAt]);
   const now = useNow();
-  const version = `${JSON.stringify(driver)} ${active?.id}`;
+  const next = fleet.value.loads.get(fleet.value.plannedFor(driver)?.loadId ?? 0);
+  const version = `${JSON.stringify(driver)} ${active?.id} ${next?.id}`;
   const past = `/assignments?driverId=${driver.id}&status=COMPLETED&status=CANCELLED&expand=load`;
   return [
     h(
@@ -72,6 +73,7 @@ function Details({ driver }) {
           [t("Driver since"), fullTime(driver.createdAt)],
           [t("Load"), active && h(LoadLink, { load: active })],
           ...(load ? [...factsOf(load), ...timesOf(load, now), ...contactsOf(load)] : []),
+          [t("Next load"), next && h(LoadLink, { load: next })],
         ],
       }),
       h(

@@ -2,6 +2,8 @@
 
 import { h } from "preact";
 import { startChoosing, stopChoosing } from "../state/choosing.js";
+import { fleet } from "../state/fleet.js";
+import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
 import { LoadPanel } from "./load_panel.js";
 import { aboutLoad, RouteOf } from "./panel.js";
@@ -20,7 +22,8 @@ export const WaitingPanel = ({ lists: { waiting, total, version }, now }) =>
   });
 
 /** @param {import("./load_panel.js").Row<Waiting>} row */
-function mainOf({ item: { load }, tabIndex, isChosen, onPress }) {
+function mainOf({ item: { load, planned }, tabIndex, isChosen, onPress }) {
+  const driver = fleet.value.drivers.get(planned?.driverId ?? 0);
   const onClick = (/** @type {MouseEvent} */ event) => {
     if (onPress(event)) return;
     if (isChosen) stopChoosing();
@@ -38,6 +41,11 @@ function mainOf({ item: { load }, tabIndex, isChosen, onPress }) {
       onClick,
     },
     h(RouteOf, { load }),
-    h("span", { class: "meta" }, aboutLoad(load)),
+    h(
+      "span",
+      { class: "meta" },
+      driver && [h("b", null, t("next for {driver}", { driver: isolate(driver.name) })), " · "],
+      aboutLoad(load),
+    ),
   );
 }

@@ -49,6 +49,7 @@ const SENTENCES = {
   LOAD_UPDATED: t("changed the load"),
   LOAD_CANCELLED: t("cancelled the load"),
   LOAD_COMMENTED: t("commented"),
+  LOAD_PLANNED: t("planned the load as the next one of {driver}"),
   ASSIGNED: t("assigned the load to {driver}"),
   LOAD_COMPLETED: t("completed the load of {driver}"),
   ASSIGNMENT_CANCELLED: t("cancelled the assignment of {driver}"),
