@@ -62,5 +62,9 @@ export function t(sentence, parts) {
   return /** @type {any} */ (said);
 }
 
+/** @param {number} share from 0 to 1 */
+export const percent = (share) =>
+  share.toLocaleString(LOCALE, { style: "percent", maximumFractionDigits: 0 });
+
 /** @param {number} count */
 export const counted = (count) => count.toLocaleString(LOCALE);

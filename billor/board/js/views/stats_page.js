@@ -1,19 +1,24 @@
-// Figures of today and of the last thirty days.
+// Figures of today and of the last thirty days, and the file of assignments.
 
 import { h } from "preact";
 import { get } from "../api/client.js";
+import { exportAssignments } from "../state/exporting.js";
 import { useGot } from "../state/got.js";
+import { submit } from "../ui/button.js";
 import { useNow } from "../ui/clock.js";
+import { Field, Refusal, useSending } from "../ui/form.js";
 import { Table } from "../ui/table.js";
 import { dayName, duration, fullTime, TIME_ZONE } from "../ui/times.js";
-import { counted, t } from "../ui/words.js";
+import { counted, percent, t } from "../ui/words.js";
+import { DriverLink } from "./page.js";
 
 const PERIOD_SECONDS = 60;
 
 export function StatsPage() {
   const now = useNow(PERIOD_SECONDS);
-  const { data: stats, problem } = useGot(
-    () => get(`/stats?timeZone=${encodeURIComponent(TIME_ZONE)}`),
+  const zone = `timeZone=${encodeURIComponent(TIME_ZONE)}`;
+  const { data, problem } = useGot(
+    () => Promise.all([get(`/stats?${zone}`), get(`/stats/drivers?${zone}`)]),
     [now],
   );
   return h(
@@ -21,13 +26,15 @@ export function StatsPage() {
     { class: "page stats-page" },
     h("h1", null, t("Statistics")),
     problem && h("p", { class: "refusal", role: "alert" }, problem),
-    stats ? h(Figures, { stats }) : !problem && h("p", null, t("Loading …")),
+    data ? h(Figures, { stats: data[0] }) : !problem && h("p", null, t("Loading …")),
+    data && h(ByDriver, { stats: data[1] }),
+    h(Export, null),
   );
 }
 
 /** @param {{stats: Stats}} props */
 function Figures({ stats }) {
-  const { loads, drivers, today, days } = stats;
+  const { loads, drivers, today, days, onTime } = stats;
   return [
     h(
       "p",
@@ -45,6 +52,9 @@ function Figures({ stats }) {
       tile(t("Completed today"), counted(today.completed)),
       tile(t("Median time to assign"), durationOf(stats.medianSecondsToAssign)),
       tile(t("Median time to complete"), durationOf(stats.medianSecondsToComplete)),
+      tile(t("Delivered on time, of {count}", { count: counted(onTime.of) }), shareOf(onTime)),
+      tile(t("Median time at pickup"), durationOf(stats.medianSecondsAtPickup)),
+      tile(t("Median time at delivery"), durationOf(stats.medianSecondsAtDelivery)),
     ),
     h(
       "section",
@@ -65,6 +75,52 @@ function Figures({ stats }) {
     ),
   ];
 }
+
+/** @param {{stats: DriverStats}} props */
+function ByDriver({ stats: { weeks, drivers } }) {
+  /** @type {Array<[string, (driver: DriverStats["drivers"][0]) => Children]>} */
+  const byWeek = weeks.map((monday, index) => [
+    t("Week of {day}", { day: dayName(monday) }),
+    ({ completed }) => counted(completed[index] ?? 0),
+  ]);
+  return h(
+    "section",
+    null,
+    h("h2", null, t("Loads completed by driver")),
+    h(Table, {
+      label: t("Loads completed by driver"),
+      columns: {
+        [t("Driver")]: (driver) => h(DriverLink, { driver }),
+        ...Object.fromEntries(byWeek),
+        [t("On time")]: ({ onTime }) => shareOf(onTime),
+      },
+      rows: drivers,
+    }),
+  );
+}
+
+/** What pay is made from. */
+function Export() {
+  const { isBusy, problem, onSubmit } = useSending(({ since, until }) =>
+    exportAssignments(since, until),
+  );
+  return h(
+    "section",
+    null,
+    h("h2", null, t("Assignments, for pay")),
+    h(Refusal, { problem, fields: [] }),
+    h(
+      "form",
+      { class: "export", onSubmit, noValidate: true },
+      h(Field, { name: "since", label: t("From day"), type: "date" }),
+      h(Field, { name: "until", label: t("To day"), type: "date" }),
+      submit(t("Export assignments"), { "aria-disabled": isBusy }),
+    ),
+  );
+}
+
+/** @param {OnTime} onTime */
+const shareOf = ({ share }) => (share === null ? "–" : percent(share));
 
 /**
  * @param {Day[]} days @param {(day: Day) => number | null} of
