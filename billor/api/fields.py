@@ -26,6 +26,8 @@ MAX_UNKNOWN_FIELDS = 10
 """How many unknown fields an error lists."""
 MAX_NAME_LENGTH = 100
 """How many characters of an unknown name an error repeats."""
+OR_NULL: dict[str, Any] = {"dump_only": True, "required": True, "allow_none": True}
+"""What is in every response, and may be null."""
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
@@ -133,13 +135,7 @@ class ShownPhone(fields.String):
     """The phone number of another attribute, as people of PHONE_REGION write it."""
 
     def __init__(self, attribute: str):
-        super().__init__(
-            attribute=attribute,
-            dump_only=True,
-            required=True,
-            allow_none=True,
-            metadata={"example": "(214) 555-0123"},
-        )
+        super().__init__(attribute=attribute, metadata={"example": "(214) 555-0123"}, **OR_NULL)
 
     def _serialize(self, value, attr, obj, **kwargs):
         return value and shown_phone(value, current_app.config["BILLOR"].phone_region)

@@ -28,6 +28,7 @@ def list_candidates(load_id: int, limit: int) -> list[dict[str, Any]]:
     same_place = func.coalesce(is_same_place, False)
     same_state = func.coalesce(_state(last_place) == _state(load.origin), False)
     facts = {
+        "is_free": ~Driver.has_load,
         "free_at": free_at,
         "last_place": last_place,
         "last_ended_at": last.c.closed_at,
@@ -47,11 +48,8 @@ def list_candidates(load_id: int, limit: int) -> list[dict[str, Any]]:
         .order_by(*order, func.fold_text(Driver.name), Driver.id)
         .limit(limit)
     )
-    return [
-        {**row, "driver": driver, "is_free": not driver.has_load, "refusal": _refusal(driver, load)}
-        for row in db.session.execute(query).mappings()
-        for driver in [row["Driver"]]
-    ]
+    rows = db.session.execute(query).mappings()
+    return [{**row, "refusal": _refusal(row["Driver"], load)} for row in rows]
 
 
 def _latest(is_meant: ColumnElement[bool]) -> FromClause:

@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from billor.api.fields import (
+    OR_NULL,
     Expand,
     Expanded,
     Flag,
@@ -39,7 +40,6 @@ CODES = (
 """Why a load is not assigned, in order of precedence."""
 OF_DRIVER = [code for code in CODES if code.startswith("driver_")]
 MAX_PAIRS = 500
-OR_NULL: dict[str, Any] = {"dump_only": True, "required": True, "allow_none": True}
 
 
 class AssignmentSchema(WireSchema):
@@ -222,7 +222,7 @@ class AssignmentExportQuery(AssignmentFilter, FileQuery):
 
 
 class CandidateSchema(WireSchema):
-    driver = fields.Nested(DriverSchema, required=True)
+    driver = fields.Nested(DriverSchema, attribute="Driver", required=True)
     is_free = fields.Boolean(required=True)
     free_at = Timestamp(required=True, allow_none=True)
     last_place = fields.String(required=True, allow_none=True)

@@ -3,6 +3,7 @@
 from marshmallow import ValidationError, fields
 
 from billor.api.fields import (
+    OR_NULL,
     EmailAddress,
     Flag,
     Id,
@@ -79,12 +80,7 @@ class UserSchema(AccountSchema):
 
 class ListedUserSchema(UserSchema):
     # Only here: elsewhere a login would change the ETag.
-    last_seen_at = Timestamp(
-        dump_only=True,
-        required=True,
-        allow_none=True,
-        metadata={"description": "The last login or refresh."},
-    )
+    last_seen_at = Timestamp(metadata={"description": "The last login or refresh."}, **OR_NULL)
 
 
 class UserQuery(PageQuery):
