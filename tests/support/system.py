@@ -335,7 +335,7 @@ class System:
 
     def notified(self) -> Counter[int]:
         """How often drivers were notified of each load."""
-        return Counter(int(load) for load in re.findall(r"you have load (\d+),", self.logs))
+        return Counter(int(load) for load in re.findall(r": you have load (\d+),", self.logs))
 
     def assigned(self, *, kept: bool = False) -> Counter[int]:
         """How often each load was assigned, or how often without a cancellation."""
@@ -434,7 +434,8 @@ class Api(Process):
 class Dispatcher(Thread):
     """A client that creates, assigns and completes loads in a loop, and records the answers.
 
-    It assigns in each way in turn: alone, in bulk, and by a reassignment. It goes on after errors.
+    It assigns in each way in turn: alone, in bulk, by a reassignment, and by a plan. It goes on
+    after errors.
     """
 
     def __init__(self, client: HttpClient, number: int = 1):
@@ -442,14 +443,16 @@ class Dispatcher(Thread):
         self._client = client
         self._stop_asked = Event()
         self.statuses: list[int] = []
-        self._reassignments = 0
+        self._twofold = 0
+        """How many requests make two events."""
         self.failures: list[Exception] = []
         """Requests without an answer."""
         self.problems: list[dict[str, Any]] = []
         """The answers that were errors."""
         self._driver = client.make_driver(f"DISPATCHER-{number}")
         self._relief = client.make_driver(f"RELIEF-{number}")
-        self._ways = cycle((self._assign, self._assign_in_bulk, self._assign_and_reassign))
+        ways = (self._assign, self._assign_in_bulk, self._assign_and_reassign, self._assign_next)
+        self._ways = cycle(ways)
 
     def __enter__(self) -> "Dispatcher":
         self.start()
@@ -463,7 +466,7 @@ class Dispatcher(Thread):
     @property
     def events(self) -> int:
         """How many events it makes if each request succeeds; two drivers were made before."""
-        return 2 + len(self.statuses) + self._reassignments
+        return 2 + len(self.statuses) + self._twofold
 
     def wait_for_rounds(self, count: int) -> None:
         """Wait until so many more loads were assigned."""
@@ -494,8 +497,22 @@ class Dispatcher(Thread):
         first = self._assign(load)
         if first is None:
             return None
-        self._reassignments += 1
+        self._twofold += 1
         return _assignment_in(self._send(self._client.reassign, first, self._relief))
+
+    def _assign_next(self, load: dict) -> int | None:
+        """Plan the load behind another one, at which the driver checks in before its end."""
+        first = self._send(self._client.post, "/loads", LOAD) or {}
+        active = self._assign(first) if "id" in first else None
+        if active is None:
+            return None
+        check_ins = f"/assignments/{active}/check-ins"
+        self._send(self._client.post, check_ins, {"kind": "ACCEPTED"})
+        plan = {"driverId": self._driver["id"], "loadId": load["id"], "plan": True}
+        planned = _assignment_in(self._send(self._client.post, "/assignments", plan))
+        self._twofold += 1
+        self._send(self._client.close_assignment, active)
+        return planned
 
     def _send(self, send: Callable[..., Reply], *arguments: Any) -> dict[str, Any] | None:
         try:
