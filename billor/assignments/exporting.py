@@ -16,7 +16,7 @@ from billor.loads.exporting import Rows, columns_of, export
 from billor.loads.schemas import ListedLoadSchema
 from billor.models import Assignment, AssignmentStatus, CheckIn, CheckInKind, LoadEvent, db
 
-# Of several check-ins of a kind the last one counts; of the others the first one.
+# Of several such check-ins the last one counts, of others the first one.
 LAST_COUNTS = (CheckInKind.LOADED, CheckInKind.DELAYED)
 BEGINNINGS = (EventType.LOAD_PLANNED, EventType.ASSIGNED)
 ENDS = (EventType.LOAD_COMPLETED, EventType.ASSIGNMENT_CANCELLED)

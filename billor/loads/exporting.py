@@ -13,15 +13,17 @@ from typing import Any
 
 from flask import Flask, current_app
 from marshmallow import Schema
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import joinedload
 
 from billor.api.blocking import slot
+from billor.api.fields import wire_time
 from billor.database import roll_back
 from billor.database.keyset import Position
 from billor.loads.lists import list_loads
-from billor.loads.schemas import SHOWN_PHONES, LastAssignmentSchema, LoadSchema
-from billor.models import Assignment, AssignmentStatus, Driver, db
+from billor.loads.schemas import SHOWN_PHONES, LoadSchema
+from billor.models import Assignment, AssignmentStatus, db
 
 PAGE_ROWS = 200
 # Per process: fewer than its database connections, so that exports cannot use all of them.
@@ -36,11 +38,9 @@ FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")
 Rows = tuple[list[dict[str, Any]], Position | None]
 
 
-def columns_of(*schemas: Schema) -> list[str]:
+def columns_of(schema: Schema) -> list[str]:
     """Return the wire names of the fields."""
-    return [
-        field.data_key or name for schema in schemas for name, field in schema.dump_fields.items()
-    ]
+    return [field.data_key or name for name, field in schema.dump_fields.items()]
 
 
 def export(
@@ -98,8 +98,10 @@ def _without_formula(cell: Any) -> Any:
 
 
 _schema = LoadSchema(many=True, exclude=SHOWN_PHONES)
-_assignment_schema = LastAssignmentSchema()
-COLUMNS = columns_of(_schema, _assignment_schema)
+COLUMNS = [
+    *columns_of(_schema),
+    *("driverId", "driverName", "driverLicenseNumber", "assignedAt", "closedAt"),
+]
 
 
 def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any) -> Iterator[str]:
@@ -110,33 +112,32 @@ def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any
 def _read_loads(limit: int, cursor: Position | None, **filters: Any) -> Rows:
     page = list_loads(limit, cursor, details=True, **filters)
     assignments = _last_assignments([load.id for load in page.items])
-    rows = [
-        shown | _assignment_schema.dump(assignments.get(shown["id"], {}))
-        for shown in _schema.dump(page.items)
-    ]
+    rows = [shown | assignments.get(shown["id"], {}) for shown in _schema.dump(page.items)]
     return rows, page.next_position
 
 
-def _last_assignments(load_ids: Collection[int]) -> dict[int, RowMapping]:
-    """Return each load's last assignment with its driver, by the load's id.
+def _last_assignments(load_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Return the cells of each load's last assignment and its driver, by the load's id.
 
     It is the one that is not cancelled if there is one: a reopened one may be older than others.
     A planned one has not begun.
     """
     is_cancelled = Assignment.status == AssignmentStatus.CANCELLED
     last = (is_cancelled, Assignment.assigned_at.desc(), Assignment.id.desc())
-    rows = db.session.execute(
-        select(
-            Assignment.load_id,
-            Assignment.assigned_at,
-            Assignment.closed_at,
-            Driver.id.label("driver_id"),
-            Driver.name.label("driver_name"),
-            Driver.license_number.label("driver_license_number"),
-        )
-        .join(Assignment.driver)
+    query = (
+        select(Assignment)
+        .options(joinedload(Assignment.driver))
         .where(Assignment.load_id.in_(load_ids), Assignment.status != AssignmentStatus.PLANNED)
         .ext(distinct_on(Assignment.load_id))
         .order_by(Assignment.load_id, *last)
     )
-    return {row["load_id"]: row for row in rows.mappings()}
+    return {
+        assignment.load_id: {
+            "driverId": assignment.driver_id,
+            "driverName": assignment.driver.name,
+            "driverLicenseNumber": assignment.driver.license_number,
+            "assignedAt": wire_time(assignment.assigned_at),
+            "closedAt": assignment.closed_at and wire_time(assignment.closed_at),
+        }
+        for assignment in db.session.scalars(query)
+    }

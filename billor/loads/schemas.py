@@ -179,16 +179,6 @@ class ExportQuery(LoadFilter, FileQuery):
     """Which loads to export, and how."""
 
 
-class LastAssignmentSchema(WireSchema):
-    """A load's last assignment in an export."""
-
-    driver_id = Id()
-    driver_name = fields.String()
-    driver_license_number = fields.String()
-    assigned_at = Timestamp()
-    closed_at = Timestamp()
-
-
 class PickupOrNever(Timestamp):
     YEARS = range(1, 10_000)
 
