@@ -45,14 +45,6 @@ AUDIT_TYPES = {type_: type_.name for type_ in EventType}
 ACCOUNT_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_.startswith("user.")}
 WORK_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_ not in ACCOUNT_TYPES}
 LOAD_TYPES = {type_: name for type_, name in WORK_TYPES.items() if not type_.startswith("driver.")}
-# Of these, the driver of the assignment is notified.
-FOR_DRIVERS = [
-    EventType.LOAD_PLANNED,
-    EventType.ASSIGNED,
-    EventType.LOAD_UPDATED,
-    EventType.ASSIGNMENT_REOPENED,
-    EventType.LOAD_COMMENTED,
-]
 
 # Description of an event's payload.
 PAYLOAD = (

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from billor.cache import invalidate_pages
 from billor.database import after_commit, execute, execute_at_end, table, transaction
-from billor.events.event import FOR_DRIVERS, EventType
+from billor.events.event import EventType
 from billor.models import Assignment, LoadEvent
 from billor.observe.context import current_traceparent, current_user, request_id
 
@@ -92,15 +92,16 @@ def mark_recorded(ids: Collection[UUID]) -> None:
     execute(update(events).where(_EVENTS.id.in_(ids)).values(recorded_at=now))
 
 
-def claim_unnotified(limit: int, age_seconds: float) -> Sequence[Row]:
-    """Mark the oldest recorded events for drivers, of this age, as notified; return them.
+def claim_unnotified(types: Collection[EventType], limit: int, age_seconds: float) -> Sequence[Row]:
+    """Mark the oldest recorded events for drivers, of these types and age, as notified.
 
-    Each has the `status` of its assignment. As with `claim_unpublished`, a crash marks none.
+    Returns them, each with the `status` of its assignment. A crash marks none, as in
+    `claim_unpublished`.
     """
     is_due = and_(
         _EVENTS.notified_at.is_(None),
         _EVENTS.assignment_id.is_not(None),
-        _EVENTS.type.in_(FOR_DRIVERS),
+        _EVENTS.type.in_(types),
         _EVENTS.recorded_at.is_not(None),
         seconds_since(_EVENTS.created_at) >= age_seconds,
     )

@@ -22,6 +22,8 @@ UNDO_SECONDS = 10
 BATCH_SIZE = 500
 IDLE_SECONDS = 1
 WHAT = {
+    EventType.ASSIGNED: "you have",
+    EventType.ASSIGNMENT_REOPENED: "you have",
     EventType.LOAD_PLANNED: "next you have",
     EventType.LOAD_UPDATED: "a change of your",
     EventType.LOAD_COMMENTED: "a comment on your",
@@ -38,7 +40,7 @@ def run_notifier(stop: Event) -> None:
 def notify_drivers() -> int:
     """Notify drivers of the oldest events that are due; return how many were."""
     with transaction():
-        events = claim_unnotified(BATCH_SIZE, UNDO_SECONDS)
+        events = claim_unnotified(WHAT, BATCH_SIZE, UNDO_SECONDS)
         for event in filter(_is_news, events):
             _notify(event)
     return len(events)
@@ -53,10 +55,9 @@ def _is_news(event: Row) -> bool:
 
 def _notify(event: Row) -> None:
     load, driver = event.payload.get("load", {}), event.payload.get("driver", {})
-    what = WHAT.get(event.type, "you have")
     with continued("notify", event.traceparent):
         logger.info(
             "To %s: %s load %s, %s, from %s to %s.",
-            *(driver.get("name"), what, load.get("id"), load.get("cargoType")),
+            *(driver.get("name"), WHAT[event.type], load.get("id"), load.get("cargoType")),
             *(load.get("origin"), load.get("destination")),
         )
