@@ -55,9 +55,6 @@ class Batch:
     driver_ids: Collection[int] | None
     """Whom it concerns; None if they are too many to know."""
 
-    def concerns(self, driver_id: int) -> bool:
-        return self.driver_ids is None or driver_id in self.driver_ids
-
 
 @dataclass(eq=False)
 class Stream:
@@ -155,7 +152,8 @@ class Feed:
         batches = list(self._batches)[len(self._batches) - missing :]
         if driver_id is None:
             return b"".join(batch.messages for batch in batches)
-        return FETCH_AGAIN if any(batch.concerns(driver_id) for batch in batches) else b""
+        told = (batch.driver_ids is None or driver_id in batch.driver_ids for batch in batches)
+        return FETCH_AGAIN if any(told) else b""
 
     def _is_live(self) -> bool:
         """Return whether the last look at the database succeeded, not long ago."""
