@@ -3,17 +3,17 @@
 from marshmallow import fields, validate
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Id, Several, Timestamp, WireSchema
+from billor.api.fields import Id, Several, WireSchema
 from billor.api.openapi import PAGE_HEADERS
-from billor.api.pagination import Cursor, PageQuery, page_headers
+from billor.api.pagination import page_headers
 from billor.api.responses import if_match
 from billor.assignments import check_ins
 from billor.assignments import service as assignments
 from billor.assignments.schemas import (
     AssignmentWithListedLoadSchema,
     AssignmentWithLoadSchema,
-    CheckInQuery,
     CheckInSchema,
+    TimeOrderQuery,
     WithNextSchema,
 )
 from billor.loads import service as loads
@@ -30,8 +30,7 @@ class MyActiveAssignmentSchema(AssignmentWithLoadSchema, WithNextSchema):
     """Your active assignment, with its load and your next one."""
 
 
-class MyAssignmentsQuery(PageQuery):
-    cursor = Cursor(Timestamp(), Id())
+class MyAssignmentsQuery(TimeOrderQuery):
     status = Several(fields.Enum(AssignmentStatus))
 
 
@@ -100,7 +99,7 @@ def add_my_check_in(fields):
 
 
 @blueprint.route("/assignment/check-ins")
-@blueprint.arguments(CheckInQuery, location="query")
+@blueprint.arguments(TimeOrderQuery, location="query")
 @blueprint.response(200, CheckInSchema(many=True), headers=PAGE_HEADERS)
 @blueprint.problems("no_active_assignment")
 def list_my_check_ins(query):

@@ -15,13 +15,13 @@ from billor.assignments.schemas import (
     BulkReportSchema,
     BulkSchema,
     CandidateSchema,
-    CheckInQuery,
     CheckInSchema,
     ListedAssignmentSchema,
     NewAssignmentSchema,
     ReassignmentSchema,
     ReopeningSchema,
     StatusSchema,
+    TimeOrderQuery,
 )
 
 blueprint = Blueprint("assignments", __name__, description="Which driver moves which load.")
@@ -144,7 +144,7 @@ def add_check_in(fields, assignment_id):
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins")
-@blueprint.arguments(CheckInQuery, location="query")
+@blueprint.arguments(TimeOrderQuery, location="query")
 @blueprint.response(200, CheckInSchema(many=True), headers=PAGE_HEADERS)
 @blueprint.problems("assignment_not_found")
 def list_check_ins(query, assignment_id):

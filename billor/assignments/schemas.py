@@ -58,17 +58,15 @@ class AssignmentSchema(WireSchema):
 
 
 class AssignmentWithDriverSchema(AssignmentSchema):
-    driver = fields.Nested(DriverSchema, dump_only=True, required=True)
+    driver = fields.Nested(DriverSchema, required=True)
 
 
 class AssignmentWithLoadSchema(AssignmentSchema):
-    load = fields.Nested(LoadSchema, dump_only=True, required=True)  # type: ignore[assignment]
+    load = fields.Nested(LoadSchema, required=True)  # type: ignore[assignment]
 
 
 class AssignmentWithListedLoadSchema(AssignmentSchema):
-    load = fields.Nested(  # type: ignore[assignment]
-        ListedLoadSchema, dump_only=True, required=True
-    )
+    load = fields.Nested(ListedLoadSchema, required=True)  # type: ignore[assignment]
 
 
 class NextAssignmentSchema(AssignmentWithLoadSchema):
@@ -162,9 +160,7 @@ class BulkSchema(WireSchema):
 
 class RefusalSchema(WireSchema):
     code = fields.String(
-        required=True,
-        validate=validate.OneOf(CODES),
-        metadata={"example": "driver_already_assigned"},
+        required=True, validate=validate.OneOf(CODES), metadata={"example": "driver_inactive"}
     )
     detail = fields.String(required=True, metadata={"description": "What to do about it."})
     assignment_id = Id(
@@ -196,7 +192,9 @@ class BulkReportSchema(WireSchema):
     rows = fields.List(fields.Nested(BulkRowSchema), required=True)
 
 
-class CheckInQuery(PageQuery):
+class TimeOrderQuery(PageQuery):
+    """The query parameters of a list that is sorted by a time."""
+
     cursor = Cursor(Timestamp(), Id())
 
 
@@ -212,8 +210,7 @@ class AssignmentFilter(WireSchema):
         check_range(self, data, "closed_from", "closed_to")
 
 
-class AssignmentQuery(AssignmentFilter, PageQuery):
-    cursor = Cursor(Timestamp(), Id())
+class AssignmentQuery(AssignmentFilter, TimeOrderQuery):
     expand = Expand("driver", "load")
 
 

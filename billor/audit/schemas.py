@@ -24,9 +24,7 @@ class AuditDocumentSchema(DocumentSchema):
         metadata={"example": "ASSIGNED"},
     )
     driver_id = Id(required=True, allow_none=True)
-    load_id = Id(
-        required=True, allow_none=True, metadata={"description": "Null for an event of a driver."}
-    )
+    load_id = Id(required=True, allow_none=True)
     assignment_id = Id(required=True, allow_none=True)
     payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
 

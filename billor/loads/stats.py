@@ -38,10 +38,7 @@ class StatsQuery(WireSchema):
     time_zone = fields.String(
         load_default="UTC",
         validate=check_time_zone,
-        metadata={
-            "description": "The IANA time zone in which days begin.",
-            "example": "America/Chicago",
-        },
+        metadata={"description": "IANA time zone of the days.", "example": "America/Chicago"},
     )
 
 
