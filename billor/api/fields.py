@@ -326,6 +326,9 @@ class Expand(Several):
 class Expanded(fields.Nested):
     """A related object of a list's item, absent unless `expand` had it loaded."""
 
+    def __init__(self, schema: Any, description: str, **kwargs):
+        super().__init__(schema, dump_only=True, metadata={"description": description}, **kwargs)
+
     def get_value(self, obj, attr, accessor=None, default=missing):
         return vars(obj).get(attr, default)
 

@@ -71,10 +71,7 @@ class AssignmentWithListedLoadSchema(AssignmentSchema):
 
 class NextAssignmentSchema(AssignmentWithLoadSchema):
     left = fields.String(
-        metadata={
-            "description": "Why it is still PLANNED although the driver is free: a code, or null.",
-            "example": "driver_inactive",
-        },
+        metadata={"description": "The code why it is PLANNED although the driver is free."},
         **OR_NULL,
     )
 
@@ -82,10 +79,7 @@ class NextAssignmentSchema(AssignmentWithLoadSchema):
 class WithNextSchema(WireSchema):
     next = fields.Nested(
         NextAssignmentSchema,
-        metadata={
-            "description": "The driver's PLANNED one; after the end of this one, what the driver "
-            "has by now: ASSIGNED or PLANNED."
-        },
+        metadata={"description": "The driver's; after the end of this one it may be ASSIGNED."},
         **OR_NULL,
     )
 
@@ -95,12 +89,8 @@ class AssignmentDetailSchema(AssignmentWithDriverSchema, AssignmentWithLoadSchem
 
 
 class ListedAssignmentSchema(AssignmentSchema):
-    driver = Expanded(
-        DriverSchema, dump_only=True, metadata={"description": "With `expand=driver`."}
-    )
-    load = Expanded(  # type: ignore[assignment]
-        ListedLoadSchema, dump_only=True, metadata={"description": "With `expand=load`."}
-    )
+    driver = Expanded(DriverSchema, "With `expand=driver`.")
+    load = Expanded(ListedLoadSchema, "With `expand=load`.")  # type: ignore[assignment]
 
 
 class StatusSchema(WireSchema):
@@ -163,27 +153,17 @@ class RefusalSchema(WireSchema):
         required=True, validate=validate.OneOf(CODES), metadata={"example": "driver_inactive"}
     )
     detail = fields.String(required=True, metadata={"description": "What to do about it."})
-    assignment_id = Id(
-        attribute="extra.assignmentId",
-        metadata={"description": "The assignment that blocks it, if any."},
-    )
-    paper = fields.String(
-        attribute="extra.paper", metadata={"description": "Of the driver, if it has expired."}
-    )
+    assignment_id = Id(attribute="extra.assignmentId", metadata={"description": "What blocks it."})
+    paper = fields.String(attribute="extra.paper", metadata={"description": "What has expired."})
     expired_on = fields.String(
-        attribute="extra.expiredOn", metadata={"description": "Its last valid day."}
+        attribute="extra.expiredOn", metadata={"description": "Its last day."}
     )
 
 
 class BulkRowSchema(PairSchema):
     row = fields.Integer(required=True, metadata={"description": "From 1.", "example": 1})
-    assignment_id = Id(
-        attribute="assignment.id",
-        metadata={"description": "The new assignment; absent if it was refused."},
-    )
-    error = fields.Nested(
-        RefusalSchema, metadata={"description": "Why it was refused; absent otherwise."}
-    )
+    assignment_id = Id(attribute="assignment.id", metadata={"description": "Absent if refused."})
+    error = fields.Nested(RefusalSchema, metadata={"description": "Absent if it was assigned."})
 
 
 class BulkReportSchema(WireSchema):

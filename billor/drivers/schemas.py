@@ -57,15 +57,13 @@ class ListedDriverSchema(DriverSchema):
     # By name: assignments are a layer above.
     assignment = Expanded(
         "AssignmentWithListedLoadSchema",
-        dump_only=True,
+        "With `expand=assignment`: the active one, or null.",
         allow_none=True,
-        metadata={"description": "With `expand=assignment`: the active one, or null."},
     )
     planned = Expanded(
         "AssignmentWithListedLoadSchema",
-        dump_only=True,
+        "With `expand=assignment`: the next one, or null.",
         allow_none=True,
-        metadata={"description": "With `expand=assignment`: the next one, or null."},
     )
 
 

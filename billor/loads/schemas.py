@@ -121,9 +121,8 @@ class ListedLoadSchema(LoadSchema):
     # By its name: assignments are a layer above.
     assignment = Expanded(
         "AssignmentWithDriverSchema",
-        dump_only=True,
+        "With `expand=assignment`: that is not CANCELLED, or null.",
         allow_none=True,
-        metadata={"description": "With `expand=assignment`: that is not CANCELLED, or null."},
     )
 
 
