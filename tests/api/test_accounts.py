@@ -203,11 +203,8 @@ def test_passwords_and_logouts_are_events_without_a_secret(app, client, recorded
     client.token = answer.json["access_token"]
     client.post("/auth/logout-all")
     documents = recorded()
-    assert [document["type"] for document in documents] == [
-        "USER_CREATED",
-        "PASSWORD_CHANGED",
-        "SESSIONS_ENDED",
-    ]
+    types = [document["type"] for document in documents]
+    assert types == ["USER_CREATED", "PASSWORD_CHANGED", "SESSIONS_ENDED"]
     secrets = [DANA["password"], *body.values(), DANA["email"], DEMO_EMAIL, *answer.json.values()]
     with app.app_context():
         secrets += db.session.scalars(select(User.password_hash))

@@ -10,7 +10,6 @@ import pytest
 
 from billor.loads import files
 from billor.loads.files import read_file
-from billor.loads.importing import import_slot
 from billor.models import db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app
@@ -128,13 +127,6 @@ def test_an_import_reports_each_row_and_creates_the_good_ones(client):
         assert (event["type"], event["user"]["name"]) == ("LOAD_CREATED", "Demo Dispatcher")
 
 
-def test_a_refused_file_creates_nothing(client):
-    for data in (as_ndjson(LOADS[:1] * 10_001), b""):
-        problem = assert_problem(send(client, data), 422, "import_refused")
-        assert problem["detail"]
-    assert client.get("/loads").json == []
-
-
 def as_xlsx(rows) -> bytes:
     return workbook([FIELDS, *(list(row.values()) for row in rows)])
 
@@ -200,15 +192,6 @@ def test_no_connection_is_held_while_a_file_is_read(app, client, monkeypatch):
     for headers in ({}, {"Idempotency-Key": "monday"}):
         assert send(client, as_ndjson(LOADS), **headers).json["created"] == 3
     assert held == [0, 0]
-
-
-def test_beyond_two_imports_at_a_time_others_are_refused_at_once(client):
-    with import_slot(), import_slot():
-        busy = send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"})
-        assert_problem(busy, 503, "imports_busy")
-        assert busy.headers["Retry-After"] == "1"
-        assert client.get("/loads").json == []
-    assert send(client, as_ndjson(LOADS), **{"Idempotency-Key": "monday"}).json["created"] == 3
 
 
 def test_an_export_for_spreadsheets_has_a_mark_and_no_formulas(client):

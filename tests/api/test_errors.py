@@ -269,7 +269,6 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
     401: {
         "token_missing": {
             "no header": with_authorization(""),
-            "another scheme": with_authorization("Basic ZGFuYTpkYW5h"),
         },
         "token_expired": {"": with_token_of("1", expires_delta=timedelta(minutes=-1))},
         "token_invalid": {
@@ -282,8 +281,6 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
     404: {
         "not_found": {
             "address": lambda scene: scene.client.get("/nowhere"),
-            "climbing": lambda scene: scene.client.get("/docs/..%2fpage.html"),
-            "nobody's id": lambda scene: scene.client.get("/loads/0"),
         },
         "no_active_assignment": {"": as_driver("GET", "/me/assignment")},
         "driver_not_found": {

@@ -70,13 +70,6 @@ def test_a_change_is_sent_by_every_process(api):
             each.event_of(load)
 
 
-def test_streams_tell_of_changes_while_redis_is_away(api, redis):
-    with listeners(api) as opened, redis.hung():
-        load = api.client.make_load()
-        for each in opened:
-            each.event_of(load)
-
-
 @pytest.mark.parametrize("outage", [Service.hung, Service.gone])
 def test_streams_say_so_while_postgresql_is_away_and_catch_up(api, postgresql, outage):
     with listeners(api) as opened:

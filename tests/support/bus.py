@@ -42,14 +42,10 @@ class FakeBus:
     def __init__(self) -> None:
         self.away = False
         self.is_new = False
-        self.published: list[Message] = []
+        self.published_ids: list[str] = []
         self.waiting: list[Message] = []
         self.acked: list[Message] = []
         self.nacked: list[Message] = []
-
-    @property
-    def published_ids(self) -> list[str]:
-        return [message.attributes["id"] for message in self.published]
 
     def prepare(self) -> bool:
         self._answer()
@@ -57,7 +53,7 @@ class FakeBus:
 
     def publish(self, messages: Sequence[Message]) -> None:
         self._answer()
-        self.published += messages
+        self.published_ids += [message.attributes["id"] for message in messages]
         self.waiting += messages
 
     def pull(self, max_messages: int) -> list[Delivery]:

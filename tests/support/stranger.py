@@ -1,7 +1,6 @@
 """A fresh copy of the project, run with its own commands, as after a clone."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -113,14 +112,10 @@ class Running:
         output, _ = self.process.communicate(timeout=60)
         return output
 
-    def child(self, name: str) -> psutil.Process:
-        """The API's or the worker's first process."""
-        pattern = {"api": "gunicorn", "worker": "worker.py"}[name]
-        return next(
-            process
-            for process in self._stranger.processes()
-            if any(re.search(pattern, word) for word in process.cmdline())
-        )
+    def worker(self) -> psutil.Process:
+        """The worker's first process."""
+        found = self._stranger.processes()
+        return next(each for each in found if any("worker.py" in word for word in each.cmdline()))
 
 
 def only_line(output: str) -> str:
