@@ -150,7 +150,7 @@ export function timesOf(load, now, assignment) {
       timeOf(deliverFrom, deliverBy, (isWaiting || (isDriven && !expectedAt)) && deliverBy),
     ],
     ...known([
-      [t("Expected"), timeOf(null, expectedAt, isDriven && expectedAt)],
+      [t("Expected"), isDriven && timeOf(null, expectedAt, expectedAt)],
       [t("Delayed"), delayReason && isolate(delayReason)],
     ]),
   ];
