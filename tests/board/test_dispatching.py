@@ -309,12 +309,12 @@ def test_a_load_is_changed_cancelled_and_reopened_on_its_page(billor, open_board
     page.get_by_role("button", name="Save").click()
     refusal = page.get_by_role("dialog").get_by_role("alert")
     expect(refusal).to_contain_text("Somebody else has changed this meanwhile.")
-    expect(refusal).to_contain_text("changed cargo type from Dry van to Apples")
+    expect(refusal).to_contain_text("changed “Cargo type” from Dry van to Apples")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".facts")).to_contain_text("Apples")
     expect(page.get_by_role("heading", name="Laredo, TX to Boise, ID")).to_be_visible()
     expect(page.locator(".facts")).to_contain_text("May 4, 2031, 8:30 AM CDT")
-    expect(page.locator(".timeline")).to_contain_text("destination from Denver, CO to Boise, ID")
+    expect(page.locator(".timeline")).to_contain_text("“To” from Denver, CO to Boise, ID")
     stored = billor.client.get(f"/loads/{billor.loads[0]['id']}").body
     assert stored["pickupAt"].startswith("2031-05-04T13:30:00")
 

@@ -70,7 +70,7 @@ def test_a_load_has_windows_contacts_notes_and_comments(billor, open_board):
     expect(facts).to_contain_text("NotesGate 5.")
     expect(facts).to_contain_text("EquipmentStep deck")
     expect(page.locator(".timeline")).to_contain_text(
-        "changed notes from Gate 4. Ask for Lee. to Gate 5.."
+        "changed “Notes” from Gate 4. Ask for Lee. to Gate 5.."
     )
 
     for visible in (False, False, True):

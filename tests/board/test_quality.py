@@ -20,7 +20,8 @@ SMALL_TARGETS = """() => {
     element.scrollIntoView({ block: "center", inline: "center" });
     const { left, right, top, bottom } = element.getBoundingClientRect();
     const [x, y] = [(left + right) / 2, (top + bottom) / 2];
-    const isHit = (x, y) => element.contains(document.elementFromPoint(x, y));
+    const target = element.type === "checkbox" ? element.labels[0] : element;
+    const isHit = (x, y) => target.contains(document.elementFromPoint(x, y));
     const reach = (stepX, stepY) => {
       let steps = 0;
       while (steps < SIZE && isHit(x + steps * stepX, y + steps * stepY)) steps += 0.5;

@@ -25,7 +25,7 @@ LOOKS_SAID = re.compile(r'["`]\W*[A-Z][a-z]|… [a-z]{4}')
 COLUMN = re.compile(r"(?:^ +|\{ )[A-Z][a-z]+: (?:\(|\w+\().*", re.MULTILINE)
 NOT_SAID = re.compile(
     r"[\"`]\W*(Authorization|Bearer|Content-Type|Date|Idempotency-Key|If-Match|Last-Event-ID|Link"
-    r"|Arrow(Up|Down)|Enter|Escape|Tab|Billor|English|Español|Português|Undo)\b"
+    r"|Shown|Arrow(Up|Down)|Enter|Escape|Tab|Billor|English|Español|Português|Undo)\b"
 )
 """Headers, keys, names, and the reason of an undo, which the API keeps."""
 PART = re.compile(r"\{\w+\}|\$\d")

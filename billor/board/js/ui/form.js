@@ -141,6 +141,9 @@ const fieldsOf = (form) =>
       .filter(([, value]) => value !== ""),
   );
 
+/** @param {HTMLFormElement} form @returns {NodeListOf<HTMLInputElement>} */
+const fieldsIn = (form) => form.querySelectorAll("input, select, textarea");
+
 /** @param {HTMLInputElement} field */
 const rangeOf = ({ type, min, max }) =>
   type === "number"
@@ -155,20 +158,11 @@ const rangeOf = ({ type, min, max }) =>
 function wrongFields(form) {
   /** @type {Record<string, string>} */
   const errors = {};
-  for (const field of form.elements) {
-    if (
-      !(
-        field instanceof HTMLInputElement ||
-        field instanceof HTMLSelectElement ||
-        field instanceof HTMLTextAreaElement
-      )
-    )
-      continue;
+  for (const field of fieldsIn(form)) {
     const { badInput, rangeOverflow, rangeUnderflow } = field.validity;
     const text = field.type === "password" ? field.value : field.value.trim();
     if (badInput) errors[field.name] = BAD_INPUT[field.type] ?? t("Enter a number.");
-    else if ((rangeOverflow || rangeUnderflow) && "max" in field)
-      errors[field.name] = rangeOf(field);
+    else if (rangeOverflow || rangeUnderflow) errors[field.name] = rangeOf(field);
     else if (field.type === "datetime-local" && text && !fromLocalField(text))
       errors[field.name] = t("There is no such time that day: clocks go forward then.");
     else if (field.required && !text) errors[field.name] = MISSING;

@@ -1,38 +1,13 @@
 // What happened, in a dispatcher's words.
 
 import { h } from "preact";
+import { nameOf } from "../api/words.js";
 import { isolate } from "../ui/text.js";
 import { fullDate, shortTime } from "../ui/times.js";
 import { weightText } from "../ui/weight.js";
 import { t } from "../ui/words.js";
 import { DriverLink } from "./page.js";
 import { stepOf } from "./progress.js";
-
-/** By the names of the API. @type {Record<string, string>} */
-const FIELD_NAMES = {
-  origin: t("origin"),
-  destination: t("destination"),
-  cargoType: t("cargo type"),
-  reference: t("reference"),
-  pickupAt: t("pickup"),
-  pickupTo: t("end of pickup"),
-  deliverFrom: t("beginning of delivery"),
-  deliverBy: t("delivery"),
-  weightKg: t("weight"),
-  equipment: t("equipment"),
-  pickupContact: t("pickup contact"),
-  pickupPhoneShown: t("pickup phone"),
-  deliveryContact: t("delivery contact"),
-  deliveryPhoneShown: t("delivery phone"),
-  notes: t("notes"),
-  name: t("name"),
-  licenseNumber: t("license number"),
-  phoneShown: t("phone"),
-  email: t("email"),
-  licenseExpiresOn: t("license expiry"),
-  medicalExpiresOn: t("medical card expiry"),
-  status: t("status"),
-};
 
 /** @type {Record<string, string>} */
 export const ROLE_NAMES = {
@@ -108,10 +83,10 @@ function changes({ before = {}, load, driver }, after) {
   if (load && before.status === "CANCELLED") return t("reopened the load");
   if (!load && before.status)
     return driver?.status === "ACTIVE" ? t("brought back the driver") : t("deactivated the driver");
-  const names = Object.keys(before).filter((name) => name in FIELD_NAMES);
+  const names = Object.keys(before).filter((name) => nameOf(name) !== name);
   const each = names.map((name) =>
-    t("{field} from {before} to {after}", {
-      field: FIELD_NAMES[name] ?? name,
+    t("“{field}” from {before} to {after}", {
+      field: nameOf(name),
       before: readable(name, before),
       after: readable(name, after),
     }),
@@ -121,7 +96,8 @@ function changes({ before = {}, load, driver }, after) {
 
 /** @param {string} name @param {object | undefined} fields @param {string} [nothing] */
 export function readable(name, fields, nothing = t("none")) {
-  const value = /** @type {Record<string, unknown> | undefined} */ (fields)?.[name];
+  const known = /** @type {Record<string, unknown>} */ (fields ?? {});
+  const value = known[`${name}Shown`] ?? known[name];
   if (value === null || value === undefined || value === "") return nothing;
   if (/At$|To$|From$|By$/.test(name)) return shortTime(String(value));
   if (/On$/.test(name)) return fullDate(String(value));
