@@ -47,6 +47,8 @@ def test_a_driver_completes_the_load_and_the_next_appears_by_itself(billor, phon
     assert status_of(billor, billor.load) == "COMPLETED"
     billor.client.assign(billor.drivers[0], billor.client.make_load(origin="Memphis, TN"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
+    with page.expect_request("**/me/assignment"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))")
 
 
 def test_a_driver_checks_in_and_sees_what_dispatchers_do(billor, phone):

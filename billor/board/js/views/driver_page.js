@@ -5,6 +5,7 @@ import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { mine, refetchMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
+import { tell } from "../state/people.js";
 import { useStore } from "../state/store.js";
 import { CHANGED, sendTaps, tap, taps, timeOf, unanswered } from "../state/taps.js";
 import { useNow } from "../ui/clock.js";
@@ -25,7 +26,13 @@ import { aboutLoad, contactsOf, Facts, RouteOf, timesOf } from "./panel.js";
 export function DriverPage({ user }) {
   const { current, next, past } = useStore(mine);
   useLive("/me/changes", refetchMine);
-  useEffect(() => void sendTaps(), []);
+  useEffect(() => {
+    sendTaps();
+    // A phone that wakes finds only later that its stream has ended.
+    const wake = () => document.visibilityState === "visible" && tell(refetchMine);
+    addEventListener("visibilitychange", wake);
+    return () => removeEventListener("visibilitychange", wake);
+  }, []);
   return h(
     "div",
     { class: "app driver-app" },

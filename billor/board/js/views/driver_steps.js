@@ -69,7 +69,7 @@ export const Steps = ({ done, user, now }) =>
       h(
         "li",
         { key: each.happenedAt },
-        icon("check"),
+        icon(each.kind === "DELAYED" ? "clock" : "check"),
         h(
           "p",
           null,
