@@ -211,15 +211,6 @@ def test_an_import_is_sent_as_many(app, client, listen):
         assert events.next().event == "many"
 
 
-def test_changes_up_to_the_limit_are_sent_one_by_one(app, listen):
-    with listen() as events:
-        events.next()
-        with app.app_context():
-            create_loads([LOAD] * source.MAX_CHANGES)
-        sent = events.take(source.MAX_CHANGES)
-    assert {each.event for each in sent} == {"change"}
-
-
 def test_a_slow_client_gets_many(app, client, listen, monkeypatch):
     monkeypatch.setattr(feed, "MAX_BATCHES", 1)
     monkeypatch.setitem(app.extensions, "changes", feed.Feed(app))

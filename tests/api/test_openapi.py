@@ -6,7 +6,6 @@ import tomllib
 
 import pytest
 
-from billor.auth.access import PUBLIC_ENDPOINTS
 from billor.config import API_VERSION
 from billor.errors import CODES
 from scripts.launcher.launcher import PROJECT
@@ -58,12 +57,6 @@ def test_every_code_is_documented(document):
     responses = document["components"]["responses"].values()
     documented = {code for each in responses for code in re.findall(r"`(\w+)`", str(each))}
     assert documented == set(CODES) - CODES_OF_NO_OPERATION
-
-
-def test_only_public_operations_are_documented_as_public(app, operations):
-    public = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in PUBLIC_ENDPOINTS}
-    for (_, path), operation in operations.items():
-        assert operation.get("security") == ([] if path in public else None)
 
 
 def test_enums_are_components_and_what_is_sent_has_no_read_only_field(document, operations):

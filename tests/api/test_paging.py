@@ -5,10 +5,8 @@ from itertools import chain
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from sqlalchemy import update
 
 from billor.api import pagination
-from billor.models import Load, LoadEvent, db
 from tests.support.answers import assert_invalid, in_lists, next_page, pages
 from tests.support.apps import another_app, give_driver_token
 from tests.support.client import ApiClient
@@ -75,21 +73,6 @@ def test_rows_leaving_the_filter_during_pagination_hide_no_others(client):
         got += [load["id"] for load in page]
         client.patch(f"/loads/{got[-1]}", {"status": "CANCELLED"})  # the row of the cursor
     assert got == [load["id"] for load in reversed(loads)]
-
-
-def test_rows_with_equal_times_are_paged_without_repeats_or_gaps(app, client):
-    for _ in range(9):
-        client.make_load()
-    for number in range(6):
-        client.patch("/loads/1", {"origin": f"Origin {number}"})
-    with app.app_context():
-        db.session.execute(update(Load).values(created_at=TIME))
-        db.session.execute(update(LoadEvent).values(created_at=TIME))
-        db.session.commit()
-    for path in ("/loads?", "/loads?status=OPEN&status=CANCELLED&", "/loads/1/timeline?"):
-        items = client.get(path).json
-        for limit in (2, 5):
-            assert list(chain(*pages(client, f"{path}limit={limit}"))) == items, path
 
 
 def test_a_page_has_50_items_by_default(client):

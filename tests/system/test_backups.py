@@ -6,7 +6,6 @@ import stat
 import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from sqlalchemy import Connection, text
 
 from billor.auth.service import issue_token
 from billor.config import SERVICES_FILE
-from billor.events import outbox
 from billor.models import LoadEvent, User, db
 from scripts.launcher.launcher import PROJECT
 from tests.support.apps import close_connections
@@ -291,33 +289,3 @@ def test_events_since_a_time_are_published_again(app, client):
     with app.app_context():
         states = {event.id: event.published_at for event in db.session.query(LoadEvent)}
     assert (states[first.id] is None, states[last.id]) == (False, None)
-
-
-@pytest.mark.parametrize("last", range(5))
-def test_an_interrupted_replay_has_whole_batches_and_is_completed_by_another(
-    app, client, monkeypatch, last
-):
-    for _ in range(4):
-        client.make_load()
-    with app.app_context():
-        db.session.execute(text("UPDATE load_events SET published_at = now(), recorded_at = now()"))
-        db.session.commit()
-    statements, execute = count(1), outbox.execute
-
-    def execute_some(*arguments):
-        if next(statements) > last:
-            raise KeyboardInterrupt
-        return execute(*arguments)
-
-    def marked() -> tuple[int, int]:
-        with app.app_context():
-            numbers = "count(*) - count(published_at), count(*) - count(recorded_at)"
-            return tuple(db.session.execute(text(f"SELECT {numbers} FROM load_events")).one())  # noqa: S608
-
-    monkeypatch.setattr(outbox, "MAX_REPUBLISHED", 2)
-    with monkeypatch.context() as interrupted:
-        interrupted.setattr(outbox, "execute", execute_some)
-        assert app.test_cli_runner().invoke(args=["events", "replay"]).exit_code == 1
-    assert marked() == (last // 2 * 2,) * 2
-    told = app.test_cli_runner().invoke(args=["events", "replay"]).output
-    assert marked() == (int(told.split()[0]),) * 2
