@@ -113,10 +113,3 @@ def test_a_killed_process_takes_no_exported_count_with_it(monitored):
         wait_until(lambda: len(api.children()) == PROCESSES)
     streams = f"gauge_livesum_{victim.pid}.db"
     wait_until(lambda: not list(monitored.folder.glob(f"billor-metrics-*/{streams}")))
-
-
-def test_a_killed_server_leaves_no_metrics_behind(shared_system, tmp_path):
-    api = shared_system.start_api(PROCESSES, TMPDIR=str(tmp_path))
-    assert list(tmp_path.glob("billor-metrics-*"))
-    api.send(signal.SIGKILL)  # only the master
-    wait_until(lambda: not list(tmp_path.glob("billor-metrics-*")))

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from billor.cli import seed
 from billor.cli.seed import DRIVERS, LOADS, seed_database
-from billor.config import DEFAULT_DEMO_PASSWORD, ConfigError
+from billor.config import DEFAULT_DEMO_PASSWORD
 from billor.drivers.service import today
 from billor.models import Driver, LoadEvent, db
 from billor.users.service import find_user, update_user
@@ -51,9 +51,3 @@ def test_seeding_again_replaces_the_default_password_and_no_other(config, anonym
     for configured in (DEFAULT_DEMO_PASSWORD, "something-better"):
         seed_database(replace(config, demo_password=configured))
     assert log_in(anonymous, config.demo_email, "my-own-secret") == 200
-
-
-@pytest.mark.usefixtures("context")
-def test_the_default_password_is_refused_in_production(config):
-    with pytest.raises(ConfigError, match="DEMO_PASSWORD"):
-        seed_database(replace(config, billor_env="production"))
