@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from billor.cache import cache
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.system import Dispatcher, Process, System
@@ -101,22 +100,3 @@ def test_a_killed_postgresql_loses_nothing_and_ends_no_process(system, postgresq
     assert_only_our_log_lines(system)
     assert not worker.has_ended
     assert not api.has_ended
-
-
-def test_a_flushed_hung_or_killed_redis_fails_no_request(system, redis):
-    api = system.start_api()
-    system.start_worker()
-    with Dispatcher(api.client) as dispatcher:
-        dispatcher.wait_for_rounds(3)
-        with system.app.app_context():
-            cache.cache.client.flushall()
-        dispatcher.wait_for_rounds(3)
-        with redis.hung():
-            dispatcher.wait_for_rounds(10)
-        with redis.gone():
-            dispatcher.wait_for_rounds(10)
-        dispatcher.wait_for_rounds(3)
-    assert_nothing_failed(system, dispatcher)
-    newest = list(system.committed().values())
-    (load,) = api.client.get("/loads?limit=1").body
-    assert load["id"] == max(document["loadId"] or 0 for document in newest)

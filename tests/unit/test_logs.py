@@ -4,7 +4,6 @@ import json
 import logging
 import re
 from io import StringIO
-from typing import NamedTuple
 
 import pytest
 
@@ -25,17 +24,6 @@ WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 USER = CurrentUser(7, "Dana", Role.ADMIN, driver_id=None, epoch=0, session_id=None)
-
-
-class Answered(NamedTuple):
-    """A message with fields."""
-
-    path: str
-    status: int
-    route: str | None
-
-    def __str__(self) -> str:
-        return f"GET {self.path}"
 
 
 @pytest.fixture
@@ -85,24 +73,6 @@ def test_a_traceback_keeps_its_line_breaks_and_escapes_control_characters(log):
     assert all(line.isprintable() for line in rest)
     assert record["traceback"].endswith(f"ValueError: {EVIL}")
     assert record.keys() == {"time", "level", "logger", "message", "traceback"}
-
-
-@pytest.mark.usefixtures("in_a_request")
-def test_a_record_as_json_names_its_request_trace_and_user(log):
-    line = log(Answered(EVIL, status=200, route=None), form="json")
-    assert line.removesuffix("\n").isprintable()
-    record = json.loads(line)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
-    assert record == {
-        "level": "ERROR",
-        "logger": "billor.test",
-        "message": f"GET {EVIL}",
-        "request_id": "a-request",
-        "trace_id": TRACE,
-        "user_id": 7,
-        "path": EVIL,
-        "status": 200,
-    }
 
 
 def test_lines_of_flask_run_are_plain_and_requests_are_not_logged_twice(log):
