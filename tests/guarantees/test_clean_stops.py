@@ -9,7 +9,6 @@ from contextlib import ExitStack, closing, contextmanager
 from threading import Event
 from typing import Any
 
-import psutil
 import pytest
 from sqlalchemy import text
 
@@ -18,7 +17,7 @@ from billor.models import db
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.http import HttpClient, Reply
-from tests.support.system import LOAD, Dispatcher, Process, Service, System
+from tests.support.system import LOAD, Dispatcher, Process, System
 from tests.support.worker import WAIT_SECONDS, wait_until
 
 IN_FLIGHT = 8
@@ -82,14 +81,6 @@ def stopped_together(processes: list[Process]) -> list[int]:
         return list(pool.map(Process.terminate, processes))
 
 
-def is_connected_to(process: Process, service: Service) -> bool:
-    port = int(service.settings["PUBSUB_EMULATOR_HOST"].rpartition(":")[2])
-    return any(
-        connection.raddr and connection.raddr.port == port
-        for connection in psutil.Process(process.pid).net_connections("tcp")
-    )
-
-
 @pytest.fixture
 def hanging_couch(monkeypatch) -> None:
     """Let CouchDB hang until it is mended."""
@@ -149,15 +140,6 @@ def test_a_worker_with_hanging_services_shuts_down_in_time(system, pubsub, hangi
         make_events(system, 1)
         wait_until(lambda: unclaimed(system) == 0)
         assert worker.terminate() == 0, worker.output
-
-
-def test_a_worker_starting_with_hanging_services_shuts_down_in_time(system, pubsub, hanging_couch):
-    system.couch.fail(Fault.HANG)
-    with pubsub.hung():
-        whole, relay = system.start_worker(), system.start_worker("relay")
-        system.couch.wait_until_hanging()
-        wait_until(lambda: is_connected_to(relay, pubsub))
-        assert stopped_together([whole, relay]) == [0, 0]
 
 
 def test_gunicorn_shuts_down_in_time_while_services_hang(system_without_bus, redis, hanging_couch):
