@@ -44,22 +44,22 @@ def test_a_load_is_planned_and_becomes_active_when_the_one_before_ends(billor, o
     def press(name: str) -> None:
         page.get_by_role("button", name=name, exact=True).last.click()
 
-    board.drag(board.waiting_load("Denver"), busy.first)
+    board.drag(board.waiting_load("Denver, CO to Miami"), busy.first)
     expect(busy).to_contain_text([f"free by May 4, 2031, 12:30 PM CDT {first}"])
     expect(busy).to_contain_text([f"Next {second}: Denver, CO"])
     for each in (board, other):
-        expect(each.waiting_load("Denver")).to_contain_text("next for Alex Carter")
+        expect(each.waiting_load("Denver, CO to Miami")).to_contain_text("next for Alex Carter")
     expect(page.get_by_role("button", name="Unassigned")).to_contain_text("1")
     board.drag(board.waiting_load("Boise"), board.road.first)
-    expect(toasts.last).to_contain_text(f"Alex Carter has a next load: {second}.")
+    expect(toasts.last).to_contain_text("The driver has a next load.")
     press("Undo")
-    expect(other.waiting_load("Denver")).not_to_contain_text("next for")
+    expect(other.waiting_load("Denver, CO to Miami")).not_to_contain_text("next for")
     assert current(billor) == [(first, alex, "ASSIGNED")]
-    board.drag(board.waiting_load("Denver"), board.road.first)
+    board.drag(board.waiting_load("Denver, CO to Miami"), board.road.first)
     expect(toasts.last).to_contain_text(f"Load {second} is next for Alex Carter.")
     page.goto(f"{billor.url}/board#/loads/{second}")
     press("Cancel the plan")
-    expect(toasts.last).to_contain_text(f"Load {second} is not planned any more.")
+    expect(toasts.last).to_contain_text(f"Load {second} waits again.")
     press("Undo")
     expect(toasts.last).to_contain_text(f"Load {second} is next for Alex Carter.")
     page.goto(f"{billor.url}/board#/")
@@ -116,7 +116,7 @@ def test_a_phone_plans_for_who_could_best_take_a_load(billor, open_board):
     board.before_request(
         "/assignments", "POST", lambda: billor.client.assign(brianna, billor.client.make_load())
     )
-    board.waiting_load("Denver").get_by_role("button").tap()
+    board.waiting_load("Denver, CO to Miami").get_by_role("button").tap()
     expect(board.drivers).to_contain_text(["Brianna Lopez", "Chen Wei", "Alex Carter"])
     board.drivers.first.get_by_role("button").tap()
     page.get_by_role("button", name="Assign", exact=True).tap()

@@ -318,8 +318,10 @@ interface Toast extends Trouble {
   id: number;
   isGood: boolean;
   loadId?: number;
-  /** Such as to take back what was done to the load. */
-  button?: { text: string; run: () => void };
+  /** Takes back what was done to the load. */
+  undo?: (() => void) | undefined;
+  /** Makes it the driver's next load instead. */
+  plan?: (() => void) | undefined;
 }
 
 interface FieldProps {

@@ -70,8 +70,12 @@ const CONFLICTS = {
   precondition_failed: t("Somebody else has changed this meanwhile."),
   driver_already_assigned: t("The driver has an active load."),
   load_already_assigned: t("This load has a driver."),
-  driver_already_planned: t("The driver has a next load. Cancel that plan first."),
-  load_already_planned: t("This load is planned for a driver. Cancel the plan first."),
+  driver_already_planned: t(
+    "The driver has a next load. Cancel that plan, or give it to another driver.",
+  ),
+  load_already_planned: t(
+    "This load is planned for a driver. Cancel the plan, or give it to another driver.",
+  ),
   load_not_open: t("This load is no longer waiting."),
   driver_inactive: t("This driver is not active."),
   load_not_editable: t("This load is on the road or completed, so it cannot be changed."),

@@ -21,21 +21,9 @@ export const pending = new Store({ byLoad: new Map() });
  */
 export function give(load, driver, assignment = fleet.value.plannedOf(load)) {
   const isPlan = fleet.value.activeOf(driver) !== undefined;
-  const next = fleet.value.plannedFor(driver);
-  if (isPlan && next) return refuseSecondPlan(driver, next);
   if (!assignment || assignment.driverId === driver.id) return assign(load, driver, isPlan);
   return reassign(assignment, driver, isPlan);
 }
-
-/** @param {Driver} driver @param {Assignment} next */
-const refuseSecondPlan = (driver, { loadId: id }) =>
-  toast(
-    t("{driver} has a next load: {id}. Cancel that plan, or give it to another driver first.", {
-      driver: isolate(driver.name),
-      id,
-    }),
-    { isGood: false },
-  );
 
 /**
  * @param {Load} load @param {Driver} driver @param {boolean} [isPlan]
@@ -68,12 +56,11 @@ const planText = (id, driver) => t("Load {id} is next for {driver}.", partsOf(id
 export function close(assignment, to, mayUndo = true) {
   const { id, loadId } = assignment;
   const isPlan = assignment.status === "PLANNED";
-  const cancelled = isPlan
-    ? t("Load {id} is not planned any more.", { id: loadId })
-    : t("Load {id} waits again.", { id: loadId });
   return perform(
     { kind: "close", loadId, assignmentId: id, to, isPlan },
-    to === "COMPLETED" ? t("Load {id} completed.", { id: loadId }) : cancelled,
+    to === "COMPLETED"
+      ? t("Load {id} completed.", { id: loadId })
+      : t("Load {id} waits again.", { id: loadId }),
     (key) => request("PATCH", `/assignments/${id}/status`, { key, body: { status: to } }),
     { undo: mayUndo && (isPlan ? () => planAgain(assignment) : () => reopen(assignment)) },
   );
@@ -151,12 +138,11 @@ async function perform(action, text, send, { undo, plan } = {}) {
     const { data } = await send(newKey());
     take(action, data);
     const follows = whatFollows(action, data);
-    const button = undo && { text: t("Undo"), run: () => void undo(data) };
-    if (button || follows) toast([text, follows].join(" "), { loadId, ...(button && { button }) });
+    const more = undo ? { undo: () => void undo(data) } : {};
+    if (undo || follows) toast([text, follows].join(" ").trim(), { loadId, ...more });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const button = error.canPlan && plan && { text: t("Plan as next"), run: () => void plan() };
-    showTrouble(loadId, error, button || undefined);
+    showTrouble(loadId, error, error.canPlan ? plan : undefined);
     return error.message;
   } finally {
     fleet.tell();
@@ -173,12 +159,10 @@ function whatFollows({ kind, isPlan }, { status, next, driver }) {
   if (kind !== "close" || isPlan || !next) return "";
   const parts = partsOf(next.loadId, driver);
   if (next.status === "ASSIGNED") return t("{driver}'s next load {id} is active now.", parts);
-  const why = conflictInWords({ code: next.left, detail: EXPIRED });
+  const expired = "A paper of the driver has expired. Check its date, or choose another driver.";
+  const why = conflictInWords({ code: next.left, detail: expired });
   return t("{driver}'s next load {id} stays planned: {why}", { ...parts, why });
 }
-
-/** As the API says it. */
-const EXPIRED = "A paper of the driver has expired. Check its date, or choose another driver.";
 
 /** @param {number} loadId @param {Pending | null} action */
 function setPending(loadId, action) {

@@ -12,13 +12,10 @@ import { tell } from "./people.js";
 export async function checkIn({ id, loadId }, body, key) {
   const path = `/assignments/${id}/check-ins`;
   const { data } = await request("POST", path, { key, body });
-  const run = () =>
+  const undo = () =>
     tell(
       () => request("DELETE", `${path}/${data.id}`, { key: newKey() }),
       t("The check-in of load {id} is taken back.", { id: loadId }),
     );
-  toast(t("Load {id} is checked in.", { id: loadId }), {
-    loadId,
-    button: { text: t("Undo"), run },
-  });
+  toast(t("Load {id} is checked in.", { id: loadId }), { loadId, undo });
 }

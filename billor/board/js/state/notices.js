@@ -27,14 +27,14 @@ export const say = (text) => notices.set({ said: text });
  * Show a refusal at a load, with who caused it and a link to the conflicting load; also in a message,
  * since the load may be out of sight by now.
  * @param {number} loadId @param {Problem} problem
- * @param {Toast["button"]} [button] to do something else instead
+ * @param {() => void} [plan] makes it the driver's next load instead
  */
-export async function showTrouble(loadId, problem, button) {
+export async function showTrouble(loadId, problem, plan) {
   const detail = problem.message;
   setTrouble(loadId, { detail });
   const reason = await reasonOf(problem, loadId);
   if (notices.value.troubles.has(loadId)) setTrouble(loadId, { detail, ...reason });
-  const more = { isGood: false, ...reason, ...(button && { loadId, button }) };
+  const more = { isGood: false, ...reason, ...(plan && { loadId, plan }) };
   toast(t("Load {id}: {problem}", { id: loadId, problem: detail }), more);
 }
 
@@ -107,7 +107,10 @@ async function conflictingLoad({ assignmentId, loadId }) {
 export function toast(detail, more = {}) {
   const shown = { id: ++lastToast, detail, isGood: true, ...more };
   notices.set({ toasts: [...notices.value.toasts, shown].slice(-3), said: detail });
-  setTimeout(() => dismissToast(shown.id), more.button ? UNDO_MILLISECONDS : TOAST_MILLISECONDS);
+  setTimeout(
+    () => dismissToast(shown.id),
+    more.undo || more.plan ? UNDO_MILLISECONDS : TOAST_MILLISECONDS,
+  );
 }
 
 /** @param {number} id */

@@ -25,7 +25,8 @@ export function Announcer() {
           "div",
           { class: shown.isGood ? "toast" : "toast bad", key: shown.id },
           h("p", null, shown.detail, h(Reason, shown)),
-          shown.button && button(shown.button.text, () => press(shown), "small"),
+          shown.undo && button(t("Undo"), () => press(shown, shown.undo), "small"),
+          shown.plan && button(t("Plan as next"), () => press(shown, shown.plan), "small"),
           iconButton("close", t("Dismiss"), () => dismissToast(shown.id)),
         ),
       ),
@@ -33,11 +34,11 @@ export function Announcer() {
   ];
 }
 
-/** @param {Toast} shown */
-function press({ id, button }) {
+/** @param {Toast} shown @param {(() => void) | undefined} run */
+function press({ id }, run) {
   dismissToast(id);
   document.getElementById("content")?.focus({ preventScroll: true });
-  button?.run();
+  run?.();
 }
 
 /**
