@@ -7,7 +7,7 @@ from billor.config import API_VERSION
 from billor.health import checks
 from billor.models import Role, db
 from tests.support.answers import assert_problem
-from tests.support.apps import another_app, client_with_token, dead_address
+from tests.support.apps import another_app, client_with_token
 from tests.support.client import ApiClient
 from tests.support.exported import Exported, exported_here
 
@@ -99,16 +99,6 @@ def test_waiting_events_are_exported_with_their_age(client, app):
     assert exported.sum("billor_outbox_oldest_seconds", state="unrecorded") >= 3600
     up = {name: exported.sum("billor_dependency_up", dependency=name) for name in DEPENDENCIES}
     assert up == {"postgresql": 1, "redis": 1, "audit": 1, "events": 0}
-
-
-@pytest.mark.usefixtures("app")
-def test_without_postgresql_the_metrics_say_so(settings):
-    url = f"postgresql://user:secret@{dead_address()}/name"
-    with another_app(settings, METRICS_TOKEN=TOKEN, DATABASE_URL=url) as broken:
-        exported = scrape(ApiClient(broken.test_client(), TOKEN))
-    assert exported.sum("billor_dependency_up", dependency="postgresql") == 0
-    assert exported.sum("billor_dependency_up", dependency="redis") == 1
-    assert "billor_outbox_events" not in exported.names()
 
 
 def test_connections_and_streams_are_exported(app, client):
