@@ -21,8 +21,11 @@ def billor(billor):
 def exported(board: Board) -> tuple[str, list[dict[str, str]]]:
     """The name and the rows of the exported file, which begins with a byte order mark."""
     with board.page.expect_download() as download:
-        board.page.get_by_role("button", name="More", exact=True).click()
-        board.page.get_by_role("menuitem", name="Export this view").click()
+        if "#/stats" in board.page.url:
+            board.page.get_by_role("button", name="Export assignments").click()
+        else:
+            board.page.get_by_role("button", name="More", exact=True).click()
+            board.page.get_by_role("menuitem", name="Export this view").click()
     text = download.value.path().read_bytes().decode("utf-8")
     assert text.startswith("\ufeff")
     return download.value.suggested_filename, list(csv.DictReader(text[1:].splitlines()))
@@ -196,3 +199,19 @@ def test_the_login_says_what_billor_is_and_offers_the_demo_account(billor, open_
     assert board.axe_violations() == []
     board.page.get_by_role("button", name="Use the demo account").click()
     expect(board.page.get_by_role("button", name="New load")).to_be_visible()
+
+
+def test_statistics_say_who_completed_what_and_export_it(billor, open_board):
+    late, _, _ = billor.loads
+    alex, _, _ = billor.drivers
+    billor.client.patch(f"/loads/{late['id']}", {"deliverBy": "2026-01-02T03:04:05Z"})
+    billor.client.close_assignment(billor.client.assign(alex, late).body["id"])
+    board = open_board(path="/board#/stats")
+    expect(board.page.get_by_role("row", name="Alex Carter")).to_have_text(re.compile("0001.*0%$"))
+    name, rows = exported(board)
+    assert (name, [(row["driverName"], row["onTime"]) for row in rows]) == (
+        "assignments.csv",
+        [("Alex Carter", "false")],
+    )
+    board.page.get_by_label("To day").fill("2026-01-02")
+    assert exported(board)[1] == []
