@@ -75,7 +75,7 @@ def test_every_type_has_a_name_in_the_audit_trail():
     assert len(set(AUDIT_TYPES.values())) == len(EventType)
 
 
-@pytest.mark.parametrize("changes", [{"id": 7}, {"id": "7"}, {"type": "ASSIGNED"}, {"type": []}])
+@pytest.mark.parametrize("changes", [{"id": 7}, {"id": "7"}, {"type": "x" * 1000}, {"type": []}])
 def test_what_is_no_event_is_refused_with_a_short_reason(changes):
     data = json.dumps(event_body(**changes) | {"x" * 1000: 1}).encode()
     with pytest.raises(MalformedEvent, match=r"^not an event: ") as refusal:
