@@ -20,7 +20,7 @@ import { CommentForm } from "./comment_form.js";
 import { askToComplete, openDialog } from "./dialogs.js";
 import { LoadDialog } from "./load_dialog.js";
 import { DriverLink, Page, PageHead, Status } from "./page.js";
-import { contactsOf, Facts, factsOf, RouteOf, TroubleLine, timesOf } from "./panel.js";
+import { contactsOf, Facts, factsOf, filled, RouteOf, TroubleLine, timesOf } from "./panel.js";
 import { progressOf, waitsOf } from "./progress.js";
 import { ReopenDialog } from "./reopen_dialog.js";
 import { AuditTrail, Timeline } from "./timeline.js";
@@ -82,10 +82,10 @@ function Details({ known, version, onSaved }) {
         label: t("Fields"),
         facts: [
           [t("Driver"), driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
-          [t("Next for"), next && h(DriverLink, { driver: next })],
+          ...filled([[t("Next for"), next && h(DriverLink, { driver: next })]]),
           ...factsOf(load),
           ...timesOf(load, now, last),
-          [t("Progress"), last?.status === "ASSIGNED" && progressOf(last, now)],
+          ...filled([[t("Progress"), last?.status === "ASSIGNED" && progressOf(last, now)]]),
           ...(last ? waitsOf(last, checkIns, now) : []),
           ...contactsOf(load),
           [t("Created"), fullTime(load.createdAt)],

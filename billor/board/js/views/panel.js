@@ -78,7 +78,7 @@ export const LoadLink = ({ load }) =>
 export const factsOf = ({ cargoType, reference, equipment, weightKg }) => [
   [t("Cargo type"), isolate(cargoType)],
   [t("Reference"), reference && isolate(reference)],
-  ...known([
+  ...filled([
     [t("Equipment"), equipment && isolate(equipment)],
     [t("Weight"), weightKg && weightText(weightKg)],
   ]),
@@ -86,7 +86,7 @@ export const factsOf = ({ cargoType, reference, equipment, weightKg }) => [
 
 /** What only the load itself has, not its lists. @param {Load} load @returns {Fact[]} */
 export const contactsOf = (load) =>
-  known([
+  filled([
     [t("Pickup contact"), contactOf(load.pickupContact, load.pickupPhone, load.pickupPhoneShown)],
     [
       t("Delivery contact"),
@@ -96,7 +96,7 @@ export const contactsOf = (load) =>
   ]);
 
 /** @param {Fact[]} facts */
-const known = (facts) => facts.filter(([, value]) => value);
+export const filled = (facts) => facts.filter(([, value]) => value);
 
 /** @param {string | null} [name] @param {string | null} [phone] @param {string | null} [shown] */
 const contactOf = (name, phone, shown) =>
@@ -149,7 +149,7 @@ export function timesOf(load, now, assignment) {
       deliverFrom ? delivery : t("Deliver by"),
       timeOf(deliverFrom, deliverBy, (isWaiting || (isDriven && !expectedAt)) && deliverBy),
     ],
-    ...known([
+    ...filled([
       [t("Expected"), isDriven && timeOf(null, expectedAt, expectedAt)],
       [t("Delayed"), delayReason && isolate(delayReason)],
     ]),
