@@ -67,9 +67,10 @@ function Current({ user }) {
     onClose();
   }, [current?.id]);
   if (current === undefined) return h("p", { role: "status" }, t("Loading …"));
+  const sending = isWaiting ? WAITING : t("Sending …");
   const said = [
-    unanswered().length > 0 &&
-      h("p", { class: "sending", role: "status" }, isWaiting ? WAITING : t("Sending …")),
+    // It has its place also without text: nothing moves below a finger.
+    h("p", { class: "sending", role: "status" }, unanswered().length > 0 ? sending : ""),
     refusal && h("p", { class: "refusal", role: "alert" }, refusal),
   ];
   if (current === null) {
