@@ -182,7 +182,7 @@ def test_what_was_done_can_be_undone(billor, open_board):
     undo("completed")
     expect(board.road).to_contain_text(["Chen Wei"])
     more.click()
-    page.get_by_role("menuitem", name="Cancel the assignment").click()
+    page.get_by_role("menuitem", name="Cancel assignment").click()
     undo("waits again")
     expect(board.road).to_contain_text(["Chen Wei"])
     more.click()

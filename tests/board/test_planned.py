@@ -81,7 +81,7 @@ def test_a_load_is_planned_and_becomes_active_when_the_one_before_ends(billor, o
     expect(page.locator(".facts")).to_contain_text(f"{third}: Boise, ID")
     page.goto(f"{billor.url}/board#/loads/{third}")
     expect(page.locator(".page-head .status")).to_have_text("Planned")
-    expect(page.locator(".timeline")).to_contain_text("as the next one of Alex Carter")
+    expect(page.locator(".timeline")).to_contain_text("as the next one for Alex Carter")
     press("Start now")
     expect(page.locator(".load-page .trouble")).to_contain_text("medical card expired")
     press("Give to another driver")

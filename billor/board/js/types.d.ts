@@ -333,6 +333,9 @@ interface FieldProps {
   hint?: string;
   error?: string;
   required?: boolean;
+  maxLength?: number;
+  min?: string | number;
+  max?: string | number;
   autocomplete?: string;
   "data-autofocus"?: boolean;
   readOnly?: boolean;

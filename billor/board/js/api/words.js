@@ -39,10 +39,10 @@ export const MISSING = t("Fill this in.");
 const MESSAGES = [
   [/^Missing data.*|^Field may not be null.*|^Shorter than minimum length 1\b.*/, MISSING],
   [/^Must not be before `pickupAt`.*/, t("This is before the pickup. Enter a later time.")],
-  [/^Must not be before `deliverFrom`.*/, t("The delivery ends before it begins.")],
+  [/^Must not be before `deliverFrom`.*/, t("The delivery window ends before it starts.")],
   [/^Not a date like.*/, t("Enter a date.")],
   [/^Must not be before `happenedAt`.*/, t("Enter a later time.")],
-  [/^Must not be in the future.*/, t("This has not come yet. Enter when it happened.")],
+  [/^Must not be in the future.*/, t("This is in the future. Enter when it happened.")],
   [/^The assignment was not active at that time.*/, t("The driver did not have this load then.")],
   [/^Not a time of RFC 3339.*/, t("Enter a date and a time.")],
   [/^The year must be.*/, t("Enter a year between 2000 and 2100.")],

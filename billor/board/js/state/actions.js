@@ -155,7 +155,7 @@ async function perform(action, text, send, { undo, plan } = {}) {
  * @returns {string} what else has come of it
  */
 function whatFollows({ kind, isPlan }, { status, next, driver }) {
-  if (isPlan && status === "ASSIGNED") return t("The driver is free by now, so it is active.");
+  if (isPlan && status === "ASSIGNED") return t("The driver is free now, so the load is active.");
   if (kind !== "close" || isPlan || !next) return "";
   const parts = partsOf(next.loadId, driver);
   if (next.status === "ASSIGNED") return t("{driver}'s next load {id} is active now.", parts);

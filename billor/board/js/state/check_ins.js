@@ -15,7 +15,7 @@ export async function checkIn({ id, loadId }, body, key) {
   const undo = () =>
     tell(
       () => request("DELETE", `${path}/${data.id}`, { key: newKey() }),
-      t("The check-in of load {id} is taken back.", { id: loadId }),
+      t("Check-in for load {id} undone.", { id: loadId }),
     );
-  toast(t("Load {id} is checked in.", { id: loadId }), { loadId, undo });
+  toast(t("Check-in for load {id} saved.", { id: loadId }), { loadId, undo });
 }

@@ -120,6 +120,10 @@ export function focusFirst(holder) {
   if (first instanceof HTMLElement) first.focus();
 }
 
+/** Focus what the page is about. */
+export const focusContent = () =>
+  document.getElementById("content")?.focus({ preventScroll: true });
+
 const FIELDS = "input:not([readonly]), select";
 
 /**

@@ -145,10 +145,11 @@ const fieldsOf = (form) =>
 const fieldsIn = (form) => form.querySelectorAll("input, select, textarea");
 
 /** @param {HTMLInputElement} field */
-const rangeOf = ({ type, min, max }) =>
-  type === "number"
-    ? t("Enter a number from {min} to {max}.", { min, max })
-    : t("Enter a year between 2000 and 2100.");
+function rangeOf({ type, min, max, validity }) {
+  if (type === "number") return t("Enter a number from {min} to {max}.", { min, max });
+  const isEarly = validity.rangeUnderflow && min !== YEARS.min;
+  return isEarly ? t("Enter a later time.") : t("Enter a year between 2000 and 2100.");
+}
 
 /**
  * Find what need not be sent to be refused: what is missing, and what the browser takes for no time

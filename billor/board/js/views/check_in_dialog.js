@@ -7,7 +7,8 @@ import { onText } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { CHECK_IN_NAMES } from "./page.js";
+import { delayOf, useDelayFields } from "./delay_dialog.js";
+import { CHECK_IN_NAMES } from "./progress.js";
 
 const KINDS = /** @type {Array<[CheckInKind, string]>} */ (Object.entries(CHECK_IN_NAMES));
 
@@ -17,9 +18,9 @@ export function CheckInDialog({ load, assignment, onClose }) {
   const [next] = useState(nextStep(progress));
   const [kind, setKind] = useState(/** @type {string} */ (next));
   const [now] = useState(toLocalField(new Date().toISOString()));
-  const expected = toLocalField(expectedAt ?? load.deliverBy);
+  const delay = useDelayFields(expectedAt ?? load.deliverBy);
   return h(FormDialog, {
-    title: t("Check in load {id}", { id: load.id }),
+    title: t("Check-in for load {id}", { id: load.id }),
     action: t("Check in"),
     class: "narrow",
     onClose,
@@ -34,18 +35,7 @@ export function CheckInDialog({ load, assignment, onClose }) {
         onInput: onText(setKind),
       },
       { name: "happenedAt", label: t("When"), type: "datetime-local", value: now, required: true },
-      ...(kind === "DELAYED"
-        ? [
-            { name: "reason", label: t("Reason"), required: true },
-            {
-              name: "expectedAt",
-              label: t("Expected delivery"),
-              type: "datetime-local",
-              value: expected > now ? expected : "",
-              required: true,
-            },
-          ]
-        : []),
+      ...(kind === "DELAYED" ? delay : []),
     ],
   });
 }
@@ -60,8 +50,8 @@ function nextStep(progress) {
  * @param {Record<string, string>} fields
  * @param {string} now which is not sent: the API knows it to the second
  */
-const bodyOf = ({ happenedAt = "", expectedAt, ...fields }, now) => ({
-  ...fields,
+const bodyOf = ({ kind, happenedAt = "", ...fields }, now) => ({
+  kind,
   ...(happenedAt !== now && { happenedAt: fromLocalField(happenedAt) }),
-  ...(expectedAt && { expectedAt: fromLocalField(expectedAt) }),
+  ...(kind === "DELAYED" && delayOf(fields)),
 });

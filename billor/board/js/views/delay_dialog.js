@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import { useState } from "preact/hooks";
-import { apiTime, Problem } from "../api/client.js";
+import { apiTime } from "../api/client.js";
 import { onText } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField } from "../ui/times.js";
@@ -10,13 +10,45 @@ import { t } from "../ui/words.js";
 
 const MAX_LENGTH = 500;
 const OTHER = "other";
-const REASONS = [t("Traffic"), t("Weather"), t("Waiting at the dock")];
+const CAUSES = [t("Traffic"), t("Weather"), t("Waiting at the dock")];
 /** @type {Array<[string, string]>} */
 const OPTIONS = [
   ["", t("Choose")],
-  ...REASONS.map((reason) => /** @type {[string, string]} */ ([reason, reason])),
+  ...CAUSES.map((cause) => /** @type {[string, string]} */ ([cause, cause])),
   [OTHER, t("Something else")],
 ];
+
+/** @param {string | null} expectedAt as it is known so far @returns {FieldProps[]} */
+export function useDelayFields(expectedAt) {
+  const [cause, setCause] = useState("");
+  const [now] = useState(toLocalField(new Date(apiTime(new Date())).toISOString()));
+  const known = toLocalField(expectedAt);
+  const reason = { name: "reason", label: t("What is it?"), required: true, maxLength: MAX_LENGTH };
+  return [
+    {
+      name: "cause",
+      label: t("Reason"),
+      options: OPTIONS,
+      required: true,
+      onInput: onText(setCause),
+    },
+    ...(cause === OTHER ? [reason] : []),
+    {
+      name: "expectedAt",
+      label: t("Expected delivery"),
+      type: "datetime-local",
+      value: known > now ? known : "",
+      min: now, // a phone may send it much later
+      required: true,
+    },
+  ];
+}
+
+/** @param {Record<string, string>} fields */
+export const delayOf = ({ cause = "", reason = cause, expectedAt = "" }) => ({
+  reason,
+  expectedAt: fromLocalField(expectedAt) ?? "",
+});
 
 /**
  * @param {object} props
@@ -24,44 +56,12 @@ const OPTIONS = [
  * @param {(delay: {kind: "DELAYED", reason: string, expectedAt: string}) => void} props.onDelay
  * @param {() => void} props.onClose
  */
-export function DelayDialog({ expectedAt, onDelay, onClose }) {
-  const [chosen, setChosen] = useState("");
-  const other = { name: OTHER, label: t("What is it?"), required: true, maxLength: MAX_LENGTH };
-  return h(FormDialog, {
-    title: t("What delays the load?"),
+export const DelayDialog = ({ expectedAt, onDelay, onClose }) =>
+  h(FormDialog, {
+    title: t("What is delaying the load?"),
     action: t("Delayed"),
     class: "narrow",
     onClose,
-    send: async ({ reason = "", [OTHER]: words = reason, ...fields }) => {
-      const time = fromLocalField(fields.expectedAt ?? "") ?? "";
-      if (Date.parse(time) < apiTime(new Date())) throw tooEarly();
-      onDelay({ kind: "DELAYED", reason: words, expectedAt: time });
-    },
-    fields: [
-      {
-        name: "reason",
-        label: t("Reason"),
-        options: OPTIONS,
-        required: true,
-        onInput: onText(setChosen),
-      },
-      ...(chosen === OTHER ? [other] : []),
-      {
-        name: "expectedAt",
-        label: t("Expected delivery"),
-        type: "datetime-local",
-        value: toLocalField(expectedAt),
-        required: true,
-      },
-    ],
-  });
-}
-
-/** As the API says, which may be asked only much later. */
-const tooEarly = () =>
-  new Problem({
-    status: 422,
-    code: "validation_failed",
-    detail: "",
-    errors: { expectedAt: [t("Enter a later time.")] },
+    send: async (fields) => onDelay({ kind: "DELAYED", ...delayOf(fields) }),
+    fields: useDelayFields(expectedAt),
   });

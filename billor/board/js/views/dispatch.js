@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { address } from "../state/address.js";
 import { refetch } from "../state/fleet.js";
 import { useStore } from "../state/store.js";
+import { focusContent } from "../ui/dialog.js";
 import { t } from "../ui/words.js";
 import { Board } from "./board.js";
 import { ConnectionBanner, useLive } from "./connection.js";
@@ -55,5 +56,3 @@ function titleOf({ name, id }) {
   const page = PAGES.find((head) => head[1] === name)?.[0];
   return `${page ?? (name === "load" ? t("Load {id}", { id }) : t("Driver {id}", { id }))} · Billor`;
 }
-
-const focusContent = () => document.getElementById("content")?.focus({ preventScroll: true });

@@ -20,7 +20,7 @@ import { Comments } from "./driver_comments.js";
 import { NextStep, Steps } from "./driver_steps.js";
 import { Account } from "./head.js";
 import { STATUS_NAMES } from "./page.js";
-import { aboutLoad, contactsOf, Facts, RouteOf, timesOf } from "./panel.js";
+import { aboutLoad, contactsOf, Facts, filled, RouteOf, timesOf } from "./panel.js";
 
 /** @param {{user: User}} props */
 export function DriverPage({ user }) {
@@ -99,7 +99,7 @@ function Current({ user }) {
     h(Steps, { done, user, now }),
     h(Facts, {
       label: t("Fields"),
-      facts: [...timesOf(load, now), ...contactsOf(load)].filter(([, value]) => value),
+      facts: filled([...timesOf(load, now), ...contactsOf(load)]),
     }),
     h(Comments, { comments: about.comments, key: id }),
     asked === "DELAYED" &&
@@ -145,10 +145,7 @@ function Next({ next: { load } }) {
     { class: "next" },
     h("summary", null, t("Next: {route}", { route: h(RouteOf, { load }) })),
     h("p", { class: "lead" }, aboutLoad(load)),
-    h(Facts, {
-      label: t("Next load"),
-      facts: timesOf(load, now).filter(([, time]) => time),
-    }),
+    h(Facts, { label: t("Next load"), facts: filled(timesOf(load, now)) }),
   );
 }
 

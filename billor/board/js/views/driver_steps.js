@@ -7,13 +7,13 @@ import { say } from "../state/notices.js";
 import { tell } from "../state/people.js";
 import { takeBack, undoCheckIn } from "../state/taps.js";
 import { button } from "../ui/button.js";
+import { focusContent } from "../ui/dialog.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { CHECK_IN_NAMES } from "./page.js";
-import { stepOf } from "./progress.js";
+import { CHECK_IN_NAMES, stepOf } from "./progress.js";
 
 /** @typedef {import("../state/taps.js").Tap} Tap */
 /** What is done: as the API has it, or not answered yet. @typedef {CheckIn | Tap} Done */
@@ -100,6 +100,6 @@ const mayUndo = (step, user, now) =>
 
 /** @param {Done} step */
 function undo(step) {
-  document.getElementById("content")?.focus({ preventScroll: true }); // the button will go
+  focusContent(); // the button will go
   return "key" in step ? takeBack(step.key) : tell(() => undoCheckIn(step.id));
 }

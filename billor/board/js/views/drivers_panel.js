@@ -200,7 +200,7 @@ function DriverRow({ item, isActive, now, candidate, onChoose }) {
 /** @param {Load} load @param {Assignment | undefined} assignment @param {string} now */
 function freeBy(load, assignment, now) {
   const time = dueAt({ load, ...(assignment && { assignment }) });
-  if (time === null) return t("free at an unknown time");
+  if (time === null) return t("no delivery time");
   if (time < now) return h(Urgency, { deadline: time, now });
   return h("time", { dateTime: time }, t("free by {time}", { time: shortTime(time) }));
 }

@@ -8,6 +8,7 @@ import { fleet } from "../state/fleet.js";
 import { knownPlaces } from "../state/lists.js";
 import { useStore } from "../state/store.js";
 import { iconButton } from "../ui/button.js";
+import { focusContent } from "../ui/dialog.js";
 import { onText, optionOf } from "../ui/form.js";
 import { icon } from "../ui/icons.js";
 import { counted, t } from "../ui/words.js";
@@ -46,7 +47,7 @@ export function Filters({ lists, isNarrow, here }) {
   const [isOpen, setOpen] = useState(false);
   const clear = () => {
     setFilters({ ...NO_FILTERS, sort: filters.sort });
-    document.getElementById("content")?.focus({ preventScroll: true });
+    focusContent();
   };
   const isUsed = filters.origin !== "" || filters.destination !== "";
   return h(

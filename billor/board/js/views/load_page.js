@@ -67,6 +67,10 @@ function Details({ known, version, onSaved }) {
   const { troubles } = useStore(notices);
   const trouble = troubles.get(load.id);
   const now = useNow();
+  const showComment = () => {
+    fleet.value.putLoad(load); // so that the timeline is got again
+    fleet.tell();
+  };
   return [
     h(
       PageHead,
@@ -97,7 +101,22 @@ function Details({ known, version, onSaved }) {
         null,
         h("h2", null, t("What happened")),
         h(Timeline, { path: `/loads/${load.id}/timeline?limit=200`, version }),
-        h(CommentForm, { load }),
+        h(
+          CommentForm,
+          {
+            path: `/loads/${load.id}/comments`,
+            label: t("Comment"),
+            type: "lines",
+            action: t("Add comment"),
+            onSent: showComment,
+          },
+          h(
+            "label",
+            { class: "check" },
+            h("input", { type: "checkbox", name: "visible" }),
+            t("Visible to the driver"),
+          ),
+        ),
         h(AuditTrail, { of: `loadId=${load.id}`, version }),
       ),
     ),

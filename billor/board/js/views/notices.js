@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { dismissToast, notices } from "../state/notices.js";
 import { useStore } from "../state/store.js";
 import { button, iconButton } from "../ui/button.js";
+import { focusContent } from "../ui/dialog.js";
 import { shortTime } from "../ui/times.js";
 import { hold } from "../ui/virtual_list.js";
 import { t } from "../ui/words.js";
@@ -37,7 +38,7 @@ export function Announcer() {
 /** @param {Toast} shown @param {(() => void) | undefined} run */
 function press({ id }, run) {
   dismissToast(id);
-  document.getElementById("content")?.focus({ preventScroll: true });
+  focusContent();
   run?.();
 }
 

@@ -45,14 +45,6 @@ export const STATUS_NAMES = {
   CANCELLED: t("Cancelled"),
 };
 
-export const CHECK_IN_NAMES = {
-  ACCEPTED: t("Accepted"),
-  AT_PICKUP: t("At pickup"),
-  LOADED: t("Loaded"),
-  AT_DELIVERY: t("At delivery"),
-  DELAYED: t("Delayed"),
-};
-
 /** @param {{driver: {id: number, name: string}, tabIndex?: number}} props */
 export const DriverLink = ({ driver: { id, name }, ...more }) =>
   h(

@@ -150,7 +150,7 @@ export function timesOf(load, now, assignment) {
       timeOf(deliverFrom, deliverBy, (isWaiting || (isDriven && !expectedAt)) && deliverBy),
     ],
     ...filled([
-      [t("Expected"), isDriven && timeOf(null, expectedAt, expectedAt)],
+      [t("Expected delivery"), isDriven && timeOf(null, expectedAt, expectedAt)],
       [t("Delayed"), delayReason && isolate(delayReason)],
     ]),
   ];

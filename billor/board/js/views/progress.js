@@ -3,7 +3,14 @@
 import { isolate } from "../ui/text.js";
 import { minuteTime, shortTime, since } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { CHECK_IN_NAMES } from "./page.js";
+
+export const CHECK_IN_NAMES = {
+  ACCEPTED: t("Accepted"),
+  AT_PICKUP: t("At pickup"),
+  LOADED: t("Loaded"),
+  AT_DELIVERY: t("At delivery"),
+  DELAYED: t("Delayed"),
+};
 
 /**
  * @param {{kind: CheckInKind, expectedAt?: string | null, reason?: string | null}} checkIn
@@ -40,8 +47,8 @@ export function waitsOf({ status, closedAt }, checkIns, now) {
   const delivered = status === "COMPLETED" ? closedAt : null;
   /** @type {Array<[string, string | undefined, string | null | undefined]>} */
   const waits = [
-    [t("Waited at the pickup"), timeOf("AT_PICKUP"), left ?? delivered],
-    [t("Waited at the delivery"), timeOf("AT_DELIVERY"), delivered],
+    [t("Time at pickup"), timeOf("AT_PICKUP"), left ?? delivered],
+    [t("Time at delivery"), timeOf("AT_DELIVERY"), delivered],
   ];
   return waits.flatMap(([name, from, to]) =>
     from && from < (to ?? now) ? [[name, waitOf(from, to, now)]] : [],

@@ -88,7 +88,7 @@ function actionsOf({ item, tabIndex }) {
             action: () => openDialog(CheckInDialog, { load, assignment }),
           },
           { text: t("Give to another driver"), action: () => startChoosing(load, assignment.id) },
-          { text: t("Cancel the assignment"), action: () => void close(assignment, "CANCELLED") },
+          { text: t("Cancel assignment"), action: () => void close(assignment, "CANCELLED") },
           {
             text: t("About {driver}", { driver: isolate(driver.name) }),
             action: `#/drivers/${driver.id}`,

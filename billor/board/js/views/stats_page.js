@@ -107,7 +107,7 @@ function Export() {
   return h(
     "section",
     null,
-    h("h2", null, t("Assignments, for pay")),
+    h("h2", null, t("Assignments for payroll")),
     h(Refusal, { problem, fields: [] }),
     h(
       "form",
