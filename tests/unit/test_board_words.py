@@ -82,5 +82,6 @@ def test_all_that_is_said_is_in_dictionaries_and_in_the_users_format():
     assert said_otherwise == {
         "api/words.js": ["t(message"],
         "ui/words.js": ["t(sentence"],
+        "views/papers.js": ["t(isOver"],
         "views/what_happened.js": ["t(sentence"],
     }

@@ -77,6 +77,9 @@ const CONFLICTS = {
     "This load is planned for a driver. Cancel the plan, or give it to another driver.",
   ),
   load_not_open: t("This load is no longer waiting."),
+  driver_papers_expired: t(
+    "A paper of the driver has expired. Check its date, or choose another driver.",
+  ),
   driver_inactive: t("This driver is not active."),
   load_not_editable: t("This load is on the road or completed, so it cannot be changed."),
   assignment_not_active: t("This load is no longer on the road with this driver."),

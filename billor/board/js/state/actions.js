@@ -159,8 +159,7 @@ function whatFollows({ kind, isPlan }, { status, next, driver }) {
   if (kind !== "close" || isPlan || !next) return "";
   const parts = partsOf(next.loadId, driver);
   if (next.status === "ASSIGNED") return t("{driver}'s next load {id} is active now.", parts);
-  const expired = "A paper of the driver has expired. Check its date, or choose another driver.";
-  const why = conflictInWords({ code: next.left, detail: expired });
+  const why = conflictInWords({ code: next.left, detail: "" });
   return t("{driver}'s next load {id} stays planned: {why}", { ...parts, why });
 }
 

@@ -21,17 +21,13 @@ const format = (options) => new Intl.DateTimeFormat(LOCALE, { timeZone: TIME_ZON
 
 /** @type {Intl.DateTimeFormatOptions} */
 const CLOCK = { hour: "numeric", minute: "2-digit", timeZoneName: "short" };
+/** @type {Intl.DateTimeFormatOptions} */
+const DATED = { day: "numeric", month: "short", year: "numeric", ...CLOCK };
 const TIME = format(CLOCK);
 const WEEKDAY = format({ weekday: "short", ...CLOCK });
 const DAY = format({ day: "numeric", month: "short", ...CLOCK });
-const MINUTE = format({ day: "numeric", month: "short", year: "numeric", ...CLOCK });
-const WINDOW = format({
-  weekday: "short",
-  day: "numeric",
-  month: "short",
-  year: "numeric",
-  ...CLOCK,
-});
+const MINUTE = format(DATED);
+const WINDOW = format({ weekday: "short", ...DATED });
 const FULL = format({ dateStyle: "medium", timeStyle: "long" });
 const DATE = format({ day: "numeric", month: "short", timeZone: "UTC" });
 const FULL_DATE = format({ dateStyle: "medium", timeZone: "UTC" });

@@ -10,6 +10,17 @@ import { progressOf } from "./progress.js";
 
 /**
  * Words and a sign say it, too: not everybody sees colours.
+ * @param {{look: Urgency, title?: string, children?: Children}} props
+ */
+export const Mark = ({ look, title, children }) =>
+  h(
+    "span",
+    { class: `urgency ${look}`, title },
+    icon(look === "late" ? "warning" : "clock"),
+    children,
+  );
+
+/**
  * @param {{deadline: string | null, now: string, isPickup?: boolean}} props
  */
 export function Urgency({ deadline, now, isPickup }) {
@@ -19,8 +30,7 @@ export function Urgency({ deadline, now, isPickup }) {
   const time = isLate ? since(deadline, now) : since(now, deadline);
   const late = isPickup ? t("Pickup {time} late", { time }) : t("Late by {time}", { time });
   const soon = isPickup ? t("Pickup in {time}", { time }) : t("Due in {time}", { time });
-  const sign = icon(isLate ? "warning" : "clock");
-  return h("span", { class: `urgency ${urgency}` }, sign, isLate ? late : soon);
+  return h(Mark, { look: urgency }, isLate ? late : soon);
 }
 
 /**
