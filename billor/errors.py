@@ -51,8 +51,8 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "assignment_not_active": "The assignment is closed, or only planned. See GET "
         "/assignments/{id}.",
         "too_late_to_reopen": "The assignment was closed more than a day ago. Make a new load.",
-        "too_late_to_undo": "Only who made a check-in can undo it, within five minutes. Make "
-        "another one instead.",
+        "too_late_to_undo": "Only its author can undo a check-in, within five minutes. "
+        "Check in again instead.",
         "idempotency_key_in_use": "Another request with this Idempotency-Key is still running. Try "
         "again in a moment.",
     },

@@ -1,4 +1,4 @@
-// The three lists of the board, from what is known, what is pending, and the filters.
+// The lists of the board, from what is known, what is pending, and the filters.
 
 import { dueAt, SORTS, sortByTime, urgencyAt } from "./due.js";
 import { driverText, fold, hasAll, loadText, words } from "./search.js";

@@ -13,15 +13,14 @@ import { Menu } from "../ui/menu.js";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { CHECK_IN_NAMES, stepOf } from "./progress.js";
+import { STEP_NAMES, stepOf } from "./progress.js";
 
 /** @typedef {import("../state/taps.js").Tap} Tap */
 /** What is done: as the API has it, or not answered yet. @typedef {CheckIn | Tap} Done */
 
 /** @type {Array<Tap["kind"]>} */
 const STEPS = ["ACCEPTED", "AT_PICKUP", "LOADED", "AT_DELIVERY", "DELIVERED"];
-const NAMES = { ...CHECK_IN_NAMES, DELIVERED: t("Delivered") };
-const BUTTONS = { ...NAMES, ACCEPTED: t("Accept") };
+const BUTTONS = { ...STEP_NAMES, ACCEPTED: t("Accept") };
 /** A double tap is one: what follows takes none for so long. */
 const REST_MILLISECONDS = 700;
 const UNDO_MILLISECONDS = 5 * 60_000;
@@ -46,7 +45,7 @@ export function NextStep({ done, onStep }) {
     "div",
     { class: "next-step" },
     button(BUTTONS[next], take, "primary huge", { "aria-disabled": isOver || isResting }),
-    !isOver && button(NAMES.DELAYED, () => onStep("DELAYED")),
+    !isOver && button(BUTTONS.DELAYED, () => onStep("DELAYED")),
     later.length > 0 &&
       h(
         Menu,
@@ -70,15 +69,10 @@ export const Steps = ({ done, user, now }) =>
         "li",
         { key: each.happenedAt },
         icon(each.kind === "DELAYED" ? "clock" : "check"),
-        h(
-          "p",
-          null,
-          each.kind === "DELIVERED" ? NAMES.DELIVERED : stepOf({ ...each, kind: each.kind }),
-          h("span", { class: "meta" }, aboutStep(each, user)),
-        ),
+        h("p", null, stepOf(each), h("span", { class: "meta" }, aboutStep(each, user))),
         mayUndo(each, user, now) &&
           button(t("Undo"), () => undo(each), "small", {
-            "aria-label": t("Undo: {step}", { step: NAMES[each.kind] }),
+            "aria-label": t("Undo: {step}", { step: STEP_NAMES[each.kind] }),
           }),
       ),
     ),

@@ -12,14 +12,16 @@ export const CHECK_IN_NAMES = {
   DELAYED: t("Delayed"),
 };
 
+export const STEP_NAMES = { ...CHECK_IN_NAMES, DELIVERED: t("Delivered") };
+
 /**
- * @param {{kind: CheckInKind, expectedAt?: string | null, reason?: string | null}} checkIn
+ * @param {{kind: keyof typeof STEP_NAMES, expectedAt?: string | null, reason?: string | null}} checkIn
  * @returns {string} what it says
  */
 export const stepOf = ({ kind, expectedAt, reason }) =>
   expectedAt && reason
     ? t("Delayed until {time}: {reason}", { time: shortTime(expectedAt), reason: isolate(reason) })
-    : CHECK_IN_NAMES[kind];
+    : STEP_NAMES[kind];
 
 /** @param {Assignment} assignment @param {string} now @returns {string} the step, and since when */
 export function progressOf({ progress, progressAt, assignedAt }, now) {
