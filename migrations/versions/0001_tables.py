@@ -131,6 +131,8 @@ TRIGGERS = {
 PICKUP_OR_NEVER = "coalesce(pickup_at, '9999-12-31 23:59:59.999999+00'::timestamptz)"
 IS_ACTIVE = "status = 'ASSIGNED'"
 IS_CURRENT = "status IN ('PLANNED', 'ASSIGNED')"
+LOAD_STATUSES = ("OPEN", "ASSIGNED", "COMPLETED", "CANCELLED")
+ASSIGNMENT_STATUSES = ("PLANNED", "ASSIGNED", "COMPLETED", "CANCELLED")
 CHECK_INS = ("ACCEPTED", "AT_PICKUP", "LOADED", "AT_DELIVERY", "DELAYED")
 
 
@@ -257,7 +259,7 @@ def _create_loads() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         _time("created_at", "statement_timestamp()"),
         _time("updated_at", "statement_timestamp()"),
-        _one_of("loads", "status", "OPEN", "ASSIGNED", "COMPLETED", "CANCELLED"),
+        _one_of("loads", "status", *LOAD_STATUSES),
         sa.CheckConstraint("deliver_by >= pickup_at", name=op.f("ck_loads_deliver_by")),
         sa.CheckConstraint("pickup_to >= pickup_at", name=op.f("ck_loads_pickup_to")),
         sa.CheckConstraint("deliver_by >= deliver_from", name=op.f("ck_loads_deliver_from")),
@@ -271,7 +273,9 @@ def _create_loads() -> None:
     )
     _index("ix_loads_created", "loads", "created_at", "id")
     _index("ix_loads_pickup", "loads", PICKUP_OR_NEVER, "id")
-    _index("ix_loads_status_created", "loads", "status", "created_at", "id")
+    for status in LOAD_STATUSES:
+        name, where = f"ix_loads_{status.lower()}_created", f"status = '{status}'"
+        _index(name, "loads", "created_at", "id", where=where)
     _index("ix_loads_status_pickup", "loads", "status", PICKUP_OR_NEVER, "id")
     is_finished = "status IN ('COMPLETED', 'CANCELLED')"
     _index("ix_loads_updated", "loads", "updated_at", "id")
@@ -298,7 +302,7 @@ def _create_assignments() -> None:
         _time("progress_at", nullable=True),
         _time("expected_at", nullable=True),
         sa.Column("delay_reason", sa.Text),
-        _one_of(table, "status", "PLANNED", "ASSIGNED", "COMPLETED", "CANCELLED"),
+        _one_of(table, "status", *ASSIGNMENT_STATUSES),
         _one_of(table, "progress", *CHECK_INS),
         sa.CheckConstraint(
             f"({IS_CURRENT}) = (closed_at IS NULL)", name=op.f(f"ck_{table}_closed_at")
@@ -314,8 +318,11 @@ def _create_assignments() -> None:
     _index("uq_assignments_current_load", table, "load_id", where=IS_CURRENT)
     _index("ix_assignments_closed", table, "closed_at", "id", where="closed_at IS NOT NULL")
     _index("ix_assignments_assigned", table, "assigned_at", "id")
-    for column in ("status", "driver_id", "load_id"):
+    for column in ("driver_id", "load_id"):
         _index(f"ix_assignments_{column}_assigned", table, column, "assigned_at", "id")
+    for status in ASSIGNMENT_STATUSES:
+        name, where = f"ix_assignments_{status.lower()}_assigned", f"status = '{status}'"
+        _index(name, table, "assigned_at", "id", where=where)
     for name, events in TRIGGERS.items():
         rows = "STATEMENT" if events == "TRUNCATE" else "ROW"
         op.execute(
