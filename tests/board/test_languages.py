@@ -21,7 +21,7 @@ def expect_language(board: Board, language: str, text: str) -> None:
 
 
 def test_a_dispatcher_works_in_the_browsers_language_or_in_the_one_they_chose(billor, open_board):
-    alex, _ = billor.make_drivers("Alex Carter", "Brianna Lopez")
+    alex, brianna = billor.make_drivers("Alex Carter", "Brianna Lopez")
     billor.make_user("Luz", OTHER_EMAIL)
     board = open_board(email=None, locale="es-MX")
     page, dialog = board.page, board.page.get_by_role("dialog")
@@ -49,8 +49,12 @@ def test_a_dispatcher_works_in_the_browsers_language_or_in_the_one_they_chose(bi
     waiting.first.get_by_role("button").first.click()
     free.filter(has_text="Brianna Lopez").get_by_role("button").click()
     expect(page.get_by_text(f"Carga {load['id']} asignada a Brianna Lopez.")).to_have_count(2)
+    plan = {"driverId": brianna["id"], "loadId": billor.client.make_load()["id"], "plan": True}
+    assert billor.client.post("/assignments", plan).status == 201
+    billor.client.patch(f"/drivers/{brianna['id']}", {"status": "INACTIVE"})
     page.get_by_role("button", name=f"Completar la carga {load['id']}").click()
     dialog.get_by_role("button", name="Completar").click()
+    expect(page.locator(".toast").last).to_contain_text("planificada: Este chofer no está activo.")
     page.goto(f"{billor.url}/board#/loads/{load['id']}")
     expect(page.locator(".timeline")).to_contain_text(
         "Dana Dispatcher asignó la carga a Brianna Lopez."
