@@ -76,14 +76,11 @@ def test_a_deactivated_user_cannot_log_in_but_stays(client, anonymous, dana):
 
 
 def test_an_admin_resets_a_password_and_sees_when_a_user_was_last_there(client, anonymous, dana):
-    def log_in(password: str):
-        return anonymous.post("/auth/login", {"email": DANA["email"], "password": password})
-
     def last_seen() -> str | None:
         return client.get("/users?q=dana").json[0]["lastSeenAt"]
 
     assert last_seen() is None
-    tokens = log_in(DANA["password"]).json
+    tokens = anonymous.log_in(DANA["email"], DANA["password"]).json
     seen = [last_seen()]
     body = {"refreshToken": tokens["refreshToken"]}
     assert anonymous.post("/auth/refresh", body).status_code == 200
@@ -91,9 +88,9 @@ def test_an_admin_resets_a_password_and_sees_when_a_user_was_last_there(client, 
     path = f"/users/{dana['id']}"
     assert_invalid(client.patch(path, {"password": "password"}), "password")
     assert client.patch(path, {"password": "another-password"}).json == dana
-    assert_problem(log_in(DANA["password"]), 401, "invalid_credentials")
+    assert_problem(anonymous.log_in(DANA["email"], DANA["password"]), 401, "invalid_credentials")
     assert_problem(anonymous.post("/auth/refresh", body), 401, "token_invalid")
-    assert log_in("another-password").status_code == 200
+    assert anonymous.log_in(DANA["email"], "another-password").status_code == 200
     seen.append(last_seen())
     assert seen == sorted({*seen})
 

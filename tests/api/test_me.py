@@ -52,11 +52,7 @@ def test_nobody_changes_more_of_their_own_account_than_the_name(driver, field):
 def user(app) -> dict:
     with app.app_context():
         make_user("Demo Dispatcher", DEMO_EMAIL, DEMO_PASSWORD)
-    return log_in(ApiClient(app.test_client()), DEMO_PASSWORD).json
-
-
-def log_in(api: ApiClient, password: str):
-    return api.post("/auth/login", {"email": DEMO_EMAIL, "password": password})
+    return ApiClient(app.test_client()).log_in(DEMO_EMAIL, DEMO_PASSWORD).json
 
 
 def change_password(client: ApiClient, old: str, new: str = NEW_PASSWORD):
@@ -69,8 +65,8 @@ def test_a_password_is_changed_only_with_the_old_one(app, user, anonymous):
     assert problem["detail"] == "The old password is wrong. Check it."
     assert change_password(client, DEMO_PASSWORD).status_code == 204
     assert_problem(client.get("/me"), 401, "token_invalid")
-    assert log_in(anonymous, DEMO_PASSWORD).status_code == 401
-    assert log_in(anonymous, NEW_PASSWORD).status_code == 200
+    assert anonymous.log_in(DEMO_EMAIL, DEMO_PASSWORD).status_code == 401
+    assert anonymous.log_in(DEMO_EMAIL, NEW_PASSWORD).status_code == 200
 
 
 def test_of_simultaneous_changes_of_a_password_one_succeeds(app, user, anonymous):
@@ -84,14 +80,16 @@ def test_of_simultaneous_changes_of_a_password_one_succeeds(app, user, anonymous
     with ThreadPoolExecutor(4) as threads:
         statuses = list(threads.map(change_with_others, range(4)))
     assert sorted(statuses) == [204, 401, 401, 401]
-    assert log_in(anonymous, f"{NEW_PASSWORD} {statuses.index(204)}").status_code == 200
+    assert anonymous.log_in(DEMO_EMAIL, f"{NEW_PASSWORD} {statuses.index(204)}").status_code == 200
 
 
 def test_a_password_may_come_in_another_unicode_form(app, user, anonymous):
     client = ApiClient(app.test_client(), user["access_token"])
     assert change_password(client, DEMO_PASSWORD, "Pässwort ﬁve").status_code == 204
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
-        assert log_in(anonymous, normalize(form, "Pässwort ﬁve")).status_code == 200, form
+        assert anonymous.log_in(DEMO_EMAIL, normalize(form, "Pässwort ﬁve")).status_code == 200, (
+            form
+        )
 
 
 def test_guesses_of_the_old_password_are_limited_as_logins_are(app, user):

@@ -45,6 +45,9 @@ class ApiClient:
     def patch(self, path: str, body: Any = None, **options) -> TestResponse:
         return self.request("PATCH", path, body, **options)
 
+    def log_in(self, email: str, password: str) -> TestResponse:
+        return self.post("/auth/login", {"email": email, "password": password})
+
     def make_driver(self, license_number: str = "TX-1", **fields) -> dict:
         body = {"name": "Alex Carter", "licenseNumber": license_number, **fields}
         return self._created(self.post("/drivers", body))

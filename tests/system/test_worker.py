@@ -135,7 +135,7 @@ def test_every_event_is_published_and_recorded_once_in_the_audit_trail(
     assert (of_the_driver["driverId"], of_the_driver["loadId"]) == (1, None)
     assert of_the_driver in client.get("/audit?driverId=1").json
     (assigned, _) = client.get("/audit?type=ASSIGNED").json
-    assert assigned["payload"]["driver"] == client.get("/drivers/1").json
+    assert assigned["payload"]["driver"].items() <= client.get("/drivers/1").json.items()
     assert assigned["assignmentId"] == 2
 
 

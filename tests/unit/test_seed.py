@@ -16,10 +16,6 @@ from billor.models import Driver, LoadEvent, db
 from billor.users.service import find_user, update_user
 
 
-def log_in(anonymous, email: str, password: str) -> int:
-    return anonymous.post("/auth/login", {"email": email, "password": password}).status_code
-
-
 @pytest.fixture
 def small_chunks(context, monkeypatch):
     monkeypatch.setattr(seed, "CHUNK_ROWS", 4)
@@ -45,9 +41,9 @@ def test_seeding_again_replaces_the_default_password_and_no_other(config, anonym
     seed_database(config)
     better = replace(config, billor_env="production", demo_password="something-better")
     seed_database(better)
-    assert log_in(anonymous, config.demo_email, config.demo_password) == 401
-    assert log_in(anonymous, config.demo_email, "something-better") == 200
+    assert anonymous.log_in(config.demo_email, config.demo_password).status_code == 401
+    assert anonymous.log_in(config.demo_email, "something-better").status_code == 200
     update_user(find_user(config.demo_email).id, password="my-own-secret")
     for configured in (DEFAULT_DEMO_PASSWORD, "something-better"):
         seed_database(replace(config, demo_password=configured))
-    assert log_in(anonymous, config.demo_email, "my-own-secret") == 200
+    assert anonymous.log_in(config.demo_email, "my-own-secret").status_code == 200
