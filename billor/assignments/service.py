@@ -31,7 +31,7 @@ from billor.database import (
     unchecked,
 )
 from billor.database.keyset import Page, Position, paginate
-from billor.drivers.service import check_papers, words_of
+from billor.drivers.service import PAPERS, today, words_of
 from billor.errors import CODES, BillorError, Conflict, NotFound
 from billor.events.event import EventType
 from billor.loads.service import comment, record_load
@@ -176,10 +176,24 @@ def refuse(
         raise Conflict("load_not_open")
     if driver.status != DriverStatus.ACTIVE:
         raise Conflict("driver_inactive")
-    check_papers(driver)
+    _refuse_expired_papers(driver)
     if is_next:
         _refuse_planned("driver_already_planned", Assignment.driver_id == driver.id)
         _refuse_planned("load_already_planned", Assignment.load_id == load.id)
+
+
+def _refuse_expired_papers(driver: Driver | SqlRow) -> None:
+    for paper, column in PAPERS.items():
+        last_day = getattr(driver, column.key)
+        if last_day is not None and last_day < today():
+            raise Conflict(
+                "driver_papers_expired",
+                f"The driver's {paper} expired on {last_day}. Enter the date of the new one, or "
+                "choose another driver.",
+                paper=paper,
+                expiredOn=last_day.isoformat(),
+                driverId=driver.id,
+            )
 
 
 def _driver_assigned(driver: Driver | SqlRow, load: Load | SqlRow) -> Conflict:

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from sqlalchemy import Row, ScalarSelect, and_, case, literal, select, update
+from sqlalchemy import ScalarSelect, and_, case, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload
 
@@ -14,7 +14,6 @@ from billor.database import Check, change, execute, lock, lock_all, table, trans
 from billor.database.keyset import Page, Position, paginate
 from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
-from billor.errors import Conflict
 from billor.events.event import EventType
 from billor.events.outbox import record
 from billor.models import Assignment, Driver, DriverStatus, Load, PaperWarning, canonical_key, db
@@ -60,21 +59,6 @@ def update_driver(driver_id: int, check: Check = unchecked, **changes: Any) -> D
 def today() -> date:
     """Return the date in TIME_ZONE, or in UTC."""
     return datetime.now(ZoneInfo(current_app.config["BILLOR"].time_zone or "UTC")).date()
-
-
-def check_papers(driver: Driver | Row) -> None:
-    """Raise `Conflict` `driver_papers_expired` if a paper of the driver has expired."""
-    for paper, column in PAPERS.items():
-        last_day = getattr(driver, column.key)
-        if last_day is not None and last_day < today():
-            raise Conflict(
-                "driver_papers_expired",
-                f"The driver's {paper} expired on {last_day}. Enter the date of the new one, or "
-                "choose another driver.",
-                paper=paper,
-                expiredOn=last_day.isoformat(),
-                driverId=driver.id,
-            )
 
 
 def warn_of_papers() -> None:

@@ -91,7 +91,7 @@ def test_a_paper_is_valid_through_its_last_day_in_the_companys_time_zone(
             days[zone] = today()
     assert days["Pacific/Pago_Pago"] < days["Pacific/Kiritimati"]
     assert sorted(days.values()) == [*days.values()]
-    monkeypatch.setattr("billor.drivers.service.today", lambda: date(2026, 3, 1))
+    monkeypatch.setattr("billor.assignments.service.today", lambda: date(2026, 3, 1))
     driver = client.make_driver(licenseExpiresOn="2026-03-01", medicalExpiresOn="2026-03-02")
     client.close(client.assign(driver, client.make_load()), "CANCELLED")
     client.patch("/drivers/1", {"licenseExpiresOn": "2026-02-28"})
