@@ -15,7 +15,8 @@ from werkzeug.routing import IntegerConverter
 
 from billor.api import idempotency
 from billor.api.fields import wire_name
-from billor.api.openapi import DESCRIPTION, Contract, component_name, value_component
+from billor.api.openapi import DESCRIPTION, PAGE_HEADERS, Contract, component_name, value_component
+from billor.api.pagination import page_headers
 from billor.api.problems import ProblemSchema, render_http_error
 from billor.config import API_VERSION
 from billor.errors import Unsupported
@@ -71,6 +72,19 @@ class Blueprint(SmorestBlueprint):
     def takes_if_match(self, view):
         """Document `If-Match`, which every PATCH and DELETE has by default."""
         return self.doc(**{"x-if-match": True})(view)
+
+    def paged(self, schema, headers=PAGE_HEADERS):
+        """Respond 200 with the items of the page that the view returns, and `Link` to the next."""
+
+        def decorate(view: Callable):
+            @wraps(view)
+            def show(*args, **kwargs):
+                page = view(*args, **kwargs)
+                return page.items, page_headers(page)
+
+            return self.response(200, schema(many=True), headers=headers)(show)
+
+        return decorate
 
     def created(self, schema, *, shown_by: str):
         """Respond 201 with the row that the view returns, and its URL in `Location`.

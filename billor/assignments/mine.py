@@ -4,8 +4,6 @@ from marshmallow import fields, validate
 
 from billor.api.blueprint import Blueprint
 from billor.api.fields import Id, Several, WireSchema
-from billor.api.openapi import PAGE_HEADERS
-from billor.api.pagination import page_headers
 from billor.api.responses import if_match
 from billor.assignments import check_ins
 from billor.assignments import service as assignments
@@ -60,11 +58,10 @@ def get_my_assignment():
 
 @blueprint.route("/assignments")
 @blueprint.arguments(MyAssignmentsQuery, location="query")
-@blueprint.response(200, AssignmentWithListedLoadSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.paged(AssignmentWithListedLoadSchema)
 def list_my_assignments(query):
     """List your assignments with their loads, newest first."""
-    page = assignments.list_assignments(**query, driver_id=_my_driver_id(), expand=["load"])
-    return page.items, page_headers(page)
+    return assignments.list_assignments(**query, driver_id=_my_driver_id(), expand=["load"])
 
 
 @blueprint.route("/assignment/status", methods=["PATCH"])
@@ -100,12 +97,11 @@ def add_my_check_in(fields):
 
 @blueprint.route("/assignment/check-ins")
 @blueprint.arguments(TimeOrderQuery, location="query")
-@blueprint.response(200, CheckInSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.paged(CheckInSchema)
 @blueprint.problems("no_active_assignment")
 def list_my_check_ins(query):
     """List the check-ins of your active assignment in the order in which they happened."""
-    page = check_ins.list_check_ins(_my_assignment().id, **query)
-    return page.items, page_headers(page)
+    return check_ins.list_check_ins(_my_assignment().id, **query)
 
 
 @blueprint.route("/assignment/check-ins/<id:check_in_id>", methods=["DELETE"])
@@ -120,12 +116,11 @@ def undo_my_check_in(check_in_id):
 
 @blueprint.route("/assignment/comments")
 @blueprint.arguments(TimelineQuery, location="query")
-@blueprint.response(200, CommentSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.paged(CommentSchema)
 @blueprint.problems("no_active_assignment")
 def list_my_comments(query):
     """List the comments on your active load that you may see, oldest first."""
-    page = loads.comments_for_driver(_my_assignment().load_id, **query)
-    return page.items, page_headers(page)
+    return loads.comments_for_driver(_my_assignment().load_id, **query)
 
 
 @blueprint.route("/assignment/comments", methods=["POST"])

@@ -1,8 +1,8 @@
 """Routes of `/assignments`."""
 
 from billor.api.blueprint import Blueprint
-from billor.api.openapi import FILE_HEADERS, PAGE_HEADERS
-from billor.api.pagination import LimitQuery, page_headers
+from billor.api.openapi import FILE_HEADERS
+from billor.api.pagination import LimitQuery
 from billor.api.responses import csv_file, if_match
 from billor.assignments import candidates, check_ins, exporting, service
 from billor.assignments.schemas import (
@@ -57,11 +57,10 @@ def assign_many_loads(wanted):
 
 @blueprint.route("/assignments")
 @blueprint.arguments(AssignmentQuery, location="query")
-@blueprint.response(200, ListedAssignmentSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.paged(ListedAssignmentSchema)
 def list_assignments(query):
     """List assignments, newest first; or by their end, the last one first, if you limit that."""
-    page = service.list_assignments(**query)
-    return page.items, page_headers(page)
+    return service.list_assignments(**query)
 
 
 @blueprint.route("/assignments.csv")
@@ -145,12 +144,11 @@ def add_check_in(fields, assignment_id):
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins")
 @blueprint.arguments(TimeOrderQuery, location="query")
-@blueprint.response(200, CheckInSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.paged(CheckInSchema)
 @blueprint.problems("assignment_not_found")
 def list_check_ins(query, assignment_id):
     """List an assignment's check-ins in the order in which they happened."""
-    page = check_ins.list_check_ins(assignment_id, **query)
-    return page.items, page_headers(page)
+    return check_ins.list_check_ins(assignment_id, **query)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins/<id:check_in_id>", methods=["DELETE"])

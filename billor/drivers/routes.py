@@ -1,8 +1,6 @@
 """Routes of `/drivers`."""
 
 from billor.api.blueprint import Blueprint
-from billor.api.openapi import PAGE_HEADERS
-from billor.api.pagination import page_headers
 from billor.api.responses import if_match
 from billor.database import get_or_not_found
 from billor.drivers import service
@@ -26,11 +24,10 @@ def create_driver(fields):
 
 @blueprint.route("")
 @blueprint.arguments(DriverQuery, location="query")
-@blueprint.response(200, ListedDriverSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.paged(ListedDriverSchema)
 def list_drivers(query):
     """List drivers, newest first."""
-    page = service.list_drivers(**query)
-    return page.items, page_headers(page)
+    return service.list_drivers(**query)
 
 
 @blueprint.route("/<id:driver_id>")

@@ -12,7 +12,6 @@ from flask import current_app, g, request
 
 from billor.api.blueprint import Blueprint
 from billor.api.openapi import CACHE_HEADERS, FILE_HEADERS, PAGE_HEADERS
-from billor.api.pagination import page_headers
 from billor.api.responses import csv_file, if_match
 from billor.database import get_or_not_found
 from billor.errors import Unsupported
@@ -64,14 +63,13 @@ def create_load(fields):
 
 @blueprint.route("/loads")
 @blueprint.arguments(LoadQuery, location="query")
-@blueprint.response(200, ListedLoadSchema(many=True), headers=PAGE_HEADERS | CACHE_HEADERS)
+@blueprint.paged(ListedLoadSchema, headers=PAGE_HEADERS | CACHE_HEADERS)
 def list_loads(query):
     """List loads, newest first, or by pickup: then the soonest first, and those without one last.
 
     A page is cached in Redis for a minute, and invalidated as soon as any load or driver changes.
     """
-    page = find_loads(**query)
-    return page.items, page_headers(page)
+    return find_loads(**query)
 
 
 @blueprint.route("/loads.csv")
@@ -159,12 +157,11 @@ def update_load(changes, load_id):
 
 @blueprint.route("/loads/<id:load_id>/timeline")
 @blueprint.arguments(TimelineQuery, location="query")
-@blueprint.response(200, TimelineEntrySchema(many=True), headers=PAGE_HEADERS)
+@blueprint.paged(TimelineEntrySchema)
 @blueprint.problems("load_not_found")
 def get_load_timeline(query, load_id):
     """Show what happened to a load, and who did it, oldest first."""
-    page = service.load_timeline(load_id, **query)
-    return page.items, page_headers(page)
+    return service.load_timeline(load_id, **query)
 
 
 @blueprint.route("/loads/<id:load_id>/comments", methods=["POST"])

@@ -1,8 +1,6 @@
 """Routes of `/users`."""
 
 from billor.api.blueprint import Blueprint
-from billor.api.openapi import PAGE_HEADERS
-from billor.api.pagination import page_headers
 from billor.api.responses import if_match
 from billor.users import service
 from billor.users.schemas import ListedUserSchema, UserQuery, UserSchema, UserUpdateSchema
@@ -24,11 +22,10 @@ def create_user(fields):
 
 @blueprint.route("")
 @blueprint.arguments(UserQuery, location="query")
-@blueprint.response(200, ListedUserSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.paged(ListedUserSchema)
 def list_users(query):
     """List users, newest first."""
-    page = service.list_users(**query)
-    return page.items, page_headers(page)
+    return service.list_users(**query)
 
 
 @blueprint.route("/<id:user_id>")
