@@ -102,6 +102,10 @@ class Config:
         return not self.is_production and self.demo_password == DEFAULT_DEMO_PASSWORD
 
     @property
+    def zone_of_days(self) -> str:
+        return self.time_zone or "UTC"
+
+    @property
     def home(self) -> Path:
         return Path(self.billor_home).absolute()
 

@@ -65,8 +65,7 @@ def _latest(is_meant: ColumnElement[bool]) -> FromClause:
 
 
 def _done_this_week() -> FromClause:
-    zone = current_app.config["BILLOR"].time_zone or "UTC"
-    monday = func.date_trunc("week", func.now(), zone)
+    monday = func.date_trunc("week", func.now(), current_app.config["BILLOR"].zone_of_days)
     return (
         select(Assignment.driver_id, func.count().label("loads"))
         .where(IS_COMPLETED, Assignment.closed_at >= monday)

@@ -10,12 +10,11 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from billor.assignments.schemas import AssignmentSchema, CheckInSchema
-from billor.assignments.service import lock_with_driver_and_load
+from billor.assignments.service import lock_with_driver_and_load, record_assignment
 from billor.database import Check, get_or_not_found, transaction, unchecked
 from billor.database.keyset import Page, Position, paginate
 from billor.errors import BillorError, Conflict, Invalid
 from billor.events.event import EventType
-from billor.loads.service import record_load
 from billor.models import Assignment, AssignmentStatus, CheckIn, CheckInKind, User, db
 from billor.observe.context import signed_in_user
 
@@ -100,14 +99,8 @@ def _update(assignment: Assignment, event_type: EventType, check_in: CheckIn) ->
     assignment.progress_at = getattr(step, "happened_at", None)
     assignment.expected_at = getattr(delay, "expected_at", None)
     assignment.delay_reason = getattr(delay, "reason", None)
-    record_load(
-        event_type,
-        assignment.load,
-        driver=assignment.driver,
-        assignment_id=assignment.id,
-        assignment=_assignment_schema.dump(assignment),
-        checkIn=_schema.dump(check_in),
-    )
+    details = {"assignment": _assignment_schema.dump(assignment), "checkIn": _schema.dump(check_in)}
+    record_assignment(event_type, assignment, **details)
 
 
 def _last(assignment: Assignment, condition: ColumnElement[bool]) -> CheckIn | None:

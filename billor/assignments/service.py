@@ -146,7 +146,7 @@ def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         db.session.flush()
         made = [row["assignment"] for row in rows if "assignment" in row]
         for assignment in made:
-            _record(EventType.ASSIGNED, assignment)
+            record_assignment(EventType.ASSIGNED, assignment)
     return {"assigned": len(made), "refused": len(rows) - len(made), "rows": rows}
 
 
@@ -310,7 +310,7 @@ def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
     else:
         set_committed_value(assignment.driver, "has_load", False)  # by the trigger
     db.session.flush()
-    _record(event_type, assignment)
+    record_assignment(event_type, assignment)
 
 
 def _activate_next(driver: Driver) -> None:
@@ -326,7 +326,7 @@ def _activate_planned(assignment: Assignment) -> None:
     refuse(assignment.driver, assignment.load)
     _activate(assignment)
     db.session.flush()
-    _record(EventType.ASSIGNED, assignment, planned=True)
+    record_assignment(EventType.ASSIGNED, assignment, planned=True)
 
 
 def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignment:
@@ -350,7 +350,7 @@ def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignm
         _activate(assignment).closed_at = None
         db.session.flush()
         details = {"reason": reason, "assignment": _schema.dump(assignment)}
-        _record(EventType.ASSIGNMENT_REOPENED, assignment, **details)
+        record_assignment(EventType.ASSIGNMENT_REOPENED, assignment, **details)
         return get_assignment(assignment_id, populate_existing=True)
 
 
@@ -368,10 +368,11 @@ def _plan_again(following: Assignment | None, closed: Assignment) -> None:
         following.status, following.load.status = AssignmentStatus.PLANNED, LoadStatus.OPEN
         db.session.flush()
         set_committed_value(following.driver, "has_load", False)  # by the trigger
-        _record(EventType.LOAD_PLANNED, following)
+        record_assignment(EventType.LOAD_PLANNED, following)
 
 
-def _record(event_type: EventType, assignment: Assignment, /, **details: Any) -> None:
+def record_assignment(event_type: EventType, assignment: Assignment, /, **details: Any) -> None:
+    """Add an event of an assignment, with its driver and its load, to the transaction."""
     driver, load = assignment.driver, assignment.load
     record_load(event_type, load, driver=driver, assignment_id=assignment.id, **details)
 

@@ -58,7 +58,7 @@ def update_driver(driver_id: int, check: Check = unchecked, **changes: Any) -> D
 
 def today() -> date:
     """Return the date in TIME_ZONE, or in UTC."""
-    return datetime.now(ZoneInfo(current_app.config["BILLOR"].time_zone or "UTC")).date()
+    return datetime.now(ZoneInfo(current_app.config["BILLOR"].zone_of_days)).date()
 
 
 def warn_of_papers() -> None:
