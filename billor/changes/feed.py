@@ -42,8 +42,6 @@ HEARTBEAT = b":\n\n"
 STALE_SECONDS = 4
 # Clients reconnect after this many milliseconds.
 RETRY = b"retry: 1000\n\n"
-# Drivers are sent this for their own changes: payloads are for the staff.
-FETCH_AGAIN = b"event: many\ndata: {}\n\n"
 # Many proxies end a connection after five minutes. The jitter spreads the clients' reconnects.
 STREAM_SECONDS = 240
 JITTER = 0.1
@@ -130,19 +128,24 @@ class Feed:
         """Wait until there is something to send or the stream must end; return what to send."""
         until = time.monotonic() + seconds
         with self._changed:
-            while not self._has_news(stream) and (left := until - time.monotonic()) > 0:
+            while (
+                not (messages := self._unsent(stream))
+                and self._is_idle(stream)
+                and (left := until - time.monotonic()) > 0
+            ):
                 stale_in = self._looked_at + STALE_SECONDS - time.monotonic()
                 self._changed.wait(min(left, stale_in) if stream.is_live else left)
             state = b""
             if stream.is_live != self._is_live():
                 stream.is_live = not stream.is_live
                 state = _message("live" if stream.is_live else "stale", "{}")
-            messages, stream.sent = self._unsent(stream), self._number
+            stream.sent = self._number
             return state + messages
 
-    def _has_news(self, stream: Stream) -> bool:
+    def _is_idle(self, stream: Stream) -> bool:
+        """Return whether the stream neither ends nor has become live or stale."""
         is_over = self._has_ended(stream) or stream.end_code is not None
-        return is_over or self._unsent(stream) != b"" or self._is_live() != stream.is_live
+        return not is_over and self._is_live() == stream.is_live
 
     def _unsent(self, stream: Stream) -> bytes:
         """Return the messages of the batches that have come since the last one sent."""
@@ -153,7 +156,7 @@ class Feed:
         if driver_id is None:
             return b"".join(batch.messages for batch in batches)
         told = (batch.driver_ids is None or driver_id in batch.driver_ids for batch in batches)
-        return FETCH_AGAIN if any(told) else b""
+        return _message("many", "{}") if any(told) else b""  # payloads are for the staff
 
     def _is_live(self) -> bool:
         """Return whether the last look at the database succeeded, not long ago."""
