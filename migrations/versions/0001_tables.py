@@ -171,6 +171,10 @@ def _index(name: str, table: str, *columns: str, where: str | None = None, **opt
     )
 
 
+def _index_status(table: str, status: str, time: str, name: str) -> None:
+    _index(name, table, time, "id", where=f"status = '{status}'")
+
+
 def _search_index(table: str, *columns: str) -> None:
     text = " || chr(31) || ".join(f"coalesce({column}, '')" for column in columns)
     vector = f"search_vector(id, fold_text({text}))"
@@ -274,8 +278,7 @@ def _create_loads() -> None:
     _index("ix_loads_created", "loads", "created_at", "id")
     _index("ix_loads_pickup", "loads", PICKUP_OR_NEVER, "id")
     for status in LOAD_STATUSES:
-        name, where = f"ix_loads_{status.lower()}_created", f"status = '{status}'"
-        _index(name, "loads", "created_at", "id", where=where)
+        _index_status("loads", status, "created_at", f"ix_loads_{status.lower()}_created")
     _index("ix_loads_status_pickup", "loads", "status", PICKUP_OR_NEVER, "id")
     is_finished = "status IN ('COMPLETED', 'CANCELLED')"
     _index("ix_loads_updated", "loads", "updated_at", "id")
@@ -321,8 +324,7 @@ def _create_assignments() -> None:
     for column in ("driver_id", "load_id"):
         _index(f"ix_assignments_{column}_assigned", table, column, "assigned_at", "id")
     for status in ASSIGNMENT_STATUSES:
-        name, where = f"ix_assignments_{status.lower()}_assigned", f"status = '{status}'"
-        _index(name, table, "assigned_at", "id", where=where)
+        _index_status(table, status, "assigned_at", f"ix_assignments_{status.lower()}_assigned")
     for name, events in TRIGGERS.items():
         rows = "STATEMENT" if events == "TRUNCATE" else "ROW"
         op.execute(
