@@ -82,7 +82,7 @@ function assignmentsSoon({ assignments, plans }, pending) {
 }
 
 /** @param {Map<number, Assignment>} assignments */
-const byLoad = (assignments) =>
+export const byLoad = (assignments) =>
   new Map([...assignments.values()].map((each) => [each.loadId, each]));
 
 /**

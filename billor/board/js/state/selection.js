@@ -3,6 +3,7 @@
 import { pending } from "./actions.js";
 import { stopChoosing } from "./choosing.js";
 import { fleet } from "./fleet.js";
+import { byLoad } from "./lists.js";
 import { Store } from "./store.js";
 
 /**
@@ -44,7 +45,7 @@ export function select({ shiftKey, ctrlKey, metaKey }, { id }, items) {
 /** @returns {Array<{load: Load, assignment?: Assignment}>} those selected that are still open */
 export function selected() {
   const { loads, assignments } = fleet.value;
-  const active = new Map([...assignments.values()].map((each) => [each.loadId, each]));
+  const active = byLoad(assignments);
   return [...selection.value.ids].flatMap((id) => {
     const [load, assignment] = [loads.get(id), active.get(id)];
     const isThere = load && (load.status === "OPEN" || assignment);
