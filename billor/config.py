@@ -26,6 +26,7 @@ POSTGRESQL = Regexp(
 )
 REDIS = Regexp(rf"(rediss?://{_AUTHORITY}|unix:///.+)\Z", error="Must be like redis://host:port.")
 HTTP = Regexp(rf"https?://{_AUTHORITY}\Z", error="Must be like http://host:port.")
+STORE = Regexp(r"(file|s3|gs|az)://.+\Z", error="Must be like s3://bucket/folder.")
 HOSTS = Regexp(r"[^/]+\Z", error="Must be like api.example.com,.example.com.")
 REGION = OneOf(SUPPORTED_REGIONS, error="Must be the code of a country, like US or MX.")
 ORIGINS = Regexp(r"(\*|,|\s|https?://[^,/]+)+\Z", error="Must be like https://a.example,http://b.")
@@ -68,6 +69,13 @@ class Config:
     pubsub_subscription: str = text()  # by default the topic's name and `-audit`
     couchdb_url: str | None = text(None, HTTP, secret=True)
     couchdb_database: str = text("billor-audit")
+    documents_url: str | None = text(None, STORE, secret=True)  # by default a folder in BILLOR_HOME
+    notify_email_url: str | None = text(secret=True)
+    notify_phone_url: str | None = text(secret=True)
+    push_private_key: str | None = text(secret=True)
+    public_url: str | None = text(None, HTTP)  # by default that of `address`
+    private_webhooks: str = text("no", OneOf(["yes", "no"]))
+    api_key_requests: int = number(600, 1, 1_000_000)
     jwt_secret_key: str = text(missing, Length(32), secret=True)
     access_token_seconds: int = number(3600, 60, 604_800)
     session_seconds: int = number(43_200, 60, 604_800)

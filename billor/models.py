@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -86,6 +87,29 @@ class CheckInKind(StrEnum):
     DELAYED = "DELAYED"
 
 
+class DocumentKind(StrEnum):
+    POD = "POD"
+    BOL = "BOL"
+    RATE_CONFIRMATION = "RATE_CONFIRMATION"
+    OTHER = "OTHER"
+
+
+class Channel(StrEnum):
+    """How somebody is notified."""
+
+    EMAIL = "EMAIL"
+    PHONE = "PHONE"
+    PUSH = "PUSH"
+
+
+class Language(StrEnum):
+    """Of notifications."""
+
+    EN = "en"
+    ES = "es"
+    PT_BR = "pt-BR"
+
+
 class TransactionId(UserDefinedType):
     """PostgreSQL's `xid8`: a transaction id that never wraps around."""
 
@@ -120,11 +144,22 @@ def _or_never(time: Any) -> ColumnElement[datetime]:
 
 
 def _choice(name: str, choices: type[StrEnum]) -> Enum:
-    return Enum(choices, name=name, native_enum=False, create_constraint=True, length=16)
+    return Enum(
+        choices,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=20,
+        values_callable=lambda choices: [choice.value for choice in choices],
+    )
 
 
 def _status(statuses: type[StrEnum], default: StrEnum) -> Mapped[Any]:
     return mapped_column(_choice("status", statuses), default=default)
+
+
+def _language() -> Mapped[Any]:
+    return mapped_column(_choice("language", Language), server_default=Language.EN)
 
 
 def _index(name: str, *columns: Any, where: str) -> Index:
@@ -182,6 +217,7 @@ class User(Base):
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
     """Which driver a user of role DRIVER is; None for other users."""
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    language: Mapped[Language] = _language()
     epoch: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """Increased to revoke all tokens of the user: a token is valid only for its epoch."""
     last_seen_at: Mapped[datetime | None] = _timestamp()
@@ -222,6 +258,9 @@ class Driver(Base):
     phone: Mapped[str | None] = mapped_column(String(40))
     """In E.164, like those of loads."""
     email: Mapped[str | None] = mapped_column(String(254))
+    notify_by: Mapped[Channel | None] = mapped_column(_choice("notify_by", Channel))
+    """By phone if null, or else by mail, as far as there is an address."""
+    language: Mapped[Language] = _language()
     notes: Mapped[str | None] = mapped_column(Text)
     license_expires_on: Mapped[date | None] = mapped_column(Date)
     """The last day on which it is valid."""
@@ -272,6 +311,8 @@ class Load(Base):
     delivery_phone: Mapped[str | None] = mapped_column(String(40))
     notes: Mapped[str | None] = mapped_column(Text)
     """What the driver must know."""
+    has_pod: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """Whether there is a document of kind POD. Only the service of documents sets it."""
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
     created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
     updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
@@ -299,6 +340,9 @@ class Load(Base):
         Index("ix_loads_updated", updated_at, id),
         *_indexes_by_status("loads", LoadStatus, "created", created_at, id),
         Index("ix_loads_status_pickup", status, _or_never(pickup_at), id),
+        _index(
+            "ix_loads_without_pod", created_at, id, where="status = 'COMPLETED' AND NOT has_pod"
+        ),
         # For the board's list of both.
         _index("ix_loads_finished_updated", updated_at, id, where=IS_FINISHED),
         _index("ix_loads_finished", created_at, id, where=IS_FINISHED),
@@ -449,6 +493,149 @@ class LoadEvent(Base):
             published_at,
             where="published_at IS NOT NULL AND recorded_at IS NULL",
         ),
+    )
+
+
+class Document(Base):
+    """A photo or PDF of a load. Its bytes are in the object store."""
+
+    __tablename__ = "documents"
+
+    id: Mapped[int] = _primary_key()
+    load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
+    assignment_id: Mapped[int | None] = mapped_column(ForeignKey("driver_load_assignments.id"))
+    """Whose driver sent it."""
+    kind: Mapped[DocumentKind] = mapped_column(_choice("kind", DocumentKind))
+    name: Mapped[str] = mapped_column(String(200))
+    """Of the file, only to be shown."""
+    media_type: Mapped[str] = mapped_column(String(50))
+    size: Mapped[int] = mapped_column(Integer)
+    """In bytes."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    object_key: Mapped[str] = mapped_column(String(100), unique=True)
+    """In the object store."""
+    happened_at: Mapped[datetime | None] = _timestamp()
+    """When the driver took the photo."""
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+
+    user: Mapped[User] = relationship(lazy="raise_on_sql")
+
+    __table_args__ = (Index("ix_documents_load_id", load_id, id),)
+
+
+IS_UNSENT = "sent_at IS NULL AND failed_at IS NULL"
+
+
+class Notification(Base):
+    """That somebody is to be notified of an event, and how far this is."""
+
+    __tablename__ = "notifications"
+
+    id: Mapped[int] = _primary_key()
+    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("load_events.id"))
+    driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    channel: Mapped[Channel] = mapped_column(_choice("channel", Channel))
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    due_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    """When to try next. An attempt that is running has moved it on, so that no other starts."""
+    sent_at: Mapped[datetime | None] = _timestamp()
+    failed_at: Mapped[datetime | None] = _timestamp()
+    """When it was given up."""
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+
+    __table_args__ = (
+        CheckConstraint("(driver_id IS NULL) <> (user_id IS NULL)", name="recipient"),
+        Index("uq_notifications_driver", event_id, driver_id, channel, unique=True),
+        Index("uq_notifications_user", event_id, user_id, channel, unique=True),
+        _index("ix_notifications_unsent", due_at, where=IS_UNSENT),
+    )
+
+
+class PushSubscription(Base):
+    """A browser that shows notifications (https://www.w3.org/TR/push-api/)."""
+
+    __tablename__ = "push_subscriptions"
+
+    id: Mapped[int] = _primary_key()
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    endpoint: Mapped[str] = mapped_column(String(1000), unique=True)
+    p256dh: Mapped[str] = mapped_column(String(200))
+    auth: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+
+
+class ApiKey(Base):
+    """A key with which a program acts for the user who made it."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = _primary_key()
+    name: Mapped[str] = mapped_column(String(100))
+    prefix: Mapped[str] = mapped_column(String(16))
+    """The start of the key, by which people know it."""
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    """The SHA-256 of the key, which is random and long."""
+    role: Mapped[Role] = mapped_column(_choice("role", Role))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    expires_at: Mapped[datetime | None] = _timestamp()
+    revoked_at: Mapped[datetime | None] = _timestamp()
+    last_used_at: Mapped[datetime | None] = _timestamp()
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+
+    user: Mapped[User] = relationship(lazy="raise_on_sql")
+
+
+class WebhookEndpoint(Base):
+    """A URL that gets events (https://www.standardwebhooks.com)."""
+
+    __tablename__ = "webhook_endpoints"
+
+    id: Mapped[int] = _primary_key()
+    url: Mapped[str] = mapped_column(String(1000))
+    types: Mapped[list[str]] = mapped_column(ARRAY(String(32)))
+    """The types of events that it gets; all if empty."""
+    secret: Mapped[str] = mapped_column(String(100))
+    old_secret: Mapped[str | None] = mapped_column(String(100))
+    """Signs, too, until `old_secret_until`."""
+    old_secret_until: Mapped[datetime | None] = _timestamp()
+    is_active: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    failing_since: Mapped[datetime | None] = _timestamp()
+    """The first failure since the last success."""
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+
+
+IS_PENDING = "delivered_at IS NULL AND failed_at IS NULL"
+
+
+class WebhookDelivery(Base):
+    """That an endpoint is to get an event, and how far this is. A trigger on events adds it."""
+
+    __tablename__ = "webhook_deliveries"
+
+    id: Mapped[int] = _primary_key()
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    event_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("load_events.id"))
+    """Null for a test."""
+    load_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Of the event: those of a load are delivered in order."""
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    due_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    """When to try next. An attempt that is running has moved it on, so that no other starts."""
+    status: Mapped[int | None] = mapped_column(Integer)
+    """The HTTP status of the last answer; null if there was none."""
+    answer: Mapped[str | None] = mapped_column(Text)
+    """The start of the last answer, or why there was none."""
+    delivered_at: Mapped[datetime | None] = _timestamp()
+    failed_at: Mapped[datetime | None] = _timestamp()
+    """When it was given up."""
+    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+
+    __table_args__ = (
+        Index("ix_webhook_deliveries_endpoint_id", endpoint_id, id),
+        _index("ix_webhook_deliveries_due", due_at, where=IS_PENDING),
+        _index("ix_webhook_deliveries_load", endpoint_id, load_id, id, where=IS_PENDING),
     )
 
 

@@ -128,11 +128,31 @@ TRIGGERS = {
     "mark_drivers_with_load": "INSERT OR DELETE OR UPDATE OF driver_id, status",
     "unmark_drivers": "TRUNCATE",
 }
+# In the transaction of the event, so that no delivery is lost. Events of accounts are not
+# delivered.
+ADD_DELIVERIES = """
+    CREATE OR REPLACE FUNCTION add_webhook_deliveries() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO webhook_deliveries (endpoint_id, event_id, load_id)
+        SELECT endpoint.id, added.id, added.load_id
+        FROM added JOIN webhook_endpoints AS endpoint
+            ON endpoint.is_active AND added.type NOT LIKE 'user.%'
+            AND (endpoint.types = '{}' OR added.type = ANY (endpoint.types))
+        ORDER BY added.id, endpoint.id;
+        RETURN NULL;
+    END
+    $$
+"""
 PICKUP_OR_NEVER = "coalesce(pickup_at, '9999-12-31 23:59:59.999999+00'::timestamptz)"
 IS_ACTIVE = "status = 'ASSIGNED'"
 IS_CURRENT = "status IN ('PLANNED', 'ASSIGNED')"
+ROLES = ("ADMIN", "DISPATCHER", "DRIVER")
 LOAD_STATUSES = ("OPEN", "ASSIGNED", "COMPLETED", "CANCELLED")
 ASSIGNMENT_STATUSES = ("PLANNED", "ASSIGNED", "COMPLETED", "CANCELLED")
+LANGUAGES = ("en", "es", "pt-BR")
+CHANNELS = ("EMAIL", "PHONE", "PUSH")
+DOCUMENT_KINDS = ("POD", "BOL", "RATE_CONFIRMATION", "OTHER")
 CHECK_INS = ("ACCEPTED", "AT_PICKUP", "LOADED", "AT_DELIVERY", "DELAYED")
 
 
@@ -143,6 +163,14 @@ def _id() -> sa.Column:
 def _time(name: str, default: str | None = None, *, nullable: bool = False) -> sa.Column:
     default_ = sa.text(default) if default else None
     return sa.Column(name, TIMESTAMP(timezone=True), server_default=default_, nullable=nullable)
+
+
+def _count(name: str) -> sa.Column:
+    return sa.Column(name, sa.Integer, server_default=sa.text("0"), nullable=False)
+
+
+def _language() -> sa.Column:
+    return sa.Column("language", sa.String(20), server_default="en", nullable=False)
 
 
 def _one_of(table: str, column: str, *values: str) -> sa.CheckConstraint:
@@ -190,6 +218,9 @@ def upgrade() -> None:
     _create_assignments()
     _create_events()
     _create_helpers()
+    _create_documents()
+    _create_notifications()
+    _create_integrations()
 
 
 def _create_drivers() -> None:
@@ -198,15 +229,19 @@ def _create_drivers() -> None:
         _id(),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("license_number", sa.String(64), nullable=False),
-        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("status", sa.String(20), nullable=False),
         sa.Column("phone", sa.String(40)),
         sa.Column("email", sa.String(254)),
+        sa.Column("notify_by", sa.String(20)),
+        _language(),
         sa.Column("notes", sa.Text),
         sa.Column("license_expires_on", sa.Date),
         sa.Column("medical_expires_on", sa.Date),
         _time("created_at", "clock_timestamp()"),
         sa.Column("has_load", sa.Boolean, server_default=sa.false(), nullable=False),
         _one_of("drivers", "status", "ACTIVE", "INACTIVE"),
+        _one_of("drivers", "notify_by", *CHANNELS),
+        _one_of("drivers", "language", *LANGUAGES),
         _key("drivers", "id"),
     )
     _index("uq_drivers_license_number", "drivers", "canonical_key(license_number)")
@@ -223,13 +258,15 @@ def _create_users() -> None:
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("email", sa.String(254), nullable=False),
         sa.Column("password_hash", sa.Text),
-        sa.Column("role", sa.String(16), server_default="DISPATCHER", nullable=False),
+        sa.Column("role", sa.String(20), server_default="DISPATCHER", nullable=False),
         sa.Column("driver_id", sa.BigInteger),
         sa.Column("is_active", sa.Boolean, server_default=sa.true(), nullable=False),
-        sa.Column("epoch", sa.Integer, server_default=sa.text("0"), nullable=False),
+        _language(),
+        _count("epoch"),
         _time("last_seen_at", nullable=True),
         _time("created_at", "clock_timestamp()"),
-        _one_of("users", "role", "ADMIN", "DISPATCHER", "DRIVER"),
+        _one_of("users", "role", *ROLES),
+        _one_of("users", "language", *LANGUAGES),
         sa.CheckConstraint(
             "(role = 'DRIVER') = (driver_id IS NOT NULL)", name=op.f("ck_users_driver_id")
         ),
@@ -260,7 +297,8 @@ def _create_loads() -> None:
         sa.Column("delivery_contact", sa.String(200)),
         sa.Column("delivery_phone", sa.String(40)),
         sa.Column("notes", sa.Text),
-        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("has_pod", sa.Boolean, server_default=sa.false(), nullable=False),
+        sa.Column("status", sa.String(20), nullable=False),
         _time("created_at", "statement_timestamp()"),
         _time("updated_at", "statement_timestamp()"),
         _one_of("loads", "status", *LOAD_STATUSES),
@@ -280,6 +318,8 @@ def _create_loads() -> None:
     for status in LOAD_STATUSES:
         _index_status("loads", status, "created_at", f"ix_loads_{status.lower()}_created")
     _index("ix_loads_status_pickup", "loads", "status", PICKUP_OR_NEVER, "id")
+    without_pod = "status = 'COMPLETED' AND NOT has_pod"
+    _index("ix_loads_without_pod", "loads", "created_at", "id", where=without_pod)
     is_finished = "status IN ('COMPLETED', 'CANCELLED')"
     _index("ix_loads_updated", "loads", "updated_at", "id")
     _index("ix_loads_finished_updated", "loads", "updated_at", "id", where=is_finished)
@@ -300,8 +340,8 @@ def _create_assignments() -> None:
         sa.Column("load_id", sa.BigInteger, nullable=False),
         _time("assigned_at", "clock_timestamp()"),
         _time("closed_at", nullable=True),
-        sa.Column("status", sa.String(16), nullable=False),
-        sa.Column("progress", sa.String(16)),
+        sa.Column("status", sa.String(20), nullable=False),
+        sa.Column("progress", sa.String(20)),
         _time("progress_at", nullable=True),
         _time("expected_at", nullable=True),
         sa.Column("delay_reason", sa.Text),
@@ -380,7 +420,7 @@ def _create_helpers() -> None:
         "check_ins",
         _id(),
         sa.Column("assignment_id", sa.BigInteger, nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("kind", sa.String(20), nullable=False),
         _time("happened_at"),
         _time("received_at", "clock_timestamp()"),
         sa.Column("reason", sa.Text),
@@ -405,7 +445,7 @@ def _create_helpers() -> None:
         "sessions",
         _id(),
         sa.Column("user_id", sa.BigInteger, nullable=False),
-        sa.Column("generation", sa.Integer, server_default=sa.text("0"), nullable=False),
+        _count("generation"),
         _time("refreshed_at", "clock_timestamp()"),
         _time("expires_at"),
         _refers("sessions", "user_id", "users", ondelete="CASCADE"),
@@ -446,15 +486,151 @@ def _create_helpers() -> None:
     )
 
 
+def _create_documents() -> None:
+    op.create_table(
+        "documents",
+        _id(),
+        sa.Column("load_id", sa.BigInteger, nullable=False),
+        sa.Column("assignment_id", sa.BigInteger),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("media_type", sa.String(50), nullable=False),
+        sa.Column("size", sa.Integer, nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("object_key", sa.String(100), nullable=False),
+        _time("happened_at", nullable=True),
+        _time("created_at", "clock_timestamp()"),
+        sa.Column("user_id", sa.BigInteger, nullable=False),
+        _one_of("documents", "kind", *DOCUMENT_KINDS),
+        _refers("documents", "load_id", "loads"),
+        _refers("documents", "assignment_id", "driver_load_assignments"),
+        _refers("documents", "user_id", "users"),
+        _key("documents", "id"),
+        sa.UniqueConstraint("object_key", name=op.f("uq_documents_object_key")),
+    )
+    _index("ix_documents_load_id", "documents", "load_id", "id")
+
+
+def _create_notifications() -> None:
+    table = "notifications"
+    op.create_table(
+        table,
+        _id(),
+        sa.Column("event_id", sa.Uuid, nullable=False),
+        sa.Column("driver_id", sa.BigInteger),
+        sa.Column("user_id", sa.BigInteger),
+        sa.Column("channel", sa.String(20), nullable=False),
+        _count("attempts"),
+        _time("due_at", "clock_timestamp()"),
+        _time("sent_at", nullable=True),
+        _time("failed_at", nullable=True),
+        _time("created_at", "clock_timestamp()"),
+        _one_of(table, "channel", *CHANNELS),
+        sa.CheckConstraint(
+            "(driver_id IS NULL) <> (user_id IS NULL)", name=op.f(f"ck_{table}_recipient")
+        ),
+        _refers(table, "event_id", "load_events"),
+        _refers(table, "driver_id", "drivers"),
+        _refers(table, "user_id", "users"),
+        _key(table, "id"),
+    )
+    _index("uq_notifications_driver", table, "event_id", "driver_id", "channel")
+    _index("uq_notifications_user", table, "event_id", "user_id", "channel")
+    is_unsent = "sent_at IS NULL AND failed_at IS NULL"
+    _index("ix_notifications_unsent", table, "due_at", where=is_unsent)
+    table = "push_subscriptions"
+    op.create_table(
+        table,
+        _id(),
+        sa.Column("user_id", sa.BigInteger, nullable=False),
+        sa.Column("endpoint", sa.String(1000), nullable=False),
+        sa.Column("p256dh", sa.String(200), nullable=False),
+        sa.Column("auth", sa.String(100), nullable=False),
+        _time("created_at", "clock_timestamp()"),
+        _refers(table, "user_id", "users", ondelete="CASCADE"),
+        _key(table, "id"),
+        sa.UniqueConstraint("endpoint", name=op.f(f"uq_{table}_endpoint")),
+    )
+    _index(f"ix_{table}_user_id", table, "user_id")
+
+
+def _create_integrations() -> None:
+    op.create_table(
+        "api_keys",
+        _id(),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("prefix", sa.String(16), nullable=False),
+        sa.Column("key_hash", sa.String(64), nullable=False),
+        sa.Column("role", sa.String(20), nullable=False),
+        sa.Column("user_id", sa.BigInteger, nullable=False),
+        _time("expires_at", nullable=True),
+        _time("revoked_at", nullable=True),
+        _time("last_used_at", nullable=True),
+        _time("created_at", "clock_timestamp()"),
+        _one_of("api_keys", "role", *ROLES),
+        _refers("api_keys", "user_id", "users"),
+        _key("api_keys", "id"),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),
+    )
+    op.create_table(
+        "webhook_endpoints",
+        _id(),
+        sa.Column("url", sa.String(1000), nullable=False),
+        sa.Column("types", sa.ARRAY(sa.String(32)), nullable=False),
+        sa.Column("secret", sa.String(100), nullable=False),
+        sa.Column("old_secret", sa.String(100)),
+        _time("old_secret_until", nullable=True),
+        sa.Column("is_active", sa.Boolean, server_default=sa.true(), nullable=False),
+        _time("failing_since", nullable=True),
+        _time("created_at", "clock_timestamp()"),
+        _key("webhook_endpoints", "id"),
+    )
+    table = "webhook_deliveries"
+    op.create_table(
+        table,
+        _id(),
+        sa.Column("endpoint_id", sa.BigInteger, nullable=False),
+        sa.Column("event_id", sa.Uuid),
+        sa.Column("load_id", sa.BigInteger),
+        _count("attempts"),
+        _time("due_at", "clock_timestamp()"),
+        sa.Column("status", sa.Integer),
+        sa.Column("answer", sa.Text),
+        _time("delivered_at", nullable=True),
+        _time("failed_at", nullable=True),
+        _time("created_at", "clock_timestamp()"),
+        _refers(table, "endpoint_id", "webhook_endpoints", ondelete="CASCADE"),
+        _refers(table, "event_id", "load_events"),
+        _key(table, "id"),
+    )
+    is_pending = "delivered_at IS NULL AND failed_at IS NULL"
+    _index(f"ix_{table}_endpoint_id", table, "endpoint_id", "id")
+    _index(f"ix_{table}_due", table, "due_at", where=is_pending)
+    _index(f"ix_{table}_load", table, "endpoint_id", "load_id", "id", where=is_pending)
+    op.execute(ADD_DELIVERIES)
+    op.execute(
+        "CREATE TRIGGER add_webhook_deliveries AFTER INSERT ON load_events"
+        " REFERENCING NEW TABLE AS added FOR EACH STATEMENT"
+        " EXECUTE FUNCTION add_webhook_deliveries()"
+    )
+
+
 def downgrade() -> None:
     for table in (
+        *("webhook_deliveries", "webhook_endpoints", "api_keys"),
+        *("push_subscriptions", "notifications", "documents"),
         *("paper_warnings", "check_ins"),
         *("dead_letters", "login_attempts", "idempotency_keys", "sessions", "load_events"),
         *("driver_load_assignments", "loads", "users", "drivers"),
     ):
         op.drop_table(table)
     for function in (
-        *("mark_drivers_with_load()", "search_query(text)", "search_vector(bigint, text)"),
+        *(
+            "add_webhook_deliveries()",
+            "mark_drivers_with_load()",
+            "search_query(text)",
+            "search_vector(bigint, text)",
+        ),
         *("canonical_key(text)", "fold_text(text)"),
     ):
         op.execute(f"DROP FUNCTION {function}")
