@@ -1,6 +1,5 @@
 """Services for fault injection, and the system over them."""
 
-import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,17 +28,6 @@ def start_pooler(postgresql: Service, folder: Path) -> Service:
 
 
 @pytest.fixture(scope="session")
-def database_settings(postgresql, tmp_path_factory) -> Iterator[dict[str, str]]:
-    """The settings of the database, behind PgBouncer if TEST_POOLER is set."""
-    if not os.environ.get("TEST_POOLER"):
-        yield postgresql.settings
-        return
-    pooler = start_pooler(postgresql, tmp_path_factory.mktemp("pooler"))
-    yield pooler.settings
-    pooler.stop()
-
-
-@pytest.fixture(scope="session")
 def redis(tmp_path_factory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("redis")
     service = Service(services.redis(folder), folder)
@@ -58,25 +46,25 @@ def pubsub(tmp_path_factory) -> Iterator[Service]:
 
 
 @pytest.fixture
-def system(database_settings, redis, pubsub, tmp_path, compiled) -> Iterator[System]:
+def system(postgresql, redis, pubsub, tmp_path, compiled) -> Iterator[System]:
     """A system with its own topic and CouchDB, none of its processes started."""
-    settings = database_settings | redis.settings | pubsub.settings
+    settings = postgresql.settings | redis.settings | pubsub.settings
     with System(settings, tmp_path, compiled) as system:
         yield system
 
 
 @pytest.fixture
-def system_without_bus(database_settings, redis, tmp_path, compiled) -> Iterator[System]:
+def system_without_bus(postgresql, redis, tmp_path, compiled) -> Iterator[System]:
     """The same without the emulator, for tests of the API alone."""
-    with System(database_settings | redis.settings, tmp_path, compiled) as system:
+    with System(postgresql.settings | redis.settings, tmp_path, compiled) as system:
         yield system
 
 
 @pytest.fixture(scope="module")
-def shared_system(database_settings, redis, tmp_path_factory, compiled) -> Iterator[System]:
+def shared_system(postgresql, redis, tmp_path_factory, compiled) -> Iterator[System]:
     """The same, for all tests of a module."""
     folder = tmp_path_factory.mktemp("system")
-    with System(database_settings | redis.settings, folder, compiled) as system:
+    with System(postgresql.settings | redis.settings, folder, compiled) as system:
         yield system
 
 

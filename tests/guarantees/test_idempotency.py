@@ -1,17 +1,16 @@
 """Promise 7: Idempotency-Key under concurrency and crashes: twins in flight, and processes
 killed between commit and answer."""
 
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
 from sqlalchemy import func, select
 
 from billor.models import IdempotencyKey, LoadEvent, db
+from tests.support.holds import Hold
 from tests.support.http import HttpClient, Reply
-from tests.support.races import at_once, committing, lose_answer
-from tests.support.system import LOAD, Api, System
-from tests.support.tcp_proxy import Direction, TcpProxy
+from tests.support.races import at_once, lose_answer
+from tests.support.system import LOAD, System
 
 TWINS = 20
 REPLAYED = "Idempotency-Replayed"
@@ -61,36 +60,19 @@ def ids(api) -> dict[str, int]:
     }
 
 
-@pytest.fixture
-def database(system_without_bus: System) -> Iterator[TcpProxy]:
-    """A proxy before PostgreSQL."""
-    with TcpProxy(system_without_bus.settings["DATABASE_URL"]) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def lonely_api(system_without_bus: System, database: TcpProxy) -> Api:
-    """One process that reaches PostgreSQL through the proxy."""
-    url = database.replaced_in(system_without_bus.settings["DATABASE_URL"])
-    return system_without_bus.start_api(1, DATABASE_URL=url)
-
-
-@pytest.mark.parametrize(
-    ("direction", "is_done"),
-    [(Direction.REQUESTS, False), (Direction.ANSWERS, True)],
-    ids=["before", "after"],
-)
-def test_a_retry_after_a_killed_process_assigns_once(
-    system_without_bus, database, lonely_api, direction, is_done
-):
-    client = lonely_api.client
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+def test_a_retry_after_a_killed_process_assigns_once(system_without_bus, is_done):
+    """It is killed before or after the commit."""
+    inserts = ("INSERT INTO idempotency_keys", "INSERT INTO driver_load_assignments")
+    hold = Hold(system_without_bus.folder, "holding", *inserts, is_done=is_done)
+    api = system_without_bus.start_api(1, app="holding:app")
+    client = api.client
     load_id = client.make_load()["id"]
     body = {"driverId": client.make_driver("NEW-1")["id"], "loadId": load_id}
     shown = client.get("/assignments?expand=driver,load").body
-    commits = committing(b"INSERT INTO idempotency_keys", b"INSERT INTO driver_load_assignments")
     send = partial(post, client, "/assignments", body, "once")
 
-    lose_answer(lonely_api, client, database.hold(direction, commits), send)
+    lose_answer(api, client, hold, send)
     assert counts(system_without_bus, "once", load_id) == ((1, 2) if is_done else (0, 1))
     assert (client.get("/assignments?expand=driver,load").body == shown) is not is_done
 

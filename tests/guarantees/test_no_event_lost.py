@@ -6,56 +6,40 @@ the end every committed event has exactly one audit document, and there are no o
 
 import random
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from tests.support.races import committing
-from tests.support.system import Dispatcher, Process, Supervised, System
-from tests.support.tcp_proxy import Direction, TcpProxy
+from tests.support.holds import Hold
+from tests.support.system import Dispatcher, Process, Supervised
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.slow
 
 STARTED = "Worker started"
-NOTIFIED = b"SET notified_at=clock_timestamp()"
-CLAIMED = b"SET published_at=clock_timestamp()"
+NOTIFIED = "SET notified_at=clock_timestamp()"
+CLAIMED = "SET published_at=clock_timestamp()"
 BACKLOG_ROUNDS = 10
 KILLS = 10
 LEASE_SECONDS = 60
 """How long Pub/Sub may wait before it redelivers the messages of a killed consumer."""
 
 
-@pytest.fixture
-def database(system: System) -> Iterator[TcpProxy]:
-    """A proxy in front of PostgreSQL, for processes with the settings of `through`."""
-    with TcpProxy(system.settings["DATABASE_URL"]) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def through(system: System, database: TcpProxy) -> dict[str, str]:
-    return {"DATABASE_URL": database.replaced_in(system.settings["DATABASE_URL"])}
-
-
 def wait_until_started(worker: Process) -> None:
     wait_until(lambda: STARTED in worker.output)
 
 
-def test_sigkill_of_a_relay_while_publishing_loses_nothing_and_blocks_no_other(
-    system, database, through
-):
+def test_sigkill_of_a_relay_while_publishing_loses_nothing_and_blocks_no_other(system):
     api = system.start_api()
     wait_until_started(system.start_worker("consumer"))
     with Dispatcher(api.client) as dispatcher:
         dispatcher.wait_for_rounds(BACKLOG_ROUNDS)
 
         # Killed after publishing, before the commit.
-        hold = database.hold(Direction.REQUESTS, committing(CLAIMED))
-        holding = system.start_worker("relay", **through)
-        hold.wait()
-        other = system.start_worker("relay", **through)
+        before = Hold(system.folder, "before", CLAIMED)
+        holding = system.start_worker("relay", module=before.module)
+        before.wait()
+        other = system.start_worker("relay")
         wait_until_started(other)
         held = system.unpublished()
         dispatcher.wait_for_rounds(1)
@@ -64,9 +48,11 @@ def test_sigkill_of_a_relay_while_publishing_loses_nothing_and_blocks_no_other(
         wait_until(lambda: system.unpublished() == 0)
 
         # Killed after the commit, before its answer.
-        hold = database.hold(Direction.ANSWERS, committing(CLAIMED))
-        hold.wait()
         other.kill()
+        after = Hold(system.folder, "after", CLAIMED, is_done=True)
+        holding = system.start_worker("relay", module=after.module)
+        after.wait()
+        holding.kill()
         dispatcher.wait_for_rounds(1)
         system.start_worker("relay")
     system.assert_converges()
@@ -103,13 +89,12 @@ def test_sigkill_of_a_consumer_while_recording_loses_and_duplicates_nothing(syst
     system.assert_notified()
 
 
-def test_sigkill_between_notifying_and_marking_notifies_again(system, database, through):
+def test_sigkill_between_notifying_and_marking_notifies_again(system):
     api = system.start_api()
     driver, load = api.client.make_driver("TX-1"), api.client.make_load()
     system.start_worker("relay")
-    marks = committing(NOTIFIED)
-    hold = database.hold(Direction.REQUESTS, lambda said: marks(said) and bool(system.notified()))
-    consumer = system.start_worker("consumer", **through)
+    hold = Hold(system.folder, "holding", NOTIFIED)
+    consumer = system.start_worker("consumer", module=hold.module)
     assert api.client.assign(driver, load).status == 201
     hold.wait()
     assert system.notified() == {load["id"]: 1}

@@ -7,12 +7,10 @@ from threading import Barrier
 
 import pytest
 
+from tests.support.holds import Hold
 from tests.support.http import HttpClient, Reply
 from tests.support.system import Api
-from tests.support.tcp_proxy import Hold
 from tests.support.worker import WAIT_SECONDS
-
-COMMIT = b"COMMIT\0"
 
 
 def at_once(api: Api, calls: Sequence[Callable]) -> list:
@@ -29,16 +27,6 @@ def at_once(api: Api, calls: Sequence[Callable]) -> list:
         answers = list(pool.map(run, calls))
     assert clients.count(0) < len(clients) - 1, "one process alone proves little"
     return answers
-
-
-def committing(*statements: bytes) -> Callable[[bytes], bool]:
-    """A predicate for the COMMIT of a transaction with all of these statements."""
-
-    def has_come(said: bytes) -> bool:
-        transaction = said.rpartition(b"BEGIN")[2]
-        return said.endswith(COMMIT) and all(statement in transaction for statement in statements)
-
-    return has_come
 
 
 def lose_answer(api: Api, client: HttpClient, hold: Hold, send: Callable[[], Reply]) -> None:

@@ -41,6 +41,7 @@ from tests.support.http import HttpClient, Reply
 from tests.support.users import make_user
 from tests.support.worker import STOP_SECONDS, python_environment, wait_until
 
+WORKER = str(PROJECT / "worker.py")
 RESTART_SECONDS = 0.2
 CONVERGE_SECONDS = 60
 CLIENTS = 20
@@ -314,10 +315,11 @@ class System:
         self._clients.append(client)
         return client
 
-    def start_worker(self, *arguments: str, **settings: str) -> Process:
-        """Start `python worker.py` without waiting for it."""
+    def start_worker(self, *arguments: str, module: str = "sys", **settings: str) -> Process:
+        """Start `python worker.py` without waiting for it; it imports `module` first."""
         name = f"worker-{next(self._numbers)}"
-        argv = [sys.executable, str(PROJECT / "worker.py"), *arguments]
+        code = f"import runpy, {module}; runpy.run_path({WORKER!r}, run_name='__main__')"
+        argv = [sys.executable, "-c", code, *arguments]
         process = Process(name, argv, self._environment(settings), self.folder)
         self._running.append(process)
         return process
