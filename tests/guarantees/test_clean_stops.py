@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from threading import Event
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
 from tests.support.http import HttpClient, Reply
 from tests.support.system import LOAD, Dispatcher, Process, System
-from tests.support.worker import WAIT_SECONDS, wait_until
+from tests.support.worker import wait_until
 
 IN_FLIGHT = 8
 EVENTS = 20
@@ -61,11 +60,6 @@ def refuses(port: int) -> bool:
     return False
 
 
-def start_shutdown(worker: Process) -> None:
-    worker.send(signal.SIGTERM)
-    wait_until(lambda: "Worker stopping" in worker.output)
-
-
 def unclaimed(system: System) -> int:
     """The number of unpublished events that no relay has locked."""
     return ask(
@@ -79,12 +73,6 @@ def stopped_together(processes: list[Process]) -> list[int]:
     """Terminate the processes at the same time; return their exit statuses."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(Process.terminate, processes))
-
-
-@pytest.fixture
-def hanging_couch(monkeypatch) -> None:
-    """Let CouchDB hang until it is mended."""
-    monkeypatch.setattr(couchdb_server, "MAX_HANG_SECONDS", 60)
 
 
 def test_gunicorn_finishes_requests_in_flight_at_shutdown(system_without_bus):
@@ -105,52 +93,22 @@ def test_gunicorn_finishes_requests_in_flight_at_shutdown(system_without_bus):
     assert api.wait() == 0
 
 
-def test_a_consumer_finishes_its_batch_at_shutdown(system):
-    worker = system.start_worker()
-    make_events(system, 1)
-    wait_until(lambda: len(system.recorded()) == 1)
-
-    arrived, released = Event(), Event()
-
-    def hold() -> None:
-        arrived.set()
-        released.wait(WAIT_SECONDS)
-
-    system.couch.before_next("POST", "/_bulk_docs", hold)
-    make_events(system, 1)
-    assert arrived.wait(WAIT_SECONDS)
-    wait_until(lambda: system.unpublished() == 0)
-    start_shutdown(worker)
-    assert len(system.recorded()) == 1, "the batch is still in progress"
-    released.set()
-    assert worker.wait() == 0
-    system.assert_converges()
-
-
-def test_a_worker_with_hanging_services_shuts_down_in_time(system, pubsub, hanging_couch):
+def test_api_and_worker_shut_down_in_time_while_services_hang(system, pubsub, redis, monkeypatch):
     """They hang while the worker processes batches."""
-    worker = system.start_worker()
+    monkeypatch.setattr(couchdb_server, "MAX_HANG_SECONDS", 60)
+    api, worker = system.start_api(), system.start_worker()
     make_events(system, 1)
     wait_until(lambda: system.recorded() and system.unpublished() == 0)
     system.couch.fail(Fault.HANG)
     make_events(system, EVENTS)
     system.couch.wait_until_hanging()
     wait_until(lambda: system.unpublished() == 0)
-    with pubsub.hung():
-        make_events(system, 1)
-        wait_until(lambda: unclaimed(system) == 0)
-        assert worker.terminate() == 0, worker.output
-
-
-def test_gunicorn_shuts_down_in_time_while_services_hang(system_without_bus, redis, hanging_couch):
-    system = system_without_bus
-    api = system.start_api()
-    system.couch.fail(Fault.HANG)
-    with ThreadPoolExecutor() as pool, redis.hung():
+    with ThreadPoolExecutor() as pool, pubsub.hung(), redis.hung():
         audit = pool.submit(api.client.get, "/audit")
-        system.couch.wait_until_hanging()
+        wait_until(lambda: sum(api.clients()) == 2)
         assert api.client.post("/loads", LOAD).status == 201
-        assert api.terminate() == 0
+        wait_until(lambda: unclaimed(system) == 0)
+        assert stopped_together([api, worker]) == [0, 0], worker.output
         assert audit.result().status == 503
 
 

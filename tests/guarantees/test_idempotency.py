@@ -10,7 +10,7 @@ from billor.models import IdempotencyKey, LoadEvent, db
 from tests.support.holds import Hold
 from tests.support.http import HttpClient, Reply
 from tests.support.races import at_once, lose_answer
-from tests.support.system import LOAD, System
+from tests.support.system import System
 
 TWINS = 20
 REPLAYED = "Idempotency-Replayed"
@@ -28,36 +28,15 @@ def counts(system: System, key: str, load_id: int | None = None) -> tuple[int, i
         return db.session.scalar(keys), db.session.scalar(events)
 
 
-def assert_done_once(replies: list[Reply]) -> dict:
-    """Check that one did it and the others replayed its answer."""
+def test_one_of_twenty_twins_assigns_and_the_others_replay(shared_system, api):
+    load_id = api.client.make_load()["id"]
+    body = {"driverId": api.client.make_driver("FREE-1")["id"], "loadId": load_id}
+    replies = at_once(api, [partial(post, api.client, "/assignments", body, '"twenty"')] * TWINS)
     assert {reply.status for reply in replies} == {201}
     assert len({(str(reply.body), reply.headers["Location"]) for reply in replies}) == 1
     assert [reply.headers[REPLAYED] for reply in replies].count(None) == 1
-    return replies[0].body
-
-
-@pytest.mark.parametrize(("path", "events"), [("/loads", 1), ("/assignments", 2)])
-def test_one_of_twenty_twins_creates_and_the_others_replay(shared_system, api, ids, path, events):
-    body = LOAD | {"origin": "Twin Falls, ID"} if path == "/loads" else ids
-    key = f"twenty {path}"
-    replies = at_once(api, [partial(post, api.client, path, body, f'"{key}"')] * TWINS)
-    created = assert_done_once(replies)
-
-    listed = api.client.get(f"{path}?limit=200").body
-    same = [thing for thing in listed if all(thing[name] == body[name] for name in body)]
-    assert [thing["id"] for thing in same] == [created["id"]]
-    load_id = created["id"] if path == "/loads" else body["loadId"]
-    assert counts(shared_system, key, load_id) == (1, events)
-
-
-@pytest.fixture
-def ids(api) -> dict[str, int]:
-    """Ids of a free driver and an open load."""
-    load = api.client.make_load()
-    return {
-        "driverId": api.client.make_driver(f"FREE-{load['id']}")["id"],
-        "loadId": load["id"],
-    }
+    assert [each["id"] for each in api.client.get("/assignments").body] == [replies[0].body["id"]]
+    assert counts(shared_system, "twenty", load_id) == (1, 2)
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])

@@ -173,12 +173,9 @@ CHUNKED = f"{POST}Transfer-Encoding: chunked\r\n\r\n"
 TOO_MUCH = "x" * (MAX_BODY_BYTES + 1)
 REFUSED = {
     "no request": (400, "nonsense\r\n\r\n"),
-    "a strange method": (400, "G\x01T / HTTP/1.1\r\n\r\n"),
-    "another version": (400, "GET / HTTP/7.7\r\n\r\n"),
     "a long address": (414, f"GET /{'a' * 9000} HTTP/1.1\r\n\r\n"),
     "a long header": (431, f"GET / HTTP/1.1\r\nX-Long: {'a' * 9000}\r\n\r\n"),
     "many headers": (431, "GET / HTTP/1.1\r\n{}\r\n".format("X-Many: a\r\n" * 200)),
-    "no header": (400, "GET / HTTP/1.1\r\nno header\r\n\r\n"),
     "an unknown coding": (501, f"{POST}Transfer-Encoding: magic\r\n\r\n"),
     "an unknown expectation": (417, "GET / HTTP/1.1\r\nExpect: miracles\r\n\r\n"),
     "a large body": (413, f"{POST}Content-Length: {len(TOO_MUCH)}\r\n\r\n"),
@@ -203,21 +200,12 @@ def test_errors_of_the_server_itself_are_problem_documents_too(server):
 NEXT = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 FRAMINGS = [
     *("Content-Length: 12\r\nTransfer-Encoding: chunked", "Content-Length: ten"),
-    *("Transfer-Encoding: chunked\r\nContent-Length: 12", "Content-Length: -12"),
-    *("Content-Length: 12\r\nContent-Length: 3", "Content-Length: 12, 12", "Content-Length: +12"),
-    *("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: identity"),
-    *("Transfer-Encoding: chunked, identity", "Transfer-Encoding:\r\n chunked", "X-A: b\r\n\tc"),
-    *("Transfer-Encoding: \x0bchunked", "Transfer-Encoding : chunked", "X-A: b\nX-C: d"),
+    *("Content-Length: 12\r\nContent-Length: 3", "Transfer-Encoding : chunked"),
 ]
-BODIES = [
-    *("zz\r\n{}\r\n0\r\n\r\n", "-2\r\n{}\r\n0\r\n\r\n", "0x2\r\n{}\r\n0\r\n\r\n", "\r\n"),
-    *("1\r\n{}\r\n0\r\n\r\n", "3\r\n{}\r\n0\r\n\r\n", "2\n{}\n0\n\n", "2\r\n{}\n0\r\n\r\n"),
-    *("2;a\n\r\n{}\r\n0\r\n\r\n", "2;\r\n{}\r\n0\r\n\r\n", "0\r\nContent-Length: 9\r\n\r\n"),
-]
+BODIES = ["zz\r\n{}\r\n0\r\n\r\n", "3\r\n{}\r\n0\r\n\r\n", "2\n{}\n0\n\n"]
 HOSTS = [
     *("", "Host:\r\n", "Host: localhost\r\nHost: localhost\r\n", "Host: localhost, evil\r\n"),
     *("Host: a@localhost\r\n", "Host: localhost/a\r\n", "Host: localhost:b\r\n", "Host: [::1\r\n"),
-    *("Host : localhost\r\n", "Host: local host\r\n", "Host: <a>\r\n", "Host: localh\xf6st\r\n"),
 ]
 
 
@@ -249,9 +237,8 @@ def test_nothing_is_read_after_a_request_whose_end_is_uncertain(server):
 
 
 TARGETS = [
-    *("//loads", "///loads", "/%2floads", "/%6coads", "http://localhost/loads", "/loads#a"),
-    *("/loads/", "/./loads", "/a/../loads", "/loads%2f", "/loads;a", "/LOADS", "/loads%00"),
-    *("//loads/", "//localhost/loads", "http://localhost//loads", "/%5cloads", "/loads%3flimit=1"),
+    *("//loads", "/%2floads", "http://localhost/loads", "/loads#a", "/loads/", "/a/../loads"),
+    *("/LOADS", "/loads%00", "//localhost/loads", "/loads%3flimit=1"),
 ]
 
 
@@ -274,7 +261,7 @@ PREFLIGHT = {
 
 @pytest.mark.parametrize(
     ("configured", "origin", "allowed"),
-    [("", OURS, None), ("", "null", None), (OURS, OURS, OURS), (OURS, OTHER, None)],
+    [("", OURS, None), (OURS, OURS, OURS), (OURS, OTHER, None)],
 )
 def test_cors_allows_only_the_configured_origins(settings, client, configured, origin, allowed):
     with another_app(settings, CORS_ORIGINS=configured) as app:

@@ -16,7 +16,6 @@ from tests.support.races import at_once
 from tests.support.system import LOAD, Api
 
 RIVALS = 50
-CLOSERS = 20
 PAIRS = 20
 """The number of drivers and of loads in bulk requests."""
 ROUNDS = 6
@@ -70,24 +69,6 @@ def test_a_load_gets_one_of_fifty_concurrent_drivers(api):
     load = api.client.make_load()
     plans = [partial(api.client.assign, driver, load, plan=True) for driver in drivers]
     assert_one_won(at_once(api, plans), "load_already_planned")
-
-
-def test_concurrent_requests_close_an_assignment_once(api):
-    driver, load = api.client.make_driver("CLOSED-ONCE"), api.client.make_load()
-    id_ = api.client.assign(driver, load).body["id"]
-    asked = ["COMPLETED", "CANCELLED"] * (CLOSERS // 2)
-    replies = at_once(api, [partial(api.client.close_assignment, id_, status) for status in asked])
-
-    assert Counter((reply.status, reply.body.get("code")) for reply in replies) == {
-        (200, None): CLOSERS // 2,
-        (409, "assignment_not_active"): CLOSERS // 2,
-    }
-    (closed,) = {reply.body["status"] for reply in replies if reply.status == 200}
-    assert api.client.get(f"/assignments/{id_}").body["status"] == closed
-    load_status = {"COMPLETED": "COMPLETED", "CANCELLED": "OPEN"}[closed]
-    assert api.client.get(f"/loads/{load['id']}").body["status"] == load_status
-    timeline = api.client.get(f"/loads/{load['id']}/timeline").body
-    assert len(timeline) == 3, "made, assigned, closed"
 
 
 def test_fifty_callers_of_a_thousand_random_operations_break_no_rule(shared_system, api):

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from billor.loads.exporting import MAX_EXPORTS
 from billor.models import db
-from tests.support.system import Api, Dispatcher, System
+from tests.support.system import Dispatcher, System
 from tests.support.worker import WAIT_SECONDS, wait_until
 
 SILENT, ONE_BYTE, SLOW_READERS = 1000, 200, 50
@@ -39,11 +39,6 @@ def many_loads(system: System) -> None:
     """Loads whose export is larger than the buffers of a connection."""
     with system.app.app_context(), db.engine.begin() as connection:
         connection.execute(text(MANY_LOADS))
-
-
-@pytest.fixture(scope="module")
-def impatient_api(shared_system: System) -> Api:
-    return shared_system.start_impatient_api()
 
 
 def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
@@ -87,14 +82,17 @@ def test_a_thousand_silent_and_many_slow_clients_keep_nobody_waiting(system):
     assert "Traceback" not in api.output
 
 
-@pytest.mark.parametrize("kind", SLOW_REQUESTS)
-def test_clients_that_send_too_slowly_are_disconnected(impatient_api, kind):
-    begin, more = SLOW_REQUESTS[kind]
+def test_clients_that_send_too_slowly_are_disconnected(system):
+    api = system.start_impatient_api()
     with ExitStack() as stack:
-        connection = connect(stack, impatient_api.client.port, begin)
-        connection.settimeout(0.1)
-        wait_until(lambda: is_disconnected(connection, more))
-    assert "Traceback" not in impatient_api.output
+        connections = {
+            kind: connect(stack, api.client.port, begin)
+            for kind, (begin, _) in SLOW_REQUESTS.items()
+        }
+        for kind, connection in connections.items():
+            connection.settimeout(0.1)
+            wait_until(lambda: is_disconnected(connection, SLOW_REQUESTS[kind][1]))  # noqa: B023
+    assert "Traceback" not in api.output
 
 
 def is_disconnected(connection: socket.socket, more: bytes) -> bool:

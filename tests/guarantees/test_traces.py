@@ -64,6 +64,7 @@ def run(collector, shared_system: System) -> Run:
     assert assigned.status == 201
     assert api.client.get("/drivers?q=robin").status == 200
     documents = system.assert_converges()
+    system.let_time_pass()
     wait_until(lambda: "you have load" in worker.output)
     assert (worker.terminate(), api.terminate()) == (0, 0)
     output = worker.output + api.output
