@@ -4,34 +4,16 @@ from billor.api.blueprint import Blueprint
 from billor.api.openapi import FILE_HEADERS
 from billor.api.pagination import LimitQuery
 from billor.api.responses import csv_file, if_match
-from billor.assignments import candidates, check_ins, exporting, service
-from billor.assignments.schemas import (
-    CODES,
-    OF_DRIVER,
-    AssignmentDetailSchema,
-    AssignmentExportQuery,
-    AssignmentQuery,
-    AssignmentSchema,
-    BulkReportSchema,
-    BulkSchema,
-    CandidateSchema,
-    CheckInSchema,
-    ListedAssignmentSchema,
-    NewAssignmentSchema,
-    ReassignmentSchema,
-    ReopeningSchema,
-    StatusSchema,
-    TimeOrderQuery,
-)
+from billor.assignments import candidates, check_ins, exporting, schemas, service
 
 blueprint = Blueprint("assignments", __name__, description="Which driver moves which load.")
 
 
 @blueprint.route("/assignments", methods=["POST"])
-@blueprint.arguments(NewAssignmentSchema)
+@blueprint.arguments(schemas.NewAssignmentSchema)
 @blueprint.idempotent
-@blueprint.created(AssignmentSchema, shown_by="get_assignment")
-@blueprint.problems(*CODES)
+@blueprint.created(schemas.AssignmentSchema, shown_by="get_assignment")
+@blueprint.problems(*schemas.CODES)
 def assign_load(wanted):
     """Assign a load to a driver, or plan it as the driver's next one.
 
@@ -43,9 +25,9 @@ def assign_load(wanted):
 
 
 @blueprint.route("/assignments/bulk", methods=["POST"])
-@blueprint.arguments(BulkSchema)
+@blueprint.arguments(schemas.BulkSchema)
 @blueprint.idempotent
-@blueprint.response(200, BulkReportSchema)
+@blueprint.response(200, schemas.BulkReportSchema)
 def assign_many_loads(wanted):
     """Assign up to 500 loads, each to a driver.
 
@@ -56,15 +38,15 @@ def assign_many_loads(wanted):
 
 
 @blueprint.route("/assignments")
-@blueprint.arguments(AssignmentQuery, location="query")
-@blueprint.paged(ListedAssignmentSchema)
+@blueprint.arguments(schemas.AssignmentQuery, location="query")
+@blueprint.paged(schemas.ListedAssignmentSchema)
 def list_assignments(query):
     """List assignments, newest first; or by their end, the last one first, if you limit that."""
     return service.list_assignments(**query)
 
 
 @blueprint.route("/assignments.csv")
-@blueprint.arguments(AssignmentExportQuery, location="query")
+@blueprint.arguments(schemas.AssignmentExportQuery, location="query")
 @blueprint.response(200, {"type": "string"}, content_type="text/csv", headers=FILE_HEADERS)
 @blueprint.problems("exports_busy")
 def export_assignments(wanted):
@@ -76,7 +58,7 @@ def export_assignments(wanted):
 
 
 @blueprint.route("/assignments/<id:assignment_id>")
-@blueprint.response(200, AssignmentDetailSchema)
+@blueprint.response(200, schemas.AssignmentDetailSchema)
 @blueprint.problems("assignment_not_found")
 def get_assignment(assignment_id):
     """Show an assignment with its driver and its load."""
@@ -84,10 +66,10 @@ def get_assignment(assignment_id):
 
 
 @blueprint.route("/assignments/<id:assignment_id>/status", methods=["PATCH"])
-@blueprint.arguments(StatusSchema)
+@blueprint.arguments(schemas.StatusSchema)
 @blueprint.idempotent
-@blueprint.response(200, AssignmentDetailSchema)
-@blueprint.problems("assignment_not_found", "assignment_not_active", *CODES[2:])
+@blueprint.response(200, schemas.AssignmentDetailSchema)
+@blueprint.problems("assignment_not_found", "assignment_not_active", *schemas.CODES[2:])
 def change_assignment_status(wanted, assignment_id):
     """Complete or cancel an assignment, or activate a PLANNED one.
 
@@ -95,56 +77,56 @@ def change_assignment_status(wanted, assignment_id):
     PLANNED one is activated: see `next`. An assignment that has the status already is returned
     unchanged.
     """
-    check = if_match(AssignmentDetailSchema())
+    check = if_match(schemas.AssignmentDetailSchema())
     return service.change_status(assignment_id, check=check, **wanted)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/reassign", methods=["POST"])
-@blueprint.arguments(ReassignmentSchema)
+@blueprint.arguments(schemas.ReassignmentSchema)
 @blueprint.idempotent
 @blueprint.takes_if_match
-@blueprint.created(AssignmentDetailSchema, shown_by="get_assignment")
-@blueprint.problems("assignment_not_found", "assignment_not_active", *OF_DRIVER)
+@blueprint.created(schemas.AssignmentDetailSchema, shown_by="get_assignment")
+@blueprint.problems("assignment_not_found", "assignment_not_active", *schemas.OF_DRIVER)
 def reassign_load(wanted, assignment_id):
     """Give an assignment's load to another driver, or plan it as the next one of that driver.
 
     The assignment becomes CANCELLED and a new one is created, both or neither.
     """
-    check = if_match(AssignmentDetailSchema())
+    check = if_match(schemas.AssignmentDetailSchema())
     return service.reassign(assignment_id, check=check, **wanted)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/reopen", methods=["POST"])
-@blueprint.arguments(ReopeningSchema)
+@blueprint.arguments(schemas.ReopeningSchema)
 @blueprint.idempotent
 @blueprint.takes_if_match
-@blueprint.response(200, AssignmentDetailSchema)
-@blueprint.problems("assignment_not_found", "too_late_to_reopen", *CODES[2:])
+@blueprint.response(200, schemas.AssignmentDetailSchema)
+@blueprint.problems("assignment_not_found", "too_late_to_reopen", *schemas.CODES[2:])
 def reopen_assignment(reopening, assignment_id):
     """Make an assignment active again that was closed by mistake, less than a day ago.
 
     Its driver and its load must still be free. The next one, which its end activated, is PLANNED
     again, unless it has a check-in. One that is active is returned unchanged.
     """
-    check = if_match(AssignmentDetailSchema())
+    check = if_match(schemas.AssignmentDetailSchema())
     return service.reopen(assignment_id, check=check, **reopening)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins", methods=["POST"])
-@blueprint.arguments(CheckInSchema)
+@blueprint.arguments(schemas.CheckInSchema)
 @blueprint.idempotent
 @blueprint.takes_if_match
-@blueprint.response(201, CheckInSchema)
+@blueprint.response(201, schemas.CheckInSchema)
 @blueprint.problems("assignment_not_found", "assignment_not_active")
 def add_check_in(fields, assignment_id):
     """Say how far the load is or, with `reason` and `expectedAt`, what delays its delivery."""
-    check = if_match(AssignmentDetailSchema())
+    check = if_match(schemas.AssignmentDetailSchema())
     return check_ins.add_check_in(assignment_id, check, **fields)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins")
-@blueprint.arguments(TimeOrderQuery, location="query")
-@blueprint.paged(CheckInSchema)
+@blueprint.arguments(schemas.TimeOrderQuery, location="query")
+@blueprint.paged(schemas.CheckInSchema)
 @blueprint.problems("assignment_not_found")
 def list_check_ins(query, assignment_id):
     """List an assignment's check-ins in the order in which they happened."""
@@ -157,12 +139,14 @@ def list_check_ins(query, assignment_id):
 @blueprint.problems("check_in_not_found", "too_late_to_undo")
 def undo_check_in(assignment_id, check_in_id):
     """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
-    check_ins.undo_check_in(check_in_id, if_match(AssignmentDetailSchema()), id=assignment_id)
+    check_ins.undo_check_in(
+        check_in_id, if_match(schemas.AssignmentDetailSchema()), id=assignment_id
+    )
 
 
 @blueprint.route("/loads/<id:load_id>/candidates")
 @blueprint.arguments(LimitQuery, location="query")
-@blueprint.response(200, CandidateSchema(many=True))
+@blueprint.response(200, schemas.CandidateSchema(many=True))
 @blueprint.problems("load_not_found")
 def list_candidates(query, load_id):
     """List the ACTIVE drivers, and what speaks for and against each; who could best take it first.

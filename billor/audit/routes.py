@@ -7,12 +7,7 @@ from flask import Response, json
 from billor.api.blueprint import Blueprint
 from billor.api.openapi import AUDIT_HEADERS, PAGE_HEADERS
 from billor.api.pagination import page_headers
-from billor.audit.schemas import (
-    AccountDocumentSchema,
-    AccountQuery,
-    AuditDocumentSchema,
-    AuditQuery,
-)
+from billor.audit import schemas
 from billor.audit.store import AuditFilter, Position, StoreUnavailable, audit_store
 from billor.database.keyset import page_of
 from billor.errors import Unavailable
@@ -26,8 +21,10 @@ blueprint = Blueprint(
 
 
 @blueprint.route("")
-@blueprint.arguments(AuditQuery, location="query")
-@blueprint.response(200, AuditDocumentSchema(many=True), headers=PAGE_HEADERS | AUDIT_HEADERS)
+@blueprint.arguments(schemas.AuditQuery, location="query")
+@blueprint.response(
+    200, schemas.AuditDocumentSchema(many=True), headers=PAGE_HEADERS | AUDIT_HEADERS
+)
 @blueprint.problems("audit_unavailable")
 def list_audit_documents(query):
     """List what happened to loads and drivers, newest first, as the worker recorded it."""
@@ -35,8 +32,10 @@ def list_audit_documents(query):
 
 
 @blueprint.route("/accounts")
-@blueprint.arguments(AccountQuery, location="query")
-@blueprint.response(200, AccountDocumentSchema(many=True), headers=PAGE_HEADERS | AUDIT_HEADERS)
+@blueprint.arguments(schemas.AccountQuery, location="query")
+@blueprint.response(
+    200, schemas.AccountDocumentSchema(many=True), headers=PAGE_HEADERS | AUDIT_HEADERS
+)
 @blueprint.problems("audit_unavailable")
 def list_account_documents(query):
     """List what happened to users' accounts, newest first, as the worker recorded it."""

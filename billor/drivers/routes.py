@@ -3,8 +3,7 @@
 from billor.api.blueprint import Blueprint
 from billor.api.responses import if_match
 from billor.database import get_or_not_found
-from billor.drivers import service
-from billor.drivers.schemas import DriverQuery, DriverSchema, DriverUpdateSchema, ListedDriverSchema
+from billor.drivers import schemas, service
 from billor.models import Driver
 
 blueprint = Blueprint(
@@ -13,9 +12,9 @@ blueprint = Blueprint(
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.arguments(DriverSchema)
+@blueprint.arguments(schemas.DriverSchema)
 @blueprint.idempotent
-@blueprint.created(DriverSchema, shown_by="get_driver")
+@blueprint.created(schemas.DriverSchema, shown_by="get_driver")
 @blueprint.problems("license_number_taken")
 def create_driver(fields):
     """Create a driver."""
@@ -23,15 +22,15 @@ def create_driver(fields):
 
 
 @blueprint.route("")
-@blueprint.arguments(DriverQuery, location="query")
-@blueprint.paged(ListedDriverSchema)
+@blueprint.arguments(schemas.DriverQuery, location="query")
+@blueprint.paged(schemas.ListedDriverSchema)
 def list_drivers(query):
     """List drivers, newest first."""
     return service.list_drivers(**query)
 
 
 @blueprint.route("/<id:driver_id>")
-@blueprint.response(200, DriverSchema)
+@blueprint.response(200, schemas.DriverSchema)
 @blueprint.problems("driver_not_found")
 def get_driver(driver_id):
     """Show a driver."""
@@ -39,13 +38,13 @@ def get_driver(driver_id):
 
 
 @blueprint.route("/<id:driver_id>", methods=["PATCH"])
-@blueprint.arguments(DriverUpdateSchema)
+@blueprint.arguments(schemas.DriverUpdateSchema)
 @blueprint.idempotent
-@blueprint.response(200, DriverSchema)
+@blueprint.response(200, schemas.DriverSchema)
 @blueprint.problems("driver_not_found", "license_number_taken")
 def update_driver(changes, driver_id):
     """Change a driver.
 
     An INACTIVE driver keeps the active load until it is completed or cancelled.
     """
-    return service.update_driver(driver_id, if_match(DriverSchema()), **changes)
+    return service.update_driver(driver_id, if_match(schemas.DriverSchema()), **changes)

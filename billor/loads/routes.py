@@ -14,21 +14,9 @@ from billor.api.blueprint import Blueprint
 from billor.api.openapi import CACHE_HEADERS, FILE_HEADERS, PAGE_HEADERS
 from billor.api.responses import csv_file, if_match
 from billor.database import get_or_not_found
-from billor.errors import Unsupported
-from billor.loads import exporting, files, importing, service
+from billor.errors import BillorError
+from billor.loads import exporting, files, importing, schemas, service
 from billor.loads.lists import list_loads as find_loads
-from billor.loads.schemas import (
-    ExportQuery,
-    ImportQuery,
-    ImportReportSchema,
-    ListedLoadSchema,
-    LoadQuery,
-    LoadSchema,
-    LoadUpdateSchema,
-    NewCommentSchema,
-    TimelineEntrySchema,
-    TimelineQuery,
-)
 from billor.models import Load
 
 blueprint = Blueprint("loads", __name__, description="Cargo to be moved.")
@@ -52,9 +40,9 @@ IMPORT_BODY = {
 
 
 @blueprint.route("/loads", methods=["POST"])
-@blueprint.arguments(LoadSchema)
+@blueprint.arguments(schemas.LoadSchema)
 @blueprint.idempotent
-@blueprint.created(LoadSchema, shown_by="get_load")
+@blueprint.created(schemas.LoadSchema, shown_by="get_load")
 @blueprint.problems("reference_taken")
 def create_load(fields):
     """Create a load."""
@@ -62,8 +50,8 @@ def create_load(fields):
 
 
 @blueprint.route("/loads")
-@blueprint.arguments(LoadQuery, location="query")
-@blueprint.paged(ListedLoadSchema, headers=PAGE_HEADERS | CACHE_HEADERS)
+@blueprint.arguments(schemas.LoadQuery, location="query")
+@blueprint.paged(schemas.ListedLoadSchema, headers=PAGE_HEADERS | CACHE_HEADERS)
 def list_loads(query):
     """List loads, newest first, or by pickup: then the soonest first, and those without one last.
 
@@ -73,7 +61,7 @@ def list_loads(query):
 
 
 @blueprint.route("/loads.csv")
-@blueprint.arguments(ExportQuery, location="query")
+@blueprint.arguments(schemas.ExportQuery, location="query")
 @blueprint.response(200, {"type": "string"}, content_type="text/csv", headers=FILE_HEADERS)
 @blueprint.problems("exports_busy")
 def export_loads(wanted):
@@ -88,10 +76,10 @@ def export_loads(wanted):
 def received_file() -> Iterator[IO[bytes]]:
     """Receive the whole body before the block, which then never waits for a slow client.
 
-    Raises `Unsupported` for other media types, and `RequestEntityTooLarge`.
+    Raises `unsupported_media_type` for other media types, and `RequestEntityTooLarge`.
     """
     if request.mimetype not in files.MEDIA_TYPES:
-        raise Unsupported
+        raise BillorError("unsupported_media_type")
     request.max_content_length = MAX_IMPORT_BYTES
     with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
         shutil.copyfileobj(request.stream, file)
@@ -116,10 +104,10 @@ def reads_file(view):
 
 
 @blueprint.route("/loads/import", methods=["POST"])
-@blueprint.arguments(ImportQuery, location="query")
+@blueprint.arguments(schemas.ImportQuery, location="query")
 @reads_file
 @blueprint.idempotent
-@blueprint.response(200, ImportReportSchema)
+@blueprint.response(200, schemas.ImportReportSchema)
 @blueprint.problems("import_refused", "imports_busy")
 @blueprint.doc(requestBody=IMPORT_BODY)
 def import_loads(file, dry_run):
@@ -132,7 +120,7 @@ def import_loads(file, dry_run):
 
 
 @blueprint.route("/loads/<id:load_id>")
-@blueprint.response(200, LoadSchema)
+@blueprint.response(200, schemas.LoadSchema)
 @blueprint.problems("load_not_found")
 def get_load(load_id):
     """Show a load."""
@@ -140,9 +128,9 @@ def get_load(load_id):
 
 
 @blueprint.route("/loads/<id:load_id>", methods=["PATCH"])
-@blueprint.arguments(LoadUpdateSchema)
+@blueprint.arguments(schemas.LoadUpdateSchema)
 @blueprint.idempotent
-@blueprint.response(200, LoadSchema)
+@blueprint.response(200, schemas.LoadSchema)
 @blueprint.problems(
     "load_not_found", "load_not_editable", "load_already_planned", "reference_taken"
 )
@@ -152,12 +140,12 @@ def update_load(changes, load_id):
     A COMPLETED load cannot be changed, nor the status of an ASSIGNED one. One that is planned
     cannot be cancelled. The driver who has it, or has it next, is notified.
     """
-    return service.update_load(load_id, if_match(LoadSchema()), **changes)
+    return service.update_load(load_id, if_match(schemas.LoadSchema()), **changes)
 
 
 @blueprint.route("/loads/<id:load_id>/timeline")
-@blueprint.arguments(TimelineQuery, location="query")
-@blueprint.paged(TimelineEntrySchema)
+@blueprint.arguments(schemas.TimelineQuery, location="query")
+@blueprint.paged(schemas.TimelineEntrySchema)
 @blueprint.problems("load_not_found")
 def get_load_timeline(query, load_id):
     """Show what happened to a load, and who did it, oldest first."""
@@ -165,9 +153,9 @@ def get_load_timeline(query, load_id):
 
 
 @blueprint.route("/loads/<id:load_id>/comments", methods=["POST"])
-@blueprint.arguments(NewCommentSchema)
+@blueprint.arguments(schemas.NewCommentSchema)
 @blueprint.idempotent
-@blueprint.response(201, TimelineEntrySchema)
+@blueprint.response(201, schemas.TimelineEntrySchema)
 @blueprint.problems("load_not_found")
 def comment_on_load(comment, load_id):
     """Add a comment to a load's timeline, for the driver to see or not. The load stays as it is."""

@@ -6,9 +6,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from billor.config import Config, ConfigError, load_config
-from billor.events.bus import Bus, BusUnavailable, connect_bus
+from billor.events.bus import MAX_BATCHES, Bus, BusUnavailable, InProcessBus, connect_bus
 from billor.events.event import Message
-from billor.events.inprocess import MAX_BATCHES, InProcessBus
 from billor.events.pubsub import PubSubBus
 from tests.support.bus import event_message, own_topic, pull_all_of
 from tests.support.worker import wait_until
@@ -132,7 +131,7 @@ def test_a_subscription_to_another_topic_is_left_to_its_owner(emulator_settings)
 
 
 def test_the_in_process_bus_is_bounded(monkeypatch):
-    monkeypatch.setattr("billor.events.inprocess.PUT_SECONDS", 0.1)
+    monkeypatch.setattr("billor.events.bus.PUT_SECONDS", 0.1)
     bus = InProcessBus()
     for _ in range(MAX_BATCHES):
         bus.publish([event_message()])

@@ -18,8 +18,7 @@ import pytest
 from sqlalchemy import select
 
 from billor.config import load_config
-from billor.events.bus import Bus, BusUnavailable, connect_bus
-from billor.events.inprocess import InProcessBus
+from billor.events.bus import Bus, BusUnavailable, InProcessBus, connect_bus
 from billor.models import LoadEvent, db
 from billor.worker.main import HEARTBEAT_FILE, Worker
 from scripts.launcher.launcher import PROJECT
