@@ -14,7 +14,7 @@ from bench.contenders import PROCESSES
 from billor import create_app
 from billor.auth.service import issue_token
 from billor.config import load_config
-from billor.database.revisions import upgrade
+from billor.database import upgrade
 from billor.models import Role, db
 from billor.users.service import create_user
 from scripts.launcher import services

@@ -24,14 +24,13 @@ from billor.auth.sessions import jwt
 from billor.cache import CachedPages, init_cache
 from billor.changes import routes as changes_routes
 from billor.changes.feed import Feed
-from billor.config import Config, load_config
-from billor.database import engine_options, init_database
-from billor.database.revisions import init_migrations
+from billor.config import API_VERSION, Config, load_config
+from billor.database import engine_options, init_database, init_migrations
 from billor.drivers import routes as drivers_routes
 from billor.health import routes as health_routes
 from billor.loads import routes as loads_routes
 from billor.loads import stats
-from billor.observe import logs
+from billor.observe import logs, metrics
 from billor.observe.traces import init_traces
 from billor.users import routes as users_routes
 
@@ -60,7 +59,10 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         TRUSTED_HOSTS=list(config.trusted_hosts) or None,
         SQLALCHEMY_DATABASE_URI=config.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_pool_size),
+        API_TITLE="Billor",
+        API_VERSION=API_VERSION,
+        OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/",
     )
     cast(DefaultJSONProvider, app.json).sort_keys = False
@@ -69,14 +71,17 @@ def create_app(config: Config | None = None) -> Flask:
     app.after_request(tag)
     init_problems(app)
     app.before_request(note_route)
-    init_cors(app, config)
+    init_cors(app)
     guard = Guard(app)
     app.before_request(refuse_encoded_body)
-    init_database(app)
+    engine = init_database(app)
+    metrics.watch_connections(engine)
     jwt.init_app(app)
     init_cache(app)
-    app.extensions["audit_store"] = connect_store(config)
-    app.extensions["changes"] = Feed(app)
+    app.extensions["audit_store"] = connect_store(
+        config.couchdb_url, config.couchdb_database, config.home
+    )
+    app.extensions["changes"] = Feed(app, engine)
 
     api = init_api(app, roles_of)
     for resource in RESOURCES:
@@ -88,6 +93,6 @@ def create_app(config: Config | None = None) -> Flask:
         init_migrations(app)
 
     cached_pages = with_one_coding(CachedPages(app, guard.authorise))
-    app.wsgi_app = with_middleware(cached_pages, app, config)  # type: ignore
+    app.wsgi_app = with_middleware(cached_pages, app)  # type: ignore
     init_traces(app, config)
     return app

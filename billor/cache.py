@@ -10,11 +10,11 @@ have missed a write, so this process starts a new generation before it reads aga
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from queue import Empty
 from threading import Semaphore, Thread
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from cachelib.serializers import RedisSerializer
@@ -30,7 +30,6 @@ from uuid_utils import uuid4
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host
 
-from billor.config import API_VERSION
 from billor.observe.context import current_route
 from billor.observe.metrics import CACHE_PAGES
 
@@ -127,7 +126,8 @@ class PageCache:
     def invalidate(self) -> None:
         """Start a generation, by a random name that is never reused.
 
-        Tries it even after a failure: other processes may be reading.
+        Call it after the commit and before the response. Tries it even after a failure: other
+        processes may be reading.
         """
         with suppress(RedisUnavailable), self._use_redis(is_write=True) as redis:
             failures = self._failures
@@ -192,11 +192,6 @@ def _connected(connection: AbstractConnection) -> None:
     connection.read_response()
 
 
-def invalidate_pages() -> None:
-    """Invalidate all cached pages. Call it after the commit and before the response."""
-    current_app.extensions["pages"].invalidate()
-
-
 def redis_answers() -> bool:
     """Return whether Redis is available, for health checks."""
     return current_app.extensions["pages"].read("health").status != "BYPASS"
@@ -212,7 +207,7 @@ class CachedPages:
     def __init__(self, app: Flask, authorise: Callable[..., object]):
         """`authorise` takes an endpoint and an environ, and raises if the user may not use it."""
         self._wsgi_app, self._authorise = app.wsgi_app, authorise
-        self._pages, self._trusted_hosts = app.extensions["pages"], app.config["TRUSTED_HOSTS"]
+        self._pages, self._config = app.extensions["pages"], app.config
         self._endpoint, _ = app.url_map.bind("").match(PATH)
         self._turns = Semaphore(app.config["BILLOR"].database_pool_size // 2)  # half for writes
 
@@ -223,7 +218,7 @@ class CachedPages:
             return self._wsgi_app(environ, start_response)
         current_route.set(path)
         try:
-            key = _page_key(environ, self._trusted_hosts)
+            key = _page_key(environ, self._config)
             self._authorise(self._endpoint, environ)
         except Exception as error:
             environ[CACHE_ERROR] = error
@@ -264,11 +259,12 @@ def turn(semaphore: Semaphore) -> Iterator[None]:
             semaphore.release()
 
 
-def _page_key(environ: WSGIEnvironment, hosts: list[str] | None) -> str:
+def _page_key(environ: WSGIEnvironment, config: Mapping[str, Any]) -> str:
     """Return what a page depends on: its URL, also in its `Link`, CORS origin and compression."""
-    host, prefix = get_host(environ, hosts), environ.get("SCRIPT_NAME", "")
+    host = get_host(environ, config["TRUSTED_HOSTS"])
+    prefix = environ.get("SCRIPT_NAME", "")
     address = f"{environ['wsgi.url_scheme']}://{host}{prefix}{environ['PATH_INFO']}"
     # Two releases may share a Redis, and their pages may differ.
     origin, query = environ.get("HTTP_ORIGIN", ""), environ.get("QUERY_STRING", "")
     coding = environ.get("HTTP_ACCEPT_ENCODING", "")
-    return f"{API_VERSION}:{origin}:{address}?{query} {coding}".rstrip()
+    return f"{config['API_VERSION']}:{origin}:{address}?{query} {coding}".rstrip()

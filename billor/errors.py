@@ -155,11 +155,6 @@ class Invalid(BillorError):
         super().__init__("validation_failed", errors=errors)
 
 
-class Unsupported(BillorError):
-    def __init__(self, detail: str | None = None):
-        super().__init__("unsupported_media_type", detail)
-
-
 class AuthenticationFailed(BillorError):
     """The token or the credentials are missing or wrong."""
 

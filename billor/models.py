@@ -185,14 +185,6 @@ def _assignment(condition: str) -> Mapped[Any]:
     return relationship(primaryjoin=condition, lazy="raise_on_sql", viewonly=True)
 
 
-def canonical_key(text: Any) -> ColumnElement[str]:
-    """Return the letters and digits of a license number or reference, in upper case.
-
-    Its unique index uses the same function, which is only in the database.
-    """
-    return func.canonical_key(text)
-
-
 def search_vector(row: Any) -> ColumnElement[Any]:
     """Return the words and the id of a row, as in its search index.
 
@@ -278,7 +270,7 @@ class Driver(Base):
         "(Driver.id == Assignment.driver_id) & (Assignment.status == 'PLANNED')"
     )
     __table_args__ = (
-        Index("uq_drivers_license_number", canonical_key(license_number), unique=True),
+        Index("uq_drivers_license_number", func.canonical_key(license_number), unique=True),
         _index("ix_drivers_available", id, where="status = 'ACTIVE' AND NOT has_load"),
         _index("ix_drivers_unavailable", id, where="status <> 'ACTIVE' OR has_load"),
         _index("ix_drivers_inactive", id, where="status = 'INACTIVE'"),
@@ -331,7 +323,7 @@ class Load(Base):
         CheckConstraint("deliver_by >= deliver_from", name="deliver_from"),
         _index(
             "uq_loads_reference_key",
-            canonical_key(reference),
+            func.canonical_key(reference),
             where="reference IS NOT NULL AND status <> 'CANCELLED'",
         ),
         # Each in the order of a list, so that a page takes the same time for any number of loads.
@@ -349,7 +341,11 @@ class Load(Base):
         Index("ix_loads_origin_created", func.fold_text(origin), created_at, id),
         Index("ix_loads_destination_created", func.fold_text(destination), created_at, id),
         Index("ix_loads_cargo_type_created", func.fold_text(cargo_type), created_at, id),
-        _index("ix_loads_reference_key", canonical_key(reference), where="reference IS NOT NULL"),
+        _index(
+            "ix_loads_reference_key",
+            func.canonical_key(reference),
+            where="reference IS NOT NULL",
+        ),
     )
 
     @hybrid_property
@@ -653,7 +649,9 @@ class IdempotencyKey(Base):
     status: Mapped[int | None] = mapped_column(Integer)
     headers: Mapped[dict | None] = mapped_column(JSONB)
     body: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[datetime] = _timestamp(server_default=func.now(), index=True)
+    expires_at: Mapped[datetime] = _timestamp(
+        server_default=text("now() + interval '24 hours'"), index=True
+    )
 
 
 class DeadLetter(Base):

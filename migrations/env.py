@@ -11,7 +11,7 @@ from flask import current_app
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from billor.database import SESSION_SETTINGS, engine_options, is_pooled
+from billor.database import CONNECT_ARGS, SESSION_SETTINGS, is_pooled
 from billor.observe.logs import first_line
 
 # Arbitrary; no other application on this database may use it.
@@ -60,7 +60,7 @@ def run_migrations() -> None:
     engine = create_engine(
         config.database_migration_url or config.database_url,
         poolclass=NullPool,
-        connect_args=engine_options(config)["connect_args"],
+        connect_args=CONNECT_ARGS,
     )
     try:
         connection = engine.connect()

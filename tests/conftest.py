@@ -16,7 +16,7 @@ from sqlalchemy import text
 from billor import create_app
 from billor.cache import cache
 from billor.config import Config, load_config
-from billor.database.revisions import upgrade
+from billor.database import upgrade
 from billor.models import db
 from scripts.launcher import services
 from scripts.launcher.processes import Child, Program

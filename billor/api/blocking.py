@@ -18,6 +18,7 @@ from billor.errors import Unavailable
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+QUEUE_SECONDS = 20  # how long a request that must be answered waits for a slot
 MAX_THREADS = 2  # of gevent's ten, for each function: it keeps no other waiting
 
 

@@ -18,8 +18,7 @@ from billor.api.fields import wire_name
 from billor.api.openapi import DESCRIPTION, PAGE_HEADERS, Contract, component_name, value_component
 from billor.api.pagination import page_headers
 from billor.api.problems import ProblemSchema, render_http_error
-from billor.config import API_VERSION
-from billor.errors import Unsupported
+from billor.errors import BillorError
 from billor.models import Role
 
 
@@ -30,7 +29,7 @@ class Parser(FlaskParser):
 
     def load_json(self, req: Request, schema):
         if not req.is_json:
-            raise Unsupported
+            raise BillorError("unsupported_media_type")
         body = req.get_data()
         # Werkzeug truncates a body without Content-Length at the limit, instead of rejecting it.
         is_at_limit = req.content_length is None and len(body) == req.max_content_length
@@ -133,9 +132,6 @@ def init_api(app: Flask, roles_of: Callable[[str], Collection[Role]]) -> Api:
     api = Api(
         app,
         spec_kwargs={
-            "title": "Billor",
-            "version": API_VERSION,
-            "openapi_version": "3.1.0",
             "info": {"description": DESCRIPTION},
             "servers": [{"url": "/"}],
             "security": [{"bearer": []}],

@@ -9,26 +9,17 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 
 from flask import Response, current_app, g, request
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, literal_column
 from sqlalchemy.dialects.postgresql import insert
 
-from billor.cache import invalidate_pages
-from billor.database import (
-    DELETE_BATCH_SIZE,
-    after_commit,
-    execute,
-    long_waits_refused_as,
-    transaction,
-)
+from billor.database import after_commit, long_waits_refused_as, transaction
 from billor.errors import BillorError, Invalid, Unavailable
 from billor.models import IdempotencyKey, db
 from billor.observe.context import signed_in_user
 
-EXPIRY_HOURS = 24
 KEY = re.compile(
     r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,255})'
 )
@@ -53,7 +44,7 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
             stored, is_new = _claim(signed_in_user().id, key, _fingerprint())
             if not is_new:
                 # The first process may have died between its commit and this.
-                after_commit(invalidate_pages)
+                after_commit(current_app.extensions["pages"].invalidate)
                 headers = {**(stored.headers or {}), "Idempotency-Replayed": "true"}
                 return Response(stored.body, stored.status, headers)
             response = view(*args, **kwargs)
@@ -63,23 +54,6 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
         return response
 
     return run
-
-
-def delete_expired_keys() -> int:
-    """Delete up to `DELETE_BATCH_SIZE` expired keys; return how many. Raises `Unavailable`."""
-    expired = (
-        select(IdempotencyKey.user_id, IdempotencyKey.key)
-        .where(IdempotencyKey.created_at < _expiry())
-        .limit(DELETE_BATCH_SIZE)
-        .with_for_update(skip_locked=True)
-        .cte("expired")
-    )
-    with transaction():
-        return execute(
-            delete(IdempotencyKey).where(
-                IdempotencyKey.user_id == expired.c.user_id, IdempotencyKey.key == expired.c.key
-            )
-        ).rowcount
 
 
 def _read_key() -> str | None:
@@ -104,11 +78,11 @@ def _fingerprint() -> str:
 def _claim(user_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bool]:
     """Return the key's row, and whether it is new. Waits for a running request with the key."""
     row = insert(IdempotencyKey).values(user_id=user_id, key=key, fingerprint=fingerprint)
-    fresh = {"fingerprint": fingerprint, "created_at": func.now()}
+    fresh = {"fingerprint": fingerprint, "expires_at": literal_column("DEFAULT")}
     claim = row.on_conflict_do_update(
         index_elements=[IdempotencyKey.user_id, IdempotencyKey.key],
         set_=fresh,
-        where=IdempotencyKey.created_at < _expiry(),
+        where=IdempotencyKey.expires_at < func.now(),
     ).returning(IdempotencyKey)
     with long_waits_refused_as(Unavailable("idempotency_key_in_use")):
         ours = db.session.scalar(claim)
@@ -118,7 +92,3 @@ def _claim(user_id: int, key: str, fingerprint: str) -> tuple[IdempotencyKey, bo
     if stored.fingerprint != fingerprint:
         raise BillorError("idempotency_key_reused")
     return stored, False
-
-
-def _expiry():
-    return func.now() - timedelta(hours=EXPIRY_HOURS)

@@ -16,8 +16,7 @@ from werkzeug.wsgi import get_path_info
 
 from billor.api.fields import MAX_NAME_LENGTH
 from billor.api.responses import answer_not_modified
-from billor.config import Config
-from billor.errors import Unsupported
+from billor.errors import BillorError
 from billor.observe.context import (
     current_route,
     current_user,
@@ -48,19 +47,19 @@ EXPOSED_HEADERS = [
 ]
 
 
-def with_middleware(wsgi_app: WSGIApplication, app: Flask, config: Config) -> WSGIApplication:
+def with_middleware(wsgi_app: WSGIApplication, app: Flask) -> WSGIApplication:
     """Return the application inside its middleware, the innermost first."""
     wsgi_app = answer_not_modified(wsgi_app)
-    if config.trusted_hosts:
+    if app.config["TRUSTED_HOSTS"]:
         wsgi_app = _with_accepted_host(wsgi_app, app)
-    if count := config.trusted_proxies:
+    if count := app.config["BILLOR"].trusted_proxies:
         wsgi_app = ProxyFix(wsgi_app, count, count, count, count, count)
     return _identified(wsgi_app)
 
 
-def init_cors(app: Flask, config: Config) -> None:
-    if config.cors_origins:
-        CORS(app, origins=list(config.cors_origins), expose_headers=EXPOSED_HEADERS)
+def init_cors(app: Flask) -> None:
+    if origins := app.config["BILLOR"].cors_origins:
+        CORS(app, origins=list(origins), expose_headers=EXPOSED_HEADERS)
 
 
 def note_route() -> None:
@@ -70,13 +69,13 @@ def note_route() -> None:
 
 
 def refuse_encoded_body() -> None:
-    """Raise `Unsupported` for a compressed body. gunicorn decodes chunks, but nothing else."""
+    """Refuse a compressed body. gunicorn decodes chunks, but nothing else."""
     for header, plain in PLAIN_ENCODINGS.items():
         for encoding in request.headers.get(header, "").split(","):
             if encoding.strip().lower() not in plain:
                 name = printable(encoding.strip()[:MAX_NAME_LENGTH])
                 detail = f"The body has the {header} {name}. Send it without one."
-                raise Unsupported(detail)
+                raise BillorError("unsupported_media_type", detail)
 
 
 def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:

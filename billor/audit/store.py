@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from flask import current_app
 
-from billor.config import Config
 from billor.events.event import AuditDocument
 
 # A document's position in the sort order: its timestamp and its id.
@@ -66,16 +66,16 @@ class AuditStore(Protocol):
         """Return at most `limit` matching documents `after` a position, newest first."""
 
 
-def connect_store(config: Config) -> AuditStore:
+def connect_store(couchdb_url: str | None, database: str, home: Path) -> AuditStore:
     """Return the CouchDB store if its URL is set, else the SQLite store. Opens nothing yet."""
     # Imported here: CouchDB's client takes 7 MB and a fifth of a second.
-    if config.couchdb_url is None:
+    if couchdb_url is None:
         from billor.audit.sqlite import SqliteStore
 
-        return SqliteStore(config.home / "audit.sqlite3")
+        return SqliteStore(home / "audit.sqlite3")
     from billor.audit.couchdb import CouchStore
 
-    return CouchStore(config.couchdb_url, config.couchdb_database)
+    return CouchStore(couchdb_url, database)
 
 
 def audit_store() -> AuditStore:

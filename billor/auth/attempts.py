@@ -14,8 +14,7 @@ from threading import BoundedSemaphore
 from sqlalchemy import Row, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from billor.api.blocking import slot
-from billor.cache import TURN_SECONDS
+from billor.api.blocking import QUEUE_SECONDS, slot
 from billor.database import execute, transaction
 from billor.errors import TooManyAttempts
 from billor.events.event import EventType
@@ -45,7 +44,7 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
     """
     network = client_network(address)
     limits = {_key("account", email.casefold()): "account", _key("address", network): "address"}
-    with slot(_running, "request_timeout", TURN_SECONDS):
+    with slot(_running, "request_timeout", QUEUE_SECONDS):
         with transaction():
             over = [row for row in _count(limits) if row.failures > MAX_FAILURES]
             reached = sorted(limits[row.key] for row in over if row.failures == MAX_FAILURES + 1)

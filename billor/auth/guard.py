@@ -1,6 +1,5 @@
 """Default deny: every endpoint needs a token of a user with a role that `access` allows."""
 
-import hmac
 import time
 from threading import Semaphore
 from wsgiref.types import WSGIEnvironment
@@ -12,9 +11,9 @@ from billor.api.problems import render_error
 from billor.auth import access
 from billor.auth.sessions import jwt
 from billor.cache import CACHE_ERROR, turn
-from billor.config import Config
 from billor.errors import AuthenticationFailed, BillorError
 from billor.observe.context import CurrentUser, current_user
+from billor.observe.metrics import has_token
 
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
 # How long each process caches the user of a token, so that a page from Redis needs no SQL. A
@@ -55,9 +54,8 @@ class Guard:
             return
         if error := request.environ.get(CACHE_ERROR):
             raise error
-        authorization = request.headers.get("Authorization", "")
-        is_metrics = request.endpoint == access.METRICS_ENDPOINT
-        if is_metrics and is_metrics_token(authorization, current_app.config["BILLOR"]):
+        token = current_app.config["BILLOR"].metrics_token
+        if request.endpoint == access.METRICS_ENDPOINT and has_token(request.environ, token):
             return
         _admit(self._cached_user(request.environ) or self._verify(), request.endpoint or "")
 
@@ -84,14 +82,6 @@ def _admit(user: CurrentUser, endpoint: str) -> None:
     if user.role not in access.roles_of(endpoint):
         raise BillorError("role_missing")
     current_user.set(user)
-
-
-def is_metrics_token(authorization: str, config: Config) -> bool:
-    """Compare the header with the `METRICS_TOKEN`, in constant time."""
-    wanted = f"Bearer {config.metrics_token}"
-    return config.metrics_token is not None and hmac.compare_digest(
-        authorization.encode(), wanted.encode()
-    )
 
 
 def _failed(code: str) -> Response:

@@ -6,6 +6,8 @@ from billor.api.blueprint import Blueprint
 from billor.api.fields import Password, WireSchema
 from billor.api.responses import if_match
 from billor.auth import service as auth
+from billor.database import get_or_not_found
+from billor.models import User
 from billor.observe.context import signed_in_user
 from billor.users import service as users
 from billor.users.schemas import NewPassword, UserSchema, UserUpdateSchema
@@ -27,7 +29,7 @@ class PasswordChangeSchema(WireSchema):
 @blueprint.response(200, UserSchema)
 def get_me():
     """Show your account."""
-    return users.get_user(signed_in_user().id)
+    return get_or_not_found(User, signed_in_user().id)
 
 
 @blueprint.route("", methods=["PATCH"])

@@ -4,12 +4,13 @@ from flask import current_app
 
 from billor.auth.attempts import counted_attempt
 from billor.auth.sessions import Tokens, access_token, start_session
+from billor.database import get_or_not_found
 from billor.database.text import normal_email
 from billor.errors import AuthenticationFailed
 from billor.models import User, db
 from billor.observe.context import CurrentUser
 from billor.users.passwords import password_matches
-from billor.users.service import find_user, get_user, update_user
+from billor.users.service import find_user, update_user
 
 
 def log_in(email: str, password: str, address: str) -> Tokens:
@@ -39,7 +40,7 @@ def change_password(user: CurrentUser, old_password: str, new_password: str, add
         if account.epoch != user.epoch:
             raise AuthenticationFailed("token_invalid")
 
-    account = get_user(user.id)
+    account = get_or_not_found(User, user.id)
     db.session.close()
     with counted_attempt(account.email, address):
         if not password_matches(account.password_hash, old_password):

@@ -16,12 +16,12 @@ from flask_jwt_extended import JWTManager, create_access_token, create_refresh_t
 from sqlalchemy import Connection, Row, delete, func, select
 
 from billor.config import Config
-from billor.database import DELETE_BATCH_SIZE, after_commit, execute, roll_back, transaction
+from billor.database import after_commit, execute, get_or_not_found, roll_back, transaction
 from billor.errors import AuthenticationFailed
 from billor.events.event import EventType
 from billor.models import Session, User, db
 from billor.observe.context import CurrentUser
-from billor.users.service import end_all_sessions, forget_cached_users, get_user, record_account
+from billor.users.service import end_all_sessions, forget_cached_users, record_account
 
 # Two tabs, or a client that lost the response, may send a token twice. Within this time both get a
 # token of the same new generation.
@@ -83,7 +83,7 @@ def start_session(user: User) -> Tokens:
     session = Session(user_id=user.id, generation=0, expires_at=expires_at)
     with transaction():
         db.session.add(session)
-        get_user(user.id).last_seen_at = _now()  # `user` may be detached
+        get_or_not_found(User, user.id).last_seen_at = _now()  # `user` may be detached
     return _issue(user.id, user.epoch, session)
 
 
@@ -97,7 +97,7 @@ def refresh_session(user: CurrentUser, generation: int | None) -> Tokens:
         session = db.session.get(Session, user.session_id or 0, with_for_update=True)
         if session is None:
             raise AuthenticationFailed("token_invalid")
-        account = get_user(user.id)
+        account = get_or_not_found(User, user.id)
         is_valid = _use_generation(session, generation)
         if is_valid:
             account.last_seen_at = session.refreshed_at
@@ -128,14 +128,6 @@ def end_session(user: CurrentUser) -> None:
     with transaction():
         execute(delete(Session).where(Session.id == user.session_id))
         after_commit(forget_cached_users)
-
-
-def delete_expired_sessions() -> int:
-    """Delete up to `DELETE_BATCH_SIZE` expired sessions; return how many. Raises `Unavailable`."""
-    expired = select(Session.id).where(~IS_ALIVE).limit(DELETE_BATCH_SIZE)
-    with transaction():
-        ended = delete(Session).where(Session.id.in_(expired.scalar_subquery()))
-        return execute(ended).rowcount
 
 
 def access_token(user_id: int, claims: dict[str, Any], seconds: int) -> str:

@@ -15,14 +15,13 @@ from math import inf
 from threading import Condition, Thread
 
 from flask import Flask
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from billor.auth.sessions import ended_tokens
 from billor.changes.source import changes_since, current_position
 from billor.errors import Unavailable
 from billor.events.event import to_message
-from billor.models import db
 from billor.observe.context import CurrentUser
 from billor.observe.metrics import STREAMS
 
@@ -66,8 +65,9 @@ class Stream:
 
 
 class Feed:
-    def __init__(self, app: Flask):
+    def __init__(self, app: Flask, engine: Engine):
         self._app = app
+        self._engine = engine
         self._is_closed = False
         self._changed = Condition()
         self._streams: set[Stream] = set()
@@ -89,7 +89,7 @@ class Feed:
         `MAX_STREAMS`, or `MAX_STREAMS_OF_USER`.
         """
         stream = Stream(user, self._number)  # before the position, so that it misses nothing
-        with db.engine.connect() as connection:
+        with self._engine.connect() as connection:
             here = current_position(connection)
             first = _first_messages(last_event_id, here, connection)
         with self._changed:
@@ -182,7 +182,7 @@ class Feed:
         with self._app.app_context():
             while self._is_needed():
                 try:
-                    with db.engine.connect() as connection:
+                    with self._engine.connect() as connection:
                         self._check_tokens(connection)
                         self._poll(connection)
                 except SQLAlchemyError as error:  # requests report outages

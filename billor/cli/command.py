@@ -5,7 +5,6 @@ from flask.cli import AppGroup
 from marshmallow import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.audit.store import StoreUnavailable
 from billor.config import ConfigError
 from billor.database import from_database_error
 from billor.errors import BillorError, Invalid
@@ -23,9 +22,6 @@ class Command(click.Command):
             raise click.ClickException("\n".join(by_field(error.extra["errors"]))) from error
         except (BillorError, ConfigError, NotReplayed) as error:
             raise click.ClickException(str(error)) from error
-        except StoreUnavailable as error:
-            message = f"The audit store is away: {printable(str(error))}"
-            raise click.ClickException(message) from error
         except UnicodeEncodeError as error:
             raise click.ClickException("An argument is not in UTF-8.") from error
         except ValidationError as error:

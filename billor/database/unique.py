@@ -18,7 +18,7 @@ from billor.models import db
 class Unique:
     """A column with a unique `index` on the `key` of its values, for the rows `among`.
 
-    `code` is the error code of a duplicate.
+    `key` is a function of PostgreSQL, as in the index; `code` is the error code of a duplicate.
     """
 
     column: InstrumentedAttribute[Any]

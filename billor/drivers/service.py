@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from sqlalchemy import ScalarSelect, and_, case, literal, select, update
+from sqlalchemy import ScalarSelect, and_, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload
 
@@ -16,10 +16,10 @@ from billor.database.unique import Unique
 from billor.drivers.schemas import DriverSchema
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.models import Assignment, Driver, DriverStatus, Load, PaperWarning, canonical_key, db
+from billor.models import Assignment, Driver, DriverStatus, Load, PaperWarning, db
 
 LICENSE_NUMBER = Unique(
-    Driver.license_number, canonical_key, "uq_drivers_license_number", "license_number_taken"
+    Driver.license_number, func.canonical_key, "uq_drivers_license_number", "license_number_taken"
 )
 IS_AVAILABLE = and_(Driver.status == DriverStatus.ACTIVE, ~Driver.has_load)
 PAPERS = {"license": Driver.license_expires_on, "medical": Driver.medical_expires_on}

@@ -10,10 +10,10 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from flask import current_app
 from sqlalchemy import ColumnElement, Row, Update, and_, func, insert, select, update
 from uuid_utils.compat import uuid7
 
-from billor.cache import invalidate_pages
 from billor.database import after_commit, execute, execute_at_end, table, transaction
 from billor.events.event import EventType
 from billor.models import Assignment, LoadEvent
@@ -57,7 +57,7 @@ def record(
         "traceparent": current_traceparent(),
     }
     execute_at_end(_ADD, event)
-    after_commit(invalidate_pages)
+    after_commit(current_app.extensions["pages"].invalidate)
     return event_id
 
 

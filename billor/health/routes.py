@@ -1,11 +1,10 @@
 """/healthz, /readyz and /metrics."""
 
-from flask import Response
+from flask import Response, current_app
 from marshmallow import fields
 
 from billor.api.blueprint import Blueprint
 from billor.api.fields import WireSchema
-from billor.config import API_VERSION
 from billor.health.checks import (
     MAX_COUNTED,
     OUTBOX_LATE_SECONDS,
@@ -103,7 +102,7 @@ def get_metrics():
     counts = {state: waiting["count"] for state, waiting in lag.items()}
     ages = {state: waiting["oldest_seconds"] or 0 for state, waiting in lag.items()}
     exported = metrics.export(
-        API_VERSION,
+        current_app.config["API_VERSION"],
         ("billor_dependency_up", "Whether it answers.", "dependency", up),
         ("billor_outbox_events", "Waiting events.", "state", counts),
         ("billor_outbox_oldest_seconds", "Age of the oldest.", "state", ages),

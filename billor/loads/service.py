@@ -25,13 +25,13 @@ from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
 from billor.events.outbox import record
 from billor.loads.schemas import TIMES, LoadSchema, wrong_times
-from billor.models import Assignment, Driver, Load, LoadEvent, LoadStatus, canonical_key, db
+from billor.models import Assignment, Driver, Load, LoadEvent, LoadStatus, db
 
 CHECKED = ("status", "reference", *TIMES)
 """Fields that are checked against each other, or against other loads."""
 REFERENCE = Unique(
     Load.reference,
-    canonical_key,
+    func.canonical_key,
     "uq_loads_reference_key",
     "reference_taken",
     among=Load.reference.is_not(None) & (Load.status != LoadStatus.CANCELLED),
@@ -117,11 +117,11 @@ def _reference_keys(loads: Sequence[Load]) -> Sequence[Row]:
     """Return the key of each load's reference, and the id of the load that has it already."""
     texts = bindparam("texts", [load.reference for load in loads], ARRAY(Text))
     given = func.unnest(texts).table_valued("text", with_ordinality="place").render_derived()
-    key = canonical_key(given.c.text)
+    key = func.canonical_key(given.c.text)
     return db.session.execute(
         select(key, Load.id)
         .select_from(given)
-        .outerjoin(Load, (canonical_key(Load.reference) == key) & REFERENCE.among)
+        .outerjoin(Load, (func.canonical_key(Load.reference) == key) & REFERENCE.among)
         .order_by(given.c.place)
     ).all()
 

@@ -8,10 +8,9 @@ from typing import Any
 from flask import Response, current_app
 from marshmallow import Schema, fields
 
-from billor.api.blocking import slot
+from billor.api.blocking import QUEUE_SECONDS, slot
 from billor.api.blueprint import Blueprint
 from billor.api.fields import Id, QueryInteger, Timestamp, WireSchema
-from billor.cache import TURN_SECONDS
 from billor.config import check_time_zone
 from billor.loads.figures import count_all, count_by_driver
 from billor.models import LoadStatus
@@ -147,7 +146,7 @@ def _counted(
     """Return the figures as JSON, counted by one request of a process, and for all of them."""
     key = ":".join(map(str, [name, *parameters]))
     pages = current_app.extensions["pages"]
-    with slot(_counting, "request_timeout", TURN_SECONDS):
+    with slot(_counting, "request_timeout", QUEUE_SECONDS):
         text = pages.shared_text(
             key, CACHE_SECONDS, lambda: json.dumps(schema.dump(count(*parameters)))
         )

@@ -4,11 +4,13 @@ With PROMETHEUS_MULTIPROC_DIR, set by gunicorn.conf.py, each process writes to f
 and any process exports the sum. Labels have few values: never an id or a path.
 """
 
+import hmac
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from wsgiref.types import WSGIEnvironment
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -75,6 +77,12 @@ def events_reached(step: Step, happened_at: Iterable[datetime]) -> None:
     now, lag = time.time(), EVENT_LAG.labels(step)
     for moment in happened_at:
         lag.observe(max(0.0, now - moment.timestamp()))  # clocks differ
+
+
+def has_token(environ: WSGIEnvironment, token: str | None) -> bool:
+    """Return whether a request has the METRICS_TOKEN, if there is one; in constant time."""
+    given = environ.get("HTTP_AUTHORIZATION", "")
+    return token is not None and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
 
 
 # A gauge's name, its text, its label, and its samples by the label's values.

@@ -2,8 +2,9 @@
 
 from billor.api.blueprint import Blueprint
 from billor.api.responses import if_match
-from billor.users import service
-from billor.users.schemas import ListedUserSchema, UserQuery, UserSchema, UserUpdateSchema
+from billor.database import get_or_not_found
+from billor.models import User
+from billor.users import schemas, service
 
 blueprint = Blueprint(
     "users", __name__, url_prefix="/users", description="The people who may log in."
@@ -11,9 +12,9 @@ blueprint = Blueprint(
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.arguments(UserSchema)
+@blueprint.arguments(schemas.UserSchema)
 @blueprint.idempotent
-@blueprint.created(UserSchema, shown_by="get_user")
+@blueprint.created(schemas.UserSchema, shown_by="get_user")
 @blueprint.problems("email_taken", "driver_not_found")
 def create_user(fields):
     """Create a user."""
@@ -21,32 +22,32 @@ def create_user(fields):
 
 
 @blueprint.route("")
-@blueprint.arguments(UserQuery, location="query")
-@blueprint.paged(ListedUserSchema)
+@blueprint.arguments(schemas.UserQuery, location="query")
+@blueprint.paged(schemas.ListedUserSchema)
 def list_users(query):
     """List users, newest first."""
     return service.list_users(**query)
 
 
 @blueprint.route("/<id:user_id>")
-@blueprint.response(200, UserSchema)
+@blueprint.response(200, schemas.UserSchema)
 @blueprint.problems("user_not_found")
 def get_user(user_id):
     """Show a user."""
-    return service.get_user(user_id)
+    return get_or_not_found(User, user_id)
 
 
 @blueprint.route("/<id:user_id>", methods=["PATCH"])
-@blueprint.arguments(UserUpdateSchema)
+@blueprint.arguments(schemas.UserUpdateSchema)
 @blueprint.idempotent
-@blueprint.response(200, UserSchema)
+@blueprint.response(200, schemas.UserSchema)
 @blueprint.problems("user_not_found", "driver_not_found", "last_admin")
 def update_user(changes, user_id):
     """Change a user's name, role or password, or whether they may log in.
 
     All but a new name ends all their sessions.
     """
-    return service.update_user(user_id, if_match(UserSchema()), **changes)
+    return service.update_user(user_id, if_match(schemas.UserSchema()), **changes)
 
 
 @blueprint.route("/<id:user_id>", methods=["DELETE"])
@@ -55,4 +56,4 @@ def update_user(changes, user_id):
 @blueprint.problems("user_not_found", "last_admin")
 def deactivate_user(user_id):
     """Deactivate a user, and end all their sessions. Their name stays on what they did."""
-    service.update_user(user_id, if_match(UserSchema()), is_active=False)
+    service.update_user(user_id, if_match(schemas.UserSchema()), is_active=False)

@@ -88,11 +88,6 @@ def create_user(
     return user
 
 
-def get_user(user_id: int) -> User:
-    """Return a user. Raises `NotFound`."""
-    return get_or_not_found(User, user_id)
-
-
 def find_user(email: str) -> User | None:
     """Return the user with this email address, in any form of it."""
     return db.session.scalar(select(User).where(EMAIL.equals(normal_email(email))))

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from billor.audit.store import audit_store
+from billor.audit.store import StoreUnavailable, audit_store
 from billor.database import execute, table, transaction
 from billor.events.event import MalformedEvent, Message, read_event, to_document
 from billor.events.outbox import lock_events
@@ -53,7 +53,7 @@ def describe() -> str:
 def replay(id_start: str) -> str:
     """Record a dead letter as an audit document, and delete it; return the id of its event.
 
-    Raises `NotReplayed`, `StoreUnavailable`, `Unavailable`.
+    Raises `NotReplayed` and `Unavailable`.
     """
     with transaction():
         is_meant = DeadLetter.id.startswith(id_start, autoescape=True)
@@ -69,6 +69,9 @@ def replay(id_start: str) -> str:
         event = lock_events([event_id]).get(event_id)
         if event is None:
             raise NotReplayed("It is still not an event of the outbox.")
-        audit_store().save([to_document(event)])
+        try:
+            audit_store().save([to_document(event)])
+        except StoreUnavailable as error:
+            raise NotReplayed(f"The audit store is away: {printable(str(error))}") from error
         db.session.delete(letter)
     return str(event_id)

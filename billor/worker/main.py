@@ -10,15 +10,16 @@ from contextlib import suppress
 from functools import partial
 from threading import Event, Thread
 
-from flask import Flask
+from flask import Flask, Response, request
+from werkzeug.serving import make_server
 
 from billor.audit.store import AuditStore
-from billor.config import ConfigError
+from billor.config import API_VERSION, Config, ConfigError
 from billor.events.bus import Bus, connect_bus
+from billor.observe import metrics
 from billor.observe.logs import init_standard_error
 from billor.observe.traces import export_last_spans
 from billor.worker.consumer import Consumer
-from billor.worker.exporter import serve_metrics
 from billor.worker.notify import run_notifier
 from billor.worker.relay import run_relay
 from billor.worker.upkeep import run_upkeep
@@ -117,6 +118,27 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
     return worker.run()
 
 
+def _serve_metrics(config: Config) -> None:
+    """Serve `/metrics` in threads if METRICS_PORT is set. Exits if the port is in use.
+
+    It requires the METRICS_TOKEN if one is set.
+    """
+    if config.metrics_port is None:
+        return
+    app = Flask(__name__, static_folder=None)
+
+    @app.get("/metrics")
+    def get_metrics() -> Response:
+        token = config.metrics_token
+        if token and not metrics.has_token(request.environ, token):
+            return Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+        return Response(metrics.export(API_VERSION), content_type=metrics.CONTENT_TYPE)
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for each request
+    server = make_server(config.bind, config.metrics_port, app, threaded=True)
+    Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
 def _connect_worker(create_app: Callable[[], Flask], role: str | None) -> Worker:
     """Return a worker with one role or both. Raises `ConfigError`."""
     app = create_app()
@@ -126,6 +148,6 @@ def _connect_worker(create_app: Callable[[], Flask], role: str | None) -> Worker
             "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share a "
             "process: run `python worker.py`."
         )
-    serve_metrics(config)
+    _serve_metrics(config)
     roles = (role,) if role else ROLES
     return Worker(app, connect_bus(config), app.extensions["audit_store"], roles)

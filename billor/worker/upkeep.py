@@ -5,15 +5,15 @@ import time
 from datetime import datetime
 from threading import Event
 
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
-from billor.api.idempotency import delete_expired_keys
-from billor.auth.sessions import delete_expired_sessions
-from billor.database import DELETE_BATCH_SIZE
+from billor.database import execute, table, transaction
 from billor.drivers.service import warn_of_papers
 from billor.errors import Unavailable
 from billor.events.bus import Bus, BusUnavailable
 from billor.events.outbox import MAX_REPUBLISHED, last_unrecorded, publish_unrecorded
+from billor.models import IdempotencyKey, Session
 from billor.observe.metrics import REPUBLICATIONS
 from billor.worker.consumer import Consumer
 from billor.worker.relay import prepare
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 20
 LOST_SECONDS = 300
+DELETE_BATCH_SIZE = 1000
 
 
 def run_upkeep(bus: Bus, consumer: Consumer | None, stop: Event) -> None:
@@ -39,9 +40,14 @@ def run_upkeep(bus: Bus, consumer: Consumer | None, stop: Event) -> None:
 
 def delete_expired_rows(stop: Event) -> None:
     """Delete expired idempotency keys and sessions, in short transactions."""
-    for do_batch in (delete_expired_keys, delete_expired_sessions):
-        while not stop.is_set() and do_batch() == DELETE_BATCH_SIZE:
-            pass
+    for rows in (table(IdempotencyKey), table(Session)):
+        key = tuple_(*rows.primary_key)
+        expired = select(*rows.primary_key).where(rows.c.expires_at < func.now())
+        batch = expired.limit(DELETE_BATCH_SIZE).with_for_update(skip_locked=True).cte()
+        count = DELETE_BATCH_SIZE
+        while not stop.is_set() and count == DELETE_BATCH_SIZE:
+            with transaction():
+                count = execute(delete(rows).where(key.in_(select(batch)))).rowcount
 
 
 class Reconciler:

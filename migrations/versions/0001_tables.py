@@ -461,11 +461,11 @@ def _create_helpers() -> None:
         sa.Column("status", sa.Integer),
         sa.Column("headers", JSONB),
         sa.Column("body", sa.Text),
-        _time("created_at", "now()"),
+        _time("expires_at", "now() + interval '24 hours'"),
         _refers("idempotency_keys", "user_id", "users", ondelete="CASCADE"),
         _key("idempotency_keys", "user_id", "key"),
     )
-    _index("ix_idempotency_keys_created_at", "idempotency_keys", "created_at")
+    _index("ix_idempotency_keys_expires_at", "idempotency_keys", "expires_at")
     op.create_table(
         "login_attempts",
         sa.Column("key", sa.String(64), nullable=False),

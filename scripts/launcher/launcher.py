@@ -26,7 +26,7 @@ import billor
 from billor import create_app
 from billor.cli.seed import seed_database
 from billor.config import SERVICES_FILE, Config, ConfigError, load_config, read_environment
-from billor.database.revisions import upgrade
+from billor.database import upgrade
 from billor.errors import BillorError
 from billor.models import db
 from billor.observe.logs import first_line

@@ -5,8 +5,7 @@ from itertools import chain
 
 import pytest
 
-from billor.audit.store import connect_store
-from billor.config import load_config
+from billor.audit.couchdb import CouchStore
 from tests.support.answers import pages
 
 
@@ -90,7 +89,7 @@ def test_reading_the_trail_queries_postgresql_only_for_the_token(client, put, st
 def test_a_slow_index_yields_an_answer_marked_as_stale(client, app, couch, settings, monkeypatch):
     monkeypatch.setattr("billor.audit.couchdb.INDEX_SECONDS", 0.4)
     monkeypatch.setattr("billor.audit.couchdb.STALE_SECONDS", 0)
-    store = connect_store(load_config(settings | {"COUCHDB_URL": couch.url}))
+    store = CouchStore(couch.url, "billor-audit")
     monkeypatch.setitem(app.extensions, "audit_store", store)
 
     def look() -> tuple:

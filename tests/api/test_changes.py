@@ -101,7 +101,8 @@ def test_events_of_accounts_are_never_sent(client, listen):
 
 def test_a_driver_hears_that_something_of_theirs_has_changed(app, client, listen, monkeypatch):
     """And nothing of another driver, nor of what drivers may not see."""
-    monkeypatch.setitem(app.extensions, "changes", feed.Feed(app))
+    with app.app_context():
+        monkeypatch.setitem(app.extensions, "changes", feed.Feed(app, db.engine))
     own, other = client.make_driver("TX-1"), client.make_driver("TX-2")
     load, others_load = client.make_load(), client.make_load()
     token = client_with_token(app, role=Role.DRIVER, driver_id=own["id"]).token
@@ -213,7 +214,8 @@ def test_an_import_is_sent_as_many(app, client, listen):
 
 def test_a_slow_client_gets_many(app, client, listen, monkeypatch):
     monkeypatch.setattr(feed, "MAX_BATCHES", 1)
-    monkeypatch.setitem(app.extensions, "changes", feed.Feed(app))
+    with app.app_context():
+        monkeypatch.setitem(app.extensions, "changes", feed.Feed(app, db.engine))
     with listen() as slow, listen() as quick:
         slow.next()
         quick.next()

@@ -172,7 +172,7 @@ def test_a_replay_invalidates_the_cached_list(client, monkeypatch):
 
 def test_a_key_expires_after_24_hours(app, client, made):
     def age_keys(interval: str) -> None:
-        older = "UPDATE idempotency_keys SET created_at = created_at - CAST(:by AS interval)"
+        older = "UPDATE idempotency_keys SET expires_at = expires_at - CAST(:by AS interval)"
         with app.app_context(), transaction():
             db.session.execute(text(older), {"by": interval})
 

@@ -163,7 +163,7 @@ def test_a_burst_of_good_logins_is_no_attack(app, client, monkeypatch):
 
 
 def test_a_login_that_waits_too_long_is_refused(client, monkeypatch):
-    monkeypatch.setattr(attempts, "TURN_SECONDS", 0)
+    monkeypatch.setattr(attempts, "QUEUE_SECONDS", 0)
     monkeypatch.setattr(attempts, "_running", Semaphore(0))
     answer = log_in(client)
     assert_problem(answer, 503, "request_timeout")

@@ -11,8 +11,7 @@ import pytest
 from billor import create_app
 from billor.auth import guard
 from billor.auth.service import issue_token
-from billor.models import Role
-from billor.users.service import get_user
+from billor.models import Role, User, db
 from tests.support.answers import assert_problem
 from tests.support.apps import client_with_token
 from tests.support.client import ApiClient
@@ -120,7 +119,7 @@ def test_a_kept_answer_is_not_replayed_after_a_change_of_role(app, clients):
     change = {"role": "DRIVER", "driverId": FOREIGN}
     assert clients[ADMIN].patch(f"/users/{user_id}", change).status_code == 200
     with app.app_context():
-        dispatcher.token = issue_token(get_user(user_id))
+        dispatcher.token = issue_token(db.session.get_one(User, user_id))
     assert_problem(dispatcher.post("/loads", body, headers=headers), 403, "role_missing")
 
 

@@ -10,8 +10,7 @@ from sqlalchemy import text
 
 from billor import create_app
 from billor.config import load_config
-from billor.database import SESSION_SETTINGS
-from billor.database.revisions import upgrade
+from billor.database import SESSION_SETTINGS, upgrade
 from billor.models import db
 from tests.guarantees.conftest import start_pooler
 from tests.guarantees.test_one_active_load import (

@@ -27,7 +27,7 @@ from sqlalchemy import select, text
 from billor import create_app
 from billor.cache import cache
 from billor.config import load_config
-from billor.database.revisions import upgrade
+from billor.database import upgrade
 from billor.events.event import to_document
 from billor.models import DeadLetter, LoadEvent, db
 from scripts.launcher import services

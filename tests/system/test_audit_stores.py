@@ -116,7 +116,8 @@ def store(request, tmp_path) -> Iterator[AuditStore]:
         if real is None:
             pytest.skip("TEST_COUCHDB_URL is not set: no real CouchDB is tested")
         settings["COUCHDB_URL"] = real
-    store = connect_store(load_config(NEEDED | settings | {"COUCHDB_DATABASE": name}))
+    config = load_config(NEEDED | settings)
+    store = connect_store(config.couchdb_url, name, config.home)
     assert type(store) is (SqliteStore if request.param == "sqlite" else CouchStore)
     store.prepare()
     yield store

@@ -13,8 +13,7 @@ from sqlalchemy import func, select
 
 from billor.drivers.service import create_driver
 from billor.errors import CODES
-from billor.models import Load, db
-from billor.users.service import get_user
+from billor.models import Load, User, db
 from scripts.launcher.launcher import PROJECT
 from tests.support.apps import another_app, dead_address
 from tests.support.client import ApiClient
@@ -132,7 +131,7 @@ def test_the_life_of_a_user(app, flask, anonymous):
     again = flask("users", "set-role", "robin@billor.example", "driver")
     assert again.stdout == "User 2 is DRIVER now.\n"
     with app.app_context():
-        assert get_user(2).driver_id == driver_id
+        assert db.session.get_one(User, 2).driver_id == driver_id
     gone = flask("users", "deactivate", "ROBIN@billor.example")
     assert gone.stdout == "User 2 can no longer log in.\n"
     assert flask("users", "list").stdout.splitlines() == [

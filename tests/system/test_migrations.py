@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, event, inspect, text
 
 from billor import create_app
 from billor.config import load_config
-from billor.database.revisions import init_migrations
+from billor.database import init_migrations
 from billor.models import db
 from scripts.launcher.launcher import PROJECT
 from tests.support.apps import close_connections

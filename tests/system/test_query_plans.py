@@ -16,7 +16,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import event
 
 from billor.api.pagination import encode_cursor
-from billor.database.revisions import upgrade
+from billor.database import upgrade
 from billor.models import db
 from billor.worker.notify import notify_drivers
 from tests.support.apps import another_app

@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from billor import cache as cache_module
-from billor.cache import PageCache, cache, invalidate_pages, redis_answers
+from billor.cache import PageCache, cache, redis_answers
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -83,7 +83,7 @@ def test_a_page_that_is_stored_after_a_write_is_never_served(pages, is_evicted):
     if is_evicted:
         redis().delete("billor:generation")
         late.append(pages.read("key"))
-    invalidate_pages()
+    pages.invalidate()
     if is_evicted:
         redis().delete("billor:generation")
     for lookup in late:
@@ -95,7 +95,7 @@ def test_a_new_connection_may_lead_to_an_older_redis(pages, log):
     """One that has restored a snapshot, or a replica that lagged behind."""
     keep(pages, "key", "old")
     snapshot = {name: redis().get(name) for name in ("billor:key", "billor:generation")}
-    invalidate_pages()
+    pages.invalidate()
     redis().mset(snapshot)
     redis().client_kill_filter(_type="normal")
     assert status(pages) == MISS
@@ -114,7 +114,7 @@ def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log):
     assert not redis_answers()
     pages.store(bypass, b"rendered while Redis was away")
     assert wire.sent == []
-    invalidate_pages()
+    pages.invalidate()
     assert wire.sent[-2:] == ["SET", "EVAL"]
     assert redis_answers()
     assert status(pages) == MISS
@@ -133,7 +133,7 @@ def test_whatever_failed_a_generation_is_started_before_the_next_hit(
     wire.cut = True
     {
         "read": lambda: pages.read("key"),
-        "write": invalidate_pages,
+        "write": pages.invalidate,
         "store": lambda: pages.store(lookup, b"text"),
     }[failing]()
     assert status(pages) == BYPASS
@@ -149,7 +149,7 @@ def test_a_missed_invalidation_is_made_up_for_without_a_request(pages, wire, mon
     other = PageCache(cache.cache)
     keep(pages, "key", "old")
     wire.cut = True
-    invalidate_pages()
+    pages.invalidate()
     wire.cut = False
     wait_until(lambda: status(other) == MISS)
 
@@ -165,9 +165,9 @@ def test_a_failure_while_a_generation_is_started_is_not_forgotten(pages, monkeyp
     store = cache.cache.set
     with monkeypatch.context() as patch:
         patch.setattr(cache.cache, "set", store_and_fail)
-        invalidate_pages()
+        pages.invalidate()
     assert status(pages) == BYPASS
-    invalidate_pages()
+    pages.invalidate()
     assert status(pages) == MISS
 
 
@@ -203,7 +203,7 @@ def test_a_redis_that_refuses_writes_is_away_until_it_takes_them(pages, log, mon
     keep(pages, "key", "old")
     with REFUSALS[kind]():
         for _ in range(3):
-            invalidate_pages()
+            pages.invalidate()
             assert status(pages) == BYPASS
         assert status(other) == BYPASS
         assert len(log()) == 2, log()  # one of each

@@ -7,7 +7,6 @@ from threading import Event
 import pytest
 from sqlalchemy import select, text
 
-from billor.database import DELETE_BATCH_SIZE
 from billor.drivers.service import create_driver, update_driver, warn_of_papers
 from billor.events.outbox import MAX_REPUBLISHED
 from billor.loads.service import create_loads
@@ -16,7 +15,13 @@ from billor.users.service import create_user
 from billor.worker import upkeep
 from billor.worker.consumer import Consumer
 from billor.worker.relay import publish_batch
-from billor.worker.upkeep import LOST_SECONDS, Reconciler, delete_expired_rows, run_upkeep
+from billor.worker.upkeep import (
+    DELETE_BATCH_SIZE,
+    LOST_SECONDS,
+    Reconciler,
+    delete_expired_rows,
+    run_upkeep,
+)
 from tests.support.apps import another_app, dead_address
 from tests.support.bus import FakeBus
 from tests.support.rival import rival
@@ -141,7 +146,7 @@ def test_a_clock_that_was_set_does_not_keep_lost_events_back(clock, bus, reconci
 def keep_keys(name: str, age: str, count: int = 1) -> None:
     user_id = db.session.scalar(text("SELECT min(id) FROM users"))
     statement = text(
-        "INSERT INTO idempotency_keys (user_id, key, fingerprint, created_at)"
+        "INSERT INTO idempotency_keys (user_id, key, fingerprint, expires_at)"
         " SELECT :user_id, :name || ' ' || number, '', now() - CAST(:age AS interval)"
         " FROM generate_series(1, :count) AS number"
     )
@@ -158,8 +163,8 @@ def kept_keys() -> set[str]:
 
 def test_expired_rows_are_deleted_in_batches():
     user_id = create_user("Dana Dispatcher", "dana@billor.example").id
-    keep_keys("valid", "23 hours 59 minutes")
-    keep_keys("expired", "25 hours", count=DELETE_BATCH_SIZE + 1)
+    keep_keys("valid", "-1 minute")
+    keep_keys("expired", "1 hour", count=DELETE_BATCH_SIZE + 1)
     for age in ("-1 hour", "1 hour"):
         statement = text(
             "INSERT INTO sessions (user_id, expires_at)"
