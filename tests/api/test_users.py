@@ -40,16 +40,13 @@ ONE_ADDRESS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("email", "another"), [(one, each) for one, others in ONE_ADDRESS.items() for each in others]
-)
-def test_an_email_address_in_any_form_finds_its_user(client, anonymous, email, another):
+@pytest.mark.parametrize("email", ONE_ADDRESS)
+def test_an_email_address_in_any_form_finds_its_user(client, anonymous, email):
     body = {"name": "N", "email": email, "password": "a-good-password"}
     user = client.post("/users", body).json
-    refused = client.post("/users", {"name": "Another", "email": another})
-    assert assert_problem(refused, 409, "email_taken")["userId"] == user["id"]
-    for form in (email, another, user["email"]):
+    for form in (email, *ONE_ADDRESS[email]):
+        refused = client.post("/users", {"name": "Another", "email": form})
+        assert assert_problem(refused, 409, "email_taken")["userId"] == user["id"]
         (found,) = client.get("/users", query_string={"email": form}).json
         assert found["id"] == user["id"]
-        credentials = {"email": form, "password": "a-good-password"}
-        assert anonymous.post("/auth/login", credentials).status_code == 200
+        assert anonymous.log_in(form, body["password"]).status_code == 200

@@ -49,8 +49,8 @@ def status(pages, key="key"):
     return pages.read(key).status
 
 
-@pytest.mark.parametrize("text", ["", "two\nlines\n", "Łódź 🚚", "x" * 100_000])
-def test_a_cached_text_is_returned_unchanged_in_one_round_trip(pages, wire, text):
+def test_a_cached_text_is_returned_unchanged_in_one_round_trip(pages, wire):
+    text = "Łódź 🚚\n" * 10_000
     assert status(pages) == MISS
     keep(pages, "key", text)
     wire.sent.clear()
@@ -69,11 +69,11 @@ class Trap:
         return pytest.fail, ("a pickle from Redis was run",)
 
 
-@pytest.mark.parametrize("value", [b"no stamp", b"", b"\x80\xff", pickle.dumps(Trap())])
-def test_a_foreign_value_in_redis_is_a_miss_and_never_unpickled(pages, value):
+def test_a_foreign_value_in_redis_is_a_miss_and_never_unpickled(pages):
     pages.read("key")
-    redis().set("billor:key", value)
-    assert status(pages) == MISS
+    for value in (b"no stamp", b"", b"\x80\xff", pickle.dumps(Trap())):
+        redis().set("billor:key", value)
+        assert status(pages) == MISS
 
 
 @pytest.mark.parametrize("is_evicted", [False, True])
@@ -185,12 +185,7 @@ def between(begin: str, end: str):
 
 REFUSALS = {
     "OOM": between("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
-    "READONLY": between("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
-    "NOREPLICAS": between(
-        "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"
-    ),
-    "NOPERM for the key": between("ACL SETUSER default resetkeys %R~*", "ACL SETUSER default ~*"),
-    "NOPERM for the script": between("ACL SETUSER default -eval", "ACL SETUSER default +eval"),
+    "NOPERM": between("ACL SETUSER default -eval", "ACL SETUSER default +eval"),
     "paused": between("CLIENT PAUSE 60000 WRITE", "CLIENT UNPAUSE"),
 }
 
