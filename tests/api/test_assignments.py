@@ -55,33 +55,6 @@ def test_a_cancelled_assignment_frees_the_driver_and_opens_the_load_again(client
     assert client.get(f"/assignments/{second['id']}").json["status"] == "ASSIGNED"
 
 
-def test_each_refusal_has_its_code_and_names_the_blocking_assignment(client):
-    drivers = [client.make_driver(f"TX-{number}") for number in range(3)]
-    loads = [client.make_load() for _ in range(4)]
-    busy, free, inactive = (driver["id"] for driver in drivers)
-    taken, cancelled, completed, is_open = (load["id"] for load in loads)
-    client.close(client.assign(drivers[0], loads[2]), "COMPLETED")
-    blocking = client.assign(drivers[0], loads[0])["id"]
-    client.patch(f"/loads/{cancelled}", {"status": "CANCELLED"})
-    client.patch(f"/drivers/{inactive}", {"status": "INACTIVE"})
-    before = client.get("/loads").json
-    # Where several hold, the first one is named.
-    for driver_id, load_id, status, code, assignment_id in (
-        (99, 99, 404, "driver_not_found", None),
-        (busy, 99, 404, "load_not_found", None),
-        (busy, is_open, 409, "driver_already_assigned", blocking),
-        (busy, taken, 409, "driver_already_assigned", blocking),
-        (free, taken, 409, "load_already_assigned", blocking),
-        (inactive, taken, 409, "load_already_assigned", blocking),
-        (free, cancelled, 409, "load_not_open", None),
-        (inactive, completed, 409, "load_not_open", None),
-        (inactive, is_open, 409, "driver_inactive", None),
-    ):
-        refused = client.post("/assignments", {"driverId": driver_id, "loadId": load_id})
-        assert assert_problem(refused, status, code).get("assignmentId") == assignment_id
-        assert client.get("/loads").json == before
-
-
 def test_an_assignment_takes_five_statements(client, statements):
     driver, load = client.make_driver(), client.make_load()
     with statements:

@@ -98,11 +98,4 @@ def test_a_large_request_takes_few_statements(client, statements):
     # An UPDATE for each load; all others are for all rows.
     assert len(statements.sent) < 20 + 10, statements.sent
     assert len(outcomes(assign_many(client, *pairs))) == MAX_PAIRS
-
-
-def test_too_many_or_bad_rows_are_refused_as_a_whole(client):
-    make(client, 1, 1)
-    pair = {"driverId": 1, "loadId": 1}
-    for rows in ([pair | {"status": "ASSIGNED"}], [pair] * (MAX_PAIRS + 1)):
-        assert_invalid(client.post("/assignments/bulk", {"assignments": rows}), "assignments")
-    assert client.get("/assignments").json == []
+    assert_invalid(assign_many(client, *pairs, (1, 1)), "assignments")

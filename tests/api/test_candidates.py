@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from billor.models import Assignment, Driver, db
-from tests.support.answers import assert_invalid, assert_problem
+from tests.support.answers import assert_problem
 
 NEXT_MONTH = datetime.now(UTC) + timedelta(days=30)
 
@@ -90,9 +90,3 @@ def test_a_refusal_is_what_an_assignment_would_get(client, drivers):
             assert each["plannedAssignmentId"] == (plan["id"] if of_bea else None)
     of_load = {"load_already_planned", "load_not_open", "load_already_assigned"}
     assert refusals == {"driver_already_assigned", "driver_papers_expired", *of_load}
-
-
-def test_candidates_of_no_load_and_bad_limits_are_refused(client):
-    assert_problem(client.get("/loads/9/candidates"), 404, "load_not_found")
-    for limit in ("0", "201", "x", ""):
-        assert_invalid(client.get(f"/loads/9/candidates?limit={limit}"), "limit")

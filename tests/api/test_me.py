@@ -143,20 +143,6 @@ def test_a_driver_sees_and_completes_their_own_load(staff, driver):
     assert (event["type"], event["user"]["name"]) == ("LOAD_COMPLETED", "Alex")
 
 
-def test_a_drivers_assignments_are_their_own_newest_first(staff, driver):
-    own = []
-    for number in range(3):
-        own.append(staff.assign({"id": 1}, staff.make_load(origin=f"Place {number}")))
-        staff.close(own[-1], "CANCELLED")
-    listed = driver.get("/me/assignments").json
-    assert [each["id"] for each in listed] == [each["id"] for each in reversed(own)]
-    assert [each["load"]["origin"] for each in listed] == ["Place 2", "Place 1", "Place 0"]
-    assert len(driver.get("/me/assignments?limit=1").json) == 1
-    assert driver.get("/me/assignments?status=ASSIGNED").json == []
-    for foreign in ("driverId", "loadId", "userId"):
-        assert_invalid(driver.get(f"/me/assignments?{foreign}=2"), foreign)
-
-
 def test_a_driver_reads_and_writes_comments_on_the_own_load(staff, driver):
     assert_problem(driver.get("/me/assignment/comments"), 404, "no_active_assignment")
     assert_problem(
@@ -191,19 +177,3 @@ def test_a_comment_never_reaches_a_load_that_was_taken_away_meanwhile(app, staff
         other.insist()
         assert_problem(said.result(WAIT_SECONDS), 404, "no_active_assignment")
     assert len(staff.get(f"/loads/{assignment['loadId']}/timeline").json) == 2
-
-
-def test_a_driver_completes_no_load_of_another(staff, driver):
-    assert_problem(driver.patch("/me/assignment/status", COMPLETED), 404, "no_active_assignment")
-    body = COMPLETED | {"driverId": 2}
-    assert_invalid(driver.patch("/me/assignment/status", body), "driverId")
-    assert staff.get("/assignments/1").json["status"] == "ASSIGNED"
-
-
-def test_an_etag_of_the_own_assignment_guards_its_completion(staff, driver):
-    staff.assign({"id": 1}, staff.make_load())
-    etag = driver.get("/me/assignment").headers["ETag"]
-    for given, status in (('"other"', 412), (etag, 200)):
-        headers = {"If-Match": given}
-        answer = driver.patch("/me/assignment/status", COMPLETED, headers=headers)
-        assert answer.status_code == status

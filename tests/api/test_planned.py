@@ -179,6 +179,11 @@ def test_each_refusal_names_what_is_in_the_way(client, drivers, loads):
     before = client.get("/assignments?expand=driver,load").json
     for (method, path, body), code, blocker, can_plan in (
         (assign(busy, unplanned), "driver_already_assigned", active, False),
+        (assign(busy, mine), "driver_already_assigned", active, False),
+        (assign(free, taken), "load_already_assigned", blocked, None),
+        (assign(inactive, taken), "load_already_assigned", blocked, None),
+        (assign(inactive, cancelled), "load_not_open", None, None),
+        (assign(inactive, unplanned), "driver_inactive", None, None),
         (assign(other, unplanned), "driver_already_assigned", blocked, True),
         (assign(other, next_), "driver_already_assigned", blocked, False),
         (assign(other, cancelled), "driver_already_assigned", blocked, False),

@@ -222,7 +222,11 @@ def many(app, client):
     """Loads of all kinds, with one time for several of them."""
     chance = Random(13)  # noqa: S311 - nothing secret
     for number in range(60):
-        fields = {"origin": chance.choice(["Reno, NV", "Dallas, TX"]), "destination": "Ulm"}
+        fields = {
+            "origin": chance.choice(["Reno, NV", "Dallas, TX"]),
+            "destination": chance.choice(["Ulm", "Waco, TX"]),
+            "cargoType": chance.choice(["Steel", "Milk"]),
+        }
         if chance.random() < 0.5:
             fields["reference"] = f"PO-{number}"
         if chance.random() < 0.7:
@@ -244,7 +248,9 @@ FILTERS = {
     "origin=reno,%20nv": lambda load: load["origin"] == "Reno, NV",
     "q=PO-5": lambda load: (load["reference"] or "").startswith("PO-5"),
     "q=ren": lambda load: load["origin"] == "Reno, NV",
-    "q=nothing": lambda _: False,
+    "origin=ren%25": lambda _: False,  # no pattern
+    "destination=ulm": lambda load: load["destination"] == "Ulm",
+    "cargoType=Milk": lambda load: load["cargoType"] == "Milk",
     "createdFrom=2026-03-03T13:00:00%2B01:00": lambda load: load["createdAt"] >= "2026-03-03T12",
     "createdTo=2026-03-05T12:00:00Z": lambda load: load["createdAt"] < "2026-03-05T12",
     "pickupFrom=2026-03-02T12:00:00Z": lambda load: (load["pickupAt"] or "") >= "2026-03-02T12",

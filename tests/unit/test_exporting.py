@@ -5,7 +5,6 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from billor.api.fields import wire_time
 from billor.assignments.schemas import AssignmentSchema
@@ -18,7 +17,7 @@ from billor.loads.schemas import SHOWN_PHONES, LoadSchema
 from billor.loads.service import create_load, create_loads, update_load
 from billor.models import Assignment, CheckIn, Role, db
 from tests.support.answers import as_cells, assert_invalid
-from tests.support.apps import another_app, client_with_token, dead_address
+from tests.support.apps import client_with_token
 
 OF_ASSIGNMENT = COLUMNS[-5:]
 HEADER = f"{','.join(COLUMNS)}\r\n"
@@ -185,13 +184,3 @@ def test_formulas_are_exported_raw_or_after_a_quote(start):
     (quoted,) = read(export_loads(spreadsheet=True))
     assert raw["origin"] == f"{start}1"
     assert quoted == raw | {"origin": f"'{start}1"}
-
-
-def test_an_unavailable_database_fails_an_export_before_its_first_piece(settings):
-    away = f"postgresql://billor@{dead_address()}/billor"
-    with (
-        another_app(settings, DATABASE_URL=away) as app,
-        app.app_context(),
-        pytest.raises(OperationalError),
-    ):
-        export_loads()

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
-from billor.database import transaction
 from billor.loads import importing
 from billor.loads.files import FileRow, LoadFile
 from billor.loads.importing import import_loads
@@ -83,22 +82,6 @@ def test_an_exported_load_is_already_there_if_it_is_this_databases():
     assert [each.load_id for each in outcomes] == [1, 1, 2, 3]
     assert outcomes[1].errors is None
     assert counts() == (3, 3)
-
-
-def test_an_import_is_rolled_back_with_its_outer_transaction(monkeypatch):
-    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
-
-    class Later(Exception):
-        """A failure after the import."""
-
-    def import_and_fail():
-        with transaction():
-            assert len(store(row(1), row(2))) == 2
-            raise Later
-
-    with pytest.raises(Later):
-        import_and_fail()
-    assert counts() == (0, 0)
 
 
 def test_an_import_waits_for_another_with_the_same_reference(app):

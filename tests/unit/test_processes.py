@@ -3,10 +3,8 @@
 import sys
 from pathlib import Path
 
-import pytest
-
 from scripts.launcher import processes
-from scripts.launcher.processes import Child, Program, cause
+from scripts.launcher.processes import Child, Program
 
 LINES = 1000
 
@@ -30,19 +28,3 @@ def test_a_log_is_rotated_between_two_files(tmp_path, monkeypatch):
     assert all(0 < file.stat().st_size <= 2000 for file in files.values())
     kept = (files["child.log.1"].read_text() + files["child.log"].read_text()).splitlines()
     assert kept == [f"line {number}" for number in range(LINES - len(kept), LINES)]
-
-
-@pytest.mark.parametrize(
-    ("output", "line"),
-    [
-        ("", "no output"),
-        ("first\nlast\n\n", "last"),
-        (
-            "running bootstrap script ... initdb: error: could not write: No space left\n"
-            'initdb: removing data directory "postgresql.new"\n',
-            "running bootstrap script ... initdb: error: could not write: No space left",
-        ),
-    ],
-)
-def test_the_cause_is_the_first_line_that_looks_like_one(output, line):
-    assert cause(output) == line

@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import select
 
 from billor.database import after_commit, transaction
-from billor.errors import Conflict
 from billor.models import Driver, db
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -49,18 +48,6 @@ def test_an_error_at_any_depth_rolls_back_everything_and_calls_nothing(error, te
     with transaction():
         add("After")
     assert (committed(), called) == (["After"], [])
-
-
-def test_a_constraint_violation_is_a_conflict_and_undoes_everything():
-    def run() -> None:
-        with transaction():
-            add("A", "TX-1")
-            with transaction():
-                add("B", "TX-1")
-
-    with pytest.raises(Conflict, match="license number"):
-        run()
-    assert committed() == []
 
 
 def test_callbacks_are_called_once_each_after_the_outermost_commit(tell, called):

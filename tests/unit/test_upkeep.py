@@ -132,17 +132,6 @@ def test_messages_that_come_again_do_not_keep_lost_events_back(clock, bus, consu
     assert reconciler.publish_lost_events() == 1
 
 
-@pytest.mark.parametrize("sign", "-+")
-def test_a_clock_that_was_set_does_not_keep_lost_events_back(clock, bus, reconciler, sign):
-    publish(bus, 1)
-    lose_all(bus)
-    db.session.execute(text("UPDATE load_events SET created_at = now() + interval '2 hours'"))
-    set_published(f"now() {sign} interval '2 hours'")
-    reconciler.publish_lost_events()
-    clock.now += LOST_SECONDS
-    assert reconciler.publish_lost_events() == 1
-
-
 def keep_keys(name: str, age: str, count: int = 1) -> None:
     user_id = db.session.scalar(text("SELECT min(id) FROM users"))
     statement = text(
