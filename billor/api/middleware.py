@@ -17,13 +17,7 @@ from werkzeug.wsgi import get_path_info
 from billor.api.fields import MAX_NAME_LENGTH
 from billor.api.responses import answer_not_modified
 from billor.errors import BillorError
-from billor.observe.context import (
-    current_route,
-    current_user,
-    read_traceparent,
-    request_id,
-    traceparent,
-)
+from billor.observe import context
 from billor.observe.logs import printable
 from billor.observe.metrics import request_answered
 
@@ -63,9 +57,9 @@ def init_cors(app: Flask) -> None:
 
 
 def note_route() -> None:
-    """Set `current_route`, for the log line of a rejected request too."""
+    """Set `context.current_route`, for the log line of a rejected request too."""
     if request.url_rule is not None:
-        current_route.set(request.url_rule.rule)
+        context.current_route.set(request.url_rule.rule)
 
 
 def refuse_encoded_body() -> None:
@@ -87,15 +81,15 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
             environ.pop("wsgi.input_terminated", None)
         given = environ.get("HTTP_X_REQUEST_ID", "")
         id_ = given if VALID_REQUEST_ID.fullmatch(given) else str(uuid4())
-        request_id.set(id_)
+        context.request_id.set(id_)
         if "HTTP_TRACEPARENT" in environ:
-            traceparent.set(read_traceparent(environ["HTTP_TRACEPARENT"]))
+            context.traceparent.set(context.read_traceparent(environ["HTTP_TRACEPARENT"]))
 
         def start(status: str, headers: list[tuple[str, str]], *error) -> Callable:
             names = {name for name, _ in headers}
             missing = [item for item in SECURITY_HEADERS.items() if item[0] not in names]
             seconds = time.perf_counter() - started
-            method, route = environ["REQUEST_METHOD"], current_route.get()
+            method, route = environ["REQUEST_METHOD"], context.current_route.get()
             path = quote(get_path_info(environ))  # may contain spaces
             logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
             request_answered(route, method, status[:3], seconds)
@@ -104,10 +98,10 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
         try:
             return wsgi_app(environ, start)
         finally:
-            request_id.set(None)
-            current_route.set(None)
-            traceparent.set(None)
-            current_user.set(None)
+            context.request_id.set(None)
+            context.current_route.set(None)
+            context.traceparent.set(None)
+            context.current_user.set(None)
 
     return run
 

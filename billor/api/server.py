@@ -16,15 +16,8 @@ from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.http import errors
 from gunicorn.http.body import Body
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    InvalidHeader,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 from psycopg2 import extensions
@@ -45,10 +38,10 @@ UNREAD_BYTES = 64 * 1024
 IDLE_SECONDS = 1  # how long idle connections stay open at shutdown, for requests in transit
 HOST = re.compile(r"([\w.-]+|\[[\da-f:.]+\])(:\d*)?", re.ASCII | re.IGNORECASE)
 STATUSES: dict[type[Exception], int] = {
-    LimitRequestLine: 414,
-    ExpectationFailed: 417,
-    LimitRequestHeaders: 431,
-    UnsupportedTransferCoding: 501,
+    errors.LimitRequestLine: 414,
+    errors.ExpectationFailed: 417,
+    errors.LimitRequestHeaders: 431,
+    errors.UnsupportedTransferCoding: 501,
 }
 
 
@@ -117,8 +110,9 @@ class BillorWorker(GeventWorker):
             super().handle_request(listener_name, req, sock, addr)
             while req.body.read(UNREAD_BYTES):  # what the app did not need
                 pass
-        except (TimeoutError, ParseException) as error:  # the client does not read, or sends junk
-            raise StopIteration from error  # makes gunicorn close the connection
+        except (TimeoutError, errors.ParseException) as error:
+            # The client does not read, or sends junk. It makes gunicorn close the connection.
+            raise StopIteration from error
         finally:
             deadline.close()
         sock.settimeout(None)
@@ -131,7 +125,7 @@ class BillorWorker(GeventWorker):
         """
         id_ = str(uuid4())
         request_id.set(id_)
-        if isinstance(exc, ParseException):
+        if isinstance(exc, errors.ParseException):
             logger.warning("Invalid request: %s", type(exc).__name__)
             problem = http_problem(STATUSES.get(type(exc), 400))
         else:
@@ -166,7 +160,7 @@ def _check_host(req: Request) -> None:
     """Refuse a malformed or missing Host (RFC 9112, section 3.2). gunicorn refuses a second one."""
     hosts = [value for name, value in req.headers if name == "HOST"]
     if not all(map(HOST.fullmatch, hosts)) or (req.version > (1, 0) and not hosts):
-        raise InvalidHeader("HOST", req=req)
+        raise errors.InvalidHeader("HOST", req=req)
 
 
 class _Listener:

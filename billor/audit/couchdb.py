@@ -11,15 +11,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import couchdb
-from couchdb.http import (
-    Forbidden,
-    PreconditionFailed,
-    ResourceConflict,
-    ResourceNotFound,
-    ServerError,
-    Session,
-    Unauthorized,
-)
+from couchdb import http
 
 from billor.audit.store import AuditDocument, AuditFilter, Found, Position, StoreUnavailable
 
@@ -70,25 +62,25 @@ class CouchStore:
             audit = self._database(self._name)
             if audit.get(DESIGN) is None:
                 views = {"by_filters": {"map": MAP_BY_FILTERS}}
-                with suppress(ResourceConflict):
+                with suppress(http.ResourceConflict):
                     audit.save({"_id": DESIGN, "language": "javascript", "views": views})
             for name in self._system:
                 try:
-                    with suppress(Forbidden):  # it exists
+                    with suppress(http.Forbidden):  # it exists
                         self._make(name)
-                except (Unauthorized, ServerError):
+                except (http.Unauthorized, http.ServerError):
                     logger.warning("CouchDB lacks %s, and logs errors until it is made", name)
             self._system = ()
 
     def _make(self, name: str) -> None:
         try:
             self._database(name).info()  # so that our user may lack the right to create one
-        except ResourceNotFound:
-            with suppress(PreconditionFailed):  # another process was faster
+        except http.ResourceNotFound:
+            with suppress(http.PreconditionFailed):  # another process was faster
                 self._database(name).resource.put_json()
 
     def ping(self) -> None:
-        with _errors_mapped(), suppress(ResourceNotFound):  # the worker will create it
+        with _errors_mapped(), suppress(http.ResourceNotFound):  # the worker will create it
             self._database(self._name, PING_SECONDS).info()
 
     def save(self, documents: Sequence[AuditDocument]) -> None:
@@ -100,18 +92,18 @@ class CouchStore:
         if len(results) != len(documents):
             raise StoreUnavailable("the response does not cover all documents")
         for is_stored, _, error in results:
-            if not is_stored and not isinstance(error, ResourceConflict):
+            if not is_stored and not isinstance(error, http.ResourceConflict):
                 raise StoreUnavailable(f"a document was not stored: {error}")
 
     def find(self, wanted: AuditFilter, limit: int, after: Position | None = None) -> Found:
         start = wanted.start(after)
         if start and wanted.since and start < (wanted.since,):
             return Found([])  # CouchDB refuses a range that ends before it starts
-        with _errors_mapped(), suppress(ResourceNotFound):
+        with _errors_mapped(), suppress(http.ResourceNotFound):
             if monotonic() >= self._stale_until:
                 try:
                     return Found(self._read(wanted, limit, start, INDEX_SECONDS))
-                except (TimeoutError, ServerError):  # CouchDB itself gives up after a while
+                except (TimeoutError, http.ServerError):  # CouchDB itself gives up after a while
                     self._stale_until = monotonic() + STALE_SECONDS
             stale = self._read(wanted, limit, start, TIMEOUT_SECONDS, update=False)
             return Found(stale, is_complete=False)
@@ -170,7 +162,7 @@ class CouchStore:
         return couchdb.Database(server.resource(name), name)
 
 
-class _Session(Session):
+class _Session(http.Session):
     """Repeats a request while CouchDB opens a new database."""
 
     def request(self, *args: Any, **options: Any) -> Any:
@@ -178,7 +170,7 @@ class _Session(Session):
         while True:
             try:
                 return super().request(*args, **options)
-            except ServerError as error:
+            except http.ServerError as error:
                 if OPENING not in str(error) or monotonic() > deadline:
                     raise
             sleep(0.1)

@@ -10,12 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
-from google.api_core.exceptions import (
-    AlreadyExists,
-    DeadlineExceeded,
-    GoogleAPIError,
-    PermissionDenied,
-)
+from google.api_core import exceptions
 from google.api_core.retry import Retry
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.pubsub_v1 import PublisherClient, SubscriberClient
@@ -57,17 +52,17 @@ class PubSubBus:
     def prepare(self) -> bool:
         with _errors_mapped():
             # A role that may only publish or consume needs an existing topic and subscription.
-            with suppress(AlreadyExists, PermissionDenied):
+            with suppress(exceptions.AlreadyExists, exceptions.PermissionDenied):
                 self._publisher.create_topic(name=self._topic, **OPTIONS)
             try:
                 return self._prepare_subscription()
-            except PermissionDenied:
+            except exceptions.PermissionDenied:
                 return False
 
     def _prepare_subscription(self) -> bool:
         try:
             self._create_subscription()
-        except AlreadyExists:
+        except exceptions.AlreadyExists:
             topic = self._subscriber.get_subscription(
                 subscription=self._subscription, **OPTIONS
             ).topic
@@ -111,7 +106,7 @@ class PubSubBus:
                     retry=None,
                     timeout=PULL_SECONDS,
                 )
-            except DeadlineExceeded:
+            except exceptions.DeadlineExceeded:
                 return []
         return [
             Delivery(Message(each.message.data, dict(each.message.attributes)), each.ack_id)
@@ -159,5 +154,5 @@ def _transports(emulator: str | None) -> tuple[dict, dict]:
 def _errors_mapped() -> Iterator[None]:
     try:
         yield
-    except (GoogleAPIError, GoogleAuthError, grpc.RpcError) as error:
+    except (exceptions.GoogleAPIError, GoogleAuthError, grpc.RpcError) as error:
         raise BusUnavailable(f"{type(error).__name__}: {error}") from error
