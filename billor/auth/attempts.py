@@ -39,8 +39,7 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
     """Count a failed login if the block raises.
 
     It counts before the block and subtracts after it, so that concurrent logins cannot exceed a
-    limit. Raises `TooManyAttempts` over the limit of the address or of the account, and
-    `Unavailable` `request_timeout` if the queue is too long.
+    limit.
     """
     network = client_network(address)
     limits = {_key("account", email.casefold()): "account", _key("address", network): "address"}

@@ -14,11 +14,7 @@ from billor.users.service import find_user, update_user
 
 
 def log_in(email: str, password: str, address: str) -> Tokens:
-    """Check the password and start a session.
-
-    Raises `AuthenticationFailed`, and `TooManyAttempts` after too many failures from `address` or
-    for this email address. An unknown address takes as many hashes as a wrong password.
-    """
+    """Check the password and start a session. An unknown account takes as long as a wrong one."""
     email = normal_email(email)
     with counted_attempt(email, address):
         user = find_user(email)
@@ -30,14 +26,10 @@ def log_in(email: str, password: str, address: str) -> Tokens:
 
 
 def change_password(user: CurrentUser, old_password: str, new_password: str, address: str) -> None:
-    """Change the current user's password, and end all their sessions.
-
-    A wrong old password counts as a failed login. Raises the errors of `log_in`, and
-    `token_invalid` if the token has ended in the meantime.
-    """
+    """Change the current user's password, and end all their sessions."""
 
     def check(account: User) -> None:
-        if account.epoch != user.epoch:
+        if account.epoch != user.epoch:  # the token has ended in the meantime
             raise AuthenticationFailed("token_invalid")
 
     account = get_or_not_found(User, user.id)

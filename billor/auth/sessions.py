@@ -91,7 +91,7 @@ def refresh_session(user: CurrentUser, generation: int | None) -> Tokens:
     """Return new tokens for a refresh token of this `generation`.
 
     Reuse within `RETRY_SECONDS` is a retry, and gets equivalent tokens. Later reuse ends the
-    session. Raises `AuthenticationFailed` `token_invalid`.
+    session.
     """
     with transaction():
         session = db.session.get(Session, user.session_id or 0, with_for_update=True)

@@ -83,10 +83,7 @@ class Feed:
     def open(self, user: CurrentUser, last_event_id: str | None) -> tuple[Stream, Iterator[bytes]]:
         """Return a stream of what is committed from now on, or after `last_event_id`.
 
-        That of a driver says only that something of theirs has changed.
-
-        The caller ends it with `end`. Raises `Unavailable` `streams_busy` if this process has
-        `MAX_STREAMS`, or `MAX_STREAMS_OF_USER`.
+        That of a driver says only that something of theirs has changed. The caller ends it.
         """
         stream = Stream(user, self._number)  # before the position, so that it misses nothing
         with self._engine.connect() as connection:
@@ -130,7 +127,8 @@ class Feed:
         with self._changed:
             while (
                 not (messages := self._unsent(stream))
-                and self._is_idle(stream)
+                and not (self._has_ended(stream) or stream.end_code)
+                and self._is_live() == stream.is_live
                 and (left := until - time.monotonic()) > 0
             ):
                 stale_in = self._looked_at + STALE_SECONDS - time.monotonic()
@@ -141,11 +139,6 @@ class Feed:
                 state = _message("live" if stream.is_live else "stale", "{}")
             stream.sent = self._number
             return state + messages
-
-    def _is_idle(self, stream: Stream) -> bool:
-        """Return whether the stream neither ends nor has become live or stale."""
-        is_over = self._has_ended(stream) or stream.end_code is not None
-        return not is_over and self._is_live() == stream.is_live
 
     def _unsent(self, stream: Stream) -> bytes:
         """Return the messages of the batches that have come since the last one sent."""

@@ -95,8 +95,7 @@ def mark_recorded(ids: Collection[UUID]) -> None:
 def claim_unnotified(types: Collection[EventType], limit: int, age_seconds: float) -> Sequence[Row]:
     """Mark the oldest recorded events for drivers, of these types and age, as notified.
 
-    Returns them, each with the `status` of its assignment. A crash marks none, as in
-    `claim_unpublished`.
+    Returns them, each with the `status` of its assignment.
     """
     is_due = and_(
         _EVENTS.notified_at.is_(None),

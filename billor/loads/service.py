@@ -127,12 +127,7 @@ def _reference_keys(loads: Sequence[Load]) -> Sequence[Row]:
 
 
 def update_load(load_id: int, check: Check = unchecked, **changes: Any) -> Load:
-    """Change, cancel or reopen a load. The driver who has it, or has it next, is notified.
-
-    Raises `NotFound`, `Conflict` `load_not_editable` for a COMPLETED load and for the status of an
-    ASSIGNED one, `load_already_planned` for cancelling a planned one, `Invalid` for times in the
-    wrong order, and `Taken` `reference_taken`.
-    """
+    """Change, cancel or reopen a load. The driver who has it, or has it next, is notified."""
     if "status" in changes:
         changes["status"] = LoadStatus(changes["status"])
     with transaction():
@@ -171,8 +166,7 @@ def comment(
 ) -> LoadEvent:
     """Add a comment to the load's timeline; return its event. The load counts as unchanged.
 
-    If the driver may see it, the event names the current assignment and its driver, who is notified
-    of what somebody else said. Raises `NotFound`.
+    If the driver may see it, the event names the current assignment and its driver.
     """
     said = {"text": text, "visibleToDriver": visible_to_driver, "byDriver": by_driver}
     with transaction():

@@ -68,11 +68,7 @@ def create_user(
     role: Role = Role.DISPATCHER,
     driver_id: int | None = None,
 ) -> User:
-    """Create a user; without a password they cannot log in.
-
-    Raises `Taken` `email_taken`, `NotFound` for the driver, and `Invalid` for a DRIVER without a
-    driver, or a driver with another role.
-    """
+    """Create a user; without a password they cannot log in."""
     user = User(
         name=name,
         email=normal_email(email),
@@ -114,8 +110,6 @@ def update_user(
     """Change `name`, `password`, `role`, `driver_id` or `is_active`.
 
     All changes but a new name end the user's tokens. Another role than DRIVER clears the driver.
-
-    Raises `NotFound`, `Conflict` `last_admin`, and `Invalid` as `create_user` does.
     """
     if password is not None:
         changes["password_hash"] = hash_password(password)

@@ -51,10 +51,7 @@ def describe() -> str:
 
 
 def replay(id_start: str) -> str:
-    """Record a dead letter as an audit document, and delete it; return the id of its event.
-
-    Raises `NotReplayed` and `Unavailable`.
-    """
+    """Record a dead letter as an audit document, and delete it; return the id of its event."""
     with transaction():
         is_meant = DeadLetter.id.startswith(id_start, autoescape=True)
         ids = db.session.scalars(select(DeadLetter.id).where(is_meant)).all()

@@ -119,10 +119,7 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
 
 
 def _serve_metrics(config: Config) -> None:
-    """Serve `/metrics` in threads if METRICS_PORT is set. Exits if the port is in use.
-
-    It requires the METRICS_TOKEN if one is set.
-    """
+    """Serve `/metrics` in threads if METRICS_PORT is set. Exits if the port is in use."""
     if config.metrics_port is None:
         return
     app = Flask(__name__, static_folder=None)

@@ -42,7 +42,13 @@ def notify_drivers() -> int:
     with transaction():
         events = claim_unnotified(WHAT, BATCH_SIZE, UNDO_SECONDS)
         for event in filter(_is_news, events):
-            _notify(event)
+            load, driver = event.payload.get("load", {}), event.payload.get("driver", {})
+            with continued("notify", event.traceparent):
+                logger.info(
+                    "To %s: %s load %s, %s, from %s to %s.",
+                    *(driver.get("name"), WHAT[event.type], load.get("id"), load.get("cargoType")),
+                    *(load.get("origin"), load.get("destination")),
+                )
     return len(events)
 
 
@@ -51,13 +57,3 @@ def _is_news(event: Row) -> bool:
     is_begun = event.status != AssignmentStatus.PLANNED
     is_outdated = (event.type, is_begun) in OUTDATED or event.status == AssignmentStatus.CANCELLED
     return not is_outdated and not event.payload.get("comment", {}).get("byDriver", False)
-
-
-def _notify(event: Row) -> None:
-    load, driver = event.payload.get("load", {}), event.payload.get("driver", {})
-    with continued("notify", event.traceparent):
-        logger.info(
-            "To %s: %s load %s, %s, from %s to %s.",
-            *(driver.get("name"), WHAT[event.type], load.get("id"), load.get("cargoType")),
-            *(load.get("origin"), load.get("destination")),
-        )

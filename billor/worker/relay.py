@@ -36,10 +36,7 @@ def publish_batch(bus: Bus) -> int:
 
 
 def prepare(bus: Bus) -> None:
-    """Prepare the bus, and republish what a new subscription has missed.
-
-    Raises `ConfigError`, `BusUnavailable`, `Unavailable`.
-    """
+    """Prepare the bus, and republish what a new subscription has missed."""
     if bus.prepare() and (until := last_unrecorded()):
         while publish_unrecorded(until) == MAX_REPUBLISHED:
             pass
