@@ -1,12 +1,10 @@
 """GET /audit over documents put into the store by hand."""
 
 import uuid
-from itertools import chain
 
 import pytest
 
 from billor.audit.couchdb import CouchStore
-from tests.support.answers import pages
 
 
 def document(load_id=1, driver_id=None, type_="LOAD_CREATED", second=0, **more):
@@ -40,7 +38,7 @@ def test_documents_are_shown_as_they_were_stored_newest_first(client, put):
     assert answer.content_type == "application/json"
 
 
-def test_documents_are_filtered_by_load_driver_and_type(client, put):
+def test_documents_are_filtered_by_load_driver_type_and_time(client, put):
     created = document(load_id=1, second=1)
     assigned = document(load_id=1, driver_id=7, type_="ASSIGNED", second=2)
     other = document(load_id=2, driver_id=7, type_="ASSIGNED", second=3)
@@ -52,31 +50,10 @@ def test_documents_are_filtered_by_load_driver_and_type(client, put):
         ("loadId=2&driverId=7", [done, other]),
         ("driverId=7&type=LOAD_COMPLETED", [done]),
         ("loadId=1&driverId=7&type=ASSIGNED", [assigned]),
-        (f"loadId={2**63 - 1}", []),
+        ("from=2026-01-02T03:04:02.000000Z", [done, other, assigned]),
+        ("to=2026-01-02T03:04:02.000000Z", [created]),
     ):
         assert client.get(f"/audit?{query}").json == expected, query
-
-
-def test_a_time_range_includes_its_start_and_excludes_its_end(client, put):
-    first, second, third = stored = [
-        document(timestamp=f"2026-01-02T03:04:05.00000{number}Z") for number in (1, 2, 3)
-    ]
-    put(*stored)
-    for range_, expected in (
-        ({"from": "2026-01-02T03:04:05.000002Z"}, [third, second]),
-        ({"to": "2026-01-02T03:04:05.000002Z"}, [first]),
-        ({"from": "2026-01-02T04:04:05.000002+01:00"}, [third, second]),
-        ({"to": "2026-01-01T21:34:05.000003-05:30"}, [second, first]),
-    ):
-        assert client.get("/audit", query_string=range_).json == expected, range_
-
-
-def test_pages_have_each_document_once_also_at_equal_times(client, put):
-    put(*(document(second=number // 3) for number in range(7)))
-    everything = client.get("/audit").json
-    assert len(everything) == 7
-    for limit in (1, 3):
-        assert list(chain(*pages(client, f"/audit?limit={limit}"))) == everything
 
 
 def test_reading_the_trail_queries_postgresql_only_for_the_token(client, put, statements):

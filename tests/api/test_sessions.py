@@ -7,7 +7,7 @@ from threading import Barrier
 
 import jwt
 import pytest
-from flask_jwt_extended import create_access_token, create_refresh_token
+from flask_jwt_extended import create_refresh_token
 from sqlalchemy import select, text, update
 
 from billor.auth import sessions
@@ -207,12 +207,3 @@ def test_a_login_during_a_change_of_password_gets_dead_tokens(app, anonymous, us
         ApiClient(app.test_client(), tokens["access_token"]).get("/me"), 401, "token_invalid"
     )
     assert_problem(refresh(anonymous, tokens["refreshToken"]), 401, "token_invalid")
-
-
-def test_a_token_from_before_sessions_is_valid_until_its_user_changes(app, user, status):
-    with app.app_context():
-        old = create_access_token(str(user.id))
-    assert status(old) == 200
-    client = ApiClient(app.test_client(), old)
-    assert client.post("/auth/logout").status_code == 204
-    assert status(old) == 401, "it has no session, so all tokens of the user end"

@@ -9,12 +9,21 @@ from werkzeug.test import TestResponse
 
 from tests.support.client import ApiClient
 
+WHAT_TO_DO = re.compile(
+    r"\b(add|ask|cancel|check|choose|close|complete|get|leave|log in|make|put|report|save|see|send"
+    r"|split|tell|try|use|wait)\b",
+    re.IGNORECASE,
+)
+INSIDES = re.compile(
+    r"hidden|select |psycopg|sqlalchemy|postgres|traceback|werkzeug|flask|sqlite|\.py|127\.0\.0",
+    re.IGNORECASE,
+)
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """Titles of RFC 9110; Python before 3.13 has older ones."""
 
 
 def assert_problem(answer: TestResponse, status: int, code: str) -> dict:
-    """Check that an answer is a problem document; return it."""
+    """Check that an answer is a problem document that says what to do; return it."""
     assert answer.status_code == status, answer.text
     assert answer.content_type == "application/problem+json"
     problem = answer.json
@@ -27,7 +36,8 @@ def assert_problem(answer: TestResponse, status: int, code: str) -> dict:
         "detail": problem["detail"],
         "code": code,
     }
-    assert problem["detail"].strip()
+    assert WHAT_TO_DO.search(problem["detail"]), problem["detail"]
+    assert not INSIDES.search(answer.text)
     assert ("errors" in problem) == (code == "validation_failed")
     for messages in problem.get("errors", {}).values():
         assert messages

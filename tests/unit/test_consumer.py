@@ -17,11 +17,9 @@ from billor.assignments.service import (
 from billor.audit.sqlite import SqliteStore
 from billor.audit.store import AuditFilter, StoreUnavailable
 from billor.drivers.service import create_driver
-from billor.errors import Unavailable
 from billor.events.event import Message, to_document
 from billor.loads.service import comment, create_loads, update_load
 from billor.models import DeadLetter, LoadEvent, db
-from billor.worker import consumer as consumer_module
 from billor.worker import notify
 from billor.worker.consumer import MAX_FAILURES, Consumer
 from billor.worker.notify import notify_drivers
@@ -131,17 +129,6 @@ def test_while_the_store_is_away_all_is_nacked(bus, store, consumer, counted):
     store.away = False
     consumer.handle(bus.pull(10))
     assert (len(store.ids()), reasons(), unrecorded()) == (2, [], 0)
-
-
-def test_while_postgresql_refuses_all_is_nacked(bus, store, consumer, monkeypatch):
-    def fail(_ids):
-        raise Unavailable("database_unavailable")
-
-    publish(bus)
-    monkeypatch.setattr(consumer_module, "lock_events", fail)
-    with pytest.raises(Unavailable):
-        consumer.handle(bus.pull(10))
-    assert (bus.acked, len(bus.nacked), store.ids()) == ([], 1, [])
 
 
 def test_a_message_that_fails_alone_is_saved_while_others_are_recorded(

@@ -70,9 +70,7 @@ def test_csv_is_read_as_people_write_it(text):
     ("text", "why"),
     [
         ("", "names the columns origin, destination, cargoType"),
-        ("sep=", "names the columns"),
         ("sep=;", "names the columns"),
-        ('sep="', "names the columns"),
         (HEADER, "has no rows"),
         ("origin,destination\na,b", "names the columns cargoType"),
         (f"{HEADER},From\na,b,c,d", "Name each column once: origin"),
@@ -80,7 +78,6 @@ def test_csv_is_read_as_people_write_it(text):
         (f"{HEADER}\na,b,{'c' * 32_768}", "a cell is too long"),
         (f"{HEADER}\na,b,c\nd,\u00e9,f".encode("latin-1"), "Line 3 is not UTF-8"),
         (HEADER + "\na,b,c" * 10_001, "more than 10,000 rows"),
-        ('{"origin": "a"}', "names the columns"),
     ],
 )
 def test_a_csv_file_that_cannot_be_read_is_refused_as_a_whole(text, why):
@@ -116,21 +113,16 @@ def test_ndjson_has_an_object_on_each_line():
     ("text", "times", "expected"),
     [
         ("2026-12-01T08:00:00-06:00", {}, CHICAGO_8AM),
-        ("2026-12-01T14:00Z", {}, CHICAGO_8AM),
         ("2026-12-01T08:00", {"time_zone": "America/Chicago"}, CHICAGO_8AM),
-        ("2026-12-01 8:00 AM", {"time_zone": "America/Chicago"}, CHICAGO_8AM),
         ("12/1/2026 8:00 AM", {"time_zone": "America/Chicago"}, CHICAGO_8AM),
         ("12/1/26, 8:00:00 a.m.", {"time_zone": "America/Chicago"}, CHICAGO_8AM),
         ("1.12.2026 15:00", {"time_zone": "Europe/Berlin", "day_first": True}, CHICAGO_8AM),
-        ("01.12.26, 14:00", {"time_zone": "UTC"}, CHICAGO_8AM),
-        ("12/1/2026 2:00 PM", {"time_zone": "UTC"}, CHICAGO_8AM),
         ("3/4/2026", {"time_zone": "UTC"}, datetime(2026, 3, 4, tzinfo=UTC)),
         ("3/4/2026", {"time_zone": "UTC", "day_first": True}, datetime(2026, 4, 3, tzinfo=UTC)),
         ("31/4/2026", {"time_zone": "UTC"}, "There is no such time."),
         ("12/1/2026 20:00 AM", {"time_zone": "UTC"}, "There is no such time."),
         ("Tuesday, Dec. 1, 2026 8\u202fAM", {"time_zone": "America/Chicago"}, CHICAGO_8AM),
         ("01-Dec-26 8:00", {"time_zone": "America/Chicago", "day_first": True}, CHICAGO_8AM),
-        ("2026/12/1 08:00", {"time_zone": "America/Chicago", "day_first": True}, CHICAGO_8AM),
         ("2026-03-08T02:30", {"time_zone": "America/Chicago"}, "The clocks change then"),
         ("11/1/2026 1:30 AM", {"time_zone": "America/Chicago"}, "The clocks change then"),
         ("2026-11-01", {"time_zone": "America/Havana"}, datetime(2026, 11, 1, 4, tzinfo=UTC)),
@@ -270,16 +262,6 @@ def test_an_open_document_sheet_is_read_as_it_is_shown():
     assert bad.errors == {"reference": ["The cell has the error #DIV/0!."]}
 
 
-def test_a_workbook_of_another_program_is_read():
-    book = openpyxl.Workbook()
-    book.active.append(NAMES)
-    book.create_chartsheet()
-    book.move_sheet(book.active, 1)
-    plain = changed(saved(book), "</sheetData>", f"<row>{TEXT * 3}</row></sheetData>")
-    for data in (plain, streamed(plain)):
-        assert outcomes(data, WORKBOOK) == [dict.fromkeys(LOAD, "text")]
-
-
 def test_old_and_open_workbooks_are_read_whatever_their_type_is():
     xls = read(XLS, "application/vnd.ms-excel", time_zone="America/Chicago")
     assert xls.rows == [FileRow(2, LOAD | {"reference": "420655", "pickup_at": CHICAGO_8AM})]
@@ -289,7 +271,6 @@ def test_old_and_open_workbooks_are_read_whatever_their_type_is():
         assert outcomes(data, media_type) == [LOAD]
 
 
-TEXT = '<c t="inlineStr"><is><t>text</t></is></c>'
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 SHARED = '<c t="s"><v>0</v></c>' * 8000 + "</row>"
 TEXTS = f'<sst xmlns="{MAIN}"><si><t>{"x" * 32_000}</t></si></sst>'
@@ -299,12 +280,8 @@ FAR = openpyxl.Workbook()
 FAR.active["A1"], FAR.active["XFD1048576"] = "origin", "far"
 BOMB = changed(LARGE, "x" * 100, "x" * 60_000_000)
 BOMBS = {
-    "a workbook in it": zipped({"loads.xlsx": BOMB}),
-    "many empty files": zipped({str(number): b"" for number in range(3000)}),
-    "one long text": changed(LARGE, "x" * 100, "x" * 40_000_000),
     "a cell far away": saved(FAR),
     "a text in many cells": changed(MANY, "</row>", SHARED, TEXTS),
-    "too many rows": workbook([NAMES, *[["a", "b", "c"]] * 10_001]),
     "damaged": LARGE[:-100],
     "no workbook": b"PK\x03\x04 and no more",
     "an old one": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 4096,
@@ -324,19 +301,3 @@ def test_a_workbook_that_is_too_large_or_none_is_refused_outside_of_this_process
     assert len(data) < 400_000
     assert refusal(data, WORKBOOK)
     assert "python_calamine" not in sys.modules
-
-
-def test_an_export_says_which_loads_its_rows_are():
-    created = "2026-11-12T09:00:12.123456Z"
-    rows = [f"{id_},a,b,c,{created}\n" for id_ in ("7", "7.0", '"1,007"', "'7", "x", "9" * 30, "")]
-    found = read(
-        f"id,{HEADER},createdAt\n{''.join(rows)}8,a,b,c,11/12/26 9:00\n9,,b,c,2026\n9,a,b,c,\n"
-        "9,a,b,c,11/12/26\n"
-    )
-    november, december = (datetime(2026, *day, 9, tzinfo=UTC) for day in ((11, 12), (12, 11)))
-    exact = november.replace(second=12, microsecond=123456)
-    assert [row.exported for row in found.rows] == [
-        *((7, {exact}), (7, {exact}), (1007, {exact}), (7, {exact}), None, None, None),
-        *((8, {november, december}), None, None, None),
-    ]
-    assert [list(found.rows[row].errors) for row in (8, 10)] == [["createdAt"]] * 2

@@ -1,7 +1,6 @@
 """Storing the rows of a file: new loads with their events, those already there, and the cost."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -11,8 +10,6 @@ from billor.loads.files import FileRow, LoadFile
 from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent, db
 from tests.support.rival import rival
-
-BAD = {"origin": ["Missing data for required field."]}
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -33,23 +30,6 @@ def counts() -> tuple[int | None, int | None]:
     )
 
 
-def test_every_good_row_becomes_a_load_with_its_event_in_order(monkeypatch):
-    monkeypatch.setattr(importing, "CHUNK_ROWS", 2)
-    outcome = import_loads(
-        LoadFile([row(2), FileRow(3, errors=BAD), row(5), row(6), row(7)], ["Rate"], "Loads")
-    )
-    assert (outcome.created, outcome.refused, outcome.already_there) == (4, 1, 0)
-    assert (outcome.ignored, outcome.sheet) == (["Rate"], "Loads")
-    ids = {each.row: each.load_id for each in outcome.rows}
-    assert ids == {2: 1, 3: None, 5: 2, 6: 3, 7: 4}
-    assert outcome.rows[1].errors == BAD
-    events = db.session.scalars(select(LoadEvent).order_by(LoadEvent.load_id)).all()
-    assert {event.type for event in events} == {"load.created"}
-    towns = [event.payload["load"]["origin"] for event in events]
-    assert towns == list(db.session.scalars(select(Load.origin).order_by(Load.id)))
-    assert towns == ["Town 2", "Town 5", "Town 6", "Town 7"]
-
-
 def test_many_rows_cost_as_many_statements_as_two(statements):
     with statements:
         store(row(1), row(2))
@@ -65,23 +45,6 @@ def test_a_row_whose_reference_a_load_has_is_already_there():
     assert [each.already_there for each in outcomes] == [True, False, False, True, False]
     assert outcomes[3].load_id == outcomes[2].load_id
     assert counts() == (4, 4)
-
-
-def test_an_exported_load_is_already_there_if_it_is_this_databases():
-    store(row(1))
-    created_at = db.session.scalar(select(Load.created_at))
-    elsewhere = datetime(2026, 11, 30, tzinfo=UTC)
-    rounded, later = (created_at + timedelta(seconds=seconds) for seconds in (30, 61))
-    outcomes = store(
-        row(2, exported=(1, {created_at.replace(second=0, microsecond=0), elsewhere})),
-        FileRow(3, errors=BAD, exported=(1, {rounded})),
-        row(3, exported=(1, {elsewhere, later})),
-        row(4, exported=(9, {elsewhere})),
-    )
-    assert [each.already_there for each in outcomes] == [True, True, False, False]
-    assert [each.load_id for each in outcomes] == [1, 1, 2, 3]
-    assert outcomes[1].errors is None
-    assert counts() == (3, 3)
 
 
 def test_an_import_waits_for_another_with_the_same_reference(app):

@@ -41,16 +41,6 @@ def test_the_banner_says_that_an_emulator_is_open_to_all_users_of_the_machine(se
     assert ("all users of this machine" in banner) == (emulator is not None)
 
 
-def test_a_signal_at_any_moment_of_the_watch_leaves_no_lock_taken(launcher, child, monkeypatch):
-    monkeypatch.setattr(launcher_module, "POLL_SECONDS", 0)
-    for microseconds in range(1, 300):
-        launcher._stop_requested = False
-        signal.setitimer(signal.ITIMER_REAL, microseconds / 1e6)
-        with pytest.raises(Stopped):
-            launcher._watch()
-        assert not child.process._waitpid_lock.locked()
-
-
 def test_a_second_signal_ends_at_once_what_takes_long(launcher):
     def migrate_for_ever():
         while True:

@@ -82,13 +82,6 @@ def test_lines_of_flask_run_are_plain_and_requests_are_not_logged_twice(log):
     assert log('1 - - [now] "%s" %s %s\n', "\x1b[35mGET /", 500, "-", logger="werkzeug") == ""
 
 
-def test_loggers_that_keep_their_records_from_the_root_are_json_too(log, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("google"), "propagate", False)
-    monkeypatch.setattr(logging.getLogger("google"), "handlers", [])
-    line = log("Background thread did not exit.", logger="google.api_core.bidi", form="json")
-    assert json.loads(line)["message"] == "Background thread did not exit."
-
-
 @pytest.mark.parametrize(
     "given",
     [None, "", "nonsense", TRACEPARENT.replace("00-", "ff-", 1), f"00-{'0' * 32}-{SPAN}-01"],

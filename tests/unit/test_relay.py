@@ -12,7 +12,6 @@ from billor.worker.relay import prepare, publish_batch, run_relay
 from tests.support.apps import another_app, dead_address
 from tests.support.bus import FakeBus
 from tests.support.rival import rival
-from tests.support.worker import WAIT_SECONDS, wait_until
 
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
 
@@ -65,28 +64,6 @@ def test_an_idle_relay_sends_one_statement_a_look(statements):
     with statements:
         publish_batch(FakeBus())
     assert len(statements.sent) == 1
-
-
-def test_the_relay_waits_for_its_bus_and_goes_on(app, caplog):
-    caplog.set_level("INFO")
-    add_events(1)
-    bus, stop = FakeBus(), Event()
-    bus.away = True
-
-    def run() -> None:
-        with app.app_context():
-            run_relay(bus, stop)
-
-    thread = Thread(target=run)
-    thread.start()
-    wait_until(lambda: "The event bus is away" in caplog.text)
-    bus.away = False
-    wait_until(lambda: "The event bus is back" in caplog.text)
-    wait_until(lambda: not unpublished())
-    stop.set()
-    thread.join(WAIT_SECONDS)
-    assert not thread.is_alive()
-    assert caplog.text.count("The event bus is away") == 1
 
 
 def test_the_relay_stops_while_postgresql_is_away(settings):
