@@ -29,11 +29,7 @@ STORED_HEADERS = ("Content-Type", "Location")
 
 
 def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Run a view once for each Idempotency-Key, and replay its response after that.
-
-    Raises `idempotency_key_reused` for a different request with the same key, and
-    `idempotency_key_in_use` if the first request is still running after a while.
-    """
+    """Run a view once for each Idempotency-Key, and replay its response after that."""
 
     @wraps(view)
     def run(*args, **kwargs) -> Response:

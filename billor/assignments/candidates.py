@@ -15,10 +15,7 @@ IS_COMPLETED = Assignment.status == AssignmentStatus.COMPLETED
 
 
 def list_candidates(load_id: int, limit: int) -> list[dict[str, Any]]:
-    """Return the best `limit` of the ACTIVE drivers, by the attributes of `CandidateSchema`.
-
-    Raises `NotFound`.
-    """
+    """Return the best `limit` of the ACTIVE drivers, by the attributes of `CandidateSchema`."""
     load = get_or_not_found(Load, load_id, options=[joinedload(Load.assignment)])
     active, last, done = _latest(IS_ACTIVE), _latest(IS_COMPLETED), _done_this_week()
     planned = select(Assignment.id).where(Assignment.driver_id == Driver.id, IS_PLANNED)

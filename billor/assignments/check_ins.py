@@ -33,11 +33,7 @@ _schema, _assignment_schema = CheckInSchema(), AssignmentSchema()
 def add_check_in(
     assignment_id: int, check: Check = unchecked, happened_at: datetime | None = None, **fields: Any
 ) -> CheckIn:
-    """Add what the driver did, by default just now, or a delay.
-
-    Raises `NotFound`, `Conflict` `assignment_not_active` if the assignment was not active then, and
-    `Invalid` for what happens later, and for an expected time before it.
-    """
+    """Add what the driver did, by default just now, or a delay."""
     with transaction():
         assignment = lock_with_driver_and_load(assignment_id, check)
         happened_at = _moment(happened_at, assignment)
@@ -65,10 +61,7 @@ def _moment(happened_at: datetime | None, assignment: Assignment) -> datetime:
 
 
 def undo_check_in(check_in_id: int, check: Check = unchecked, **owner: int) -> None:
-    """Remove a check-in; `owner` is the `id` or the `driver_id` of its assignment.
-
-    Raises `check_in_not_found`, and `Conflict` `too_late_to_undo`, also for another user's.
-    """
+    """Remove a check-in; `owner` is the `id` or the `driver_id` of its assignment."""
     with transaction():
         assignment = lock_with_driver_and_load(_find(check_in_id, owner).assignment_id, check)
         check_in = _find(check_in_id, owner)

@@ -1,7 +1,7 @@
 """Export of assignments as CSV: what was driven when and by whom, so that drivers can be paid."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -33,14 +33,6 @@ COLUMNS = [
 
 Steps = defaultdict[int, dict[str, Any]]
 """The cells of an assignment's check-ins and events, by its id."""
-
-
-def export_assignments(
-    *, bom: bool = False, spreadsheet: bool = False, **filters: Any
-) -> Iterator[str]:
-    """Export the assignments that `list_assignments` finds, in its order."""
-    read = partial(_read_assignments, **filters)
-    return export(COLUMNS, read, bom=bom, spreadsheet=spreadsheet)
 
 
 def _read_assignments(limit: int, cursor: Position | None, **filters: Any) -> Rows:
@@ -80,3 +72,7 @@ def _add_users(steps: Steps, load_ids: Collection[int]) -> None:
             steps[assignment_id].setdefault("assignedBy", name)
         else:
             steps[assignment_id]["closedBy"] = name if type_ in ENDS else None
+
+
+export_assignments = partial(export, COLUMNS, _read_assignments)
+"""Exports the assignments that `list_assignments` finds, in its order."""

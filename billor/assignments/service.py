@@ -97,9 +97,6 @@ def assign(driver_id: int, load_id: int, *, plan: bool = False) -> SqlRow:
 
     It runs statements past the session, which halves its time. An object of the load that was in
     the session is stale after it.
-
-    Raises `NotFound`, and `Conflict` with the first of `CODES` in `billor.assignments.schemas`;
-    those of another assignment name the blocking `assignmentId`.
     """
     with transaction():
         driver = lock_in_table(Driver, driver_id)
@@ -227,12 +224,8 @@ def _activate(assignment: Assignment) -> Assignment:
 def change_status(assignment_id: int, status: str, check: Check = unchecked) -> Assignment:
     """Complete or cancel an assignment, or activate a planned one.
 
-    The load of an active one becomes COMPLETED with it, or OPEN again; the driver's planned one
-    becomes active, unless something is in its way.
-
     One that has the status already is left as it is: the answer of the request that closed it may
-    be lost. Raises `NotFound`, `Conflict` `assignment_not_active` for one that is closed, or to
-    complete a planned one, and to activate it the conflicts of `assign`.
+    be lost.
     """
     wanted = AssignmentStatus(status)
     with transaction():
@@ -260,11 +253,7 @@ def reassign(
 ) -> Assignment:
     """Cancel an assignment and give its load to another driver, or change nothing.
 
-    With `plan` it becomes the next load of a driver who has one. The planned one of the driver
-    before becomes active, as in `change_status`.
-
-    Returns the new assignment. Raises `NotFound` for the assignment or the driver, and `Conflict`
-    `assignment_not_active`, or what `assign` does.
+    With `plan` it becomes the next load of a driver who has one. Returns the new assignment.
     """
     with transaction():
         old = lock_with_driver_and_load(assignment_id, check, driver_id)
@@ -293,10 +282,7 @@ def lock_with_driver_and_load(assignment_id: int, check: Check, *driver_ids: int
 
 
 def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
-    """Close an assignment, locked with its driver and its load.
-
-    Raises `Conflict` `assignment_not_active`.
-    """
+    """Close an assignment, locked with its driver and its load."""
     is_planned = assignment.status == AssignmentStatus.PLANNED
     if assignment.closed_at or (is_planned and closed_as == AssignmentStatus.COMPLETED):
         raise Conflict("assignment_not_active")
@@ -332,9 +318,7 @@ def _activate_planned(assignment: Assignment) -> None:
 def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignment:
     """Make an assignment active again that was closed by mistake, for `REOPENED_WITHIN`.
 
-    The next one that its end activated is planned again, unless it has a check-in. An active one is
-    left as it is. Raises `NotFound`, `Conflict` `too_late_to_reopen`, and the conflicts of `assign`
-    if the driver or the load is no longer free.
+    The next one that its end activated is planned again. An active one is left as it is.
     """
     with transaction():
         assignment = lock_with_driver_and_load(assignment_id, check)
@@ -390,10 +374,7 @@ def get_assignment(assignment_id: int, **options: Any) -> Assignment:
 
 
 def own_assignment(driver_id: int, assignment_id: int | None = None) -> Assignment:
-    """Return a driver's assignment, by default the active one, with its driver and its load.
-
-    Raises `no_active_assignment`, and `NotFound`, also for that of another driver.
-    """
+    """Return a driver's assignment, by default the active one, with its driver and its load."""
     is_asked = IS_ACTIVE if assignment_id is None else Assignment.id == assignment_id
     own = select(Assignment).where(Assignment.driver_id == driver_id, is_asked)
     assignment = db.session.scalar(own.options(*WITH_NEXT))

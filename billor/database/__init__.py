@@ -107,17 +107,19 @@ def is_pooled(connection: extensions.connection) -> bool:
 def transaction() -> Iterator[None]:
     """Run the block as one transaction: commit at its end, roll back if it raises.
 
-    A nested transaction is part of the outer one.
-
-    Raises `Conflict` for a violated constraint, and `Unavailable` if PostgreSQL is.
+    A nested transaction is part of the outer one. PostgreSQL's errors become ours.
     """
-    with _errors_as_ours():
+    try:
         if AFTER_COMMIT in db.session.info:
             yield
             db.session.flush()
         else:
             with _committed():
                 yield
+    except SQLAlchemyError as error:
+        if refusal := from_database_error(error):
+            raise refusal from error
+        raise
 
 
 @contextmanager
@@ -143,25 +145,11 @@ def _committed() -> Iterator[None]:
                 callback()
 
 
-@contextmanager
-def _errors_as_ours() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        refusal = from_database_error(error)
-        if refusal is None:
-            raise
-        raise refusal from error
-
-
 def roll_back() -> None:
-    """Roll the session's transaction back, if it is in one.
-
-    PostgreSQL itself rolls back when the connection is lost.
-    """
+    """Roll the session's transaction back, if it is in one."""
     try:
         db.session.rollback()
-    except SQLAlchemyError:
+    except SQLAlchemyError:  # the connection is lost, and PostgreSQL itself rolls back
         db.session().invalidate()
 
 

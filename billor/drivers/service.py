@@ -30,7 +30,7 @@ _schema = DriverSchema()
 
 
 def create_driver(name: str, license_number: str, **others: Any) -> Driver:
-    """Create a driver with these and other attributes. Raises `Taken` `license_number_taken`."""
+    """Create a driver with these and other attributes."""
     driver = Driver(name=name, license_number=license_number, **others)
     with transaction():
         with LICENSE_NUMBER.checked(license_number):
@@ -40,10 +40,7 @@ def create_driver(name: str, license_number: str, **others: Any) -> Driver:
 
 
 def update_driver(driver_id: int, check: Check = unchecked, **changes: Any) -> Driver:
-    """Change attributes of a driver. An INACTIVE driver keeps the active load.
-
-    Raises `NotFound` and `Taken` `license_number_taken`.
-    """
+    """Change attributes of a driver. An INACTIVE driver keeps the active load."""
     with transaction():
         driver = lock(Driver, driver_id, check)
         with LICENSE_NUMBER.checked(changes.get("license_number"), driver_id):
@@ -115,11 +112,7 @@ def list_drivers(
     q: str | None = None,
     expand: Collection[str] = (),
 ) -> Page:
-    """Return a page of drivers, newest first; `available`: ACTIVE, and without an active load.
-
-    `q` has the beginnings of words of name or license number. `expand` may be `assignment`: the
-    active and the planned one, each with its load, or None.
-    """
+    """Return a page of drivers, newest first; `available`: ACTIVE, and without an active load."""
     query = select(Driver)
     if status:
         query = query.where(Driver.status.in_(status))

@@ -1,6 +1,7 @@
 """The state of each dependency, without secrets, addresses or error texts."""
 
 import time
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -42,25 +43,27 @@ def check_dependencies() -> dict[str, Any]:
 
 
 def _check_all() -> dict[str, Any]:
-    lag = _lag()
+    lag, audit = None, State.OK
+    with suppress(SQLAlchemyError):
+        lag = {
+            "unpublished": _waiting(LoadEvent.published_at.is_(None)),
+            "unrecorded": _waiting(
+                LoadEvent.published_at.is_not(None), LoadEvent.recorded_at.is_(None)
+            ),
+        }
+    try:
+        audit_store().ping()
+    except StoreUnavailable:
+        audit = State.AWAY
     return {
         "dependencies": {
             "postgresql": State.OK if lag else State.AWAY,
             "redis": State.OK if redis_answers() else State.AWAY,
             "events": _events(lag),
-            "audit": _audit(),
+            "audit": audit,
         },
         "lag": lag,
     }
-
-
-def _lag() -> dict[str, Any] | None:
-    try:
-        unpublished = _waiting(LoadEvent.published_at.is_(None))
-        unrecorded = _waiting(LoadEvent.published_at.is_not(None), LoadEvent.recorded_at.is_(None))
-    except SQLAlchemyError:
-        return None
-    return {"unpublished": unpublished, "unrecorded": unrecorded}
 
 
 def _waiting(*conditions: ColumnElement[bool]) -> dict[str, Any]:
@@ -83,11 +86,3 @@ def _events(lag: dict[str, Any] | None) -> State:
     unpublished, unrecorded = (waiting["oldest_seconds"] or 0 for waiting in lag.values())
     is_late = unpublished > OUTBOX_LATE_SECONDS or unrecorded > UNRECORDED_LATE_SECONDS
     return State.LATE if is_late else State.OK
-
-
-def _audit() -> State:
-    try:
-        audit_store().ping()
-    except StoreUnavailable:
-        return State.AWAY
-    return State.OK

@@ -45,52 +45,44 @@ def columns_of(schema: Schema) -> list[str]:
 
 def export(
     columns: list[str],
-    read: Callable[[int, Position | None], Rows],
+    read: Callable[..., Rows],
     *,
     bom: bool = False,
     spreadsheet: bool = False,
+    **filters: Any,
 ) -> Iterator[str]:
     """Return all rows as chunks of CSV text; `read` finds a number of them after a position.
 
     `bom` starts with a byte order mark, which tells Excel that it is UTF-8. `spreadsheet` puts a
     single quote before what a spreadsheet would read as a formula.
 
-    Raises `Unavailable` `exports_busy` beyond `MAX_EXPORTS` in this process, and any error of the
-    first page. No database connection is held between chunks.
+    Raises any error of the first page. No database connection is held between chunks.
     """
 
     def next_text(cursor: Position | None) -> tuple[str, Position | None]:
-        rows, position = read(PAGE_ROWS, cursor)
-        text = _to_csv(columns, rows, spreadsheet)
+        rows, position = read(PAGE_ROWS, cursor, **filters)
         roll_back()
-        return text, position
+        if spreadsheet:
+            rows = [{name: _without_formula(cell) for name, cell in row.items()} for row in rows]
+        text = StringIO(newline="")
+        csv.DictWriter(text, columns).writerows(rows)
+        return text.getvalue(), position
+
+    def all_chunks() -> Iterator[str]:
+        with slot(_running, "exports_busy"):
+            text, position = next_text(None)
+            yield ""  # taken below; from here on, closing the generator ends the export
+            yield head + text
+            while position is not None:
+                with app.app_context():
+                    text, position = next_text(position)
+                yield text
 
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     head = ("\ufeff" if bom else "") + ",".join(columns) + "\r\n"
-    chunks = _chunks(app, next_text, head)
+    chunks = all_chunks()
     next(chunks)
     return chunks
-
-
-def _chunks(
-    app: Flask, next_text: Callable[[Position | None], tuple[str, Position | None]], head: str
-) -> Iterator[str]:
-    with slot(_running, "exports_busy"):
-        text, position = next_text(None)
-        yield ""  # taken by `export`; from here on, closing the generator ends the export
-        yield head + text
-        while position is not None:
-            with app.app_context():
-                text, position = next_text(position)
-            yield text
-
-
-def _to_csv(columns: list[str], rows: list[dict[str, Any]], spreadsheet: bool) -> str:
-    if spreadsheet:
-        rows = [{name: _without_formula(cell) for name, cell in row.items()} for row in rows]
-    text = StringIO(newline="")
-    csv.DictWriter(text, columns).writerows(rows)
-    return text.getvalue()
 
 
 def _without_formula(cell: Any) -> Any:
@@ -102,11 +94,6 @@ COLUMNS = [
     *columns_of(_schema),
     *("driverId", "driverName", "driverLicenseNumber", "assignedAt", "closedAt"),
 ]
-
-
-def export_loads(*, bom: bool = False, spreadsheet: bool = False, **filters: Any) -> Iterator[str]:
-    """Export the loads that `list_loads` finds, in its order."""
-    return export(COLUMNS, partial(_read_loads, **filters), bom=bom, spreadsheet=spreadsheet)
 
 
 def _read_loads(limit: int, cursor: Position | None, **filters: Any) -> Rows:
@@ -141,3 +128,7 @@ def _last_assignments(load_ids: Collection[int]) -> dict[int, dict[str, Any]]:
         }
         for assignment in db.session.scalars(query)
     }
+
+
+export_loads = partial(export, COLUMNS, _read_loads)
+"""Exports the loads that `list_loads` finds, in its order."""

@@ -90,10 +90,7 @@ BY_DRIVER = text("""
 
 
 def count_all(zone_name: str) -> dict[str, Any]:
-    """Return the figures, by the attributes of `StatsSchema`; days are those of a time zone.
-
-    Raises `Invalid` for a zone that PostgreSQL does not know.
-    """
+    """Return the figures, by the attributes of `StatsSchema`; days are those of a time zone."""
     at, today, rows = _count(FIGURES, zone=zone_name)
     totals = {(row.kind, row.day): row.total for row in rows}
     medians = {(row.kind, row.day): row.median for row in rows}
@@ -121,10 +118,7 @@ def count_all(zone_name: str) -> dict[str, Any]:
 
 
 def count_by_driver(zone_name: str, weeks: int) -> dict[str, Any]:
-    """Return what drivers have completed, by the attributes of `DriverStatsSchema`.
-
-    Raises `Invalid` for a zone that PostgreSQL does not know.
-    """
+    """Return what drivers have completed, by the attributes of `DriverStatsSchema`."""
     at, today, rows = _count(BY_DRIVER, zone=zone_name, weeks=weeks)
     monday = today - timedelta(days=today.weekday())
     mondays = [monday - timedelta(weeks=ago) for ago in reversed(range(weeks))]

@@ -34,10 +34,7 @@ def list_loads(
 ) -> Page:
     """Return a page of loads, newest first; None matches all.
 
-    With `sort="pickupAt"`, the soonest pickup comes first, and loads without one last; with
-    `sort="updatedAt"`, the last change. `expand` may be `assignment`: the one that is not
-    cancelled, with its driver. `details` adds the attributes of `DETAILS`. `q` has prefixes of
-    words in the texts of a load and its driver. `filters` are the ranges of `RANGES`, which exclude
+    `details` adds the attributes of `DETAILS`. `filters` are the ranges of `RANGES`, which exclude
     their ends, and those of `_conditions`.
     """
     order, newest_first = ORDERS[sort]

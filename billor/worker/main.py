@@ -109,10 +109,19 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
     try:
         init_standard_error()
         role = parser.parse_args(argv).role
-        worker = _connect_worker(create_app, role)
+        app = create_app()
+        config = app.config["BILLOR"]
+        if role and config.pubsub_project_id is None:
+            raise ConfigError(
+                "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share a "
+                "process: run `python worker.py`."
+            )
+        _serve_metrics(config)
+        bus = connect_bus(config)
     except ConfigError as error:
         print(f"billor: {error}", file=sys.stderr)
         return 1
+    worker = Worker(app, bus, app.extensions["audit_store"], (role,) if role else ROLES)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: worker.stop())
     return worker.run()
@@ -134,17 +143,3 @@ def _serve_metrics(config: Config) -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for each request
     server = make_server(config.bind, config.metrics_port, app, threaded=True)
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-
-
-def _connect_worker(create_app: Callable[[], Flask], role: str | None) -> Worker:
-    """Return a worker with one role or both. Raises `ConfigError`."""
-    app = create_app()
-    config = app.config["BILLOR"]
-    if role and config.pubsub_project_id is None:
-        raise ConfigError(
-            "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share a "
-            "process: run `python worker.py`."
-        )
-    _serve_metrics(config)
-    roles = (role,) if role else ROLES
-    return Worker(app, connect_bus(config), app.extensions["audit_store"], roles)
