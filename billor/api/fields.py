@@ -10,6 +10,7 @@ from flask import current_app
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 
 from billor.database.text import (
+    MAX_EMAIL_LENGTH,
     MAX_PARTS,
     RefusedText,
     clean,
@@ -103,6 +104,10 @@ class Lines(Text):
 
 class EmailAddress(Text):
     _normalize = staticmethod(clean_email)
+
+    def __init__(self, *, example: str, **kwargs):
+        metadata = {"format": "email", "example": example}
+        super().__init__(max_length=MAX_EMAIL_LENGTH, metadata=metadata, **kwargs)
 
 
 class Identifier(Text):

@@ -60,8 +60,7 @@ def csv_file(chunks: Iterable[str], name: str) -> Response:
 def if_match(schema: Schema) -> Check:
     """Return a function that checks a row against `If-Match`, if the request has that header.
 
-    It renders the row by `schema`, as the GET does, and raises `precondition_failed` if its ETag
-    does not match.
+    It renders the row by `schema`, as the GET does.
     """
     if "If-Match" not in request.headers:
         return unchecked

@@ -18,7 +18,6 @@ from billor.audit.store import AuditDocument, AuditFilter, Found, Position, Stor
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 4
-# Timeout of a health check.
 PING_SECONDS = 1
 # How long a search waits for the index. After a timeout, searches do not wait at all for a while.
 INDEX_SECONDS = 2

@@ -98,16 +98,8 @@ def _count(keys: Collection[str]) -> list[Row]:
     )
     rows = db.session.execute(counted).all()
     if any(row.failures == 1 for row in rows):
-        _delete_expired()
+        # In batches larger than what a login adds, so that none accumulate.
+        over = select(LoginAttempts.key).where(IS_OVER).limit(DELETE_BATCH_SIZE)
+        expired = over.with_for_update(skip_locked=True).scalar_subquery()
+        execute(delete(LoginAttempts).where(LoginAttempts.key.in_(expired)))
     return list(rows)
-
-
-def _delete_expired() -> None:
-    """Delete expired rows, in batches larger than what a login adds, so that none accumulate."""
-    expired = (
-        select(LoginAttempts.key)
-        .where(IS_OVER)
-        .limit(DELETE_BATCH_SIZE)
-        .with_for_update(skip_locked=True)
-    )
-    execute(delete(LoginAttempts).where(LoginAttempts.key.in_(expired.scalar_subquery())))

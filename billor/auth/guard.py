@@ -88,7 +88,6 @@ def _failed(code: str) -> Response:
     return render_error(AuthenticationFailed(code))
 
 
-# The responses of Flask-JWT-Extended.
 jwt.unauthorized_loader(lambda _reason: _failed("token_missing"))
 jwt.invalid_token_loader(lambda _reason: _failed("token_invalid"))
 jwt.expired_token_loader(lambda _header, _claims: _failed("token_expired"))

@@ -29,9 +29,6 @@ RETRY_SECONDS = 10
 
 jwt = JWTManager()
 
-IS_ALIVE = Session.expires_at > func.now()
-
-
 Tokens = dict[str, str | int]
 """The response to a login, by the attributes of `TokenSchema`; times in seconds."""
 
@@ -66,10 +63,11 @@ def _find_users(
     keys: Collection[tuple[int, int | None]], connection: Connection
 ) -> dict[tuple[int, int | None], Row]:
     """Find active users by user id and session id, which may be None."""
-    sessions = {session_id for _, session_id in keys if session_id is not None}
+    ids = {session_id for _, session_id in keys if session_id is not None}
+    is_alive = (Session.user_id == User.id) & (Session.expires_at > func.now())
     rows = connection.execute(
         select(User.id, User.name, User.role, User.driver_id, User.epoch, Session.id.label("sid"))
-        .outerjoin(Session, (Session.user_id == User.id) & Session.id.in_(sessions) & IS_ALIVE)
+        .outerjoin(Session, is_alive & Session.id.in_(ids))
         .where(User.id.in_({user_id for user_id, _ in keys}), User.is_active)
     )
     return {(row.id, sid): row for row in rows for sid in (row.sid, None)}

@@ -37,9 +37,7 @@ MAX_STREAMS_OF_USER = 20  # per process, too
 MAX_BATCHES = 50
 HEARTBEAT_SECONDS = 5
 HEARTBEAT = b":\n\n"
-# After this long without a successful look at the database, streams are stale.
 STALE_SECONDS = 4
-# Clients reconnect after this many milliseconds.
 RETRY = b"retry: 1000\n\n"
 # Many proxies end a connection after five minutes. The jitter spreads the clients' reconnects.
 STREAM_SECONDS = 240

@@ -15,7 +15,6 @@ from billor.events.event import WORK_TYPES
 
 # If more are committed at once, clients get `many` instead.
 MAX_CHANGES = 200
-# Clients can resume from a position for this long.
 POSITION_SECONDS = 600
 CURRENT = text("SELECT CAST(pg_current_snapshot() AS text)")
 # Ordered like the index, so that PostgreSQL uses it and stops at the limit. The upper bound leaves

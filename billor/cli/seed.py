@@ -57,7 +57,6 @@ def seed_database(
     """Create the demo user, drivers and loads; return how many of each were created.
 
     `drivers` and `loads` are the totals to reach; None creates a few if there are none.
-    Raises `ConfigError` for the default password in production.
     """
     if config.is_production and config.demo_password == DEFAULT_DEMO_PASSWORD:
         raise ConfigError("DEMO_PASSWORD is not set, and the default is refused in production.")

@@ -71,10 +71,7 @@ def clean_identifier(text: str) -> str:
 
 
 def clean_email(text: str) -> str:
-    """Return an email address in its normal form, the domain in lower-case ASCII (IDNA 2008).
-
-    Raises `RefusedText` for an invalid address.
-    """
+    """Return an email address in its normal form, the domain in lower-case ASCII (IDNA 2008)."""
     text = clean(unicodedata.normalize("NFKC", text.translate(TYPED)))
     try:
         address = validate_email(text, check_deliverability=False)

@@ -22,7 +22,6 @@ from billor.api.fields import (
     Words,
 )
 from billor.api.pagination import PageQuery
-from billor.database.text import MAX_EMAIL_LENGTH
 from billor.models import DriverStatus
 
 PAPER = {
@@ -40,11 +39,7 @@ class DriverSchema(WireSchema):
     )
     phone = Phone()
     phone_shown = ShownPhone("phone")
-    email = EmailAddress(
-        max_length=MAX_EMAIL_LENGTH,
-        allow_none=True,
-        metadata={"format": "email", "example": "alex@example.com"},
-    )
+    email = EmailAddress(allow_none=True, example="alex@example.com")
     notes = Lines(
         max_length=2000, allow_none=True, metadata={"description": "Drivers do not see them."}
     )

@@ -46,7 +46,6 @@ ACCOUNT_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_.sta
 WORK_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_ not in ACCOUNT_TYPES}
 LOAD_TYPES = {type_: name for type_, name in WORK_TYPES.items() if not type_.startswith("driver.")}
 
-# Description of an event's payload.
 PAYLOAD = (
     "The `load` at that time and the `driver`, if the event involves them; for a change, the "
     "values `before` it; `planned` if a planned load becomes active; for a reopening, the `reason` "
@@ -67,9 +66,6 @@ MAX_REASON = 500
 # `{_id, type, userId, payload, timestamp, requestId}` of an account.
 AuditDocument = dict[str, Any]
 
-# The message attribute with the event's `traceparent`.
-TRACEPARENT = "traceparent"
-
 
 class MalformedEvent(ValueError):
     """A message from the bus is not an event. The error message has the reason."""
@@ -88,7 +84,7 @@ def to_message(event: LoadEvent | Row) -> Message:
     body = {"id": document.pop("_id"), **document}
     attributes = {"id": body["id"], "type": event.type}
     if event.traceparent:
-        attributes[TRACEPARENT] = event.traceparent
+        attributes["traceparent"] = event.traceparent
     return Message(json.dumps(body, ensure_ascii=False).encode(), attributes)
 
 

@@ -117,10 +117,7 @@ def last_unrecorded() -> datetime | None:
 
 
 def publish_unrecorded(until: datetime) -> int:
-    """Mark the oldest unrecorded events, published at or before `until`, as unpublished.
-
-    Returns how many, at most `MAX_REPUBLISHED`.
-    """
+    """Mark the oldest unrecorded events, published by `until`, as unpublished; return how many."""
     again = _update_oldest(MAX_REPUBLISHED, _IS_UNRECORDED, _EVENTS.published_at <= until)
     with transaction():
         return execute(again.values(published_at=None)).rowcount

@@ -32,7 +32,11 @@ def import_loads(file: LoadFile) -> LoadFile:
     """
     with transaction():
         for start in range(0, len(file.rows), CHUNK_ROWS):
-            _store(file.rows[start : start + CHUNK_ROWS])
+            rows = file.rows[start : start + CHUNK_ROWS]
+            _find_exported(rows)
+            new = [row for row in rows if row.attributes and not row.already_there]
+            for row, load in zip(new, create_loads([row.attributes for row in new]), strict=True):
+                row.load_id, row.already_there = load.id, isinstance(load, Taken)
     return file
 
 
@@ -44,13 +48,6 @@ def preview(file: LoadFile) -> LoadFile:
         if row.attributes:
             row.load = row.attributes
     return file
-
-
-def _store(rows: Sequence[FileRow]) -> None:
-    _find_exported(rows)
-    new = [row for row in rows if row.attributes and not row.already_there]
-    for row, load in zip(new, create_loads([row.attributes for row in new]), strict=True):
-        row.load_id, row.already_there = load.id, isinstance(load, Taken)
 
 
 def _find_exported(rows: Sequence[FileRow]) -> None:

@@ -67,11 +67,7 @@ class UserSchema(AccountSchema):
     class Meta:
         dump_only = ("is_active",)
 
-    email = EmailAddress(
-        max_length=MAX_EMAIL_LENGTH,
-        required=True,
-        metadata={"format": "email", "example": "dana@billor.example"},
-    )
+    email = EmailAddress(required=True, example="dana@billor.example")
     password = NewPassword(
         metadata={"description": "Without one the user cannot log in. Never returned."}
     )

@@ -63,10 +63,7 @@ class Consumer:
         return len(deliveries)
 
     def handle(self, deliveries: Sequence[Delivery]) -> None:
-        """Record a batch and ack it. What cannot be recorded now is nacked.
-
-        Raises `StoreUnavailable` or `Unavailable` if nothing could be recorded.
-        """
+        """Record a batch and ack it. What cannot be recorded now is nacked."""
         settled: set[Delivery] = set()
         try:
             settled.update(self._record_all(deliveries))

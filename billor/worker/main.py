@@ -31,7 +31,6 @@ ROLES = ("relay", "consumer")
 HEARTBEAT_FILE = "worker.alive"
 # Python runs signal handlers only in the main thread, which must wake up for them.
 BEAT_SECONDS = 0.5
-# Time to finish the current batches at shutdown.
 STOP_SECONDS = 7
 
 
