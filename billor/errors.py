@@ -155,10 +155,6 @@ class Invalid(BillorError):
         super().__init__("validation_failed", errors=errors)
 
 
-class AuthenticationFailed(BillorError):
-    """The token or the credentials are missing or wrong."""
-
-
 class TooManyAttempts(BillorError):
     def __init__(self, retry_after: int):
         detail = f"Too many failed logins. Try again in {retry_after} seconds."

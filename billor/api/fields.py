@@ -29,8 +29,6 @@ MAX_NAME_LENGTH = 100
 """How many characters of an unknown name an error repeats."""
 OR_NULL: dict[str, Any] = {"dump_only": True, "required": True, "allow_none": True}
 """What is in every response, and may be null."""
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 200
 
 
 def wire_name(name: str) -> str:

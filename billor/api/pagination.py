@@ -8,7 +8,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import ValidationError, fields
 from werkzeug.datastructures import MultiDict
 
-from billor.api.fields import DEFAULT_LIMIT, MAX_LIMIT, Id, QueryInteger, WireSchema, wire_time
+from billor.api.fields import Id, QueryInteger, WireSchema, wire_time
 from billor.database.keyset import Page, Position
 
 
@@ -30,8 +30,8 @@ class Cursor(fields.String):
 
 class LimitQuery(WireSchema):
     limit = QueryInteger(
-        maximum=MAX_LIMIT,
-        load_default=DEFAULT_LIMIT,
+        maximum=200,
+        load_default=50,
         metadata={"description": "The maximum number of items."},
     )
 

@@ -12,7 +12,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, SecurityError
 
 from billor.api.fields import Day, WireSchema
 from billor.database import from_database_error, without_values
-from billor.errors import BY_STATUS, THINGS, AuthenticationFailed, BillorError, Unavailable
+from billor.errors import BY_STATUS, THINGS, BillorError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def _problem(status: int, code: str, detail: str, headers=None, **extra) -> Resp
 
 def render_error(error: BillorError) -> Response:
     headers = {}
-    if isinstance(error, AuthenticationFailed):
+    if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)

@@ -11,7 +11,7 @@ from billor.api.problems import render_error
 from billor.auth import access
 from billor.auth.sessions import jwt
 from billor.cache import CACHE_ERROR, turn
-from billor.errors import AuthenticationFailed, BillorError
+from billor.errors import BillorError
 from billor.observe.context import CurrentUser, current_user
 from billor.observe.metrics import has_token
 
@@ -85,7 +85,7 @@ def _admit(user: CurrentUser, endpoint: str) -> None:
 
 
 def _failed(code: str) -> Response:
-    return render_error(AuthenticationFailed(code))
+    return render_error(BillorError(code))
 
 
 jwt.unauthorized_loader(lambda _reason: _failed("token_missing"))

@@ -6,7 +6,7 @@ from billor.auth.attempts import counted_attempt
 from billor.auth.sessions import Tokens, access_token, start_session
 from billor.database import get_or_not_found
 from billor.database.text import normal_email
-from billor.errors import AuthenticationFailed
+from billor.errors import BillorError
 from billor.models import User, db
 from billor.observe.context import CurrentUser
 from billor.users.passwords import password_matches
@@ -21,7 +21,7 @@ def log_in(email: str, password: str, address: str) -> Tokens:
         db.session.close()  # hashing holds no connection
         matches = password_matches(user.password_hash if user else None, password)
         if user is None or not matches or not user.is_active:
-            raise AuthenticationFailed("invalid_credentials")
+            raise BillorError("invalid_credentials")
     return start_session(user)
 
 
@@ -30,14 +30,14 @@ def change_password(user: CurrentUser, old_password: str, new_password: str, add
 
     def check(account: User) -> None:
         if account.epoch != user.epoch:  # the token has ended in the meantime
-            raise AuthenticationFailed("token_invalid")
+            raise BillorError("token_invalid")
 
     account = get_or_not_found(User, user.id)
     db.session.close()
     with counted_attempt(account.email, address):
         if not password_matches(account.password_hash, old_password):
             detail = "The old password is wrong. Check it."
-            raise AuthenticationFailed("invalid_credentials", detail)
+            raise BillorError("invalid_credentials", detail)
     update_user(user.id, check, new_password)
 
 

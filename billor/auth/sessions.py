@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, delete, func, select
 
 from billor.config import Config
 from billor.database import after_commit, execute, get_or_not_found, roll_back, transaction
-from billor.errors import AuthenticationFailed
+from billor.errors import BillorError
 from billor.events.event import EventType
 from billor.models import Session, User, db
 from billor.observe.context import CurrentUser
@@ -94,7 +94,7 @@ def refresh_session(user: CurrentUser, generation: int | None) -> Tokens:
     with transaction():
         session = db.session.get(Session, user.session_id or 0, with_for_update=True)
         if session is None:
-            raise AuthenticationFailed("token_invalid")
+            raise BillorError("token_invalid")
         account = get_or_not_found(User, user.id)
         is_valid = _use_generation(session, generation)
         if is_valid:
@@ -104,7 +104,7 @@ def refresh_session(user: CurrentUser, generation: int | None) -> Tokens:
             record_account(EventType.REFRESH_TOKEN_REUSED, account)
             after_commit(forget_cached_users)
     if not is_valid:
-        raise AuthenticationFailed("token_invalid")
+        raise BillorError("token_invalid")
     return _issue(user.id, user.epoch, session)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from billor.errors import AuthenticationFailed, BillorError, Conflict, NotFound, Unavailable
+from billor.errors import BillorError, Conflict, NotFound, Unavailable
 from billor.models import Base, db
 
 REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
@@ -24,7 +24,7 @@ REFUSED_BY_CONSTRAINTS: dict[str, Callable[[], BillorError]] = {
     "uq_assignments_planned_driver": partial(Conflict, "driver_already_planned"),
     "uq_assignments_current_load": partial(Conflict, "load_already_planned"),
     # The current user was deleted in the meantime.
-    "fk_idempotency_keys_user_id": partial(AuthenticationFailed, "token_invalid"),
+    "fk_idempotency_keys_user_id": partial(BillorError, "token_invalid"),
 }
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 CONNECT_SECONDS = 3
