@@ -8,10 +8,10 @@ import time
 from alembic import context
 from alembic.operations import MigrationScript
 from flask import current_app
-from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy import Connection, NullPool, PoolProxiedConnection, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from billor.database import CONNECT_ARGS, SESSION_SETTINGS, is_pooled
+from billor.database import CONNECT_ARGS, SESSION_SETTINGS
 from billor.observe.logs import first_line
 
 # Arbitrary; no other application on this database may use it.
@@ -21,6 +21,13 @@ POOLED = (
     "DATABASE_URL is that of a connection pooler, and migrations need a session of their own: set "
     "DATABASE_MIGRATION_URL to the address of PostgreSQL itself."
 )
+
+
+def _is_pooled(connection: PoolProxiedConnection) -> bool:
+    """Return whether a pooler is in between: its backend ids differ from PostgreSQL's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone() != (connection.get_backend_pid(),)
 
 
 def _become_only_migrator(connection: Connection) -> None:
@@ -67,7 +74,7 @@ def run_migrations() -> None:
     except OperationalError as error:
         raise RuntimeError(first_line(str(error.orig))) from error  # shown without a trace
     with connection:
-        if is_pooled(connection.connection):
+        if _is_pooled(connection.connection):
             raise RuntimeError(POOLED)
         _become_only_migrator(connection)
         context.configure(

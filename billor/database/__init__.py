@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app
 from psycopg2 import errors as postgres
-from psycopg2 import extensions
 from sqlalchemy import CursorResult, Engine, Executable, Select, Table, bindparam, select
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
@@ -94,13 +93,6 @@ def _close_session(_error: BaseException | None) -> None:
         db.session.close()
     except SQLAlchemyError:
         db.session().invalidate()
-
-
-def is_pooled(connection: extensions.connection) -> bool:
-    """Return whether a pooler is in between: its backend ids differ from PostgreSQL's."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return cursor.fetchone() != (connection.get_backend_pid(),)
 
 
 @contextmanager

@@ -33,8 +33,7 @@ BATCH_SIZE = 500
 MAX_FAILURES = 5
 # More messages fail only where the store is at fault.
 MAX_FAILING = 10_000
-# An event that was published longer ago than this when it is recorded is late.
-LATE_SECONDS = 60
+LATE_SECONDS = 60  # in the bus
 
 
 class Consumer:
