@@ -31,7 +31,7 @@ from tests.support.system import System
 
 QUICK_FOLDERS = ("api", "unit")
 LONG_FILES = (
-    *("test_launcher.py", "test_live.py", "test_image_python.py", "test_slow_clients.py"),
+    *("test_launcher.py", "test_live.py", "test_slow_clients.py"),
     *("test_worker.py", "test_dispatching.py", "test_json_logs.py", "test_one_active_load.py"),
 )
 DEMO_EMAIL = "demo@billor.example"

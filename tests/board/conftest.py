@@ -1,36 +1,31 @@
-"""One system and one browser for each file; a test opens as many boards as it needs."""
+"""One system and one browser; a test opens as many boards as it needs."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from flask import Flask
 from playwright.sync_api import Browser
 
 from tests.support.board import Board, BoardSystem, Contexts
 from tests.support.browser import chromium
-from tests.support.system import System, empty_tables
+from tests.support.databases import own_database
+from tests.support.system import System, migrate
 
 NO_OTHER_HOST = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium("the board is", NO_OTHER_HOST) as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def board_system(
-    _migrated_app: Flask,
-    settings: dict[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-    compiled: Path,
-) -> Iterator[BoardSystem]:
-    with System(settings, tmp_path_factory.mktemp("board"), compiled) as system:
-        yield BoardSystem(system)
-    with _migrated_app.app_context():
-        empty_tables()
+@pytest.fixture(scope="session")
+def board_system(settings, tmp_path_factory, compiled) -> Iterator[BoardSystem]:
+    """A system with a database of its own, since it outlives the tests of other folders."""
+    with own_database(settings) as own:
+        migrate(own["DATABASE_URL"])
+        with System(own, tmp_path_factory.mktemp("board"), compiled) as system:
+            yield BoardSystem(system)
 
 
 @pytest.fixture
@@ -41,8 +36,10 @@ def billor(board_system: BoardSystem) -> Iterator[BoardSystem]:
 
 
 @pytest.fixture(scope="module")
-def contexts(browser: Browser) -> Contexts:
-    return Contexts(browser)
+def contexts(browser: Browser) -> Iterator[Contexts]:
+    contexts = Contexts(browser)
+    yield contexts
+    contexts.close()
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ def test_boards_show_how_far_a_driver_is_and_a_dispatcher_checks_in(billor, open
     load = billor.client.make_load(origin="Laredo, TX", deliverBy=ago(hours=2))
     (driver,) = billor.make_drivers("Alex Carter")
     assignment = billor.client.assign(driver, load).body
-    board, other = open_board(), open_board(path=f"/board#/loads/{load['id']}")
+    board = open_board()
+    other = open_board(path=f"/board#/loads/{load['id']}", color_scheme="dark")
     page = board.page
     facts, timeline = other.page.locator(".facts"), other.page.locator(".timeline")
     for each in (board, other):

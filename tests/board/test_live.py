@@ -5,6 +5,9 @@ from playwright.sync_api import expect
 from billor.changes.source import MAX_CHANGES
 from tests.support.board import EMAIL, PASSWORD
 
+POLL = 10_000
+"""Milliseconds in which a board polls."""
+
 
 def test_another_board_shows_a_change_from_the_stream_alone(billor, open_board):
     for name in ("Alex Carter", "Chen Wei"):
@@ -151,19 +154,24 @@ def test_a_board_whose_api_cannot_see_changes_is_not_live(open_board):
 def test_without_the_stream_the_board_polls_and_says_so(billor, open_board):
     board = open_board(path="/board#/stats")
     board.page.route("**/changes", lambda route: route.fulfill(status=502, body="<html>"))
+    board.page.clock.install()
     board.page.reload()
     expect(board.page.locator(".dot")).to_have_class("dot dot-polling")
     board.page.get_by_role("link", name="Board").click()
     load = billor.client.make_load(origin="Polled, TX")
+    board.page.clock.fast_forward(POLL)
     expect(board.waiting_load("Polled, TX")).to_be_visible()
     alex, brianna = billor.make_drivers("Alex Carter", "Brianna Lopez")
     assignment = billor.client.assign(alex, load).body
+    board.page.clock.fast_forward(POLL)
     expect(board.road).to_contain_text(["Alex Carter"])
     expect(board.drivers).to_contain_text(["Brianna Lopez"])
     assignment = billor.client.reassign(assignment["id"], brianna).body
+    board.page.clock.fast_forward(POLL)
     expect(board.road).to_contain_text(["Brianna Lopez"])
     expect(board.drivers).to_contain_text(["Alex Carter"])
     billor.client.close_assignment(assignment["id"])
+    board.page.clock.fast_forward(POLL)
     expect(board.road).to_have_count(0)
     expect(board.drivers).to_have_count(2)
 

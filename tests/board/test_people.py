@@ -16,9 +16,9 @@ HISTORY = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def admin(board_system):
-    board_system.make_user("Ada Admin", ADMIN_EMAIL, role=Role.ADMIN)
+@pytest.fixture(autouse=True)
+def admin(billor):
+    billor.make_user("Ada Admin", ADMIN_EMAIL, role=Role.ADMIN)
 
 
 def choose(page: Page, name: str, item: str) -> None:

@@ -36,7 +36,7 @@ def test_a_load_is_planned_and_becomes_active_when_the_one_before_ends(billor, o
     alex, brianna, _ = (driver["id"] for driver in billor.drivers)
     first, second, third = (load["id"] for load in billor.loads)
     board = open_board(viewport={"width": 1440, "height": 800})
-    other = open_board()
+    other = open_board(color_scheme="dark")  # in a window of its own: hidden pages are slow
     page, toasts = board.page, board.page.locator(".toast")
     page.evaluate(MESSAGES_STAY)
     busy = page.get_by_role("list", name="Busy drivers").get_by_role("listitem")

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.support.http import Reply
-from tests.support.system import System
+from tests.support.system import System, let_time_pass
 from tests.support.worker import wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -64,7 +64,7 @@ def run(collector, shared_system: System) -> Run:
     assert assigned.status == 201
     assert api.client.get("/drivers?q=robin").status == 200
     documents = system.assert_converges()
-    system.let_time_pass()
+    let_time_pass(system.app)
     wait_until(lambda: "you have load" in worker.output)
     assert (worker.terminate(), api.terminate()) == (0, 0)
     output = worker.output + api.output

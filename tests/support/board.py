@@ -14,7 +14,7 @@ from billor.models import Role, db
 from scripts.launcher.launcher import PROJECT
 from tests.support.browser import no_troubles
 from tests.support.http import HttpClient
-from tests.support.system import Api, System
+from tests.support.system import Api, Process, System
 from tests.support.users import make_user
 
 EMAIL, PASSWORD = "dana.dispatcher@billor.example", "a-good-password"
@@ -57,7 +57,7 @@ class BoardSystem:
         self._system = system
         self.api: Api = system.start_api(workers=1)
         self.url = f"http://127.0.0.1:{self.client.port}"
-        self.start_worker = system.start_worker
+        self._workers: list[Process] = []
         self.make_user("Dana Dispatcher", EMAIL)
 
     @property
@@ -85,6 +85,10 @@ class BoardSystem:
         """Start it again, at the same address."""
         self.api = self._system.start_api(workers=1, port=self.client.port)
 
+    def start_worker(self) -> None:
+        """Start one that runs until the end of the test."""
+        self._workers.append(self._system.start_worker())
+
     def make_drivers(self, *names: str) -> list[dict]:
         return [
             self.client.make_driver(f"TX-{number}", name) for number, name in enumerate(names, 1)
@@ -97,15 +101,17 @@ class BoardSystem:
         assert seeded.exit_code == 0, seeded.output
 
     def empty(self) -> None:
-        """Delete everything but the users who are not drivers."""
+        """Delete everything but the two users of `System` and of this."""
         self.client.close()  # the server ends idle connections
+        for worker in self._workers:
+            worker.kill()
         with self._system.app.app_context():
             # A request of a page that was closed may still be running.
             db.session.execute(text("LOCK TABLE drivers, loads IN EXCLUSIVE MODE"))
-            db.session.execute(text("DELETE FROM check_ins"))
-            db.session.execute(text("DELETE FROM users WHERE driver_id IS NOT NULL"))
             for table in reversed(db.metadata.sorted_tables):
-                if table.name not in ("users", "sessions"):
+                if table.name == "users":
+                    db.session.execute(table.delete().where(table.c.id > 2))
+                elif table.name != "sessions":
                     db.session.execute(table.delete())
             db.session.commit()
             db.session.remove()
@@ -125,6 +131,10 @@ class Contexts:
             usual = {"locale": "en-US", "timezone_id": "America/Chicago"}
             self._made[key] = self._browser.new_context(**usual | options)
         return self._made[key]
+
+    def close(self) -> None:
+        for context in self._made.values():
+            context.close()
 
 
 class Board:

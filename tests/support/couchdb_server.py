@@ -10,7 +10,6 @@ import json
 import socket
 import traceback
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
@@ -43,11 +42,10 @@ class Fault(Enum):
     UNAUTHORIZED = auto()
     SERVER_ERROR = auto()
     HTML_ERROR = auto()  # a page of a proxy, larger than what the client reads at once
-    GARBAGE = auto()
+    OPENING = auto()  # of a database that is just being made
     EMPTY_OBJECT = auto()  # JSON, but not what was asked for
     HANG = auto()  # until `mend`; then it is carried out and answered
     DROP = auto()  # the connection, without reading the request's body
-    DROP_AFTER = auto()  # the connection, when the request was carried out
     TRUNCATED = auto()  # carried out, and half of the answer sent
 
 
@@ -74,7 +72,7 @@ FAULTY_ANSWERS = {
     Fault.UNAUTHORIZED: Refusal(401, "unauthorized", "Name or password is incorrect.").answer,
     Fault.SERVER_ERROR: Refusal(500, "unknown_error", "badarg").answer,
     Fault.HTML_ERROR: Answer(500, b"<h1>Oops</h1>".ljust(20_000), "text/html"),
-    Fault.GARBAGE: Answer(200, b'{"rows": [\xff'),
+    Fault.OPENING: Refusal(500, "internal_server_error", "No DB shards could be opened.").answer,
     Fault.EMPTY_OBJECT: Answer(200, b"{}"),
 }
 
@@ -190,9 +188,6 @@ class FakeCouchDB:
         self.user_is_admin = True
         self.refusal = 401
         """How it refuses to make system databases for others."""
-        self.opens_after = 0
-        """How many requests a new database refuses."""
-        self._opening: Counter[str] = Counter()
         self._lock = Lock()
         self._server = _Server(self)
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
@@ -260,10 +255,6 @@ class FakeCouchDB:
         """Have indexing take until `mend`: whoever wants the index to be current has to wait."""
         self._index_is_held = True
 
-    def close_all(self) -> None:
-        """Have each database refuse the next requests, as one that is just being made does."""
-        self._opening.update(dict.fromkeys(self.databases, self.opens_after))
-
     def wait_until_hanging(self) -> None:
         assert self._hanging.wait(timeout=30), "no request came to hang"
 
@@ -323,15 +314,11 @@ class FakeCouchDB:
             if name.startswith("_") and not self.user_is_admin:
                 raise Refusal(self.refusal, "unauthorized", "You are not a server admin.")
             self.databases[name] = Database()
-            self._opening[name] = self.opens_after
             return answer(201, {"ok": True})
         if name not in self.databases:
             raise Refusal(404, "not_found", "Database does not exist.")
         if name.startswith("_") and not self.user_is_admin:
             raise Refusal(403, "forbidden", "You are not allowed to access this db.")
-        if self._opening[name]:
-            self._opening[name] -= 1
-            raise Refusal(500, "internal_server_error", "No DB shards could be opened.")
         database = self.databases[name]
         match [method, *path]:
             case ["GET" | "HEAD"]:
@@ -433,9 +420,6 @@ class _Handler(BaseHTTPRequestHandler):
         )
         if found.held:
             couch.hang()
-        if fault is Fault.DROP_AFTER:
-            self.close_connection = True
-            return
         self._send(found, truncated=fault is Fault.TRUNCATED)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's names

@@ -220,6 +220,13 @@ def empty_tables() -> None:
     cache.cache.client.flushdb()
 
 
+def let_time_pass(app: Flask) -> None:
+    """Make all events older than the time in which a dispatcher may undo a mistake."""
+    with app.app_context(), db.engine.begin() as connection:
+        age = "UPDATE load_events SET created_at = created_at - interval '1 minute'"
+        connection.execute(text(age))
+
+
 class System:
     """API and workers over one set of services, on empty tables."""
 
@@ -348,12 +355,6 @@ class System:
             for event in events
             if event["type"] == "ASSIGNED" and not (kept and event["assignmentId"] in undone)
         )
-
-    def let_time_pass(self) -> None:
-        """Make all events older than the time in which a dispatcher may undo a mistake."""
-        with self.app.app_context(), db.engine.begin() as connection:
-            age = "UPDATE load_events SET created_at = created_at - interval '1 minute'"
-            connection.execute(text(age))
 
     def assert_notified(self) -> None:
         """Wait until the driver of each assignment that was not cancelled is notified."""

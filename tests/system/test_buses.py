@@ -88,10 +88,9 @@ def test_a_subscription_outlives_its_consumer(config):
     first, second = connect_bus(config), connect_bus(config)
     first.prepare()
     first.publish([message])
-    assert pull_one(first).message == message
     first.close()
     assert second.prepare() is False
-    pull_all_of(second, message)  # when the lease of the first has ended
+    pull_all_of(second, message)
     second.close()
 
 

@@ -147,15 +147,6 @@ def test_concurrent_migrations_do_not_break_each_other(empty_settings: dict[str,
         assert migrator.returncode == 0, errors
 
 
-def test_a_migration_gives_up_on_a_table_in_use(empty_app: Flask, with_another: str):
-    flask_migrate.upgrade(directory=MIGRATIONS)
-    with db.engine.connect() as reader:
-        reader.execute(text("SELECT 1 FROM loads"))
-        with pytest.raises(Exception, match="lock timeout"):
-            flask_migrate.upgrade(directory=with_another)
-    assert "another" not in {column["name"] for column in inspect(db.engine).get_columns("loads")}
-
-
 def test_every_migration_statement_waits_briefly_and_may_run_for_long(
     empty_app: Flask, with_another: str
 ):

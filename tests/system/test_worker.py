@@ -23,7 +23,7 @@ from billor.models import LoadEvent, db
 from billor.worker.main import HEARTBEAT_FILE, Worker
 from scripts.launcher.launcher import PROJECT
 from tests.support.bus import own_topic
-from tests.support.system import Process
+from tests.support.system import Process, let_time_pass
 from tests.support.worker import (
     WAIT_SECONDS,
     python_environment,
@@ -168,7 +168,7 @@ def test_a_worker_ends_if_a_thread_fails(app, caplog):
     assert "RuntimeError: a defect" in caplog.text
 
 
-def test_sigkill_of_a_worker_loses_and_duplicates_nothing(client, couch, start, unrecorded):
+def test_sigkill_of_a_worker_loses_and_duplicates_nothing(app, client, couch, start, unrecorded):
     types = change_a_load(client)
     couch.hold_batch()
     worker = start(COUCHDB_URL=couch.url)
@@ -178,7 +178,9 @@ def test_sigkill_of_a_worker_loses_and_duplicates_nothing(client, couch, start, 
     assert len(unrecorded()) == len(types), "stored, but not marked"
     client.make_load()
     worker = start(COUCHDB_URL=couch.url)
-    wait_until(lambda: not unrecorded() and "you have load" in worker.output)
+    wait_until(lambda: not unrecorded())
+    let_time_pass(app)
+    wait_until(lambda: "you have load" in worker.output)
     worker.send(signal.SIGINT)
     assert worker.wait() == 0
     assert worker.output.count("you have load") == 1, "the other assignment was cancelled"
