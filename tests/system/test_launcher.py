@@ -71,9 +71,8 @@ def test_make_run_starts_stops_and_restarts_with_its_data(stranger: Stranger):
     running = stranger.make_run()
     assert f"Board       {stranger.url}/board" in running.output
     assert "Billor is running.\n" in running.output, "something does not work"
-    for _ in range(2):
-        status, output = stranger.run("scripts/test_endpoints.sh")
-        assert status == 0, output
+    status, output = stranger.run("scripts/test_endpoints.sh")
+    assert status == 0, output
 
     status, output = stranger.run("make", "run", PORT=str(free_port()))
     assert status != 0
@@ -100,56 +99,39 @@ def test_the_demo_needs_neither_java_nor_redis(bare_stranger: Stranger):
     assert not bare_stranger.processes()
 
 
-REFUSED = {
-    "somebody's database": ({"DATABASE_URL": "sqlite:///db"}, "You have DATABASE_URL set to"),
-    "an address of another machine": ({"BIND": "192.0.2.1"}, "cannot listen on 192.0.2.1:"),
-    "a folder that is a file": ({"BILLOR_HOME": "Makefile/home"}, "set BILLOR_HOME"),
-    "the demo's password": ({"BILLOR_ENV": "production"}, "DEMO_PASSWORD"),
-    "a missing Python": ({"PYTHON": "python9"}, "PYTHON=python9 was not found"),
-}
+REFUSED = [
+    ({"DATABASE_URL": "sqlite:///db"}, "You have DATABASE_URL set to"),
+    ({"BIND": "192.0.2.1"}, "cannot listen on 192.0.2.1:"),  # an address of another machine
+    ({"BILLOR_HOME": "Makefile/home"}, "set BILLOR_HOME"),
+    ({"BILLOR_ENV": "production"}, "DEMO_PASSWORD"),
+]
 
 
-@pytest.mark.parametrize(("environment", "reason"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_start_says_why_in_one_line(bare_stranger: Stranger, environment, reason):
-    status, output = bare_stranger.run("make", "run", **environment)
-    assert status != 0
-    assert reason in only_line(output)
-    assert not bare_stranger.processes()
+def test_what_cannot_start_says_why_in_one_line(bare_stranger: Stranger):
+    def refusal(*command: str, **environment: str) -> str:
+        status, output = bare_stranger.run(*command or ("make", "run"), **environment)
+        assert status != 0
+        return only_line(output)
 
-
-def test_a_taken_port_is_reported_in_one_line(bare_stranger: Stranger):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", bare_stranger.port))
-        listener.listen()
-        status, output = bare_stranger.run("make", "run")
-    assert status != 0
-    assert f"PORT={bare_stranger.port + 1} make run" in only_line(output)
-
-
-def test_a_full_disk_is_named_as_the_cause(bare_stranger: Stranger):
+    for environment, reason in REFUSED:
+        assert reason in refusal(**environment)
+    with socket.create_server(("127.0.0.1", bare_stranger.port)):
+        assert f"PORT={bare_stranger.port + 1} make run" in refusal()
+    shutil.rmtree(bare_stranger.home)
     # No file may be larger than 15 MB, which initdb reports like a full disk.
-    status, output = bare_stranger.run(
-        "bash", "-c", "ulimit -f 15000; .venv/bin/python scripts/run.py"
-    )
-    assert status != 0
-    assert re.search(
-        r"PostgreSQL cannot set up .*: .*(could not|File too large)", only_line(output)
-    )
-
-
-def test_a_data_folder_of_another_user_is_refused(bare_stranger: Stranger):
-    if os.geteuid() != 0:
-        pytest.skip("only root can give a folder away")
-    bare_stranger.home.mkdir()
-    os.chown(bare_stranger.home, 65534, 65534)
-    status, output = bare_stranger.run("make", "run")
-    assert status != 0
-    assert "belongs to another user" in only_line(output)
-    assert list(bare_stranger.home.iterdir()) == []
+    line = refusal("bash", "-c", "ulimit -f 15000; .venv/bin/python scripts/run.py")
+    assert re.search(r"PostgreSQL cannot set up .*: .*(could not|File too large)", line)
+    assert not bare_stranger.processes()
+    if os.geteuid() == 0:
+        shutil.rmtree(bare_stranger.home)
+        bare_stranger.home.mkdir()
+        os.chown(bare_stranger.home, 65534, 65534)
+        assert "belongs to another user" in refusal()
+        assert list(bare_stranger.home.iterdir()) == []
 
 
 def test_ctrl_c_at_any_time_leaves_one_line_and_no_process(bare_stranger: Stranger):
-    for seconds in (0.2, 0.6, 1.2, 2.5):
+    for seconds in (0.4, 1.5):
         process = bare_stranger.start("make", "run")
         time.sleep(seconds)
         os.killpg(process.pid, signal.SIGINT)
