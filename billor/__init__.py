@@ -16,7 +16,7 @@ from billor.assignments import mine
 from billor.assignments import routes as assignments_routes
 from billor.audit import routes as audit_routes
 from billor.audit.store import connect_store
-from billor.auth import me
+from billor.auth import api_keys, me
 from billor.auth import routes as auth_routes
 from billor.auth.access import roles_of
 from billor.auth.guard import Guard
@@ -35,8 +35,8 @@ from billor.observe.traces import init_traces
 from billor.users import routes as users_routes
 
 RESOURCES = (
-    *(auth_routes, me, users_routes, drivers_routes, loads_routes, assignments_routes, mine),
-    *(changes_routes, stats, audit_routes, health_routes),
+    *(auth_routes, me, users_routes, api_keys, drivers_routes, loads_routes, assignments_routes),
+    *(mine, changes_routes, stats, audit_routes, health_routes),
 )
 MAX_BODY_BYTES = 1024 * 1024
 

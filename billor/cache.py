@@ -123,6 +123,15 @@ class PageCache:
             redis.set(key, text.encode(), timeout=seconds)
         return text
 
+    def count(self, key: str, seconds: int) -> int | None:
+        """Count a use of a key, kept for some seconds; return how many. None without Redis."""
+        with suppress(RedisUnavailable), self._use_redis() as redis:
+            counting = redis.client.pipeline()
+            counting.incr(f"{PREFIX}{key}")
+            counting.expire(f"{PREFIX}{key}", seconds)
+            return counting.execute()[0]
+        return None
+
     def invalidate(self) -> None:
         """Start a generation, by a random name that is never reused.
 

@@ -1,5 +1,6 @@
 """All errors of the API: their codes, each with its HTTP status, cause and remedy."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,14 +17,20 @@ BY_STATUS: dict[int, dict[str, str]] = {
     401: {
         "token_missing": "Log in with POST /auth/login and send `Authorization: Bearer …`.",
         "token_expired": "The token has expired. Get a new one with POST /auth/refresh, or log in "
-        "again with POST /auth/login.",
-        "token_invalid": "The token is not valid. Log in again with POST /auth/login.",
+        "again with POST /auth/login. For an API key, ask an admin.",
+        "token_invalid": "The token is not valid. Log in again with POST /auth/login. For an API "
+        "key, ask an admin.",
         "invalid_credentials": "The email address or the password is wrong. Check both.",
     },
-    403: {"role_missing": "Your role does not allow this. Ask an admin."},
+    403: {
+        "role_missing": "Your role does not allow this. Ask an admin.",
+        "api_key_refused": "This is for people, not for programs with an API key. Log in with POST "
+        "/auth/login.",
+    },
     404: {
         "not_found": "There is nothing at this URL. See /docs for all operations.",
         "no_active_assignment": "You have no active load. Ask your dispatcher for one.",
+        "api_key_not_found": "No API key has this id. GET /api-keys lists them all.",
         "check_in_not_found": "The assignment has no such check-in. See its list of check-ins.",
     }
     | {
@@ -76,7 +83,10 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "key for each change.",
         "import_refused": "Nothing of the file was imported. Fix it, and send it again.",
     },
-    429: {"too_many_attempts": "Too many failed logins. Try again later."},
+    429: {
+        "too_many_attempts": "Too many failed logins. Try again later.",
+        "too_many_requests": "Too many requests with this API key. Try again later.",
+    },
     431: {"headers_too_large": "The headers are too large or too many. Leave out some of them."},
     500: {
         "internal_error": "Something went wrong on the server. Report the X-Request-ID of this "
@@ -127,9 +137,8 @@ class BillorError(Exception):
 class NotFound(BillorError):
     def __init__(self, thing: str, id_: int):
         """`thing` is the model's name."""
-        thing = thing.lower()
-        detail = f"No {thing} has the id {id_}. GET /{thing}s lists them all."
-        super().__init__(f"{thing}_not_found", detail)
+        code = re.sub(r"\B([A-Z])", r"_\1", thing).lower() + "_not_found"
+        super().__init__(code, CODES[code].detail.replace("this id", f"the id {id_}"))
 
 
 class Conflict(BillorError):
@@ -155,10 +164,9 @@ class Invalid(BillorError):
         super().__init__("validation_failed", errors=errors)
 
 
-class TooManyAttempts(BillorError):
-    def __init__(self, retry_after: int):
-        detail = f"Too many failed logins. Try again in {retry_after} seconds."
-        super().__init__("too_many_attempts", detail)
+class TooMany(BillorError):
+    def __init__(self, code: str, retry_after: int):
+        super().__init__(code, CODES[code].detail.replace("later", f"in {retry_after} seconds"))
         self.retry_after = retry_after
 
 

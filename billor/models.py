@@ -567,6 +567,9 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
 
+    key = ""
+    """The key itself, of one that was just made."""
+
     id: Mapped[int] = _primary_key()
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(16))
@@ -643,7 +646,8 @@ class IdempotencyKey(Base):
     user_id: Mapped[int] = mapped_column(
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
-    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    key: Mapped[str] = mapped_column(String(280), primary_key=True)
+    """The header; that of a program after its API key's id and a quotation mark."""
     fingerprint: Mapped[str] = mapped_column(String(64))
     """An HMAC of the request, to detect a different one with the same key."""
     status: Mapped[int | None] = mapped_column(Integer)

@@ -37,7 +37,10 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
         if key is None:
             return view(*args, **kwargs)
         with transaction():
-            stored, is_new = _claim(signed_in_user().id, key, _fingerprint())
+            user = signed_in_user()
+            if user.api_key_id is not None:  # no header has a quotation mark in its key
+                key = f'{user.api_key_id}"{key}'
+            stored, is_new = _claim(user.id, key, _fingerprint())
             if not is_new:
                 # The first process may have died between its commit and this.
                 after_commit(current_app.extensions["pages"].invalidate)

@@ -36,8 +36,9 @@ PLAIN_ENCODINGS = {
 }
 # Response headers that scripts of CORS_ORIGINS may read.
 EXPOSED_HEADERS = [
-    *("Content-Disposition", "ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After"),
-    *("WWW-Authenticate", "X-Audit-Index", "X-Cache", "X-Request-ID"),
+    *("Content-Disposition", "ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit"),
+    *("RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Audit-Index", "X-Cache"),
+    "X-Request-ID",
 ]
 
 
@@ -91,9 +92,11 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
             seconds = time.perf_counter() - started
             method, route = environ["REQUEST_METHOD"], context.current_route.get()
             path = quote(get_path_info(environ))  # may contain spaces
+            path = re.sub(r"bil_\w+", "bil_…", path)  # an API key by mistake
             logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
             request_answered(route, method, status[:3], seconds)
-            return start_response(status, [*headers, *missing, ("X-Request-ID", id_)], *error)
+            more = [*missing, *context.rate_limit.get(), ("X-Request-ID", id_)]
+            return start_response(status, [*headers, *more], *error)
 
         try:
             return wsgi_app(environ, start)
@@ -102,6 +105,7 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
             context.current_route.set(None)
             context.traceparent.set(None)
             context.current_user.set(None)
+            context.rate_limit.set(())
 
     return run
 

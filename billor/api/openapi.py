@@ -20,6 +20,8 @@ Drivers, loads, and which driver moves which load. **A driver has at most one ac
 
 - Log in with `POST /auth/login`, and send the token as `Authorization: Bearer …`. Operations that
   are not for every role list theirs; other users get `role_missing`.
+- A program sends an API key from `POST /api-keys` instead, but not to `/auth`, `/me`, `/users` and
+  `/api-keys`. `RateLimit` has how many requests it has left.
 - Lists come in pages; the next one is in the `Link` header, `rel="next"` (RFC 8288).
 - Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 - An `Idempotency-Key` makes a retry of a write safe, for 24 hours.
@@ -77,9 +79,11 @@ COMMON_CODES = [
     "malformed_request",
     "body_incomplete",
     "untrusted_host",
+    "api_key_refused",
     "body_too_large",
     "uri_too_long",
     "unsupported_media_type",
+    "too_many_requests",
     "headers_too_large",
     "internal_error",
     "database_unavailable",
@@ -131,7 +135,7 @@ class Contract(BasePlugin):
 
     def init_spec(self, spec: APISpec) -> None:
         self._components = spec.components
-        bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        bearer = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT or API key"}
         spec.components.security_scheme("bearer", bearer)
         spec.components.schema("Problem", schema=ProblemSchema)
         for name, header in HEADERS.items():

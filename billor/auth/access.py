@@ -22,6 +22,8 @@ PUBLIC_ENDPOINTS = frozenset(
 )
 METRICS_ENDPOINT = "health.get_metrics"
 """Also open to a bearer of METRICS_TOKEN: Prometheus is not a user."""
+PERSONAL = ("auth.", "me.", "mine.", "users.", "api_keys.", "changes.stream_my_changes")
+"""How the endpoints begin that are for people only, not for programs with API keys."""
 ADMINS = frozenset({Role.ADMIN})
 STAFF = frozenset({Role.ADMIN, Role.DISPATCHER})
 DRIVERS = frozenset({Role.DRIVER})
@@ -32,6 +34,7 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "me": ALL_ROLES,
     "mine": DRIVERS,
     "users": ADMINS,
+    "api_keys": ADMINS,
     "drivers": STAFF,
     "loads": STAFF,
     "assignments": STAFF,

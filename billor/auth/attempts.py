@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from billor.api.blocking import QUEUE_SECONDS, slot
 from billor.database import execute, transaction
-from billor.errors import TooManyAttempts
+from billor.errors import TooMany
 from billor.events.event import EventType
 from billor.models import LoginAttempts, db
 from billor.users.service import find_user, record_account
@@ -51,7 +51,8 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
                 user = find_user(email) if "account" in reached else None
                 record_account(EventType.LOGIN_BLOCKED, user, address=network, limits=reached)
         if over:
-            raise TooManyAttempts(retry_after=max(1, *(int(row.seconds) for row in over)))
+            seconds = max(1, *(int(row.seconds) for row in over))
+            raise TooMany("too_many_attempts", seconds)
         yield
         with transaction():
             for key in sorted(limits):

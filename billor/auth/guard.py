@@ -8,11 +8,11 @@ from flask import Flask, Response, current_app, request
 from flask_jwt_extended import get_current_user, verify_jwt_in_request
 
 from billor.api.problems import render_error
-from billor.auth import access
+from billor.auth import access, api_keys
 from billor.auth.sessions import jwt
 from billor.cache import CACHE_ERROR, turn
-from billor.errors import BillorError
-from billor.observe.context import CurrentUser, current_user
+from billor.errors import BillorError, TooMany
+from billor.observe.context import CurrentUser, current_user, rate_limit
 from billor.observe.metrics import has_token
 
 MAX_PUBLIC_BODY_BYTES = 8 * 1024
@@ -43,7 +43,7 @@ class Guard:
         if user is None:
             with self._app.request_context(environ):
                 user = self._verify()
-        _admit(user, endpoint)
+        self._admit(user, endpoint)
 
     def _require_token(self) -> None:
         # A request without a rule gets a 404 or 405, with or without a token.
@@ -57,7 +57,7 @@ class Guard:
         token = current_app.config["BILLOR"].metrics_token
         if request.endpoint == access.METRICS_ENDPOINT and has_token(request.environ, token):
             return
-        _admit(self._cached_user(request.environ) or self._verify(), request.endpoint or "")
+        self._admit(self._cached_user(request.environ) or self._verify(), request.endpoint or "")
 
     def _cached_user(self, environ: WSGIEnvironment) -> CurrentUser | None:
         user, until = self._cached.get(environ.get("HTTP_AUTHORIZATION", ""), (None, 0.0))
@@ -70,18 +70,38 @@ class Guard:
             if user := self._cached_user(request.environ):
                 return user
             until = time.monotonic() + USER_CACHE_SECONDS
-            verify_jwt_in_request()
-            user = get_current_user()
+            authorization = request.headers.get("Authorization", "")
+            if authorization.startswith(f"Bearer {api_keys.START}"):
+                user = api_keys.find_program(authorization.removeprefix("Bearer "))
+            else:
+                verify_jwt_in_request()
+                user = get_current_user()
             if len(self._cached) >= MAX_CACHED_USERS:
                 self._cached.clear()
-            self._cached[request.headers["Authorization"]] = user, until
+            self._cached[authorization] = user, until
             return user
 
+    def _admit(self, user: CurrentUser, endpoint: str) -> None:
+        if user.api_key_id is not None:
+            self._count_request(user.api_key_id)
+            if endpoint.startswith(access.PERSONAL):
+                raise BillorError("api_key_refused")
+        if user.role not in access.roles_of(endpoint):
+            raise BillorError("role_missing")
+        current_user.set(user)
 
-def _admit(user: CurrentUser, endpoint: str) -> None:
-    if user.role not in access.roles_of(endpoint):
-        raise BillorError("role_missing")
-    current_user.set(user)
+    def _count_request(self, key_id: int) -> None:
+        """Count a program's request, for the limit of each minute. Without Redis there is none."""
+        if rate_limit.get():  # counted in front of Flask
+            return
+        minute, second = divmod(int(time.time()), 60)
+        count = self._app.extensions["pages"].count(f"requests:{key_id}:{minute}", 60)
+        if count is not None:
+            most, seconds = self._app.config["BILLOR"].api_key_requests, 60 - second
+            left = f'"minute";r={max(0, most - count)};t={seconds}'
+            rate_limit.set((("RateLimit-Policy", f'"minute";q={most};w=60'), ("RateLimit", left)))
+            if count > most:
+                raise TooMany("too_many_requests", seconds)
 
 
 def _failed(code: str) -> Response:

@@ -15,11 +15,12 @@ from flask import current_app
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 from sqlalchemy import Connection, Row, delete, func, select
 
+from billor.auth.api_keys import find_keys
 from billor.config import Config
 from billor.database import after_commit, execute, get_or_not_found, roll_back, transaction
 from billor.errors import BillorError
 from billor.events.event import EventType
-from billor.models import Session, User, db
+from billor.models import ApiKey, Session, User, db
 from billor.observe.context import CurrentUser
 from billor.users.service import end_all_sessions, forget_cached_users, record_account
 
@@ -47,14 +48,19 @@ def find_current_user(_header: dict[str, Any], claims: dict[str, Any]) -> Curren
 
 
 def ended_tokens(users: Collection[CurrentUser], connection: Connection) -> dict[CurrentUser, str]:
-    """Return the users whose tokens have ended, with the error codes, by a single statement."""
+    """Return the users whose tokens or API keys have ended, with the error codes."""
     found = _find_users([(user.id, user.session_id) for user in users], connection)
+    key_ids = {user.api_key_id for user in users if user.api_key_id is not None}
+    keys = {row.id for row in find_keys(ApiKey.id.in_(key_ids), connection)} if key_ids else ()
     ended = {}
     for user in users:
         row = found.get((user.id, user.session_id))
+        is_valid = row is not None and row.epoch == user.epoch
+        if user.api_key_id is not None:
+            is_valid = user.api_key_id in keys
         if user.expires_at <= time.time():
             ended[user] = "token_expired"
-        elif row is None or row.epoch != user.epoch:
+        elif not is_valid:
             ended[user] = "token_invalid"
     return ended
 

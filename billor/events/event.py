@@ -39,6 +39,8 @@ class EventType(StrEnum):
     SESSIONS_ENDED = "user.sessions_ended"
     REFRESH_TOKEN_REUSED = "user.refresh_token_reused"  # noqa: S105 - no token
     LOGIN_BLOCKED = "user.login_blocked"
+    API_KEY_CREATED = "user.api_key_created"
+    API_KEY_REVOKED = "user.api_key_revoked"
 
 
 AUDIT_TYPES = {type_: type_.name for type_ in EventType}
@@ -51,12 +53,12 @@ PAYLOAD = (
     "values `before` it; `planned` if a planned load becomes active; for a reopening, the `reason` "
     "and the `assignment`; for a check-in, the `checkIn` and the `assignment` after it; for a "
     "paper that expires, the `paper`, `expiresOn` and the `days` until then; a `comment`; and the "
-    "`user` who did it, if any."
+    "`user` who did it, if any, with the `apiKey` of a program."
 )
 ACCOUNT_PAYLOAD = (
-    "The `account` at that time; for a change, the values `before` it; and the `user` who did it, "
-    "if any. For a blocked login, the `address` and which `limits` were reached: `account`, "
-    "`address`."
+    "The `account` at that time; for a change, the values `before` it; the `apiKey` that was made "
+    "or revoked; and the `user` who did it, if any. For a blocked login, the `address` and which "
+    "`limits` were reached: `account`, `address`."
 )
 
 # In characters: a reason may quote a message.

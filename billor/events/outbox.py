@@ -43,7 +43,10 @@ def record(
     """
     user = current_user.get()
     if user is not None:
-        payload = payload | {"user": {"id": user.id, "name": user.name}}
+        actor: dict[str, Any] = {"id": user.id, "name": user.name}
+        if user.api_key_id is not None:
+            actor["apiKey"] = {"id": user.api_key_id, "name": user.api_key_name}
+        payload = payload | {"user": actor}
     event_id = uuid7()
     event = {
         "id": event_id,

@@ -24,6 +24,9 @@ class CurrentUser(NamedTuple):
     """None for a token from `flask token`."""
     expires_at: float = math.inf
     """When the token expires, in seconds since 1970."""
+    api_key_id: int | None = None
+    """Of a program's key."""
+    api_key_name: str = ""
 
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -31,6 +34,8 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 current_route: ContextVar[str | None] = ContextVar("current_route", default=None)
 current_user: ContextVar[CurrentUser | None] = ContextVar("current_user", default=None)
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+# The headers that tell a program how many requests it has left.
+rate_limit: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("rate_limit", default=())
 
 
 def signed_in_user() -> CurrentUser:

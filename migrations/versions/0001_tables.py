@@ -456,7 +456,7 @@ def _create_helpers() -> None:
     op.create_table(
         "idempotency_keys",
         sa.Column("user_id", sa.BigInteger, nullable=False),
-        sa.Column("key", sa.String(255), nullable=False),
+        sa.Column("key", sa.String(280), nullable=False),
         sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("status", sa.Integer),
         sa.Column("headers", JSONB),

@@ -14,7 +14,7 @@ from billor.loads.service import create_loads
 from billor.models import Role, db
 from billor.users.service import update_user
 from tests.support.answers import assert_problem
-from tests.support.apps import client_with_token
+from tests.support.apps import client_with_key, client_with_token
 from tests.support.events import EventStream
 
 LOAD = {"origin": "Dallas, TX", "destination": "Reno, NV", "cargo_type": "Steel"}
@@ -227,10 +227,12 @@ def test_a_stream_ends_after_some_minutes(listen, monkeypatch):
         assert events.rest() == []
 
 
-def test_a_stream_ends_when_the_account_changes(app, client, listen):
+@pytest.mark.parametrize("is_program", [False, True])
+def test_a_stream_ends_when_the_account_changes(app, client, listen, is_program):
     other = client_with_token(app, "Sam", "sam@billor.example", Role.ADMIN)
     other_id = other.get("/me").json["id"]
-    with listen(token=other.token) as events:
+    token = client_with_key(other, app, role="ADMIN").token if is_program else other.token
+    with listen(token=token) as events:
         events.next()
         with app.app_context():
             update_user(other_id, role=Role.DISPATCHER)
@@ -245,6 +247,17 @@ def test_a_stream_ends_when_its_token_expires(app, client, listen):
     with listen(token=token) as events:
         events.next()
         assert [each.data for each in events.rest()] == [{"code": "token_expired"}]
+
+
+def test_a_stream_ends_with_its_api_key_and_with_no_other(app, client, listen):
+    revoked, other = (client_with_key(client, app).token for _ in range(2))
+    with listen(token=revoked) as events, listen(token=other) as others:
+        events.next()
+        others.next()
+        client.request("DELETE", "/api-keys/1")
+        assert [each.data for each in events.rest()] == [{"code": "token_invalid"}]
+        client.make_load()
+        assert others.next().event == "change"
 
 
 def test_a_user_has_so_many_streams_and_no_more(app, listen, monkeypatch):

@@ -13,14 +13,14 @@ from billor.auth import guard
 from billor.auth.service import issue_token
 from billor.models import Role, User, db
 from tests.support.answers import assert_problem
-from tests.support.apps import client_with_token
+from tests.support.apps import client_with_key, client_with_token
 from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
 from tests.support.worker import WAIT_SECONDS
 
 ADMIN, DISPATCHER, DRIVER = Role
 RULES = {
-    r"/users|/audit/accounts|/metrics": {ADMIN},
+    r"/users|/api-keys|/audit/accounts|/metrics": {ADMIN},
     r"/me/(assignment|changes)": {DRIVER},
     r"/me|/auth": {ADMIN, DISPATCHER, DRIVER},
     r"/": {ADMIN, DISPATCHER},
@@ -67,6 +67,19 @@ def test_every_operation_refuses_just_the_roles_that_lack_it(clients, role):
         elif "/auth/logout" not in name:
             assert answer.status_code not in (401, 403), f"{name}: {answer.text}"
     assert answer.status_code == 401, "after a logout"
+
+
+@pytest.mark.parametrize("role", [ADMIN, DISPATCHER])
+def test_a_program_may_do_what_its_role_may_but_nothing_personal(app, clients, role):
+    program = client_with_key(clients[ADMIN], app, role=role)
+    for name, operation in CLOSED.items():
+        answer = send(program, operation, UNKNOWN)
+        if re.match(r"/(auth|me|users|api-keys)\b", operation.path):
+            assert_problem(answer, 403, "api_key_refused")
+        elif role in ALLOWED[name]:
+            assert answer.status_code not in (401, 403), name
+        else:
+            assert_problem(answer, 403, "role_missing")
 
 
 def test_a_refusal_is_the_same_for_own_foreign_and_unknown_ids(clients, statements, monkeypatch):

@@ -52,6 +52,12 @@ def client_with_token(
         return ApiClient(app.test_client(), create_access_token(str(user.id)))
 
 
+def client_with_key(admin: ApiClient, app: Flask, **fields) -> ApiClient:
+    """A program's client, with an API key that the admin makes."""
+    made = admin.post("/api-keys", {"name": "Accounting", **fields})
+    return ApiClient(app.test_client(), made.json["key"])
+
+
 def give_driver_token(client: ApiClient, app: Flask, driver_id: int = 1) -> ApiClient:
     """Have the client do what only drivers may as this driver; return it."""
     driver = client_with_token(
