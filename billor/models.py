@@ -126,6 +126,11 @@ WRITTEN_AT = func.clock_timestamp()
 # The same for all columns of a row.
 INSERTED_AT = func.statement_timestamp()
 
+FEED_POSITION = text(
+    "GREATEST(CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) - 1,"
+    " CAST(CAST(pg_current_xact_id() AS text) AS bigint))"
+)
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 """Replaces a missing time, so that rows without one sort last."""
 
@@ -470,8 +475,13 @@ class LoadEvent(Base):
     )
     """The transaction that wrote it: tells `GET /changes` what a snapshot includes. Null in rows
     older than the column."""
+    feed_position: Mapped[int] = mapped_column(BigInteger, server_default=FEED_POSITION)
+    """Its place in `GET /events`: the last transaction that had ended when it was written, or its
+    own if that is later. So it is not before what its transaction had seen, and not below the
+    oldest running transaction until its own has ended. 0 in restored rows."""
 
     __table_args__ = (
+        Index("ix_load_events_feed", feed_position, created_at, id),
         _index("ix_load_events_transaction_id", transaction_id, where="transaction_id IS NOT NULL"),
         Index("ix_load_events_load_id_created_at", load_id, created_at),
         _index("ix_load_events_cancelled", created_at, where="type = 'load.cancelled'"),

@@ -1,6 +1,7 @@
 """Pagination over HTTP: the `Link` header (RFC 8288) has the next page's URL, with a cursor."""
 
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import current_app, request
@@ -48,10 +49,14 @@ def encode_cursor(position: Position) -> str:
 
 def page_headers(page: Page) -> dict[str, str]:
     """Return the `Link` header to the next page, if there is one."""
-    if page.next_position is None:
-        return {}
+    position = page.next_position
+    return {} if position is None else link_to_next("cursor", encode_cursor(position))
+
+
+def link_to_next(parameter: str, value: Any) -> dict[str, str]:
+    """Return the `Link` header to this URL with another value of a parameter, or without it."""
     query = MultiDict(request.args)
-    query["cursor"] = encode_cursor(page.next_position)
+    query.setlist(parameter, [str(value)] if value else [])
     # A relative URL if the Host header is not valid.
     origin = f"{request.scheme}://{request.host}" if request.host else ""
     path = quote(request.root_path) + request.path  # the root path, which the proxy has removed

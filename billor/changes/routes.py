@@ -6,6 +6,9 @@ from flask import Response, current_app, request
 
 from billor.api.blocking import call_on_disconnect
 from billor.api.blueprint import Blueprint
+from billor.api.openapi import PAGE_HEADERS
+from billor.api.pagination import link_to_next
+from billor.changes.events import EventQuery, EventSchema, read_events
 from billor.observe.context import signed_in_user
 
 blueprint = Blueprint("changes", __name__, description="What changes, as it is committed.")
@@ -30,6 +33,22 @@ def stream_changes():
     send the last `id` as Last-Event-ID to go on. `end` has a `code` that says why your token ended.
     """
     return _stream(request.headers.get("Last-Event-ID"))
+
+
+@blueprint.route("/events")
+@blueprint.arguments(EventQuery, location="query")
+@blueprint.response(200, EventSchema(many=True), headers=PAGE_HEADERS)
+@blueprint.problems("event_not_found")
+def list_events(query):
+    """List all that happened to loads and drivers, oldest first, to be read on for ever.
+
+    Every page has a `Link` to the next one, which shows what comes later, if you have all. None is
+    missed or repeated, and none comes before what it follows from. A write that takes long delays
+    later events until it ends. A page of some types may have fewer than `limit`, though more
+    follow: you have all when the `Link` stays the same.
+    """
+    events, last = read_events(query.pop("type", ()), **query)
+    return events, link_to_next("after", last)
 
 
 @blueprint.route("/me/changes")

@@ -145,6 +145,10 @@ ADD_DELIVERIES = """
     $$
 """
 PICKUP_OR_NEVER = "coalesce(pickup_at, '9999-12-31 23:59:59.999999+00'::timestamptz)"
+FEED_POSITION = (
+    "GREATEST(CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) - 1,"
+    " CAST(CAST(pg_current_xact_id() AS text) AS bigint))"
+)
 IS_ACTIVE = "status = 'ASSIGNED'"
 IS_CURRENT = "status IN ('PLANNED', 'ASSIGNED')"
 ROLES = ("ADMIN", "DISPATCHER", "DRIVER")
@@ -390,11 +394,15 @@ def _create_events() -> None:
         _time("recorded_at", nullable=True),
         _time("notified_at", nullable=True),
         sa.Column("transaction_id", TransactionId, server_default=sa.text("pg_current_xact_id()")),
+        sa.Column(
+            "feed_position", sa.BigInteger, server_default=sa.text(FEED_POSITION), nullable=False
+        ),
         _refers("load_events", "load_id", "loads"),
         _refers("load_events", "driver_id", "drivers"),
         _key("load_events", "id"),
     )
     for name, columns, where in (
+        ("feed", ["feed_position", "created_at", "id"], None),
         ("load_id_created_at", ["load_id", "created_at"], None),
         ("transaction_id", ["transaction_id"], "transaction_id IS NOT NULL"),
         ("cancelled", ["created_at"], "type = 'load.cancelled'"),

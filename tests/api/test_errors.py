@@ -194,6 +194,9 @@ CAUSES: dict[int, dict[str, dict[str, Cause]]] = {
         "not_found": {
             "address": lambda scene: scene.client.get("/nowhere"),
         },
+        "event_not_found": {
+            "": lambda scene: scene.client.get(f"/events?after={uuid.UUID(int=1)}")
+        },
         "driver_not_found": {
             "assigned": lambda scene: assign(scene, 1, scene.client.make_load()["id"]),
         },

