@@ -144,7 +144,7 @@ def _count(figures: TextClause, **parameters: Any) -> tuple[datetime, date, Sequ
         try:
             at, today = db.session.execute(TODAY, parameters).one()
         except DataError as error:
-            raise Invalid({"timeZone": ["PostgreSQL does not know this time zone."]}) from error
+            raise Invalid({"timeZone": ["The database does not know this time zone."]}) from error
         return at, today, db.session.execute(figures, parameters).all()
 
 
