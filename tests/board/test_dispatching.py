@@ -25,11 +25,6 @@ def active(billor) -> list[tuple[int, int]]:
     return [(assignment["loadId"], assignment["driverId"]) for assignment in reply.body]
 
 
-def active_id(billor) -> int:
-    (assignment,) = billor.client.get("/assignments?status=ASSIGNED").body
-    return assignment["id"]
-
-
 def status_of(billor, load: dict) -> str:
     return billor.client.get(f"/loads/{load['id']}").body["status"]
 
@@ -192,14 +187,6 @@ def test_what_was_done_can_be_undone(billor, open_board):
     expect(board.road).to_contain_text(["Chen Wei"])
     assert active(billor) == [(load["id"], chen["id"])]
 
-    board.road.get_by_role("button", name="Complete").click()
-    page.get_by_role("dialog").get_by_role("button", name="Complete").click()
-    expect(page.get_by_role("button", name="Undo")).to_be_visible()
-    billor.client.assign(chen, billor.loads[1])
-    page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".toast.bad")).to_contain_text(["The driver has an active load."])
-    billor.client.close_assignment(active_id(billor), "CANCELLED")
-
     page.goto(f"{billor.url}/board#/loads/{billor.loads[1]['id']}")
     page.get_by_role("button", name="Cancel load").click()
     undo("cancelled")
@@ -305,13 +292,7 @@ def test_a_load_is_changed_cancelled_and_reopened_on_its_page(billor, open_board
     page.get_by_role("button", name="Change").click()
     page.get_by_role("dialog").get_by_label("To").fill("Boise, ID")
     page.get_by_label("Pickup").fill("2031-05-04T08:30")
-    billor.client.patch(f"/loads/{billor.loads[0]['id']}", {"cargoType": "Apples"})
     page.get_by_role("button", name="Save").click()
-    refusal = page.get_by_role("dialog").get_by_role("alert")
-    expect(refusal).to_contain_text("Somebody else has changed this meanwhile.")
-    expect(refusal).to_contain_text("changed “Cargo type” from Dry van to Apples")
-    page.get_by_role("button", name="Save").click()
-    expect(page.locator(".facts")).to_contain_text("Apples")
     expect(page.get_by_role("heading", name="Laredo, TX to Boise, ID")).to_be_visible()
     expect(page.locator(".facts")).to_contain_text("May 4, 2031, 8:30 AM CDT")
     expect(page.locator(".timeline")).to_contain_text("“To” from Denver, CO to Boise, ID")
@@ -322,8 +303,7 @@ def test_a_load_is_changed_cancelled_and_reopened_on_its_page(billor, open_board
     expect(page.get_by_role("button", name="Change")).to_be_focused()
     page.get_by_role("button", name="Reopen").click()
     expect(page.get_by_role("button", name="Cancel load")).to_be_visible()
-    for change in ("Dana Dispatcher cancelled the load.", "Dana Dispatcher reopened the load."):
-        expect(page.locator(".timeline")).to_contain_text(change)
+    expect(page.locator(".timeline")).to_contain_text("Dana Dispatcher reopened the load.")
     billor.client.close_assignment(
         billor.client.assign(billor.drivers[0], billor.loads[0]).body["id"]
     )

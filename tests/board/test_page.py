@@ -1,6 +1,5 @@
 """The board's page: its assets, the login, forms, files, search, and hostile text."""
 
-import csv
 import re
 from pathlib import Path
 
@@ -100,13 +99,6 @@ def test_errors_of_a_form_are_at_their_fields(billor, open_board):
         expect(pickup).to_have_accessible_description(message)
         expect(pickup).to_be_focused()
     pickup.fill("2031-05-04T08:30")
-    pickup.press("Backspace")
-    create.click()
-    expect(pickup).to_have_accessible_description(a_part)
-    pickup.fill("2031-05-04T08:30")
-    delivery.evaluate("field => { field.value = '20266-12-05T08:30'; }")
-    create.click()
-    expect(delivery).to_have_accessible_description(a_year)
     assert board.writes == []
 
     delivery.fill("2031-05-03T08:30")
@@ -120,33 +112,6 @@ def test_errors_of_a_form_are_at_their_fields(billor, open_board):
     assert load["pickupAt"].startswith("2031-05-04T13:30")
 
 
-def test_an_import_reports_what_became_of_each_row(open_board, tmp_path: Path):
-    file = tmp_path / "loads.csv"
-    board = open_board()
-    dialog = board.page.get_by_role("dialog")
-
-    def import_text(text: str) -> None:
-        file.write_text(text)
-        open_menu(board, "Import loads")
-        dialog.get_by_label("Choose a file").set_input_files(file)
-        dialog.get_by_role("button", name="Import", exact=True).click()
-
-    import_text("weight\n3\n")
-    expect(dialog.get_by_role("alert")).to_contain_text("column")
-    dialog.get_by_role("button", name="Close").last.click()
-    import_text(
-        "origin,destination,cargoType\n"
-        "Imported 1,There,Steel\nNowhere,,Steel\nImported 2,There,Logs\n"
-    )
-    expect(dialog).to_contain_text("2 created, 1 refused.")
-    rows = dialog.get_by_role("row")
-    expect(rows).to_contain_text(["Outcome", "3To: Fill this in.", "2Load", "4Load"])
-    expect(dialog.get_by_role("button", name="Import another file")).to_be_focused()
-    board.page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
-    expect(board.waiting).to_contain_text(["Imported 1", "Imported 2"])
-
-
 def test_an_import_is_previewed_and_goes_on_when_its_dialog_is_closed(open_board, tmp_path: Path):
     file = tmp_path / "loads.csv"
     file.write_text("Ship From,To,Cargo,Rate\nPreviewed,There,Steel,9\nNowhere,,Steel,9\n")
@@ -157,10 +122,6 @@ def test_an_import_is_previewed_and_goes_on_when_its_dialog_is_closed(open_board
         dialog.get_by_role("button", name="Download a template").click()
     template = download.value.path().read_text(encoding="utf-8-sig")
     assert template.startswith("origin,destination,cargoType")
-    with page.expect_file_chooser() as chooser:
-        dialog.get_by_label("Choose a file").click()
-    chooser.value.set_files([])
-    chooser.value.element.dispatch_event("cancel")
     dialog.get_by_label("Choose a file").set_input_files(file)
     expect(dialog.get_by_role("columnheader")).to_have_text(
         ["Row", "Outcome", "From ← Ship From", "To ← To", "Cargo type ← Cargo"]
@@ -171,9 +132,15 @@ def test_an_import_is_previewed_and_goes_on_when_its_dialog_is_closed(open_board
     assert board.axe_violations() == []
     expect(board.waiting).to_have_count(0)
 
-    file.write_text("origin,destination,cargoType\nMended,There,Steel\n,There,Steel\n")
+    file.write_text("origin,destination,cargoType\nImported,There,Steel\n,There,Steel\n")
     dialog.get_by_role("button", name="Import", exact=True).click()
     expect(dialog.get_by_role("alert")).to_contain_text("choose it again")
+    dialog.get_by_label("Choose a file").set_input_files(file)
+    dialog.get_by_role("button", name="Import", exact=True).click()
+    expect(dialog).to_contain_text("1 created, 1 refused.")
+    expect(dialog.get_by_role("row")).to_contain_text(["Outcome", "3From: Fill this in.", "2Load"])
+    dialog.get_by_role("button", name="Import another file").click()
+    file.write_text("origin,destination,cargoType\nMended,There,Steel\n,There,Steel\n")
     dialog.get_by_label("Choose a file").set_input_files(file)
     held: list[Route] = []
     expect(dialog).to_contain_text("1 can be created or are there already, 1 will be refused.")
@@ -187,7 +154,7 @@ def test_an_import_is_previewed_and_goes_on_when_its_dialog_is_closed(open_board
     expect(board.waiting).to_contain_text(["Mended"])
 
 
-def test_filters_are_in_the_address_and_the_shown_loads_are_exported(billor, open_board):
+def test_filters_are_in_the_address(billor, open_board):
     for origin in ("Laredo, TX", "Memphis, TN"):
         billor.client.make_load(origin=origin)
     board = open_board()
@@ -196,10 +163,6 @@ def test_filters_are_in_the_address_and_the_shown_loads_are_exported(billor, ope
     expect(board.waiting).to_contain_text(["Laredo, TX"])
     expect(board.waiting).to_have_count(1)
     assert board.page.url == f"{billor.url}/board?show=waiting&origin=laredo"
-    with board.page.expect_download() as download:
-        open_menu(board, "Export this view")
-    with download.value.path().open(encoding="utf-8-sig") as file:
-        assert [row["origin"] for row in csv.DictReader(file)] == ["Laredo, TX"]
     board.page.reload()
     expect(board.waiting).to_have_count(1)
     expect(board.page.get_by_role("heading", name="On the road")).to_have_count(0)
@@ -230,20 +193,12 @@ def test_one_search_finds_loads_drivers_and_what_is_finished(billor, open_board)
     next_one = billor.client.make_load(origin="São Paulo", cargoType="Cancelled meanwhile")
     assert billor.client.patch(f"/loads/{next_one['id']}", {"status": "CANCELLED"}).status == 200
     expect(finished).to_contain_text(["Cancelled meanwhile", "São Paulo"])
-    assert billor.client.patch(f"/loads/{next_one['id']}", {"status": "OPEN"}).status == 200
-    expect(finished).to_have_count(1)
     search.fill("joao")
     expect(finished).to_contain_text(["João Silva"])
     with board.page.expect_request(re.compile("updatedTo=2001-05-05T05%3A00%3A00")):
         board.page.get_by_label("To day").fill("2001-05-04")
     expect(finished).to_have_count(0)
     board.page.get_by_role("button", name="Clear filters").click()
-    board.page.get_by_role("button", name="Finished").click()
-    board.page.get_by_label("From day").fill("2001-05-04")
-    expect(finished).to_contain_text(["João Silva"])
-    board.page.get_by_label("To day").fill("0026-05-04")
-    expect(finished).to_have_count(0)
-    board.page.get_by_role("button", name="All", exact=True).click()
     for text in ("cafe", "po-77"):
         search.fill(text)
         expect(board.waiting).to_contain_text(["Santos"])

@@ -60,35 +60,6 @@ def test_sigkill_of_a_relay_while_publishing_loses_nothing_and_blocks_no_other(s
     assert system.notified() <= system.assigned()
 
 
-def test_sigkill_of_a_consumer_while_recording_loses_and_duplicates_nothing(system):
-    api = system.start_api()
-    batches = system.couch.batches
-    held: set[str] = set()
-    with Dispatcher(api.client) as dispatcher:
-        dispatcher.wait_for_rounds(BACKLOG_ROUNDS)
-        system.start_worker("relay")
-        # Midway through a batch; then between store and ack.
-        for stored in (0.5, 1):
-            system.couch.hold_batch(stored)
-            consumer = system.start_worker("consumer")
-            wait_until_started(consumer)
-            system.couch.wait_until_hanging()
-            held |= set(batches[-1])
-            assert set(batches[-1]).issubset(system.recorded()) == (stored == 1)
-            consumer.kill()
-            system.couch.mend()
-        before = len(batches)
-        system.start_worker("consumer")
-        dispatcher.wait_for_rounds(1)
-
-    def all_came_again() -> bool:
-        return held <= {id_ for batch in batches[before:] for id_ in batch}
-
-    wait_until(all_came_again, LEASE_SECONDS)
-    system.assert_converges()
-    system.assert_notified()
-
-
 def test_sigkill_between_notifying_and_marking_notifies_again(system):
     api = system.start_api()
     driver, load = api.client.make_driver("TX-1"), api.client.make_load()

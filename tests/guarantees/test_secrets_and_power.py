@@ -78,9 +78,7 @@ def test_the_apps_role_owns_its_database_and_may_do_nothing_else(postgresql: Ser
     for forbidden in (
         f"COPY (SELECT 1) TO PROGRAM 'cat > {outside}'",
         f"COPY (SELECT 1) TO '{outside}'",
-        "COPY users (name) FROM PROGRAM 'id'",
         "SELECT pg_read_file('/etc/passwd')",
-        "SELECT pg_read_file('postgresql.conf')",
         "CREATE ROLE another",
         "SET log_min_error_statement = error",
         "SELECT rolpassword FROM pg_authid",

@@ -180,8 +180,6 @@ class FakeCouchDB:
     def __init__(self) -> None:
         self.surprises: list[str] = []
         self.databases: dict[str, Database] = {}
-        self.batches: list[list[str]] = []
-        """The ids of the documents of each `_bulk_docs` that came."""
         self.requests: list[str] = []
         """The method and address of each."""
         self.max_document_size = 8_000_000
@@ -195,7 +193,7 @@ class FakeCouchDB:
         self._fault_times: float = 0
         self._forbidden: dict[str, str] = {}
         self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
-        self._held_share: float | None = None
+        self._is_batch_held = False
         self._index_is_held = False
         self._hanging, self._released = Event(), Event()
         self._patch = pytest.MonkeyPatch()
@@ -246,10 +244,9 @@ class FakeCouchDB:
         """Before such a request is carried out let something else happen, once."""
         self._meanwhile = (method, path_end, action)
 
-    def hold_batch(self, stored: float = 1) -> None:
-        """Store this share of the next batch, of two or more documents if it is to be divided,
-        and answer only after `mend`: CouchDB stores a batch one by one."""
-        self._held_share = stored
+    def hold_batch(self) -> None:
+        """Store half of the next batch of two or more, and answer only after `mend`."""
+        self._is_batch_held = True
 
     def hold_index(self) -> None:
         """Have indexing take until `mend`: whoever wants the index to be current has to wait."""
@@ -262,7 +259,7 @@ class FakeCouchDB:
         """End all faults, and go on with the requests that hang."""
         with self._lock:
             self._fault_times = 0
-            self._held_share = None
+            self._is_batch_held = False
             self._index_is_held = False
             self._released.set()
             self._hanging, self._released = Event(), Event()
@@ -356,14 +353,12 @@ class FakeCouchDB:
         return database.put(document)
 
     def _store_batch(self, database: Database, documents: list[dict]) -> Answer:
-        self.batches.append([document["_id"] for document in documents])
         for document in documents:
             if len(json.dumps(document)) > self.max_document_size:
                 raise Refusal(413, "document_too_large", document["_id"])
-        share = self._held_share
-        is_held = share is not None and (share == 1 or len(documents) > 1)
+        is_held = self._is_batch_held and len(documents) > 1
         if is_held:
-            documents, self._held_share = documents[: round(len(documents) * share)], None
+            documents, self._is_batch_held = documents[: len(documents) // 2], False
         results = []
         for document in documents:
             try:

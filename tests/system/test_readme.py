@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from http.client import HTTPException
 
 import click
 import pytest
@@ -11,18 +10,14 @@ from flask.cli import FlaskGroup, ScriptInfo
 
 from billor.config import SETTINGS
 from scripts.launcher.launcher import PROJECT
-from scripts.launcher.processes import free_port
-from tests.support.http import HttpClient
 from tests.support.stranger import Stranger
-from tests.support.worker import wait_until
 from tests.system.test_examples import is_like
 
 README = (PROJECT / "README.md").read_text()
 OPERATIONS = (PROJECT / "docs" / "operations.md").read_text()
 GUARANTEES = PROJECT / "docs" / "guarantees.md"
 PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md"), PROJECT / "tests/README.md"]
-RUN, TRY, WORK = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-RELOADS_WITHIN_SECONDS = 60
+RUN, TRY, _WORK = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 # Read before the settings themselves are.
 ALSO_SETTINGS = {"JWT_SECRET_KEY_FILE"}
 
@@ -49,24 +44,6 @@ def test_the_api_answers_as_the_readme_shows(stranger: Stranger):
     (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     for line, expected in zip(output.splitlines(), shown.splitlines(), strict=True):
         assert line == expected == "" or is_like(json.loads(line), json.loads(expected)), line
-
-
-def test_the_debug_server_runs_beside_make_run_and_reloads(stranger: Stranger):
-    (command,) = re.findall(r"(\S+ run --debug --port )", WORK)
-    client = HttpClient(free_port())
-
-    def document() -> dict:
-        try:
-            return client.get("/openapi.json").body
-        except (OSError, HTTPException):  # it restarts
-            return {}
-
-    stranger.start(*command.split(), str(client.port))
-    wait_until(document, RELOADS_WITHIN_SECONDS)
-    code = stranger.folder / "billor" / "drivers" / "routes.py"
-    code.write_text(re.sub(r'"""(\w)', r'"""Reloaded \1', code.read_text()))
-    wait_until(lambda: "Reloaded" in json.dumps(document()), RELOADS_WITHIN_SECONDS)
-    client.close()
 
 
 def test_every_flask_command_in_the_docs_exists(app):

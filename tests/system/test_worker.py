@@ -175,7 +175,7 @@ def test_sigkill_of_a_worker_loses_and_duplicates_nothing(app, client, couch, st
     couch.wait_until_hanging()
     worker.kill()
     couch.mend()
-    assert len(unrecorded()) == len(types), "stored, but not marked"
+    assert len(unrecorded()) == len(types), "half of them stored, but none marked"
     client.make_load()
     worker = start(COUCHDB_URL=couch.url)
     wait_until(lambda: not unrecorded())
