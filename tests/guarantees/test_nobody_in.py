@@ -100,6 +100,15 @@ def test_no_failure_reveals_a_secret(system_without_bus):
     assert ask(api, "POST", "/users", user).status == 409
     for token in (system.token[:-1], f"{system.token}x", f"{system.token} more"):
         assert ask(api, "GET", "/loads", Authorization=f"Bearer {token}").status == 401
+    key = api.client.post("/api-keys", {"name": "Accounting"}).body["key"]
+    secrets["API key"] = key[12:]
+    for path, token, status in (
+        ("/drivers", key, 200),
+        ("/drivers", f"{key}x", 401),
+        (f"/drivers?q={key}", system.token, 200),
+        (f"/drivers/{key}", system.token, 404),
+    ):
+        assert ask(api, "GET", path, Authorization=f"Bearer {token}").status == status, path
     with broken_table(system):
         unheard = user | {"name": "Unheard", "email": "unheard@billor.example"}
         assert ask(api, "POST", "/users", unheard).status == 500

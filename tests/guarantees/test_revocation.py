@@ -19,6 +19,7 @@ CHANGES = {
     "deactivation": lambda admin, _own, id_: admin.patch(f"/users/{id_}", {"active": False}),
     "logout": lambda _admin, own, _id: own.post("/auth/logout", {}),
     "logout everywhere": lambda _admin, own, _id: own.post("/auth/logout-all", {}),
+    "API key": lambda admin, _own, id_: admin.request("DELETE", f"/api-keys/{id_}"),
 }
 
 
@@ -27,14 +28,18 @@ def test_an_old_token_is_dead_within_two_seconds_in_every_process(shared_system:
     for name, change in CHANGES.items():
         email = f"{uuid4()}@billor.example"
         with shared_system.app.app_context():
-            user_id = create_user("Robin", email, PASSWORD, Role.DISPATCHER).id
+            id_ = create_user("Robin", email, PASSWORD, Role.DISPATCHER).id
         logged_in = api.client.post("/auth/login", {"email": email, "password": PASSWORD}).body
         clients = [shared_system.connect(api.client.port) for _ in range(CONNECTIONS)]
+        token, refresh_token = logged_in["access_token"], logged_in["refreshToken"]
+        if name == "API key":
+            made = api.client.post("/api-keys", {"name": "Accounting"}).body
+            id_, token, refresh_token = made["id"], made["key"], "none"
         for client in clients:
-            client.token = logged_in["access_token"]
+            client.token = token
         assert {client.get("/loads").status for client in clients} == {200}, name
-        assert change(api.client, clients[0], user_id).status in (200, 204), name
-        ended[name] = clients, logged_in["refreshToken"]
+        assert change(api.client, clients[0], id_).status in (200, 204), name
+        ended[name] = clients, refresh_token
     processes = [count for count in api.clients() if count > CONNECTIONS]
     assert len(processes) > 1, "connections are spread over processes"
 
@@ -45,6 +50,6 @@ def test_an_old_token_is_dead_within_two_seconds_in_every_process(shared_system:
         }
         assert {status for _, status in statuses} <= {200, 401}
     assert statuses == {(name, 401) for name in CHANGES}
-    for name, (clients, token) in ended.items():
-        refused = clients[0].post("/auth/refresh", {"refreshToken": token})
+    for name, (clients, refresh_token) in ended.items():
+        refused = clients[0].post("/auth/refresh", {"refreshToken": refresh_token})
         assert refused.status == 401, name

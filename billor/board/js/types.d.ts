@@ -128,6 +128,7 @@ interface Payload {
   user?: Actor;
   assignment?: Assignment;
   checkIn?: CheckIn;
+  apiKey?: { id: number; name: string };
   reason?: string;
   planned?: boolean;
   account?: Actor & { role: Role };

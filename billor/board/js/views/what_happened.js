@@ -42,6 +42,8 @@ const SENTENCES = {
   USER_REACTIVATED: t("brought back {name}"),
   SESSIONS_ENDED: t("logged out {name} everywhere"),
   REFRESH_TOKEN_REUSED: t("ended a login of {name}: it was copied"),
+  API_KEY_CREATED: t("made the API key {key}"),
+  API_KEY_REVOKED: t("revoked the API key {key}"),
   LOGIN_BLOCKED: t("blocked logins of {name}, after wrong passwords from {address}"),
 };
 
@@ -58,6 +60,7 @@ export function whatHappened({ type, payload }) {
     name: account ? isolate(account.name) : t("an unknown account"),
     role: ROLE_NAMES[account?.role ?? ""] ?? "",
     address: address ?? t("somewhere"),
+    key: isolate(payload.apiKey?.name ?? ""),
     reason: isolate(reason ?? ""),
     step: checkIn ? stepOf(checkIn) : "",
     paper: paper ? PAPER_NAMES[paper] : "",
