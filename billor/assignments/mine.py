@@ -1,9 +1,9 @@
-"""Routes of `/me/assignment`: the load of the current user, who is a driver."""
+"""Routes of the current user who is a driver: `/me/assignment` and `/me/notifications`."""
 
 from marshmallow import fields, validate
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Id, Several, WireSchema
+from billor.api.fields import Id, PartialSchema, Several, WireSchema
 from billor.api.responses import if_match
 from billor.assignments import check_ins
 from billor.assignments import service as assignments
@@ -14,9 +14,12 @@ from billor.assignments.schemas import (
     TimeOrderQuery,
     WithNextSchema,
 )
+from billor.database import get_or_not_found
+from billor.drivers import service as drivers
+from billor.drivers.schemas import NotificationsSchema
 from billor.loads import service as loads
 from billor.loads.schemas import CommentSchema, NewCommentSchema, TimelineQuery
-from billor.models import Assignment, AssignmentStatus
+from billor.models import Assignment, AssignmentStatus, Driver
 from billor.observe.context import signed_in_user
 
 blueprint = Blueprint("mine", __name__, url_prefix="/me", description="A driver's own load.")
@@ -46,6 +49,10 @@ class MyCheckInSchema(CheckInSchema):
 class MyCommentSchema(NewCommentSchema):
     class Meta(WireSchema.Meta):
         fields = ("text",)
+
+
+class MyNotificationsSchema(PartialSchema, NotificationsSchema):
+    pass
 
 
 @blueprint.route("/assignment")
@@ -131,6 +138,22 @@ def list_my_comments(query):
 def comment_on_my_load(comment):
     """Add a comment to your active load."""
     return assignments.comment_on_active_load(_my_driver_id(), **comment)
+
+
+@blueprint.route("/notifications")
+@blueprint.response(200, NotificationsSchema)
+def get_my_notifications():
+    """Show how you are notified."""
+    return get_or_not_found(Driver, _my_driver_id())
+
+
+@blueprint.route("/notifications", methods=["PATCH"])
+@blueprint.arguments(MyNotificationsSchema)
+@blueprint.idempotent
+@blueprint.response(200, NotificationsSchema)
+def update_my_notifications(changes):
+    """Choose how you are notified, and in which language."""
+    return drivers.update_driver(_my_driver_id(), if_match(NotificationsSchema()), **changes)
 
 
 def _my_driver_id() -> int:

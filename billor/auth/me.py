@@ -15,9 +15,9 @@ from billor.users.schemas import NewPassword, UserSchema, UserUpdateSchema
 blueprint = Blueprint("me", __name__, url_prefix="/me", description="Your account.")
 
 
-class MyNameSchema(UserUpdateSchema):
+class MyAccountSchema(UserUpdateSchema):
     class Meta:
-        fields = ("name",)
+        fields = ("name", "language")
 
 
 class PasswordChangeSchema(WireSchema):
@@ -33,11 +33,11 @@ def get_me():
 
 
 @blueprint.route("", methods=["PATCH"])
-@blueprint.arguments(MyNameSchema)
+@blueprint.arguments(MyAccountSchema)
 @blueprint.idempotent
 @blueprint.response(200, UserSchema)
 def update_me(changes):
-    """Change your name."""
+    """Change your name, or the language of your mails."""
     return users.update_user(signed_in_user().id, if_match(UserSchema()), **changes)
 
 

@@ -22,7 +22,7 @@ from billor.api.fields import (
     Words,
 )
 from billor.api.pagination import PageQuery
-from billor.models import DriverStatus
+from billor.models import Channel, DriverStatus, Language
 
 PAPER = {
     "description": "Its last valid day, in TIME_ZONE. A driver with an expired one gets no loads.",
@@ -30,7 +30,20 @@ PAPER = {
 }
 
 
-class DriverSchema(WireSchema):
+class NotificationsSchema(WireSchema):
+    notify_by = fields.Enum(
+        Channel,
+        allow_none=True,
+        metadata={"description": "By phone if null, or else by mail, as far as it reaches them."},
+    )
+    language = fields.Enum(
+        Language,
+        by_value=fields.String,
+        metadata={"description": "Of notifications. en by default."},
+    )
+
+
+class DriverSchema(NotificationsSchema):
     id = Id(dump_only=True, required=True)
     name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
     license_number = Identifier(max_length=64, required=True, metadata={"example": "TX-1234567"})

@@ -39,7 +39,9 @@ REFERENCE = Unique(
 
 _schema = LoadSchema()
 _driver_schema = DriverSchema(
-    exclude=("email", "notes", "license_expires_on", "medical_expires_on")
+    exclude=(
+        *("email", "notes", "notify_by", "language", "license_expires_on", "medical_expires_on"),
+    )
 )
 
 

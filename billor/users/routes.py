@@ -43,9 +43,9 @@ def get_user(user_id):
 @blueprint.response(200, schemas.UserSchema)
 @blueprint.problems("user_not_found", "driver_not_found", "last_admin")
 def update_user(changes, user_id):
-    """Change a user's name, role or password, or whether they may log in.
+    """Change a user's name, language, role or password, or whether they may log in.
 
-    All but a new name ends all their sessions.
+    All but a new name or language ends all their sessions.
     """
     return service.update_user(user_id, if_match(schemas.UserSchema()), **changes)
 

@@ -16,7 +16,7 @@ from billor.api.fields import (
 )
 from billor.api.pagination import PageQuery
 from billor.database.text import MAX_EMAIL_LENGTH
-from billor.models import Role
+from billor.models import Language, Role
 from billor.users.passwords import MIN_LENGTH, is_common
 
 
@@ -56,6 +56,9 @@ class AccountSchema(WireSchema):
             "description": "Whether the user may log in. Users are never deleted.",
             "example": True,
         },
+    )
+    language = fields.Enum(
+        Language, by_value=fields.String, metadata={"description": "Of mails. en by default."}
     )
 
 

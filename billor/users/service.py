@@ -21,7 +21,7 @@ from billor.database.unique import Unique
 from billor.errors import Conflict, Invalid
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.models import Driver, Role, User, db
+from billor.models import Driver, Language, Role, User, db
 from billor.users.passwords import hash_password
 from billor.users.schemas import AccountSchema
 
@@ -67,6 +67,7 @@ def create_user(
     password: str | None = None,
     role: Role = Role.DISPATCHER,
     driver_id: int | None = None,
+    language: Language = Language.EN,
 ) -> User:
     """Create a user; without a password they cannot log in."""
     user = User(
@@ -75,6 +76,7 @@ def create_user(
         password_hash=None if password is None else hash_password(password),
         role=role,
         driver_id=driver_id,
+        language=language,
     )
     with transaction():
         _check_driver(role, driver_id)
@@ -107,9 +109,10 @@ def list_users(
 def update_user(
     user_id: int, check: Check = unchecked, password: str | None = None, **changes: Any
 ) -> User:
-    """Change `name`, `password`, `role`, `driver_id` or `is_active`.
+    """Change `name`, `language`, `password`, `role`, `driver_id` or `is_active`.
 
-    All changes but a new name end the user's tokens. Another role than DRIVER clears the driver.
+    All changes but a new name or language end the user's tokens. Another role than DRIVER clears
+    the driver.
     """
     if password is not None:
         changes["password_hash"] = hash_password(password)
@@ -171,7 +174,7 @@ def _ends_last_admin(user: User, admins: dict[int, bool]) -> bool:
 def _record_changes(user: User, before: dict[str, Any]) -> None:
     """Add an event for each kind of change, with the previous values."""
     kinds = {
-        EventType.USER_UPDATED: ("name",),
+        EventType.USER_UPDATED: ("name", "language"),
         EventType.ROLE_CHANGED: ("role", "driver_id"),
         EventType.PASSWORD_CHANGED: ("password_hash",),
         EventType.USER_REACTIVATED if user.is_active else EventType.USER_DEACTIVATED: (

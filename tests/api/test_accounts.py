@@ -162,7 +162,7 @@ def test_each_change_of_an_account_is_an_event_with_who_did_it(client, recorded)
         ("USER_REACTIVATED", {"active": False}),
     ]
     assert "password" not in str([each["payload"] for each in documents])
-    assert documents[0]["payload"]["account"] == dana | {"active": True}
+    assert documents[0]["payload"]["account"] == dana | {"active": True, "language": "en"}
     for document in documents:
         assert document["userId"] == user["id"]
         assert document["payload"]["user"] == {"id": 1, "name": "Demo Dispatcher"}

@@ -12,7 +12,10 @@ from tests.support.apps import another_app, give_driver_token
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
 
-OPTIONAL = ("phone", "phoneShown", "email", "notes", "licenseExpiresOn", "medicalExpiresOn")
+OPTIONAL = (
+    *("phone", "phoneShown", "email", "notes", "notifyBy"),
+    *("licenseExpiresOn", "medicalExpiresOn"),
+)
 SHOWN = {
     None: None,
     "+12145550123": "(214) 555-0123",
@@ -30,6 +33,7 @@ def test_a_driver_is_created_shown_listed_and_changed(client):
         "licenseNumber": "TX-1",
         "status": "ACTIVE",
         "createdAt": driver["createdAt"],
+        "language": "en",
         **dict.fromkeys(OPTIONAL),
     }
     address = f"/drivers/{driver['id']}"
@@ -42,7 +46,7 @@ def test_a_driver_is_created_shown_listed_and_changed(client):
         {"status": "ACTIVE"},
         {"phone": "+12145550123", "notes": "Reefer only.\nNo nights.", "email": "a@example.com"},
         {"licenseExpiresOn": "2035-01-31", "medicalExpiresOn": "2000-01-01"},
-        {"medicalExpiresOn": None, "phone": None},
+        {"medicalExpiresOn": None, "phone": None, "notifyBy": "EMAIL", "language": "pt-BR"},
         {"phone": "+525555550123;ext=7"},
     ):
         answer = client.patch(address, changes)

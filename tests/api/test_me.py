@@ -39,8 +39,18 @@ def test_everybody_sees_and_renames_their_own_account(staff, driver):
     for client, role in ((staff, "ADMIN"), (driver, "DRIVER")):
         before = client.get("/me").json
         assert (before["role"], before["active"]) == (role, True)
-        answer = client.patch("/me", {"name": "Robin Reed"})
-        assert answer.json == client.get("/me").json == before | {"name": "Robin Reed"}
+        changes = {"name": "Robin Reed", "language": "es"}
+        answer = client.patch("/me", changes)
+        assert answer.json == client.get("/me").json == before | changes
+
+
+def test_a_driver_chooses_channel_and_language_of_notifications(staff, driver):
+    assert driver.get("/me/notifications").json == {"notifyBy": None, "language": "en"}
+    chosen = {"notifyBy": "PHONE", "language": "pt-BR"}
+    assert driver.patch("/me/notifications", chosen).json == chosen
+    assert driver.get("/me/notifications").json == chosen
+    drivers = [staff.get(f"/drivers/{id_}").json["notifyBy"] for id_ in (1, 2)]
+    assert drivers == ["PHONE", None]
 
 
 @pytest.mark.parametrize("field", ["role", "active", "driverId", "email", "id", "password"])

@@ -21,7 +21,7 @@ from tests.support.worker import WAIT_SECONDS
 ADMIN, DISPATCHER, DRIVER = Role
 RULES = {
     r"/users|/api-keys|/audit/accounts|/metrics": {ADMIN},
-    r"/me/(assignment|changes)": {DRIVER},
+    r"/me/(assignment|changes|notifications)": {DRIVER},
     r"/me|/auth": {ADMIN, DISPATCHER, DRIVER},
     r"/": {ADMIN, DISPATCHER},
 }

@@ -17,6 +17,7 @@ def test_a_user_is_created_shown_and_listed(client):
         "role": "DISPATCHER",
         "driverId": None,
         "active": True,
+        "language": "en",
         "createdAt": user["createdAt"],
     }
     assert client.get(f"/users/{user['id']}").json == user

@@ -69,7 +69,8 @@ def pages(client: ApiClient, address: str | None) -> Iterator[list[dict]]:
 
 def in_events(driver: Mapping[str, Any]) -> dict[str, Any]:
     """A driver as events of loads have it."""
-    private = {"email", "notes", "licenseExpiresOn", "medicalExpiresOn"}
+    papers = {"licenseExpiresOn", "medicalExpiresOn"}
+    private = papers | {"email", "notes", "notifyBy", "language"}
     return {name: value for name, value in driver.items() if name not in private}
 
 
