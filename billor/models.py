@@ -469,7 +469,7 @@ class LoadEvent(Base):
     recorded_at: Mapped[datetime | None] = _timestamp()
     """When the worker stored its audit document; reset to null to publish it again."""
     notified_at: Mapped[datetime | None] = _timestamp()
-    """When the driver was notified, or the assignment was found to be cancelled."""
+    """When the notification was logged or prepared, or found to be no news any more."""
     transaction_id: Mapped[str | None] = mapped_column(
         TransactionId, server_default=func.pg_current_xact_id()
     )
@@ -489,9 +489,10 @@ class LoadEvent(Base):
         _index(
             "ix_load_events_unnotified",
             created_at,
-            where="notified_at IS NULL AND assignment_id IS NOT NULL"
-            " AND type IN ('load.assigned', 'load.updated', 'assignment.reopened',"
-            " 'load.planned', 'load.commented')",
+            where="notified_at IS NULL AND (assignment_id IS NOT NULL OR load_id IS NULL)"
+            " AND type IN ('load.assigned', 'load.updated', 'load.planned', 'load.commented',"
+            " 'assignment.reopened', 'assignment.cancelled', 'assignment.checked_in',"
+            " 'driver.papers_expire', 'notification.failed')",
         ),
         _index(
             "ix_load_events_unconfirmed",
@@ -548,8 +549,11 @@ class Notification(Base):
     """When to try next. An attempt that is running has moved it on, so that no other starts."""
     sent_at: Mapped[datetime | None] = _timestamp()
     failed_at: Mapped[datetime | None] = _timestamp()
-    """When it was given up."""
+    """When it was given up, or was no news any more."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+
+    driver: Mapped[Driver | None] = relationship()
+    user: Mapped[User | None] = relationship()
 
     __table_args__ = (
         CheckConstraint("(driver_id IS NULL) <> (user_id IS NULL)", name="recipient"),

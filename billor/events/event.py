@@ -30,6 +30,8 @@ class EventType(StrEnum):
     DRIVER_CREATED = "driver.created"
     DRIVER_UPDATED = "driver.updated"
     PAPERS_EXPIRE = "driver.papers_expire"
+    NOTIFICATION_SENT = "notification.sent"
+    NOTIFICATION_FAILED = "notification.failed"
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
     ROLE_CHANGED = "user.role_changed"
@@ -52,8 +54,10 @@ PAYLOAD = (
     "The `load` at that time and the `driver`, if the event involves them; for a change, the "
     "values `before` it; `planned` if a planned load becomes active; for a reopening, the `reason` "
     "and the `assignment`; for a check-in, the `checkIn` and the `assignment` after it; for a "
-    "paper that expires, the `paper`, `expiresOn` and the `days` until then; a `comment`; and the "
-    "`user` who did it, if any, with the `apiKey` of a program."
+    "paper that expires, the `paper`, `expiresOn` and the `days` until then; a `comment`; for a "
+    "notification, its `channel`, the type of the event it is `about`, the name of the `recipient` "
+    "and the `reason` of a failure; and the `user` who did it, if any, with the `apiKey` of a "
+    "program."
 )
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; the `apiKey` that was made "

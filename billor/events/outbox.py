@@ -24,6 +24,8 @@ MAX_REPUBLISHED = 1000
 _EVENTS = table(LoadEvent).c
 ID = attrgetter("id")  # by time; RETURNING has no order
 _ADD = insert(table(LoadEvent))
+_STATUS = select(Assignment.status).where(Assignment.id == _EVENTS.assignment_id)
+_WITH_STATUS = (*_EVENTS, _STATUS.scalar_subquery().label("status"))
 # The condition of the partial index.
 _IS_UNRECORDED = and_(_EVENTS.published_at.is_not(None), _EVENTS.recorded_at.is_(None))
 
@@ -96,21 +98,24 @@ def mark_recorded(ids: Collection[UUID]) -> None:
 
 
 def claim_unnotified(types: Collection[EventType], limit: int, age_seconds: float) -> Sequence[Row]:
-    """Mark the oldest recorded events for drivers, of these types and age, as notified.
+    """Mark the oldest recorded events, of these types and age, as notified.
 
-    Returns them, each with the `status` of its assignment.
+    Returns them, each with the `status` of its assignment; without those of unassigned loads.
     """
     is_due = and_(
         _EVENTS.notified_at.is_(None),
-        _EVENTS.assignment_id.is_not(None),
+        _EVENTS.assignment_id.is_not(None) | _EVENTS.load_id.is_(None),
         _EVENTS.type.in_(types),
         _EVENTS.recorded_at.is_not(None),
         seconds_since(_EVENTS.created_at) >= age_seconds,
     )
     claim = _update_oldest(limit, is_due).values(notified_at=func.clock_timestamp())
-    status = select(Assignment.status).where(Assignment.id == _EVENTS.assignment_id)
-    events = execute(claim.returning(*_EVENTS, status.scalar_subquery().label("status")))
-    return sorted(events, key=ID)
+    return sorted(execute(claim.returning(*_WITH_STATUS)), key=ID)
+
+
+def get_event(event_id: UUID) -> Row:
+    """Return an event with the `status` of its assignment."""
+    return execute(select(*_WITH_STATUS).where(_EVENTS.id == event_id)).one()
 
 
 def last_unrecorded() -> datetime | None:

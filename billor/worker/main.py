@@ -20,7 +20,7 @@ from billor.observe import metrics
 from billor.observe.logs import init_standard_error
 from billor.observe.traces import export_last_spans
 from billor.worker.consumer import Consumer
-from billor.worker.notify import run_notifier
+from billor.worker.notify import connect_services, run_notifier, run_sender, services
 from billor.worker.relay import run_relay
 from billor.worker.upkeep import run_upkeep
 
@@ -31,6 +31,8 @@ ROLES = ("relay", "consumer")
 HEARTBEAT_FILE = "worker.alive"
 # Python runs signal handlers only in the main thread, which must wake up for them.
 BEAT_SECONDS = 0.5
+# Of notifications: a slow recipient does not keep the others waiting.
+SENDERS = 8
 STOP_SECONDS = 7
 
 
@@ -56,6 +58,8 @@ class Worker:
             consumer = Consumer(self._bus, self._store)
             jobs["consumer"] = consumer.run
             jobs["notifier"] = run_notifier
+            if services(self._app.config["BILLOR"]):
+                jobs |= {f"sender {number}": run_sender for number in range(1, SENDERS + 1)}
         jobs["upkeep"] = partial(run_upkeep, self._bus, consumer)
         threads = [
             Thread(target=self._guarded, args=(job,), name=name, daemon=True)
@@ -115,6 +119,7 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
                 "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share a "
                 "process: run `python worker.py`."
             )
+        connect_services(config)
         _serve_metrics(config)
         bus = connect_bus(config)
     except ConfigError as error:

@@ -1,19 +1,33 @@
-"""Notifying drivers of their loads. Simulated: a notification is a line in the log.
+"""Notifying people of events: drivers of their loads, dispatchers of delays.
 
 It comes some seconds after the event, and not at all if the assignment was cancelled by then, or
-its plan activated: a dispatcher may undo a mistake. A crash in between notifies again.
+its plan activated: a dispatcher may undo a mistake. Drivers whom no service reaches are notified by
+a line in the log. A crash in between notifies again.
+
+Services send outside of transactions. If it is unknown whether something was sent, as after a
+crash, it is sent again after an hour.
 """
 
+import errno
 import logging
-from threading import Event
+import re
+import socket
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from sqlalchemy import Row
+from flask import current_app
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import joinedload
 
+from billor.config import Config, ConfigError
 from billor.database import transaction
 from billor.events.event import EventType
-from billor.events.outbox import claim_unnotified
-from billor.models import AssignmentStatus
+from billor.events.outbox import claim_unnotified, get_event, record
+from billor.models import Channel, Driver, Notification, User, db
 from billor.observe.traces import continued
+from billor.worker import notices
 from billor.worker.outage import run_with_backoff
 
 logger = logging.getLogger(__name__)
@@ -21,6 +35,10 @@ logger = logging.getLogger(__name__)
 UNDO_SECONDS = 10
 BATCH_SIZE = 500
 IDLE_SECONDS = 1
+SEND_SECONDS = 30
+LEASE = timedelta(hours=1)
+"""How long an attempt may take, and its outcome be unknown."""
+GIVE_UP_AFTER = timedelta(days=1)
 WHAT = {
     EventType.ASSIGNED: "you have",
     EventType.ASSIGNMENT_REOPENED: "you have",
@@ -28,32 +46,169 @@ WHAT = {
     EventType.LOAD_UPDATED: "a change of your",
     EventType.LOAD_COMMENTED: "a comment on your",
 }
-# A planned load was activated since then, or one is planned again.
-OUTDATED = {(EventType.LOAD_PLANNED, True), (EventType.ASSIGNED, False)}
+
+_ERROR = re.compile(r"\[Errno (-?\d+)\] ([\w ]+)")
+_NOTHING_SENT = {
+    *(errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH),
+    *(socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_NODATA),
+}
+_REFUSED = re.compile(r"': \((5\d\d), b'([\d.]*)")
+_STATUS = re.compile(r"\((\d{3}, b'[\d.]*)|error=(\d{3})|(timed out|closed|reset by peer)")
+
+
+class Failure(NamedTuple):
+    reason: str
+    """Without words of the service, which may tell the address."""
+    wait: timedelta = LEASE
+    is_final: bool = False
 
 
 def run_notifier(stop: Event) -> None:
-    """Notify drivers until `stop` is set. Needs an application context."""
+    """Notify people until `stop` is set. Needs an application context."""
     run_with_backoff(lambda: None, notify_drivers, stop, IDLE_SECONDS)
 
 
+def run_sender(stop: Event) -> None:
+    """Send what is due until `stop` is set. Needs an application context."""
+    run_with_backoff(lambda: None, send_next, stop, IDLE_SECONDS)
+
+
+def services(config: Config) -> dict[Channel, str]:
+    """Return the URL of each channel that has one."""
+    urls = {Channel.PHONE: config.notify_phone_url, Channel.EMAIL: config.notify_email_url}
+    return {channel: url for channel, url in urls.items() if url}
+
+
+def connect_services(config: Config) -> None:
+    """Raise `ConfigError` for a URL that is not Apprise's, whose log has addresses: keep it out."""
+    logging.getLogger("apprise").propagate = False
+    logging.getLogger("apprise").setLevel(logging.DEBUG)
+    logging.getLogger("apprise").addHandler(logging.NullHandler())
+    samples = {Channel.PHONE: "+12145550123", Channel.EMAIL: "driver@example.com"}
+    for channel, url in services(config).items():
+        if not _service(url, samples[channel]):
+            problem = "is not a URL of Apprise: see docs/operations.md."
+            raise ConfigError(f"NOTIFY_{channel}_URL {problem}")
+
+
 def notify_drivers() -> int:
-    """Notify drivers of the oldest events that are due; return how many were."""
+    """Notify people of the oldest events that are due; return how many events were."""
     with transaction():
-        events = claim_unnotified(WHAT, BATCH_SIZE, UNDO_SECONDS)
-        for event in filter(_is_news, events):
-            load, driver = event.payload.get("load", {}), event.payload.get("driver", {})
-            with continued("notify", event.traceparent):
-                logger.info(
-                    "To %s: %s load %s, %s, from %s to %s.",
-                    *(driver.get("name"), WHAT[event.type], load.get("id"), load.get("cargoType")),
-                    *(load.get("origin"), load.get("destination")),
-                )
+        types = notices.TO_DRIVERS | notices.TO_DISPATCHERS
+        events = claim_unnotified(types, BATCH_SIZE, UNDO_SECONDS)
+        for event in filter(notices.is_news, events):
+            if person := notices.recipient_of(event):
+                _notify(event, person)
     return len(events)
 
 
-def _is_news(event: Row) -> bool:
-    """Return whether it still holds, and is not what the driver said."""
-    is_begun = event.status != AssignmentStatus.PLANNED
-    is_outdated = (event.type, is_begun) in OUTDATED or event.status == AssignmentStatus.CANCELLED
-    return not is_outdated and not event.payload.get("comment", {}).get("byDriver", False)
+def _notify(event: Row, person: Driver | User) -> None:
+    chosen = getattr(person, "notify_by", None)
+    channels = sorted(services(current_app.config["BILLOR"]), key=lambda each: each != chosen)
+    if channel := next((each for each in channels if _address(person, each)), None):
+        recipient: Any = {"driver" if isinstance(person, Driver) else "user": person}
+        db.session.add(Notification(event_id=event.id, channel=channel, **recipient))
+    elif event.type in WHAT:
+        load = event.payload["load"]
+        with continued("notify", event.traceparent):
+            logger.info(
+                "To %s: %s load %s, %s, from %s to %s.",
+                *(person.name, WHAT[event.type], load["id"], load["cargoType"]),
+                *(load["origin"], load["destination"]),
+            )
+
+
+def _address(person: Driver | User, channel: Channel) -> str | None:
+    return getattr(person, channel.lower(), None)
+
+
+def send_next() -> int:
+    """Send the notification that is due, if there is one; return how many there were."""
+    with transaction():
+        notification = _claim()
+        if notification is None:
+            return 0
+        event = get_event(notification.event_id)
+        if not notices.is_news(event):
+            notification.failed_at = func.clock_timestamp()
+            return 1
+        person: Any = notification.driver or notification.user
+        url = services(current_app.config["BILLOR"]).get(notification.channel)
+        address = _address(person, notification.channel)
+        text = notices.text_of(event, person), notices.link_for(event, person)
+    with continued("notify", event.traceparent):
+        failure = _send(url, address, *text) if url and address else Failure("no address")
+        with transaction():
+            _settle(notification, failure, event, person.name)
+    return 1
+
+
+def _claim() -> Notification | None:
+    """Return what is due. Nobody else tries it meanwhile, nor soon after a crash."""
+    is_unsent = Notification.sent_at.is_(None) & Notification.failed_at.is_(None)
+    people = joinedload(Notification.driver), joinedload(Notification.user)
+    due = select(Notification).where(is_unsent, Notification.due_at <= func.clock_timestamp())
+    first = due.options(*people).order_by(Notification.due_at).limit(1)
+    locked = first.with_for_update(skip_locked=True, of=Notification)
+    notification = db.session.scalar(locked, execution_options={"populate_existing": True})
+    if notification is not None:
+        notification.attempts += 1
+        notification.due_at = func.clock_timestamp() + LEASE
+    return notification
+
+
+def _settle(notification: Notification, failure: Failure | None, event: Row, name: str) -> None:
+    """Record that it was sent or has failed, or have it tried again."""
+    payload = {"channel": notification.channel, "about": event.type, "recipient": name}
+    if failure is None:
+        notification.sent_at = func.clock_timestamp()
+        outcome = EventType.NOTIFICATION_SENT
+    else:
+        logger.warning("A notification by %s failed: %s", notification.channel, failure.reason)
+        is_old = datetime.now(UTC) - notification.created_at >= GIVE_UP_AFTER
+        if not (failure.is_final or is_old):
+            wait = min(failure.wait * 2 ** (notification.attempts - 1), LEASE)
+            notification.due_at = func.clock_timestamp() + wait
+            return
+        notification.failed_at = func.clock_timestamp()
+        outcome, payload["reason"] = EventType.NOTIFICATION_FAILED, failure.reason
+    ids = {"load_id": event.load_id, "driver_id": event.driver_id}
+    record(outcome, payload, assignment_id=event.assignment_id, **ids)
+
+
+def _send(url: str, address: str, text: str, link: str) -> Failure | None:
+    """Send a text with a link; return why it failed, if so.
+
+    A thread that takes too long is left alone: nothing else can end it.
+    """
+    results: list[Failure | None] = []
+    thread = Thread(target=lambda: results.append(_deliver(url, address, text, link)), daemon=True)
+    thread.start()
+    thread.join(SEND_SECONDS)
+    return results[0] if results else Failure("timed out")
+
+
+def _deliver(url: str, address: str, text: str, link: str) -> Failure | None:
+    title = text if "@" in address else ""  # the subject of a mail
+    content: Any = {"body": f"{text}\n{link}", "title": title, "body_format": "text"}
+    result = _service(url, address).notify(**content, log_level=logging.DEBUG)
+    return None if result else _failure("\n".join(entry.message for entry in result.logs()))
+
+
+def _service(url: str, address: str) -> Any:
+    """Return what sends to this address; it is false if the URL is not Apprise's."""
+    from apprise import Apprise, AppriseAsset  # takes 20 MB
+
+    service = Apprise(asset=AppriseAsset(app_id="Billor", service_timeout=0))
+    service.add(url.replace("{address}", quote(address, safe="")))
+    return service
+
+
+def _failure(details: str) -> Failure:
+    if refused := _REFUSED.search(details):
+        return Failure(" ".join(refused.groups()), is_final=True)
+    if error := _ERROR.search(details):
+        is_unsent = int(error[1]) in _NOTHING_SENT
+        return Failure(error[2], timedelta(minutes=1) if is_unsent else LEASE)
+    found = _STATUS.search(details)
+    return Failure(" ".join(filter(None, found.groups())) if found else "unknown")

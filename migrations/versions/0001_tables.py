@@ -410,9 +410,10 @@ def _create_events() -> None:
         (
             "unnotified",
             ["created_at"],
-            "notified_at IS NULL AND assignment_id IS NOT NULL"
-            " AND type IN ('load.assigned', 'load.updated', 'assignment.reopened',"
-            " 'load.planned', 'load.commented')",
+            "notified_at IS NULL AND (assignment_id IS NOT NULL OR load_id IS NULL)"
+            " AND type IN ('load.assigned', 'load.updated', 'load.planned', 'load.commented',"
+            " 'assignment.reopened', 'assignment.cancelled', 'assignment.checked_in',"
+            " 'driver.papers_expire', 'notification.failed')",
         ),
         (
             "unconfirmed",

@@ -25,6 +25,7 @@ NAMES = {
     "assignment.reopened": "ASSIGNMENT_REOPENED",
     "assignment.check_in_undone": "CHECK_IN_UNDONE",
     "driver.created": "DRIVER_CREATED",
+    "notification.failed": "NOTIFICATION_FAILED",
     "user.role_changed": "ROLE_CHANGED",
 }
 
