@@ -121,6 +121,9 @@ def test_a_token_of_a_clock_ahead_is_accepted_within_the_leeway(client, config, 
         pytest.param("token_invalid", lambda key: "Bearer", id="no token"),
         pytest.param("token_invalid", lambda key: f"Bearer {forged(key)} more", id="more"),
         pytest.param("token_invalid", lambda key: "Bearer a.b.c", id="no jwt"),
+        pytest.param(
+            "token_invalid", lambda key: f"Bearer {forged(key, sub=str(2**31))}", id="of nobody"
+        ),
         pytest.param("token_invalid", lambda key: "Bearer \xe9", id="not ASCII"),
         pytest.param("token_invalid", lambda key: f"Bearer {'a.' * 50_000}", id="huge"),
         pytest.param("token_expired", lambda key: f"Bearer {forged(key, exp=1)}", id="expired"),

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
 
 import pytest
 from sqlalchemy import text
@@ -12,6 +11,7 @@ from billor.models import Role, db
 from tests.support.answers import assert_invalid, assert_problem, pages
 from tests.support.apps import client_with_token
 from tests.support.client import ApiClient
+from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
 
 MINE = "/me/assignment/check-ins"
@@ -21,7 +21,6 @@ PROGRESS = ("progress", "progressAt", "expectedAt", "delayReason")
 DELAY = {"kind": "DELAYED", "reason": "Snow", "expectedAt": EXPECTED}
 LOADED = {"kind": "LOADED"}
 LONG_AGO = "UPDATE driver_load_assignments SET assigned_at = now() - interval '1 hour'"
-ROUNDS = 3
 
 
 @pytest.fixture
@@ -202,42 +201,12 @@ def test_a_check_in_changes_the_etag_of_its_assignment_but_not_its_id(driver):
         assert (answer.status_code, answer.json["id"]) == (200, 3)
 
 
-def at_once(app, token: str, requests: list[tuple]) -> list[int]:
-    barrier = Barrier(len(requests))
-
-    def run(request: tuple) -> int:
-        client = ApiClient(app.test_client(), token)
-        barrier.wait(WAIT_SECONDS)
-        return client.request(*request).status_code
-
-    with ThreadPoolExecutor(len(requests)) as threads:
-        return [*threads.map(run, requests)]
-
-
-def test_an_assignment_says_what_its_check_ins_say_after_a_race(app, client, driver):
-    for number in range(ROUNDS):
-        load, trucker = client.make_load(), client.make_driver(f"RACE-{number}")
-        id_ = client.assign(trucker, load)["id"]
-        path = f"/assignments/{id_}/check-ins"
-        execute(app, LONG_AGO)
-        mistake = tap(client, path, "AT_DELIVERY", 1)
-        wanted = [
-            ("POST", path, {"kind": "AT_PICKUP", "happenedAt": ago(9)}),
-            ("POST", path, {"kind": "LOADED", "happenedAt": ago(5)}),
-            ("POST", path, DELAY | {"happenedAt": ago(3)}),
-            ("DELETE", f"{path}/{mistake['id']}", None),
-            ("PATCH", f"/assignments/{id_}/status", {"status": "COMPLETED"}),
-        ]
-        assert at_once(app, client.token, wanted) == [201, 201, 201, 204, 200]
-        shown = client.get(f"/assignments/{id_}").json
-        _, last, _ = client.get(path).json
-        assert (shown["status"], shown["progress"]) == ("COMPLETED", "LOADED")
-        assert shown["progressAt"] == last["happenedAt"]
-        assert (shown["expectedAt"], shown["delayReason"]) == (EXPECTED, "Snow")
-        events = client.get(f"/loads/{load['id']}/timeline").json[2:]
-        end = [event["type"] for event in events].index("LOAD_COMPLETED")
-        del events[end]
-        said = [event["payload"]["assignment"] for event in events]
-        statuses = ["ASSIGNED"] * end + ["COMPLETED"] * (len(events) - end)
-        assert [each["status"] for each in said] == statuses, "in the order of the commits"
-        assert progress_of(said[-1]) == progress_of(shown)
+def test_a_check_in_never_reaches_an_assignment_that_ended_meanwhile(app, client, driver):
+    ends = "status = 'CANCELLED', closed_at = assigned_at"
+    with rival(app) as other, ThreadPoolExecutor(1) as threads:
+        other.execute(f"UPDATE driver_load_assignments SET {ends} WHERE id = 3")  # noqa: S608
+        said = threads.submit(client.post, "/assignments/3/check-ins", LOADED)
+        other.wait_until_waited_for()
+        other.insist()
+        assert_problem(said.result(WAIT_SECONDS), 409, "assignment_not_active")
+    assert client.get("/assignments/3/check-ins").json == []

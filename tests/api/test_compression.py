@@ -69,22 +69,6 @@ def test_a_page_is_compressed_once_and_a_hit_takes_one_round_trip(client, monkey
     assert len(compressions) == 1
 
 
-@pytest.mark.parametrize("path", ["/loads", "/loads/1"])
-def test_conditional_requests_take_the_etag_of_either_form(client, path):
-    """A load with long texts is itself compressed, also as the answer to its change."""
-    answer = client.patch("/loads/1", {"origin": "Ł" * 200}, headers=GZIP)
-    assert is_compressed(answer)
-    etags = {client.get(path, headers=headers).headers["ETag"] for headers in (GZIP, {})}
-    assert len(etags) == 2
-    for etag in etags:
-        for method in ("GET", "HEAD"):
-            for headers in ({}, GZIP):
-                given = headers | {"If-None-Match": etag}
-                answer = client.request(method, path, headers=given)
-                assert (answer.status_code, answer.data) == (304, b"")
-                assert not is_compressed(answer)
-
-
 def test_neither_tokens_nor_streams_of_changes_are_compressed(client, anonymous, monkeypatch):
     monkeypatch.setattr(responses, "MIN_BYTES", 0)
     credentials = {"email": DEMO_EMAIL, "password": DEMO_PASSWORD}

@@ -91,9 +91,7 @@ def test_an_address_is_limited_as_the_network_of_its_client(client, blocked):
     ("address", "network"),
     [
         ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"),
         ("fe80::1%eth0", "fe80::/64"),
-        ("192.0.2.1:50000", "192.0.2.1"),
         ("[2001:db8:0:1::1]:50000", "2001:db8:0:1::/64"),
         ("", ""),
         ("x" * 10_000, "x" * 100),

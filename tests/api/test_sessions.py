@@ -1,9 +1,7 @@
 """Sessions: refresh tokens, logouts, and what ends tokens at once."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 
 import jwt
 import pytest
@@ -131,20 +129,6 @@ def test_a_retry_within_seconds_gets_an_equal_answer(app, anonymous, logged_in, 
     pass_time(timedelta(seconds=RETRY_SECONDS))
     third = refreshed(anonymous, first)
     assert refreshed(anonymous, second)["expires_in"] == third["expires_in"]
-
-
-def test_simultaneous_refreshes_all_succeed_with_one_generation(app, logged_in):
-    barrier = Barrier(10)
-
-    def refresh_with_others(_number: int) -> int:
-        api = ApiClient(app.test_client())
-        barrier.wait(30)
-        return claims(app, refreshed(api, logged_in)["refreshToken"])["gen"]
-
-    with ThreadPoolExecutor(10) as threads:
-        assert set(threads.map(refresh_with_others, range(10))) == {1}
-    with app.app_context():
-        assert db.session.scalars(select(Session.generation)).all() == [1]
 
 
 def test_only_refresh_tokens_of_sessions_are_refreshed(app, anonymous, logged_in):

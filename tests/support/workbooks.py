@@ -28,12 +28,11 @@ def saved(book: openpyxl.Workbook) -> bytes:
     return file.getvalue()
 
 
-def zipped(parts: Mapping[str, bytes], file: BytesIO | None = None) -> bytes:
-    file = file or BytesIO()
+def zipped(parts: Mapping[str, bytes]) -> bytes:
+    file = BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in parts.items():
-            with archive.open(name, "w", force_zip64=isinstance(file, Pipe)) as part:
-                part.write(data)
+            archive.writestr(name, data)
     return file.getvalue()
 
 
@@ -42,31 +41,14 @@ def unzipped(archive: bytes) -> dict[str, bytes]:
         return {name: parts.read(name) for name in parts.namelist()}
 
 
-class Pipe(BytesIO):
-    """Cannot go back, so that the sizes in an archive come after the data."""
-
-    def seekable(self) -> bool:
-        return False
-
-    def seek(self, *_) -> int:
-        raise OSError
-
-
-def streamed(archive: bytes) -> bytes:
-    return zipped(unzipped(archive), Pipe())
-
-
-def claiming(book: bytes, size: int, *, only_last: bool = False) -> bytes:
+def claiming(book: bytes, size: int) -> bytes:
     """The workbook with another size of its sheet, in the directory at its end and before it."""
     with zipfile.ZipFile(BytesIO(book)) as archive:
         true, false = (
             archive.getinfo(SHEET).file_size.to_bytes(4, "little"),
             size.to_bytes(4, "little"),
         )
-    if not only_last:
-        return book.replace(true, false)
-    start, _, end = book.rpartition(true)
-    return start + false + end
+    return book.replace(true, false)
 
 
 def strict(book: bytes) -> bytes:

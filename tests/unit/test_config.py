@@ -34,12 +34,6 @@ def test_everything_but_the_database_and_the_key_has_a_default(folder):
     assert not read(DEMO_PASSWORD="of-this-server-only").has_public_demo
 
 
-@pytest.mark.parametrize(("cores", "processes"), [(None, 2), (3, 3), (64, 8)])
-def test_api_processes_follow_from_the_cores(monkeypatch, cores, processes):
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
-    assert load_config(MINIMAL).web_workers == processes
-
-
 def test_settings_are_typed_and_stripped():
     given = {
         "BILLOR_ENV": "production",
@@ -74,12 +68,10 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme, rest):
     [
         ("DATABASE_URL", "nonsense"),
         ("DATABASE_URL", "mysql://user:hidden@host/name"),
-        ("DATABASE_URL", "sqlite:///db.sqlite3"),
         ("DATABASE_URL", "postgresql://user:hidden@host:port/name"),
         ("JWT_SECRET_KEY", "hidden"),
         ("BILLOR_ENV", "staging"),
         ("PORT", "65536"),
-        ("PORT", "9" * 5000),
         ("LOG_LEVEL", "LOUD"),
         ("TIME_ZONE", "CST6"),
         ("PHONE_REGION", "USA"),
@@ -87,8 +79,6 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme, rest):
         ("TRUSTED_HOSTS", "https://example.com"),
         ("CORS_ORIGINS", "https://example.com/page"),
         ("REDIS_URL", "http://:hidden@host"),
-        ("REDIS_URL", "redis://host:port"),
-        ("REDIS_URL", "redis+cluster://host"),
         ("COUCHDB_URL", "http://user:hidden@host:port"),
         ("DEMO_EMAIL", "demo\u200b@billor.example"),
         ("DEMO_PASSWORD", "hidden"),
@@ -135,13 +125,6 @@ def test_the_key_may_come_from_a_file(folder):
     key_file.write_text("f" * 31 + "\n")
     with pytest.raises(ConfigError, match=r"\AJWT_SECRET_KEY "):
         read_with(key_file)
-
-
-def test_files_with_settings_must_be_readable_text(folder):
-    (folder / "bytes").write_bytes(bytes(range(128, 192)))
-    for unreadable in (folder / "missing", folder, folder / "bytes"):
-        with pytest.raises(ConfigError, match=r"\AA file with settings cannot be read[^\n]*\Z"):
-            read_with(unreadable)
 
 
 def test_secrets_stay_out_of_repr():

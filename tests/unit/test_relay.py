@@ -1,15 +1,12 @@
 """The relay on a real PostgreSQL: claiming, publishing, and retries in outages."""
 
-from threading import Event, Thread
-
 import pytest
 from sqlalchemy import select, text
 
 from billor.loads.service import create_loads
 from billor.models import LoadEvent, db
 from billor.worker import relay
-from billor.worker.relay import prepare, publish_batch, run_relay
-from tests.support.apps import another_app, dead_address
+from billor.worker.relay import prepare, publish_batch
 from tests.support.bus import FakeBus
 from tests.support.rival import rival
 
@@ -64,16 +61,6 @@ def test_an_idle_relay_sends_one_statement_a_look(statements):
     with statements:
         publish_batch(FakeBus())
     assert len(statements.sent) == 1
-
-
-def test_the_relay_stops_while_postgresql_is_away(settings):
-    url = f"postgresql://nobody@{dead_address()}/none"
-    with another_app(settings, DATABASE_URL=url) as cut_off, cut_off.app_context():
-        stop = Event()
-        thread_stop = Thread(target=lambda: (stop.wait(0.5), stop.set()))
-        thread_stop.start()
-        run_relay(FakeBus(), stop)
-        thread_stop.join()
 
 
 def test_a_new_subscription_gets_what_was_published_before_it():
