@@ -119,7 +119,6 @@ def test_a_token_of_a_clock_ahead_is_accepted_within_the_leeway(client, config, 
         pytest.param("token_missing", lambda key: "Basic ZGVtbzpkZW1v", id="basic"),
         pytest.param("token_missing", lambda key: forged(key), id="no scheme"),
         pytest.param("token_invalid", lambda key: "Bearer", id="no token"),
-        pytest.param("token_invalid", lambda key: f"Bearer {forged(key)} more", id="more"),
         pytest.param("token_invalid", lambda key: "Bearer a.b.c", id="no jwt"),
         pytest.param(
             "token_invalid", lambda key: f"Bearer {forged(key, sub=str(2**31))}", id="of nobody"

@@ -160,13 +160,10 @@ def test_a_body_that_is_no_json_object_is_refused(client, operation):
         assert_problem(send(client, operation, value), 422, "validation_failed")
 
 
-@with_body
-def test_a_valid_body_is_accepted(client, operation):
-    marked = codecs.BOM_UTF8 + json.dumps(operation.full_body).encode()
+def test_a_body_of_any_kind_of_json_is_accepted(client):
+    marked = codecs.BOM_UTF8 + json.dumps(LOAD).encode()
     for kind in (JSON, "Application/JSON; charset=UTF-8", "application/hal+json"):
-        answer = send(client, operation, marked, **{"Content-Type": kind})
-        # 401 for an unknown login, 404 and 409 for a repeated body.
-        assert answer.status_code in (200, 201, 401, 404, 409), answer.text
+        assert client.post("/loads", data=marked, content_type=kind).status_code == 201
 
 
 @pytest.mark.usefixtures("nothing_changes")

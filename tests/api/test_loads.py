@@ -186,13 +186,7 @@ def test_a_comment_is_an_event_that_names_the_driver_only_if_the_driver_may_see_
     assert comment["payload"]["comment"] == said | {"byDriver": False}
     assert (comment["payload"]["load"], comment["payload"]["driver"]) == (load, in_events(driver))
     assert client.get("/loads/1").json == load
-    for body, field in (
-        *(({"text": text}, "text") for text in ("", " \n", "x" * 2001, None)),
-        *((said | {"visibleToDriver": value}, "visibleToDriver") for value in (1, "yes", None)),
-        (said | {"byDriver": True}, "byDriver"),
-    ):
-        assert_invalid(client.post("/loads/1/comments", body), field)
-    assert_problem(client.post("/loads/2/comments", said), 404, "load_not_found")
+    assert_invalid(client.post("/loads/1/comments", said | {"byDriver": True}), "byDriver")
 
 
 # Times

@@ -75,14 +75,6 @@ def test_rows_leaving_the_filter_during_pagination_hide_no_others(client):
     assert got == [load["id"] for load in reversed(loads)]
 
 
-def test_a_page_has_50_items_by_default(client):
-    for number in range(51):
-        client.make_driver(f"TX-{number}")
-    answer = client.get("/drivers")
-    assert len(answer.json) == 50
-    assert [driver["licenseNumber"] for driver in client.get(next_page(answer)).json] == ["TX-0"]
-
-
 def test_the_next_page_keeps_all_filters_and_the_limit_also_from_the_cache(client):
     loads = [client.make_load(origin="Ålesund & Co?=#%+") for _ in range(3)]
     query = [

@@ -14,7 +14,7 @@ from billor.loads import exporting
 from billor.loads.exporting import COLUMNS, export_loads
 from billor.loads.lists import list_loads
 from billor.loads.schemas import SHOWN_PHONES, LoadSchema
-from billor.loads.service import create_load, create_loads, update_load
+from billor.loads.service import create_load, create_loads
 from billor.models import Assignment, CheckIn, Role, db
 from tests.support.answers import as_cells, assert_invalid
 from tests.support.apps import client_with_token
@@ -59,18 +59,6 @@ def test_an_export_is_csv_with_all_loads_newest_first():
     assert text.count("\r\n") == text.count("\n") == 4
     assert read([text]) == listed()
     assert "".join(export_loads(bom=True)) == f"\ufeff{text}"
-
-
-@pytest.mark.usefixtures("two_a_page")
-def test_a_filter_applies_to_every_page_of_an_export():
-    for _ in range(3):
-        make_loads(2, origin="Reno, NV")
-        make_loads(1)
-    update_load(list_loads(1, origin="Reno, NV").items[0].id, status="CANCELLED")
-    filters = {"origin": "reno, nv", "status": ["OPEN"]}
-    rows = read(export_loads(**filters))
-    assert rows == listed(**filters)
-    assert len(rows) == 5
 
 
 @pytest.mark.usefixtures("two_a_page")

@@ -53,8 +53,6 @@ def refusal(data: str | bytes, media_type: str = CSV) -> str:
         f'\ufeff{HEADER}\r\n"Dallas, TX", "Reno, NV",  Steel \r\n',
         'From,To,Commodity\r"Dallas, TX","Reno, NV",Steel',
         "ORIGIN\tDestination\tCargo type\nDallas, TX\tReno, NV\tSteel\n",
-        "Origin;Destination;Cargo_Type\nDallas, TX;Reno, NV;Steel\n",
-        "origin|destination|cargo\nDallas, TX|Reno, NV|Steel\n",
         "sep=;\norigin;destination;cargo\nDallas, TX;Reno, NV;Steel\n",
         'Loads of today\n\norigin,destination,cargo,,\n"Dallas, TX","Reno, NV",Steel,,\n,,,\n',
         "origin\tdestination\tcargo\nDallas, TX\tReno, NV\tSteel\n".encode("utf-16"),

@@ -9,22 +9,13 @@ from billor.config import load_config
 from scripts.launcher import STOP_SIGNALS
 from scripts.launcher import launcher as launcher_module
 from scripts.launcher.launcher import Launcher, Stopped
-from scripts.launcher.processes import Child, Program
 
 
 @pytest.fixture
-def child(tmp_path) -> Iterator[Child]:
-    child = Child(Program(name="child", argv=["sleep", "60"]), tmp_path)
-    yield child
-    child.stop()
-
-
-@pytest.fixture
-def launcher(child) -> Iterator[Launcher]:
-    """A launcher that watches a child, and stops at SIGALRM."""
+def launcher() -> Iterator[Launcher]:
+    """A launcher that stops at SIGALRM."""
     before = [signal.getsignal(number) for number in STOP_SIGNALS]
     launcher = Launcher()
-    launcher._children.append(child)
     alarm = signal.signal(signal.SIGALRM, launcher._on_signal)
     yield launcher
     signal.signal(signal.SIGALRM, alarm)
