@@ -152,22 +152,6 @@ def test_a_load_is_found_by_its_number(client):
         assert found(client, "/loads", q=words) == expected, words
 
 
-def test_each_word_may_be_in_another_field(client):
-    load = client.make_load(reference="PO-1001", origin="Reno, NV", cargoType="Dry van")["id"]
-    other = client.make_load(reference="PO-1002", origin="Reno, NV", cargoType="Tanker")["id"]
-    for words, expected in (
-        ("1001", [load]),
-        ("reno po", [other, load]),
-        ("po reno van nv", [load]),
-        ("1001 tanker", []),
-        ("nvatlanta", []),
-        ("P_-", [other, load]),
-    ):
-        assert found(client, "/loads", q=words) == expected, words
-        exported = client.get("/loads.csv", query_string={"q": words}).text.splitlines()[1:]
-        assert [int(row.split(",")[0]) for row in exported] == expected
-
-
 def test_drivers_are_found_by_words_of_name_and_license_number(client):
     zoe = client.make_driver("TX-100", name="Zoë Nuñez")["id"]
     ana = client.make_driver("OK-100", name="Ana Zoellner", status="INACTIVE")["id"]

@@ -77,8 +77,3 @@ def in_events(driver: Mapping[str, Any]) -> dict[str, Any]:
 def in_lists(load: Mapping[str, Any]) -> dict[str, Any]:
     """What lists show of a load: no notes, contacts and phone numbers."""
     return {name: load[name] for name in load if not re.search("Contact|Phone|notes", name)}
-
-
-def as_cells(thing: Mapping[str, Any]) -> dict[str, str]:
-    """A JSON object as a row of CSV."""
-    return {name: "" if value is None else str(value) for name, value in thing.items()}

@@ -12,11 +12,9 @@ from billor.assignments.service import assign, change_status, reopen
 from billor.drivers.service import create_driver
 from billor.loads import exporting
 from billor.loads.exporting import COLUMNS, export_loads
-from billor.loads.lists import list_loads
-from billor.loads.schemas import SHOWN_PHONES, LoadSchema
 from billor.loads.service import create_load, create_loads
 from billor.models import Assignment, CheckIn, Role, db
-from tests.support.answers import as_cells, assert_invalid
+from tests.support.answers import assert_invalid
 from tests.support.apps import client_with_token
 
 OF_ASSIGNMENT = COLUMNS[-5:]
@@ -35,30 +33,10 @@ def make_loads(count: int, **fields: str) -> None:
     create_loads([load | fields] * count)
 
 
-def listed(**filters) -> list[dict[str, str]]:
-    """The loads of GET /loads as rows of CSV."""
-    items = LoadSchema(many=True, exclude=SHOWN_PHONES).dump(
-        list_loads(100, details=True, **filters).items
-    )
-    return [dict.fromkeys(COLUMNS, "") | as_cells(item) for item in items]
-
-
 def read(pieces) -> list[dict[str, str]]:
     text = "".join(pieces)
     assert text.startswith(HEADER)
     return list(csv.DictReader(text.splitlines(keepends=True), strict=True))
-
-
-@pytest.mark.usefixtures("two_a_page")
-def test_an_export_is_csv_with_all_loads_newest_first():
-    assert read(export_loads()) == []
-    make_loads(2)
-    create_load(origin="Dallas, TX", destination='the "Hub", GA', cargo_type="Łódź 🚚")
-    text = "".join(export_loads())
-    assert ',"Dallas, TX","the ""Hub"", GA",Łódź 🚚,' in text
-    assert text.count("\r\n") == text.count("\n") == 4
-    assert read([text]) == listed()
-    assert "".join(export_loads(bom=True)) == f"\ufeff{text}"
 
 
 @pytest.mark.usefixtures("two_a_page")
