@@ -11,7 +11,7 @@ from billor.api import docs
 from billor.api.blueprint import init_api
 from billor.api.middleware import init_cors, note_route, refuse_encoded_body, with_middleware
 from billor.api.problems import init_problems
-from billor.api.responses import compress, tag, with_one_coding
+from billor.api.responses import compress, enclose, tag, with_one_form
 from billor.assignments import mine
 from billor.assignments import routes as assignments_routes
 from billor.audit import routes as audit_routes
@@ -69,6 +69,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     app.after_request(compress)  # the last one, as Flask calls them in reverse order
     app.after_request(tag)
+    app.after_request(enclose)
     init_problems(app)
     app.before_request(note_route)
     init_cors(app)
@@ -92,7 +93,7 @@ def create_app(config: Config | None = None) -> Flask:
     if click.get_current_context(silent=True):  # the `flask` command, which may be `flask db`
         init_migrations(app)
 
-    cached_pages = with_one_coding(CachedPages(app, guard.authorise))
+    cached_pages = with_one_form(CachedPages(app, guard.authorise))
     app.wsgi_app = with_middleware(cached_pages, app)  # type: ignore
     init_traces(app, config)
     return app

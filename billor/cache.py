@@ -269,11 +269,11 @@ def turn(semaphore: Semaphore) -> Iterator[None]:
 
 
 def _page_key(environ: WSGIEnvironment, config: Mapping[str, Any]) -> str:
-    """Return what a page depends on: its URL, also in its `Link`, CORS origin and compression."""
+    """Return what a page depends on: its URL, also in its `Link`, CORS origin and forms."""
     host = get_host(environ, config["TRUSTED_HOSTS"])
     prefix = environ.get("SCRIPT_NAME", "")
     address = f"{environ['wsgi.url_scheme']}://{host}{prefix}{environ['PATH_INFO']}"
     # Two releases may share a Redis, and their pages may differ.
     origin, query = environ.get("HTTP_ORIGIN", ""), environ.get("QUERY_STRING", "")
-    coding = environ.get("HTTP_ACCEPT_ENCODING", "")
-    return f"{config['API_VERSION']}:{origin}:{address}?{query} {coding}".rstrip()
+    form = environ.get("HTTP_ACCEPT", "") + environ.get("HTTP_ACCEPT_ENCODING", "")
+    return f"{config['API_VERSION']}:{origin}:{address}?{query} {form}".rstrip()

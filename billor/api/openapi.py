@@ -22,8 +22,10 @@ Drivers, loads, and which driver moves which load. **A driver has at most one ac
   are not for every role list theirs; other users get `role_missing`.
 - A program sends an API key from `POST /api-keys` instead, but not to `/auth`, `/me`, `/users` and
   `/api-keys`. `RateLimit` has how many requests it has left.
-- Lists come in pages; the next one is in the `Link` header, `rel="next"` (RFC 8288).
-- Errors are `application/problem+json` (RFC 9457) with a stable `code`.
+- Lists come in pages; the next one is in the `Link` header, `rel="next"` (RFC 8288). For tools that
+  cannot read headers, `Accept: application/json;envelope=1` makes a list
+  `{"items": […], "next": "https://…"}`; `next` is null on the last page.
+- Errors are `application/problem+json` (RFC 9457) with a stable `code`; `type` explains it.
 - An `Idempotency-Key` makes a retry of a write safe, for 24 hours.
 - `ETag`, `If-None-Match` and `If-Match` work as in RFC 9110.
 - Times are RFC 3339 in UTC. Every response has an `X-Request-ID`: yours if you send one.

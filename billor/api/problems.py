@@ -12,7 +12,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, SecurityError
 
 from billor.api.fields import Day, WireSchema
 from billor.database import from_database_error, without_values
-from billor.errors import BY_STATUS, THINGS, BillorError, Unavailable
+from billor.errors import BY_STATUS, CODES, THINGS, BillorError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,9 @@ class ProblemSchema(WireSchema):
             for thing in THINGS
         }
 
-    type = fields.String(required=True, metadata={"example": "about:blank"})
+    type = fields.String(
+        required=True, metadata={"example": "/docs/problems/driver_already_assigned"}
+    )
     title = fields.String(required=True, metadata={"example": "Conflict"})
     status = fields.Integer(required=True, metadata={"example": 409})
     detail = fields.String(
@@ -83,7 +85,7 @@ def http_problem(status: int, headers=None, **extra) -> Response:
 
 def _problem(status: int, code: str, detail: str, headers=None, **extra) -> Response:
     document = {
-        "type": "about:blank",
+        "type": f"/docs/problems/{code}" if code in CODES else "about:blank",
         "title": title_of(status),
         "status": status,
         "detail": detail,

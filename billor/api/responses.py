@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Response, jsonify, request
+from flask import Response, json, jsonify, request
 from marshmallow import Schema
-from werkzeug.datastructures import Accept, ETags
+from werkzeug.datastructures import Accept, ETags, MIMEAccept
 from werkzeug.http import parse_accept_header, parse_etags
 
 from billor.database import Check, unchecked
@@ -26,6 +26,7 @@ from billor.errors import BillorError
 ENCODING_SUFFIX = re.compile(r"(--?|;)(gzip|br|deflate|zstd)\Z")
 MIN_BYTES = 1024
 LEVEL = 6
+ENVELOPE = "application/json;envelope=1"
 TEXT = re.compile(r"text/.+|application/(problem\+)?json|image/svg\+xml")
 
 
@@ -42,7 +43,7 @@ def tag(response: Response) -> Response:
         response.set_etag(etag_of(response.get_data(), headers.get("Link", "")))
         if request.method != "PATCH":
             headers.setdefault("Cache-Control", "private, no-cache")  # revalidate before use
-            headers.add("Vary", "Authorization")
+            response.vary.add("Authorization")
     return response
 
 
@@ -98,12 +99,17 @@ def _contains(etags: ETags, etag: str) -> bool:
     )
 
 
-def with_one_coding(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Reduce `Accept-Encoding` to `gzip` or nothing, for the app and for the keys of its cache."""
+def with_one_form(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Reduce `Accept-Encoding` and `Accept` to `gzip` and `ENVELOPE` or nothing.
+
+    The app and the keys of its cache then have few cases.
+    """
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if _prefers_gzip(environ.pop("HTTP_ACCEPT_ENCODING", "")):
             environ["HTTP_ACCEPT_ENCODING"] = "gzip"
+        if _prefers_envelope(environ.pop("HTTP_ACCEPT", "")):
+            environ["HTTP_ACCEPT"] = ENVELOPE
         return wsgi_app(environ, start_response)
 
     return run
@@ -112,6 +118,25 @@ def with_one_coding(wsgi_app: WSGIApplication) -> WSGIApplication:
 @lru_cache
 def _prefers_gzip(accepted: str) -> bool:
     return parse_accept_header(accepted, Accept).best_match(["gzip", "identity"]) == "gzip"
+
+
+@lru_cache
+def _prefers_envelope(accepted: str) -> bool:
+    forms = ["application/json", ENVELOPE]
+    return parse_accept_header(accepted, MIMEAccept).best_match(forms) == ENVELOPE
+
+
+def enclose(response: Response) -> Response:
+    """Make a list an object with the next page's URL, for clients that ask for an `ENVELOPE`."""
+    is_list = response.mimetype == "application/json" and response.data.startswith(b"[")
+    if is_list and request.method in ("GET", "HEAD"):
+        response.vary.add("Accept")
+        if request.headers.get("Accept") == ENVELOPE:
+            link = response.headers.get("Link", "")
+            following = json.dumps(link[1 : link.index(">")] if link else None).encode()
+            items = response.data.rstrip()
+            response.data = b'{"items": %b, "next": %b}\n' % (items, following)
+    return response
 
 
 def compress(response: Response) -> Response:

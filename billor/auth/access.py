@@ -14,6 +14,7 @@ PUBLIC_ENDPOINTS = frozenset(
         "health.healthz",
         "health.readyz",
         "docs.page",
+        "docs.problem",
         "board.root",
         "board.page",
         "board.asset",

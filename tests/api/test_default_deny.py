@@ -10,6 +10,7 @@ PUBLIC = {
     "/readyz",
     "/docs",
     "/docs/<name>",
+    "/docs/problems/<code>",
     "/",
     "/board",
     "/board/<version>/<name>",
@@ -18,7 +19,8 @@ PUBLIC = {
 
 
 def address_of(rule: Rule) -> str:
-    values = {name: "page.js" if name == "name" else 1 for name in rule.arguments}
+    known = {"name": "page.js", "code": "not_found"}
+    values = {name: known.get(name, 1) for name in rule.arguments}
     _, address = rule.build(values)
     return address
 

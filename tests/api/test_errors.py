@@ -1,5 +1,6 @@
 """Every error is a problem document with its own code, which says what to do."""
 
+import html
 import json
 import re
 import uuid
@@ -15,6 +16,7 @@ from flask import Flask
 from sqlalchemy import func, text, update
 
 from billor.api.middleware import SECURITY_HEADERS
+from billor.api.problems import http_problem
 from billor.audit.sqlite import SqliteStore
 from billor.errors import CODES
 from billor.loads.exporting import MAX_EXPORTS
@@ -237,6 +239,17 @@ def test_every_error_code_is_tested():
     assert set(CODES) - OF_THE_SERVER - tested == set(), "add a test that causes it"
     for code, entry in CODES.items():
         assert WHAT_TO_DO.search(entry.detail), (code, entry.detail)
+
+
+def test_the_type_of_a_problem_is_a_page_that_explains_its_code(anonymous):
+    for code, (status, detail) in CODES.items():
+        page = anonymous.get(f"/docs/problems/{code}")
+        assert (page.status_code, page.mimetype) == (200, "text/html")
+        for each in (code, str(status), detail):
+            assert each in html.unescape(page.text), code
+    assert_problem(anonymous.get("/docs/problems/nonsense"), 404, "not_found")
+    general = http_problem(406).json
+    assert (general["type"], general["code"]) == ("about:blank", "not_acceptable")
 
 
 @pytest.mark.parametrize("send_body", [send, send_chunked])

@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from billor.cache import PageCache
 from billor.models import db
-from tests.support.answers import in_lists
+from tests.support.answers import in_lists, next_page
 from tests.support.apps import another_app, dead_address
 from tests.support.client import ApiClient
 from tests.support.worker import WAIT_SECONDS
@@ -47,6 +47,33 @@ def test_each_query_and_host_has_its_own_page(client):
             answer = client.get("/loads?limit=1", headers={"Host": host})
             assert answer.headers["X-Cache"] == expected
             assert answer.headers["Link"].startswith(f"<http://{host}/loads?limit=1&cursor=")
+
+
+def test_an_envelope_has_items_and_the_next_page_also_from_the_cache(client):
+    for _ in range(2):
+        client.make_load()
+    asked = {"headers": {"Accept": "application/json; envelope=1"}}
+    for expected in ("MISS", "HIT"):
+        plain, enclosed = client.get("/loads?limit=1"), client.get("/loads?limit=1", **asked)
+        for answer in (plain, enclosed):
+            assert answer.headers["X-Cache"] == expected
+            assert {"Accept", "Authorization"} <= set(answer.vary)
+        assert enclosed.json == {"items": plain.json, "next": next_page(plain)}
+        assert enclosed.headers["ETag"] != plain.headers["ETag"]
+    for path in ("/drivers", "/loads/1/timeline", "/audit"):
+        plain = client.get(path).json
+        assert client.get(path, **asked).json == {"items": plain, "next": None}, path
+    assert client.get("/events", **asked).json["next"].startswith("http://localhost/events?after=")
+    assert client.get("/loads/1", **asked).json["id"] == 1
+    for accept, is_enclosed in {
+        'application/json;envelope="1", text/html': True,
+        "application/json;q=0.5, application/json;envelope=1": True,
+        "application/json, application/json;envelope=1;q=0.5": False,
+        "application/json;envelope=2, */*": False,
+        ";=,/;envelope=1;q=x": False,
+    }.items():
+        answer = client.get("/loads", headers={"Accept": accept})
+        assert isinstance(answer.json, dict) == is_enclosed, accept
 
 
 LOAD = {"origin": "A", "destination": "B", "cargoType": "C"}

@@ -30,7 +30,7 @@ def assert_problem(answer: TestResponse, status: int, code: str) -> dict:
     # Other members, like `errors`, are optional.
     common = {name: problem[name] for name in ("type", "title", "status", "detail", "code")}
     assert common == {
-        "type": "about:blank",
+        "type": f"/docs/problems/{code}",
         "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": problem["detail"],

@@ -145,6 +145,7 @@ QUERIES = {
         "sort=pickupAt",
         "updatedFrom=2024-05-01T00:00:00Z&updatedTo=2024-05-01T06:00:00Z",
         "sort=updatedAt",
+        "updatedFrom=2024-05-01T00:00:00Z&sort=updatedAt",
         "q=driver%20777",
         "expand=assignment",
     ],

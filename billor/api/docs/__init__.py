@@ -1,9 +1,15 @@
-"""The documentation page: Swagger UI, served from its package and this folder, without a CDN."""
+"""The documentation: Swagger UI, served from its package and this folder, and a page of each code.
+
+Nothing comes from a CDN.
+"""
 
 from importlib.resources import files
 from pathlib import Path
 
-from flask import Blueprint, Response, send_from_directory
+from flask import Blueprint, Response, abort, render_template, send_from_directory
+
+from billor.api.problems import title_of
+from billor.errors import CODES
 
 HERE = Path(__file__).parent
 SWAGGER_UI = Path(str(files("flask_swagger_ui") / "dist"))
@@ -12,7 +18,7 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-blueprint = Blueprint("docs", __name__, url_prefix="/docs")
+blueprint = Blueprint("docs", __name__, url_prefix="/docs", template_folder=str(HERE))
 
 
 @blueprint.get("", defaults={"name": "page.html"})
@@ -22,3 +28,14 @@ def page(name: str) -> Response:
     response = send_from_directory(HERE if name.startswith("page.") else SWAGGER_UI, name)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response
+
+
+@blueprint.get("/problems/<code>")
+def problem(code: str) -> str:
+    """Explain the code of a problem, whose `type` is this URL."""
+    if code not in CODES:
+        abort(404)
+    status, detail = CODES[code]
+    return render_template(
+        "problem.html", code=code, status=f"{status} {title_of(status)}", detail=detail
+    )
