@@ -11,7 +11,7 @@ from billor.cache import cache
 from billor.loads.figures import DAYS
 from billor.loads.stats import CACHE_SECONDS
 from billor.models import CheckIn, User, db
-from tests.support.answers import assert_problem
+from tests.support.answers import assert_invalid
 
 # Where it is about noon, so that no day begins during a test.
 HERE = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
@@ -160,14 +160,9 @@ def test_days_begin_as_the_time_zone_says(app, client, stats, zone):
     assert created == {(today - timedelta(days=ago)).isoformat(): 1 for ago in (5, 6)}
 
 
-@pytest.mark.parametrize(
-    "zone", ["", "Mars/Olympus", "../../etc/passwd", "utc ", "localtime", "+5"]
-)
-def test_what_is_no_time_zone_is_refused(client, zone):
-    for path in PATHS:
-        answer = client.get(path, query_string={"timeZone": zone})
-        assert_problem(answer, 422, "validation_failed")
-        assert list(answer.json["errors"]) == ["timeZone"]
+def test_what_is_no_time_zone_is_refused(client):
+    for zone in ("", "Mars/Olympus", "../../etc/passwd", "utc ", "localtime", "+5"):
+        assert_invalid(client.get("/stats", query_string={"timeZone": zone}), "timeZone")
 
 
 def test_figures_are_counted_once_for_a_while(client, statements):

@@ -63,12 +63,12 @@ def strict(book: bytes) -> bytes:
     return zipped(parts)
 
 
-def changed(book: bytes, before: str, after: str) -> bytes:
-    """The workbook with something else in its sheet."""
+def changed(book: bytes, before: str, after: str, texts: str | None = None) -> bytes:
+    """The workbook with something else in its sheet; `texts` is a table of texts to add."""
     parts = unzipped(book)
     assert before.encode() in parts[SHEET]
     parts[SHEET] = parts[SHEET].replace(before.encode(), after.encode())
-    return zipped(parts)
+    return zipped(parts | ({} if texts is None else {"xl/sharedStrings.xml": texts.encode()}))
 
 
 def ods(rows: Iterable[Sequence[str]]) -> bytes:

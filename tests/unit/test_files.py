@@ -268,12 +268,17 @@ def test_old_and_open_workbooks_are_read_whatever_their_type_is():
         assert outcomes(data, media_type) == [LOAD]
 
 
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+SHARED = '<c t="s"><v>0</v></c>' * 8000 + "</row>"
+TEXTS = f'<sst xmlns="{MAIN}"><si><t>{"x" * 32_000}</t></si></sst>'
 LARGE = workbook([NAMES, ["a", "b", "x" * 100]])
+MANY = workbook([NAMES, *[["a"]] * 100])
 FAR = openpyxl.Workbook()
 FAR.active["A1"], FAR.active["XFD1048576"] = "origin", "far"
 BOMB = changed(LARGE, "x" * 100, "x" * 60_000_000)
 BOMBS = {
     "a cell far away": saved(FAR),
+    "a text in many cells": changed(MANY, "</row>", SHARED, TEXTS),
     "damaged": LARGE[:-100],
     "no workbook": b"PK\x03\x04 and no more",
     "an old one": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 4096,

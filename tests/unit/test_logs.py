@@ -75,13 +75,6 @@ def test_a_traceback_keeps_its_line_breaks_and_escapes_control_characters(log):
     assert record.keys() == {"time", "level", "logger", "message", "traceback"}
 
 
-def test_lines_of_flask_run_are_plain_and_requests_are_not_logged_twice(log):
-    started = "\x1b[31m\x1b[1mWARNING: For development.\x1b[0m\n * Running on http://127.0.0.1:5000"
-    line = log(started, logger="werkzeug")
-    assert line.endswith(": WARNING: For development. * Running on http://127.0.0.1:5000\n")
-    assert log('1 - - [now] "%s" %s %s\n', "\x1b[35mGET /", 500, "-", logger="werkzeug") == ""
-
-
 @pytest.mark.parametrize(
     "given",
     [None, "", "nonsense", TRACEPARENT.replace("00-", "ff-", 1), f"00-{'0' * 32}-{SPAN}-01"],

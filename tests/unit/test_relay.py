@@ -35,14 +35,6 @@ def test_events_are_published_in_batches_and_marked(monkeypatch):
     assert unpublished() == []
 
 
-def test_relays_do_not_wait_for_each_other(app):
-    add_events(2)
-    with rival(app) as other:
-        other.execute("SELECT FROM load_events ORDER BY created_at LIMIT 1 FOR UPDATE")
-        assert publish_batch(FakeBus()) == 1
-    assert publish_batch(FakeBus()) == 1
-
-
 def test_an_event_that_commits_late_is_published_late(app):
     """Its id and its time are before those of events that were published already."""
     with rival(app) as other:
