@@ -275,17 +275,6 @@ def test_a_refused_assignment_is_taken_back_with_the_reason(billor, open_board):
     assert (other["id"], chen["id"]) in active(billor)
 
 
-def test_after_a_lost_answer_the_board_retries_with_the_same_key(billor, open_board):
-    board = open_board()
-    keys = board.lose_first_answer("/assignments", "POST")
-    drag_laredo_to_chen(board)
-    expect(board.road).to_contain_text(["Chen Wei"])
-    expect_settled(board)
-    expect(board.page.locator(".trouble")).to_have_count(0)
-    assert (len(keys), len(set(keys))) == (2, 1)
-    assert len(active(billor)) == 1
-
-
 def test_a_load_is_changed_cancelled_and_reopened_on_its_page(billor, open_board):
     board = open_board(path=f"/board#/loads/{billor.loads[0]['id']}")
     page = board.page

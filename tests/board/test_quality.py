@@ -75,7 +75,8 @@ def test_every_page_fits_each_width_and_axe_finds_nothing_wrong(billor, open_boa
     (load,) = billor.client.get("/loads?status=ASSIGNED").body
     board = open_board()
     one = f"#/loads/{load['id']}"
-    for path in ("?q=o#/", one, "#/loads/999", "#/drivers", "#/drivers/999", "#/stats"):
+    driver = f"#/drivers/{billor.client.get('/drivers').body[0]['id']}"
+    for path in ("?q=o#/", one, "#/loads/999", "#/drivers", driver, "#/drivers/999", "#/stats"):
         board.page.goto(f"{billor.url}/board{path}")
         expect(board.page.get_by_role("heading", level=1).last).to_be_visible()
         expect_loaded(board)

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
-from tests.support.system import Dispatcher, Process, System
+from tests.support.system import Dispatcher, System
 from tests.support.worker import wait_until
 
 
@@ -49,30 +48,6 @@ def test_messages_lost_by_the_emulator_are_published_again(system, pubsub):
         dispatcher.wait_for_rounds(5)
     assert_nothing_failed(system, dispatcher)
     assert not worker.has_ended
-
-
-@pytest.mark.slow
-def test_no_couchdb_fault_loses_or_duplicates_anything(system, monkeypatch):
-    # Longer than the worker's timeout: a hanging request is carried out after the timeout.
-    monkeypatch.setattr(couchdb_server, "MAX_HANG_SECONDS", 60)
-    api = system.start_api()
-    worker = system.start_worker()
-    with Dispatcher(api.client) as dispatcher:
-        wait_until(system.recorded)
-        for number, fault in enumerate(Fault, 1):
-            system.couch.fail(fault)
-            wait_until_logged(worker, "The audit store is away", number, fault)
-            system.couch.mend()
-            wait_until_logged(worker, "The audit store is back", number, fault)
-    assert_nothing_failed(system, dispatcher)
-
-
-def wait_until_logged(worker: Process, line: str, times: int, fault: Fault) -> None:
-    try:
-        wait_until(lambda: worker.output.count(line) == times)
-    except AssertionError as error:
-        error.add_note(f"{fault}: {line!r} was not logged. The log:\n{worker.output}")
-        raise
 
 
 def test_a_killed_postgresql_loses_nothing_and_ends_no_process(system, postgresql):

@@ -9,19 +9,13 @@ PAGE = "/loads?limit=1"
 HEADERS = {
     "X-Forwarded-For": "192.0.2.1",
     "X-Forwarded-Proto": "https",
-    "X-Forwarded-Ssl": "on",
     "X-Forwarded-Host": "evil.example",
-    "X-Forwarded-Port": "8443",
     "X-Forwarded-Prefix": "/prefix",
-    "X-Script-Name": "/prefix",
     "X-Http-Method-Override": "DELETE",
     "Forwarded": "for=192.0.2.1;proto=https;host=evil.example",
     "SCRIPT_NAME": "/prefix",
-    "PATH_INFO": "/users",
     "REMOTE_USER": "1",
     "wsgi.url_scheme": "https",
-    "HTTP_HOST": "evil.example",
-    "X_Forwarded_Host": "evil.example",
     "Authorization_": "Bearer forged",
 }
 """What gunicorn, Werkzeug or other servers know of proxies."""

@@ -83,17 +83,6 @@ def test_only_the_first_preparation_is_of_a_new_subscription(bus):
     pull_all_of(bus, message)
 
 
-def test_a_subscription_outlives_its_consumer(config):
-    message = event_message()
-    first, second = connect_bus(config), connect_bus(config)
-    first.prepare()
-    first.publish([message])
-    first.close()
-    assert second.prepare() is False
-    pull_all_of(second, message)
-    second.close()
-
-
 def test_a_deleted_topic_is_created_again_with_its_subscription(config):
     bus = connect_bus(config)
     bus.prepare()

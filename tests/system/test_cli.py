@@ -1,6 +1,5 @@
 """The `flask` commands: what they do and print, and their exit status."""
 
-import json
 import re
 import subprocess
 import sys
@@ -189,38 +188,3 @@ def test_a_wrong_setting_is_reported_in_one_line(settings, tmp_path, compiled):
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"billor: JWT_SECRET_KEY is not set.*\n", done.stderr)
-
-
-@pytest.mark.slow
-def test_the_setup_of_the_containers_is_idempotent_and_waits_for_postgresql(
-    app, settings, tmp_path
-):
-    (tmp_path / "migrations").symlink_to(PROJECT / "migrations")
-    (tmp_path / "bin").mkdir()
-
-    def make_program(name: str, script: str) -> None:
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-
-    def set_up(**more: str) -> subprocess.CompletedProcess[str]:
-        environment = python_environment(settings, tmp_path / "compiled") | {
-            "FLASK_APP": str(PROJECT / "wsgi.py"),
-            "PATH": f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin",
-        }
-        argv = ["sh", PROJECT / "scripts" / "container-setup.sh"]
-        return subprocess.run(
-            argv, env=environment | more, cwd=tmp_path, capture_output=True, text=True
-        )
-
-    make_program("sleep", "mv there .env")  # PostgreSQL is there after a pause
-    away = f"postgresql://billor@{dead_address()}/billor"
-    (tmp_path / ".env").write_text(f"DATABASE_URL={away}\n")
-    (tmp_path / "there").write_text(f"DATABASE_URL={settings['DATABASE_URL']}\n")
-    for created in ("1 users, 3 drivers, 4 loads", "0 users, 0 drivers, 0 loads"):
-        done = set_up(DATABASE_URL="")
-        assert (done.returncode, done.stderr) == (0, "")
-        assert f"{created} created." in done.stdout
-    wrong = "billor: flask db upgrade failed: billor: LOG_LEVEL must be one of"
-    assert set_up(LOG_LEVEL="LOUD").stderr.startswith(wrong)
-    told = json.loads(set_up(LOG_LEVEL="LOUD", LOG_FORMAT="json").stderr)
-    assert told["message"].startswith("billor: LOG_LEVEL must")

@@ -138,7 +138,7 @@ def test_every_event_is_published_and_recorded_once_in_the_audit_trail(
     assert assigned["assignmentId"] == 2
 
 
-def test_a_worker_waits_for_its_services(app, client, couch, settings, recorded):
+def test_a_worker_waits_for_its_services(app, client, recorded):
     """It starts in any order with them, and may be stopped while it waits."""
 
     class AbsentBus(InProcessBus):
