@@ -23,6 +23,7 @@ from billor.auth.guard import Guard
 from billor.auth.sessions import jwt
 from billor.cache import CachedPages, init_cache
 from billor.changes import routes as changes_routes
+from billor.changes import webhooks
 from billor.changes.feed import Feed
 from billor.config import API_VERSION, Config, load_config
 from billor.database import engine_options, init_database, init_migrations
@@ -36,7 +37,7 @@ from billor.users import routes as users_routes
 
 RESOURCES = (
     *(auth_routes, me, users_routes, api_keys, drivers_routes, loads_routes, assignments_routes),
-    *(mine, changes_routes, stats, audit_routes, health_routes),
+    *(mine, changes_routes, webhooks, stats, audit_routes, health_routes),
 )
 MAX_BODY_BYTES = 1024 * 1024
 

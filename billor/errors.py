@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-THINGS = ("user", "driver", "load", "assignment")
+THINGS = ("user", "driver", "load", "assignment", "webhook")
 """What has a URL with an id."""
 BY_STATUS: dict[int, dict[str, str]] = {
     400: {
@@ -33,6 +33,7 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "api_key_not_found": "No API key has this id. GET /api-keys lists them all.",
         "event_not_found": "No event has this id: an older backup may have been restored. Use that "
         "of an earlier event, or fetch your lists and begin with `after=latest`.",
+        "delivery_not_found": "The webhook has no such delivery. See its list of deliveries.",
         "check_in_not_found": "The assignment has no such check-in. See its list of check-ins.",
     }
     | {

@@ -600,15 +600,15 @@ class ApiKey(Base):
     user: Mapped[User] = relationship(lazy="raise_on_sql")
 
 
-class WebhookEndpoint(Base):
+class Webhook(Base):
     """A URL that gets events (https://www.standardwebhooks.com)."""
 
-    __tablename__ = "webhook_endpoints"
+    __tablename__ = "webhooks"
 
     id: Mapped[int] = _primary_key()
     url: Mapped[str] = mapped_column(String(1000))
-    types: Mapped[list[str]] = mapped_column(ARRAY(String(32)))
-    """The types of events that it gets; all if empty."""
+    types: Mapped[list[str] | None] = mapped_column(ARRAY(String(32)))
+    """The types of events that it gets; null for all."""
     secret: Mapped[str] = mapped_column(String(100))
     old_secret: Mapped[str | None] = mapped_column(String(100))
     """Signs, too, until `old_secret_until`."""
@@ -623,12 +623,13 @@ IS_PENDING = "delivered_at IS NULL AND failed_at IS NULL"
 
 
 class WebhookDelivery(Base):
-    """That an endpoint is to get an event, and how far this is. A trigger on events adds it."""
+    """That a webhook is to get an event, and how far this is. A trigger on events adds it."""
 
     __tablename__ = "webhook_deliveries"
 
     id: Mapped[int] = _primary_key()
-    endpoint_id: Mapped[int] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    webhook_id: Mapped[int] = mapped_column(BigInteger)
+    """No foreign key: no change of a load waits for who deletes a webhook."""
     event_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("load_events.id"))
     """Null for a test."""
     load_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -644,11 +645,14 @@ class WebhookDelivery(Base):
     failed_at: Mapped[datetime | None] = _timestamp()
     """When it was given up."""
     created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    expires_at: Mapped[datetime] = _timestamp(
+        server_default=text("now() + interval '30 days'"), index=True
+    )
 
     __table_args__ = (
-        Index("ix_webhook_deliveries_endpoint_id", endpoint_id, id),
-        _index("ix_webhook_deliveries_due", due_at, where=IS_PENDING),
-        _index("ix_webhook_deliveries_load", endpoint_id, load_id, id, where=IS_PENDING),
+        Index("ix_webhook_deliveries_webhook_id", webhook_id, id),
+        _index("ix_webhook_deliveries_due", webhook_id, due_at, id, where=IS_PENDING),
+        _index("ix_webhook_deliveries_load", webhook_id, load_id, id, where=IS_PENDING),
     )
 
 

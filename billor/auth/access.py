@@ -39,6 +39,7 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "drivers": STAFF,
     "loads": STAFF,
     "assignments": STAFF,
+    "webhooks": ADMINS,
     "changes": STAFF,
     "changes.stream_my_changes": DRIVERS,
     "stats": STAFF,

@@ -6,6 +6,7 @@ assigned depends on the Python version: 3.11 has Unicode 14.
 
 import re
 import unicodedata
+from urllib.parse import urlsplit
 
 import email_validator
 import phonenumbers
@@ -52,6 +53,18 @@ def clean(text: str) -> str:
         if not char.isprintable() or EMPTY.match(char):
             name = f"U+{ord(char):04X} {unicodedata.name(char, '')}".rstrip()
             raise RefusedText(f"Must not contain {name}, which cannot be seen.")
+    return text
+
+
+def clean_url(text: str) -> str:
+    """Return the URL of a server, unchanged. Raises `RefusedText` unless it is in ASCII."""
+    try:
+        parts = urlsplit(text)
+        is_plain = "@" not in parts.netloc and parts.hostname and parts.port != 0
+    except ValueError:  # no possible port or IPv6 address
+        is_plain = False
+    if not is_plain or not re.fullmatch("https?://[!-~]+", text):
+        raise RefusedText("Must be a URL in ASCII, without a user, like https://a.example/hook.")
     return text
 
 

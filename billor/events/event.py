@@ -43,10 +43,13 @@ class EventType(StrEnum):
     LOGIN_BLOCKED = "user.login_blocked"
     API_KEY_CREATED = "user.api_key_created"
     API_KEY_REVOKED = "user.api_key_revoked"
+    WEBHOOK_DISABLED = "webhook.disabled"
 
 
 AUDIT_TYPES = {type_: type_.name for type_ in EventType}
-ACCOUNT_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_.startswith("user.")}
+OF_ADMINS = ("user.", "webhook.")
+"""What the types start with that only admins see."""
+ACCOUNT_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_.startswith(OF_ADMINS)}
 WORK_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_ not in ACCOUNT_TYPES}
 LOAD_TYPES = {type_: name for type_, name in WORK_TYPES.items() if not type_.startswith("driver.")}
 
@@ -62,7 +65,8 @@ PAYLOAD = (
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; the `apiKey` that was made "
     "or revoked; and the `user` who did it, if any. For a blocked login, the `address` and which "
-    "`limits` were reached: `account`, `address`."
+    "`limits` were reached: `account`, `address`. For a disabled webhook, its `id` and its "
+    "last `status`."
 )
 
 # In characters: a reason may quote a message.

@@ -23,6 +23,7 @@ from billor.worker.consumer import Consumer
 from billor.worker.notify import connect_services, run_notifier, run_sender, services
 from billor.worker.relay import run_relay
 from billor.worker.upkeep import run_upkeep
+from billor.worker.webhooks import Deliverer
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Worker:
         jobs: dict[str, Callable[[Event], None]] = {}
         if "relay" in self._roles:
             jobs["relay"] = partial(run_relay, self._bus)
+            jobs["webhooks"] = Deliverer().run
         consumer = None
         if "consumer" in self._roles:
             consumer = Consumer(self._bus, self._store)

@@ -4,7 +4,6 @@ A name is resolved once, all its addresses are checked, and the connection goes 
 no URL reaches an internal service, whatever its name resolves to later. No proxy, no redirects.
 """
 
-import re
 import socket
 import ssl
 import time
@@ -16,11 +15,11 @@ from urllib.parse import urlsplit
 
 import httpcore
 
+from billor.database.text import RefusedText, clean_url
+
 SECONDS = 10.0
 """For everything, from resolving the name to the end of the answer."""
 MAX_ANSWER_BYTES = 64 * 1024
-# Without white space, control characters, and names that must be encoded first.
-ASCII = re.compile(r"[!-~]+")
 # What is outside of it may stand for an IPv4 address, as in NAT64.
 IPV6_UNICAST = IPv6Network("2000::/3")
 WRITE_BYTES = 4096
@@ -38,12 +37,16 @@ def post(
 
     Unless `allow_private`, the URL must be https, and each of its addresses public.
     """
+    if not allow_private and not url.startswith("https:"):
+        raise NotSent("The URL must be https.")
     try:
-        all_headers = [("Host", _host(url, allow_private)), *headers.items()]
+        host = urlsplit(clean_url(url)).netloc
         backend = _Backend(allow_private)
         with (
             httpcore.ConnectionPool(ssl_context=_ssl_context(), network_backend=backend) as pool,
-            pool.stream("POST", url, headers=all_headers, content=body) as response,
+            pool.stream(
+                "POST", url, headers=[("Host", host), *headers.items()], content=body
+            ) as response,
         ):
             answer = b""
             for part in response.iter_stream():
@@ -51,23 +54,12 @@ def post(
                 if len(answer) >= MAX_ANSWER_BYTES:
                     break
             return response.status, answer[:MAX_ANSWER_BYTES]
+    except RefusedText as error:
+        raise NotSent(str(error)) from error
     except httpcore.TimeoutException as error:
         raise NotSent(TOO_SLOW) from error
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise NotSent(f"{type(error).__name__}: {error}") from error
-
-
-def _host(url: str, allow_private: bool) -> str:
-    """Return the Host header. Raises `NotSent` for a URL that is not plain and allowed."""
-    schemes = ("https", "http") if allow_private else ("https",)
-    try:
-        parts = urlsplit(url)
-        is_plain = ASCII.fullmatch(url) and parts.hostname and parts.port != 0
-    except ValueError:
-        is_plain = False
-    if not is_plain or parts.scheme not in schemes or "@" in parts.netloc:
-        raise NotSent("The URL is not allowed.")
-    return parts.netloc
 
 
 @cache

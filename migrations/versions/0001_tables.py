@@ -128,18 +128,18 @@ TRIGGERS = {
     "mark_drivers_with_load": "INSERT OR DELETE OR UPDATE OF driver_id, status",
     "unmark_drivers": "TRUNCATE",
 }
-# In the transaction of the event, so that no delivery is lost. Events of accounts are not
-# delivered.
+# In the transaction of the event, so that no delivery is lost. Events of accounts and webhooks are
+# not delivered.
 ADD_DELIVERIES = """
     CREATE OR REPLACE FUNCTION add_webhook_deliveries() RETURNS trigger
     LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO webhook_deliveries (endpoint_id, event_id, load_id)
-        SELECT endpoint.id, added.id, added.load_id
-        FROM added JOIN webhook_endpoints AS endpoint
-            ON endpoint.is_active AND added.type NOT LIKE 'user.%'
-            AND (endpoint.types = '{}' OR added.type = ANY (endpoint.types))
-        ORDER BY added.id, endpoint.id;
+        INSERT INTO webhook_deliveries (webhook_id, event_id, load_id)
+        SELECT webhook.id, added.id, added.load_id
+        FROM added JOIN webhooks AS webhook
+            ON webhook.is_active AND added.type NOT LIKE ALL ('{user.%,webhook.%}')
+            AND (webhook.types IS NULL OR added.type = ANY (webhook.types))
+        ORDER BY added.id, webhook.id;
         RETURN NULL;
     END
     $$
@@ -582,23 +582,23 @@ def _create_integrations() -> None:
         sa.UniqueConstraint("key_hash", name=op.f("uq_api_keys_key_hash")),
     )
     op.create_table(
-        "webhook_endpoints",
+        "webhooks",
         _id(),
         sa.Column("url", sa.String(1000), nullable=False),
-        sa.Column("types", sa.ARRAY(sa.String(32)), nullable=False),
+        sa.Column("types", sa.ARRAY(sa.String(32))),
         sa.Column("secret", sa.String(100), nullable=False),
         sa.Column("old_secret", sa.String(100)),
         _time("old_secret_until", nullable=True),
         sa.Column("is_active", sa.Boolean, server_default=sa.true(), nullable=False),
         _time("failing_since", nullable=True),
         _time("created_at", "clock_timestamp()"),
-        _key("webhook_endpoints", "id"),
+        _key("webhooks", "id"),
     )
     table = "webhook_deliveries"
     op.create_table(
         table,
         _id(),
-        sa.Column("endpoint_id", sa.BigInteger, nullable=False),
+        sa.Column("webhook_id", sa.BigInteger, nullable=False),
         sa.Column("event_id", sa.Uuid),
         sa.Column("load_id", sa.BigInteger),
         _count("attempts"),
@@ -608,14 +608,15 @@ def _create_integrations() -> None:
         _time("delivered_at", nullable=True),
         _time("failed_at", nullable=True),
         _time("created_at", "clock_timestamp()"),
-        _refers(table, "endpoint_id", "webhook_endpoints", ondelete="CASCADE"),
+        _time("expires_at", "now() + interval '30 days'"),
         _refers(table, "event_id", "load_events"),
         _key(table, "id"),
     )
     is_pending = "delivered_at IS NULL AND failed_at IS NULL"
-    _index(f"ix_{table}_endpoint_id", table, "endpoint_id", "id")
-    _index(f"ix_{table}_due", table, "due_at", where=is_pending)
-    _index(f"ix_{table}_load", table, "endpoint_id", "load_id", "id", where=is_pending)
+    _index(f"ix_{table}_webhook_id", table, "webhook_id", "id")
+    _index(f"ix_{table}_expires_at", table, "expires_at")
+    _index(f"ix_{table}_due", table, "webhook_id", "due_at", "id", where=is_pending)
+    _index(f"ix_{table}_load", table, "webhook_id", "load_id", "id", where=is_pending)
     op.execute(ADD_DELIVERIES)
     op.execute(
         "CREATE TRIGGER add_webhook_deliveries AFTER INSERT ON load_events"
@@ -626,7 +627,7 @@ def _create_integrations() -> None:
 
 def downgrade() -> None:
     for table in (
-        *("webhook_deliveries", "webhook_endpoints", "api_keys"),
+        *("webhook_deliveries", "webhooks", "api_keys"),
         *("push_subscriptions", "notifications", "documents"),
         *("paper_warnings", "check_ins"),
         *("dead_letters", "login_attempts", "idempotency_keys", "sessions", "load_events"),

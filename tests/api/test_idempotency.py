@@ -96,6 +96,8 @@ def test_a_retry_replays_the_answer_of_any_write(app, busy_client, operation: Op
     if "/check-ins" in operation.path:
         busy_client.post(operation.address.removesuffix("/1"), check_in := {"kind": "LOADED"})
         body = check_in if operation.body else None
+    if operation.path.endswith("/resend"):
+        busy_client.post("/webhooks/1/test")
     first = send(body)
     assert first.status_code in (200, 201, 204), first.text
     before = rows()

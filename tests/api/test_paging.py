@@ -113,6 +113,7 @@ def signed(app):
 @pytest.fixture
 def client_of_load_1(app, client):
     client.assign(client.make_driver("TX-D"), client.make_load())
+    client.post("/webhooks", {"url": "https://a.example/hook"})
     return give_driver_token(client, app)
 
 

@@ -20,7 +20,7 @@ from tests.support.worker import WAIT_SECONDS
 
 ADMIN, DISPATCHER, DRIVER = Role
 RULES = {
-    r"/users|/api-keys|/audit/accounts|/metrics": {ADMIN},
+    r"/users|/api-keys|/audit/accounts|/metrics|/webhooks": {ADMIN},
     r"/me/(assignment|changes|notifications)": {DRIVER},
     r"/me|/auth": {ADMIN, DISPATCHER, DRIVER},
     r"/": {ADMIN, DISPATCHER},

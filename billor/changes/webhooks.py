@@ -1,0 +1,198 @@
+"""Routes of `/webhooks`: URLs that get events, as https://www.standardwebhooks.com says.
+
+A secret is stored as it is, since it signs. It is shown once: to who makes it, and to their retries
+with the same Idempotency-Key.
+"""
+
+import base64
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from flask import current_app
+from marshmallow import fields, validate
+from sqlalchemy import func, select
+
+from billor.api.blueprint import Blueprint
+from billor.api.fields import OR_NULL, Flag, Id, Items, PartialSchema, Text, Timestamp, WireSchema
+from billor.api.pagination import PageQuery
+from billor.api.responses import if_match
+from billor.database import change, get_or_not_found, lock, transaction
+from billor.database.keyset import paginate
+from billor.database.text import RefusedText, clean_url
+from billor.errors import BillorError
+from billor.events.event import WORK_TYPES
+from billor.models import Webhook, WebhookDelivery, db
+
+OVERLAP = timedelta(hours=24)
+
+blueprint = Blueprint(
+    "webhooks", __name__, url_prefix="/webhooks", description="URLs that get events."
+)
+
+
+class Url(Text):
+    def _normalize(self, text: str) -> str:
+        if not text.startswith("https:") and current_app.config["BILLOR"].private_webhooks == "no":
+            raise RefusedText("Must start with https://.")
+        return clean_url(text)
+
+
+class WebhookSchema(WireSchema):
+    id = Id(dump_only=True, required=True)
+    url = Url(max_length=1000, required=True, metadata={"example": "https://a.example/hook"})
+    types = Items(
+        fields.String(validate=validate.OneOf([*WORK_TYPES])),
+        most=len(WORK_TYPES),
+        allow_none=True,
+        metadata={"description": "Which events it gets; null, the default: all.", "example": None},
+    )
+    is_active = Flag(
+        data_key="active",
+        metadata={
+            "description": "Whether events are added for it. False after five days of only "
+            "failures, or an answer 410.",
+            "example": True,
+        },
+    )
+    created_at = Timestamp(dump_only=True, required=True)
+
+
+class NewWebhookSchema(WebhookSchema):
+    class Meta:
+        dump_only = ("is_active",)
+
+    secret = fields.String(
+        dump_only=True, required=True, metadata={"description": "Signs. It is not shown again."}
+    )
+
+
+class WebhookUpdateSchema(PartialSchema, WebhookSchema):
+    pass
+
+
+class ListedWebhookSchema(WebhookSchema):
+    # Only here: elsewhere a failure would change the ETag.
+    failing_since = Timestamp(**OR_NULL)
+
+
+class DeliverySchema(WireSchema):
+    id = Id(required=True)
+    event_id = fields.UUID(metadata={"description": "Null for a test."}, **OR_NULL)
+    load_id = Id(**OR_NULL)
+    attempts = fields.Integer(required=True)
+    due_at = Timestamp(required=True, metadata={"description": "The next try, if there is one."})
+    status = fields.Integer(metadata={"description": "Of the last answer."}, **OR_NULL)
+    answer = fields.String(
+        metadata={"description": "The start of the last answer, or why there is none."}, **OR_NULL
+    )
+    delivered_at = Timestamp(**OR_NULL)
+    failed_at = Timestamp(metadata={"description": "When it was given up."}, **OR_NULL)
+    created_at = Timestamp(required=True)
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(NewWebhookSchema)
+@blueprint.idempotent
+@blueprint.created(NewWebhookSchema, shown_by="get_webhook")
+def create_webhook(values):
+    """Add a URL that gets events from now on, and get the secret that signs them."""
+    webhook = Webhook(secret=_new_secret(), **values)
+    with transaction():
+        db.session.add(webhook)
+    return webhook
+
+
+@blueprint.route("")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.paged(ListedWebhookSchema)
+def list_webhooks(query):
+    """List webhooks, newest first."""
+    return paginate(select(Webhook), [Webhook.id], query.get("cursor"), query["limit"])
+
+
+@blueprint.route("/<id:webhook_id>")
+@blueprint.response(200, WebhookSchema)
+@blueprint.problems("webhook_not_found")
+def get_webhook(webhook_id):
+    """Show a webhook, without its secret."""
+    return get_or_not_found(Webhook, webhook_id)
+
+
+@blueprint.route("/<id:webhook_id>", methods=["PATCH"])
+@blueprint.arguments(WebhookUpdateSchema)
+@blueprint.idempotent
+@blueprint.response(200, WebhookSchema)
+@blueprint.problems("webhook_not_found")
+def update_webhook(changes, webhook_id):
+    """Change a webhook. An inactive one gets no events; what waits goes on when it is active."""
+    with transaction():
+        webhook = lock(Webhook, webhook_id, if_match(WebhookSchema()))
+        if "is_active" in change(webhook, changes):
+            webhook.failing_since = None
+    return webhook
+
+
+@blueprint.route("/<id:webhook_id>", methods=["DELETE"])
+@blueprint.idempotent
+@blueprint.response(204)
+@blueprint.problems("webhook_not_found")
+def delete_webhook(webhook_id):
+    """Delete a webhook. It gets no more events."""
+    with transaction():
+        db.session.delete(lock(Webhook, webhook_id, if_match(WebhookSchema())))
+
+
+@blueprint.route("/<id:webhook_id>/rotate-secret", methods=["POST"])
+@blueprint.idempotent
+@blueprint.response(200, NewWebhookSchema)
+@blueprint.problems("webhook_not_found")
+def rotate_webhook_secret(webhook_id):
+    """Get a new secret. For 24 hours the old one signs, too."""
+    with transaction():
+        webhook = lock(Webhook, webhook_id)
+        webhook.old_secret, webhook.secret = webhook.secret, _new_secret()
+        webhook.old_secret_until = datetime.now(UTC) + OVERLAP
+    return webhook
+
+
+@blueprint.route("/<id:webhook_id>/test", methods=["POST"])
+@blueprint.idempotent
+@blueprint.response(200, DeliverySchema)
+@blueprint.problems("webhook_not_found")
+def test_webhook(webhook_id):
+    """Send an event `webhook.test`."""
+    delivery = WebhookDelivery(webhook_id=webhook_id)
+    with transaction():
+        get_or_not_found(Webhook, webhook_id)
+        db.session.add(delivery)
+    return delivery
+
+
+@blueprint.route("/<id:webhook_id>/deliveries")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.paged(DeliverySchema)
+@blueprint.problems("webhook_not_found")
+def list_webhook_deliveries(query, webhook_id):
+    """List what a webhook got or is to get within 30 days, newest first."""
+    get_or_not_found(Webhook, webhook_id)
+    deliveries = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
+    return paginate(deliveries, [WebhookDelivery.id], query.get("cursor"), query["limit"])
+
+
+@blueprint.route("/<id:webhook_id>/deliveries/<id:delivery_id>/resend", methods=["POST"])
+@blueprint.idempotent
+@blueprint.response(200, DeliverySchema)
+@blueprint.problems("delivery_not_found")
+def resend_webhook_delivery(webhook_id, delivery_id):
+    """Send an event again, or at once if it waits for its next try."""
+    with transaction():
+        delivery = db.session.get(WebhookDelivery, delivery_id, with_for_update=True)
+        if delivery is None or delivery.webhook_id != webhook_id:
+            raise BillorError("delivery_not_found")
+        change(delivery, {"attempts": 0, "delivered_at": None, "failed_at": None})
+        delivery.due_at = func.clock_timestamp()
+    return delivery
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
