@@ -29,15 +29,16 @@ from billor.config import API_VERSION, Config, load_config
 from billor.database import engine_options, init_database, init_migrations
 from billor.drivers import routes as drivers_routes
 from billor.health import routes as health_routes
+from billor.loads import document_routes, stats
 from billor.loads import routes as loads_routes
-from billor.loads import stats
+from billor.loads.documents import DocumentStore
 from billor.observe import logs, metrics
 from billor.observe.traces import init_traces
 from billor.users import routes as users_routes
 
 RESOURCES = (
-    *(auth_routes, me, users_routes, api_keys, drivers_routes, loads_routes, assignments_routes),
-    *(mine, changes_routes, webhooks, stats, audit_routes, health_routes),
+    *(auth_routes, me, users_routes, api_keys, drivers_routes, loads_routes, document_routes),
+    *(assignments_routes, mine, changes_routes, webhooks, stats, audit_routes, health_routes),
 )
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -83,6 +84,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["audit_store"] = connect_store(
         config.couchdb_url, config.couchdb_database, config.home
     )
+    app.extensions["documents"] = DocumentStore(config)
     app.extensions["changes"] = Feed(app, engine)
 
     api = init_api(app, roles_of)

@@ -34,6 +34,7 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "event_not_found": "No event has this id: an older backup may have been restored. Use that "
         "of an earlier event, or fetch your lists and begin with `after=latest`.",
         "delivery_not_found": "The webhook has no such delivery. See its list of deliveries.",
+        "document_not_found": "There is no document with this id. See the documents of its load.",
         "check_in_not_found": "The assignment has no such check-in. See its list of check-ins.",
     }
     | {
@@ -71,19 +72,22 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "again, and send the new ETag as If-Match.",
     },
     413: {
-        "body_too_large": "The body is larger than 8 KiB without a token, 1 MiB, or 16 MiB for an "
-        "import. Split it.",
+        "body_too_large": "The body is larger than 8 KiB without a token, 1 MiB, 10 MiB for a "
+        "document, or 16 MiB for an import. Split it.",
     },
     414: {"uri_too_long": "The URL is too long. Leave out some parameters."},
     415: {
         "unsupported_media_type": "Send JSON, with `Content-Type: application/json`; for an "
         "import, CSV, NDJSON or a workbook. Send no `Content-Encoding`.",
     },
+    416: {"range_not_satisfiable": "The document is shorter. Leave out the Range header."},
     417: {"expectation_failed": "Send no Expect header other than `100-continue`."},
     422: {
         "validation_failed": "Some fields are not valid. See `errors`.",
         "idempotency_key_reused": "This Idempotency-Key was used for another request. Use a new "
         "key for each change.",
+        "document_refused": "Send a whole JPEG, PNG, WebP, HEIC or PDF, with nothing else in the "
+        "file, and an image of at most 100 megapixels.",
         "import_refused": "Nothing of the file was imported. Fix it, and send it again.",
     },
     429: {
@@ -103,6 +107,7 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "exports_busy": "Too many exports are running. Try again soon.",
         "streams_busy": "Too many streams of changes are open. Try again soon.",
         "request_timeout": "The request took too long. Try again soon.",
+        "documents_unavailable": "The store of documents is unavailable. Try again soon.",
         "audit_unavailable": "The audit store is unavailable. No event is lost. Try again soon.",
     },
 }

@@ -18,7 +18,12 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 # Titles of RFC 9110; Python's own differ between versions.
-TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+TITLES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 
 
 def title_of(status: int) -> str:

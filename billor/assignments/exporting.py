@@ -22,7 +22,9 @@ BEGINNINGS = (EventType.LOAD_PLANNED, EventType.ASSIGNED)
 ENDS = (EventType.LOAD_COMPLETED, EventType.ASSIGNMENT_CANCELLED)
 
 _schema = AssignmentSchema()
-_load_schema = ListedLoadSchema(exclude=("id", "status", "created_at", "updated_at", "assignment"))
+_load_schema = ListedLoadSchema(
+    exclude=("id", "status", "has_pod", "created_at", "updated_at", "assignment")
+)
 _times = {kind: wire_name(f"{kind.lower()}_at") for kind in CheckInKind}
 COLUMNS = [
     *columns_of(_schema),

@@ -1,9 +1,12 @@
 """Routes of the current user who is a driver: `/me/assignment` and `/me/notifications`."""
 
+from functools import partial
+
 from marshmallow import fields, validate
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Id, PartialSchema, Several, WireSchema
+from billor.api.fields import Id, PartialSchema, QueryInteger, Several, WireSchema
+from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.assignments import check_ins
 from billor.assignments import service as assignments
@@ -17,8 +20,16 @@ from billor.assignments.schemas import (
 from billor.database import get_or_not_found
 from billor.drivers import service as drivers
 from billor.drivers.schemas import NotificationsSchema
+from billor.loads import documents
 from billor.loads import service as loads
-from billor.loads.schemas import CommentSchema, NewCommentSchema, TimelineQuery
+from billor.loads.document_routes import FILES, NEW_FILE, InlineQuery, send_file, stores_file
+from billor.loads.schemas import (
+    CommentSchema,
+    DocumentSchema,
+    NewCommentSchema,
+    NewDocumentQuery,
+    TimelineQuery,
+)
 from billor.models import Assignment, AssignmentStatus, Driver
 from billor.observe.context import signed_in_user
 
@@ -53,6 +64,10 @@ class MyCommentSchema(NewCommentSchema):
 
 class MyNotificationsSchema(PartialSchema, NotificationsSchema):
     pass
+
+
+class MyDocumentQuery(NewDocumentQuery):
+    assignment_id = QueryInteger(metadata={"description": OWN})
 
 
 @blueprint.route("/assignment")
@@ -154,6 +169,43 @@ def get_my_notifications():
 def update_my_notifications(changes):
     """Choose how you are notified, and in which language."""
     return drivers.update_driver(_my_driver_id(), if_match(NotificationsSchema()), **changes)
+
+
+@blueprint.route("/assignment/documents", methods=["POST"])
+@blueprint.arguments(MyDocumentQuery, location="query")
+@stores_file
+@blueprint.idempotent
+@blueprint.response(201, DocumentSchema)
+@blueprint.problems(
+    *("no_active_assignment", "assignment_not_found", "assignment_not_active"),
+    *("document_refused", "documents_unavailable"),
+)
+@blueprint.doc(requestBody=NEW_FILE)
+def add_my_document(fields):
+    """Add a photo or PDF to your load, up to a day after its completion."""
+    own = _my_assignment(fields.pop("assignment_id", None))
+    check = partial(assignments.refuse_documents, own.id)
+    return documents.add_document(own.load_id, check, assignment_id=own.id, **fields)
+
+
+@blueprint.route("/assignment/documents")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.paged(DocumentSchema)
+@blueprint.problems("no_active_assignment")
+def list_my_documents(query):
+    """List the documents of your active load, newest first."""
+    is_shown = assignments.is_shown_to(_my_driver_id())
+    return documents.list_documents(_my_assignment().load_id, is_shown, **query)
+
+
+@blueprint.route("/documents/<id:document_id>")
+@blueprint.arguments(InlineQuery, location="query")
+@blueprint.doc(responses=FILES)
+@blueprint.problems("document_not_found", "range_not_satisfiable", "documents_unavailable")
+def get_my_document(query, document_id):
+    """Get a document of one of your loads."""
+    is_shown = assignments.is_shown_to(_my_driver_id())
+    return send_file(documents.find_document(document_id, is_shown), **query)
 
 
 def _my_driver_id() -> int:

@@ -41,6 +41,8 @@ from billor.models import (
     WRITTEN_AT,
     Assignment,
     AssignmentStatus,
+    Document,
+    DocumentKind,
     Driver,
     DriverStatus,
     Load,
@@ -84,6 +86,7 @@ OUTCOMES = {
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
 REOPENED_WITHIN = timedelta(days=1)
+DOCUMENTED_WITHIN = timedelta(days=1)
 PLAN_IT = 'Or make this the next load, with `"plan": true`.'
 
 _schema = AssignmentSchema()
@@ -383,6 +386,26 @@ def own_assignment(driver_id: int, assignment_id: int | None = None) -> Assignme
     if assignment_id is not None:
         raise NotFound("Assignment", assignment_id)
     raise BillorError("no_active_assignment")
+
+
+def is_shown_to(driver_id: int) -> ColumnElement[bool]:
+    """Return the condition of the documents that a driver may see: of own loads, without rates."""
+    is_own = (Assignment.driver_id == driver_id) & (Assignment.status != AssignmentStatus.CANCELLED)
+    has_no_rates = Document.kind != DocumentKind.RATE_CONFIRMATION
+    return Document.load_id.in_(select(Assignment.load_id).where(is_own)) & has_no_rates
+
+
+def refuse_documents(assignment_id: int, _load: Load) -> None:
+    """Raise `assignment_not_active`, unless it is active, or was completed a day ago at most.
+
+    A phone without a network sends its photos later. The load is locked.
+    """
+    is_recent = (Assignment.status == AssignmentStatus.COMPLETED) & (
+        WRITTEN_AT - Assignment.closed_at < DOCUMENTED_WITHIN
+    )
+    taken = select(Assignment.id).where(Assignment.id == assignment_id, IS_ACTIVE | is_recent)
+    if db.session.scalar(taken) is None:
+        raise Conflict("assignment_not_active")
 
 
 def list_assignments(

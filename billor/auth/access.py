@@ -38,6 +38,8 @@ ROLES_ALLOWED: Mapping[str, frozenset[Role]] = {
     "api_keys": ADMINS,
     "drivers": STAFF,
     "loads": STAFF,
+    "documents": STAFF,
+    "documents.delete_document": ADMINS,
     "assignments": STAFF,
     "webhooks": ADMINS,
     "changes": STAFF,

@@ -20,6 +20,8 @@ class EventType(StrEnum):
     LOAD_UPDATED = "load.updated"
     LOAD_CANCELLED = "load.cancelled"
     LOAD_COMMENTED = "load.commented"
+    DOCUMENT_ADDED = "load.document_added"
+    DOCUMENT_REMOVED = "load.document_removed"
     LOAD_PLANNED = "load.planned"
     ASSIGNED = "load.assigned"
     LOAD_COMPLETED = "load.completed"
@@ -57,10 +59,10 @@ PAYLOAD = (
     "The `load` at that time and the `driver`, if the event involves them; for a change, the "
     "values `before` it; `planned` if a planned load becomes active; for a reopening, the `reason` "
     "and the `assignment`; for a check-in, the `checkIn` and the `assignment` after it; for a "
-    "paper that expires, the `paper`, `expiresOn` and the `days` until then; a `comment`; for a "
-    "notification, its `channel`, the type of the event it is `about`, the name of the `recipient` "
-    "and the `reason` of a failure; and the `user` who did it, if any, with the `apiKey` of a "
-    "program."
+    "paper that expires, the `paper`, `expiresOn` and the `days` until then; a `comment` or a "
+    "`document`; for a notification, its `channel`, the type of the event it is `about`, the name "
+    "of the `recipient` and the `reason` of a failure; and the `user` who did it, if any, with the "
+    "`apiKey` of a program."
 )
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; the `apiKey` that was made "

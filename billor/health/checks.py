@@ -61,6 +61,7 @@ def _check_all() -> dict[str, Any]:
             "redis": State.OK if redis_answers() else State.AWAY,
             "events": _events(lag),
             "audit": audit,
+            "documents": State.OK if current_app.extensions["documents"].answers() else State.AWAY,
         },
         "lag": lag,
     }

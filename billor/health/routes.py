@@ -53,7 +53,7 @@ class ReadinessSchema(WireSchema):
             "description": "`away`: it does not answer. `late`, only for `events`: the oldest "
             f"unpublished one is older than {OUTBOX_LATE_SECONDS} seconds, or the oldest "
             f"unrecorded one than {UNRECORDED_LATE_SECONDS}.",
-            "example": {"postgresql": "ok", "redis": "ok", "events": "ok", "audit": "ok"},
+            "example": dict.fromkeys(["postgresql", "redis", "events", "audit", "documents"], "ok"),
         },
     )
     lag = fields.Nested(

@@ -89,7 +89,7 @@ def _without_formula(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
-_schema = LoadSchema(many=True, exclude=SHOWN_PHONES)
+_schema = LoadSchema(many=True, exclude=("has_pod", *SHOWN_PHONES))
 COLUMNS = [
     *columns_of(_schema),
     *("driverId", "driverName", "driverLicenseNumber", "assignedAt", "closedAt"),

@@ -10,7 +10,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from billor.database.keyset import Page, Position, paginate
 from billor.loads.schemas import DETAILS
 from billor.loads.service import REFERENCE
-from billor.models import NEVER, Assignment, Load
+from billor.models import NEVER, Assignment, Load, LoadStatus
 
 CREATED, PICKUP, UPDATED = Load.created_at, Load.pickup_or_never, Load.updated_at
 RANGES: dict[str, Any] = {"created": CREATED, "pickup": PICKUP, "updated": UPDATED}
@@ -74,6 +74,7 @@ def _conditions(
     origin: str | None = None,
     destination: str | None = None,
     cargo_type: str | None = None,
+    without_pod: bool = False,
 ) -> list[ColumnElement[bool]]:
     """Return the conditions of filters; texts are compared like in a search."""
     places = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
@@ -86,4 +87,6 @@ def _conditions(
         conditions.append(Load.status.in_(status))
     if reference is not None:
         conditions.append(REFERENCE.equals(reference))
+    if without_pod:
+        conditions += [Load.status == LoadStatus.COMPLETED, ~Load.has_pod]
     return conditions

@@ -73,14 +73,12 @@ def export_loads(wanted):
 
 
 @contextmanager
-def received_file() -> Iterator[IO[bytes]]:
+def received_body(max_bytes: int) -> Iterator[IO[bytes]]:
     """Receive the whole body before the block, which then never waits for a slow client.
 
-    Raises `unsupported_media_type` for other media types, and `RequestEntityTooLarge`.
+    Raises `RequestEntityTooLarge`.
     """
-    if request.mimetype not in files.MEDIA_TYPES:
-        raise BillorError("unsupported_media_type")
-    request.max_content_length = MAX_IMPORT_BYTES
+    request.max_content_length = max_bytes
     with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
         shutil.copyfileobj(request.stream, file)
         file.seek(0)
@@ -97,7 +95,9 @@ def reads_file(view):
         dry_run = query.pop("dry_run", False)
         company = {"time_zone": current_app.config["BILLOR"].time_zone}
         times = files.TimeFormat(**company | query)
-        with received_file() as file, importing.import_slot():
+        if request.mimetype not in files.MEDIA_TYPES:
+            raise BillorError("unsupported_media_type")
+        with received_body(MAX_IMPORT_BYTES) as file, importing.import_slot():
             return view(files.read_file(file, request.mimetype, times), dry_run)
 
     return read

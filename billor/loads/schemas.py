@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from billor.api.fields import (
+    OR_NULL,
     SAME_NUMBER,
     Expand,
     Expanded,
@@ -27,8 +28,9 @@ from billor.api.fields import (
 )
 from billor.api.pagination import Cursor, PageQuery
 from billor.config import check_time_zone
+from billor.database.text import RefusedText, clean
 from billor.events.event import LOAD_TYPES, PAYLOAD
-from billor.models import LoadStatus
+from billor.models import DocumentKind, LoadStatus
 
 REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {SAME_NUMBER}"
 EQUIPMENT = (
@@ -91,6 +93,9 @@ class LoadSchema(WireSchema):
         max_length=2000, allow_none=True, metadata={"description": "What the driver must know."}
     )
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
+    has_pod = fields.Boolean(
+        dump_only=True, required=True, metadata={"description": "Whether it has a POD document."}
+    )
     created_at = Timestamp(dump_only=True, required=True)
     updated_at = Timestamp(dump_only=True, required=True)
 
@@ -151,6 +156,7 @@ class LoadFilter(WireSchema):
     pickup_to = Timestamp(metadata={"description": "Picked up before this time."})
     updated_from = Timestamp(metadata={"description": "Last changed at this time or later."})
     updated_to = Timestamp(metadata={"description": "Last changed before this time."})
+    without_pod = QueryFlag("Only COMPLETED loads without a POD document.")
     sort = fields.String(
         validate=validate.OneOf(["pickupAt", "updatedAt"]),
         metadata={
@@ -223,7 +229,7 @@ class ImportedRowSchema(WireSchema):
         },
     )
     load = fields.Nested(  # type: ignore[assignment]
-        LoadSchema(exclude=("id", "status", "created_at", "updated_at", *SHOWN_PHONES)),
+        LoadSchema(exclude=("id", "status", "has_pod", "created_at", "updated_at", *SHOWN_PHONES)),
         metadata={"description": "With `dryRun=true`."},
     )
 
@@ -302,3 +308,38 @@ class CommentSchema(WireSchema):
     by_driver = fields.Boolean(attribute="payload.comment.byDriver", required=True)
     user = fields.Nested(ActorSchema, attribute="payload.user", required=True)
     timestamp = Timestamp(attribute="created_at", required=True)
+
+
+def _clean_file_name(text: str) -> str:
+    if "/" in text or "\\" in text:
+        raise RefusedText("Must be the name of a file, without folders.")
+    return clean(text)
+
+
+class FileName(Text):
+    _normalize = staticmethod(_clean_file_name)
+
+
+class NewDocumentQuery(WireSchema):
+    """What a file is. Its type is recognised by its content."""
+
+    kind = fields.Enum(
+        DocumentKind,
+        load_default=DocumentKind.OTHER,
+        metadata={"description": "OTHER by default."},
+    )
+    name = FileName(max_length=200, metadata={"example": "pod.jpg"})
+    happened_at = Timestamp(metadata={"description": "When the photo was taken."})
+
+
+class DocumentSchema(WireSchema):
+    id = Id(required=True)
+    load_id = Id(required=True)
+    kind = fields.Enum(DocumentKind, required=True, metadata={"example": "POD"})
+    media_type = fields.String(required=True, metadata={"example": "image/jpeg"})
+    size = fields.Integer(required=True, metadata={"description": "In bytes."})
+    sha256 = fields.String(required=True)
+    name = fields.String(required=True, metadata={"example": "pod.jpg"})
+    user = fields.Nested(ActorSchema, required=True)
+    happened_at = Timestamp(**OR_NULL)
+    created_at = Timestamp(required=True)

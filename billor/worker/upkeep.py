@@ -1,10 +1,11 @@
-"""Periodic work: republishing lost events, warning of papers, and deleting expired rows."""
+"""Periodic work: republishing lost events, warning of papers, deleting what has expired."""
 
 import logging
 import time
 from datetime import datetime
 from threading import Event
 
+from flask import current_app
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,17 +24,22 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS = 20
 LOST_SECONDS = 300
 DELETE_BATCH_SIZE = 1000
+SWEEP_SECONDS = 3600
 
 
 def run_upkeep(bus: Bus, consumer: Consumer | None, stop: Event) -> None:
     """Do all upkeep until `stop` is set. Needs an application context."""
     reconciler = Reconciler(bus, consumer) if consumer else None
+    next_sweep = 0.0
     while not stop.wait(EVERY_SECONDS):
         try:
             if reconciler:
                 reconciler.publish_lost_events()
             delete_expired_rows(stop)
             warn_of_papers()
+            if time.monotonic() >= next_sweep:
+                next_sweep = time.monotonic() + SWEEP_SECONDS
+                current_app.extensions["documents"].sweep(stop)
         except (Unavailable, SQLAlchemyError, BusUnavailable) as error:
             logger.debug("Upkeep postponed: %s", error)  # relay and consumer report outages
 

@@ -26,6 +26,7 @@ from tests.support.answers import WHAT_TO_DO, assert_problem
 from tests.support.apps import another_app, dead_address, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
+from tests.support.photos import PDF
 from tests.support.rival import rival, short_lock_timeout
 
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
@@ -129,6 +130,14 @@ def without_audit_store(scene):
     return scene.client.get("/audit")
 
 
+def without_document_store(scene):
+    scene.client.make_load()
+    (scene.folder / "file").touch()
+    url = (scene.folder / "file" / "hidden").as_uri()
+    with another_app(scene.settings, DOCUMENTS_URL=url) as app:
+        return ApiClient(app.test_client(), scene.client.token).post("/loads/1/documents", data=PDF)
+
+
 def many_exports(scene):
     running = [scene.client.get("/loads.csv") for _ in range(MAX_EXPORTS)]
     try:
@@ -168,6 +177,7 @@ CASES: list[tuple[int, str, Cause]] = [
     (503, "database_busy", reading(raise_statement_timeout)),
     (503, "database_busy", writing(raise_statement_timeout)),
     (503, "audit_unavailable", without_audit_store),
+    (503, "documents_unavailable", without_document_store),
     (503, "imports_busy", many_imports),
     (503, "exports_busy", many_exports),
     (503, "request_timeout", reading(raise_deadline_exceeded)),

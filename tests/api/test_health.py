@@ -8,7 +8,7 @@ from billor.models import db
 from tests.support.apps import another_app, dead_address
 
 PATIENCE = 60
-ALL_OK = {"postgresql": "ok", "redis": "ok", "events": "ok", "audit": "ok"}
+ALL_OK = {"postgresql": "ok", "redis": "ok", "events": "ok", "audit": "ok", "documents": "ok"}
 NONE_WAIT = {"count": 0, "oldestSeconds": None}
 NO_LAG = {"unpublished": NONE_WAIT, "unrecorded": NONE_WAIT}
 

@@ -13,6 +13,7 @@ from tests.support.answers import assert_invalid, assert_problem, in_lists
 from tests.support.apps import another_app, client_with_key, client_with_token, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
+from tests.support.photos import PDF
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 REPLAYED = "Idempotency-Replayed"
@@ -84,6 +85,8 @@ def test_a_retry_replays_the_answer_of_any_write(app, busy_client, operation: Op
         if operation.path == "/loads/import":
             options |= {"data": json.dumps(body), "content_type": "application/x-ndjson"}
             return busy_client.request(method, path, **options)
+        if operation.path.endswith("/documents"):
+            options |= {"data": PDF}
         return busy_client.request(method, path, body, **options)
 
     busy_client.make_missing(operation)
@@ -93,6 +96,8 @@ def test_a_retry_replays_the_answer_of_any_write(app, busy_client, operation: Op
         body = LOAD
     if operation.path.endswith("/reassign"):
         body = {"driverId": 1}
+    if operation.path.startswith("/documents"):
+        busy_client.post("/loads/1/documents", data=PDF)
     if "/check-ins" in operation.path:
         busy_client.post(operation.address.removesuffix("/1"), check_in := {"kind": "LOADED"})
         body = check_in if operation.body else None

@@ -67,6 +67,7 @@ def test_enums_are_components_and_what_is_sent_has_no_read_only_field(document, 
     body = operations["post", "/loads"]["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/NewLoad"}
     assert set(schemas["Load"]["properties"]) - set(schemas["NewLoad"]["properties"]) == {
-        *("id", "status", "createdAt", "updatedAt", "pickupPhoneShown", "deliveryPhoneShown")
+        *("id", "status", "hasPod", "createdAt", "updatedAt"),
+        *("pickupPhoneShown", "deliveryPhoneShown"),
     }
     assert "password" not in schemas["User"]["properties"]

@@ -79,6 +79,7 @@ def test_a_hanging_service_fails_no_request_and_is_logged_once(system, redis, pu
             "redis": "away",
             "events": "late",
             "audit": "away",
+            "documents": "ok",
         }
         assert ready["lag"]["unpublished"]["count"] > 0
 

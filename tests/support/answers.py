@@ -18,7 +18,7 @@ INSIDES = re.compile(
     r"hidden|select |psycopg|sqlalchemy|postgres|traceback|werkzeug|flask|sqlite|\.py|127\.0\.0",
     re.IGNORECASE,
 )
-TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+TITLES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 """Titles of RFC 9110; Python before 3.13 has older ones."""
 
 

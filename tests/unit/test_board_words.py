@@ -30,8 +30,8 @@ NOT_SAID = re.compile(
 """Headers, keys, names, and the reason of an undo, which the API keeps."""
 PART = re.compile(r"\{\w+\}|\$\d")
 OF_PROGRAMS = re.compile(
-    r"(malformed|untrusted|token|method|idempotency|uri|expectation|headers|streams|api_key|event)_"
-    "|not_found|not_implemented|too_many_requests"
+    r"(malformed|untrusted|token|method|idempotency|uri|expectation|headers|streams|api_key|event"
+    "|range)_|not_found|not_implemented|too_many_requests"
 )
 """Codes that nobody meets who uses the board, by their beginnings."""
 

@@ -1,0 +1,151 @@
+"""Routes of documents: photos and PDFs of loads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
+from io import SEEK_END
+from typing import IO
+
+from flask import Response, current_app, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from billor.api.blueprint import Blueprint
+from billor.api.fields import QueryFlag, WireSchema
+from billor.api.openapi import FILE_HEADERS
+from billor.api.pagination import PageQuery
+from billor.api.responses import if_match
+from billor.database import get_or_not_found, transaction
+from billor.errors import Invalid
+from billor.loads import documents
+from billor.loads.routes import received_body
+from billor.loads.schemas import DocumentSchema, LoadSchema, NewDocumentQuery
+from billor.models import Document, Load
+
+blueprint = Blueprint("documents", __name__, description="Photos and PDFs of loads.")
+
+MAX_BYTES = 10 * 1024 * 1024
+MULTIPART_BYTES = 16 * 1024
+PART_BYTES = 1024 * 1024
+INLINE = ("image/jpeg", "image/png", "image/webp")
+BYTES = {"type": "string", "format": "binary"}
+PARTS = {"type": "object", "required": ["file"], "properties": {"file": BYTES}}
+NEW_FILE = {
+    "required": True,
+    "content": {
+        "application/octet-stream": {"schema": BYTES},
+        "multipart/form-data": {"schema": PARTS},
+    },
+}
+FILE = {
+    "content": {media_type: {"schema": BYTES} for media_type in documents.TYPES},
+    "headers": FILE_HEADERS | {"ETag": "ETag"},
+}
+FILES = {
+    200: {"description": "The file."} | FILE,
+    206: {"description": "A range of it."} | FILE,
+    304: "NotModified",
+}
+
+
+class InlineQuery(WireSchema):
+    inline = QueryFlag("Show a JPEG, PNG or WebP in the browser instead of saving it.")
+
+
+@contextmanager
+def _received_file() -> Iterator[IO[bytes]]:
+    """Receive the body, or its part `file`. Raises `Invalid`, and `RequestEntityTooLarge`."""
+    if request.mimetype != "multipart/form-data":
+        with received_body(MAX_BYTES) as file:
+            yield file
+        return
+    request.max_content_length = MAX_BYTES + MULTIPART_BYTES
+    part = request.files.get("file")
+    if part is None or len(request.files) > 1 or request.form:
+        raise Invalid({"file": ["Send one file, as the part `file`, and nothing else."]})
+    if part.stream.seek(0, SEEK_END) > MAX_BYTES:
+        raise RequestEntityTooLarge
+    part.stream.seek(0)
+    yield part.stream
+
+
+def stores_file(view):
+    """Store the request's file before an `Idempotency-Key` takes a connection.
+
+    The view gets the attributes of its document.
+    """
+
+    @wraps(view)
+    def store(fields, **ids):
+        if "load_id" in ids:
+            with transaction():
+                get_or_not_found(Load, ids["load_id"])
+        with _received_file() as file:
+            fields |= current_app.extensions["documents"].add(file)
+        extension, _ = documents.TYPES[fields["media_type"]]
+        name = fields.get("name", fields["kind"].lower()).removesuffix(extension)
+        fields["name"] = name[:190] + extension  # by which a computer opens it
+        g.body_digest = bytes.fromhex(fields["sha256"])
+        return view(fields, **ids)
+
+    return store
+
+
+def send_file(document: Document, inline: bool = False) -> Response:
+    """Respond with a document or a range of it, in parts: no slow client holds a thread."""
+    read = current_app.extensions["documents"].read
+    key, size = document.object_key, document.size
+    parts = (
+        read(key, start, min(PART_BYTES, size - start)) for start in range(0, size, PART_BYTES)
+    )
+    response = Response(parts, mimetype=document.media_type, direct_passthrough=True)
+    response.content_length = size
+    response.set_etag(document.sha256)
+    is_shown = inline and document.media_type in INLINE
+    place = "inline" if is_shown else "attachment"
+    response.headers.set("Content-Disposition", place, filename=document.name)
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.add("Authorization")
+    response.make_conditional(request, accept_ranges=True, complete_length=size)
+    if response.status_code != 304:
+        read(key, 0, 1)  # a failure after the headers could not be told
+    return response
+
+
+@blueprint.route("/loads/<id:load_id>/documents", methods=["POST"])
+@blueprint.arguments(NewDocumentQuery, location="query")
+@stores_file
+@blueprint.idempotent
+@blueprint.created(DocumentSchema, shown_by="get_document")
+@blueprint.problems("load_not_found", "document_refused", "documents_unavailable")
+@blueprint.doc(requestBody=NEW_FILE)
+def add_document(fields, load_id):
+    """Add a photo or PDF: JPEG, PNG, WebP, HEIC or PDF by its content, up to 10 MiB."""
+    return documents.add_document(load_id, **fields)
+
+
+@blueprint.route("/loads/<id:load_id>/documents")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.paged(DocumentSchema)
+@blueprint.problems("load_not_found")
+def list_documents(query, load_id):
+    """List the documents of a load, newest first."""
+    return documents.list_documents(load_id, **query)
+
+
+@blueprint.route("/documents/<id:document_id>")
+@blueprint.arguments(InlineQuery, location="query")
+@blueprint.doc(responses=FILES)
+@blueprint.problems("document_not_found", "range_not_satisfiable", "documents_unavailable")
+def get_document(query, document_id):
+    """Get a document, or a range of its bytes."""
+    return send_file(documents.find_document(document_id), **query)
+
+
+@blueprint.route("/documents/<id:document_id>", methods=["DELETE"])
+@blueprint.idempotent
+@blueprint.response(204)
+@blueprint.problems("document_not_found")
+def delete_document(document_id):
+    """Delete a document. `If-Match` has the ETag of its load."""
+    documents.delete_document(document_id, if_match(LoadSchema()))
