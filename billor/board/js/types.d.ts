@@ -135,6 +135,7 @@ interface Payload {
   comment?: { text: string; visibleToDriver: boolean; byDriver: boolean };
   paper?: Paper;
   expiresOn?: string;
+  recipient?: string;
   address?: string;
 }
 

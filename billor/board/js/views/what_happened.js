@@ -34,6 +34,8 @@ const SENTENCES = {
   DRIVER_CREATED: t("created the driver"),
   DRIVER_UPDATED: t("changed the driver"),
   PAPERS_EXPIRE: t("warned that a paper of {driver} expires on {date}: {paper}"),
+  NOTIFICATION_SENT: t("notified {recipient}"),
+  NOTIFICATION_FAILED: t("could not notify {recipient}: {reason}"),
   USER_CREATED: t("created {name}"),
   USER_UPDATED: t("changed the name"),
   ROLE_CHANGED: t("changed the role of {name} to {role}"),
@@ -52,7 +54,8 @@ const SENTENCES = {
  * @returns {Children} what was done to a load, a driver or an account
  */
 export function whatHappened({ type, payload }) {
-  const { load, driver, account, address, reason, checkIn, comment, paper, expiresOn } = payload;
+  const { load, driver, account, address, reason, recipient, checkIn, comment } = payload;
+  const { paper, expiresOn } = payload;
   if (comment?.visibleToDriver && !comment.byDriver) return t("wrote to the driver");
   const sentence = SENTENCES[type] ?? type.toLowerCase().replaceAll("_", " ");
   const parts = {
@@ -62,6 +65,7 @@ export function whatHappened({ type, payload }) {
     address: address ?? t("somewhere"),
     key: isolate(payload.apiKey?.name ?? ""),
     reason: isolate(reason ?? ""),
+    recipient: isolate(recipient ?? ""),
     step: checkIn ? stepOf(checkIn) : "",
     paper: paper ? PAPER_NAMES[paper] : "",
     date: expiresOn ? fullDate(expiresOn) : "",
