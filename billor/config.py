@@ -27,10 +27,6 @@ POSTGRESQL = Regexp(
 REDIS = Regexp(rf"(rediss?://{_AUTHORITY}|unix:///.+)\Z", error="Must be like redis://host:port.")
 HTTP = Regexp(rf"https?://{_AUTHORITY}\Z", error="Must be like http://host:port.")
 STORE = Regexp(r"(file|s3|gs|az)://.+\Z", error="Must be like s3://bucket/folder.")
-SERVICE = Regexp(
-    r"\w+://.*\{address\}",
-    error="Must be a URL of Apprise with {{address}}: see docs/operations.md.",
-)
 HOSTS = Regexp(r"[^/]+\Z", error="Must be like api.example.com,.example.com.")
 REGION = OneOf(SUPPORTED_REGIONS, error="Must be the code of a country, like US or MX.")
 ORIGINS = Regexp(r"(\*|,|\s|https?://[^,/]+)+\Z", error="Must be like https://a.example,http://b.")
@@ -74,8 +70,8 @@ class Config:
     couchdb_url: str | None = text(None, HTTP, secret=True)
     couchdb_database: str = text("billor-audit")
     documents_url: str | None = text(None, STORE, secret=True)  # by default a folder in BILLOR_HOME
-    notify_email_url: str | None = text(None, SERVICE, secret=True)
-    notify_phone_url: str | None = text(None, SERVICE, secret=True)
+    notify_email_url: str | None = text(secret=True)
+    notify_phone_url: str | None = text(secret=True)
     push_private_key: str | None = text(secret=True)
     public_url: str | None = text(None, HTTP)  # by default that of `address`
     private_webhooks: str = text("no", OneOf(["yes", "no"]))

@@ -5,7 +5,7 @@ from functools import partial
 from marshmallow import fields, validate
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Id, PartialSchema, QueryInteger, Several, WireSchema
+from billor.api.fields import Id, QueryInteger, Several, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.assignments import check_ins
@@ -60,10 +60,6 @@ class MyCheckInSchema(CheckInSchema):
 class MyCommentSchema(NewCommentSchema):
     class Meta(WireSchema.Meta):
         fields = ("text",)
-
-
-class MyNotificationsSchema(PartialSchema, NotificationsSchema):
-    pass
 
 
 class MyDocumentQuery(NewDocumentQuery):
@@ -163,7 +159,7 @@ def get_my_notifications():
 
 
 @blueprint.route("/notifications", methods=["PATCH"])
-@blueprint.arguments(MyNotificationsSchema)
+@blueprint.arguments(NotificationsSchema)
 @blueprint.idempotent
 @blueprint.response(200, NotificationsSchema)
 def update_my_notifications(changes):

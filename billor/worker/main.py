@@ -121,7 +121,8 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
                 "PUBSUB_PROJECT_ID is not set, and without Pub/Sub relay and consumer must share a "
                 "process: run `python worker.py`."
             )
-        connect_services(config)
+        if role != "relay":
+            connect_services(config)
         _serve_metrics(config)
         bus = connect_bus(config)
     except ConfigError as error:

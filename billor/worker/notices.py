@@ -12,15 +12,14 @@ from sqlalchemy import Row, select
 from billor.events.event import EventType
 from billor.models import AssignmentStatus, CheckInKind, Driver, LoadEvent, Notification, User, db
 
-TO_DRIVERS = {
-    EventType.ASSIGNED,
-    EventType.ASSIGNMENT_REOPENED,
-    EventType.ASSIGNMENT_CANCELLED,
-    EventType.LOAD_PLANNED,
-    EventType.LOAD_UPDATED,
-    EventType.LOAD_COMMENTED,
-    EventType.PAPERS_EXPIRE,
+LOGGED = {
+    EventType.ASSIGNED: "you have",
+    EventType.ASSIGNMENT_REOPENED: "you have",
+    EventType.LOAD_PLANNED: "next you have",
+    EventType.LOAD_UPDATED: "a change of your",
+    EventType.LOAD_COMMENTED: "a comment on your",
 }
+TO_DRIVERS = {*LOGGED, EventType.ASSIGNMENT_CANCELLED, EventType.PAPERS_EXPIRE}
 TO_DISPATCHERS = {EventType.CHECKED_IN, EventType.NOTIFICATION_FAILED}
 # A planned load was activated since then, or one is planned again.
 OUTDATED = {(EventType.LOAD_PLANNED, True), (EventType.ASSIGNED, False)}

@@ -2,10 +2,8 @@
 
 It comes some seconds after the event, and not at all if the assignment was cancelled by then, or
 its plan activated: a dispatcher may undo a mistake. Drivers whom no service reaches are notified by
-a line in the log. A crash in between notifies again.
-
-Services send outside of transactions. If it is unknown whether something was sent, as after a
-crash, it is sent again after an hour.
+a line in the log, again after a crash. If it is unknown whether a service has sent something, it
+sends it again after an hour.
 """
 
 import errno
@@ -39,21 +37,14 @@ SEND_SECONDS = 30
 LEASE = timedelta(hours=1)
 """How long an attempt may take, and its outcome be unknown."""
 GIVE_UP_AFTER = timedelta(days=1)
-WHAT = {
-    EventType.ASSIGNED: "you have",
-    EventType.ASSIGNMENT_REOPENED: "you have",
-    EventType.LOAD_PLANNED: "next you have",
-    EventType.LOAD_UPDATED: "a change of your",
-    EventType.LOAD_COMMENTED: "a comment on your",
-}
 
 _ERROR = re.compile(r"\[Errno (-?\d+)\] ([\w ]+)")
 _NOTHING_SENT = {
     *(errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH),
-    *(socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_NODATA),
+    *(socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL),
 }
 _REFUSED = re.compile(r"': \((5\d\d), b'([\d.]*)")
-_STATUS = re.compile(r"\((\d{3}, b'[\d.]*)|error=(\d{3})|(timed out|closed|reset by peer)")
+_STATUS = re.compile(r"\((\d{3}), b'([\d.]*)|error=(\d{3})|(timed out|unexpectedly closed)")
 
 
 class Failure(NamedTuple):
@@ -80,15 +71,14 @@ def services(config: Config) -> dict[Channel, str]:
 
 
 def connect_services(config: Config) -> None:
-    """Raise `ConfigError` for a URL that is not Apprise's, whose log has addresses: keep it out."""
+    """Keep Apprise's log, which has addresses, out of ours. Raises `ConfigError`."""
     logging.getLogger("apprise").propagate = False
     logging.getLogger("apprise").setLevel(logging.DEBUG)
     logging.getLogger("apprise").addHandler(logging.NullHandler())
     samples = {Channel.PHONE: "+12145550123", Channel.EMAIL: "driver@example.com"}
     for channel, url in services(config).items():
-        if not _service(url, samples[channel]):
-            problem = "is not a URL of Apprise: see docs/operations.md."
-            raise ConfigError(f"NOTIFY_{channel}_URL {problem}")
+        if "{address}" not in url or not _service(url, samples[channel]):
+            raise ConfigError(f"NOTIFY_{channel}_URL must be a URL of Apprise with {{address}}.")
 
 
 def notify_drivers() -> int:
@@ -108,14 +98,12 @@ def _notify(event: Row, person: Driver | User) -> None:
     if channel := next((each for each in channels if _address(person, each)), None):
         recipient: Any = {"driver" if isinstance(person, Driver) else "user": person}
         db.session.add(Notification(event_id=event.id, channel=channel, **recipient))
-    elif event.type in WHAT:
+    elif event.type in notices.LOGGED:
         load = event.payload["load"]
+        places = load["cargoType"], load["origin"], load["destination"]
+        what = person.name, notices.LOGGED[event.type], load["id"]
         with continued("notify", event.traceparent):
-            logger.info(
-                "To %s: %s load %s, %s, from %s to %s.",
-                *(person.name, WHAT[event.type], load["id"], load["cargoType"]),
-                *(load["origin"], load["destination"]),
-            )
+            logger.info("To %s: %s load %s, %s, from %s to %s.", *what, *places)
 
 
 def _address(person: Driver | User, channel: Channel) -> str | None:
@@ -197,7 +185,7 @@ def _deliver(url: str, address: str, text: str, link: str) -> Failure | None:
 
 def _service(url: str, address: str) -> Any:
     """Return what sends to this address; it is false if the URL is not Apprise's."""
-    from apprise import Apprise, AppriseAsset  # takes 20 MB
+    from apprise import Apprise, AppriseAsset  # takes 30 MB
 
     service = Apprise(asset=AppriseAsset(app_id="Billor", service_timeout=0))
     service.add(url.replace("{address}", quote(address, safe="")))
