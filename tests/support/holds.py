@@ -6,8 +6,11 @@ from tests.support.worker import wait_until
 
 MODULE = """
 import time
+from threading import Lock
 from pathlib import Path
 from sqlalchemy import Engine, event
+
+first = Lock()
 
 @event.listens_for(Engine, "begin")
 def begin(connection):
@@ -21,7 +24,7 @@ def note(connection, cursor, statement, *_):
 @event.listens_for(Engine, "commit")
 def hold(connection):
     is_meant = all(each in connection.info["changed"] for each in {statements})
-    if is_meant and not Path("{name}").exists():
+    if is_meant and not Path("{name}").exists() and first.acquire(blocking=False):
         if {is_done}:
             connection.connection.commit()
         Path("{name}").touch()

@@ -77,9 +77,9 @@ class HttpClient:
     def patch(self, path: str, body: Any, **headers: str) -> Reply:
         return self.request("PATCH", path, body, **headers)
 
-    def make_driver(self, license_number: str, name: str = "Alex Carter") -> dict:
+    def make_driver(self, license_number: str, name: str = "Alex Carter", **fields) -> dict:
         body = {"name": name, "licenseNumber": license_number}
-        return self._created(self.post("/drivers", body))
+        return self._created(self.post("/drivers", body | fields))
 
     def make_load(self, **fields: str) -> dict:
         body = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}

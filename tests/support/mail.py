@@ -3,26 +3,26 @@
 from email import message_from_bytes, policy
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from scripts.launcher.processes import free_port
 
 NOBODY = "nobody@carrier.example"
 
 
+def url_of(port: int) -> str:
+    """For NOTIFY_EMAIL_URL."""
+    return f"mailto://127.0.0.1:{port}/?from=billor@carrier.example&to={{address}}"
+
+
 class Mailbox(Controller):
-    """Refuses mails to `NOBODY`; while `is_dropping`, accepts mails and never says so."""
+    """Refuses mails to `NOBODY`; while `is_dropping`, takes mails and never says so."""
 
     def __init__(self):
         self.mails: list[tuple[str, str, str]] = []
         """Of each its recipient, its subject and its text."""
         self.is_dropping = False
         super().__init__(self, hostname="127.0.0.1", port=free_port())
-
-    @property
-    def url(self) -> str:
-        """For NOTIFY_EMAIL_URL."""
-        return f"mailto://127.0.0.1:{self.port}/?from=billor@carrier.example&to={{address}}"
+        self.url = url_of(self.port)
 
     def __enter__(self) -> "Mailbox":
         self.start()
@@ -31,13 +31,13 @@ class Mailbox(Controller):
     def __exit__(self, *_) -> None:
         self.stop()
 
-    async def handle_RCPT(self, _server, _session, envelope: Envelope, address: str, _options):  # noqa: N802
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802
         if address == NOBODY:
             return f"550 5.1.1 <{address}>: no such user"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope):  # noqa: N802
+    async def handle_DATA(self, server, _session, envelope):  # noqa: N802
         mail = message_from_bytes(envelope.content, policy=policy.default)
         text = "\n".join(mail.get_body(["plain"]).get_content().splitlines())
         self.mails.append((envelope.rcpt_tos[0], mail["subject"], text))
