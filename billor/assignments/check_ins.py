@@ -6,26 +6,21 @@ A phone without a network sends them later: in any order, and maybe after the co
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload
 
 from billor.assignments.schemas import AssignmentSchema, CheckInSchema
-from billor.assignments.service import lock_with_driver_and_load, record_assignment
+from billor.assignments.service import lock_with_driver_and_load, moment, now, record_assignment
 from billor.database import Check, get_or_not_found, transaction, unchecked
 from billor.database.keyset import Page, Position, paginate
 from billor.errors import BillorError, Conflict, Invalid
 from billor.events.event import EventType
-from billor.models import Assignment, AssignmentStatus, CheckIn, CheckInKind, User, db
+from billor.models import Assignment, CheckIn, CheckInKind, User, db
 from billor.observe.context import signed_in_user
 
-MAX_SKEW = timedelta(minutes=5)
-"""How far the clock of a phone may be off."""
 UNDONE_WITHIN = timedelta(minutes=5)
-TAKES_CHECK_INS = {AssignmentStatus.ASSIGNED, AssignmentStatus.COMPLETED}
 IN_ORDER = (CheckIn.happened_at, CheckIn.id)
 IS_DELAY = CheckIn.kind == CheckInKind.DELAYED
-
-NOT_ACTIVE_THEN = "The assignment was not active at that time. See its `assignedAt` and `closedAt`."
 
 _schema, _assignment_schema = CheckInSchema(), AssignmentSchema()
 
@@ -36,7 +31,7 @@ def add_check_in(
     """Add what the driver did, by default just now, or a delay."""
     with transaction():
         assignment = lock_with_driver_and_load(assignment_id, check)
-        happened_at = _moment(happened_at, assignment)
+        happened_at = moment(happened_at, assignment)
         if (fields.get("expected_at") or happened_at) < happened_at:
             raise Invalid({"expectedAt": ["Must not be before `happenedAt`."]})
         user = db.session.get_one(User, signed_in_user().id)
@@ -48,24 +43,12 @@ def add_check_in(
     return check_in
 
 
-def _moment(happened_at: datetime | None, assignment: Assignment) -> datetime:
-    """Return when it happened, by default now, and now at the latest."""
-    now = max(_now(), assignment.assigned_at)  # PostgreSQL's clock may have been set back
-    given = happened_at or now
-    if given > now + MAX_SKEW:
-        raise Invalid({"happenedAt": ["Must not be in the future."]})
-    was_active = assignment.assigned_at - MAX_SKEW <= given <= (assignment.closed_at or given)
-    if assignment.status not in TAKES_CHECK_INS or not was_active:
-        raise Conflict("assignment_not_active", NOT_ACTIVE_THEN)
-    return min(given, now)
-
-
 def undo_check_in(check_in_id: int, check: Check = unchecked, **owner: int) -> None:
     """Remove a check-in; `owner` is the `id` or the `driver_id` of its assignment."""
     with transaction():
         assignment = lock_with_driver_and_load(_find(check_in_id, owner).assignment_id, check)
         check_in = _find(check_in_id, owner)
-        is_late = abs(_now() - check_in.received_at) > UNDONE_WITHIN
+        is_late = abs(now() - check_in.received_at) > UNDONE_WITHIN
         if is_late or check_in.user_id != signed_in_user().id:
             raise Conflict("too_late_to_undo")
         db.session.delete(check_in)
@@ -79,10 +62,6 @@ def _find(check_in_id: int, owner: dict[str, int]) -> CheckIn:
     if found is None:
         raise BillorError("check_in_not_found")
     return found
-
-
-def _now() -> datetime:
-    return db.session.scalars(select(func.clock_timestamp())).one()
 
 
 def _update(assignment: Assignment, event_type: EventType, check_in: CheckIn) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from marshmallow import fields, validate
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Id, QueryInteger, Several, WireSchema
+from billor.api.fields import Id, QueryInteger, Several, Timestamp, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.assignments import check_ins
@@ -51,6 +51,7 @@ class CompletionSchema(WireSchema):
         required=True, validate=validate.OneOf([AssignmentStatus.COMPLETED.value])
     )
     assignment_id = Id(metadata={"description": OWN})
+    happened_at = Timestamp(metadata={"description": "Now by default."})
 
 
 class MyCheckInSchema(CheckInSchema):
@@ -59,7 +60,9 @@ class MyCheckInSchema(CheckInSchema):
 
 class MyCommentSchema(NewCommentSchema):
     class Meta(WireSchema.Meta):
-        fields = ("text",)
+        exclude = ("visible_to_driver",)
+
+    assignment_id = Id(metadata={"description": OWN})
 
 
 class MyDocumentQuery(NewDocumentQuery):
@@ -95,7 +98,8 @@ def complete_my_assignment(completion):
     """
     own = _my_assignment(completion.get("assignment_id"))
     check = if_match(MyActiveAssignmentSchema())
-    return assignments.change_status(own.id, completion["status"], check)
+    happened_at = completion.get("happened_at")
+    return assignments.change_status(own.id, completion["status"], check, happened_at)
 
 
 @blueprint.route("/assignment/check-ins", methods=["POST"])
@@ -145,10 +149,10 @@ def list_my_comments(query):
 @blueprint.arguments(MyCommentSchema)
 @blueprint.idempotent
 @blueprint.response(201, CommentSchema)
-@blueprint.problems("no_active_assignment")
+@blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
 def comment_on_my_load(comment):
-    """Add a comment to your active load."""
-    return assignments.comment_on_active_load(_my_driver_id(), **comment)
+    """Add a comment to your active load, or to a completed one by its `assignmentId`."""
+    return assignments.comment_on_own_load(_my_driver_id(), **comment)
 
 
 @blueprint.route("/notifications")

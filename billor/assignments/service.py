@@ -32,7 +32,7 @@ from billor.database import (
 )
 from billor.database.keyset import Page, Position, paginate
 from billor.drivers.service import PAPERS, today, words_of
-from billor.errors import CODES, BillorError, Conflict, NotFound
+from billor.errors import CODES, BillorError, Conflict, Invalid, NotFound
 from billor.events.event import EventType
 from billor.loads.service import comment, record_load
 from billor.models import (
@@ -85,6 +85,10 @@ OUTCOMES = {
     AssignmentStatus.COMPLETED: (LoadStatus.COMPLETED, EventType.LOAD_COMPLETED),
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
+DRIVEN = {AssignmentStatus.ASSIGNED, AssignmentStatus.COMPLETED}
+MAX_SKEW = timedelta(minutes=5)
+"""How far the clock of a phone may be off."""
+NOT_ACTIVE_THEN = "The assignment was not active at that time. See its `assignedAt` and `closedAt`."
 REOPENED_WITHIN = timedelta(days=1)
 DOCUMENTED_WITHIN = timedelta(days=1)
 PLAN_IT = 'Or make this the next load, with `"plan": true`.'
@@ -224,7 +228,12 @@ def _activate(assignment: Assignment) -> Assignment:
     return assignment
 
 
-def change_status(assignment_id: int, status: str, check: Check = unchecked) -> Assignment:
+def change_status(
+    assignment_id: int,
+    status: str,
+    check: Check = unchecked,
+    happened_at: datetime | None = None,
+) -> Assignment:
     """Complete or cancel an assignment, or activate a planned one.
 
     One that has the status already is left as it is: the answer of the request that closed it may
@@ -238,17 +247,35 @@ def change_status(assignment_id: int, status: str, check: Check = unchecked) -> 
         if wanted == AssignmentStatus.ASSIGNED:
             _activate_planned(assignment)
         else:
-            _close(assignment, wanted)
+            _close(assignment, wanted, happened_at)
             _activate_next(assignment.driver)
         return get_assignment(assignment_id, populate_existing=True)
 
 
-def comment_on_active_load(driver_id: int, text: str) -> LoadEvent:
-    """Add a driver's comment to the timeline of the active load. Raises `no_active_assignment`."""
+def moment(happened_at: datetime | None, assignment: Assignment) -> datetime:
+    """Return when it happened, by default now, and now at the latest."""
+    latest = max(now(), assignment.assigned_at)  # PostgreSQL's clock may have been set back
+    given = happened_at or latest
+    if given > latest + MAX_SKEW:
+        raise Invalid({"happenedAt": ["Must not be in the future."]})
+    was_active = assignment.assigned_at - MAX_SKEW <= given <= (assignment.closed_at or given)
+    if assignment.status not in DRIVEN or not was_active:
+        raise Conflict("assignment_not_active", NOT_ACTIVE_THEN)
+    return min(given, latest)
+
+
+def now() -> datetime:
+    return db.session.scalars(select(WRITTEN_AT)).one()
+
+
+def comment_on_own_load(driver_id: int, text: str, assignment_id: int | None = None) -> LoadEvent:
+    """Add a driver's comment to the timeline of an own load, by default of the active one."""
     with transaction():
         lock(Driver, driver_id)  # so that the load stays with the driver
-        load_id = own_assignment(driver_id).load_id
-        return comment(load_id, text, visible_to_driver=True, by_driver=True)
+        own = own_assignment(driver_id, assignment_id)
+        if own.status not in DRIVEN:
+            raise Conflict("assignment_not_active")
+        return comment(own.load_id, text, visible_to_driver=True, by_driver=True)
 
 
 def reassign(
@@ -284,16 +311,19 @@ def lock_with_driver_and_load(assignment_id: int, check: Check, *driver_ids: int
     return assignment
 
 
-def _close(assignment: Assignment, closed_as: AssignmentStatus) -> None:
-    """Close an assignment, locked with its driver and its load."""
+def _close(
+    assignment: Assignment, closed_as: AssignmentStatus, happened_at: datetime | None = None
+) -> None:
+    """Close an assignment, locked with its driver and its load; by default just now."""
     is_planned = assignment.status == AssignmentStatus.PLANNED
     if assignment.closed_at or (is_planned and closed_as == AssignmentStatus.COMPLETED):
         raise Conflict("assignment_not_active")
     load_status, event_type = OUTCOMES[closed_as]
+    closed_at = happened_at and max(moment(happened_at, assignment), assignment.assigned_at)
     assignment.status, assignment.load.status = closed_as, load_status
     if load_status == LoadStatus.OPEN:
         assignment.load.driver_words = None
-    assignment.closed_at = INSERTED_AT
+    assignment.closed_at = closed_at or INSERTED_AT
     if is_planned:
         assignment.assigned_at = INSERTED_AT  # it was assigned for no time
     else:

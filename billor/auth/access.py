@@ -18,6 +18,7 @@ PUBLIC_ENDPOINTS = frozenset(
         "board.root",
         "board.page",
         "board.asset",
+        "board.service_worker",
         "api-docs.openapi_json",
     }
 )

@@ -3,7 +3,8 @@
 Other languages than English have a dictionary each, which browsers get when they need it.
 
 The address of an asset carries the version of them all, so browsers keep assets for ever, and never
-mix those of two versions. The page itself is asked for each time.
+mix those of two versions. The page itself is asked for each time; a service worker keeps it for
+times without a network.
 """
 
 import json
@@ -30,11 +31,18 @@ ASSETS = {
     "board.js": assemble(_modules(), "js/main.js").encode(),
     "board.css": b"".join((HERE / "css" / f"{name}.css").read_bytes() for name in STYLE_SHEETS),
     "icon.svg": (HERE / "css" / "icon.svg").read_bytes(),
+    **{path.name: path.read_bytes() for path in (HERE / "icons").iterdir()},
     **{path.name: path.read_bytes() for path in (HERE / "words").glob("*.json")},
 }
 """What is served, by name."""
 
 VERSION = blake2b(b"".join(ASSETS.values()), digest_size=6).hexdigest()
+SERVICE_WORKER = (
+    (HERE / "js/worker.js")
+    .read_text()
+    .replace("{version}", VERSION)
+    .replace('["{names}"]', json.dumps(list(ASSETS)))
+)
 PAGE = (HERE / "page.html").read_text().replace("{root}", f"./board/{VERSION}")
 STARTING = (
     "Starting …",
@@ -57,8 +65,8 @@ PAGES = {"en": PAGE} | {
 }
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
+    "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types billor"
 )
 
 blueprint = Blueprint("board", __name__)
@@ -89,6 +97,17 @@ def _demo_account() -> str:
     if not config.has_public_demo:
         return ""
     return f' data-email="{escape(config.demo_email)}" data-password="{config.demo_password}"'
+
+
+@blueprint.get("/board/sw.js")
+def service_worker() -> Response:
+    """Serve the service worker, for the page beside its folder, too."""
+    response = make_response(SERVICE_WORKER)
+    response.mimetype = "text/javascript"
+    response.headers["Service-Worker-Allowed"] = "../board"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; connect-src 'self'"
+    response.cache_control.no_cache = True
+    return response
 
 
 @blueprint.get("/board/<version>/<name>")

@@ -196,9 +196,15 @@ def test_a_check_in_changes_the_etag_of_its_assignment_but_not_its_id(driver):
         assert_problem(refused, 412, "precondition_failed")
     foreign = driver.patch("/me/assignment/status", completed | {"assignmentId": 4})
     assert_problem(foreign, 404, "assignment_not_found")
-    for _ in range(2):
-        answer = driver.patch("/me/assignment/status", completed | {"assignmentId": 3})
+    late = completed | {"happenedAt": ago(-10)}
+    assert_invalid(driver.patch("/me/assignment/status", late), "happenedAt")
+    late["happenedAt"] = ago(70)
+    assert_problem(driver.patch("/me/assignment/status", late), 409, "assignment_not_active")
+    late["happenedAt"] = ago(20)
+    for time in (late, completed):
+        answer = driver.patch("/me/assignment/status", time | {"assignmentId": 3})
         assert (answer.status_code, answer.json["id"]) == (200, 3)
+        assert answer.json["closedAt"] == late["happenedAt"]
 
 
 def test_a_check_in_never_reaches_an_assignment_that_ended_meanwhile(app, client, driver):

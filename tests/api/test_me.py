@@ -171,6 +171,12 @@ def test_a_driver_reads_and_writes_comments_on_the_own_load(staff, driver):
     assert event["payload"]["comment"]["visibleToDriver"]
     body = {"text": "Psst", "visibleToDriver": False}
     assert_invalid(driver.post("/me/assignment/comments", body), "visibleToDriver")
+    driver.patch("/me/assignment/status", COMPLETED)
+    late = {"text": "Dock 5", "assignmentId": assignment["id"]}
+    assert driver.post("/me/assignment/comments", late).json["text"] == "Dock 5"
+    cancelled = staff.close(staff.assign({"id": 1}, staff.make_load()), "CANCELLED")
+    late["assignmentId"] = cancelled["id"]
+    assert_problem(driver.post("/me/assignment/comments", late), 409, "assignment_not_active")
 
 
 def test_a_comment_never_reaches_a_load_that_was_taken_away_meanwhile(app, staff, driver):

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from billor.models import Role
 from tests.board.test_dispatching import status_of
 from tests.board.test_quality import FITS, SMALL_TARGETS
-from tests.support.board import DRIVER_EMAIL, PHONE
+from tests.support.board import DRIVER_EMAIL, KEPT, PHONE
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_taps_without_a_connection_are_sent_after_a_reload_but_for_those_undone(
     page.get_by_role("button", name="Undo: Accepted").tap()  # may have been received
     page.get_by_role("button", name="Undo: Loaded").tap()
     expect(page.locator(".steps li")).to_contain_text(["At pickup"])
-    tapped_at = page.evaluate("JSON.parse(localStorage.getItem('billor.taps/')).at(-1).happenedAt")
+    tapped_at = max(tap["happenedAt"] for tap in page.evaluate(KEPT, "taps"))
     page.unroute(path)
     with page.expect_request(path + "/*") as undone:
         page.reload()

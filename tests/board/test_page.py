@@ -34,7 +34,7 @@ def test_the_root_leads_to_the_page_whose_assets_are_cached_for_ever(billor):
     assert page.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
     assert "unsafe" not in CONTENT_SECURITY_POLICY
     addresses = re.findall(r'(?:href|src)="\.([^"]+)"', page.body.decode())
-    assert len(addresses) == 3
+    assert len(addresses) == 5
     for address in addresses:
         asset = billor.client.get(address)
         assert asset.status == 200, address

@@ -1,7 +1,8 @@
 """The dispatch board in a browser, as people see it, over the whole system."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jwt
@@ -36,6 +37,13 @@ KEEP_TOKENS = """
     else localStorage.clear();
   }
 """
+# What the page has in a store of IndexedDB.
+KEPT = """store => new Promise(resolve => {
+  indexedDB.open("billor.kept/").onsuccess = ({ target: { result: database } }) => {
+    const asked = database.transaction(store).objectStore(store).getAll();
+    asked.onsuccess = () => { database.close(); resolve(asked.result); };
+  };
+})"""
 WRITES = ("POST", "PATCH")
 # As browsers translate: elements take the place of all texts, also of names.
 TRANSLATE = """() => {
@@ -85,6 +93,16 @@ class BoardSystem:
         """Start it again, at the same address."""
         self.api = self._system.start_api(workers=1, port=self.client.port)
 
+    @contextmanager
+    def changed(self, code: str) -> Iterator[None]:
+        """Serve what this code makes of Billor, which it imports, at the same address."""
+        (self._system.folder / "changed.py").write_text(f"{code}\nfrom wsgi import app\n")
+        self.api.terminate()
+        self.api = self._system.start_api(1, self.client.port, "changed:app")
+        yield
+        self.api.terminate()
+        self.start_api()
+
     def start_worker(self) -> None:
         """Start one that runs until the end of the test."""
         self._workers.append(self._system.start_worker())
@@ -128,7 +146,11 @@ class Contexts:
     def get(self, **options: Any) -> BrowserContext:
         key = json.dumps(options, sort_keys=True)
         if key not in self._made:
-            usual = {"locale": "en-US", "timezone_id": "America/Chicago"}
+            usual = {
+                "locale": "en-US",
+                "timezone_id": "America/Chicago",
+                "service_workers": "block",  # they hide requests from `page.route`
+            }
             self._made[key] = self._browser.new_context(**usual | options)
         return self._made[key]
 

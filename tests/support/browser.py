@@ -4,27 +4,31 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PROGRAMS = [program for name in CHROMIUMS if (program := shutil.which(name))]
 ANSWER_MILLISECONDS = 30_000
+NO_TROUBLE = ("Failed to load resource: ", "Service Worker registration blocked by Playwright")
+
+
+def options(*arguments: str) -> dict[str, Any]:
+    """How the Chromium on PATH is started."""
+    sandbox = os.geteuid() != 0  # it does not work for root
+    return {"executable_path": PROGRAMS[0], "args": arguments, "chromium_sandbox": sandbox}
 
 
 @contextmanager
 def chromium(tested: str, *arguments: str) -> Iterator[Browser]:
     """Start the Chromium on PATH; without one, skip and say that `tested` is not tested."""
-    program = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if program is None:
+    if not PROGRAMS:
         pytest.skip(f"Chromium is not installed: {tested} NOT tested in a browser")
     expect.set_options(timeout=ANSWER_MILLISECONDS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=arguments,
-            chromium_sandbox=os.geteuid() != 0,  # it does not work for root
-        )
+        browser = playwright.chromium.launch(**options(*arguments))
         yield browser
         browser.close()
 
@@ -38,7 +42,7 @@ def no_troubles(page: Page, origin: str) -> Iterator[None]:
     troubles: list[str] = []
 
     def note_message(message) -> None:
-        if not message.text.startswith("Failed to load resource: "):
+        if not message.text.startswith(NO_TROUBLE):
             troubles.append(f"{message.type}: {message.text}")
 
     def note_address(address: str) -> None:

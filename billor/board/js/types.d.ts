@@ -121,6 +121,29 @@ interface MyComment {
   timestamp: string;
 }
 
+/** What a driver does about a load. */
+interface Step {
+  kind: CheckInKind | "DELIVERED";
+  reason?: string;
+  expectedAt?: string;
+}
+
+interface NewComment {
+  kind: "COMMENT";
+  text: string;
+}
+
+/** One of them, until it is answered. `isUndone`: since it may have been sent. */
+type Tap<Done = Step | NewComment> = Done & {
+  /** Of the load that was shown. */
+  assignmentId: number;
+  happenedAt: string;
+  /** Its Idempotency-Key. */
+  key: string;
+  userId: number | undefined;
+  isUndone?: true;
+};
+
 interface Payload {
   load?: Load;
   driver?: Driver;

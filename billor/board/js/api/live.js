@@ -80,7 +80,7 @@ export class Live {
     this.path = path;
     this.getAll = getAll;
     this.lastId = "";
-    this.upToDate = new Date();
+    this.upToDate = connection.value.since ?? new Date();
     this.stopped = new AbortController();
     this.failures = 0;
     this.isLeading = false;

@@ -1,6 +1,10 @@
-// What a driver has: the load, what was done and said about it, the next one, and those before.
+// What a driver has: the load, what was done and said about it, the next one, and those before. The
+// browser keeps it, and shows it at a start without a network.
 
 import { get, Problem } from "../api/client.js";
+import { connection } from "../api/live.js";
+import { kept } from "./kept.js";
+import { session, userIdOfTokens } from "./session.js";
 import { Store } from "./store.js";
 
 const OTHERS = "/me/assignments?status=PLANNED&status=COMPLETED&status=CANCELLED&limit=20";
@@ -17,6 +21,8 @@ export const mine = new Store({
   past: [],
 });
 
+/** Of the last user. */
+const KEY = "last";
 const last = { asked: 0, answered: 0 };
 
 /** Get all of it. Raises `Problem`. */
@@ -29,6 +35,26 @@ export async function refetchMine() {
   last.answered = number;
   const next = others.find(({ status }) => status === "PLANNED");
   mine.set({ current, about, next, past: others.filter((each) => each !== next) });
+  const { user } = session.value;
+  if (user?.id !== userIdOfTokens()) return; // logged out meanwhile
+  const shown = { ...mine.value, user, at: new Date() };
+  await kept("mine", (store) => store.put(shown, KEY)).catch(() => {}); // there is no room
+}
+
+/** Show what is kept of this user, who is a driver then. @param {number | undefined} userId */
+export async function restoreMine(userId) {
+  const found = await kept("mine", (store) => store.get(KEY)).catch(() => null);
+  if (!found || found.user.id !== userId || session.value.user) return;
+  const { user, at, ...shown } = found;
+  connection.set({ since: at });
+  mine.set(shown);
+  session.set({ user });
+}
+
+/** Forget what is kept, unless it is of this user. @param {number} [userId] */
+export async function forgetMine(userId) {
+  const found = await kept("mine", (store) => store.get(KEY)).catch(() => null);
+  if (found && found.user.id !== userId) await kept("mine", (store) => store.clear());
 }
 
 /** @returns {Promise<MyAssignment | null>} */

@@ -41,6 +41,9 @@ function readTokens() {
   return text ? JSON.parse(text) : null;
 }
 
+/** @returns {number | undefined} of the one whose tokens are kept */
+export const userIdOfTokens = () => readTokens()?.userId;
+
 /** Log out in all tabs. */
 export const forgetTokens = () => localStorage.removeItem(KEY);
 

@@ -1,58 +1,92 @@
-// What a driver taps, sent until it is answered, also after a reload: drivers are often offline.
+// What a driver does, sent until it is answered, also after the page was closed: drivers are often
+// offline.
 
 import { sharedName } from "../api/address.js";
 import { apiTime, newKey, Problem, request, untilOnline } from "../api/client.js";
 import { t } from "../ui/words.js";
+import { kept } from "./kept.js";
 import { mine, refetchMine } from "./mine.js";
 import { session } from "./session.js";
 import { Store } from "./store.js";
 
-/**
- * @typedef {object} Tap
- * @property {CheckInKind | "DELIVERED"} kind
- * @property {number} assignmentId of the load that was shown
- * @property {string} happenedAt
- * @property {string} key its Idempotency-Key
- * @property {number | undefined} userId
- * @property {string} [reason] @property {string} [expectedAt]
- * @property {true} [isUndone] since it was sent
- */
-
 export const CHANGED = t("Your load has changed meanwhile. Look at it again.");
 /** The load is no longer this driver's. */
 const GONE = ["assignment_not_active", "assignment_not_found"];
+/** These pass by themselves, as those from 500 do. */
+const PASSING = [0, 408, 425, 429];
 const CHECK_INS = "/me/assignment/check-ins";
-const KEY = sharedName("taps");
 const MAX_PAUSE_MILLISECONDS = 15_000;
 
-export const taps = new Store({ isWaiting: false, refusal: "" });
+/**
+ * `unanswered`: of the current user, in their order. `isUnkept`: some are in this page only.
+ */
+export const taps = new Store({
+  unanswered: /** @type {Tap[]} */ ([]),
+  isUnkept: false,
+  isWaiting: false,
+  refusal: "",
+});
+/** Those that are not kept yet, or cannot be. @type {Map<string, Tap>} */
+const unkept = new Map();
+/** The keys of those that were answered here. @type {Set<string>} */
+const answered = new Set();
 let isSending = false;
 
-/** @returns {Tap[]} also those of other users of this device */
-const readAll = () => JSON.parse(localStorage.getItem(KEY) ?? "[]");
+export const unanswered = () => taps.value.unanswered;
 
-/** @param {Tap[]} all */
-function keep(all) {
-  localStorage.setItem(KEY, JSON.stringify(all));
-  taps.tell();
-}
-
-/** @returns {Tap[]} those of the current user that are not answered yet, in their order */
-export const unanswered = () => readAll().filter(({ userId }) => userId === session.value.user?.id);
-
-/**
- * @param {number} assignmentId
- * @param {Pick<Tap, "kind" | "reason" | "expectedAt">} done
- */
-export function tap(assignmentId, done) {
-  const userId = session.value.user?.id;
-  keep([...readAll(), { ...done, assignmentId, happenedAt: timeOfTap(), key: newKey(), userId }]);
-  taps.set({ refusal: "" });
-  sendTaps();
-}
+/** @param {number} id of an assignment @returns {Tap[]} */
+export const ofLoad = (id) => unanswered().filter(({ assignmentId }) => assignmentId === id);
 
 /** @param {{happenedAt: string}} step */
 export const timeOf = ({ happenedAt }) => Date.parse(happenedAt);
+
+/** Read all again, since other tabs have some, too. */
+async function reread() {
+  /** @type {Tap[]} */
+  const found = await kept("taps", (store) => store.getAll()).catch(() => []);
+  show(found);
+}
+
+/** @param {Tap[]} all */
+function show(all) {
+  const byKey = new Map([...all, ...unkept.values()].map((each) => [each.key, each]));
+  const userId = session.value.user?.id;
+  const own = [...byKey.values()].filter(
+    (each) => each.userId === userId && !answered.has(each.key),
+  );
+  taps.set({ unanswered: own.sort((one, other) => timeOf(one) - timeOf(other)) });
+}
+
+/** Keep it, so that it outlives this page; one that cannot be kept is sent all the same. @param {Tap} tap */
+async function keep(tap) {
+  unkept.set(tap.key, tap);
+  show(unanswered());
+  const isKept = await kept("taps", (store) => store.put(tap, tap.key)).then(
+    () => true,
+    () => false,
+  );
+  if (!isKept) return taps.set({ isUnkept: true });
+  await reread();
+  unkept.delete(tap.key);
+}
+
+/** @param {string} key */
+async function drop(key) {
+  answered.add(key);
+  unkept.delete(key);
+  taps.set({ isUnkept: taps.value.isUnkept && unkept.size > 0 });
+  // What could not be deleted is sent again some day, and not done again: it has its key.
+  await kept("taps", (store) => store.delete(key)).catch(() => {});
+  await reread();
+}
+
+/** @param {number} assignmentId @param {Step | NewComment} done */
+export async function tap(assignmentId, done) {
+  const userId = session.value.user?.id;
+  taps.set({ refusal: "" });
+  await keep({ ...done, assignmentId, happenedAt: timeOfTap(), key: newKey(), userId });
+  sendTaps();
+}
 
 /** @returns {string} now, but later than what was done before: clocks are not that exact */
 function timeOfTap() {
@@ -63,38 +97,46 @@ function timeOfTap() {
 
 /**
  * Take back what is not answered yet: what may have been sent, after its answer.
- * @param {string} key
+ * @param {Tap} tap
  */
-export function takeBack(key) {
-  const isSent = unanswered()[0]?.key === key;
-  if (!isSent) return drop(key);
-  keep(readAll().map((each) => (each.key === key ? { ...each, isUndone: true } : each)));
+export function takeBack(tap) {
+  const mayBeSent = unanswered()[0]?.key === tap.key;
+  return mayBeSent ? keep({ ...tap, isUndone: true }) : drop(tap.key);
 }
 
-/** @param {string} key */
-const drop = (key) => keep(readAll().filter((each) => each.key !== key));
-
-/** Send all, one after the other. */
+/** Send all, one after the other, in one tab at a time where the browser has locks. */
 export async function sendTaps() {
+  await reread();
   if (isSending) return;
   isSending = true;
+  try {
+    await (navigator.locks?.request(sharedName("taps"), sendAll) ?? sendAll());
+  } finally {
+    isSending = false;
+  }
+  if (unanswered().length > 0) sendTaps(); // tapped meanwhile
+}
+
+async function sendAll() {
+  await reread();
   let failures = 0;
   for (let [first] = unanswered(); first; [first] = unanswered()) {
     const isAnswered = await settle(first);
-    if (isAnswered) drop(first.key);
+    if (isAnswered) await drop(first.key);
     else await untilOnline(Math.min(MAX_PAUSE_MILLISECONDS, 1000 * 2 ** failures));
     failures = isAnswered ? 0 : failures + 1;
   }
-  isSending = false;
 }
 
 /** @param {Tap} tap @returns {Promise<boolean>} whether it is answered, and what follows is shown */
 async function settle(tap) {
   try {
     let refusal = await refusalOf(send(tap));
+    if (tap.kind === "COMMENT") await drop(tap.key); // or it would be there twice for a moment
     await refetchMine();
+    await reread(); // another tab may have taken it back
     const sent = mine.value.about.checkIns.find((each) => timeOf(each) === timeOf(tap));
-    if (sent && unanswered()[0]?.isUndone) {
+    if (sent && unanswered().find(({ key }) => key === tap.key)?.isUndone) {
       refusal = await refusalOf(undoCheckIn(sent.id, `${tap.key}-undo`));
     }
     taps.set({ isWaiting: false, refusal: refusal || taps.value.refusal });
@@ -107,13 +149,17 @@ async function settle(tap) {
 }
 
 /** @param {Tap} tap */
-function send({ kind, assignmentId, happenedAt, reason, expectedAt, key }) {
-  if (kind === "DELIVERED") {
-    const body = { status: "COMPLETED", assignmentId };
+function send({ userId, isUndone, key, ...done }) {
+  if (done.kind === "DELIVERED") {
+    const { assignmentId, happenedAt } = done;
+    const body = { status: "COMPLETED", assignmentId, happenedAt };
     return request("PATCH", "/me/assignment/status", { key, body });
   }
-  const body = { kind, assignmentId, happenedAt, reason, expectedAt };
-  return request("POST", CHECK_INS, { key, body });
+  if (done.kind === "COMMENT") {
+    const { text, assignmentId } = done;
+    return request("POST", "/me/assignment/comments", { key, body: { text, assignmentId } });
+  }
+  return request("POST", CHECK_INS, { key, body: done });
 }
 
 /** @param {number} id @param {string} [key] */
@@ -128,7 +174,8 @@ async function refusalOf(answer) {
     await answer;
     return "";
   } catch (error) {
-    if (!(error instanceof Problem) || error.status === 0 || error.status >= 500) throw error;
+    if (!(error instanceof Problem) || error.status >= 500 || PASSING.includes(error.status))
+      throw error;
     const [wrong = error.message] = Object.values(error.errors);
     return GONE.includes(error.code) ? CHANGED : wrong;
   }

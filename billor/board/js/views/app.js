@@ -4,8 +4,9 @@ import { h } from "preact";
 import { useEffect } from "preact/hooks";
 import { get } from "../api/client.js";
 import { useGot } from "../state/got.js";
+import { forgetMine, restoreMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
-import { session, whoseWorkWasDropped } from "../state/session.js";
+import { session, userIdOfTokens, whoseWorkWasDropped } from "../state/session.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
 import { useNow } from "../ui/clock.js";
@@ -22,6 +23,7 @@ export function App() {
   const { user, needsLogin } = useStore(session);
   useEffect(() => {
     if (user && languageOf(user.id) !== LANGUAGE) location.reload();
+    if (user) forgetMine(user.id);
     const other = user && whoseWorkWasDropped();
     if (!other || other === user.name) return;
     const names = { other: isolate(other), name: isolate(user.name) };
@@ -37,12 +39,13 @@ export function App() {
   ];
 }
 
-/** Asks who is logged in, again and again where Billor cannot be reached. */
+/** Asks who is logged in, again and again where Billor cannot be reached; a driver need not wait. */
 function Start() {
   const { problem, refresh } = useGot(
     async () => session.set({ user: await get("/me") }),
     [useNow(RETRY_SECONDS)],
   );
+  useEffect(() => void restoreMine(userIdOfTokens()), []);
   return h(
     "main",
     { class: "starting" },

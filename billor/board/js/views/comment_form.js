@@ -2,26 +2,30 @@
 
 import { h } from "preact";
 import { useRef } from "preact/hooks";
-import { request } from "../api/client.js";
 import { submit } from "../ui/button.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
 
 /**
- * @param {object} props @param {string} props.path of the load's comments
+ * @param {object} props
+ * @param {(body: {text: string, visibleToDriver?: true}, key: string) => Promise<unknown>} props.send Raises `Problem`.
  * @param {string} props.label @param {string} [props.type] of the field
  * @param {string} props.action what the button says
- * @param {() => unknown} props.onSent
  * @param {Children} [props.children] more fields
  */
-export function CommentForm({ path, label, type, action, onSent, children }) {
+export function CommentForm({ send, label, type, action, children }) {
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
-  const { isBusy, errors, problem, onSubmit } = useSending(async ({ text, visible }, key) => {
-    const body = { text, ...(visible && { visibleToDriver: true }) };
-    await request("POST", path, { key, body });
+  const { isBusy, errors, problem, onSubmit } = useSending(async ({ text = "", visible }, key) => {
+    await send({ text, ...(visible && { visibleToDriver: true }) }, key);
     form.current?.reset();
-    await onSent();
   });
-  const field = { name: "text", label, error: errors.text, required: true, autocomplete: "off" };
+  const field = {
+    name: "text",
+    label,
+    error: errors.text,
+    required: true,
+    maxLength: 2000,
+    autocomplete: "off",
+  };
   return h(
     "form",
     { class: "form comment-form", ref: form, onSubmit, noValidate: true },

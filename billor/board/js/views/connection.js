@@ -3,9 +3,11 @@
 import { h } from "preact";
 import { useEffect } from "preact/hooks";
 import { connection, Live } from "../api/live.js";
+import { version } from "../api/page.js";
 import { useStore } from "../state/store.js";
+import { button } from "../ui/button.js";
 import { icon } from "../ui/icons.js";
-import { clockTime } from "../ui/times.js";
+import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
 
 /** Keep a page up to date while it is shown. @param {ConstructorParameters<typeof Live>} of */
@@ -18,16 +20,27 @@ export const useLive = (...of) =>
 
 export function ConnectionBanner() {
   const { mode, since } = useStore(connection);
+  const { isOld } = useStore(version);
+  const time = since && shortTime(since.toISOString());
+  const isLost = mode === "lost";
   return h(
     "div",
     { role: "status" },
-    mode === "lost" &&
-      since &&
+    time &&
       h(
         "p",
         { class: "banner" },
         icon("warning"),
-        t("Not live since {time}. Trying to reconnect …", { time: clockTime(since) }),
+        isLost
+          ? t("Not live since {time}. Trying to reconnect …", { time })
+          : t("As of {time}. Connecting …", { time }),
+      ),
+    isOld &&
+      h(
+        "p",
+        { class: "banner" },
+        t("There is a new version."),
+        button(t("Reload"), () => location.reload(), "small"),
       ),
   );
 }

@@ -1,15 +1,17 @@
 // What a driver and the dispatchers say to each other about a load.
 
 import { h } from "preact";
-import { refetchMine } from "../state/mine.js";
+import { ofLoad, tap } from "../state/taps.js";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { CommentForm } from "./comment_form.js";
 import { Lines } from "./panel.js";
 
-/** @param {{comments: MyComment[]}} props */
-export const Comments = ({ comments }) =>
+const WAITS = t("waiting for the network");
+
+/** @param {{comments: MyComment[], assignmentId: number}} props */
+export const Comments = ({ comments, assignmentId }) =>
   h(
     "section",
     { class: "comments" },
@@ -18,18 +20,25 @@ export const Comments = ({ comments }) =>
       "ul",
       null,
       comments.map(({ id, text, user, timestamp }) =>
-        h(
-          "li",
-          { key: id },
-          h(Lines, null, text),
-          h("p", { class: "meta" }, `${isolate(user.name)} · ${shortTime(timestamp)}`),
-        ),
+        h(Comment, { key: id, text, about: `${isolate(user.name)} · ${shortTime(timestamp)}` }),
+      ),
+      ofLoad(assignmentId).map(
+        (each) =>
+          each.kind === "COMMENT" &&
+          h(Comment, {
+            key: each.key,
+            text: each.text,
+            about: `${shortTime(each.happenedAt)} · ${WAITS}`,
+          }),
       ),
     ),
     h(CommentForm, {
-      path: "/me/assignment/comments",
       label: t("Write to your dispatcher"),
       action: t("Send"),
-      onSent: refetchMine,
+      send: ({ text }) => tap(assignmentId, { kind: "COMMENT", text }),
     }),
   );
+
+/** @param {{text: string, about: string}} props */
+const Comment = ({ text, about }) =>
+  h("li", null, h(Lines, null, text), h("p", { class: "meta" }, about));

@@ -7,7 +7,7 @@ import { mine, refetchMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
 import { tell } from "../state/people.js";
 import { useStore } from "../state/store.js";
-import { CHANGED, sendTaps, tap, taps, timeOf, unanswered } from "../state/taps.js";
+import { CHANGED, ofLoad, sendTaps, tap, taps, timeOf, unanswered } from "../state/taps.js";
 import { useNow } from "../ui/clock.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
@@ -58,7 +58,7 @@ export function DriverPage({ user }) {
 /** @param {{user: User}} props */
 function Current({ user }) {
   const { current, about } = useStore(mine);
-  const { isWaiting, refusal } = useStore(taps);
+  const { isWaiting, isUnkept, refusal } = useStore(taps);
   const now = useNow();
   const [asked, setAsked] = useState(/** @type {Asked | null} */ (null));
   const onClose = () => setAsked(null);
@@ -71,6 +71,7 @@ function Current({ user }) {
   const said = [
     // It has its place also without text: nothing moves below a finger.
     h("p", { class: "sending", role: "status" }, unanswered().length > 0 ? sending : ""),
+    isUnkept && h("p", { class: "refusal", role: "alert" }, UNKEPT),
     refusal && h("p", { class: "refusal", role: "alert" }, refusal),
   ];
   if (current === null) {
@@ -101,7 +102,7 @@ function Current({ user }) {
       label: t("Fields"),
       facts: filled([...timesOf(load, now), ...contactsOf(load)]),
     }),
-    h(Comments, { comments: about.comments, key: id }),
+    h(Comments, { comments: about.comments, assignmentId: id, key: id }),
     asked === "DELAYED" &&
       h(DelayDialog, {
         expectedAt: current.expectedAt ?? load.deliverBy,
@@ -127,7 +128,7 @@ function Current({ user }) {
  * @returns {import("./driver_steps.js").Done[]} in the order in which it was done
  */
 function doneTo({ id }, { checkIns }) {
-  const taps = unanswered().filter(({ assignmentId }) => assignmentId === id);
+  const taps = ofLoad(id).flatMap((each) => (each.kind === "COMMENT" ? [] : each));
   const byTime = new Map([...taps, ...checkIns].map((each) => [timeOf(each), each]));
   for (const each of taps) if (each.isUndone) byTime.delete(timeOf(each));
   return [...byTime.values()].sort((one, other) => timeOf(one) - timeOf(other));
@@ -135,7 +136,8 @@ function doneTo({ id }, { checkIns }) {
 
 /** What a dialog is open about. @typedef {"DELIVERED" | "DELAYED"} Asked */
 
-const WAITING = t("No connection. It will be sent when you are online again; keep this page open.");
+const WAITING = t("No connection. It will be sent when you are online again.");
+const UNKEPT = t("This browser has no room to keep it: leave this page open until it is sent.");
 
 /** @param {{next: MyAssignment}} props */
 function Next({ next: { load } }) {

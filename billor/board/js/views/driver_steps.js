@@ -15,10 +15,9 @@ import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
 import { STEP_NAMES, stepOf } from "./progress.js";
 
-/** @typedef {import("../state/taps.js").Tap} Tap */
-/** What is done: as the API has it, or not answered yet. @typedef {CheckIn | Tap} Done */
+/** What is done: as the API has it, or not answered yet. @typedef {CheckIn | Tap<Step>} Done */
 
-/** @type {Array<Tap["kind"]>} */
+/** @type {Array<Step["kind"]>} */
 const STEPS = ["ACCEPTED", "AT_PICKUP", "LOADED", "AT_DELIVERY", "DELIVERED"];
 const BUTTONS = { ...STEP_NAMES, ACCEPTED: t("Accept") };
 /** A double tap is one: what follows takes none for so long. */
@@ -27,7 +26,7 @@ const UNDO_MILLISECONDS = 5 * 60_000;
 
 /**
  * @param {object} props @param {Done[]} props.done
- * @param {(kind: Tap["kind"]) => void} props.onStep
+ * @param {(kind: Step["kind"]) => void} props.onStep
  */
 export function NextStep({ done, onStep }) {
   const [isResting, setResting] = useState(false);
@@ -95,5 +94,5 @@ const mayUndo = (step, user, now) =>
 /** @param {Done} step */
 function undo(step) {
   focusContent(); // the button will go
-  return "key" in step ? takeBack(step.key) : tell(() => undoCheckIn(step.id));
+  return "key" in step ? takeBack(step) : tell(() => undoCheckIn(step.id));
 }

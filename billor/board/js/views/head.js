@@ -5,6 +5,7 @@ import { addressOf } from "../api/address.js";
 import { Problem, request } from "../api/client.js";
 import { address, setFilters } from "../state/address.js";
 import { exportView } from "../state/exporting.js";
+import { forgetMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
 import { tell } from "../state/people.js";
 import { forgetTokens } from "../state/session.js";
@@ -137,8 +138,9 @@ async function logOut(path) {
   leave();
 }
 
-/** Forget the tokens and all that is in memory. */
-export function leave() {
+/** Forget the tokens, and all that is in memory or kept. */
+export async function leave() {
   forgetTokens();
+  await forgetMine();
   location.assign(addressOf("/board"));
 }

@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { get } from "../api/client.js";
+import { get, request } from "../api/client.js";
 import { close, give, pending, setStatus } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
 import { fleet } from "../state/fleet.js";
@@ -67,7 +67,9 @@ function Details({ known, version, onSaved }) {
   const { troubles } = useStore(notices);
   const trouble = troubles.get(load.id);
   const now = useNow();
-  const showComment = () => {
+  /** @param {object} body @param {string} key */
+  const comment = async (body, key) => {
+    await request("POST", `/loads/${load.id}/comments`, { key, body });
     fleet.value.putLoad(load); // so that the timeline is got again
     fleet.tell();
   };
@@ -104,11 +106,10 @@ function Details({ known, version, onSaved }) {
         h(
           CommentForm,
           {
-            path: `/loads/${load.id}/comments`,
             label: t("Comment"),
             type: "lines",
             action: t("Add comment"),
-            onSent: showComment,
+            send: comment,
           },
           h(
             "label",

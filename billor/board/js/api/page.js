@@ -1,0 +1,39 @@
+// Keeps the page for times without a network, by a service worker, where the browser has them; and
+// goes over to a new version when nothing is lost by it.
+
+import { Store } from "../state/store.js";
+import { addressOf } from "./address.js";
+
+const WORKER = addressOf("/board/sw.js");
+
+/** `isOld`: a newer one has taken over. */
+export const version = new Store({ isOld: false });
+
+export async function keepPage() {
+  const workers = navigator.serviceWorker;
+  if (!workers) return;
+  // With this policy, a script of this one address may be loaded.
+  const types = /** @type {any} */ (globalThis).trustedTypes;
+  const policy = types?.createPolicy("billor", { createScriptURL: () => WORKER });
+  workers.addEventListener("message", ({ data }) => {
+    version.set({ isOld: !import.meta.url.includes(data) });
+    reloadIfQuiet();
+  });
+  document.addEventListener("visibilitychange", async () => {
+    reloadIfQuiet();
+    if (!document.hidden) await (await workers.getRegistration(WORKER))?.update().catch(() => {});
+  });
+  // Where the browser refuses it, in a private window say, the page works with a network only.
+  const address = policy?.createScriptURL("") ?? WORKER;
+  await workers.register(address, { scope: addressOf("/board") }).catch(() => {});
+}
+
+/** Reload while nobody looks, unless something is typed or asked. */
+function reloadIfQuiet() {
+  /** @type {NodeListOf<HTMLInputElement>} */
+  const fields = document.querySelectorAll("input, textarea");
+  const isTyped = [...fields].some(({ value, defaultValue }) => value !== defaultValue);
+  if (version.value.isOld && document.hidden && !isTyped && !document.querySelector("dialog")) {
+    location.reload();
+  }
+}

@@ -1,0 +1,146 @@
+"""A driver's phone that loses the network, is closed, and comes back."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from billor.models import Role
+from tests.board.conftest import NO_OTHER_HOST
+from tests.support.board import DRIVER_EMAIL, KEPT, PASSWORD, PHONE
+from tests.support.browser import no_troubles, options
+
+# Whether the page works without a network by now.
+IS_KEPT = "navigator.serviceWorker.ready.then(({ active }) => active.scriptURL)"
+CACHED = """async () => (await Promise.all((await caches.keys()).map(
+  async name => (await (await caches.open(name)).keys()).map(({ url }) => new URL(url).pathname)
+))).flat()"""
+ASSETS = """[...document.head.querySelectorAll('[href], [src]')]
+  .map(({ href, src }) => href || src)"""
+FETCH = "urls => Promise.all(urls.map(async url => (await fetch(url)).status))"
+# As after a change of an asset.
+NEWER = """
+from billor import board
+old, board.VERSION = board.VERSION, "0123456789ab"
+board.SERVICE_WORKER = board.SERVICE_WORKER.replace(old, board.VERSION)
+board.PAGES = {language: page.replace(old, board.VERSION) for language, page in board.PAGES.items()}
+"""
+
+
+@pytest.fixture
+def billor(billor):
+    """The system with a driver who may log in, and who has a load."""
+    (driver,) = billor.make_drivers("Robin Reed")
+    billor.make_user("Robin Reed", DRIVER_EMAIL, Role.DRIVER, driver["id"])
+    load = billor.client.make_load(origin="Laredo, TX", notes="Dock 4", pickupPhone="+12145550123")
+    billor.assignment = billor.client.assign(driver, load).body
+    return billor
+
+
+class Phone:
+    """A browser that is closed and opened again, with all that it keeps."""
+
+    def __init__(self, browser, folder, url):
+        self._browser, self._folder, self._url = browser, folder, url
+
+    def open(self, **more) -> Page:
+        """Start it, and open the board."""
+        self.context = self._browser.browser_type.launch_persistent_context(
+            self._folder,
+            **options(NO_OTHER_HOST),
+            timezone_id="America/Chicago",
+            locale="en-US",
+            **PHONE | more,
+        )
+        return self.open_tab()
+
+    def open_tab(self) -> Page:
+        page = self.context.new_page()
+        page.goto(f"{self._url}/board")
+        return page
+
+    def log_in(self) -> Page:
+        """Open it, log in, and wait until it needs no network."""
+        page = self.open()
+        page.get_by_label("Email").fill(DRIVER_EMAIL)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("button", name="Accept")).to_be_visible()
+        assert page.evaluate(IS_KEPT) == f"{self._url}/board/sw.js"
+        return page
+
+
+@pytest.fixture
+def phone(billor, browser, tmp_path):
+    phone = Phone(browser, tmp_path, billor.url)
+    yield phone
+    phone.context.close()
+
+
+def taps(page: Page) -> list[dict]:
+    return sorted(page.evaluate(KEPT, "taps"), key=lambda tap: tap["happenedAt"])
+
+
+def test_what_is_done_offline_arrives_once_and_in_order_with_its_times(billor, phone):
+    page = phone.log_in()
+    phone.context.set_offline(True)
+    page.get_by_role("button", name="Accept").tap()
+    expect(page.get_by_text("It will be sent when you are online again.")).to_be_visible()
+    phone.context.close()
+
+    page = phone.open(offline=True)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Laredo, TX")
+    expect(page.locator("main")).to_contain_text("Dock 4")
+    expect(page.get_by_role("link", name="(214) 555-0123", exact=True)).to_be_visible()
+    expect(page.get_by_text("Not live since")).to_be_visible()
+    page.get_by_role("button", name="At pickup").tap()
+    page.get_by_label("Write to your dispatcher").fill("On my way")
+    page.get_by_role("button", name="Send").tap()
+    expect(page.locator(".comments li")).to_contain_text(["On my way"])
+    other = phone.open_tab()
+    expect(other.locator(".comments li")).to_contain_text("waiting for the network")
+    kept = taps(page)
+    assert [tap["kind"] for tap in kept] == ["ACCEPTED", "AT_PICKUP", "COMMENT"]
+
+    sent: list[str] = []
+    phone.context.on("request", lambda request: sent.append(request.method))
+    with no_troubles(page, billor.url):
+        phone.context.set_offline(False)
+        for tab in (page, other):
+            expect(tab.locator(".comments li")).not_to_contain_text("waiting")
+            expect(tab.locator(".steps li")).to_contain_text(["Accepted", "At pickup"])
+            expect(tab.locator(".banner")).to_have_count(0)
+    assert sent.count("POST") == len(kept)
+    check_ins = billor.client.get(f"/assignments/{billor.assignment['id']}/check-ins").body
+    assert [(each["kind"], each["happenedAt"][:23]) for each in check_ins] == [
+        (tap["kind"], tap["happenedAt"][:23]) for tap in kept[:2]
+    ]
+    assert taps(page) == []
+
+
+def test_a_new_version_takes_over_and_leaves_the_old_page_its_assets(billor, phone):
+    old = phone.log_in()
+    old.get_by_label("Write to your dispatcher").fill("On my")
+    assets = old.evaluate(ASSETS)
+    with billor.changed(NEWER):
+        new = phone.open_tab()
+        expect(old.get_by_text("There is a new version.")).to_be_visible()
+        expect(new.get_by_role("button", name="Accept")).to_be_visible()
+        expect(new.get_by_text("There is a new version.")).to_have_count(0)
+    newer = new.evaluate(ASSETS)
+    assert set(assets).isdisjoint(newer)
+    phone.context.set_offline(True)
+    assert old.evaluate(FETCH, assets) == [200] * len(assets)
+    expect(old.get_by_label("Write to your dispatcher")).to_have_value("On my")
+    old.get_by_role("button", name="Reload").tap()
+    expect(old.get_by_role("heading", level=1)).to_contain_text("Laredo, TX")
+    assert old.evaluate(ASSETS) == newer
+
+
+def test_logging_out_leaves_nothing_but_the_page(phone):
+    page = phone.log_in()
+    assert page.evaluate(KEPT, "mine")[0]["current"]["load"]["notes"] == "Dock 4"
+    page.get_by_role("button", name="Account of Robin").tap()
+    page.get_by_role("menuitem", name="Log out", exact=True).tap()
+    expect(page.get_by_label("Password")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+    assert page.evaluate(KEPT, "mine") + page.evaluate(KEPT, "taps") == []
+    assert {path.split("/")[1] for path in page.evaluate(CACHED)} == {"board"}
