@@ -51,6 +51,11 @@ class ApiKeySchema(WireSchema):
     revoked_at = Timestamp(**OR_NULL)
 
 
+class KeyInEventSchema(ApiKeySchema):
+    class Meta(ApiKeySchema.Meta):
+        fields = ("id", "name", "prefix", "role", "expires_at")
+
+
 class CreatedApiKeySchema(ApiKeySchema):
     key = fields.String(required=True, metadata={"description": "Shown only now: keep it safe."})
 
@@ -147,8 +152,8 @@ def find_keys(condition: ColumnElement[bool], connection: Connection) -> Sequenc
 
 
 def _record(event_type: EventType, row: ApiKey) -> None:
-    shown = ApiKeySchema(only=["id", "name", "prefix", "role", "expires_at"]).dump(row)
-    record_account(event_type, get_or_not_found(User, row.user_id), apiKey=shown)
+    account = get_or_not_found(User, row.user_id)
+    record_account(event_type, account, apiKey=KeyInEventSchema().dump(row))
 
 
 def _hash(key: str) -> str:

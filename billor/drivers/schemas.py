@@ -61,6 +61,16 @@ class DriverSchema(NotificationsSchema):
     created_at = Timestamp(dump_only=True, required=True)
 
 
+class DriverInEventSchema(DriverSchema):
+    """A driver in events of loads: what others may know."""
+
+    class Meta(DriverSchema.Meta):
+        exclude = (
+            *("email", "notes", "notify_by", "language", "license_expires_on"),
+            "medical_expires_on",
+        )
+
+
 class ListedDriverSchema(DriverSchema):
     # By name: assignments are a layer above.
     assignment = Expanded(

@@ -20,7 +20,7 @@ from billor.database import (
 )
 from billor.database.keyset import Page, Position, paginate
 from billor.database.unique import Unique
-from billor.drivers.schemas import DriverSchema
+from billor.drivers.schemas import DriverInEventSchema
 from billor.errors import Conflict, Invalid, Taken
 from billor.events.event import EventType
 from billor.events.outbox import record
@@ -38,11 +38,7 @@ REFERENCE = Unique(
 )
 
 _schema = LoadSchema()
-_driver_schema = DriverSchema(
-    exclude=(
-        *("email", "notes", "notify_by", "language", "license_expires_on", "medical_expires_on"),
-    )
-)
+_driver_schema = DriverInEventSchema()
 
 
 def record_load(

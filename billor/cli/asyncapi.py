@@ -1,0 +1,218 @@
+"""The documents of events: AsyncAPI's of the topic and of `/changes`, and the webhooks of OpenAPI.
+
+Their schemas are made of those with which the code makes events.
+"""
+
+import json
+import re
+from typing import Any
+
+from flask import Flask, current_app
+from flask_smorest import Api
+from marshmallow import Schema, fields, validate
+
+from billor.api.fields import Day, Id, PartialSchema, WireSchema
+from billor.api.openapi import Document, component_name
+from billor.assignments.schemas import AssignmentSchema, CheckInSchema
+from billor.auth.api_keys import KeyInEventSchema
+from billor.changes.events import EventSchema
+from billor.config import API_VERSION
+from billor.drivers.schemas import DriverInEventSchema, DriverSchema
+from billor.events.event import ACCOUNT_TYPES
+from billor.loads.schemas import ActorSchema, DocumentSchema, LoadSchema, NewCommentSchema
+from billor.models import Channel
+from billor.users.schemas import AccountSchema
+
+SCHEMAS = "#/components/schemas/"
+DESCRIPTION = """\
+An event is on the topic at least once, in no fixed order; its `id` tells a repeated one. `/changes`
+is a stream of Server-Sent Events: those of loads and drivers are each a `change`, and the other
+messages have their own names. openapi.json has `/changes`, webhooks, and `/events`, the same events
+in order. Ignore properties and types that you do not know.
+"""
+PUBSUB = {
+    "bindingVersion": "0.2.0",
+    "attributes": {
+        "id": "The event's.",
+        "type": "The event's, to filter by.",
+        "traceparent": "The span that wrote it, if it was traced (W3C Trace Context).",
+    },
+}
+
+
+class WriterSchema(ActorSchema):
+    api_key = fields.Nested(ActorSchema, metadata={"description": "Of a program."})
+
+
+class SaidSchema(NewCommentSchema):
+    by_driver = fields.Boolean(required=True)
+
+
+class DisabledWebhookSchema(WireSchema):
+    id = Id(required=True)
+    status = fields.Integer(required=True, allow_none=True)
+
+
+def _a(schema: type[Schema], *, required: bool = True) -> fields.Nested:
+    return fields.Nested(schema, required=required)
+
+
+def _before(schema: type[Schema]) -> dict[str, fields.Nested]:
+    """Return the field with the previous values of what has changed."""
+    values = type(f"{component_name(schema)}Before", (PartialSchema, schema), {})
+    return {"before": _a(values)}
+
+
+def _texts(*names: str) -> dict[str, fields.String]:
+    return {name: fields.String(required=True) for name in names}
+
+
+WRITER = {"user": _a(WriterSchema, required=False)}
+DRIVER = {"driver": _a(DriverSchema)}
+LOAD = {"load": _a(LoadSchema), "driver": _a(DriverInEventSchema, required=False)}
+CHANGED_LOAD = LOAD | _before(LoadSchema)
+ASSIGNED = LOAD | {"driver": _a(DriverInEventSchema)}
+ASSIGNMENT = ASSIGNED | {"assignment": _a(AssignmentSchema)}
+CHECK_IN = ASSIGNMENT | {"check_in": _a(CheckInSchema)}
+NOTIFICATION = _texts("about", "recipient") | {"channel": fields.Enum(Channel, required=True)}
+ACCOUNT = {"account": _a(AccountSchema)}
+CHANGED = ACCOUNT | _before(AccountSchema)
+PAPER = {"expires_on": Day(required=True), "days": fields.Integer(required=True)}
+BLOCKED = {
+    "account": _a(AccountSchema, required=False),
+    "limits": fields.List(fields.String(), required=True),
+}
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "load.created": LOAD,
+    "load.updated": CHANGED_LOAD,
+    "load.cancelled": CHANGED_LOAD,
+    "load.commented": LOAD | {"comment": _a(SaidSchema)},
+    "load.document_added": LOAD | {"document": _a(DocumentSchema)},
+    "load.document_removed": LOAD | {"document": _a(DocumentSchema)},
+    "load.planned": ASSIGNED,
+    "load.assigned": ASSIGNED | {"planned": fields.Boolean()},
+    "load.completed": ASSIGNED,
+    "assignment.cancelled": ASSIGNED,
+    "assignment.reopened": ASSIGNMENT | _texts("reason"),
+    "assignment.checked_in": CHECK_IN,
+    "assignment.check_in_undone": CHECK_IN,
+    "driver.created": DRIVER,
+    "driver.updated": DRIVER | _before(DriverSchema),
+    "driver.papers_expire": DRIVER | PAPER | _texts("paper"),
+    "notification.sent": NOTIFICATION,
+    "notification.failed": NOTIFICATION | _texts("reason"),
+    "user.created": ACCOUNT,
+    "user.updated": CHANGED,
+    "user.role_changed": CHANGED,
+    "user.password_changed": ACCOUNT,
+    "user.deactivated": CHANGED,
+    "user.reactivated": CHANGED,
+    "user.sessions_ended": ACCOUNT,
+    "user.refresh_token_reused": ACCOUNT,
+    "user.login_blocked": BLOCKED | _texts("address"),
+    "user.api_key_created": ACCOUNT | {"api_key": _a(KeyInEventSchema)},
+    "user.api_key_revoked": ACCOUNT | {"api_key": _a(KeyInEventSchema)},
+    "webhook.disabled": {"webhook": _a(DisabledWebhookSchema)},
+}
+"""What each type of event has, beside the `user` who did it."""
+OF_THE_STREAM = {
+    "ready": {"properties": {"resumed": {"type": "boolean"}}, "required": ["resumed"]},
+    "end": {"properties": {"code": {"type": "string"}}, "required": ["code"]},
+} | {name: {"maxProperties": 0} for name in ("many", "stale", "live")}
+"""What `/changes` sends beside events."""
+
+
+def event_name(type_: str) -> str:
+    """Return the name of its schema: `LoadCreatedEvent`."""
+    return "".join(word.capitalize() for word in re.split(r"[._]", type_)) + "Event"
+
+
+def add_events(app: Flask, api: Api) -> None:
+    """Add the schemas of all events to the OpenAPI document, and the webhooks."""
+    spec = app.extensions["spec"] = api.spec
+    types = [type_ for type_ in PAYLOADS if type_ not in ACCOUNT_TYPES]
+    for type_ in types:
+        spec.components.schema(event_name(type_), schema=_event(type_))
+    spec.options["webhooks"] = {type_: {"post": _webhook(type_)} for type_ in types}
+
+
+def _event(type_: str, **own: fields.Field) -> type[Schema]:
+    name = event_name(type_)
+    payload = WireSchema.from_dict(PAYLOADS[type_] | WRITER, name=f"{name}Payload")
+    constant = fields.String(required=True, validate=validate.OneOf([type_]))
+    return EventSchema.from_dict(own | {"type": constant, "payload": _a(payload)}, name=name)
+
+
+def _webhook(type_: str) -> Document:
+    name = event_name(type_)
+    members = {
+        "type": {"type": "string", "enum": [type_]},
+        "timestamp": {"$ref": f"{SCHEMAS}Timestamp"},
+        "data": {"$ref": f"{SCHEMAS}{name}"},
+    }
+    body = {"type": "object", "properties": members, "required": [*members]}
+    return {
+        "operationId": f"on{name}",
+        "security": [],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": {"2XX": {"description": "Received."}},
+    }
+
+
+def asyncapi_document() -> Document:
+    """Return the AsyncAPI document of all events, those of accounts too."""
+    spec = current_app.extensions["spec"]
+    for type_ in ACCOUNT_TYPES:
+        schema = _event(type_, user_id=Id(required=True, allow_none=True))
+        of_others = ("driver_id", "load_id", "assignment_id")
+        spec.components.schema(event_name(type_), schema=schema(exclude=of_others))
+    return _document(spec.to_dict()["components"]["schemas"])
+
+
+def _document(known: Document) -> Document:
+    schemas: Document = {name: {"type": "object"} | of for name, of in OF_THE_STREAM.items()}
+    names = {event_name(type_): type_ for type_ in PAYLOADS}
+    missing = [*names]
+    while missing:
+        name = missing.pop()
+        if name not in schemas:
+            schemas[name] = known[name]
+            missing += re.findall(rf"{SCHEMAS}(\w+)", json.dumps(known[name]))
+    of_work = [name for name, type_ in names.items() if type_ not in ACCOUNT_TYPES]
+    messages = {
+        name: {
+            "name": names.get(name, name),
+            "payload": {"$ref": SCHEMAS + name},
+            "bindings": {"googlepubsub": PUBSUB} if name in names else {},
+        }
+        for name in [*names, *OF_THE_STREAM]
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Billor", "version": API_VERSION, "description": DESCRIPTION},
+        "defaultContentType": "application/json",
+        "servers": {
+            "pubsub": {"host": "pubsub.googleapis.com", "protocol": "googlepubsub"},
+            "api": {"host": "127.0.0.1:8000", "protocol": "http"},
+        },
+        "channels": {
+            "topic": _channel("load-events", "pubsub", [*names]),
+            "changes": _channel("/changes", "api", [*of_work, *OF_THE_STREAM]),
+        },
+        "operations": {
+            "publish": {"action": "send", "channel": {"$ref": "#/channels/topic"}},
+            "stream": {"action": "send", "channel": {"$ref": "#/channels/changes"}},
+        },
+        # Without those that forbid other properties: later versions may add some.
+        "components": json.loads(
+            json.dumps({"messages": messages, "schemas": schemas}),
+            object_hook=lambda each: {
+                key: value for key, value in each.items() if key != "additionalProperties"
+            },
+        ),
+    }
+
+
+def _channel(address: str, server: str, names: list[str]) -> Document:
+    messages = {name: {"$ref": f"#/components/messages/{name}"} for name in names}
+    return {"address": address, "servers": [{"$ref": f"#/servers/{server}"}], "messages": messages}
