@@ -46,6 +46,9 @@ _NOTHING_SENT = {
 _REFUSED = re.compile(r"': \((5\d\d), b'([\d.]*)")
 _STATUS = re.compile(r"\((\d{3}), b'([\d.]*)|error=(\d{3})|(timed out|unexpectedly closed)")
 
+_failing: dict[Channel, str] = {}
+"""Why what was sent last has failed, by channel: logged once."""
+
 
 class Failure(NamedTuple):
     reason: str
@@ -150,9 +153,12 @@ def _settle(notification: Notification, failure: Failure | None, event: Row, nam
     payload = {"channel": notification.channel, "about": event.type, "recipient": name}
     if failure is None:
         notification.sent_at = func.clock_timestamp()
+        _failing.pop(notification.channel, None)
         outcome = EventType.NOTIFICATION_SENT
     else:
-        logger.warning("A notification by %s failed: %s", notification.channel, failure.reason)
+        if _failing.get(notification.channel) != failure.reason:
+            logger.warning("Notifications by %s fail: %s", notification.channel, failure.reason)
+            _failing[notification.channel] = failure.reason
         is_old = datetime.now(UTC) - notification.created_at >= GIVE_UP_AFTER
         if not (failure.is_final or is_old):
             wait = min(failure.wait * 2 ** (notification.attempts - 1), LEASE)
