@@ -19,7 +19,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 QUEUE_SECONDS = 20  # how long a request that must be answered waits for a slot
-MAX_THREADS = 2  # of gevent's ten, for each function: it keeps no other waiting
+MAX_THREADS = 2  # of the pool's, for each function: it keeps no other waiting
 
 
 def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

@@ -31,6 +31,7 @@ from billor.observe.context import request_id
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+POOL_THREADS = 20  # more than all functions of `in_thread` together
 STATEMENT_SECONDS = 17  # longer than `statement_timeout`: no result by then means a hang
 CLIENT_SECONDS = 10  # how long a client may pause while it sends a body or reads a response
 BODY_SECONDS = 300  # how long it may take to send a body: 16 MiB at 56 KB/s
@@ -61,6 +62,7 @@ class BillorWorker(GeventWorker):
 
     def init_process(self) -> None:
         extensions.set_wait_callback(wait_for_postgresql)
+        get_hub().threadpool_size = POOL_THREADS
         super().init_process()
 
     def run(self) -> None:

@@ -28,23 +28,20 @@ MULTIPART_BYTES = 16 * 1024
 PART_BYTES = 1024 * 1024
 INLINE = ("image/jpeg", "image/png", "image/webp")
 BYTES = {"type": "string", "format": "binary"}
-PARTS = {"type": "object", "required": ["file"], "properties": {"file": BYTES}}
+PART = {"type": "object", "required": ["file"], "properties": {"file": BYTES}}
 NEW_FILE = {
     "required": True,
     "content": {
         "application/octet-stream": {"schema": BYTES},
-        "multipart/form-data": {"schema": PARTS},
+        "multipart/form-data": {"schema": PART},
     },
 }
 FILE = {
+    "description": "The file, or a range of it.",
     "content": {media_type: {"schema": BYTES} for media_type in documents.TYPES},
     "headers": FILE_HEADERS | {"ETag": "ETag"},
 }
-FILES = {
-    200: {"description": "The file."} | FILE,
-    206: {"description": "A range of it."} | FILE,
-    304: "NotModified",
-}
+FILES = {200: FILE, 206: FILE, 304: "NotModified"}
 
 
 class InlineQuery(WireSchema):

@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from io import BytesIO
+from math import prod
 from threading import BoundedSemaphore, Event
 from typing import IO, Any
 
@@ -58,10 +59,8 @@ def recognise(data: bytes) -> str:
     """Return the media type of a photo or PDF, without decoding it. Raises `document_refused`."""
     for media_type, (_, pattern) in TYPES.items():
         if re.compile(pattern, re.DOTALL).fullmatch(data):
-            width, height = (
-                (1, 1) if media_type == PDF else imagesize.get(BytesIO(data), exif_rotation=False)
-            )
-            is_sane = width > 0 and 0 < width * height <= MAX_PIXELS
+            size = (1, 1) if media_type == PDF else imagesize.get(BytesIO(data))
+            is_sane = min(size) > 0 and prod(size) <= MAX_PIXELS
             if is_sane and _own_length(data) == len(data) and not _is_archive(data):
                 return media_type
     raise BillorError("document_refused")
@@ -137,8 +136,7 @@ def _call_with_store(function: Callable[[Any], Any], url: str, seconds: int) -> 
         return function(_connect(url, seconds))
     except BaseError as error:
         first_line = str(error).partition("\n")[0]
-        reason = re.sub(r"\?\S+", "", first_line)  # a query may have a signature
-        raise ConnectionError(reason) from error
+        raise ConnectionError(re.sub(r"\?\S+", "", first_line)) from error  # without a signature
 
 
 _call = in_thread(_call_with_store)

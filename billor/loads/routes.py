@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
 from tempfile import SpooledTemporaryFile
-from typing import IO
 
 from flask import current_app, g, request
 
@@ -73,7 +72,7 @@ def export_loads(wanted):
 
 
 @contextmanager
-def received_body(max_bytes: int) -> Iterator[IO[bytes]]:
+def received_body(max_bytes: int) -> Iterator[SpooledTemporaryFile[bytes]]:
     """Receive the whole body before the block, which then never waits for a slow client.
 
     Raises `RequestEntityTooLarge`.
@@ -81,8 +80,6 @@ def received_body(max_bytes: int) -> Iterator[IO[bytes]]:
     request.max_content_length = max_bytes
     with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
         shutil.copyfileobj(request.stream, file)
-        file.seek(0)
-        g.body_digest = hashlib.file_digest(file, "sha256").digest()  # a stream is read once
         file.seek(0)
         yield file
 
@@ -98,6 +95,8 @@ def reads_file(view):
         if request.mimetype not in files.MEDIA_TYPES:
             raise BillorError("unsupported_media_type")
         with received_body(MAX_IMPORT_BYTES) as file, importing.import_slot():
+            g.body_digest = hashlib.file_digest(file, "sha256").digest()  # a stream is read once
+            file.seek(0)
             return view(files.read_file(file, request.mimetype, times), dry_run)
 
     return read

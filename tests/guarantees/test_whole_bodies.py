@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import func, select
 
-from billor.models import Driver, IdempotencyKey, Load, LoadEvent, db
+from billor.models import Document, Driver, IdempotencyKey, Load, LoadEvent, db
 from tests.support.http import Reply, read_reply
+from tests.support.photos import PDF
 from tests.support.system import Api, System
 from tests.support.worker import WAIT_SECONDS, wait_until
 
@@ -18,6 +19,7 @@ CSV = "origin,destination,cargoType\r\n" + '"Dallas, TX","Reno, NV",Hazardous cl
 DRIVER = '{"name": "Alex", "licenseNumber": "TX-1"}'
 REQUESTS = {
     "a driver": ("/drivers", "application/json", DRIVER, False),
+    "a PDF": ("/loads/1/documents", "application/pdf", PDF.decode(), False),
     "a CSV file": ("/loads/import", "text/csv", CSV, False),
     "a CSV file in chunks": ("/loads/import", "text/csv", CSV, True),
 }
@@ -58,7 +60,7 @@ def stored(system: System) -> dict[str, int]:
     with system.app.app_context(), db.session.begin():
         return {
             model.__tablename__: db.session.scalar(select(func.count()).select_from(model))
-            for model in (Driver, Load, LoadEvent, IdempotencyKey)
+            for model in (Document, Driver, Load, LoadEvent, IdempotencyKey)
         }
 
 
@@ -95,6 +97,7 @@ def send_part(
 
 CASES = [
     ("a driver", end_by_half_closing),
+    ("a PDF", end_by_half_closing),
     ("a CSV file", end_by_closing),
     ("a CSV file in chunks", end_by_closing),
     ("a CSV file", end_by_reset),
@@ -106,6 +109,7 @@ CASES = [
 def test_a_truncated_body_is_refused_and_leaves_nothing(system, api, kind, end):
     path, content_type, body, in_chunks = REQUESTS[kind]
     length = f"Content-Length: {len(body)}"
+    system.connect(api.client.port).make_load()
     before = stored(system)
 
     request = head(api, path, content_type, length) + beginning(body)

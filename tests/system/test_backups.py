@@ -1,6 +1,7 @@
 """`scripts/backup` and `scripts/restore`: what comes back, and what is refused."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from billor.models import LoadEvent, User, db
 from scripts.launcher.launcher import PROJECT
 from tests.support.apps import close_connections
 from tests.support.databases import own_database
+from tests.support.photos import PDF
 from tests.support.system import Dispatcher, System, migrate
 from tests.support.worker import WAIT_SECONDS, wait_until
 
@@ -94,19 +96,21 @@ def system(settings, tmp_path, compiled):
 
 
 def test_a_destroyed_system_is_restored_and_its_trail_rebuilt(system: System, tmp_path: Path):
-    api, worker = system.start_api(), system.start_worker()
+    api, worker, home = system.start_api(), system.start_worker(), system.folder / "home"
     with Dispatcher(system.connect(api.client.port)) as dispatcher:
         dispatcher.wait_for_rounds(5)
+        pod = api.client.post("/loads/1/documents", PDF).headers["Location"]
         before = system.committed()
-        succeed(system, "backup", tmp_path / "backup")
+        succeed(system, "backup", tmp_path / "backup", BILLOR_HOME=str(home))
         dispatcher.wait_for_rounds(5)
     old_token = system.token
     for process in (api, worker):
         process.kill()
     execute(system, DESTROY)
+    shutil.rmtree(home / "documents")
     system.couch.databases.clear()
 
-    succeed(system, "restore", tmp_path / "backup")
+    succeed(system, "restore", tmp_path / "backup", BILLOR_HOME=str(home))
     assert before.items() <= system.committed().items()
     api, _ = system.start_api(), system.start_worker()
     api.client.token = old_token
@@ -114,6 +118,7 @@ def test_a_destroyed_system_is_restored_and_its_trail_rebuilt(system: System, tm
     with system.app.app_context():
         system.token = issue_token(db.session.get_one(User, 1))
         db.session.remove()
+    assert system.connect(api.client.port).get(pod).body == PDF
     with Dispatcher(system.connect(api.client.port), 2) as dispatcher:
         dispatcher.wait_for_rounds(5)
         assert not dispatcher.problems

@@ -32,8 +32,8 @@ ROWS = 100_000
 # and half are ASSIGNED, CANCELLED is rare; all others are COMPLETED. The newest 5,000 drivers have
 # a load each. Driver 1 has had 2,000 of them, driver 2 as many, all long ago, and load 1 has been
 # edited 1,000 times. Assignment 1 and driver 1's active one have 1,000 check-ins each, and the load
-# of the latter has 1,000 comments. Three of four loads have a time of pickup, within a week of
-# their creation.
+# of the latter has 1,000 comments and documents, like load 1. Three of four loads have a time of
+# pickup, within a week of their creation.
 HISTORY = f"""
     INSERT INTO users (name, email)
     SELECT 'User ' || n, n || '@billor.example' FROM generate_series(1, {ROWS}) AS n;
@@ -97,6 +97,12 @@ HISTORY = f"""
         '{{"comment": {{"visibleToDriver": true}}}}',
         timestamptz '2024-01-01 00:00Z' + n * interval '10 minutes', now(), now()
     FROM generate_series(1, {ROWS}) AS n;
+
+    INSERT INTO documents (load_id, kind, name, media_type, size, sha256, object_key, user_id)
+    SELECT CASE n % 100 WHEN 0 THEN 1 WHEN 1 THEN {ROWS} ELSE n END, 'POD', '', '', 0, '', n, 1
+    FROM generate_series(1, {ROWS}) AS n;
+
+    UPDATE loads SET has_pod = true WHERE id % 777 > 0;
 """  # noqa: S608 - put together from constants
 # The statistics then cover all rows, not a sample, and so the plans are always the same.
 ALL_STATISTICS = "SET default_statistics_target = 1000"
@@ -112,6 +118,8 @@ MIDDLE_OF = {
     "/me/assignments": MIDDLE_ASSIGNMENT,
     "/assignments/1/check-ins": MIDDLE_CHECK_IN,
     "/me/assignment/check-ins": MIDDLE_CHECK_IN,
+    "/loads/1/documents": "SELECT 50000",
+    "/me/assignment/documents": "SELECT 50000",
     "/loads/1/timeline": MIDDLE_EVENT.format(1),
     "/me/assignment/comments": MIDDLE_EVENT.format(ROWS),
 }
@@ -142,6 +150,7 @@ QUERIES = {
         "pickupFrom=2024-05-01T00:00:00Z&pickupTo=2024-05-01T01:00:00Z",
         "reference=po%20777",
         "q=po-7777",
+        "withoutPod=true",
         "sort=pickupAt",
         "updatedFrom=2024-05-01T00:00:00Z&updatedTo=2024-05-01T06:00:00Z",
         "sort=updatedAt",
@@ -165,6 +174,8 @@ QUERIES = {
     "/assignments/1/check-ins": [""],
     "/me/assignment/check-ins": [""],
     "/loads/1/timeline": [""],
+    "/loads/1/documents": [""],
+    "/me/assignment/documents": [""],
     "/me/assignment/comments": [""],
 }
 """Each filter alone."""
