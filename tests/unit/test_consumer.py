@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from billor.assignments.service import (
     assign,
     change_status,
-    comment_on_active_load,
+    comment_on_own_load,
     reopen,
 )
 from billor.audit.sqlite import SqliteStore
@@ -273,7 +273,7 @@ def test_a_driver_hears_of_changes_and_of_nothing_that_was_undone(
     update_load(1, origin="Waco, TX")
     comment(1, "Dock 4 is closed", visible_to_driver=True)
     comment(1, "Pays late")
-    comment_on_active_load(1, "Which dock?")
+    comment_on_own_load(1, "Which dock?")
     create_loads([LOAD, LOAD])
     assign(1, 2, plan=True)
     record()
