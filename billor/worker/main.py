@@ -109,7 +109,7 @@ def main(create_app: Callable[[], Flask], argv: list[str] | None = None) -> int:
         "role",
         nargs="?",
         choices=ROLES,
-        help="run only the relay, which publishes events, or the consumer, which records them",
+        help="run only the relay, which publishes and posts events, or the consumer, which records",
     )
     try:
         init_standard_error()

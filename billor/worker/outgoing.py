@@ -77,7 +77,11 @@ class _Backend(httpcore.NetworkBackend):
 
     def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> httpcore.NetworkStream:
         """Connect to the first address of the name that accepts."""
-        addresses = _resolve(host, port)
+        try:  # the system's resolver has time limits of its own
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:  # UnicodeError: not a possible name
+            raise NotSent(f"The name does not resolve: {error}") from error
+        addresses = [str(each[4][0]) for each in found]
         if not self._allow_private and not all(map(_is_public, addresses)):
             raise NotSent("The URL does not lead to a public address.")
         for address in addresses:
@@ -121,15 +125,6 @@ def _left(ends_at: float) -> float:
     if left <= 0:
         raise NotSent(TOO_SLOW)
     return left
-
-
-def _resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a name. The system's resolver has time limits of its own."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # UnicodeError: not a possible name
-        raise NotSent(f"The name does not resolve: {error}") from error
-    return [str(each[4][0]) for each in found]
 
 
 def _is_public(address: str) -> bool:

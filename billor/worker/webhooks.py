@@ -26,7 +26,7 @@ from billor.events.event import EventType, to_message
 from billor.events.outbox import record
 from billor.models import WebhookDelivery
 from billor.observe.logs import printable
-from billor.worker.outage import run_with_backoff
+from billor.worker.outage import AWAY, run_with_backoff
 from billor.worker.outgoing import NotSent, post
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,7 @@ LEASE_SECONDS = 60
 RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000)
 JITTER = 0.2
 IDLE_SECONDS = 1.0
-# The worker waits a bit longer for this job.
-STOP_SECONDS = 6
+STOP_SECONDS = 4
 MAX_ANSWER = 1000
 GONE = 410
 CLAIM = text("""
@@ -57,11 +56,12 @@ CLAIM = text("""
                     AND older.id < next.id
                     AND older.delivered_at IS NULL AND older.failed_at IS NULL
                 )
-            ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+            ORDER BY due_at, id
+            LIMIT greatest(0, CASE WHEN webhook.failing_since IS NULL THEN :most ELSE 1 END
+                - coalesce(CAST(CAST(:running AS jsonb) ->> CAST(webhook.id AS text) AS int), 0))
+            FOR UPDATE SKIP LOCKED
         ) AS delivery LEFT JOIN load_events AS event ON event.id = delivery.event_id
-        WHERE webhook.is_active AND webhook.id <> ALL(:full)
-            AND (webhook.failing_since IS NULL OR webhook.id <> ALL(:running))
-        ORDER BY delivery.due_at LIMIT :free
+        WHERE webhook.is_active ORDER BY delivery.due_at LIMIT :free
     )
     UPDATE webhook_deliveries AS delivery
     SET attempts = attempts + 1, due_at = clock_timestamp() + make_interval(secs => :lease)
@@ -81,7 +81,7 @@ FAILED = text("""
 
 # Those after a failed one would only be tested again and again whether they are the oldest.
 POSTPONE_LATER = text("""
-    UPDATE webhook_deliveries SET due_at = :due_at
+    UPDATE webhook_deliveries SET due_at = clock_timestamp() + make_interval(secs => :seconds)
     WHERE webhook_id = :webhook_id AND load_id = :load_id AND id > :id
         AND delivered_at IS NULL AND failed_at IS NULL
 """)
@@ -105,39 +105,37 @@ class Deliverer:
         run_with_backoff(lambda: None, self.step, stop)
         ends_at = time.monotonic() + STOP_SECONDS
         while self._running.total() and time.monotonic() < ends_at:
-            outcomes = self._wait()
-            with transaction():
-                _settle(outcomes)
+            with suppress(*AWAY), transaction():
+                _settle(self._wait(IDLE_SECONDS))
 
     def step(self) -> int:
         """Write the outcomes that have come, and start what is due; return how many started."""
-        outcomes = self._wait()
+        outcomes = self._wait(self._wait_seconds)
         with transaction():
             _settle(outcomes)
             due = self._claim()
         self._wait_seconds = 0 if due else IDLE_SECONDS
+        self._running.update(delivery.webhook_id for delivery in due)
+        allow_private = current_app.config["BILLOR"].private_webhooks == "yes"
         for delivery in due:
-            self._running[delivery.webhook_id] += 1
-            allow_private = current_app.config["BILLOR"].private_webhooks == "yes"
             Thread(target=self._post, args=(delivery, allow_private), daemon=True).start()
         return len(due)
 
-    def _wait(self) -> list[Outcome]:
-        """Return the outcomes that have come; if nothing was due, wait for one."""
+    def _wait(self, seconds: float) -> list[Outcome]:
+        """Return the outcomes that have come; if there is none, wait for one."""
         outcomes = []
         with suppress(Empty):
-            outcomes.append(self._outcomes.get(timeout=self._wait_seconds))
+            outcomes.append(self._outcomes.get(timeout=seconds))
             while True:
                 outcomes.append(self._outcomes.get_nowait())
         self._running.subtract(delivery.webhook_id for delivery, *_ in outcomes)
         return outcomes
 
     def _claim(self) -> list[Row]:
-        running = +self._running
         values = {
-            "running": list(running),
-            "full": [id_ for id_, count in running.items() if count >= MAX_OF_WEBHOOK],
-            "free": MAX_RUNNING - running.total(),
+            "running": json.dumps(self._running),
+            "most": MAX_OF_WEBHOOK,
+            "free": MAX_RUNNING - self._running.total(),
             "lease": LEASE_SECONDS,
         }
         return list(execute(CLAIM, values))
@@ -180,7 +178,7 @@ def _headers(delivery: Row, body: bytes) -> dict[str, str]:
 
 def _settle(outcomes: list[Outcome]) -> None:
     """Write outcomes, in one order for all workers, so that they cannot deadlock."""
-    for delivery, status, answer in sorted(outcomes, key=_order):
+    for delivery, status, answer in sorted(outcomes, key=lambda each: each[0].webhook_id):
         if status is not None and 200 <= status < 300:
             execute(SUCCEEDED, {"id": delivery.webhook_id})
             fate: dict[str, Any] = {"delivered_at": func.clock_timestamp()}
@@ -192,11 +190,6 @@ def _settle(outcomes: list[Outcome]) -> None:
         execute(update(_TABLE).where(is_ours).values(values))
 
 
-def _order(outcome: Outcome) -> tuple[int, int]:
-    delivery = outcome[0]
-    return delivery.webhook_id, delivery.delivery_id
-
-
 def _fail(delivery: Row, status: int | None) -> dict[str, Any]:
     """Disable the webhook if it has failed for long; return what becomes of the delivery."""
     webhook = {"id": delivery.webhook_id, "status": status}
@@ -206,11 +199,6 @@ def _fail(delivery: Row, status: int | None) -> dict[str, Any]:
     if delivery.attempts > len(RETRY_SECONDS):
         return {"failed_at": func.clock_timestamp()}
     seconds = RETRY_SECONDS[delivery.attempts - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311
-    later = {
-        "webhook_id": delivery.webhook_id,
-        "load_id": delivery.load_id,
-        "id": delivery.delivery_id,
-        "due_at": datetime.now(UTC) + timedelta(seconds=seconds),
-    }
-    execute(POSTPONE_LATER, later)
-    return {"due_at": later["due_at"]}
+    later = {"webhook_id": delivery.webhook_id, "load_id": delivery.load_id}
+    execute(POSTPONE_LATER, later | {"id": delivery.delivery_id, "seconds": seconds})
+    return {"due_at": func.clock_timestamp() + timedelta(seconds=seconds)}

@@ -32,7 +32,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.posted.put(({k.lower(): v for k, v in self.headers.items()}, body))
+        self.got: Posted = ({k.lower(): v for k, v in self.headers.items()}, body)
+        self.server.posted.put(self.got)
         self.server.answer(self)
 
     def log_message(self, *_: Any) -> None:

@@ -143,11 +143,3 @@ def test_only_the_beginning_of_an_answer_is_read():
     with receiving(drip(b"\r\n" + b"x" * 5000, 0)) as receiver:
         code, answer = post(receiver.url, {}, b"", allow_private=True)
     assert (code, len(answer)) == (200, MAX_ANSWER_BYTES)
-
-
-def test_garbage_is_no_answer():
-    def answer(handler):
-        handler.wfile.write(b"\0garbage\r\n\r\n")
-
-    with receiving(answer) as receiver, pytest.raises(NotSent, match="ProtocolError"):
-        post(receiver.url, {}, b"", allow_private=True)
