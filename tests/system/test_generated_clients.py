@@ -24,7 +24,7 @@ from client import AuthenticatedClient
 from client.api.assignments import assign_load, change_assignment_status
 from client.api.drivers import create_driver
 from client.api.loads import create_load, get_load
-from client.models import AssignmentStatus, Closing, ClosingStatus
+from client.models import AssignmentStatus, Status, StatusStatus
 from client.models import NewAssignment, NewDriver, NewLoad
 
 api = AuthenticatedClient(sys.argv[1], sys.argv[2])
@@ -36,7 +36,7 @@ assignment = assign_load.sync(client=api, body=pair)
 assert assignment.status == AssignmentStatus.ASSIGNED, assignment
 refused = assign_load.sync(client=api, body=pair)
 assert refused.code == "driver_already_assigned", refused
-body = Closing(ClosingStatus.COMPLETED)
+body = Status(StatusStatus.COMPLETED)
 closed = change_assignment_status.sync(assignment.id, client=api, body=body)
 assert closed.status == AssignmentStatus.COMPLETED, closed
 assert get_load.sync(load.id, client=api).status == "COMPLETED"
