@@ -1,5 +1,10 @@
 """A driver's phone that loses the network, is closed, and comes back."""
 
+from base64 import b64decode
+from io import BytesIO
+from mimetypes import guess_type
+
+import imagesize
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -7,6 +12,7 @@ from billor.models import Role
 from tests.board.conftest import NO_OTHER_HOST
 from tests.support.board import DRIVER_EMAIL, KEPT, PASSWORD, PHONE
 from tests.support.browser import no_troubles, options
+from tests.support.photos import PDF
 
 # Whether the page works without a network by now.
 IS_KEPT = "navigator.serviceWorker.ready.then(({ active }) => active.scriptURL)"
@@ -16,6 +22,14 @@ CACHED = """async () => (await Promise.all((await caches.keys()).map(
 ASSETS = """[...document.head.querySelectorAll('[href], [src]')]
   .map(({ href, src }) => href || src)"""
 FETCH = "urls => Promise.all(urls.map(async url => (await fetch(url)).status))"
+# As a camera takes it.
+PHOTO = """() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 4000, height: 1000 });
+  canvas.getContext("2d").fillRect(0, 0, 2000, 500);
+  return canvas.toDataURL("image/png").split(",")[1];
+}"""
+KINDS = ["ACCEPTED", "COMMENT", "DOCUMENT", "DOCUMENT", "AT_PICKUP"]
+KIND_NAMES = {"POD": "Proof of delivery", "OTHER": "Other document"}
 # As after a change of an asset.
 NEWER = """
 from billor import board
@@ -75,6 +89,14 @@ def phone(billor, browser, tmp_path):
     phone.context.close()
 
 
+def add_document(page: Page, kind: str, name: str, content: bytes) -> None:
+    page.get_by_label("Kind of document").select_option(kind)
+    page.locator("input[type=file]").set_input_files(
+        {"name": name, "mimeType": guess_type(name)[0] or "", "buffer": content}
+    )
+    expect(page.locator(".documents li").last).to_contain_text(KIND_NAMES[kind])
+
+
 def taps(page: Page) -> list[dict]:
     return sorted(page.evaluate(KEPT, "taps"), key=lambda tap: tap["happenedAt"])
 
@@ -91,27 +113,36 @@ def test_what_is_done_offline_arrives_once_and_in_order_with_its_times(billor, p
     expect(page.locator("main")).to_contain_text("Dock 4")
     expect(page.get_by_role("link", name="(214) 555-0123", exact=True)).to_be_visible()
     expect(page.get_by_text("Not live since")).to_be_visible()
-    page.get_by_role("button", name="At pickup").tap()
     page.get_by_label("Write to your dispatcher").fill("On my way")
     page.get_by_role("button", name="Send").tap()
     expect(page.locator(".comments li")).to_contain_text(["On my way"])
+    photo = b64decode(page.evaluate(PHOTO))
+    add_document(page, "POD", "photo.png", photo)
+    add_document(page, "OTHER", "scan.pdf", PDF)
+    page.get_by_role("button", name="At pickup").tap()
     other = phone.open_tab()
     expect(other.locator(".comments li")).to_contain_text("waiting for the network")
     kept = taps(page)
-    assert [tap["kind"] for tap in kept] == ["ACCEPTED", "AT_PICKUP", "COMMENT"]
+    assert [tap["kind"] for tap in kept] == KINDS
 
-    sent: list[str] = []
-    phone.context.on("request", lambda request: sent.append(request.method))
+    answered: list[str] = []
+    phone.context.on("response", lambda response: answered.append(response.request.method))
     with no_troubles(page, billor.url):
         phone.context.set_offline(False)
         for tab in (page, other):
-            expect(tab.locator(".comments li")).not_to_contain_text("waiting")
+            expect(tab.get_by_text("waiting for the network")).to_have_count(0)
             expect(tab.locator(".steps li")).to_contain_text(["Accepted", "At pickup"])
             expect(tab.locator(".banner")).to_have_count(0)
-    assert sent.count("POST") == len(kept)
+    assert answered.count("POST") == len(kept)
+    documents = billor.client.get(f"/loads/{billor.assignment['loadId']}/documents").body[::-1]
+    assert [each["kind"] for each in documents] == ["POD", "OTHER"]
+    assert documents[0]["happenedAt"][:23] == kept[2]["happenedAt"][:23]
+    scan = billor.client.get(f"/documents/{documents[1]['id']}").body
+    sent_photo = BytesIO(billor.client.get(f"/documents/{documents[0]['id']}").body)
+    assert (scan, imagesize.get(sent_photo)) == (PDF, (2000, 500))
     check_ins = billor.client.get(f"/assignments/{billor.assignment['id']}/check-ins").body
     assert [(each["kind"], each["happenedAt"][:23]) for each in check_ins] == [
-        (tap["kind"], tap["happenedAt"][:23]) for tap in kept[:2]
+        (tap["kind"], tap["happenedAt"][:23]) for tap in (kept[0], kept[-1])
     ]
     assert taps(page) == []
 

@@ -17,6 +17,7 @@ interface Load {
   weightKg: number | null;
   equipment: string | null;
   status: LoadStatus;
+  hasPod: boolean;
   createdAt: string;
   updatedAt: string;
   /** If it was asked for: the one that is not cancelled. */
@@ -133,8 +134,26 @@ interface NewComment {
   text: string;
 }
 
+type DocumentKind = "POD" | "BOL" | "RATE_CONFIRMATION" | "OTHER";
+
+interface LoadDocument {
+  id: number;
+  kind: DocumentKind;
+  mediaType: string;
+  name: string;
+  user: Actor;
+  happenedAt: string | null;
+  createdAt: string;
+}
+
+interface NewDocument {
+  kind: "DOCUMENT";
+  documentKind: DocumentKind;
+  file: Blob;
+}
+
 /** One of them, until it is answered. `isUndone`: since it may have been sent. */
-type Tap<Done = Step | NewComment> = Done & {
+type Tap<Done = Step | NewComment | NewDocument> = Done & {
   /** Of the load that was shown. */
   assignmentId: number;
   happenedAt: string;

@@ -9,12 +9,14 @@ import { Store } from "./store.js";
 
 const OTHERS = "/me/assignments?status=PLANNED&status=COMPLETED&status=CANCELLED&limit=20";
 
-/** @typedef {{checkIns: CheckIn[], comments: MyComment[]}} About */
+/** @typedef {{checkIns: CheckIn[], comments: MyComment[], documents: LoadDocument[]}} About */
+
+const NOTHING = { checkIns: [], comments: [], documents: [] };
 
 /** `current` is undefined until it is known, and null without an active load. */
 export const mine = new Store({
   current: /** @type {MyAssignment | null | undefined} */ (undefined),
-  about: /** @type {About} */ ({ checkIns: [], comments: [] }),
+  about: /** @type {About} */ (NOTHING),
   /** The planned one. @type {MyAssignment | undefined} */
   next: undefined,
   /** The newest first. @type {MyAssignment[]} */
@@ -30,7 +32,7 @@ export async function refetchMine() {
   const number = ++last.asked;
   /** @type {[MyAssignment | null, MyAssignment[]]} */
   const [current, others] = await Promise.all([getCurrent(), get(OTHERS)]);
-  const about = current ? await getAbout(current) : { checkIns: [], comments: [] };
+  const about = current ? await getAbout(current) : NOTHING;
   if (number < last.answered) return; // a newer one was faster
   last.answered = number;
   const next = others.find(({ status }) => status === "PLANNED");
@@ -69,11 +71,16 @@ async function getCurrent() {
 
 /** @param {MyAssignment} current @returns {Promise<About>} */
 async function getAbout({ id }) {
-  /** @type {[CheckIn[], MyComment[]]} */
-  const [checkIns, comments] = await Promise.all([
+  /** @type {[CheckIn[], MyComment[], LoadDocument[]]} */
+  const [checkIns, comments, documents] = await Promise.all([
     get("/me/assignment/check-ins?limit=200"),
     get("/me/assignment/comments?limit=200"),
+    get("/me/assignment/documents?limit=200"),
   ]);
   // Of the next load, if this one has ended since; then the stream says so.
-  return { checkIns: checkIns.filter(({ assignmentId }) => assignmentId === id), comments };
+  return {
+    checkIns: checkIns.filter(({ assignmentId }) => assignmentId === id),
+    comments,
+    documents,
+  };
 }

@@ -4,8 +4,10 @@
 import { sharedName } from "../api/address.js";
 import { apiTime, newKey, Problem, request, untilOnline } from "../api/client.js";
 import { t } from "../ui/words.js";
+import { sendDocument } from "./documents.js";
 import { kept } from "./kept.js";
 import { mine, refetchMine } from "./mine.js";
+import { toast } from "./notices.js";
 import { session } from "./session.js";
 import { Store } from "./store.js";
 
@@ -31,6 +33,8 @@ const unkept = new Map();
 /** The keys of those that were answered here. @type {Set<string>} */
 const answered = new Set();
 let isSending = false;
+/** Of documents: it holds up nothing else. */
+let isStoreAway = false;
 
 export const unanswered = () => taps.value.unanswered;
 
@@ -40,7 +44,10 @@ export const ofLoad = (id) => unanswered().filter(({ assignmentId }) => assignme
 /** @param {{happenedAt: string}} step */
 export const timeOf = ({ happenedAt }) => Date.parse(happenedAt);
 
-/** Read all again, since other tabs have some, too. */
+const channel = new BroadcastChannel(sharedName("taps"));
+channel.addEventListener("message", () => reread());
+
+/** Read all again, since other tabs add some, and send them. */
 async function reread() {
   /** @type {Tap[]} */
   const found = await kept("taps", (store) => store.getAll()).catch(() => []);
@@ -68,6 +75,7 @@ async function keep(tap) {
   if (!isKept) return taps.set({ isUnkept: true });
   await reread();
   unkept.delete(tap.key);
+  channel.postMessage("kept");
 }
 
 /** @param {string} key */
@@ -78,9 +86,10 @@ async function drop(key) {
   // What could not be deleted is sent again some day, and not done again: it has its key.
   await kept("taps", (store) => store.delete(key)).catch(() => {});
   await reread();
+  channel.postMessage("dropped");
 }
 
-/** @param {number} assignmentId @param {Step | NewComment} done */
+/** @param {number} assignmentId @param {Step | NewComment | NewDocument} done */
 export async function tap(assignmentId, done) {
   const userId = session.value.user?.id;
   taps.set({ refusal: "" });
@@ -100,7 +109,7 @@ function timeOfTap() {
  * @param {Tap} tap
  */
 export function takeBack(tap) {
-  const mayBeSent = unanswered()[0]?.key === tap.key;
+  const mayBeSent = unanswered().find(({ kind }) => kind !== "DOCUMENT")?.key === tap.key;
   return mayBeSent ? keep({ ...tap, isUndone: true }) : drop(tap.key);
 }
 
@@ -120,29 +129,39 @@ export async function sendTaps() {
 async function sendAll() {
   await reread();
   let failures = 0;
-  for (let [first] = unanswered(); first; [first] = unanswered()) {
-    const isAnswered = await settle(first);
-    if (isAnswered) await drop(first.key);
+  for (let next = first(); next; next = first()) {
+    const isAnswered = await settle(next);
+    if (isAnswered) await drop(next.key);
     else await untilOnline(Math.min(MAX_PAUSE_MILLISECONDS, 1000 * 2 ** failures));
     failures = isAnswered ? 0 : failures + 1;
   }
+}
+
+/** @returns {Tap | undefined} the first one; a document only then if their store is not away */
+function first() {
+  const [next] = unanswered();
+  return (isStoreAway && unanswered().find(({ kind }) => kind !== "DOCUMENT")) || next;
 }
 
 /** @param {Tap} tap @returns {Promise<boolean>} whether it is answered, and what follows is shown */
 async function settle(tap) {
   try {
     let refusal = await refusalOf(send(tap));
-    if (tap.kind === "COMMENT") await drop(tap.key); // or it would be there twice for a moment
+    // Or it would be there twice for a moment.
+    if (tap.kind === "COMMENT" || tap.kind === "DOCUMENT") await drop(tap.key);
+    if (tap.kind === "DOCUMENT" && !refusal) toast(t("The document was sent."));
     await refetchMine();
     await reread(); // another tab may have taken it back
     const sent = mine.value.about.checkIns.find((each) => timeOf(each) === timeOf(tap));
     if (sent && unanswered().find(({ key }) => key === tap.key)?.isUndone) {
       refusal = await refusalOf(undoCheckIn(sent.id, `${tap.key}-undo`));
     }
+    isStoreAway = false;
     taps.set({ isWaiting: false, refusal: refusal || taps.value.refusal });
     return true;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
+    isStoreAway = error.code === "documents_unavailable";
     taps.set({ isWaiting: true });
     return false;
   }
@@ -158,6 +177,11 @@ function send({ userId, isUndone, key, ...done }) {
   if (done.kind === "COMMENT") {
     const { text, assignmentId } = done;
     return request("POST", "/me/assignment/comments", { key, body: { text, assignmentId } });
+  }
+  if (done.kind === "DOCUMENT") {
+    const { documentKind: kind, file, assignmentId, happenedAt } = done;
+    const about = { kind, assignmentId: String(assignmentId), happenedAt };
+    return sendDocument("/me/assignment/documents", file, about, key);
   }
   return request("POST", CHECK_INS, { key, body: done });
 }

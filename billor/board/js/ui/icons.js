@@ -11,6 +11,7 @@ const PATHS = {
   clock: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12ZM8 4.500V8l2.500 1.500",
   close: "M4 4l8 8M12 4l-8 8",
   down: "M4 6l4 4 4-4",
+  file: "M4 2h5l3 3v9H4ZM9 2v3h3",
   filter: "M2.5 4h11M4.5 8h7M6.5 12h3",
   more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
   search: "M7 11.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9ZM10.5 10.5 14 14",

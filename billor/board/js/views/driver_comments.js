@@ -8,7 +8,7 @@ import { t } from "../ui/words.js";
 import { CommentForm } from "./comment_form.js";
 import { Lines } from "./panel.js";
 
-const WAITS = t("waiting for the network");
+export const WAITS = t("waiting for the network");
 
 /** @param {{comments: MyComment[], assignmentId: number}} props */
 export const Comments = ({ comments, assignmentId }) =>

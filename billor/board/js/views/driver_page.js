@@ -17,6 +17,7 @@ import { ConnectionBanner, useLive } from "./connection.js";
 import { DelayDialog } from "./delay_dialog.js";
 import { Dialogs } from "./dialogs.js";
 import { Comments } from "./driver_comments.js";
+import { DriverDocuments } from "./driver_documents.js";
 import { NextStep, Steps } from "./driver_steps.js";
 import { Account } from "./head.js";
 import { STATUS_NAMES } from "./page.js";
@@ -85,6 +86,7 @@ function Current({ user }) {
   }
   const { id, load } = current;
   const done = doneTo(current, about);
+  const isThere = done.some(({ kind }) => kind === "AT_DELIVERY" || kind === "DELIVERED");
   return h(
     "section",
     { class: "my-load" },
@@ -101,6 +103,12 @@ function Current({ user }) {
     h(Facts, {
       label: t("Fields"),
       facts: filled([...timesOf(load, now), ...contactsOf(load)]),
+    }),
+    h(DriverDocuments, {
+      key: `documents of ${id}`,
+      documents: about.documents,
+      assignmentId: id,
+      kind: isThere ? "POD" : "BOL",
     }),
     h(Comments, { comments: about.comments, assignmentId: id, key: id }),
     asked === "DELAYED" &&
@@ -128,11 +136,15 @@ function Current({ user }) {
  * @returns {import("./driver_steps.js").Done[]} in the order in which it was done
  */
 function doneTo({ id }, { checkIns }) {
-  const taps = ofLoad(id).flatMap((each) => (each.kind === "COMMENT" ? [] : each));
+  const taps = ofLoad(id).flatMap((each) =>
+    each.kind === "COMMENT" || each.kind === "DOCUMENT" ? [] : each,
+  );
   const byTime = new Map([...taps, ...checkIns].map((each) => [timeOf(each), each]));
   for (const each of taps) if (each.isUndone) byTime.delete(timeOf(each));
   return [...byTime.values()].sort((one, other) => timeOf(one) - timeOf(other));
 }
+
+const DAY = 24 * 60 * 60_000;
 
 /** What a dialog is open about. @typedef {"DELIVERED" | "DELAYED"} Asked */
 
@@ -153,6 +165,7 @@ function Next({ next: { load } }) {
 
 /** @param {{past: MyAssignment[]}} props */
 function Past({ past }) {
+  const withoutPod = past.slice(0, 1).find(lacksPod);
   return h(
     "section",
     { class: "past" },
@@ -174,8 +187,13 @@ function Past({ past }) {
                 " ",
                 closedAt && shortTime(closedAt),
               ),
+              id === withoutPod?.id && h(DriverDocuments, { assignmentId: id, kind: "POD" }),
             ),
           ),
         ),
   );
 }
+
+/** @param {MyAssignment} assignment @returns {boolean} whether its POD is missing, and still taken */
+const lacksPod = ({ status, load, closedAt }) =>
+  status === "COMPLETED" && !load.hasPod && Date.parse(closedAt ?? "") + DAY > Date.now();

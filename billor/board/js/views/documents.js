@@ -1,0 +1,87 @@
+// Documents of a load, each with a small picture where the browser can draw it, and a button to add
+// one.
+
+import { h } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { DOCUMENT_NAMES, shrunk } from "../state/documents.js";
+import { tell } from "../state/people.js";
+import { button } from "../ui/button.js";
+import { Field } from "../ui/form.js";
+import { icon } from "../ui/icons.js";
+import { t } from "../ui/words.js";
+
+const TYPES = "image/*,application/pdf";
+const SIDE = 96;
+
+/**
+ * `file`: gets its bytes.
+ * @typedef {{key: string, kind: DocumentKind, about: string, file: () => Promise<Blob>}} Shown
+ */
+
+/** @param {{documents: Shown[]}} props */
+export const Documents = ({ documents }) =>
+  h(
+    "ul",
+    { class: "documents" },
+    documents.map(({ key, kind, about, file }) =>
+      h(
+        "li",
+        { key },
+        h(Thumbnail, { file }),
+        h("p", null, DOCUMENT_NAMES[kind], h("span", { class: "meta" }, about)),
+      ),
+    ),
+  );
+
+/** On a canvas, since images come from addresses only. @param {Pick<Shown, "file">} props */
+function Thumbnail({ file }) {
+  const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  useEffect(() => {
+    draw(file, canvas.current).catch(() => {}); // a PDF, or there is no network: the icon stays
+  }, []);
+  return h(
+    "span",
+    { class: "thumbnail", "aria-hidden": "true" },
+    icon("file"),
+    h("canvas", { ref: canvas, width: SIDE, height: SIDE }),
+  );
+}
+
+/** Fill the canvas with the middle of it. @param {Shown["file"]} file @param {HTMLCanvasElement | null} canvas */
+async function draw(file, canvas) {
+  const photo = await createImageBitmap(await file());
+  const side = Math.min(photo.width, photo.height);
+  const [left, top] = [(photo.width - side) / 2, (photo.height - side) / 2];
+  canvas?.getContext("2d")?.drawImage(photo, left, top, side, side, 0, 0, SIDE, SIDE);
+  photo.close();
+}
+
+/**
+ * @param {object} props @param {DocumentKind} props.kind the one that is chosen at first
+ * @param {(file: Blob, kind: DocumentKind) => Promise<unknown>} props.onFile Raises `Problem`.
+ */
+export function AddDocument({ kind, onFile }) {
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const add = () =>
+    tell(async () => {
+      const [file] = input.current?.files ?? [];
+      const chosen = /** @type {DocumentKind} */ (form.current?.kind.value);
+      if (file) await onFile(await shrunk(file), chosen);
+      form.current?.reset(); // so that the same file may be chosen again
+    });
+  return h(
+    "form",
+    { ref: form, class: "form add-document" },
+    h(Field, {
+      key: kind,
+      name: "kind",
+      label: t("Kind of document"),
+      required: true,
+      value: kind,
+      options: Object.entries(DOCUMENT_NAMES),
+    }),
+    button([icon("add"), t("Add photo or PDF")], () => input.current?.click()),
+    h("input", { ref: input, type: "file", accept: TYPES, hidden: true, onChange: add }),
+  );
+}

@@ -1,0 +1,42 @@
+// A driver's photos and papers of the load: those that are sent, and those that wait for the network.
+
+import { h } from "preact";
+import { getFile } from "../state/documents.js";
+import { ofLoad, tap } from "../state/taps.js";
+import { shortTime } from "../ui/times.js";
+import { t } from "../ui/words.js";
+import { AddDocument, Documents } from "./documents.js";
+import { WAITS } from "./driver_comments.js";
+
+/**
+ * `kind`: what is probably added next.
+ * @param {{documents?: LoadDocument[], assignmentId: number, kind: DocumentKind}} props
+ */
+export function DriverDocuments({ documents = [], assignmentId, kind }) {
+  const waiting = ofLoad(assignmentId).flatMap((each) =>
+    each.kind === "DOCUMENT"
+      ? {
+          key: each.key,
+          kind: each.documentKind,
+          about: `${shortTime(each.happenedAt)} · ${WAITS}`,
+          file: async () => each.file,
+        }
+      : [],
+  );
+  const sent = documents.map(({ id, kind, happenedAt, createdAt }) => ({
+    key: String(id),
+    kind,
+    about: shortTime(happenedAt ?? createdAt),
+    file: () => getFile(`/me/documents/${id}`),
+  }));
+  return h(
+    "section",
+    { class: "my-documents" },
+    h("h2", null, t("Documents")),
+    h(Documents, { documents: [...sent.reverse(), ...waiting] }),
+    h(AddDocument, {
+      kind,
+      onFile: (file, documentKind) => tap(assignmentId, { kind: "DOCUMENT", documentKind, file }),
+    }),
+  );
+}
