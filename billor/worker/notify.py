@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 UNDO_SECONDS = 10
 BATCH_SIZE = 500
 IDLE_SECONDS = 1
+SENDER_IDLE_SECONDS = 3  # of each of several
 SEND_SECONDS = 30
 LEASE = timedelta(hours=1)
 """How long an attempt may take, and its outcome be unknown."""
@@ -64,7 +65,7 @@ def run_notifier(stop: Event) -> None:
 
 def run_sender(stop: Event) -> None:
     """Send what is due until `stop` is set. Needs an application context."""
-    run_with_backoff(lambda: None, send_next, stop, IDLE_SECONDS)
+    run_with_backoff(lambda: None, send_next, stop, SENDER_IDLE_SECONDS)
 
 
 def services(config: Config) -> dict[Channel, str]:
