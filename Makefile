@@ -71,7 +71,7 @@ openapi: ## Write openapi.json, asyncapi.json and the table of errors, after a c
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m scripts.write_error_table
 	@$(PYTHON_BIN) -m flask openapi write openapi.json
-	@$(PYTHON_BIN) -m flask asyncapi asyncapi.json
+	@$(PYTHON_BIN) -m scripts.write_asyncapi
 
 audit: ## Look for known vulnerabilities in the dependencies; asks PyPI
 	@scripts/venv.sh requirements-dev.txt

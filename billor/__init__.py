@@ -25,7 +25,7 @@ from billor.cache import CachedPages, init_cache
 from billor.changes import routes as changes_routes
 from billor.changes import webhooks
 from billor.changes.feed import Feed
-from billor.cli import asyncapi
+from billor.changes.payloads import add_events
 from billor.config import API_VERSION, Config, load_config
 from billor.database import engine_options, init_database, init_migrations
 from billor.drivers import routes as drivers_routes
@@ -91,7 +91,7 @@ def create_app(config: Config | None = None) -> Flask:
     api = init_api(app, roles_of)
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint)
-    asyncapi.add_events(app, api)
+    add_events(app, api)
     app.register_blueprint(docs.blueprint)
     app.register_blueprint(board.blueprint)
     cli.init_cli(app)

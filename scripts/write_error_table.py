@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from billor.api.fields import wire_name
-from billor.cli.asyncapi import PAYLOADS
+from billor.changes.payloads import PAYLOADS
 from billor.errors import CODES
 from billor.events.event import AUDIT_TYPES, EventType
 

@@ -1,17 +1,15 @@
-"""Commands of `flask`: demo data, bulk import, users, tokens, dead letters, and documents."""
+"""Commands of `flask`: demo data, bulk import, users, tokens for scripts, and dead letters."""
 
-import json
 import shutil
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 import click
 from flask import Flask, current_app
 
 from billor.auth.service import issue_token
-from billor.cli.asyncapi import asyncapi_document
 from billor.cli.command import Group, by_field
 from billor.cli.seed import seed_database
 from billor.cli.users import existing_user, users
@@ -116,14 +114,6 @@ def dead_letters_command(replay: str | None) -> None:
     else:
         event_id = dead_letters.replay(replay)
         click.echo(f"Event {event_id} is in the audit trail now.")
-
-
-@commands.command("asyncapi")
-@click.argument("file", type=click.File("w", encoding="utf-8"))
-def asyncapi_command(file: TextIO) -> None:
-    """Write the AsyncAPI document of all events to FILE."""
-    json.dump(asyncapi_document(), file, indent=2, ensure_ascii=False)
-    file.write("\n")
 
 
 @events.command("replay")

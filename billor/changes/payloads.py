@@ -1,13 +1,13 @@
-"""The documents of events: AsyncAPI's of the topic and of `/changes`, and the webhooks of OpenAPI.
+"""The schemas of all events, for the documents of OpenAPI and AsyncAPI.
 
-Their schemas are made of those with which the code makes events.
+They are made of those with which the code makes events.
 """
 
-import json
 import re
 from typing import Any
 
-from flask import Flask, current_app
+from apispec import APISpec
+from flask import Flask
 from flask_smorest import Api
 from marshmallow import Schema, fields, validate
 
@@ -16,7 +16,6 @@ from billor.api.openapi import Document, component_name
 from billor.assignments.schemas import AssignmentSchema, CheckInSchema
 from billor.auth.api_keys import KeyInEventSchema
 from billor.changes.events import EventSchema
-from billor.config import API_VERSION
 from billor.drivers.schemas import DriverInEventSchema, DriverSchema
 from billor.events.event import ACCOUNT_TYPES
 from billor.loads.schemas import ActorSchema, DocumentSchema, LoadSchema, NewCommentSchema
@@ -24,20 +23,6 @@ from billor.models import Channel
 from billor.users.schemas import AccountSchema
 
 SCHEMAS = "#/components/schemas/"
-DESCRIPTION = """\
-An event is on the topic at least once, in no fixed order; its `id` tells a repeated one. `/changes`
-is a stream of Server-Sent Events: those of loads and drivers are each a `change`, and the other
-messages have their own names. openapi.json has `/changes`, webhooks, and `/events`, the same events
-in order. Ignore properties and types that you do not know.
-"""
-PUBSUB = {
-    "bindingVersion": "0.2.0",
-    "attributes": {
-        "id": "The event's.",
-        "type": "The event's, to filter by.",
-        "traceparent": "The span that wrote it, if it was traced (W3C Trace Context).",
-    },
-}
 
 
 class WriterSchema(ActorSchema):
@@ -115,11 +100,6 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "webhook.disabled": {"webhook": _a(DisabledWebhookSchema)},
 }
 """What each type of event has, beside the `user` who did it."""
-OF_THE_STREAM = {
-    "ready": {"properties": {"resumed": {"type": "boolean"}}, "required": ["resumed"]},
-    "end": {"properties": {"code": {"type": "string"}}, "required": ["code"]},
-} | {name: {"maxProperties": 0} for name in ("many", "stale", "live")}
-"""What `/changes` sends beside events."""
 
 
 def event_name(type_: str) -> str:
@@ -134,6 +114,14 @@ def add_events(app: Flask, api: Api) -> None:
     for type_ in types:
         spec.components.schema(event_name(type_), schema=_event(type_))
     spec.options["webhooks"] = {type_: {"post": _webhook(type_)} for type_ in types}
+
+
+def add_account_events(spec: APISpec) -> None:
+    """Add the schemas of events that only the topic has."""
+    for type_ in ACCOUNT_TYPES:
+        schema = _event(type_, user_id=Id(required=True, allow_none=True))
+        of_others = ("driver_id", "load_id", "assignment_id")
+        spec.components.schema(event_name(type_), schema=schema(exclude=of_others))
 
 
 def _event(type_: str, **own: fields.Field) -> type[Schema]:
@@ -157,62 +145,3 @@ def _webhook(type_: str) -> Document:
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {"2XX": {"description": "Received."}},
     }
-
-
-def asyncapi_document() -> Document:
-    """Return the AsyncAPI document of all events, those of accounts too."""
-    spec = current_app.extensions["spec"]
-    for type_ in ACCOUNT_TYPES:
-        schema = _event(type_, user_id=Id(required=True, allow_none=True))
-        of_others = ("driver_id", "load_id", "assignment_id")
-        spec.components.schema(event_name(type_), schema=schema(exclude=of_others))
-    return _document(spec.to_dict()["components"]["schemas"])
-
-
-def _document(known: Document) -> Document:
-    schemas: Document = {name: {"type": "object"} | of for name, of in OF_THE_STREAM.items()}
-    names = {event_name(type_): type_ for type_ in PAYLOADS}
-    missing = [*names]
-    while missing:
-        name = missing.pop()
-        if name not in schemas:
-            schemas[name] = known[name]
-            missing += re.findall(rf"{SCHEMAS}(\w+)", json.dumps(known[name]))
-    of_work = [name for name, type_ in names.items() if type_ not in ACCOUNT_TYPES]
-    messages = {
-        name: {
-            "name": names.get(name, name),
-            "payload": {"$ref": SCHEMAS + name},
-            "bindings": {"googlepubsub": PUBSUB} if name in names else {},
-        }
-        for name in [*names, *OF_THE_STREAM]
-    }
-    return {
-        "asyncapi": "3.0.0",
-        "info": {"title": "Billor", "version": API_VERSION, "description": DESCRIPTION},
-        "defaultContentType": "application/json",
-        "servers": {
-            "pubsub": {"host": "pubsub.googleapis.com", "protocol": "googlepubsub"},
-            "api": {"host": "127.0.0.1:8000", "protocol": "http"},
-        },
-        "channels": {
-            "topic": _channel("load-events", "pubsub", [*names]),
-            "changes": _channel("/changes", "api", [*of_work, *OF_THE_STREAM]),
-        },
-        "operations": {
-            "publish": {"action": "send", "channel": {"$ref": "#/channels/topic"}},
-            "stream": {"action": "send", "channel": {"$ref": "#/channels/changes"}},
-        },
-        # Without those that forbid other properties: later versions may add some.
-        "components": json.loads(
-            json.dumps({"messages": messages, "schemas": schemas}),
-            object_hook=lambda each: {
-                key: value for key, value in each.items() if key != "additionalProperties"
-            },
-        ),
-    }
-
-
-def _channel(address: str, server: str, names: list[str]) -> Document:
-    messages = {name: {"$ref": f"#/components/messages/{name}"} for name in names}
-    return {"address": address, "servers": [{"$ref": f"#/servers/{server}"}], "messages": messages}
