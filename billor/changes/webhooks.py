@@ -58,9 +58,6 @@ class WebhookSchema(WireSchema):
 
 
 class NewWebhookSchema(WebhookSchema):
-    class Meta:
-        dump_only = ("is_active",)
-
     secret = fields.String(
         dump_only=True, required=True, metadata={"description": "Signs. It is not shown again."}
     )
