@@ -88,10 +88,12 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "key for each change.",
         "document_refused": "Send a whole JPEG, PNG, WebP, HEIC or PDF, with nothing else in the "
         "file, and an image of at most 100 megapixels.",
+        "reset_token_invalid": "The link is not valid: used, or too old. Ask for another one with "
+        "POST /auth/password-reset.",
         "import_refused": "Nothing of the file was imported. Fix it, and send it again.",
     },
     429: {
-        "too_many_attempts": "Too many failed logins. Try again later.",
+        "too_many_attempts": "Too many attempts. Try again later.",
         "too_many_requests": "Too many requests with this API key. Try again later.",
     },
     431: {"headers_too_large": "The headers are too large or too many. Leave out some of them."},

@@ -11,6 +11,8 @@ PUBLIC_ENDPOINTS = frozenset(
     {
         "auth.login",
         "auth.refresh",
+        "auth.request_password_reset",
+        "auth.reset_password",
         "health.healthz",
         "health.readyz",
         "docs.page",

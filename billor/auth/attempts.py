@@ -1,4 +1,4 @@
-"""Rate limits of failed logins, by address and by account, whether or not the account exists.
+"""Rate limits of failed logins and of mails, by address and by account, also unknown ones.
 
 The counters are in PostgreSQL: all processes share them, also while Redis is unavailable.
 """
@@ -22,6 +22,7 @@ from billor.models import LoginAttempts, db
 from billor.users.service import find_user, record_account
 
 MAX_FAILURES = 20
+MAX_MAILS = 5
 WINDOW = timedelta(minutes=15)
 # Also if PostgreSQL's clock was set back: then its end is too far in the future.
 IS_OVER = ~LoginAttempts.ends_at.between(func.now(), func.now() + 2 * WINDOW)
@@ -51,13 +52,23 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
                 user = find_user(email) if "account" in reached else None
                 record_account(EventType.LOGIN_BLOCKED, user, address=network, limits=reached)
         if over:
-            seconds = max(1, *(int(row.seconds) for row in over))
-            raise TooMany("too_many_attempts", seconds)
+            raise _refusal(over)
         yield
         with transaction():
             for key in sorted(limits):
                 counter = update(LoginAttempts).where(LoginAttempts.key == key)
                 execute(counter.values(failures=LoginAttempts.failures - 1))
+
+
+def count_mail(email: str, address: str) -> TooMany | None:
+    """Count a request to mail an account, in the caller's transaction; return the refusal, if any.
+
+    An address may ask for the mails of several accounts.
+    """
+    account, network = _key("mail to", email.casefold()), _key("mail from", client_network(address))
+    limits = {account: MAX_MAILS, network: MAX_FAILURES}
+    over = [row for row in _count(limits) if row.failures > limits[row.key]]
+    return _refusal(over) if over else None
 
 
 def client_network(address: str) -> str:
@@ -70,6 +81,10 @@ def client_network(address: str) -> str:
     if isinstance(parsed, IPv6Address):
         return str(parsed.ipv4_mapped or ip_network((int(parsed), 64), strict=False))
     return str(parsed)
+
+
+def _refusal(over: Collection[Row]) -> TooMany:
+    return TooMany("too_many_attempts", max(1, *(int(row.seconds) for row in over)))
 
 
 def _key(kind: str, value: str) -> str:

@@ -6,9 +6,10 @@ from marshmallow import fields
 
 from billor.api.blueprint import Blueprint
 from billor.api.fields import Password, Text, WireSchema
-from billor.auth import service, sessions
+from billor.auth import resets, service, sessions
 from billor.database.text import MAX_EMAIL_LENGTH
 from billor.observe.context import signed_in_user
+from billor.users.schemas import NewPassword
 from billor.users.service import end_all_sessions
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Logging in and out.")
@@ -22,6 +23,16 @@ class LoginSchema(WireSchema):
         max_length=MAX_EMAIL_LENGTH, required=True, metadata={"example": "demo@billor.example"}
     )
     password = Password(required=True, metadata={"example": "demo-password"})
+
+
+class ResetRequestSchema(LoginSchema):
+    class Meta:
+        fields = ("email",)
+
+
+class ResetSchema(WireSchema):
+    token = Text(max_length=512, required=True, metadata={"description": "Of the mail's link."})
+    password = NewPassword(required=True)
 
 
 class RefreshSchema(WireSchema):
@@ -74,6 +85,29 @@ def refresh(_body):
     Later reuse ends the session: the token may have been stolen.
     """
     return sessions.refresh_session(get_current_user(), get_jwt().get("gen")), NO_STORE
+
+
+@blueprint.route("/password-reset", methods=["POST"])
+@blueprint.arguments(ResetRequestSchema)
+@blueprint.response(202)
+@blueprint.problems("too_many_attempts")
+@blueprint.doc(security=[])
+def request_password_reset(body):
+    """Have a link mailed that sets a new password within 30 minutes.
+
+    The response is the same if no active user has this address.
+    """
+    resets.request_reset(**body, address=request.remote_addr or "")
+
+
+@blueprint.route("/password-reset/confirm", methods=["POST"])
+@blueprint.arguments(ResetSchema)
+@blueprint.response(204)
+@blueprint.problems("reset_token_invalid")
+@blueprint.doc(security=[])
+def reset_password(body):
+    """Set a password with the token of a mail, once. This ends all sessions of the user."""
+    resets.set_password(**body)
 
 
 @blueprint.route("/logout", methods=["POST"])

@@ -35,14 +35,18 @@ class EventType(StrEnum):
     NOTIFICATION_SENT = "notification.sent"
     NOTIFICATION_FAILED = "notification.failed"
     USER_CREATED = "user.created"
+    USER_INVITED = "user.invited"
     USER_UPDATED = "user.updated"
     ROLE_CHANGED = "user.role_changed"
     PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - no password
+    PASSWORD_RESET_REQUESTED = "user.password_reset_requested"  # noqa: S105 - no password
     USER_DEACTIVATED = "user.deactivated"
     USER_REACTIVATED = "user.reactivated"
     SESSIONS_ENDED = "user.sessions_ended"
     REFRESH_TOKEN_REUSED = "user.refresh_token_reused"  # noqa: S105 - no token
     LOGIN_BLOCKED = "user.login_blocked"
+    MAIL_SENT = "user.mail_sent"
+    MAIL_FAILED = "user.mail_failed"
     API_KEY_CREATED = "user.api_key_created"
     API_KEY_REVOKED = "user.api_key_revoked"
     WEBHOOK_DISABLED = "webhook.disabled"
@@ -67,8 +71,9 @@ PAYLOAD = (
 ACCOUNT_PAYLOAD = (
     "The `account` at that time; for a change, the values `before` it; the `apiKey` that was made "
     "or revoked; and the `user` who did it, if any. For a blocked login, the `address` and which "
-    "`limits` were reached: `account`, `address`. For a disabled webhook, its `id` and its "
-    "last `status`."
+    "`limits` were reached: `account`, `address`. For a mail, what it is `about`, its "
+    "`recipient` and the `reason` of a failure. For a disabled webhook, its `id` and its last "
+    "`status`."
 )
 
 # In characters: a reason may quote a message.

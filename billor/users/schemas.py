@@ -72,7 +72,7 @@ class UserSchema(AccountSchema):
 
     email = EmailAddress(required=True, example="dana@billor.example")
     password = NewPassword(
-        metadata={"description": "Without one the user cannot log in. Never returned."}
+        metadata={"description": "Without one a link to set it is mailed. Never returned."}
     )
     created_at = Timestamp(dump_only=True, required=True)
 

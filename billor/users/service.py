@@ -69,7 +69,7 @@ def create_user(
     driver_id: int | None = None,
     language: Language = Language.EN,
 ) -> User:
-    """Create a user; without a password they cannot log in."""
+    """Create a user; without a password they are mailed a link that sets one."""
     user = User(
         name=name,
         email=normal_email(email),
@@ -83,6 +83,8 @@ def create_user(
         with EMAIL.checked(user.email):
             db.session.add(user)
         record_account(EventType.USER_CREATED, user)
+        if password is None:
+            record_account(EventType.USER_INVITED, user)
     return user
 
 

@@ -3,12 +3,14 @@
 import json
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from flask import current_app
 from jinja2 import ChainableUndefined, DictLoader, Environment
 from sqlalchemy import Row, select
 
+from billor.auth import resets
 from billor.events.event import EventType
 from billor.models import AssignmentStatus, CheckInKind, Driver, LoadEvent, Notification, User, db
 
@@ -21,6 +23,8 @@ LOGGED = {
 }
 TO_DRIVERS = {*LOGGED, EventType.ASSIGNMENT_CANCELLED, EventType.PAPERS_EXPIRE}
 TO_DISPATCHERS = {EventType.CHECKED_IN, EventType.NOTIFICATION_FAILED}
+TO_USERS = frozenset(resets.VALID_SECONDS)
+"""Of their accounts."""
 # A planned load was activated since then, or one is planned again.
 OUTDATED = {(EventType.LOAD_PLANNED, True), (EventType.ASSIGNED, False)}
 
@@ -29,6 +33,8 @@ def is_news(event: Row) -> bool:
     """Return whether it still holds, and is not what the driver said."""
     if event.type == EventType.NOTIFICATION_FAILED:
         return event.payload["about"] in TO_DRIVERS  # or else it would go on for ever
+    if event.type in TO_USERS:
+        return recipient_of(event) is not None
     if event.type == EventType.CHECKED_IN:
         is_delay = event.payload["checkIn"]["kind"] == CheckInKind.DELAYED
         return is_delay and event.status == AssignmentStatus.ASSIGNED
@@ -50,6 +56,8 @@ def recipient_of(event: Row) -> Driver | User | None:
     """Return who is to be told of an event: its driver, or who made the assignment, if anybody."""
     if event.type in TO_DRIVERS:
         return db.session.get(Driver, event.driver_id, populate_existing=True)
+    if event.type in TO_USERS:
+        return db.session.scalar(select(User).where(User.id == event.user_id, User.is_active))
     ids = {"load_id": event.load_id, "assignment_id": event.assignment_id}
     user_id = LoadEvent.payload["user"]["id"].as_integer()
     first = select(user_id).filter_by(**ids).order_by(LoadEvent.created_at).limit(1)
@@ -66,9 +74,12 @@ def text_of(event: Row, person: Driver | User) -> str:
 
 
 def link_for(event: Row, person: Driver | User) -> str:
-    """Return where the board shows it."""
+    """Return where the board shows it, or asks for the new password. Never by a Host header."""
     config = current_app.config["BILLOR"]
     page = "" if isinstance(person, Driver) else f"#/loads/{event.load_id}"
+    if event.type in TO_USERS and isinstance(person, User):
+        token = resets.make_token(event.type, person)
+        page = f"#reset={token}&email={quote(person.email)}"
     return f"{(config.public_url or f'http://{config.address}').rstrip('/')}/board{page}"
 
 

@@ -1,4 +1,4 @@
-"""Notifying people of events: drivers of their loads, dispatchers of delays.
+"""Notifying people of events: drivers of their loads, dispatchers of delays, users of accounts.
 
 It comes some seconds after the event, and not at all if the assignment was cancelled by then, or
 its plan activated: a dispatcher may undo a mistake. Drivers whom no service reaches are notified by
@@ -39,6 +39,11 @@ LEASE = timedelta(hours=1)
 """How long an attempt may take, and its outcome be unknown."""
 GIVE_UP_AFTER = timedelta(days=1)
 
+_OF_ACCOUNTS = {
+    EventType.NOTIFICATION_SENT: EventType.MAIL_SENT,
+    EventType.NOTIFICATION_FAILED: EventType.MAIL_FAILED,
+}
+"""What only admins see."""
 _ERROR = re.compile(r"\[Errno (-?\d+)\] ([\w ]+)")
 _NOTHING_SENT = {
     *(errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH),
@@ -88,7 +93,7 @@ def connect_services(config: Config) -> None:
 def notify_drivers() -> int:
     """Notify people of the oldest events that are due; return how many events were."""
     with transaction():
-        types = notices.TO_DRIVERS | notices.TO_DISPATCHERS
+        types = notices.TO_DRIVERS | notices.TO_DISPATCHERS | notices.TO_USERS
         events = claim_unnotified(types, BATCH_SIZE, UNDO_SECONDS)
         for event in filter(notices.is_news, events):
             if person := notices.recipient_of(event):
@@ -98,10 +103,16 @@ def notify_drivers() -> int:
 
 def _notify(event: Row, person: Driver | User) -> None:
     chosen = getattr(person, "notify_by", None)
-    channels = sorted(services(current_app.config["BILLOR"]), key=lambda each: each != chosen)
+    config: Config = current_app.config["BILLOR"]
+    channels = sorted(services(config), key=lambda each: each != chosen)
     if channel := next((each for each in channels if _address(person, each)), None):
         recipient: Any = {"driver" if isinstance(person, Driver) else "user": person}
         db.session.add(Notification(event_id=event.id, channel=channel, **recipient))
+    elif event.type in notices.TO_USERS:
+        link = "no mail, set NOTIFY_EMAIL_URL"
+        if not config.is_production:
+            link = notices.link_for(event, person)
+        logger.warning("To user %s: %s", person.id, link)
     elif event.type in notices.LOGGED:
         load = event.payload["load"]
         places = load["cargoType"], load["origin"], load["destination"]
@@ -167,6 +178,10 @@ def _settle(notification: Notification, failure: Failure | None, event: Row, nam
             return
         notification.failed_at = func.clock_timestamp()
         outcome, payload["reason"] = EventType.NOTIFICATION_FAILED, failure.reason
+    if event.type in notices.TO_USERS:
+        payload["account"] = event.payload["account"]
+        record(_OF_ACCOUNTS[outcome], payload, user_id=event.user_id)
+        return
     ids = {"load_id": event.load_id, "driver_id": event.driver_id}
     record(outcome, payload, assignment_id=event.assignment_id, **ids)
 

@@ -413,7 +413,8 @@ def _create_events() -> None:
             "notified_at IS NULL AND (assignment_id IS NOT NULL OR load_id IS NULL)"
             " AND type IN ('load.assigned', 'load.updated', 'load.planned', 'load.commented',"
             " 'assignment.reopened', 'assignment.cancelled', 'assignment.checked_in',"
-            " 'driver.papers_expire', 'notification.failed')",
+            " 'driver.papers_expire', 'notification.failed', 'user.invited',"
+            " 'user.password_reset_requested')",
         ),
         (
             "unconfirmed",

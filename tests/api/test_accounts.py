@@ -1,11 +1,15 @@
 """The care of accounts by admins: roles, deactivation, the last admin, and their audit trail."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from sqlalchemy import select
 
-from billor.events.event import to_document
+from billor.auth import resets
+from billor.database import get_or_not_found
+from billor.events.event import EventType, to_document
 from billor.models import LoadEvent, User, db
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_invalid, assert_problem
@@ -81,6 +85,68 @@ def test_an_admin_resets_a_password_and_sees_when_a_user_was_last_there(client, 
     assert anonymous.log_in(DANA["email"], "another-password").status_code == 200
     seen.append(last_seen())
     assert seen == sorted({*seen})
+
+
+# Links in mails
+
+DAY = 24 * 3600
+RESET, INVITED = EventType.PASSWORD_RESET_REQUESTED, EventType.USER_INVITED
+LINKS = {
+    "almost too old": (RESET, 29 * 60, 204),
+    "too old": (RESET, 31 * 60, 422),
+    "of an invitation": (INVITED, 6 * DAY, 204),
+    "of an old invitation": (INVITED, 8 * DAY, 422),
+    "for something else": ("user.created", 0, 422),
+    "forged": (RESET, 0, 422),
+    "of a deactivated user": (RESET, 0, 422),
+    "older than another password": (RESET, 0, 422),
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_sets_a_password_unless_it_is_refused(
+    app, client, anonymous, dana, monkeypatch, link
+):
+    purpose, age, status = LINKS[link]
+    key = (
+        "another-key-0123456789-0123456789"
+        if link == "forged"
+        else app.config["BILLOR"].jwt_secret_key
+    )
+    made_at = int(time.time()) - age
+    with monkeypatch.context() as clock, app.app_context():
+        clock.setattr(TimestampSigner, "get_timestamp", lambda _self: made_at)
+        user = get_or_not_found(User, dana["id"])
+        token = URLSafeTimedSerializer(key, salt=purpose).dumps([user.id, user.epoch])
+        if link != "forged":
+            assert token == resets.make_token(purpose, user)
+    if link == "of a deactivated user":
+        delete(client, dana)
+    if link == "older than another password":
+        client.patch(f"/users/{dana['id']}", {"password": "another-password"})
+    body = {"token": token, "password": "the-password-of-the-link"}
+    answer = anonymous.post("/auth/password-reset/confirm", body)
+    if status == 422:
+        assert_problem(answer, 422, "reset_token_invalid")
+    is_set = anonymous.log_in(DANA["email"], body["password"]).status_code == 200
+    assert (answer.status_code, is_set) == (status, status == 204)
+
+
+def test_nobody_learns_who_has_an_account_by_asking_for_links(
+    client, anonymous, dana, statements, recorded
+):
+    client.post("/users", DANA | {"email": "robin@billor.example"})
+    client.patch("/users/3", {"active": False})
+    seen = []
+    for email in (DANA["email"], "nobody@billor.example", "robin@billor.example"):
+        with statements:
+            answers = [anonymous.post("/auth/password-reset", {"email": email}) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [202] * 5 + [429]
+        sent = [each.replace("ROLLBACK TO", "RELEASE") for each in statements.sent]
+        seen.append((sent, [answers[0].data, *sorted(dict(answers[0].headers))]))
+    assert seen[0] == seen[1] == seen[2]
+    asked = [each["userId"] for each in recorded() if each["type"] == RESET.name]
+    assert asked == [dana["id"]] * 5
 
 
 # The last admin

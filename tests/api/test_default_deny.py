@@ -6,6 +6,8 @@ from werkzeug.routing import Rule
 PUBLIC = {
     "/auth/login",
     "/auth/refresh",
+    "/auth/password-reset",
+    "/auth/password-reset/confirm",
     "/healthz",
     "/readyz",
     "/docs",

@@ -19,7 +19,10 @@ KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 REPLAYED = "Idempotency-Replayed"
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargoType": "Dry van"}
 OTHER_LOAD = LOAD | {"origin": "Waco, TX"}
-WITHOUT_KEY = {"/auth/login", "/auth/refresh", "/auth/logout", "/auth/logout-all", "/me/password"}
+WITHOUT_KEY = {
+    *("/auth/login", "/auth/refresh", "/auth/logout", "/auth/logout-all", "/me/password"),
+    *("/auth/password-reset", "/auth/password-reset/confirm"),
+}
 WITHOUT_KEY |= {"/api-keys"}
 """Their answers are secrets, or end the user's tokens and have nothing in them."""
 WRITES = [e for e in operations() if e.method != "GET" and e.path not in WITHOUT_KEY]

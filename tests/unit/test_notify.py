@@ -120,7 +120,7 @@ def test_languages_have_the_same_texts_of_the_same_parts():
         parts[file.stem] = {name: sorted(PART.findall(each)) for name, each in texts}
     assert parts.keys() == TEXTS.keys()
     assert parts["en"] == parts["es"] == parts["pt-BR"]
-    assert parts["en"].keys() == notices.TO_DRIVERS | notices.TO_DISPATCHERS
+    assert parts["en"].keys() == notices.TO_DRIVERS | notices.TO_DISPATCHERS | notices.TO_USERS
 
 
 def test_drivers_hear_of_loads_and_papers_and_dispatchers_of_delays(mailbox):
@@ -240,6 +240,56 @@ def test_drivers_choose_a_channel_and_others_are_a_line_in_the_log(mailbox, conf
     assert list(channels) == ["PHONE", "EMAIL"]
     line = "To Alex Carter: a change of your load 1, Dry van, from Reno, NV to Atlanta, GA."
     assert [each for each in caplog.messages if each.startswith("To ")] == [line]
+
+
+def test_users_set_their_passwords_by_links_of_one_use_in_mails(mailbox, client, anonymous, caplog):
+    email, tokens = "dana+7@carrier.example", []
+    link = rf"{BOARD}#reset=([\w.-]+)&email=dana%2B7%40carrier\.example"
+
+    def follow(password: str, status: int = 204) -> None:
+        body = {"token": tokens[-1], "password": password}
+        assert anonymous.post("/auth/password-reset/confirm", body).status_code == status
+
+    created = client.post("/users", {"name": "Dana", "email": email}).json
+    client.patch(f"/users/{created['id']}", {"language": "es"})
+    asked = {"environ_base": {"REMOTE_ADDR": "192.0.2.9"}, "headers": {"Host": "localhost:666"}}
+    for words, password in (("7 días", "first-password"), ("30 minutos", "second-password")):
+        send_all()
+        address, subject, content = mailbox.mails.pop()
+        assert address == email
+        assert words in subject
+        tokens.append(re.search(rf"\n{link}$", content)[1])
+        follow("password", 422)
+        follow(password)
+        follow(password, 422)
+        session = anonymous.log_in(email, password).json
+        answer = anonymous.post("/auth/password-reset", {"email": f" {email.title()}"}, **asked)
+        assert answer.status_code == 202
+    assert anonymous.log_in(email, "first-password").status_code == 401
+    client.token = session["access_token"]
+    assert client.get("/me").json["name"] == "Dana"
+    send_all()
+    tokens.append(re.search(link, mailbox.mails.pop()[2])[1])
+    follow("third-password")
+    assert client.get("/me").status_code == 401
+    refreshed = anonymous.post("/auth/refresh", {"refreshToken": session["refreshToken"]})
+    assert refreshed.status_code == 401
+    told = "".join(map(str, db.session.execute(text("SELECT e::text FROM load_events e"))))
+    assert email not in told
+    for token in tokens:
+        assert token not in told + caplog.text
+    assert told.count("user.mail_sent") == 3
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_without_a_service_for_mails_the_link_is_logged_but_not_in_production(
+    configure, client, caplog, environment
+):
+    configure("", billor_env=environment)
+    client.post("/users", {"name": "Robin", "email": "robin@carrier.example"})
+    send_all()
+    assert ("#reset=" in caplog.text) == (environment == "development")
+    assert ("set NOTIFY_EMAIL_URL" in caplog.text) == (environment == "production")
 
 
 @pytest.mark.parametrize(

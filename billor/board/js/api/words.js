@@ -62,7 +62,7 @@ const MESSAGES = [
   [/^No row names the columns (.*)\. P.*/, t("Put the names of the columns above the loads: $1.")],
   [/^Name each column once: (.*)\.$/, t("Name each column once: $1.")],
   [/^The file has more than ([\d,]+) rows.*/, t("The file has more than $1 rows. Split it.")],
-  [/^Too many failed.* (\d+) seconds\.$/, t("Too many failed logins. Try again in $1 s.")],
+  [/^Too many attempts.* (\d+) seconds\.$/, t("Too many attempts. Try again in $1 s.")],
 ];
 
 /** Instead of what the API says with these codes. @type {Record<string, string>} */
@@ -94,6 +94,7 @@ const CONFLICTS = {
   validation_failed: t("Some fields are not valid: see below."),
   body_too_large: t("This is too large. Split it."),
   unsupported_media_type: t("Such a file cannot be read. Save it as CSV or .xlsx."),
+  reset_token_invalid: t("The link was used before, or is too old. Ask for another one."),
   internal_error: t("Something went wrong. Try again."),
 };
 
