@@ -83,9 +83,9 @@ class BoardSystem:
         assert reply.status == 200, reply
         return reply.body
 
-    def end_sessions(self) -> None:
-        """End all sessions of the dispatcher."""
-        token = self.log_in()["access_token"]
+    def end_sessions(self, email: str = EMAIL) -> None:
+        """End all sessions of a user."""
+        token = self.log_in(email)["access_token"]
         reply = self.client.post("/auth/logout-all", Authorization=f"Bearer {token}")
         assert reply.status == 204, reply
 
@@ -102,6 +102,14 @@ class BoardSystem:
         yield
         self.api.terminate()
         self.start_api()
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """Suspend the process that answers: it accepts connections."""
+        (process,) = self.api.children()
+        process.suspend()
+        yield
+        process.resume()
 
     def start_worker(self) -> None:
         """Start one that runs until the end of the test."""

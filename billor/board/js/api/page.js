@@ -19,13 +19,14 @@ export async function keepPage() {
     version.set({ isOld: !import.meta.url.includes(data) });
     reloadIfQuiet();
   });
-  document.addEventListener("visibilitychange", async () => {
-    reloadIfQuiet();
-    if (!document.hidden) await (await workers.getRegistration(WORKER))?.update().catch(() => {});
-  });
-  // Where the browser refuses it, in a private window say, the page works with a network only.
   const address = policy?.createScriptURL("") ?? WORKER;
-  await workers.register(address, { scope: addressOf("/board") }).catch(() => {});
+  const scope = addressOf("/board");
+  // Where the browser refuses it, as in some private windows, the page needs a network.
+  const registration = await workers.register(address, { scope }).catch(() => undefined);
+  document.addEventListener("visibilitychange", () => {
+    reloadIfQuiet();
+    if (!document.hidden) registration?.update().catch(() => {}); // there is no network
+  });
 }
 
 /** Reload while nobody looks, unless something is typed or asked. */

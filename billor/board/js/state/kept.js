@@ -31,7 +31,9 @@ function open() {
  * @returns {Promise<T>} Raises where the browser keeps nothing, or has no room.
  */
 export async function kept(name, use) {
-  const transaction = (await open()).transaction(name, "readwrite");
+  const transaction = (await open()).transaction(name, "readwrite", {
+    durability: "strict", // phones are switched off
+  });
   return new Promise((resolve, reject) => {
     const asked = use(transaction.objectStore(name));
     transaction.oncomplete = () => resolve(asked.result);
