@@ -73,7 +73,7 @@ def test_every_promise_names_a_test_that_exists():
     rows = re.findall(
         r"^\| (\d+) \| .* \| \[.*\]\((.*)\) `(.*)` \|$", GUARANTEES.read_text(), re.MULTILINE
     )
-    assert [int(number) for number, *_ in rows] == list(range(1, 16))
+    assert [int(number) for number, *_ in rows] == list(range(1, len(rows) + 1))
     for _, file, test in rows:
         assert f"\ndef {test}(" in (GUARANTEES.parent / file).read_text(), test
 
