@@ -3,28 +3,24 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
-from io import SEEK_END
 from typing import IO
 
 from flask import Response, current_app, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from billor.api.blueprint import Blueprint
 from billor.api.fields import QueryFlag, WireSchema
 from billor.api.openapi import FILE_HEADERS
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
-from billor.database import get_or_not_found, transaction
 from billor.errors import Invalid
 from billor.loads import documents
 from billor.loads.routes import received_body
 from billor.loads.schemas import DocumentSchema, LoadSchema, NewDocumentQuery
-from billor.models import Document, Load
+from billor.models import Document
 
 blueprint = Blueprint("documents", __name__, description="Photos and PDFs of loads.")
 
 MAX_BYTES = 10 * 1024 * 1024
-MULTIPART_BYTES = 16 * 1024
 PART_BYTES = 1024 * 1024
 INLINE = ("image/jpeg", "image/png", "image/webp")
 BYTES = {"type": "string", "format": "binary"}
@@ -55,14 +51,10 @@ def _received_file() -> Iterator[IO[bytes]]:
         with received_body(MAX_BYTES) as file:
             yield file
         return
-    request.max_content_length = MAX_BYTES + MULTIPART_BYTES
-    part = request.files.get("file")
-    if part is None or len(request.files) > 1 or request.form:
+    request.max_content_length = MAX_BYTES
+    if [*request.files] != ["file"] or request.form:
         raise Invalid({"file": ["Send one file, as the part `file`, and nothing else."]})
-    if part.stream.seek(0, SEEK_END) > MAX_BYTES:
-        raise RequestEntityTooLarge
-    part.stream.seek(0)
-    yield part.stream
+    yield request.files["file"].stream
 
 
 def stores_file(view):
@@ -73,9 +65,6 @@ def stores_file(view):
 
     @wraps(view)
     def store(fields, **ids):
-        if "load_id" in ids:
-            with transaction():
-                get_or_not_found(Load, ids["load_id"])
         with _received_file() as file:
             fields |= current_app.extensions["documents"].add(file)
         extension, _ = documents.TYPES[fields["media_type"]]

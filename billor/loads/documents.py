@@ -8,13 +8,13 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from io import BytesIO
 from math import prod
-from threading import BoundedSemaphore, Event
+from threading import Event
 from typing import IO, Any
 
 import imagesize
@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload
 from uuid_utils import uuid7
 
-from billor.api.blocking import MAX_THREADS, in_thread, slot
+from billor.api.blocking import in_thread
 from billor.config import Config
 from billor.database import Check, get_or_not_found, lock, transaction, unchecked
 from billor.database.keyset import Page, Position, paginate
@@ -40,7 +40,7 @@ ORPHAN_AGE = timedelta(days=1)
 KEY = re.compile(r"document-[0-9a-f-]{36}")
 """Nothing else in the store is ours."""
 BATCH_SIZE = 1000
-CONNECT_SECONDS, TIMEOUT_SECONDS, PING_SECONDS, TURN_SECONDS = 2, 10, 1, 20
+CONNECT_SECONDS, TIMEOUT_SECONDS, PING_SECONDS, PAUSE_SECONDS = 2, 10, 1, 5
 AWAY = "documents_unavailable"
 PDF = "application/pdf"
 TYPES: dict[str, tuple[str, bytes]] = {
@@ -89,58 +89,64 @@ class DocumentStore:
 
     def __init__(self, config: Config):
         self._url = config.documents_url or (config.home / "documents").as_uri()
-        self._turns = BoundedSemaphore(MAX_THREADS)
-        self._is_away, self._failed_at = False, 0.0
+        self._is_away, self._retry_at = False, 0.0
 
+    @in_thread
     def add(self, file: IO[bytes]) -> dict[str, Any]:
         """Store a file; return attributes of its document. Raises `document_refused`."""
-        return self._use(partial(_add, file))
+        data = file.read()
+        media_type, sha256 = recognise(data), hashlib.sha256(data).hexdigest()
+        key = f"document-{uuid7()}"
+        with self._connected() as store:
+            store.put(key, data, use_multipart=False)
+        return {"media_type": media_type, "size": len(data), "sha256": sha256, "object_key": key}
 
+    @in_thread
     def read(self, key: str, start: int, length: int) -> bytes:
         """Return a part of an object. Raises `document_not_found`."""
-        return self._use(partial(_read, key, start, length))
+        with self._connected() as store:
+            try:
+                return bytes(store.get_range(key, start=start, length=length))
+            except FileNotFoundError as error:
+                raise BillorError("document_not_found") from error
 
     def sweep(self, stop: Event) -> None:
         """Delete what has no row, and is so old that nobody is about to commit one."""
-        self._use(partial(_sweep, stop))
+        with self._connected() as store:
+            for batch in store.list(chunk_size=BATCH_SIZE):
+                if orphans := _orphans(batch):
+                    store.delete([*orphans])
+                    logger.info("Deleted %d objects without a document", len(orphans))
+                if stop.is_set():
+                    return
 
+    @in_thread
     def answers(self) -> bool:
         """Return whether it answers at once. A folder is not asked."""
         try:
-            return self._url.startswith("file:") or _ping(_answers, self._url, PING_SECONDS)
-        except OSError:
-            return False
+            return self._url.startswith("file:") or bool(
+                _connect(self._url, PING_SECONDS).head("none")
+            )
+        except Exception as error:
+            return isinstance(error, FileNotFoundError)
 
-    def _use(self, function: Callable[[Any], Any]) -> Any:
-        """Call the function in a thread. Who waits while another call fails does not try again."""
-        asked_at = time.monotonic()
-        with slot(self._turns, AWAY, TURN_SECONDS):
-            if self._failed_at > asked_at:
-                raise Unavailable(AWAY)
-            try:
-                result = _call(function, self._url, TIMEOUT_SECONDS)
-            except OSError as error:
-                if not self._is_away:
-                    logger.warning("The document store is away: %s", error)
-                self._is_away, self._failed_at = True, time.monotonic()
-                raise Unavailable(AWAY) from error
-            self._is_away = False
-            return result
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        """Use the store in the block. After a failure nobody tries it for some seconds."""
+        from obstore.exceptions import BaseError  # it takes 10 MB
 
-
-def _call_with_store(function: Callable[[Any], Any], url: str, seconds: int) -> Any:
-    """Call the function with the store. Raises `OSError` if that is away."""
-    from obstore.exceptions import BaseError  # it takes 10 MB
-
-    try:
-        return function(_connect(url, seconds))
-    except BaseError as error:
-        first_line = str(error).partition("\n")[0]
-        raise ConnectionError(re.sub(r"\?\S+", "", first_line)) from error  # without a signature
-
-
-_call = in_thread(_call_with_store)
-_ping = in_thread(_call_with_store)  # waits for no other call
+        if time.monotonic() < self._retry_at:
+            raise Unavailable(AWAY)
+        try:
+            yield _connect(self._url, TIMEOUT_SECONDS)
+        except (BaseError, OSError) as error:
+            self._retry_at = time.monotonic() + PAUSE_SECONDS
+            if not self._is_away:
+                reason = re.sub(r"\?\S+", "", str(error).partition("\n")[0])  # without a signature
+                logger.warning("The document store is away: %s", reason)
+            self._is_away = True
+            raise Unavailable(AWAY) from error
+        self._is_away = False
 
 
 @cache
@@ -158,40 +164,13 @@ def _connect(url: str, seconds: int) -> Any:
     )
 
 
-def _answers(store: Any) -> bool:
-    with suppress(FileNotFoundError):
-        store.head("none")
-    return True
-
-
-def _add(file: IO[bytes], store: Any) -> dict[str, Any]:
-    data = file.read()
-    media_type, sha256 = recognise(data), hashlib.sha256(data).hexdigest()
-    key = f"document-{uuid7()}"
-    store.put(key, data, use_multipart=False)
-    return {"media_type": media_type, "size": len(data), "sha256": sha256, "object_key": key}
-
-
-def _read(key: str, start: int, length: int, store: Any) -> bytes:
-    try:
-        return bytes(store.get_range(key, start=start, length=length))
-    except FileNotFoundError as error:
-        raise BillorError("document_not_found") from error
-
-
-def _sweep(stop: Event, store: Any) -> None:
-    for batch in store.list(chunk_size=BATCH_SIZE):
-        before = datetime.now(UTC) - ORPHAN_AGE
-        old = {each["path"] for each in batch if each["last_modified"] < before}
-        ours = {path for path in old if KEY.fullmatch(path)}
-        with transaction():
-            query = select(Document.object_key).where(Document.object_key.in_(ours))
-            orphans = ours.difference(db.session.scalars(query))
-        if orphans:
-            store.delete([*orphans])
-            logger.info("Deleted %d objects without a document", len(orphans))
-        if stop.is_set():
-            return
+def _orphans(batch: Sequence[Any]) -> set[str]:
+    before = datetime.now(UTC) - ORPHAN_AGE
+    old = {each["path"] for each in batch if each["last_modified"] < before}
+    ours = {path for path in old if KEY.fullmatch(path)}
+    with transaction():
+        query = select(Document.object_key).where(Document.object_key.in_(ours))
+        return ours.difference(db.session.scalars(query))
 
 
 def add_document(load_id: int, check: Check = unchecked, **fields: Any) -> Document:

@@ -189,9 +189,9 @@ def test_what_is_sent_beside_the_file_is_checked(client):
     for wrong in (multipart(PDF, "other"), multipart(PDF, more=second)):
         assert_invalid(client.post(POD, **wrong), "file")
     large = PDF.replace(b"endobj", bytes(document_routes.MAX_BYTES - len(PDF) + 6))
-    assert client.post(POD, **multipart(large)).status_code == 201
+    assert add(client, data=large).status_code == 201
     larger = large.replace(b"\0", b"\0\0", 1)
-    for sent in ({"data": larger}, multipart(larger), multipart(large * 2)):
+    for sent in ({"data": larger}, multipart(large)):
         assert_problem(client.post(POD, **sent), 413, "body_too_large")
     for given, kept in {"evil.html": "evil.html.pdf", "x" * 200: "x" * 190 + ".pdf"}.items():
         assert add(client, f"{POD}&name={given}", PDF).json["name"] == kept
