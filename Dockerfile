@@ -31,7 +31,7 @@ WORKDIR /app
 COPY billor billor
 COPY migrations migrations
 COPY scripts/container-setup.sh scripts/backup scripts/restore scripts/postgres.sh scripts/
-COPY gunicorn.conf.py worker.py wsgi.py ./
+COPY gunicorn.conf.py openapi.json worker.py wsgi.py ./
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     BIND=0.0.0.0 BILLOR_HOME=/var/lib/billor
 USER billor

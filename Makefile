@@ -65,12 +65,10 @@ lint: ## Check style, types, the direction of imports, and that pins match pypro
 	@scripts/node.sh biome check --error-on-warnings
 	@scripts/node.sh tsc
 
-openapi: export DATABASE_URL = postgresql://nobody@localhost/none
-openapi: export JWT_SECRET_KEY = only-to-write-a-document-0123456789
 openapi: ## Write openapi.json, asyncapi.json and the table of errors, after a change of the API
 	@scripts/venv.sh requirements-dev.txt
 	@$(PYTHON_BIN) -m scripts.write_error_table
-	@$(PYTHON_BIN) -m flask openapi write openapi.json
+	@$(PYTHON_BIN) -m scripts.write_openapi
 	@$(PYTHON_BIN) -m scripts.write_asyncapi
 
 audit: ## Look for known vulnerabilities in the dependencies; asks PyPI

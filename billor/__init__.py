@@ -8,7 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from billor import board, cli
 from billor.api import docs
-from billor.api.blueprint import init_api
+from billor.api.blueprint import IdConverter
 from billor.api.middleware import init_cors, note_route, refuse_encoded_body, with_middleware
 from billor.api.problems import init_problems
 from billor.api.responses import compress, enclose, tag, with_one_form
@@ -18,14 +18,12 @@ from billor.audit import routes as audit_routes
 from billor.audit.store import connect_store
 from billor.auth import api_keys, me
 from billor.auth import routes as auth_routes
-from billor.auth.access import roles_of
 from billor.auth.guard import Guard
 from billor.auth.sessions import jwt
 from billor.cache import CachedPages, init_cache
 from billor.changes import routes as changes_routes
 from billor.changes import webhooks
 from billor.changes.feed import Feed
-from billor.changes.payloads import add_events
 from billor.config import API_VERSION, Config, load_config
 from billor.database import engine_options, init_database, init_migrations
 from billor.drivers import routes as drivers_routes
@@ -63,10 +61,7 @@ def create_app(config: Config | None = None) -> Flask:
         TRUSTED_HOSTS=list(config.trusted_hosts) or None,
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_pool_size),
-        API_TITLE="Billor",
         API_VERSION=API_VERSION,
-        OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/",
     )
     cast(DefaultJSONProvider, app.json).sort_keys = False
 
@@ -88,12 +83,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["documents"] = DocumentStore(config)
     app.extensions["changes"] = Feed(app, engine)
 
-    api = init_api(app, roles_of)
-    for resource in RESOURCES:
-        api.register_blueprint(resource.blueprint)
-    add_events(app, api)
-    app.register_blueprint(docs.blueprint)
-    app.register_blueprint(board.blueprint)
+    app.url_map.converters["id"] = IdConverter
+    for resource in (*RESOURCES, docs, board):
+        app.register_blueprint(resource.blueprint)
     cli.init_cli(app)
     if click.get_current_context(silent=True):  # the `flask` command, which may be `flask db`
         init_migrations(app)

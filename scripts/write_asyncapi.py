@@ -2,17 +2,13 @@
 
 import json
 import re
-from typing import Any
 
-from flask import Flask
-
-from billor import create_app
-from billor.changes.payloads import PAYLOADS, SCHEMAS, add_account_events, event_name
 from billor.config import API_VERSION
 from billor.events.event import ACCOUNT_TYPES
 from scripts.launcher.launcher import PROJECT
+from scripts.payloads import PAYLOADS, SCHEMAS, Document, add_account_events, event_name
+from scripts.write_openapi import openapi_spec
 
-Document = dict[str, Any]
 DESCRIPTION = """\
 An event is on the topic at least once, in no fixed order; its `id` tells a repeated one. `/changes`
 is a stream of Server-Sent Events: those of loads and drivers are each a `change`, and the other
@@ -34,9 +30,9 @@ OF_THE_STREAM = {
 """What `/changes` sends beside events."""
 
 
-def asyncapi_document(app: Flask) -> str:
-    """Return the document, made of the schemas of the app's OpenAPI document."""
-    spec = app.extensions["spec"]
+def asyncapi_document() -> str:
+    """Return the document, made of the schemas of the OpenAPI document."""
+    spec = openapi_spec()
     add_account_events(spec)
     document = _document(spec.to_dict()["components"]["schemas"])
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -92,4 +88,4 @@ def _channel(address: str, server: str, names: list[str]) -> Document:
 
 
 if __name__ == "__main__":
-    (PROJECT / "asyncapi.json").write_text(asyncapi_document(create_app()))
+    (PROJECT / "asyncapi.json").write_text(asyncapi_document())

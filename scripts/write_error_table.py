@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from billor.api.fields import wire_name
-from billor.changes.payloads import PAYLOADS
 from billor.errors import CODES
 from billor.events.event import AUDIT_TYPES, EventType
+from scripts.payloads import PAYLOADS
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 ERRORS = "| status | code | message |\n|---|---|---|\n"

@@ -1,12 +1,10 @@
 """flask-smorest with our contract: problem+json, strict bodies, bearer by default."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import wraps
 
-from apispec.ext.marshmallow import MarshmallowPlugin
-from flask import Flask, Request, url_for
-from flask_smorest import Api as SmorestApi
+from flask import Request, url_for
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema
 from webargs.flaskparser import FlaskParser
@@ -15,11 +13,11 @@ from werkzeug.routing import IntegerConverter
 
 from billor.api import idempotency
 from billor.api.fields import wire_name
-from billor.api.openapi import DESCRIPTION, PAGE_HEADERS, Contract, component_name, value_component
 from billor.api.pagination import page_headers
-from billor.api.problems import ProblemSchema, render_http_error
 from billor.errors import BillorError
-from billor.models import Role
+
+PAGE_HEADERS = {"Link": "Link"}
+FILE_HEADERS = {"Content-Disposition": "Content-Disposition"}
 
 
 class Parser(FlaskParser):
@@ -42,7 +40,7 @@ class Parser(FlaskParser):
 
 
 class Blueprint(SmorestBlueprint):
-    """A blueprint whose views declare what the `Contract` plugin documents."""
+    """A blueprint whose views declare what scripts/write_openapi.py documents."""
 
     ARGUMENTS_PARSER = Parser()
 
@@ -110,38 +108,8 @@ def _without(schema: Schema | type[Schema], is_excluded: Callable) -> Schema:
     return type(schema)(many=schema.many, only=only, exclude=excluded)
 
 
-class Api(SmorestApi):
-    ERROR_SCHEMA = ProblemSchema
-    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors
-
-    def handle_http_exception(self, error):
-        return render_http_error(error)
-
-
 class IdConverter(IntegerConverter):
     """An id in a path: up to 18 digits, which fit a bigint. Anything else is a 404."""
 
     regex = r"[1-9][0-9]{0,17}"
     maximum = 10**18 - 1
-
-
-def init_api(app: Flask, roles_of: Callable[[str], Collection[Role]]) -> Api:
-    """Create the API; `roles_of` returns the roles that an endpoint allows."""
-    app.url_map.converters["id"] = IdConverter
-    schemas = MarshmallowPlugin(schema_name_resolver=component_name)
-    api = Api(
-        app,
-        spec_kwargs={
-            "info": {"description": DESCRIPTION},
-            "servers": [{"url": "/"}],
-            "security": [{"bearer": []}],
-            "marshmallow_plugin": schemas,
-            "extra_plugins": [Contract(roles_of)],
-        },
-    )
-    assert schemas.converter is not None, "set by SmorestApi"  # noqa: S101
-    schemas.converter.add_attribute_function(value_component(api.spec))
-    del api.spec.components.schemas["PaginationMetadata"]  # smorest's own, unused
-    id_ = {"type": "integer", "format": "int64", "minimum": 1, "maximum": IdConverter.maximum}
-    api.register_converter(IdConverter, lambda _converter: id_ | {"example": 1})
-    return api

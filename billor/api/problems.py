@@ -6,13 +6,11 @@ from typing import cast
 
 from flask import Flask, Response, json
 from gunicorn.http.errors import ParseException
-from marshmallow import fields
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import ClientDisconnected, HTTPException, SecurityError
 
-from billor.api.fields import Day, WireSchema
 from billor.database import from_database_error, without_values
-from billor.errors import BY_STATUS, CODES, THINGS, BillorError, Unavailable
+from billor.errors import BY_STATUS, CODES, BillorError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -28,42 +26,6 @@ TITLES = {
 
 def title_of(status: int) -> str:
     return TITLES.get(status) or HTTPStatus(status).phrase
-
-
-class ProblemSchema(WireSchema):
-    """RFC 9457 problem document, with Billor's `code` and, for validation, `errors`."""
-
-    class Meta(WireSchema.Meta):
-        include = {
-            f"{thing}_id": fields.Integer(metadata={"description": f"The conflicting {thing}."})
-            for thing in THINGS
-        }
-
-    type = fields.String(
-        required=True, metadata={"example": "/docs/problems/driver_already_assigned"}
-    )
-    title = fields.String(required=True, metadata={"example": "Conflict"})
-    status = fields.Integer(required=True, metadata={"example": 409})
-    detail = fields.String(
-        required=True, metadata={"description": "What is wrong, and what to do."}
-    )
-    code = fields.String(
-        required=True,
-        metadata={
-            "description": "Stable and machine-readable.",
-            "example": "driver_already_assigned",
-        },
-    )
-    errors = fields.Dict(
-        keys=fields.String(),
-        values=fields.List(fields.String()),
-        metadata={"description": "For `validation_failed`: field → messages."},
-    )
-    can_plan = fields.Boolean(
-        metadata={"description": "For `driver_already_assigned`: whether `plan` would work."}
-    )
-    paper = fields.String(metadata={"description": "For `driver_papers_expired`: which one."})
-    expired_on = Day(metadata={"description": "For `driver_papers_expired`: its last valid day."})
 
 
 def init_problems(app: Flask) -> None:

@@ -1,7 +1,6 @@
 """Routes of `/assignments`."""
 
-from billor.api.blueprint import Blueprint
-from billor.api.openapi import FILE_HEADERS
+from billor.api.blueprint import FILE_HEADERS, Blueprint
 from billor.api.pagination import LimitQuery
 from billor.api.responses import csv_file, if_match
 from billor.assignments import candidates, check_ins, exporting, schemas, service

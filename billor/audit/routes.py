@@ -4,13 +4,14 @@ from typing import Any
 
 from flask import Response, json
 
-from billor.api.blueprint import Blueprint
-from billor.api.openapi import AUDIT_HEADERS, PAGE_HEADERS
+from billor.api.blueprint import PAGE_HEADERS, Blueprint
 from billor.api.pagination import page_headers
 from billor.audit import schemas
 from billor.audit.store import AuditFilter, Position, StoreUnavailable, audit_store
 from billor.database.keyset import page_of
 from billor.errors import Unavailable
+
+HEADERS = PAGE_HEADERS | {"X-Audit-Index": "X-Audit-Index"}
 
 blueprint = Blueprint(
     "audit",
@@ -23,7 +24,9 @@ blueprint = Blueprint(
 @blueprint.route("")
 @blueprint.arguments(schemas.AuditQuery, location="query")
 @blueprint.response(
-    200, schemas.AuditDocumentSchema(many=True), headers=PAGE_HEADERS | AUDIT_HEADERS
+    200,
+    schemas.AuditDocumentSchema(many=True),
+    headers=PAGE_HEADERS | {"X-Audit-Index": "X-Audit-Index"},
 )
 @blueprint.problems("audit_unavailable")
 def list_audit_documents(query):
@@ -34,7 +37,9 @@ def list_audit_documents(query):
 @blueprint.route("/accounts")
 @blueprint.arguments(schemas.AccountQuery, location="query")
 @blueprint.response(
-    200, schemas.AccountDocumentSchema(many=True), headers=PAGE_HEADERS | AUDIT_HEADERS
+    200,
+    schemas.AccountDocumentSchema(many=True),
+    headers=PAGE_HEADERS | {"X-Audit-Index": "X-Audit-Index"},
 )
 @blueprint.problems("audit_unavailable")
 def list_account_documents(query):

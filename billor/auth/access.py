@@ -15,13 +15,13 @@ PUBLIC_ENDPOINTS = frozenset(
         "auth.reset_password",
         "health.healthz",
         "health.readyz",
+        "docs.openapi",
         "docs.page",
         "docs.problem",
         "board.root",
         "board.page",
         "board.asset",
         "board.service_worker",
-        "api-docs.openapi_json",
     }
 )
 METRICS_ENDPOINT = "health.get_metrics"

@@ -5,8 +5,7 @@ from functools import partial
 from flask import Response, current_app, request
 
 from billor.api.blocking import call_on_disconnect
-from billor.api.blueprint import Blueprint
-from billor.api.openapi import PAGE_HEADERS
+from billor.api.blueprint import PAGE_HEADERS, Blueprint
 from billor.api.pagination import link_to_next
 from billor.changes.events import EventQuery, EventSchema, read_events
 from billor.observe.context import signed_in_user

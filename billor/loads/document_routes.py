@@ -7,9 +7,8 @@ from typing import IO
 
 from flask import Response, current_app, g, request
 
-from billor.api.blueprint import Blueprint
+from billor.api.blueprint import FILE_HEADERS, Blueprint
 from billor.api.fields import QueryFlag, WireSchema
-from billor.api.openapi import FILE_HEADERS
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.errors import Invalid

@@ -16,6 +16,7 @@ PUBLIC = {
     "/",
     "/board",
     "/board/<version>/<name>",
+    "/board/sw.js",
     "/openapi.json",
 }
 

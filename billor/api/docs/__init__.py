@@ -12,17 +12,24 @@ from billor.api.problems import title_of
 from billor.errors import CODES
 
 HERE = Path(__file__).parent
+OPENAPI = HERE.parents[2] / "openapi.json"
 SWAGGER_UI = Path(str(files("flask_swagger_ui") / "dist"))
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-blueprint = Blueprint("docs", __name__, url_prefix="/docs", template_folder=str(HERE))
+blueprint = Blueprint("docs", __name__, template_folder=str(HERE))
 
 
-@blueprint.get("", defaults={"name": "page.html"})
-@blueprint.get("/<name>")
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """Serve the OpenAPI document, which `make openapi` writes."""
+    return Response(OPENAPI.read_bytes(), content_type="application/json")
+
+
+@blueprint.get("/docs", defaults={"name": "page.html"})
+@blueprint.get("/docs/<name>")
 def page(name: str) -> Response:
     """Serve the page that shows /openapi.json and lets users try its operations, or its parts."""
     response = send_from_directory(HERE if name.startswith("page.") else SWAGGER_UI, name)
@@ -30,7 +37,7 @@ def page(name: str) -> Response:
     return response
 
 
-@blueprint.get("/problems/<code>")
+@blueprint.get("/docs/problems/<code>")
 def problem(code: str) -> str:
     """Explain the code of a problem, whose `type` is this URL."""
     if code not in CODES:

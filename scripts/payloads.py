@@ -7,12 +7,9 @@ import re
 from typing import Any
 
 from apispec import APISpec
-from flask import Flask
-from flask_smorest import Api
 from marshmallow import Schema, fields, validate
 
 from billor.api.fields import Day, Id, PartialSchema, WireSchema
-from billor.api.openapi import Document, component_name
 from billor.assignments.schemas import AssignmentSchema, CheckInSchema
 from billor.auth.api_keys import KeyInEventSchema
 from billor.changes.events import EventSchema
@@ -22,7 +19,17 @@ from billor.loads.schemas import ActorSchema, DocumentSchema, LoadSchema, NewCom
 from billor.models import Channel
 from billor.users.schemas import AccountSchema
 
+Document = dict[str, Any]
 SCHEMAS = "#/components/schemas/"
+
+
+def component_name(schema: Schema | type[Schema] | str) -> str:
+    """Name a schema: `NewDriver` is `Driver` without the read-only fields, for a request."""
+    if isinstance(schema, str):
+        return schema.removesuffix("Schema")
+    is_new = isinstance(schema, Schema) and "id" in schema.exclude and not schema.partial
+    cls = schema if isinstance(schema, type) else type(schema)
+    return ("New" if is_new else "") + cls.__name__.removesuffix("Schema")
 
 
 class WriterSchema(ActorSchema):
@@ -111,9 +118,8 @@ def event_name(type_: str) -> str:
     return "".join(word.capitalize() for word in re.split(r"[._]", type_)) + "Event"
 
 
-def add_events(app: Flask, api: Api) -> None:
+def add_events(spec: APISpec) -> None:
     """Add the schemas of all events to the OpenAPI document, and the webhooks."""
-    spec = app.extensions["spec"] = api.spec
     types = [type_ for type_ in PAYLOADS if type_ not in ACCOUNT_TYPES]
     for type_ in types:
         spec.components.schema(event_name(type_), schema=_event(type_))

@@ -1,17 +1,26 @@
-"""The OpenAPI document: the components, and what operations have in common."""
+"""Write openapi.json, which the API serves: the operations as their views declare them."""
 
+import json
 from collections.abc import Callable, Collection
 from typing import Any
 
 from apispec import APISpec, BasePlugin
-from marshmallow import Schema, fields
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Flask
+from flask_smorest import Api as SmorestApi
+from marshmallow import fields
 
-from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp
-from billor.api.problems import CONTENT_TYPE, ProblemSchema, title_of
-from billor.errors import BY_STATUS, CODES
+from billor import RESOURCES
+from billor.api.blueprint import IdConverter
+from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp, WireSchema
+from billor.api.problems import CONTENT_TYPE, title_of
+from billor.auth.access import roles_of
+from billor.config import API_VERSION
+from billor.errors import BY_STATUS, CODES, THINGS
 from billor.models import Role
+from scripts.launcher.launcher import PROJECT
+from scripts.payloads import Document, add_events, component_name
 
-Document = dict[str, Any]
 SHARED = (Day, Id, Phone, ShownPhone, Timestamp)
 """Fields that are components, because many schemas have them."""
 
@@ -54,10 +63,6 @@ HEADERS = {
         enum=["current", "stale"],
     ),
 }
-PAGE_HEADERS = {"Link": "Link"}
-CACHE_HEADERS = {"X-Cache": "X-Cache"}
-AUDIT_HEADERS = {"X-Audit-Index": "X-Audit-Index"}
-FILE_HEADERS = {"Content-Disposition": "Content-Disposition"}
 PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 PARAMETERS = {
     "Idempotency-Key": (
@@ -94,13 +99,40 @@ COMMON_CODES = [
 ]
 
 
-def component_name(schema: Schema | type[Schema] | str) -> str:
-    """Name a schema: `NewDriver` is `Driver` without the read-only fields, for a request."""
-    if isinstance(schema, str):
-        return schema.removesuffix("Schema")
-    is_new = isinstance(schema, Schema) and "id" in schema.exclude and not schema.partial
-    cls = schema if isinstance(schema, type) else type(schema)
-    return ("New" if is_new else "") + cls.__name__.removesuffix("Schema")
+class ProblemSchema(WireSchema):
+    """RFC 9457 problem document, with Billor's `code` and, for validation, `errors`."""
+
+    class Meta(WireSchema.Meta):
+        include = {
+            f"{thing}_id": fields.Integer(metadata={"description": f"The conflicting {thing}."})
+            for thing in THINGS
+        }
+
+    type = fields.String(
+        required=True, metadata={"example": "/docs/problems/driver_already_assigned"}
+    )
+    title = fields.String(required=True, metadata={"example": "Conflict"})
+    status = fields.Integer(required=True, metadata={"example": 409})
+    detail = fields.String(
+        required=True, metadata={"description": "What is wrong, and what to do."}
+    )
+    code = fields.String(
+        required=True,
+        metadata={
+            "description": "Stable and machine-readable.",
+            "example": "driver_already_assigned",
+        },
+    )
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "For `validation_failed`: field → messages."},
+    )
+    can_plan = fields.Boolean(
+        metadata={"description": "For `driver_already_assigned`: whether `plan` would work."}
+    )
+    paper = fields.String(metadata={"description": "For `driver_papers_expired`: which one."})
+    expired_on = Day(metadata={"description": "For `driver_papers_expired`: its last valid day."})
 
 
 def value_component(spec: APISpec) -> Callable[..., Document]:
@@ -131,9 +163,6 @@ class Contract(BasePlugin):
 
     It replaces `x-problems`, `x-idempotent` and `x-if-match`, which views set.
     """
-
-    def __init__(self, roles_of: Callable[[str], Collection[Role]]):
-        self._roles_of = roles_of
 
     def init_spec(self, spec: APISpec) -> None:
         self._components = spec.components
@@ -173,7 +202,7 @@ class Contract(BasePlugin):
         if operation.get("security") == []:
             return set()
         codes = {"token_missing", "token_expired", "token_invalid"}
-        roles = self._roles_of(endpoint)
+        roles = roles_of(endpoint)
         if set(roles) != set(Role):
             note = f"For the roles {', '.join(sorted(roles))}."
             operation["description"] = f"{operation.get('description', '')}\n\n{note}".strip()
@@ -233,3 +262,45 @@ def _problem_response(
     if header is not None:
         _add_header(response, header)
     return response
+
+
+class Api(SmorestApi):
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each operation documents its own errors
+
+
+def openapi_spec() -> APISpec:
+    """Return the document of all resources and events."""
+    app = Flask("billor", static_folder=None)
+    app.url_map.converters["id"] = IdConverter
+    schemas = MarshmallowPlugin(schema_name_resolver=component_name)
+    api = Api(
+        app,
+        spec_kwargs={
+            "title": "Billor",
+            "version": API_VERSION,
+            "openapi_version": "3.1.0",
+            "info": {"description": DESCRIPTION},
+            "servers": [{"url": "/"}],
+            "security": [{"bearer": []}],
+            "marshmallow_plugin": schemas,
+            "extra_plugins": [Contract()],
+        },
+    )
+    assert schemas.converter is not None, "set by SmorestApi"  # noqa: S101
+    schemas.converter.add_attribute_function(value_component(api.spec))
+    del api.spec.components.schemas["PaginationMetadata"]  # smorest's own, unused
+    id_ = {"type": "integer", "format": "int64", "minimum": 1, "maximum": IdConverter.maximum}
+    api.register_converter(IdConverter, lambda _converter: id_ | {"example": 1})
+    for resource in RESOURCES:
+        api.register_blueprint(resource.blueprint)
+    add_events(api.spec)
+    return api.spec
+
+
+def openapi_document() -> str:
+    return json.dumps(openapi_spec().to_dict(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    (PROJECT / "openapi.json").write_text(openapi_document())
