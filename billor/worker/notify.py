@@ -39,11 +39,6 @@ LEASE = timedelta(hours=1)
 """How long an attempt may take, and its outcome be unknown."""
 GIVE_UP_AFTER = timedelta(days=1)
 
-_OF_ACCOUNTS = {
-    EventType.NOTIFICATION_SENT: EventType.MAIL_SENT,
-    EventType.NOTIFICATION_FAILED: EventType.MAIL_FAILED,
-}
-"""What only admins see."""
 _ERROR = re.compile(r"\[Errno (-?\d+)\] ([\w ]+)")
 _NOTHING_SENT = {
     *(errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH),
@@ -180,7 +175,8 @@ def _settle(notification: Notification, failure: Failure | None, event: Row, nam
         outcome, payload["reason"] = EventType.NOTIFICATION_FAILED, failure.reason
     if event.type in notices.TO_USERS:
         payload["account"] = event.payload["account"]
-        record(_OF_ACCOUNTS[outcome], payload, user_id=event.user_id)
+        outcome = EventType(outcome.replace("notification.", "user.mail_"))  # which admins see
+        record(outcome, payload, user_id=event.user_id)
         return
     ids = {"load_id": event.load_id, "driver_id": event.driver_id}
     record(outcome, payload, assignment_id=event.assignment_id, **ids)

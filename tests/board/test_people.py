@@ -81,6 +81,39 @@ def test_an_admin_creates_people_and_decides_who_may_log_in(billor, open_board):
     wait_until(lambda: page.evaluate(FITS))
 
 
+def test_who_forgot_the_password_sets_a_new_one_behind_a_link(billor, open_board):
+    board = open_board(email=None)
+    page, link = board.page, billor.url + billor.link_of_mail(ADMIN_EMAIL)
+    page.get_by_role("button", name="Forgot your password?").click()
+    page.get_by_label("Email").fill(ADMIN_EMAIL)
+    assert board.axe_violations() == []
+    page.get_by_role("button", name="Mail me a link").click()
+    expect(page.get_by_role("status")).to_contain_text("If there is an account")
+    for password, expected in (
+        ("password", page.get_by_text("one of the most common")),
+        ("behind-the-link", page.get_by_role("status").filter(has_text="is set")),
+        ("another-password", page.get_by_role("alert").filter(has_text="was used before")),
+    ):
+        page.goto(link)
+        page.get_by_label("New password").fill(password)
+        assert page.url == f"{billor.url}/board"
+        page.get_by_role("button", name="Set password").click()
+        expect(expected).to_be_visible()
+    page.get_by_role("button", name="Back to the login").click()
+    expect(page.get_by_label("Email")).to_have_value(ADMIN_EMAIL)
+    page.get_by_label("Password").fill("behind-the-link")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Account of Ada")).to_be_visible()
+
+    page.goto(f"{billor.url}/board#/people")
+    page.get_by_role("button", name="New person").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Robin")
+    dialog.get_by_label("Email").fill("robin@billor.example")
+    dialog.get_by_role("button", name="Create").click()
+    expect(page.locator(".toast")).to_contain_text(["Robin is invited."])
+
+
 def test_a_driver_has_a_page_and_can_be_sent_away_and_brought_back(billor, open_board):
     alex, _ = billor.make_drivers("Alex Carter", "Brianna Lopez")
     past, now = (billor.client.make_load(origin=place) for place in ("Laredo, TX", "Reno, NV"))

@@ -10,8 +10,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 from sqlalchemy import text
 
+from billor.auth import resets
 from billor.cache import cache
+from billor.events.event import EventType
 from billor.models import Role, db
+from billor.users.service import find_user
 from scripts.launcher.launcher import PROJECT
 from tests.support.browser import no_troubles
 from tests.support.http import HttpClient
@@ -88,6 +91,12 @@ class BoardSystem:
         token = self.log_in(email)["access_token"]
         reply = self.client.post("/auth/logout-all", Authorization=f"Bearer {token}")
         assert reply.status == 204, reply
+
+    def link_of_mail(self, email: str) -> str:
+        """The path of a link that sets this user's password."""
+        with self._system.app.app_context():
+            token = resets.make_token(EventType.PASSWORD_RESET_REQUESTED, find_user(email))
+        return f"/board#reset={token}&email={email}"
 
     def start_api(self) -> None:
         """Start it again, at the same address."""

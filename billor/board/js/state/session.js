@@ -118,6 +118,13 @@ export async function logIn(email, password) {
   return response;
 }
 
+/** Have a link mailed, if there is such an account. @param {string} email */
+export const requestReset = (email) => send("POST", "/auth/password-reset", { email });
+
+/** @param {string} token of the mail's link @param {string} password */
+export const resetPassword = (token, password) =>
+  send("POST", "/auth/password-reset/confirm", { token, password });
+
 /**
  * Return a token that is valid as far as this device knows. Waits for a login if there is none.
  * @param {string} [old] a token that the API has refused

@@ -3,6 +3,7 @@
 import { h } from "preact";
 import { useEffect } from "preact/hooks";
 import { get } from "../api/client.js";
+import { entry } from "../state/entry.js";
 import { useGot } from "../state/got.js";
 import { forgetMine, restoreMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
@@ -21,6 +22,7 @@ const RETRY_SECONDS = 5;
 
 export function App() {
   const { user, needsLogin } = useStore(session);
+  const { step } = useStore(entry);
   useEffect(() => {
     if (user && languageOf(user.id) !== LANGUAGE) location.reload();
     if (user) forgetMine(user.id);
@@ -31,6 +33,7 @@ export function App() {
       isGood: false,
     });
   }, [user?.id]);
+  if (["ask", "asked", "choose"].includes(step)) return h(LoginPage, null);
   if (!user) return h(needsLogin ? LoginPage : Start, null);
   return [
     h(user.role === "DRIVER" ? DriverPage : DispatchApp, { user, key: user.id }),

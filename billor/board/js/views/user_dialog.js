@@ -29,7 +29,14 @@ export function UserDialog({ user, onClose }) {
     .filter(({ id, status }) => status === "ACTIVE" || id === user?.driverId)
     .sort((one, other) => one.name.localeCompare(other.name));
   /** @type {FieldProps[]} */
-  const account = [{ name: "email", label: t("Email"), type: "email", required: true }, PASSWORD];
+  const account = [
+    { name: "email", label: t("Email"), type: "email", required: true },
+    {
+      ...PASSWORD,
+      required: false,
+      hint: t("Without one they are mailed an invitation, and choose it themselves."),
+    },
+  ];
   /** @type {FieldProps} */
   const driver = {
     name: "driverId",
@@ -46,7 +53,10 @@ export function UserDialog({ user, onClose }) {
     send: async ({ driverId, ...body }, key) => {
       const driving = role === "DRIVER" ? { driverId: Number(driverId) || null } : {};
       const name = isolate((await saveUser(user, { ...body, ...driving }, key)).name);
-      toast(user ? t("{name} changed.", { name }) : t("{name} may log in.", { name }));
+      const created = body.password
+        ? t("{name} may log in.", { name })
+        : t("{name} is invited.", { name });
+      toast(user ? t("{name} changed.", { name }) : created);
     },
     fields: [
       { name: "name", label: t("Name"), value: user?.name, required: true },
