@@ -11,20 +11,15 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    Boolean,
     CheckConstraint,
     ColumnElement,
-    Date,
     Enum,
     ForeignKey,
     Identity,
     Index,
-    Integer,
-    LargeBinary,
     MetaData,
     String,
     Text,
-    Uuid,
     false,
     func,
     literal_column,
@@ -34,19 +29,22 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
 from sqlalchemy.types import UserDefinedType
 
 
 class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-        }
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "pk": "pk_%(table_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+                "uq": "uq_%(table_name)s_%(column_0_name)s",
+            }
+        ),
+        type_annotation_map={datetime: TIMESTAMP(timezone=True), str: Text, dict: JSONB},
     )
 
 
@@ -95,16 +93,12 @@ class DocumentKind(StrEnum):
 
 
 class Channel(StrEnum):
-    """How somebody is notified."""
-
     EMAIL = "EMAIL"
     PHONE = "PHONE"
     PUSH = "PUSH"
 
 
 class Language(StrEnum):
-    """Of notifications."""
-
     EN = "en"
     ES = "es"
     PT_BR = "pt-BR"
@@ -123,8 +117,7 @@ ischema_names["xid8"] = TransactionId  # unknown to SQLAlchemy; migrations compa
 
 # Not the start of the transaction, which may have waited for a lock since then.
 WRITTEN_AT = func.clock_timestamp()
-# The same for all columns of a row.
-INSERTED_AT = func.statement_timestamp()
+INSERTED_AT = func.statement_timestamp()  # the same for all columns of a row
 
 FEED_POSITION = text(
     "GREATEST(CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) - 1,"
@@ -137,10 +130,6 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 def _primary_key() -> Mapped[int]:
     return mapped_column(BigInteger, Identity(always=True), primary_key=True)
-
-
-def _timestamp(**options) -> Mapped[datetime]:
-    return mapped_column(TIMESTAMP(timezone=True), **options)
 
 
 def _or_never(time: Any) -> ColumnElement[datetime]:
@@ -209,17 +198,14 @@ class User(Base):
     id: Mapped[int] = _primary_key()
     name: Mapped[str] = mapped_column(String(200))
     email: Mapped[str] = mapped_column(String(254))
-    password_hash: Mapped[str | None] = mapped_column(Text)
+    password_hash: Mapped[str | None]
     role: Mapped[Role] = mapped_column(_choice("role", Role), server_default=Role.DISPATCHER)
-    driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
-    """Which driver a user of role DRIVER is; None for other users."""
-    is_active: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))  # of role DRIVER
+    is_active: Mapped[bool] = mapped_column(server_default=true())
     language: Mapped[Language] = _language()
-    epoch: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """Increased to revoke all tokens of the user: a token is valid only for its epoch."""
-    last_seen_at: Mapped[datetime | None] = _timestamp()
-    """When a session was last started or refreshed."""
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    epoch: Mapped[int] = mapped_column(server_default=text("0"))  # of all valid tokens
+    last_seen_at: Mapped[datetime | None]  # when a session was last started or refreshed
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
 
     SEARCHED = ("name", "email")
 
@@ -239,10 +225,9 @@ class Session(Base):
 
     id: Mapped[int] = _primary_key()
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    generation: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """Of the latest refresh token."""
-    refreshed_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    expires_at: Mapped[datetime] = _timestamp(index=True)
+    generation: Mapped[int] = mapped_column(server_default=text("0"))  # of the latest refresh token
+    refreshed_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Driver(Base):
@@ -252,19 +237,15 @@ class Driver(Base):
     name: Mapped[str] = mapped_column(String(200))
     license_number: Mapped[str] = mapped_column(String(64))
     status: Mapped[DriverStatus] = _status(DriverStatus, DriverStatus.ACTIVE)
-    phone: Mapped[str | None] = mapped_column(String(40))
-    """In E.164, like those of loads."""
+    phone: Mapped[str | None] = mapped_column(String(40))  # in E.164, like those of loads
     email: Mapped[str | None] = mapped_column(String(254))
     notify_by: Mapped[Channel | None] = mapped_column(_choice("notify_by", Channel))
-    """By phone if null, or else by mail, as far as there is an address."""
     language: Mapped[Language] = _language()
-    notes: Mapped[str | None] = mapped_column(Text)
-    license_expires_on: Mapped[date | None] = mapped_column(Date)
-    """The last day on which it is valid."""
-    medical_expires_on: Mapped[date | None] = mapped_column(Date)
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    has_load: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    """Whether the driver has an active assignment. Only a trigger on assignments sets it."""
+    notes: Mapped[str | None]
+    license_expires_on: Mapped[date | None]  # the last day on which it is valid
+    medical_expires_on: Mapped[date | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
+    has_load: Mapped[bool] = mapped_column(server_default=false())  # set by a trigger
 
     SEARCHED = ("name", "license_number")
 
@@ -292,27 +273,23 @@ class Load(Base):
     origin: Mapped[str] = mapped_column(String(200))
     destination: Mapped[str] = mapped_column(String(200))
     cargo_type: Mapped[str] = mapped_column(String(100))
-    reference: Mapped[str | None] = mapped_column(String(64))
-    """The shipper's order number."""
-    driver_words: Mapped[str | None] = mapped_column(Text)
-    """For searches: who has the load, or had it when it was completed."""
-    pickup_at: Mapped[datetime | None] = _timestamp()
-    pickup_to: Mapped[datetime | None] = _timestamp()
-    deliver_from: Mapped[datetime | None] = _timestamp()
-    deliver_by: Mapped[datetime | None] = _timestamp()
-    weight_kg: Mapped[int | None] = mapped_column(Integer)
+    reference: Mapped[str | None] = mapped_column(String(64))  # the shipper's order number
+    driver_words: Mapped[str | None]  # for searches: who has the load, or had it at last
+    pickup_at: Mapped[datetime | None] = mapped_column()
+    pickup_to: Mapped[datetime | None]
+    deliver_from: Mapped[datetime | None]
+    deliver_by: Mapped[datetime | None]
+    weight_kg: Mapped[int | None]
     equipment: Mapped[str | None] = mapped_column(String(50))
     pickup_contact: Mapped[str | None] = mapped_column(String(200))
     pickup_phone: Mapped[str | None] = mapped_column(String(40))
     delivery_contact: Mapped[str | None] = mapped_column(String(200))
     delivery_phone: Mapped[str | None] = mapped_column(String(40))
-    notes: Mapped[str | None] = mapped_column(Text)
-    """What the driver must know."""
-    has_pod: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    """Whether there is a document of kind POD. Only the service of documents sets it."""
+    notes: Mapped[str | None]  # what the driver must know
+    has_pod: Mapped[bool] = mapped_column(server_default=false())
     status: Mapped[LoadStatus] = _status(LoadStatus, LoadStatus.OPEN)
-    created_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT)
-    updated_at: Mapped[datetime] = _timestamp(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
+    created_at: Mapped[datetime] = mapped_column(server_default=INSERTED_AT)
+    updated_at: Mapped[datetime] = mapped_column(server_default=INSERTED_AT, onupdate=WRITTEN_AT)
 
     SEARCHED = ("reference", "origin", "destination", "cargo_type", "driver_words")
 
@@ -347,9 +324,7 @@ class Load(Base):
         Index("ix_loads_destination_created", func.fold_text(destination), created_at, id),
         Index("ix_loads_cargo_type_created", func.fold_text(cargo_type), created_at, id),
         _index(
-            "ix_loads_reference_key",
-            func.canonical_key(reference),
-            where="reference IS NOT NULL",
+            "ix_loads_reference_key", func.canonical_key(reference), where="reference IS NOT NULL"
         ),
     )
 
@@ -373,15 +348,13 @@ class Assignment(Base):
     id: Mapped[int] = _primary_key()
     driver_id: Mapped[int] = mapped_column(ForeignKey("drivers.id"))
     load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
-    assigned_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    closed_at: Mapped[datetime | None] = _timestamp()
+    assigned_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
+    closed_at: Mapped[datetime | None] = mapped_column()
     status: Mapped[AssignmentStatus] = _status(AssignmentStatus, AssignmentStatus.ASSIGNED)
     progress: Mapped[CheckInKind | None] = mapped_column(_choice("progress", CheckInKind))
-    """The last check-in, but no delay."""
-    progress_at: Mapped[datetime | None] = _timestamp()
-    expected_at: Mapped[datetime | None] = _timestamp()
-    """The new time of delivery, by the last delay."""
-    delay_reason: Mapped[str | None] = mapped_column(Text)
+    progress_at: Mapped[datetime | None]
+    expected_at: Mapped[datetime | None]  # the new time of delivery, by the last delay
+    delay_reason: Mapped[str | None]
 
     driver: Mapped[Driver] = relationship(lazy="raise_on_sql")
     load: Mapped[Load] = relationship(lazy="raise_on_sql")
@@ -418,13 +391,10 @@ class CheckIn(Base):
     id: Mapped[int] = _primary_key()
     assignment_id: Mapped[int] = mapped_column(ForeignKey("driver_load_assignments.id"))
     kind: Mapped[CheckInKind] = mapped_column(_choice("kind", CheckInKind))
-    happened_at: Mapped[datetime] = _timestamp()
-    """When the driver tapped."""
-    received_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    reason: Mapped[str | None] = mapped_column(Text)
-    """Of a delay."""
-    expected_at: Mapped[datetime | None] = _timestamp()
-    """The new time of delivery."""
+    happened_at: Mapped[datetime] = mapped_column()  # when the driver tapped
+    received_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
+    reason: Mapped[str | None]  # of a delay
+    expected_at: Mapped[datetime | None]  # the new time of delivery
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
 
     user: Mapped[User] = relationship(lazy="raise_on_sql")
@@ -439,8 +409,8 @@ class PaperWarning(Base):
 
     driver_id: Mapped[int] = mapped_column(ForeignKey("drivers.id"), primary_key=True)
     paper: Mapped[str] = mapped_column(String(32), primary_key=True)
-    expires_on: Mapped[date] = mapped_column(Date, primary_key=True)
-    days: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    expires_on: Mapped[date] = mapped_column(primary_key=True)
+    days: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
 class LoadEvent(Base):
@@ -452,29 +422,24 @@ class LoadEvent(Base):
 
     __tablename__ = "load_events"
 
-    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
-    """UUIDv7 (RFC 9562): starts with the time, so that inserts go to the end of the index."""
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)  # a UUIDv7: it starts with the time
     type: Mapped[str] = mapped_column(String(32))
     load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
     user_id: Mapped[int | None] = mapped_column(BigInteger)
     assignment_id: Mapped[int | None] = mapped_column(BigInteger)
     """Without a foreign key: to delete an assignment PostgreSQL would scan all events."""
-    payload: Mapped[dict] = mapped_column(JSONB)
+    payload: Mapped[dict]
     request_id: Mapped[str | None] = mapped_column(String(128))
-    traceparent: Mapped[str | None] = mapped_column(Text)
-    """The span that wrote it (https://www.w3.org/TR/trace-context/)."""
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    published_at: Mapped[datetime | None] = _timestamp()
-    recorded_at: Mapped[datetime | None] = _timestamp()
-    """When the worker stored its audit document; reset to null to publish it again."""
-    notified_at: Mapped[datetime | None] = _timestamp()
-    """When the notification was logged or prepared, or found to be no news any more."""
+    traceparent: Mapped[str | None]  # the span that wrote it (https://www.w3.org/TR/trace-context/)
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
+    published_at: Mapped[datetime | None] = mapped_column()
+    recorded_at: Mapped[datetime | None] = mapped_column()  # reset to null to publish it again
+    notified_at: Mapped[datetime | None]  # or was found to be no news
     transaction_id: Mapped[str | None] = mapped_column(
         TransactionId, server_default=func.pg_current_xact_id()
     )
-    """The transaction that wrote it: tells `GET /changes` what a snapshot includes. Null in rows
-    older than the column."""
+    """The transaction that wrote it: tells `GET /changes` what a snapshot includes."""
     feed_position: Mapped[int] = mapped_column(BigInteger, server_default=FEED_POSITION)
     """Its place in `GET /events`: the last transaction that had ended when it was written, or its
     own if that is later. So it is not before what its transaction had seen, and not below the
@@ -512,19 +477,14 @@ class Document(Base):
     id: Mapped[int] = _primary_key()
     load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
     assignment_id: Mapped[int | None] = mapped_column(ForeignKey("driver_load_assignments.id"))
-    """Whose driver sent it."""
     kind: Mapped[DocumentKind] = mapped_column(_choice("kind", DocumentKind))
-    name: Mapped[str] = mapped_column(String(200))
-    """Of the file, only to be shown."""
+    name: Mapped[str] = mapped_column(String(200))  # of the file, only to be shown
     media_type: Mapped[str] = mapped_column(String(50))
-    size: Mapped[int] = mapped_column(Integer)
-    """In bytes."""
+    size: Mapped[int]  # in bytes
     sha256: Mapped[str] = mapped_column(String(64))
-    object_key: Mapped[str] = mapped_column(String(100), unique=True)
-    """In the object store."""
-    happened_at: Mapped[datetime | None] = _timestamp()
-    """When the driver took the photo."""
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    object_key: Mapped[str] = mapped_column(String(100), unique=True)  # in the object store
+    happened_at: Mapped[datetime | None]  # when the driver took the photo
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
 
     user: Mapped[User] = relationship(lazy="raise_on_sql")
@@ -545,13 +505,12 @@ class Notification(Base):
     driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     channel: Mapped[Channel] = mapped_column(_choice("channel", Channel))
-    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    due_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    """When to try next. An attempt that is running has moved it on, so that no other starts."""
-    sent_at: Mapped[datetime | None] = _timestamp()
-    failed_at: Mapped[datetime | None] = _timestamp()
-    """When it was given up, or was no news any more."""
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    due_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
+    """When to try next; an attempt moves it on, so that no other starts."""
+    sent_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]  # when it was given up, or was no news any more
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
 
     driver: Mapped[Driver | None] = relationship()
     user: Mapped[User | None] = relationship()
@@ -574,7 +533,7 @@ class PushSubscription(Base):
     endpoint: Mapped[str] = mapped_column(String(1000), unique=True)
     p256dh: Mapped[str] = mapped_column(String(200))
     auth: Mapped[str] = mapped_column(String(100))
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
 
 
 class ApiKey(Base):
@@ -582,21 +541,18 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
 
-    key = ""
-    """The key itself, of one that was just made."""
+    key = ""  # of one that was just made
 
     id: Mapped[int] = _primary_key()
     name: Mapped[str] = mapped_column(String(100))
-    prefix: Mapped[str] = mapped_column(String(16))
-    """The start of the key, by which people know it."""
-    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    """The SHA-256 of the key, which is random and long."""
+    prefix: Mapped[str] = mapped_column(String(16))  # the start of the key, by which people know it
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)  # by SHA-256
     role: Mapped[Role] = mapped_column(_choice("role", Role))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-    expires_at: Mapped[datetime | None] = _timestamp()
-    revoked_at: Mapped[datetime | None] = _timestamp()
-    last_used_at: Mapped[datetime | None] = _timestamp()
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
 
     user: Mapped[User] = relationship(lazy="raise_on_sql")
 
@@ -608,16 +564,13 @@ class Webhook(Base):
 
     id: Mapped[int] = _primary_key()
     url: Mapped[str] = mapped_column(String(1000))
-    types: Mapped[list[str] | None] = mapped_column(ARRAY(String(32)))
-    """The types of events that it gets; null for all."""
+    types: Mapped[list[str] | None] = mapped_column(ARRAY(String(32)))  # null for all
     secret: Mapped[str] = mapped_column(String(100))
-    old_secret: Mapped[str | None] = mapped_column(String(100))
-    """Signs, too, until `old_secret_until`."""
-    old_secret_until: Mapped[datetime | None] = _timestamp()
-    is_active: Mapped[bool] = mapped_column(Boolean, server_default=true())
-    failing_since: Mapped[datetime | None] = _timestamp()
-    """The first failure since the last success."""
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    old_secret: Mapped[str | None] = mapped_column(String(100))  # signs, too
+    old_secret_until: Mapped[datetime | None]
+    is_active: Mapped[bool] = mapped_column(server_default=true())
+    failing_since: Mapped[datetime | None]  # the first failure since the last success
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
 
 
 IS_PENDING = "delivered_at IS NULL AND failed_at IS NULL"
@@ -632,21 +585,16 @@ class WebhookDelivery(Base):
     webhook_id: Mapped[int] = mapped_column(BigInteger)
     """No foreign key: no change of a load waits for who deletes a webhook."""
     event_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("load_events.id"))
-    """Null for a test."""
-    load_id: Mapped[int | None] = mapped_column(BigInteger)
-    """Of the event: those of a load are delivered in order."""
-    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    due_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    """When to try next. An attempt that is running has moved it on, so that no other starts."""
-    status: Mapped[int | None] = mapped_column(Integer)
-    """The HTTP status of the last answer; null if there was none."""
-    answer: Mapped[str | None] = mapped_column(Text)
-    """The start of the last answer, or why there was none."""
-    delivered_at: Mapped[datetime | None] = _timestamp()
-    failed_at: Mapped[datetime | None] = _timestamp()
-    """When it was given up."""
-    created_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
-    expires_at: Mapped[datetime] = _timestamp(
+    load_id: Mapped[int | None] = mapped_column(BigInteger)  # those of a load are in order
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    due_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
+    """When to try next; an attempt moves it on, so that no other starts."""
+    status: Mapped[int | None]  # the HTTP status of the last answer; null if there was none
+    answer: Mapped[str | None]  # the start of the last answer, or why there was none
+    delivered_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]  # when it was given up
+    created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
+    expires_at: Mapped[datetime] = mapped_column(
         server_default=text("now() + interval '30 days'"), index=True
     )
 
@@ -666,13 +614,11 @@ class IdempotencyKey(Base):
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
     key: Mapped[str] = mapped_column(String(280), primary_key=True)
-    """The header; that of a program after its API key's id and a quotation mark."""
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    """An HMAC of the request, to detect a different one with the same key."""
-    status: Mapped[int | None] = mapped_column(Integer)
-    headers: Mapped[dict | None] = mapped_column(JSONB)
-    body: Mapped[str | None] = mapped_column(Text)
-    expires_at: Mapped[datetime] = _timestamp(
+    fingerprint: Mapped[str] = mapped_column(String(64))  # an HMAC of the request
+    status: Mapped[int | None]
+    headers: Mapped[dict | None]
+    body: Mapped[str | None]
+    expires_at: Mapped[datetime] = mapped_column(
         server_default=text("now() + interval '24 hours'"), index=True
     )
 
@@ -682,13 +628,11 @@ class DeadLetter(Base):
 
     __tablename__ = "dead_letters"
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """A hash of the message, so that a redelivered one has the same id."""
-    data: Mapped[bytes] = mapped_column(LargeBinary)
-    attributes: Mapped[str] = mapped_column(Text)
-    """As JSON: PostgreSQL's own type cannot hold every character."""
-    reason: Mapped[str] = mapped_column(Text)
-    received_at: Mapped[datetime] = _timestamp(server_default=WRITTEN_AT)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)  # a hash of the message
+    data: Mapped[bytes]
+    attributes: Mapped[str]  # as JSON: PostgreSQL's own type cannot hold every character
+    reason: Mapped[str]
+    received_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
 
 
 class LoginAttempts(Base):
@@ -696,10 +640,9 @@ class LoginAttempts(Base):
 
     __tablename__ = "login_attempts"
 
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """A hash of the address or the account."""
-    failures: Mapped[int] = mapped_column(Integer)
-    ends_at: Mapped[datetime] = _timestamp(index=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)  # hash of address or account
+    failures: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
 
     # Faster, and a crash of PostgreSQL only resets the counters.
     __table_args__ = {"prefixes": ["UNLOGGED"]}
