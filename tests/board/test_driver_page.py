@@ -7,6 +7,7 @@ from billor.models import Role
 from tests.board.test_dispatching import status_of
 from tests.board.test_quality import FITS, SMALL_TARGETS
 from tests.support.board import DRIVER_EMAIL, KEPT, PHONE
+from tests.support.photos import PDF
 
 
 @pytest.fixture
@@ -113,9 +114,29 @@ def test_a_delivery_without_a_connection_is_sent_later(billor, phone):
     deliver(phone)
     expect(phone.page.get_by_text("It will be sent when you are online again")).to_be_visible()
     assert status_of(billor, billor.load) == "ASSIGNED"
+    (tapped,) = phone.page.evaluate(KEPT, "taps")
     phone.context.set_offline(False)
     expect(phone.page.get_by_role("heading", name="No load now")).to_be_visible()
-    assert status_of(billor, billor.load) == "COMPLETED"
+    (completed,) = billor.client.get("/assignments?status=COMPLETED").body
+    assert completed["closedAt"][:23] == tapped["happenedAt"][:23]
+
+
+def test_a_document_that_can_be_neither_sent_nor_kept_is_said_and_holds_up_nothing(phone):
+    page = phone.page
+    page.evaluate("() => { IDBObjectStore.prototype.put = null }")  # as where there is no room
+    away = {"status": 503, "code": "documents_unavailable", "detail": "Try again soon."}
+    page.route("**/documents?kind=*", lambda route: route.fulfill(status=503, json=away))
+    file = {"name": "bol.pdf", "mimeType": "application/pdf", "buffer": PDF}
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_role("alert")).to_contain_text("leave this page open until it is sent")
+    with page.expect_response("**/me/assignment/check-ins") as answer:
+        page.get_by_role("button", name="Accept").tap()
+    assert answer.value.status == 201
+    expect(page.locator(".documents")).to_contain_text("waiting for the network")
+    page.unroute("**/documents?kind=*")
+    expect(page.locator(".documents")).not_to_contain_text("waiting for the network")
+    expect(page.locator(".documents li")).to_contain_text(["Bill of lading"])
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_lost_answer_does_not_complete_the_next_load(billor, phone):

@@ -167,8 +167,10 @@ def test_a_new_version_takes_over_and_leaves_the_old_page_its_assets(billor, pho
             assert old.evaluate(ASSETS) == newer
 
 
-def test_logging_out_leaves_nothing_but_the_page(phone):
+def test_the_page_can_be_installed_and_logging_out_leaves_nothing_else(phone):
     page = phone.log_in()
+    devtools = phone.context.new_cdp_session(page)
+    assert devtools.send("Page.getInstallabilityErrors") == {"installabilityErrors": []}
     assert page.evaluate(KEPT, "mine")[0]["current"]["load"]["notes"] == "Dock 4"
     page.get_by_role("button", name="Account of Robin").tap()
     page.get_by_role("menuitem", name="Log out", exact=True).tap()

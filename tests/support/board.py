@@ -108,17 +108,21 @@ class BoardSystem:
         (self._system.folder / "changed.py").write_text(f"{code}\nfrom wsgi import app\n")
         self.api.terminate()
         self.api = self._system.start_api(1, self.client.port, "changed:app")
-        yield
-        self.api.terminate()
-        self.start_api()
+        try:
+            yield
+        finally:
+            self.api.terminate()
+            self.start_api()
 
     @contextmanager
     def hung(self) -> Iterator[None]:
         """Suspend the process that answers: it accepts connections."""
         (process,) = self.api.children()
         process.suspend()
-        yield
-        process.resume()
+        try:
+            yield
+        finally:
+            process.resume()
 
     def start_worker(self) -> None:
         """Start one that runs until the end of the test."""
