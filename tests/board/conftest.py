@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.board import Board, BoardSystem, Contexts
+from billor.models import Role
+from tests.support.board import DRIVER_EMAIL, Board, BoardSystem, Contexts
 from tests.support.browser import chromium
 from tests.support.databases import own_database
 from tests.support.system import System, migrate
@@ -33,6 +34,17 @@ def billor(board_system: BoardSystem) -> Iterator[BoardSystem]:
     """The system without loads and drivers."""
     yield board_system
     board_system.empty()
+
+
+@pytest.fixture
+def with_driver(billor: BoardSystem) -> BoardSystem:
+    """The same with a driver who may log in, and who has a load."""
+    billor.drivers = billor.make_drivers("Robin Reed")
+    billor.make_user("Robin Reed", DRIVER_EMAIL, Role.DRIVER, billor.drivers[0]["id"])
+    fields = {"pickupAt": "2031-05-04T13:30:00Z", "pickupPhone": "(214) 555-0123"}
+    billor.load = billor.client.make_load(origin="Laredo, TX", notes="Call first", **fields)
+    billor.assignment = billor.client.assign(billor.drivers[0], billor.load).body
+    return billor
 
 
 @pytest.fixture(scope="module")

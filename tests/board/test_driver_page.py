@@ -3,7 +3,6 @@
 import pytest
 from playwright.sync_api import expect
 
-from billor.models import Role
 from tests.board.test_dispatching import status_of
 from tests.board.test_quality import FITS, SMALL_TARGETS
 from tests.support.board import DRIVER_EMAIL, KEPT, PHONE
@@ -11,17 +10,7 @@ from tests.support.photos import PDF
 
 
 @pytest.fixture
-def billor(billor):
-    """The system with a driver who may log in, and who has a load."""
-    billor.drivers = billor.make_drivers("Robin Reed")
-    billor.make_user("Robin Reed", DRIVER_EMAIL, Role.DRIVER, billor.drivers[0]["id"])
-    billor.load = billor.client.make_load(origin="Laredo, TX", pickupAt="2031-05-04T13:30:00Z")
-    billor.client.assign(billor.drivers[0], billor.load)
-    return billor
-
-
-@pytest.fixture
-def phone(billor, open_board):
+def phone(with_driver, open_board):
     return open_board(email=DRIVER_EMAIL, **PHONE)
 
 
@@ -60,7 +49,7 @@ def test_a_driver_checks_in_and_sees_what_dispatchers_do(billor, phone):
     client.post(f"/assignments/{active['id']}/check-ins", {"kind": "AT_DELIVERY"})
     client.post(f"/loads/{load['id']}/comments", {"text": "Ring twice", "visibleToDriver": True})
     client.post(f"/loads/{load['id']}/comments", {"text": "Pays late"})
-    client.patch(f"/loads/{load['id']}", {"notes": "Dock 4", "pickupPhone": "(214) 555-0123"})
+    client.patch(f"/loads/{load['id']}", {"notes": "Dock 4"})
     plan = {"driverId": billor.drivers[0]["id"], "plan": True}
     client.post("/assignments", plan | {"loadId": client.make_load(origin="Memphis, TN")["id"]})
     expect(page.locator(".next")).to_contain_text("Memphis, TN")

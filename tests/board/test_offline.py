@@ -7,8 +7,6 @@ import imagesize
 import pytest
 from playwright.sync_api import Page, expect
 
-from billor.models import Role
-from tests.board.conftest import NO_OTHER_HOST
 from tests.support.board import DRIVER_EMAIL, KEPT, PASSWORD, PHONE
 from tests.support.browser import no_troubles, options
 from tests.support.photos import PDF
@@ -37,16 +35,6 @@ board.PAGES = {language: page.replace(old, board.VERSION) for language, page in 
 """
 
 
-@pytest.fixture
-def billor(billor):
-    """The system with a driver who may log in, and who has a load."""
-    (driver,) = billor.make_drivers("Robin Reed")
-    billor.make_user("Robin Reed", DRIVER_EMAIL, Role.DRIVER, driver["id"])
-    load = billor.client.make_load(origin="Laredo, TX", notes="Dock 4", pickupPhone="+12145550123")
-    billor.assignment = billor.client.assign(driver, load).body
-    return billor
-
-
 class Phone:
     """A browser that is closed and opened again, with all that it keeps."""
 
@@ -57,7 +45,7 @@ class Phone:
         """Start it, and open the board."""
         self.context = self._browser.browser_type.launch_persistent_context(
             self._folder,
-            **options(NO_OTHER_HOST),
+            **options(),
             timezone_id="America/Chicago",
             locale="en-US",
             **PHONE | more,
@@ -81,8 +69,8 @@ class Phone:
 
 
 @pytest.fixture
-def phone(billor, browser, tmp_path):
-    phone = Phone(browser, tmp_path, billor.url)
+def phone(with_driver, browser, tmp_path):
+    phone = Phone(browser, tmp_path, with_driver.url)
     yield phone
     phone.context.close()
 
@@ -106,7 +94,7 @@ def test_what_is_done_offline_arrives_once_and_in_order_with_its_times(billor, p
 
     page = phone.open(offline=True)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Laredo, TX")
-    expect(page.locator("main")).to_contain_text("Dock 4")
+    expect(page.locator("main")).to_contain_text("Call first")
     expect(page.get_by_role("link", name="(214) 555-0123", exact=True)).to_be_visible()
     expect(page.get_by_text("Not live since")).to_be_visible()
     page.get_by_label("Write to your dispatcher").fill("On my way")
@@ -171,7 +159,7 @@ def test_the_page_can_be_installed_and_logging_out_leaves_nothing_else(phone):
     page = phone.log_in()
     devtools = phone.context.new_cdp_session(page)
     assert devtools.send("Page.getInstallabilityErrors") == {"installabilityErrors": []}
-    assert page.evaluate(KEPT, "mine")[0]["current"]["load"]["notes"] == "Dock 4"
+    assert page.evaluate(KEPT, "mine")[0]["current"]["load"]["notes"] == "Call first"
     page.get_by_role("button", name="Account of Robin").tap()
     page.get_by_role("menuitem", name="Log out", exact=True).tap()
     expect(page.get_by_label("Password")).to_be_visible()
