@@ -180,10 +180,7 @@ def _assignment(condition: str) -> Mapped[Any]:
 
 
 def search_vector(row: Any) -> ColumnElement[Any]:
-    """Return the words and the id of a row, as in its search index.
-
-    The index uses the same functions, which are only in the database.
-    """
+    """Return the words and the id of a row, by the functions of its search index."""
     separator: ColumnElement[str] = literal_column("chr(31)")
     parts: list[Any] = [
         func.coalesce(getattr(row, name), literal_column("''")) for name in row.SEARCHED

@@ -84,10 +84,7 @@ class Blueprint(SmorestBlueprint):
         return decorate
 
     def created(self, schema, *, shown_by: str):
-        """Respond 201 with the row that the view returns, and its URL in `Location`.
-
-        `shown_by` is the `get_…` view that serves this URL.
-        """
+        """Respond 201 with the row of the view; its `Location` is of the view `shown_by`."""
         id_name = f"{shown_by.removeprefix('get_')}_id"
 
         def decorate(view: Callable):

@@ -59,10 +59,7 @@ def csv_file(chunks: Iterable[str], name: str) -> Response:
 
 
 def if_match(schema: Schema) -> Check:
-    """Return a function that checks a row against `If-Match`, if the request has that header.
-
-    It renders the row by `schema`, as the GET does.
-    """
+    """Return a function that checks a row, rendered by `schema`, against `If-Match`, if sent."""
     if "If-Match" not in request.headers:
         return unchecked
     wanted = request.if_match
@@ -100,10 +97,7 @@ def _contains(etags: ETags, etag: str) -> bool:
 
 
 def with_one_form(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Reduce `Accept-Encoding` and `Accept` to `gzip` and `ENVELOPE` or nothing.
-
-    The app and the keys of its cache then have few cases.
-    """
+    """Reduce `Accept-Encoding` and `Accept` to `gzip` and `ENVELOPE`: the cache has few keys."""
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if _prefers_gzip(environ.pop("HTTP_ACCEPT_ENCODING", "")):

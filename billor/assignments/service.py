@@ -1,9 +1,7 @@
 """The one-active-load rule: a driver has at most one active load, and a load at most one driver.
 
-Beside it a driver may have one planned load, the next one, which stays OPEN until it is activated.
-
-PostgreSQL enforces both, with partial unique indexes. The checks here come first and give a more
-precise refusal.
+Beside it a driver may have one planned load, which stays OPEN until it is activated. PostgreSQL
+enforces both, by partial unique indexes; the checks here give a more precise refusal.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -97,13 +95,9 @@ _schema = AssignmentSchema()
 
 
 def assign(driver_id: int, load_id: int, *, plan: bool = False) -> SqlRow:
-    """Give an OPEN load to an ACTIVE driver without one; return the assignment.
+    """Give an OPEN load to a driver; return the assignment. With `plan` it may become the next one.
 
-    With `plan` it becomes the next load of a driver who has one. Without, one that is planned for
-    this driver becomes active.
-
-    It runs statements past the session, which halves its time. An object of the load that was in
-    the session is stale after it.
+    It runs statements past the session, which halves its time, and leaves objects there stale.
     """
     with transaction():
         driver = lock_in_table(Driver, driver_id)
@@ -124,9 +118,7 @@ def assign(driver_id: int, load_id: int, *, plan: bool = False) -> SqlRow:
 def assign_many(assignments: Sequence[Mapping[str, int]]) -> dict[str, Any]:
     """Make those of the assignments that can be made, in order and in one transaction.
 
-    Each has a `driver_id` and a `load_id`. Returns how many were `assigned` and `refused`, and of
-    each of the `rows`, in the same order, its `row` from 1, `driver_id`, `load_id`, and either the
-    `assignment` or the `error`, which is what `assign` would raise.
+    Returns the attributes of `BulkReportSchema`, with the `error` that `assign` would raise.
     """
     rows: list[dict[str, Any]] = []
     with transaction():
@@ -167,11 +159,7 @@ def refuse(
     *,
     is_next: bool = False,
 ) -> None:
-    """Raise why the load cannot be assigned to the driver, if so. Both are locked.
-
-    `free` is the status that the load must have; `is_next`: the driver may have another load, but
-    no other next one.
-    """
+    """Raise why the load, which must be `free`, cannot be assigned to the driver, both locked."""
     if driver.has_load and not is_next:
         raise _driver_assigned(driver, load)
     if load.status == LoadStatus.ASSIGNED:
@@ -234,11 +222,7 @@ def change_status(
     check: Check = unchecked,
     happened_at: datetime | None = None,
 ) -> Assignment:
-    """Complete or cancel an assignment, or activate a planned one.
-
-    One that has the status already is left as it is: the answer of the request that closed it may
-    be lost.
-    """
+    """Complete, cancel or activate an assignment. One that has the status is left as it is."""
     wanted = AssignmentStatus(status)
     with transaction():
         assignment = lock_with_driver_and_load(assignment_id, check)
@@ -281,10 +265,7 @@ def comment_on_own_load(driver_id: int, text: str, assignment_id: int | None = N
 def reassign(
     assignment_id: int, driver_id: int, *, plan: bool = False, check: Check = unchecked
 ) -> Assignment:
-    """Cancel an assignment and give its load to another driver, or change nothing.
-
-    With `plan` it becomes the next load of a driver who has one. Returns the new assignment.
-    """
+    """Cancel an assignment and give its load to another driver; return the new assignment."""
     with transaction():
         old = lock_with_driver_and_load(assignment_id, check, driver_id)
         had = "planned" if old.status == AssignmentStatus.PLANNED else "assigned"
@@ -297,10 +278,7 @@ def reassign(
 
 
 def lock_with_driver_and_load(assignment_id: int, check: Check, *driver_ids: int) -> Assignment:
-    """Lock the assignment's driver, other drivers, its load, and the driver's current ones.
-
-    Returns the assignment with both. Nobody changes an assignment without these locks.
-    """
+    """Lock drivers, load and the driver's current loads, as each change of an assignment does."""
     found = get_or_not_found(Assignment, assignment_id)
     for driver_id in sorted({found.driver_id, *driver_ids}):
         lock(Driver, driver_id)
@@ -349,16 +327,12 @@ def _activate_planned(assignment: Assignment) -> None:
 
 
 def reopen(assignment_id: int, reason: str, check: Check = unchecked) -> Assignment:
-    """Make an assignment active again that was closed by mistake, for `REOPENED_WITHIN`.
-
-    The next one that its end activated is planned again. An active one is left as it is.
-    """
+    """Make active again what was closed by mistake; the next one is planned again."""
     with transaction():
         assignment = lock_with_driver_and_load(assignment_id, check)
         if assignment.closed_at is None:
             return assignment
-        ago = select(WRITTEN_AT - Assignment.closed_at).where(Assignment.id == assignment_id)
-        if db.session.scalars(ago).one() > REOPENED_WITHIN:
+        if now() - assignment.closed_at > REOPENED_WITHIN:
             raise Conflict("too_late_to_reopen")
         left_as, _ = OUTCOMES[assignment.status]
         _plan_again(assignment.driver.assignment, assignment)
@@ -426,10 +400,7 @@ def is_shown_to(driver_id: int) -> ColumnElement[bool]:
 
 
 def refuse_documents(assignment_id: int, _load: Load) -> None:
-    """Raise `assignment_not_active`, unless it is active, or was completed a day ago at most.
-
-    A phone without a network sends its photos later. The load is locked.
-    """
+    """Raise `assignment_not_active`, but not on the day after: a phone may send its photos late."""
     is_recent = (Assignment.status == AssignmentStatus.COMPLETED) & (
         WRITTEN_AT - Assignment.closed_at < DOCUMENTED_WITHIN
     )
@@ -448,10 +419,7 @@ def list_assignments(
     closed_to: datetime | None = None,
     expand: Collection[str] = (),
 ) -> Page:
-    """Return a page of assignments, newest first; `expand` may be `driver` and `load`.
-
-    With `closed_from` or `closed_to`, which it excludes, the last one closed comes first.
-    """
+    """Return a page of assignments, newest first, or by their end, the last one first."""
     order = [Assignment.assigned_at, Assignment.id]
     ids = {"driver_id": driver_id, "load_id": load_id}
     query = select(Assignment).filter_by(**{name: id_ for name, id_ in ids.items() if id_})

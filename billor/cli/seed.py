@@ -54,10 +54,7 @@ Row = dict[str, Any]
 def seed_database(
     config: Config, drivers: int | None = None, loads: int | None = None
 ) -> dict[str, int]:
-    """Create the demo user, drivers and loads; return how many of each were created.
-
-    `drivers` and `loads` are the totals to reach; None creates a few if there are none.
-    """
+    """Create the demo user, and drivers and loads up to these totals; return how many of each."""
     if config.is_production and config.demo_password == DEFAULT_DEMO_PASSWORD:
         raise ConfigError("DEMO_PASSWORD is not set, and the default is refused in production.")
     new_drivers = _missing(Driver, drivers, len(DRIVERS))

@@ -16,10 +16,7 @@ from billor.models import db
 
 @dataclass(frozen=True)
 class Unique:
-    """A column with a unique `index` on the `key` of its values, for the rows `among`.
-
-    `key` is a function of PostgreSQL, as in the index; `code` is the error code of a duplicate.
-    """
+    """A column with a unique `index` on `key`, a function, of its values, for the rows `among`."""
 
     column: InstrumentedAttribute[Any]
     key: Callable[[Any], ColumnElement[str]]

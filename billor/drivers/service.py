@@ -59,11 +59,7 @@ def today() -> date:
 
 
 def warn_of_papers() -> None:
-    """Record an event for each paper of an ACTIVE driver that is about to expire.
-
-    There is one at each of `WARNED_BEFORE`, also with several workers. Of those that were missed
-    there is only the last one.
-    """
+    """Record an event for each paper that is about to expire, at the last of `WARNED_BEFORE`."""
     day = today()
     for paper, column in PAPERS.items():
         reached = case(*((column <= day + timedelta(days), days) for days in WARNED_BEFORE))

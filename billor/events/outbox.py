@@ -67,11 +67,7 @@ def record(
 
 
 def claim_unpublished(limit: int) -> Sequence[Row]:
-    """Mark the oldest unpublished events as published; return them.
-
-    The caller publishes them in the same transaction, so a crash leaves them unpublished. Any
-    number of relays may run.
-    """
+    """Mark the oldest unpublished events as published; publish them in the same transaction."""
     claim = _update_oldest(limit, _EVENTS.published_at.is_(None))
     events = execute(claim.values(published_at=func.clock_timestamp()).returning(*_EVENTS))
     return sorted(events, key=ID)

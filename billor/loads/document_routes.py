@@ -57,10 +57,7 @@ def _received_file() -> Iterator[IO[bytes]]:
 
 
 def stores_file(view):
-    """Store the request's file before an `Idempotency-Key` takes a connection.
-
-    The view gets the attributes of its document.
-    """
+    """Store the request's file before an `Idempotency-Key` takes a connection."""
 
     @wraps(view)
     def store(fields, **ids):

@@ -164,10 +164,7 @@ NAMES = {_letters(name): name for name in KNOWN} | {
 
 
 def read_file(file: IO[bytes], media_type: str, times: TimeFormat) -> LoadFile:
-    """Read and check all rows of a file on disk.
-
-    `media_type` is one of `MEDIA_TYPES`; the first bytes override it. Raises `import_refused`.
-    """
+    """Read all rows of a file; its first bytes override its type. Raises `import_refused`."""
     kind = MEDIA_TYPES[media_type]
     head = file.read(512)
     file.seek(0)

@@ -27,8 +27,7 @@ import_slot = partial(slot, BoundedSemaphore(MAX_IMPORTS), "imports_busy")
 def import_loads(file: LoadFile) -> LoadFile:
     """Create a load for each valid row, and return the file with the ids of all loads.
 
-    Skips exported loads that exist here, and rows whose reference another load has, so that an
-    export, or a file with references, can be imported again.
+    Skips those that exist here, by their export or reference: a file can be imported again.
     """
     with transaction():
         for start in range(0, len(file.rows), CHUNK_ROWS):

@@ -32,11 +32,7 @@ def list_loads(
     q: str | None = None,
     **filters: Any,
 ) -> Page:
-    """Return a page of loads, newest first; None matches all.
-
-    `details` adds the attributes of `DETAILS`. `filters` are the ranges of `RANGES`, which exclude
-    their ends, and those of `_conditions`.
-    """
+    """Return a page of loads, newest first; None matches all. `details` adds those of `DETAILS`."""
     order, newest_first = ORDERS[sort]
     ranges = {
         column: (filters.pop(f"{name}_from", None), filters.pop(f"{name}_to", None))

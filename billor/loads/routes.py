@@ -72,10 +72,7 @@ def export_loads(wanted):
 
 @contextmanager
 def received_body(max_bytes: int) -> Iterator[SpooledTemporaryFile[bytes]]:
-    """Receive the whole body before the block, which then never waits for a slow client.
-
-    Raises `RequestEntityTooLarge`.
-    """
+    """Receive the body before the block, which waits for no slow client. Raises 413."""
     request.max_content_length = max_bytes
     with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
         shutil.copyfileobj(request.stream, file)

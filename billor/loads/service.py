@@ -50,11 +50,7 @@ def record_load(
     before: Mapping[str, Any] | None = None,
     **details: Any,
 ) -> UUID:
-    """Add an event of `load` to the transaction, and return its id.
-
-    Its payload is the load, the driver of the assignment, the values `before` an update, and
-    `details`.
-    """
+    """Add an event of a load to the transaction, with the values `before` a change."""
     payload = details | {"load": _schema.dump(load)}
     if before is not None:
         payload["before"] = _schema.dump(before)
@@ -77,10 +73,9 @@ def create_load(**fields: Any) -> Load:
 
 
 def create_loads(rows: Sequence[Mapping[str, Any]]) -> list[Load | Taken]:
-    """Create OPEN loads with rising ids, in few statements.
+    """Create OPEN loads with rising ids, in few statements; return them in the same order.
 
-    Returns each load, in the same order, or `Taken` `reference_taken` if another load or an earlier
-    row has its reference. The others are created nonetheless.
+    One whose reference another load or an earlier row has is `Taken`, and the others are created.
     """
     with transaction():
         outcomes = _insert([Load(**row) for row in rows])
@@ -162,10 +157,7 @@ def _current_assignment(load_id: int) -> dict[str, Any]:
 def comment(
     load_id: int, text: str, visible_to_driver: bool = False, by_driver: bool = False
 ) -> LoadEvent:
-    """Add a comment to the load's timeline; return its event. The load counts as unchanged.
-
-    If the driver may see it, the event names the current assignment and its driver.
-    """
+    """Add a comment to the load's timeline; return its event, of the driver who may see it."""
     said = {"text": text, "visibleToDriver": visible_to_driver, "byDriver": by_driver}
     with transaction():
         load = lock(Load, load_id)

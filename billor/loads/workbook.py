@@ -1,9 +1,7 @@
 """Reads a workbook (.xlsx, .xls, .ods) in its own process, with limits on memory and CPU time.
 
-A small file may unpack to a huge one in memory. The script reads the workbook from standard input
-and writes a line of JSON for each row of the visible sheets: the sheet's name, the row's number,
-and its cells as text, null or `{"unreadable": reason}`. If it refuses a workbook, it writes the
-reason to standard error and exits with `REFUSED`.
+A small file may unpack to a huge one in memory. Each row of the visible sheets becomes a line of
+JSON: the sheet's name, the row's number, and its cells as text, null or `{"unreadable": reason}`.
 """
 
 import io

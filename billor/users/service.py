@@ -163,10 +163,7 @@ def _check_driver(role: Role, driver_id: int | None) -> None:
 
 
 def _ends_last_admin(user: User, admins: dict[int, bool]) -> bool:
-    """Return whether no admin remains, or none who can log in.
-
-    `admins` were those before the change, with whether they have a password.
-    """
+    """Return whether no admin who can log in remains of `admins`, those before the change."""
     if user.id not in admins or (user.role == Role.ADMIN and user.is_active):
         return False
     had_password = admins.pop(user.id)

@@ -1,10 +1,7 @@
-"""The consumer: stores audit documents and acks messages, in batches.
+"""The consumer: stores audit documents and acks messages, in batches of one transaction.
 
-One transaction per batch locks its events in the outbox and marks them as recorded at its end. A
-crash in between changes nothing: the messages are redelivered, and storing is idempotent.
-
-A message that is not of an event in the outbox becomes a dead letter. So does one that fails alone
-several times, while the store takes others.
+After a crash the messages are redelivered, and storing is idempotent. A message that is not of an
+event in the outbox becomes a dead letter, and one that keeps failing while the store takes others.
 """
 
 import logging
@@ -88,10 +85,7 @@ class Consumer:
         return deliveries
 
     def _record_alone(self, delivery: Delivery) -> bool:
-        """Record one message, or make it a dead letter if it failed too often.
-
-        Return whether either was done.
-        """
+        """Record one message, or make it a dead letter if it failed too often; or return False."""
         data = delivery.message.data
         try:
             self._record([delivery])
@@ -136,8 +130,7 @@ class Consumer:
 def _find_events(deliveries: Sequence[Delivery]) -> tuple[dict[Delivery, Row], dict[Delivery, str]]:
     """Return the outbox's events of messages, and for the other messages why they have none.
 
-    Whoever may publish to the topic could make up events, and some that no store can hold. So what
-    is recorded is what the outbox has.
+    Whoever may publish to the topic could make up events: only what the outbox has is recorded.
     """
     claimed, flaws = {}, {}
     for delivery in deliveries:
