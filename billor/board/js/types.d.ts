@@ -45,7 +45,11 @@ interface Driver {
   notes?: string | null;
   licenseExpiresOn?: string | null;
   medicalExpiresOn?: string | null;
+  notifyBy?: Channel | null;
+  language?: string;
 }
+
+type Channel = "EMAIL" | "PHONE" | "PUSH";
 
 type Paper = "license" | "medical";
 
@@ -177,7 +181,9 @@ interface Payload {
   comment?: { text: string; visibleToDriver: boolean; byDriver: boolean };
   paper?: Paper;
   expiresOn?: string;
+  /** Of a notification. */
   recipient?: string;
+  channel?: Channel;
   address?: string;
 }
 
@@ -284,7 +290,7 @@ type Children = import("preact").ComponentChildren;
 type VNode = import("preact").JSX.Element;
 
 type Place = "" | "waiting" | "road" | "drivers" | "busy" | "finished";
-type Only = "" | "late" | "soon" | "unassigned";
+type Only = "" | "late" | "soon" | "unassigned" | "withoutPod";
 type Sort = "" | "pickup" | "delivery" | "waiting";
 type Urgency = "late" | "soon" | "";
 
@@ -345,7 +351,7 @@ interface Lists {
   /** Without filters. */
   total: { waiting: number; road: number; drivers: number; busy: number };
   /** The same. */
-  chips: Record<Exclude<Only, "">, { waiting: number; road: number }>;
+  chips: Record<Exclude<Only, "" | "withoutPod">, { waiting: number; road: number }>;
 }
 
 /** Why an action was refused. */

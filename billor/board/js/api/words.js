@@ -26,6 +26,8 @@ const NAMES = {
   email: t("Email"),
   phone: t("Phone"),
   notes: t("Notes"),
+  notifyBy: t("Notifications"),
+  language: t("Language"),
   licenseExpiresOn: t("License expires on"),
   medicalExpiresOn: t("Medical card expires on"),
   password: t("Password"),

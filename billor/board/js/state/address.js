@@ -16,7 +16,7 @@ export const NO_FILTERS = {
 /** What may be chosen. @type {Record<string, string[]>} */
 const CHOICES = {
   show: ["waiting", "road", "drivers", "busy", "finished"],
-  only: ["late", "soon", "unassigned"],
+  only: ["late", "soon", "unassigned", "withoutPod"],
   sort: ["pickup", "delivery", "waiting"],
 };
 

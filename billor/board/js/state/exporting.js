@@ -22,7 +22,7 @@ const FORMULA = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/;
  * @param {Filters} filters
  */
 export function finishedQuery(filters) {
-  const { q, origin, destination, since, until } = filters;
+  const { q, origin, destination, since, until, only } = filters;
   const query = new URLSearchParams("status=COMPLETED&status=CANCELLED");
   const places = { origin, destination };
   const words = [q];
@@ -32,6 +32,7 @@ export function finishedQuery(filters) {
   }
   const text = words.join(" ").trim();
   if (text) query.set("q", text);
+  if (only === "withoutPod") query.set("withoutPod", "true");
   setDays(query, ["updatedFrom", "updatedTo"], since, until);
   return query;
 }

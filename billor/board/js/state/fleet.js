@@ -124,6 +124,7 @@ export class Fleet {
     const known = loadId === null ? undefined : this.loads.get(loadId);
     const isOld = known && payload.load && known.updatedAt > payload.load.updatedAt;
     if (payload.load) this.putLoad(payload.load);
+    else if (known) this.mark(known); // its timeline has more
     if (payload.driver && !isOld) this.putDriver(payload.driver);
     if (assignmentId === null || driverId === null || loadId === null) return;
     const status = STATUS_BY_TYPE[type];

@@ -8,7 +8,7 @@ import { saveDriver } from "../state/people.js";
 import { changesOf } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { isolate } from "../ui/text.js";
-import { t } from "../ui/words.js";
+import { LANGUAGES, t } from "../ui/words.js";
 import { Conflict } from "./load_dialog.js";
 
 /** @type {Record<string, Partial<FieldProps>>} */
@@ -17,6 +17,14 @@ const FIELDS = {
   licenseNumber: { required: true },
   phone: { type: "tel", autocomplete: "off" },
   email: { type: "email", autocomplete: "off" },
+  notifyBy: {
+    options: [
+      ["", t("By message, else by mail")],
+      ["PHONE", t("By message")],
+      ["EMAIL", t("By mail")],
+    ],
+  },
+  language: { options: Object.entries(LANGUAGES), hint: t("Of notifications.") },
   licenseExpiresOn: { type: "date" },
   medicalExpiresOn: { type: "date" },
   notes: { type: "lines", hint: t("Drivers do not see them.") },
@@ -27,7 +35,7 @@ const NAMES = Object.keys(FIELDS);
 export function DriverDialog({ driver, onClose }) {
   const shown = useRef(driver);
   /** @type {Record<string, any>} */
-  const typed = { ...driver, phone: driver?.phoneShown };
+  const typed = { language: "en", ...driver, phone: driver?.phoneShown };
   return h(FormDialog, {
     title: driver ? t("Change driver {id}", { id: driver.id }) : t("New driver"),
     action: driver ? t("Save") : t("Create driver"),

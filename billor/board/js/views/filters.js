@@ -26,7 +26,7 @@ const PLACES = [
   ["finished", t("Finished"), t("Finished")],
 ];
 
-/** @type {Array<[Exclude<Only, "">, string, Parameters<typeof icon>[0]?]>} */
+/** @type {Array<[keyof Lists["chips"], string, Parameters<typeof icon>[0]?]>} */
 const CHIPS = [
   ["late", t("Late"), "warning"],
   ["soon", t("Due soon"), "clock"],
@@ -74,13 +74,15 @@ export function Filters({ lists, isNarrow, here }) {
 
 /** @param {{total: Lists["total"], isNarrow: boolean, here: Place | undefined}} props */
 function Places({ total, isNarrow, here }) {
+  const { only } = useStore(address);
   const counts = { "": undefined, finished: undefined, ...total };
   return h(
     "div",
     { class: "places", role: "group", "aria-label": t("Show") },
     PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name, short]) => {
       const onClick = () => {
-        setFilters({ show: place });
+        const isShown = only !== "withoutPod" || place === "finished";
+        setFilters({ show: place, ...(!isShown && { only: "" }) });
         stopChoosing();
       };
       return toggle(isNarrow ? short : name, counts[place], place === here, onClick);
@@ -110,7 +112,7 @@ function Chips({ chips, isNarrow, here }) {
 }
 
 /**
- * @param {string} text @param {number | undefined} count @param {boolean} isPressed
+ * @param {string} text @param {number | string | undefined} count @param {boolean} isPressed
  * @param {() => void} onClick @param {string} [look] @param {Children} [sign]
  */
 export const toggle = (text, count, isPressed, onClick, look, sign) =>
@@ -119,8 +121,14 @@ export const toggle = (text, count, isPressed, onClick, look, sign) =>
     { key: text, type: "button", class: look, "aria-pressed": isPressed, onClick },
     sign,
     h("span", null, text),
-    count !== undefined && h("b", null, fleet.value.isComplete ? counted(count) : UNKNOWN_COUNT),
+    count !== undefined && h("b", null, countText(count)),
   );
+
+/** @param {number | string} count */
+function countText(count) {
+  if (typeof count === "string") return count;
+  return fleet.value.isComplete ? counted(count) : UNKNOWN_COUNT;
+}
 
 /** @param {{sort: Sort}} props */
 function SortBy({ sort }) {

@@ -1,21 +1,32 @@
 // Completed and cancelled loads, found by the API.
 
 import { h } from "preact";
-import { address, FIRST_DAY, LAST_DAY } from "../state/address.js";
+import { request } from "../api/client.js";
+import { address, FIRST_DAY, LAST_DAY, setFilters } from "../state/address.js";
 import { finishedQuery } from "../state/exporting.js";
 import { fleet } from "../state/fleet.js";
-import { usePages } from "../state/got.js";
+import { useGot, usePages } from "../state/got.js";
 import { goingThere } from "../state/lists.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
 import { isolate } from "../ui/text.js";
 import { fullTime, shortTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
-import { t } from "../ui/words.js";
-import { FilterField } from "./filters.js";
+import { counted, t } from "../ui/words.js";
+import { FilterField, toggle } from "./filters.js";
 import { Status } from "./page.js";
-import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
+import {
+  aboutLoad,
+  LoadNumber,
+  Nothing,
+  PanelHead,
+  ROW_REM,
+  RouteOf,
+  UNKNOWN_COUNT,
+} from "./panel.js";
 
+/** More are not counted. */
+const MAX_COUNTED = 99;
 const DATE = { type: "date", min: FIRST_DAY, max: LAST_DAY };
 
 export function FinishedPanel() {
@@ -35,6 +46,7 @@ export function FinishedPanel() {
       { class: "days" },
       h(FilterField, { name: "since", label: t("From day"), ...DATE }),
       h(FilterField, { name: "until", label: t("To day"), ...DATE }),
+      h(WithoutPod, null),
     ),
     h(/** @type {typeof VirtualList<Load>} */ (VirtualList), {
       items: loads,
@@ -46,6 +58,30 @@ export function FinishedPanel() {
     }),
   ];
 }
+
+/** Delivered loads whose proof of delivery is missing: the API counts them. */
+function WithoutPod() {
+  const { only } = useStore(address);
+  const { finished } = useStore(fleet);
+  const { data } = useGot(countWithoutPod, [finished]);
+  const isOn = only === "withoutPod";
+  const onClick = () => setFilters(isOn ? { only: "" } : { only: "withoutPod", show: "finished" });
+  return toggle(t("Delivered without POD"), data ?? UNKNOWN_COUNT, isOn, onClick, "chip");
+}
+
+async function countWithoutPod() {
+  const { data } = await request("GET", `/loads?withoutPod=true&limit=${MAX_COUNTED + 1}`);
+  return data.length > MAX_COUNTED ? `${counted(MAX_COUNTED)}+` : counted(data.length);
+}
+
+/** @param {{load: Load}} props */
+const Pod = ({ load: { hasPod } }) =>
+  h(
+    "span",
+    { class: hasPod ? "meta" : "meta without-pod" },
+    hasPod ? t("POD") : t("No POD"),
+    " · ",
+  );
 
 /** @param {{load: Load, isActive: boolean}} props */
 function FinishedRow({ load, isActive }) {
@@ -74,9 +110,14 @@ function FinishedRow({ load, isActive }) {
       { class: "when" },
       h(Status, { look: load.status }),
       h(
-        "time",
-        { class: "meta", dateTime: load.updatedAt, title: fullTime(load.updatedAt) },
-        shortTime(load.updatedAt),
+        "span",
+        null,
+        load.status === "COMPLETED" && h(Pod, { load }),
+        h(
+          "time",
+          { class: "meta", dateTime: load.updatedAt, title: fullTime(load.updatedAt) },
+          shortTime(load.updatedAt),
+        ),
       ),
     ),
   );
