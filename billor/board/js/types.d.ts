@@ -144,6 +144,7 @@ interface LoadDocument {
   id: number;
   kind: DocumentKind;
   mediaType: string;
+  size: number;
   name: string;
   user: Actor;
   happenedAt: string | null;
@@ -181,6 +182,7 @@ interface Payload {
   comment?: { text: string; visibleToDriver: boolean; byDriver: boolean };
   paper?: Paper;
   expiresOn?: string;
+  document?: LoadDocument;
   /** Of a notification. */
   recipient?: string;
   channel?: Channel;

@@ -3,6 +3,7 @@
 // silent, another one leads, and goes on where the stream was.
 
 import { applyChange } from "../state/fleet.js";
+import { showUnreached } from "../state/notices.js";
 import { Store } from "../state/store.js";
 import { sharedName } from "./address.js";
 import { apiTime, get, LONG_MILLISECONDS, send, sleep, untilOnline } from "./client.js";
@@ -69,6 +70,12 @@ class Watch {
     clearTimeout(this.timer);
     this.controller.abort();
   }
+}
+
+/** @param {Change} change */
+function takeChange(change) {
+  applyChange(change);
+  showUnreached(change);
 }
 
 export class Live {
@@ -205,7 +212,7 @@ export class Live {
     // Each tab needs a new token, or a login.
     if (event === "end") get("/me").catch(() => {});
     else if (event === "stale" || event === "live") this.isStale = event === "stale";
-    else if (event === "change") applyChange(JSON.parse(data));
+    else if (event === "change") takeChange(JSON.parse(data));
     else if (event === "many") this.refetch(watch, this.isSettled ? this.upToDate : undefined);
     else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;

@@ -38,6 +38,16 @@ export async function showTrouble(loadId, problem, plan) {
   toast(t("Load {id}: {problem}", { id: loadId, problem: detail }), more);
 }
 
+/** Show at a current load that somebody was not notified. @param {Change} change */
+export function showUnreached(change) {
+  const { type, loadId, assignmentId } = change;
+  const { assignments, plans } = fleet.value;
+  const isCurrent = assignmentId && (assignments.has(assignmentId) || plans.has(assignmentId));
+  if (type !== "notification.failed" || !isCurrent || !loadId) return;
+  const by = { ...change, type: "NOTIFICATION_FAILED", user: null };
+  setTrouble(loadId, { detail: t("Somebody was not notified."), by });
+}
+
 /** @param {number} loadId @param {Trouble} trouble */
 const setTrouble = (loadId, trouble) =>
   notices.set({ troubles: new Map(notices.value.troubles).set(loadId, trouble) });

@@ -2,6 +2,7 @@
 
 import { h } from "preact";
 import { nameOf } from "../api/words.js";
+import { DOCUMENT_NAMES } from "../state/documents.js";
 import { isolate } from "../ui/text.js";
 import { fullDate, shortTime } from "../ui/times.js";
 import { weightText } from "../ui/weight.js";
@@ -34,16 +35,18 @@ const SENTENCES = {
   DRIVER_CREATED: t("created the driver"),
   DRIVER_UPDATED: t("changed the driver"),
   PAPERS_EXPIRE: t("warned that a paper of {driver} expires on {date}: {paper}"),
-  NOTIFICATION_SENT: t("notified {recipient}"),
-  NOTIFICATION_FAILED: t("could not notify {recipient}: {reason}"),
+  DOCUMENT_ADDED: t("added a document: {document}"),
+  DOCUMENT_REMOVED: t("deleted a document: {document}"),
+  NOTIFICATION_SENT: t("sent a message to {recipient}"),
+  NOTIFICATION_FAILED: t("could not deliver a message to {recipient}: {reason}"),
   USER_CREATED: t("created {name}"),
   USER_INVITED: t("invited {name}"),
   USER_UPDATED: t("changed the name"),
   ROLE_CHANGED: t("changed the role of {name} to {role}"),
   PASSWORD_CHANGED: t("changed the password of {name}"),
   PASSWORD_RESET_REQUESTED: t("was asked for a new password of {name}"),
-  MAIL_SENT: t("notified {recipient}"),
-  MAIL_FAILED: t("could not notify {recipient}: {reason}"),
+  MAIL_SENT: t("mailed {recipient}"),
+  MAIL_FAILED: t("could not deliver a message to {recipient}: {reason}"),
   USER_DEACTIVATED: t("deactivated {name}"),
   USER_REACTIVATED: t("brought back {name}"),
   SESSIONS_ENDED: t("logged out {name} everywhere"),
@@ -53,22 +56,39 @@ const SENTENCES = {
   LOGIN_BLOCKED: t("blocked logins of {name}, after wrong passwords from {address}"),
 };
 
+/** Why a notification failed. @type {Record<string, string>} */
+const FAILURES = {
+  "no address": t("there is no address"),
+  "timed out": t("no answer in time"),
+  "unexpectedly closed": t("the connection was lost"),
+  unknown: t("unknown reason"),
+};
+
+/** @param {string} reason such as a status of mail */
+function failureOf(reason) {
+  if (reason.startsWith("55")) return t("the address was refused ({code})", { code: reason });
+  return FAILURES[reason] ?? isolate(reason);
+}
+
 /**
  * @param {{type: string, payload: Payload}} entry
  * @returns {Children} what was done to a load, a driver or an account
  */
 export function whatHappened({ type, payload }) {
   const { load, driver, account, address, reason, recipient, checkIn, comment } = payload;
-  const { paper, expiresOn } = payload;
+  const { paper, expiresOn, document } = payload;
   if (comment?.visibleToDriver && !comment.byDriver) return t("wrote to the driver");
-  const sentence = SENTENCES[type] ?? type.toLowerCase().replaceAll("_", " ");
+  const isMail = type === "NOTIFICATION_SENT" && payload.channel === "EMAIL";
+  const sentence =
+    SENTENCES[isMail ? "MAIL_SENT" : type] ?? type.toLowerCase().replaceAll("_", " ");
   const parts = {
     driver: driver ? h(DriverLink, { driver }) : t("a driver"),
     name: account ? isolate(account.name) : t("an unknown account"),
     role: ROLE_NAMES[account?.role ?? ""] ?? "",
     address: address ?? t("somewhere"),
     key: isolate(payload.apiKey?.name ?? ""),
-    reason: isolate(reason ?? ""),
+    reason: type.endsWith("_FAILED") ? failureOf(reason ?? "") : isolate(reason ?? ""),
+    document: document ? `${DOCUMENT_NAMES[document.kind]}, ${isolate(document.name)}` : "",
     recipient: isolate(recipient ?? ""),
     step: checkIn ? stepOf(checkIn) : "",
     paper: paper ? PAPER_NAMES[paper] : "",
