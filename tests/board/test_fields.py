@@ -105,6 +105,8 @@ def test_the_board_warns_of_papers_and_says_whose_have_expired(billor, open_boar
         "Notes": "Knows Laredo.",
     }.items():
         dialog.get_by_label(label, exact=False).first.fill(typed)
+    dialog.get_by_label("Notifications").select_option("By mail")
+    dialog.get_by_label("Language").select_option("Español")
     dialog.get_by_label("Email").fill("nobody")
     dialog.get_by_role("button", name="Create driver").click()
     expect(dialog.get_by_label("Email")).to_be_focused()
@@ -116,6 +118,8 @@ def test_the_board_warns_of_papers_and_says_whose_have_expired(billor, open_boar
     expect(row).not_to_contain_text("Medical")
 
     row.get_by_role("link", name="Alex Carter").click()
+    driver = billor.client.get(f"/drivers/{page.url.rsplit('/', 1)[1]}").body
+    assert (driver["notifyBy"], driver["language"]) == ("EMAIL", "es")
     facts = page.locator(".facts")
     expect(facts.get_by_role("link", name="(214) 555-0123").first).to_have_attribute(
         "href", "tel:+12145550123"

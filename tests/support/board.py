@@ -12,7 +12,9 @@ from sqlalchemy import text
 
 from billor.auth import resets
 from billor.cache import cache
+from billor.database import transaction
 from billor.events.event import EventType
+from billor.events.outbox import record
 from billor.models import Role, db
 from billor.users.service import find_user
 from scripts.launcher.launcher import PROJECT
@@ -132,6 +134,11 @@ class BoardSystem:
         return [
             self.client.make_driver(f"TX-{number}", name) for number, name in enumerate(names, 1)
         ]
+
+    def record(self, event_type: EventType, payload: dict, **ids: int) -> None:
+        """Commit an event, as the worker does."""
+        with self._system.app.app_context(), transaction():
+            record(event_type, payload, **ids)
 
     def make_many(self, loads: int, drivers: int) -> None:
         """Make many rows with `flask seed`."""

@@ -28,12 +28,7 @@ const TIMES = new URLSearchParams({
  * @returns {Promise<ImportReport>} Raises `Problem`.
  */
 export async function importFile(file, key, isPreview) {
-  try {
-    await file.slice(0, 1).arrayBuffer(); // browsers do not read one that has changed
-  } catch {
-    const detail = t("The file has changed since you chose it: choose it again.");
-    throw new Problem({ status: 0, code: "file_changed", detail });
-  }
+  await checkReadable(file);
   const answer = await request("POST", `/loads/import?${TIMES}&dryRun=${isPreview}`, {
     key,
     body: file,
@@ -41,6 +36,16 @@ export async function importFile(file, key, isPreview) {
     timeout: LONG_MILLISECONDS,
   });
   return answer.data;
+}
+
+/** Browsers read no file that has changed, and no folder. @param {File} file Raises `Problem`. */
+export async function checkReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    const detail = t("The file has changed since you chose it: choose it again.");
+    throw new Problem({ status: 0, code: "file_changed", detail });
+  }
 }
 
 /** @param {File} file */

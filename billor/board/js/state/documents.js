@@ -26,7 +26,7 @@ export async function shrunk(file) {
   const found = smaller && smaller.size < file.size ? smaller : file;
   if (found.size <= MAX_BYTES) return found;
   const detail = t("This file is larger than 10 MB.");
-  throw new Problem({ status: 0, code: "body_too_large", detail });
+  throw new Problem({ status: 0, code: "document_too_large", detail });
 }
 
 /** @param {ImageBitmap} photo @returns {Promise<Blob | null>} */

@@ -112,10 +112,18 @@ const driversFile = (drivers) =>
 const cell = (value) => `"${String(value).replace(FORMULA, "'$&").replaceAll('"', '""')}"`;
 
 /** @param {string} text @param {string} name */
-export function save(text, name) {
-  const blob = new Blob([BYTE_ORDER_MARK, text], { type: "text/csv" });
-  const href = URL.createObjectURL(blob);
-  const link = Object.assign(document.createElement("a"), { href, download: name });
+export const save = (text, name) =>
+  saveFile(new Blob([BYTE_ORDER_MARK, text], { type: "text/csv" }), name);
+
+/** @param {Blob} file @param {string} name */
+export function saveFile(file, name) {
+  const link = Object.assign(document.createElement("a"), { href: urlOf(file), download: name });
   link.click();
-  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+}
+
+/** @param {Blob} file @returns {string} its address for the next minute */
+export function urlOf(file) {
+  const url = URL.createObjectURL(file);
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  return url;
 }

@@ -3,7 +3,7 @@
 
 import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { DOCUMENT_NAMES, shrunk } from "../state/documents.js";
+import { DOCUMENT_NAMES } from "../state/documents.js";
 import { tell } from "../state/people.js";
 import { button } from "../ui/button.js";
 import { Field } from "../ui/form.js";
@@ -14,8 +14,9 @@ const TYPES = "image/*,application/pdf";
 const SIDE = 96;
 
 /**
- * `file`: gets its bytes.
- * @typedef {{key: string, kind: DocumentKind, about: string, file: () => Promise<Blob>}} Shown
+ * `file`: gets its bytes, if they can be drawn. `actions`: what may be done.
+ * @typedef {{key: string, kind: DocumentKind, about: string,
+ *   file: (() => Promise<Blob>) | null, actions?: Children}} Shown
  */
 
 /** @param {{documents: Shown[]}} props */
@@ -23,12 +24,13 @@ export const Documents = ({ documents }) =>
   h(
     "ul",
     { class: "documents" },
-    documents.map(({ key, kind, about, file }) =>
+    documents.map(({ key, kind, about, file, actions }) =>
       h(
         "li",
         { key },
         h(Thumbnail, { file }),
         h("p", null, DOCUMENT_NAMES[kind], h("span", { class: "meta" }, about)),
+        actions && h("div", { class: "actions" }, actions),
       ),
     ),
   );
@@ -37,7 +39,7 @@ export const Documents = ({ documents }) =>
 function Thumbnail({ file }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   useEffect(() => {
-    draw(file, canvas.current).catch(() => {}); // a PDF, or there is no network: the icon stays
+    if (file) draw(file, canvas.current).catch(() => {}); // a PDF, or there is no network: the icon stays
   }, []);
   return h(
     "span",
@@ -47,7 +49,7 @@ function Thumbnail({ file }) {
   );
 }
 
-/** Fill the canvas with the middle of it. @param {Shown["file"]} file @param {HTMLCanvasElement | null} canvas */
+/** Fill the canvas with the middle of it. @param {() => Promise<Blob>} file @param {HTMLCanvasElement | null} canvas */
 async function draw(file, canvas) {
   const photo = await createImageBitmap(await file());
   const side = Math.min(photo.width, photo.height);
@@ -58,18 +60,18 @@ async function draw(file, canvas) {
 
 /**
  * @param {object} props @param {DocumentKind} props.kind the one that is chosen at first
- * @param {(file: Blob, kind: DocumentKind) => Promise<unknown>} props.onFile Raises `Problem`.
+ * @param {(file: File, kind: DocumentKind) => Promise<unknown>} props.onFile Raises `Problem`.
+ * @param {boolean} [props.isDropZone] takes what is dropped anywhere on the page, too
  */
-export function AddDocument({ kind, onFile }) {
+export function AddDocument({ kind, onFile, isDropZone = false }) {
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const add = () =>
-    tell(async () => {
-      const [file] = input.current?.files ?? [];
-      const chosen = /** @type {DocumentKind} */ (form.current?.kind.value);
-      if (file) await onFile(await shrunk(file), chosen);
-      form.current?.reset(); // so that the same file may be chosen again
-    });
+  const add = async (/** @type {File[]} */ files) => {
+    const chosen = /** @type {DocumentKind} */ (form.current?.kind.value);
+    for (const file of files) await tell(() => onFile(file, chosen));
+    form.current?.reset(); // so that the same file may be chosen again
+  };
+  useDropped(isDropZone ? add : undefined);
   return h(
     "form",
     { ref: form, class: "form add-document" },
@@ -82,6 +84,32 @@ export function AddDocument({ kind, onFile }) {
       options: Object.entries(DOCUMENT_NAMES),
     }),
     button([icon("add"), t("Add photo or PDF")], () => input.current?.click()),
-    h("input", { ref: input, type: "file", accept: TYPES, hidden: true, onChange: add }),
+    h("input", {
+      ref: input,
+      type: "file",
+      accept: TYPES,
+      multiple: true,
+      hidden: true,
+      onChange: () => add([...(input.current?.files ?? [])]),
+    }),
   );
+}
+
+/** @param {((files: File[]) => unknown) | undefined} take */
+function useDropped(take) {
+  useEffect(() => {
+    if (!take) return;
+    const onDrag = (/** @type {DragEvent} */ event) => {
+      const { items = [], files = [] } = event.dataTransfer ?? {};
+      if (items[0]?.kind !== "file" || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      if (event.type === "drop") take([...files]);
+    };
+    addEventListener("dragover", onDrag);
+    addEventListener("drop", onDrag);
+    return () => {
+      removeEventListener("dragover", onDrag);
+      removeEventListener("drop", onDrag);
+    };
+  });
 }

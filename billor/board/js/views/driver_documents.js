@@ -1,7 +1,7 @@
 // A driver's photos and papers of the load: those that are sent, and those that wait for the network.
 
 import { h } from "preact";
-import { getFile } from "../state/documents.js";
+import { getFile, shrunk } from "../state/documents.js";
 import { ofLoad, tap } from "../state/taps.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
@@ -36,7 +36,8 @@ export function DriverDocuments({ documents = [], assignmentId, kind }) {
     h(Documents, { documents: [...sent.reverse(), ...waiting] }),
     h(AddDocument, {
       kind,
-      onFile: (file, documentKind) => tap(assignmentId, { kind: "DOCUMENT", documentKind, file }),
+      onFile: async (photo, documentKind) =>
+        tap(assignmentId, { kind: "DOCUMENT", documentKind, file: await shrunk(photo) }),
     }),
   );
 }

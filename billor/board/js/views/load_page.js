@@ -1,7 +1,7 @@
 // All about one load: its fields, what may be done, what happened, and the audit trail.
 
 import { h } from "preact";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { get, request } from "../api/client.js";
 import { close, give, pending, setStatus } from "../state/actions.js";
 import { startChoosing } from "../state/choosing.js";
@@ -19,7 +19,8 @@ import { CheckInDialog } from "./check_in_dialog.js";
 import { CommentForm } from "./comment_form.js";
 import { askToComplete, openDialog } from "./dialogs.js";
 import { LoadDialog } from "./load_dialog.js";
-import { DriverLink, Page, PageHead, Status } from "./page.js";
+import { LoadDocuments } from "./load_documents.js";
+import { DriverLink, Page, PageHead, Status, useFocusKept } from "./page.js";
 import { contactsOf, Facts, factsOf, filled, RouteOf, TroubleLine, timesOf } from "./panel.js";
 import { progressOf, waitsOf } from "./progress.js";
 import { ReopenDialog } from "./reopen_dialog.js";
@@ -84,20 +85,28 @@ function Details({ known, version, onSaved }) {
     h(
       "div",
       { class: "load-columns", key: "columns" },
-      h(Facts, {
-        label: t("Fields"),
-        facts: [
-          [t("Driver"), driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)]],
-          ...filled([[t("Next for"), next && h(DriverLink, { driver: next })]]),
-          ...factsOf(load),
-          ...timesOf(load, now, last),
-          ...filled([[t("Progress"), last?.status === "ASSIGNED" && progressOf(last, now)]]),
-          ...(last ? waitsOf(last, checkIns, now) : []),
-          ...contactsOf(load),
-          [t("Created"), fullTime(load.createdAt)],
-          [t("Last changed"), fullTime(load.updatedAt)],
-        ],
-      }),
+      h(
+        "div",
+        null,
+        h(Facts, {
+          label: t("Fields"),
+          facts: [
+            [
+              t("Driver"),
+              driver && [h(DriverLink, { driver }), ", ", isolate(driver.licenseNumber)],
+            ],
+            ...filled([[t("Next for"), next && h(DriverLink, { driver: next })]]),
+            ...factsOf(load),
+            ...timesOf(load, now, last),
+            ...filled([[t("Progress"), last?.status === "ASSIGNED" && progressOf(last, now)]]),
+            ...(last ? waitsOf(last, checkIns, now) : []),
+            ...contactsOf(load),
+            [t("Created"), fullTime(load.createdAt)],
+            [t("Last changed"), fullTime(load.updatedAt)],
+          ],
+        }),
+        h(LoadDocuments, { load, version }),
+      ),
       h(
         "section",
         null,
@@ -122,20 +131,6 @@ function Details({ known, version, onSaved }) {
       ),
     ),
   ];
-}
-
-/** Where the button with the focus goes away or is disabled, another one in its place gets it. */
-function useFocusKept() {
-  const holder = useRef(/** @type {HTMLElement | null} */ (null));
-  const hadFocus = useRef(false);
-  const here = document.activeElement;
-  if (here !== document.body) hadFocus.current = holder.current?.contains(here) ?? false;
-  useEffect(() => {
-    if (!hadFocus.current || document.activeElement !== document.body) return;
-    const button = holder.current?.querySelector("button:enabled");
-    if (button instanceof HTMLElement) button.focus();
-  });
-  return holder;
 }
 
 /** @param {{known: Known, onSaved: () => Promise<void>}} props */

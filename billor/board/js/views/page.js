@@ -1,6 +1,7 @@
 // What pages about one thing share, and how drivers are linked.
 
 import { h } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { icon } from "../ui/icons.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
@@ -52,3 +53,17 @@ export const DriverLink = ({ driver: { id, name }, ...more }) =>
     { class: "driver-name", href: `#/drivers/${id}`, draggable: false, ...more },
     isolate(name),
   );
+
+/** Where the button with the focus goes away or is disabled, another one in its place gets it. */
+export function useFocusKept() {
+  const holder = useRef(/** @type {HTMLElement | null} */ (null));
+  const hadFocus = useRef(false);
+  const here = document.activeElement;
+  if (here !== document.body) hadFocus.current = holder.current?.contains(here) ?? false;
+  useEffect(() => {
+    if (!hadFocus.current || document.activeElement !== document.body) return;
+    const button = holder.current?.querySelector("button:enabled");
+    if (button instanceof HTMLElement) button.focus();
+  });
+  return holder;
+}
