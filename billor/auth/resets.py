@@ -1,7 +1,7 @@
 """Links in mails that set a password, for users who forgot theirs and for new ones.
 
 The worker makes a link's token when it sends the mail, so nothing else has it. A token is valid
-once: the password that it sets raises the account's epoch.
+once: the password that it sets raises the account's epoch, as a deactivation does.
 """
 
 from contextlib import suppress
@@ -50,7 +50,7 @@ def set_password(token: str, password: str) -> None:
     user_id, epoch = _read(token)
 
     def check(user: User) -> None:
-        if user.epoch != epoch or not user.is_active:
+        if user.epoch != epoch:
             raise BillorError("reset_token_invalid")
 
     update_user(user_id, check, password)
