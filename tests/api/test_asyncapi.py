@@ -85,6 +85,9 @@ def make_all_events(app, client, monkeypatch) -> None:
         client.patch(path, change)
     for active in (False, True):
         client.patch(path, {"active": active})
+    for address in ("f@b.example", NOBODY):
+        client.post("/users", {"name": "F", "email": address})
+    client.post("/auth/password-reset", {"email": DEMO_EMAIL})
     key = client.post("/api-keys", {"name": "Accounting"})
     programs = {"headers": {"Authorization": f"Bearer {key.json['key']}"}}
     client.post(

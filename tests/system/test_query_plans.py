@@ -103,6 +103,14 @@ HISTORY = f"""
     FROM generate_series(1, {ROWS}) AS n;
 
     UPDATE loads SET has_pod = true WHERE id % 777 > 0;
+
+    INSERT INTO api_keys (name, prefix, key_hash, role, user_id)
+    SELECT '', '', n, 'ADMIN', 1 FROM generate_series(1, {ROWS}) AS n;
+
+    INSERT INTO webhooks (url, secret) SELECT '', '' FROM generate_series(1, {ROWS});
+
+    INSERT INTO webhook_deliveries (webhook_id)
+    SELECT 1 + n % 20 FROM generate_series(1, {ROWS}) AS n;
 """  # noqa: S608 - put together from constants
 # The statistics then cover all rows, not a sample, and so the plans are always the same.
 ALL_STATISTICS = "SET default_statistics_target = 1000"
@@ -112,6 +120,9 @@ MIDDLE_EVENT = "SELECT created_at, id FROM load_events WHERE load_id = {}"
 MIDDLE_EVENT += " ORDER BY created_at OFFSET 500 LIMIT 1"
 MIDDLE_OF = {
     "/users": "SELECT 50000",
+    "/api-keys": "SELECT 50000",
+    "/webhooks": "SELECT 50000",
+    "/webhooks/1/deliveries": "SELECT 50000",
     "/drivers": "SELECT 50000",
     "/loads": "SELECT created_at, id FROM loads WHERE id = 50000",
     "/assignments": MIDDLE_ASSIGNMENT,
@@ -177,6 +188,9 @@ QUERIES = {
     "/loads/1/documents": [""],
     "/me/assignment/documents": [""],
     "/me/assignment/comments": [""],
+    "/api-keys": [""],
+    "/webhooks": [""],
+    "/webhooks/1/deliveries": [""],
 }
 """Each filter alone."""
 OF_THE_BOARD = {
