@@ -1,7 +1,7 @@
 """Demo data: a user to log in as, drivers and loads. Seeding again is safe."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,13 +57,18 @@ def seed_database(
     """Create the demo user, and drivers and loads up to these totals; return how many of each."""
     if config.is_production and config.demo_password == DEFAULT_DEMO_PASSWORD:
         raise ConfigError("DEMO_PASSWORD is not set, and the default is refused in production.")
-    new_drivers = _missing(Driver, drivers, len(DRIVERS))
-    new_loads = _missing(Load, loads, len(LOADS))
-    return {
+    counts = {
         "users": _seed_user(config.demo_email, config.demo_password),
-        "drivers": _seed_table(Driver, _create_drivers, _driver, new_drivers),
-        "loads": _seed_table(Load, create_loads, _load, new_loads),
+        "drivers": _missing(Driver, drivers, len(DRIVERS)),
+        "loads": _missing(Load, loads, len(LOADS)),
     }
+    for chunk in _chunks(Driver, counts["drivers"]):
+        with transaction():
+            for number in chunk:
+                create_driver(**_driver(number))
+    for chunk in _chunks(Load, counts["loads"]):
+        create_loads([_load(number) for number in chunk])
+    return counts
 
 
 def _seed_user(email: str, password: str) -> int:
@@ -84,23 +89,11 @@ def _missing(model: type[Driver] | type[Load], wanted: int | None, first: int) -
     return max(0, wanted - db.session.scalars(select(func.count()).select_from(model)).one())
 
 
-def _seed_table(
-    model: type[Driver] | type[Load],
-    create: Callable[[Sequence[Row]], object],
-    make_row: Callable[[int], Row],
-    count: int,
-) -> int:
-    # Start after the highest id: license numbers contain it, and must be unique.
+def _chunks(model: type[Driver] | type[Load], count: int) -> Iterator[range]:
+    """Yield the numbers of new rows. License numbers have them, so they begin after all ids."""
     start = 1 + (db.session.scalar(select(func.max(model.id))) or 0)
     for first in range(start, start + count, CHUNK_ROWS):
-        create([make_row(n) for n in range(first, min(first + CHUNK_ROWS, start + count))])
-    return count
-
-
-def _create_drivers(rows: Sequence[Row]) -> None:
-    with transaction():
-        for row in rows:
-            create_driver(**row)
+        yield range(first, min(first + CHUNK_ROWS, start + count))
 
 
 def _driver(number: int) -> Row:
