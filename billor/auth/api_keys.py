@@ -21,7 +21,7 @@ from billor.api.blueprint import Blueprint
 from billor.api.fields import OR_NULL, Id, Text, Timestamp, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
-from billor.database import Check, after_commit, get_or_not_found, lock, roll_back, transaction
+from billor.database import after_commit, get_or_not_found, lock, roll_back, transaction
 from billor.database.keyset import paginate
 from billor.errors import BillorError
 from billor.events.event import EventType
@@ -68,7 +68,15 @@ def create_api_key(values):
 
     It takes no Idempotency-Key, since the stored response would have the key.
     """
-    row = create_key(signed_in_user().id, **values)
+    random = "".join(secrets.choice(DIGITS) for _ in range(40))
+    key = f"{START}{random}{_checksum(random)}"
+    row = ApiKey(prefix=key[:12], key_hash=_hash(key), **values)
+    with transaction():
+        row.user = get_or_not_found(User, signed_in_user().id)
+        db.session.add(row)
+        db.session.flush()
+        _record(EventType.API_KEY_CREATED, row)
+    row.key = key
     location = url_for(".get_api_key", api_key_id=row.id)
     return row, {"Location": location, "Cache-Control": "no-store"}
 
@@ -95,27 +103,8 @@ def get_api_key(api_key_id):
 @blueprint.problems("api_key_not_found")
 def revoke_api_key(api_key_id):
     """Revoke an API key. It and its streams end within two seconds."""
-    revoke_key(api_key_id, if_match(ApiKeySchema()))
-
-
-def create_key(user_id: int, name: str, role: Role, expires_at: datetime | None) -> ApiKey:
-    """Create a key for a user. Only the returned row has the `key` itself."""
-    random = "".join(secrets.choice(DIGITS) for _ in range(40))
-    key = f"{START}{random}{_checksum(random)}"
-    row = ApiKey(name=name, role=role, expires_at=expires_at, prefix=key[:12], key_hash=_hash(key))
     with transaction():
-        row.user = get_or_not_found(User, user_id)
-        db.session.add(row)
-        db.session.flush()
-        _record(EventType.API_KEY_CREATED, row)
-    row.key = key
-    return row
-
-
-def revoke_key(key_id: int, check: Check) -> None:
-    """Revoke a key, unless it is revoked."""
-    with transaction():
-        row = lock(ApiKey, key_id, check)
+        row = lock(ApiKey, api_key_id, if_match(ApiKeySchema()))
         if row.revoked_at is None:
             row.revoked_at = datetime.now(UTC)
             _record(EventType.API_KEY_REVOKED, row)
