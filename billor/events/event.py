@@ -59,22 +59,8 @@ ACCOUNT_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_.sta
 WORK_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_ not in ACCOUNT_TYPES}
 LOAD_TYPES = {type_: name for type_, name in WORK_TYPES.items() if not type_.startswith("driver.")}
 
-PAYLOAD = (
-    "The `load` at that time and the `driver`, if the event involves them; for a change, the "
-    "values `before` it; `planned` if a planned load becomes active; for a reopening, the `reason` "
-    "and the `assignment`; for a check-in, the `checkIn` and the `assignment` after it; for a "
-    "paper that expires, the `paper`, `expiresOn` and the `days` until then; a `comment` or a "
-    "`document`; for a notification, its `channel`, the type of the event it is `about`, the name "
-    "of the `recipient` and the `reason` of a failure; and the `user` who did it, if any, with the "
-    "`apiKey` of a program."
-)
-ACCOUNT_PAYLOAD = (
-    "The `account` at that time; for a change, the values `before` it; the `apiKey` that was made "
-    "or revoked; and the `user` who did it, if any. For a blocked login, the `address` and which "
-    "`limits` were reached: `account`, `address`. For a mail, what it is `about`, its "
-    "`recipient` and the `reason` of a failure. For a disabled webhook, its `id` and its last "
-    "`status`."
-)
+PAYLOAD = "The `load`, the `driver` or more at that time, by type: see “Events” in docs/api.md."
+ACCOUNT_PAYLOAD = "The `account` or more at that time, by type: see “Events” in docs/api.md."
 
 # In characters: a reason may quote a message.
 MAX_REASON = 500
