@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-THINGS = ("user", "driver", "load", "assignment", "webhook")
-"""What has a URL with an id."""
+THINGS = ("user", "driver", "load", "assignment", "webhook")  # what has a URL with an id
 BY_STATUS: dict[int, dict[str, str]] = {
     400: {
         "malformed_request": "The request cannot be read. Check that its body is valid JSON.",
@@ -130,8 +129,7 @@ CODES = {
 class BillorError(Exception):
     """An error of the API; `extra` adds members to the response, by their JSON names."""
 
-    retry_after: int | None = None
-    """Seconds after which a retry may succeed."""
+    retry_after: int | None = None  # seconds after which a retry may succeed
 
     def __init__(self, code: str, detail: str | None = None, **extra):
         self.code = code

@@ -23,10 +23,8 @@ from billor.database.text import (
 
 MAX_ID = 2**63 - 1
 SAME_NUMBER = "Compared by its letters and digits, in any case."
-MAX_UNKNOWN_FIELDS = 10
-"""How many unknown fields an error lists."""
-MAX_NAME_LENGTH = 100
-"""How many characters of an unknown name an error repeats."""
+MAX_UNKNOWN_FIELDS = 10  # how many unknown fields an error lists
+MAX_NAME_LENGTH = 100  # how many characters of an unknown name an error repeats
 OR_NULL: dict[str, Any] = {"dump_only": True, "required": True, "allow_none": True}
 """What is in every response, and may be null."""
 

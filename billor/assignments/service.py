@@ -84,8 +84,7 @@ OUTCOMES = {
     AssignmentStatus.CANCELLED: (LoadStatus.OPEN, EventType.ASSIGNMENT_CANCELLED),
 }
 DRIVEN = {AssignmentStatus.ASSIGNED, AssignmentStatus.COMPLETED}
-MAX_SKEW = timedelta(minutes=5)
-"""How far the clock of a phone may be off."""
+MAX_SKEW = timedelta(minutes=5)  # how far the clock of a phone may be off
 NOT_ACTIVE_THEN = "The assignment was not active at that time. See its `assignedAt` and `closedAt`."
 REOPENED_WITHIN = timedelta(days=1)
 DOCUMENTED_WITHIN = timedelta(days=1)

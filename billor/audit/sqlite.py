@@ -9,8 +9,7 @@ from pathlib import Path
 from billor.api.blocking import in_thread
 from billor.audit.store import AuditDocument, AuditFilter, Found, Position, StoreUnavailable
 
-BUSY_SECONDS = 5
-"""How long to wait for another process's write."""
+BUSY_SECONDS = 5  # how long to wait for another process's write
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS audit (
     id TEXT PRIMARY KEY,

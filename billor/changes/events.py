@@ -19,8 +19,7 @@ from billor.events.event import PAYLOAD, WORK_TYPES
 from billor.models import LoadEvent, db
 
 LATEST: Literal["latest"] = "latest"
-MAX_SCANNED = 1000
-"""How many events a page of only some types looks at."""
+MAX_SCANNED = 1000  # how many events a page of only some types looks at
 OLDEST_RUNNING = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), String), BigInteger)
 ORDER = (LoadEvent.feed_position, LoadEvent.created_at, LoadEvent.id)
 IS_COMPLETE = LoadEvent.feed_position < OLDEST_RUNNING

@@ -28,13 +28,11 @@ from billor.observe.metrics import STREAMS
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-# How often all streams' tokens are checked, in one statement.
-CHECK_SECONDS = 0.8
+CHECK_SECONDS = 0.8  # how often all streams' tokens are checked, in one statement
 # Per process. Sending a change to all of them takes 50 ms of CPU, while other requests wait.
 MAX_STREAMS = 500
 MAX_STREAMS_OF_USER = 20  # per process, too
-# Clients that are further behind get `many`.
-MAX_BATCHES = 50
+MAX_BATCHES = 50  # clients that are further behind get `many`
 HEARTBEAT_SECONDS = 5
 HEARTBEAT = b":\n\n"
 STALE_SECONDS = 4
@@ -47,19 +45,15 @@ JITTER = 0.1
 @dataclass
 class Batch:
     messages: bytes
-    driver_ids: Collection[int] | None
-    """Whom it concerns; None if they are too many to know."""
+    driver_ids: Collection[int] | None  # whom it concerns; None if they are too many to know
 
 
 @dataclass(eq=False)
 class Stream:
     user: CurrentUser
-    sent: int
-    """The number of the last batch that was sent."""
-    is_live: bool = True
-    """Whether the client believes so."""
-    end_code: str | None = None
-    """Why its token is no longer valid."""
+    sent: int  # the number of the last batch that was sent
+    is_live: bool = True  # whether the client believes so
+    end_code: str | None = None  # why its token is no longer valid
 
 
 class Feed:

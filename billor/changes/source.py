@@ -13,8 +13,7 @@ from sqlalchemy import Connection, Row, text
 
 from billor.events.event import WORK_TYPES
 
-# If more are committed at once, clients get `many` instead.
-MAX_CHANGES = 200
+MAX_CHANGES = 200  # if more are committed at once, clients get `many` instead
 POSITION_SECONDS = 600
 CURRENT = text("SELECT CAST(pg_current_snapshot() AS text)")
 # Ordered like the index, so that PostgreSQL uses it and stops at the limit. The upper bound leaves

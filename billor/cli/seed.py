@@ -15,8 +15,7 @@ from billor.models import Driver, Load, Role, db
 from billor.users.passwords import password_matches
 from billor.users.service import create_user, find_user, update_user
 
-# Rows per commit. A killed run leaves whole chunks, and the next run continues.
-CHUNK_ROWS = 1000
+CHUNK_ROWS = 1000  # per commit: a killed run leaves whole chunks
 
 DRIVERS = [
     ("Alex Carter", "TX-1000001"),

@@ -17,8 +17,7 @@ from billor.models import db, search_vector
 # A row's position in the order of its list: its values in the ordering columns.
 Position = tuple[Any, ...]
 
-WALKED_ROWS = 500
-"""How many rows of a list are tested one by one before the search index is used."""
+WALKED_ROWS = 500  # how many rows of a list are tested one by one before the search index is used
 
 
 @dataclass(frozen=True)

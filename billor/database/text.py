@@ -14,8 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
 MAX_EMAIL_LENGTH = 254  # RFC 5321
-MAX_PARTS = 4
-"""How many characters NFC may compose into one: four for U+1F82."""
+MAX_PARTS = 4  # how many characters NFC may compose into one: four for U+1F82
 
 # Invisible letters and marks that Python considers printable.
 EMPTY = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc]")

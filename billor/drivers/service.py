@@ -23,8 +23,7 @@ LICENSE_NUMBER = Unique(
 )
 IS_AVAILABLE = and_(Driver.status == DriverStatus.ACTIVE, ~Driver.has_load)
 PAPERS = {"license": Driver.license_expires_on, "medical": Driver.medical_expires_on}
-WARNED_BEFORE = (0, 7, 30, 60)
-"""How many days before a paper expires the worker warns of it."""
+WARNED_BEFORE = (0, 7, 30, 60)  # how many days before a paper expires the worker warns of it
 
 _schema = DriverSchema()
 

@@ -9,8 +9,7 @@ from typing import Protocol
 from billor.config import Config
 from billor.events.event import Message
 
-MAX_BATCHES = 2
-"""Publishing waits while the queue of the in-process bus has this many."""
+MAX_BATCHES = 2  # publishing waits while the queue of the in-process bus has this many
 PUT_SECONDS = 4
 PULL_SECONDS = 1
 

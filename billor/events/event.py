@@ -53,8 +53,7 @@ class EventType(StrEnum):
 
 
 AUDIT_TYPES = {type_: type_.name for type_ in EventType}
-OF_ADMINS = ("user.", "webhook.")
-"""What the types start with that only admins see."""
+OF_ADMINS = ("user.", "webhook.")  # what the types start with that only admins see
 ACCOUNT_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_.startswith(OF_ADMINS)}
 WORK_TYPES = {type_: name for type_, name in AUDIT_TYPES.items() if type_ not in ACCOUNT_TYPES}
 LOAD_TYPES = {type_: name for type_, name in WORK_TYPES.items() if not type_.startswith("driver.")}
@@ -62,8 +61,7 @@ LOAD_TYPES = {type_: name for type_, name in WORK_TYPES.items() if not type_.sta
 PAYLOAD = "The `load`, the `driver` or more at that time, by type: see “Events” in docs/api.md."
 ACCOUNT_PAYLOAD = "The `account` or more at that time, by type: see “Events” in docs/api.md."
 
-# In characters: a reason may quote a message.
-MAX_REASON = 500
+MAX_REASON = 500  # in characters: a reason may quote a message
 
 # A JSON object: `{_id, type, driverId, loadId, assignmentId, payload, timestamp, requestId}`, or
 # `{_id, type, userId, payload, timestamp, requestId}` of an account.

@@ -25,10 +25,8 @@ from billor.events.event import Message
 # the relay locks events while it publishes them.
 RPC_SECONDS = 4
 OPTIONS: dict[str, Any] = {"retry": Retry(timeout=RPC_SECONDS), "timeout": RPC_SECONDS}
-# Pub/Sub answers an idle pull with no messages a moment before this.
-PULL_SECONDS = 2
-# How long after a consumer's death its messages are redelivered.
-ACK_DEADLINE_SECONDS = 10
+PULL_SECONDS = 2  # Pub/Sub answers an idle pull with no messages a moment before this
+ACK_DEADLINE_SECONDS = 10  # how long after a consumer's death its messages are redelivered
 # The topic of a subscription after its own was deleted
 # (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions).
 DELETED_TOPIC = "_deleted-topic_"

@@ -14,14 +14,11 @@ from billor.cache import redis_answers
 from billor.events.outbox import seconds_since
 from billor.models import LoadEvent, db
 
-# If an event is unpublished for longer, the bus or the worker is away.
-OUTBOX_LATE_SECONDS = 10
+OUTBOX_LATE_SECONDS = 10  # if an event is unpublished for longer, the bus or the worker is away
 # If a published event is unrecorded for longer, the consumer or the audit store is away or behind.
 UNRECORDED_LATE_SECONDS = 60
-# Counting stops here, so that the check stays fast.
-MAX_COUNTED = 10_000
-# /readyz is public, so results are cached.
-CACHE_SECONDS = 0.5
+MAX_COUNTED = 10_000  # counting stops here, so that the check stays fast
+CACHE_SECONDS = 0.5  # /readyz is public, so results are cached
 
 
 class State(StrEnum):

@@ -37,8 +37,7 @@ logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 100_000_000
 ORPHAN_AGE = timedelta(days=1)
-KEY = re.compile(r"document-[0-9a-f-]{36}")
-"""Nothing else in the store is ours."""
+KEY = re.compile(r"document-[0-9a-f-]{36}")  # nothing else in the store is ours
 BATCH_SIZE = 1000
 CONNECT_SECONDS, TIMEOUT_SECONDS, PING_SECONDS, PAUSE_SECONDS = 2, 10, 1, 5
 AWAY = "documents_unavailable"

@@ -50,8 +50,7 @@ READER = Path(__file__).with_name("workbook.py")
 READER_REFUSED = 3  # its exit status; not imported, because its library takes memory
 MAX_CELL_CHARACTERS = 32_767
 MAX_ROWS = 10_000
-HEADER_ROWS = 20
-"""The header must be in the first rows of a sheet."""
+HEADER_ROWS = 20  # the header must be in the first rows of a sheet
 SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'"?sep=(\t|[^\w\s"\0])"?\r?\n?', re.IGNORECASE)
 # Other names of columns, by letters and digits.

@@ -18,8 +18,7 @@ CHUNK_ROWS = 500
 PREVIEW_ROWS = 20
 PRECISION = timedelta(minutes=1)
 """Of times in a file: a spreadsheet may leave out the seconds, or round them."""
-MAX_IMPORTS = 2
-"""Per process: each takes a thread, most of a core, and then a database connection."""
+MAX_IMPORTS = 2  # per process: each takes a thread, most of a core, and then a database connection
 
 import_slot = partial(slot, BoundedSemaphore(MAX_IMPORTS), "imports_busy")
 

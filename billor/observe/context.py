@@ -20,12 +20,9 @@ class CurrentUser(NamedTuple):
     role: Role
     driver_id: int | None
     epoch: int
-    session_id: int | None
-    """None for a token from `flask token`."""
-    expires_at: float = math.inf
-    """When the token expires, in seconds since 1970."""
-    api_key_id: int | None = None
-    """Of a program's key."""
+    session_id: int | None  # None for a token from `flask token`
+    expires_at: float = math.inf  # when the token expires, in seconds since 1970
+    api_key_id: int | None = None  # of a program's key
     api_key_name: str = ""
 
 

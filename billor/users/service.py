@@ -28,8 +28,7 @@ from billor.users.schemas import AccountSchema
 EMAIL = Unique(User.email, func.lower, "uq_users_email", "email_taken")
 
 IS_ADMIN = (User.role == Role.ADMIN) & User.is_active
-HAS_PASSWORD = User.password_hash.is_not(None)
-"""Nobody can log in without one."""
+HAS_PASSWORD = User.password_hash.is_not(None)  # nobody can log in without one
 LOCK_ADMINS = (
     select(User.id, HAS_PASSWORD)
     .where(IS_ADMIN)

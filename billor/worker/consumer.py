@@ -28,8 +28,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
 MAX_FAILURES = 5
-# More messages fail only where the store is at fault.
-MAX_FAILING = 10_000
+MAX_FAILING = 10_000  # more messages fail only where the store is at fault
 LATE_SECONDS = 60  # in the bus
 
 

@@ -14,8 +14,7 @@ from billor.events.outbox import lock_events
 from billor.models import DeadLetter, db
 from billor.observe.logs import printable
 
-# Characters of an id to show. `replay` takes any unambiguous prefix.
-SHOWN_ID = 12
+SHOWN_ID = 12  # characters of an id to show. `replay` takes any unambiguous prefix.
 
 
 class NotReplayed(Exception):

@@ -23,8 +23,7 @@ LOGGED = {
 }
 TO_DRIVERS = {*LOGGED, EventType.ASSIGNMENT_CANCELLED, EventType.PAPERS_EXPIRE}
 TO_DISPATCHERS = {EventType.CHECKED_IN, EventType.NOTIFICATION_FAILED}
-TO_USERS = frozenset(resets.VALID_SECONDS)
-"""Of their accounts."""
+TO_USERS = frozenset(resets.VALID_SECONDS)  # of their accounts
 # A planned load was activated since then, or one is planned again.
 OUTDATED = {(EventType.LOAD_PLANNED, True), (EventType.ASSIGNED, False)}
 

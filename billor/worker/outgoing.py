@@ -17,8 +17,7 @@ import httpcore
 
 from billor.database.text import RefusedText, clean_url
 
-SECONDS = 10.0
-"""For everything, from resolving the name to the end of the answer."""
+SECONDS = 10.0  # for everything, from resolving the name to the end of the answer
 MAX_ANSWER_BYTES = 64 * 1024
 # What is outside of it may stand for an IPv4 address, as in NAT64.
 IPV6_UNICAST = IPv6Network("2000::/3")

@@ -32,8 +32,7 @@ from billor.worker.outgoing import NotSent, post
 logger = logging.getLogger(__name__)
 
 MAX_RUNNING = 16
-MAX_OF_WEBHOOK = 4
-"""One, while it fails."""
+MAX_OF_WEBHOOK = 4  # one, while it fails
 LEASE_SECONDS = 60
 RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000)
 JITTER = 0.2
