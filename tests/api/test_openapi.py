@@ -9,12 +9,18 @@ import pytest
 from billor.config import API_VERSION
 from billor.errors import CODES
 from scripts.launcher.launcher import PROJECT
+from scripts.write_collection import collection
 from scripts.write_openapi import openapi_document
 
 CODES_OF_NO_OPERATION = {"expectation_failed", "not_implemented", "not_found", "method_not_allowed"}
 MAX_SIZE_OF_OPERATION = 4000
 """On average, with its share of what the document says once."""
 METHODS = {"get", "put", "post", "delete", "patch"}
+MISUNDERSTOOD = {
+    *("not_found", "method_not_allowed", "malformed_request"),
+    *("unsupported_media_type", "validation_failed"),
+}
+ENDS_THE_SESSION = ("/auth/logout", "/me/password")
 
 
 @pytest.fixture
@@ -42,6 +48,21 @@ def test_the_committed_document_is_up_to_date(document, operations):
     assert len(text) < MAX_SIZE_OF_OPERATION * count
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     assert document["info"]["version"] == API_VERSION == project["version"]
+
+
+def test_the_server_understands_every_request_of_the_collection(document, operations, client):
+    text = (PROJECT / "postman.json").read_text()
+    assert collection(document) == text, "run `make openapi`"
+    folders = json.loads(text)["item"]
+    requests = [item["request"] for folder in folders for item in folder["item"]]
+    assert len(requests) == len(operations)
+    for request in requests:
+        path = re.sub(r":\w+", "1", request["url"]["raw"].removeprefix("{{baseUrl}}"))
+        sent = {each["key"]: each["value"] for each in request["header"] if "disabled" not in each}
+        body = request.get("body", {}).get("raw")
+        if not path.startswith(ENDS_THE_SESSION):
+            answer = client.request(request["method"], path, headers=sent, data=body)
+            assert answer.status_code < 400 or answer.json["code"] not in MISUNDERSTOOD, path
 
 
 def test_it_has_every_route_and_nothing_else(app, operations):
