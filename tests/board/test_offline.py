@@ -119,7 +119,7 @@ def test_what_is_done_offline_arrives_once_and_in_order_with_its_times(billor, p
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         for tab in (page, other):
-            expect(tab.get_by_text("waiting for the network")).to_have_count(0)
+            expect(tab.locator(".sending")).to_have_text("")
             expect(tab.locator(".steps li")).to_contain_text(["Accepted", "At pickup"])
             expect(tab.locator(".banner")).to_have_count(0)
     assert answered.count(201) == len(kept)
