@@ -137,29 +137,23 @@ def test_a_transaction_that_commits_late_is_sent_then(app, client, listen):
         assert events.next().data["type"] == "driver.updated"
 
 
-def test_an_unknown_position_is_answered_with_many(client, listen):
-    for last in ("", "nonsense", "IjE6MTpoIg.aSbM0w.nobody-signed-this"):
+def test_a_position_that_is_unknown_ahead_or_too_old_is_answered_with_many(
+    app, client, listen, monkeypatch
+):
+    """Ahead of PostgreSQL: after a failover to a standby that lacks the last transactions."""
+    with app.app_context():
+        ahead = source.sign_position("999999999:999999999:")
+    for last in ("", "nonsense", "IjE6MTpoIg.aSbM0w.nobody-signed-this", ahead):
         with listen(last) as events:
             assert events.next().data == {"resumed": True}
             many = events.next()
             assert (many.event, many.data) == ("many", {})
     client.make_load()
-    with listen(many.id) as events:
-        events.next()
-        assert events.next().event == "change"
-
-
-def test_a_position_that_is_ahead_or_too_old_is_answered_with_many(app, listen, monkeypatch):
-    """Ahead of PostgreSQL: after a failover to a standby that lacks the last transactions."""
-    with app.app_context():
-        ahead = source.sign_position("999999999:999999999:")
-    with listen(ahead) as events:
-        last = events.next().id
-        assert events.next().event == "many"
-    monkeypatch.setattr(source, "POSITION_SECONDS", -1)
-    with listen(last) as events:
-        events.next()
-        assert events.next().event == "many"
+    for seconds, expected in ((600, "change"), (-1, "many")):
+        monkeypatch.setattr(source, "POSITION_SECONDS", seconds)
+        with listen(many.id) as events:
+            events.next()
+            assert events.next().event == expected
 
 
 def test_an_import_is_sent_as_many(app, client, listen):
@@ -227,17 +221,22 @@ def test_a_stream_ends_after_some_minutes(listen, monkeypatch):
         assert events.rest() == []
 
 
-@pytest.mark.parametrize("is_program", [False, True])
-def test_a_stream_ends_when_the_account_changes(app, client, listen, is_program):
+@pytest.mark.parametrize("ends", ["account", "account of a key", "key"])
+def test_a_stream_ends_with_its_account_or_key_and_with_no_other(app, client, listen, ends):
     other = client_with_token(app, "Sam", "sam@billor.example", Role.ADMIN)
     other_id = other.get("/me").json["id"]
-    token = client_with_key(other, app, role="ADMIN").token if is_program else other.token
-    with listen(token=token) as events:
+    token = other.token if ends == "account" else client_with_key(other, app, role="ADMIN").token
+    with listen(token=token) as events, listen(token=client_with_key(client, app).token) as others:
         events.next()
-        with app.app_context():
-            update_user(other_id, role=Role.DISPATCHER)
-        client.make_load()
+        others.next()
+        if ends == "key":
+            client.request("DELETE", "/api-keys/1")
+        else:
+            with app.app_context():
+                update_user(other_id, role=Role.DISPATCHER)
         assert events.rest()[-1].data == {"code": "token_invalid"}
+        client.make_load()
+        assert others.next().event == "change"
 
 
 def test_a_stream_ends_when_its_token_expires(app, client, listen):
@@ -247,17 +246,6 @@ def test_a_stream_ends_when_its_token_expires(app, client, listen):
     with listen(token=token) as events:
         events.next()
         assert [each.data for each in events.rest()] == [{"code": "token_expired"}]
-
-
-def test_a_stream_ends_with_its_api_key_and_with_no_other(app, client, listen):
-    revoked, other = (client_with_key(client, app).token for _ in range(2))
-    with listen(token=revoked) as events, listen(token=other) as others:
-        events.next()
-        others.next()
-        client.request("DELETE", "/api-keys/1")
-        assert [each.data for each in events.rest()] == [{"code": "token_invalid"}]
-        client.make_load()
-        assert others.next().event == "change"
 
 
 def test_a_user_has_so_many_streams_and_no_more(app, listen, monkeypatch):

@@ -156,21 +156,6 @@ def test_a_commit_whose_answer_was_lost_invalidates_pages_too(client, monkeypatc
     assert (status, len(loads)) == ("MISS", 1)
 
 
-@pytest.mark.usefixtures("things")
-def test_a_request_that_changes_no_load_invalidates_no_pages(client, wire):
-    listed(client)
-    wire.sent.clear()
-    answers = [
-        client.patch("/loads/2", {"origin": client.get("/loads/2").json["origin"]}),
-        client.patch("/loads/1", {"status": "CANCELLED"}),
-        client.post("/assignments", PAIR | {"driverId": 1}),
-        client.post("/loads", {}),
-    ]
-    assert [answer.status_code for answer in answers] == [200, 409, 409, 422]
-    assert wire.sent == []
-    assert listed(client)[0] == "HIT"
-
-
 @pytest.mark.parametrize("url", ["redis://{dead}/0", ""], ids=["away", "not configured"])
 def test_without_redis_everything_is_answered_from_postgresql(settings, client, url):
     with another_app(settings, REDIS_URL=url.format(dead=dead_address())) as app:

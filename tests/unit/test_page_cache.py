@@ -142,17 +142,6 @@ def test_whatever_failed_a_generation_is_started_before_the_next_hit(
     assert pages.read("key").page == b"new"
 
 
-def test_a_missed_invalidation_is_made_up_for_without_a_request(pages, wire, monkeypatch):
-    """Another process, which noticed nothing, still reads the old page."""
-    monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 0.01)
-    other = PageCache(cache.cache)
-    keep(pages, "key", "old")
-    wire.cut = True
-    pages.invalidate()
-    wire.cut = False
-    wait_until(lambda: status(other) == MISS)
-
-
 def between(begin: str, end: str):
     @contextmanager
     def refusing():
