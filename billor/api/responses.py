@@ -100,9 +100,10 @@ def with_one_form(wsgi_app: WSGIApplication) -> WSGIApplication:
     """Reduce `Accept-Encoding` and `Accept` to `gzip` and `ENVELOPE`: the cache has few keys."""
 
     def run(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if _prefers_gzip(environ.pop("HTTP_ACCEPT_ENCODING", "")):
+        if _best(environ.pop("HTTP_ACCEPT_ENCODING", ""), Accept, "gzip", "identity") == "gzip":
             environ["HTTP_ACCEPT_ENCODING"] = "gzip"
-        if _prefers_envelope(environ.pop("HTTP_ACCEPT", "")):
+        accepted = environ.pop("HTTP_ACCEPT", "")
+        if _best(accepted, MIMEAccept, "application/json", ENVELOPE) == ENVELOPE:
             environ["HTTP_ACCEPT"] = ENVELOPE
         return wsgi_app(environ, start_response)
 
@@ -110,14 +111,8 @@ def with_one_form(wsgi_app: WSGIApplication) -> WSGIApplication:
 
 
 @lru_cache
-def _prefers_gzip(accepted: str) -> bool:
-    return parse_accept_header(accepted, Accept).best_match(["gzip", "identity"]) == "gzip"
-
-
-@lru_cache
-def _prefers_envelope(accepted: str) -> bool:
-    forms = ["application/json", ENVELOPE]
-    return parse_accept_header(accepted, MIMEAccept).best_match(forms) == ENVELOPE
+def _best(accepted: str, header: type[Accept], *forms: str) -> str | None:
+    return parse_accept_header(accepted, header).best_match(forms)
 
 
 def enclose(response: Response) -> Response:

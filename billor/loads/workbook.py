@@ -170,11 +170,8 @@ def _notes_of_xlsx(archive: zipfile.ZipFile, sheet: str) -> Notes:
     formats = _formats(archive)
     with archive.open(_sheet_part(archive, sheet)) as part:
         for _, element in ElementTree.iterparse(part):
-            if (
-                element.tag.endswith("}c")
-                and element.get("r")
-                and (note := _note(element, formats))
-            ):
+            is_cell = element.tag.endswith("}c") and element.get("r")
+            if is_cell and (note := _note(element, formats)):
                 letters, row = re.findall("[A-Z]+|[0-9]+", element.get("r", ""))
                 column = reduce(lambda number, letter: 26 * number + ord(letter) - 64, letters, 0)
                 notes[int(row), column] = note

@@ -1,19 +1,17 @@
-"""Documents: processes killed between bytes and row, many at once, and a store that hangs."""
+"""Documents: processes killed between bytes and row, and a store that hangs."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import sha256
 from threading import Event
 
 from billor.loads import documents
 from tests.support.holds import Hold
-from tests.support.photos import PDF, jpeg
-from tests.support.races import at_once, lose_answer
+from tests.support.photos import PDF
+from tests.support.races import lose_answer
 from tests.support.system import System
 
 POD = "/loads/1/documents?kind=POD"
-KEYS, TWINS = 10, 20
 
 
 def stored(system: System) -> int:
@@ -38,27 +36,6 @@ def test_a_process_killed_between_bytes_and_row_leaves_what_is_swept(
         system.app.extensions["documents"].sweep(Event())
     assert stored(system) == 1
     assert api.client.get(again.headers["Location"]).body == PDF
-
-
-def test_two_hundred_uploads_at_once_add_each_photo_once(shared_system, api):
-    shared_system.empty()
-    api.client.make_load()
-    photos = {f"photo-{number}": jpeg(more=bytes(50_000 + number)) for number in range(KEYS)}
-    replies = at_once(
-        api,
-        [
-            partial(api.client.post, POD, photo, **{"Idempotency-Key": key})
-            for key, photo in photos.items()
-        ]
-        * TWINS,
-    )
-    assert [reply.status for reply in replies] == [201] * KEYS * TWINS
-    added = api.client.get("/loads/1/documents").body
-    assert {each["id"] for each in added} == {reply.body["id"] for reply in replies}
-    digests = {sha256(photo).hexdigest() for photo in photos.values()}
-    assert (len(added), {each["sha256"] for each in added}) == (KEYS, digests)
-    events = [entry["type"] for entry in api.client.get("/loads/1/timeline").body]
-    assert events.count("DOCUMENT_ADDED") == KEYS
 
 
 def test_a_store_that_hangs_keeps_nothing_else_waiting(system_without_bus: System):
