@@ -183,7 +183,6 @@ interface Payload {
   paper?: Paper;
   expiresOn?: string;
   document?: LoadDocument;
-  /** Of a notification. */
   recipient?: string;
   channel?: Channel;
   address?: string;

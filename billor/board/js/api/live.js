@@ -72,12 +72,6 @@ class Watch {
   }
 }
 
-/** @param {Change} change */
-function takeChange(change) {
-  applyChange(change);
-  showUnreached(change);
-}
-
 export class Live {
   /**
    * @param {string} path of the stream
@@ -212,7 +206,7 @@ export class Live {
     // Each tab needs a new token, or a login.
     if (event === "end") get("/me").catch(() => {});
     else if (event === "stale" || event === "live") this.isStale = event === "stale";
-    else if (event === "change") takeChange(JSON.parse(data));
+    else if (event === "change") showUnreached(applyChange(JSON.parse(data)));
     else if (event === "many") this.refetch(watch, this.isSettled ? this.upToDate : undefined);
     else if (event === "ready" && !JSON.parse(data).resumed) this.refetch(watch);
     this.lastId = id;

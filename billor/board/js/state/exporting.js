@@ -117,13 +117,8 @@ export const save = (text, name) =>
 
 /** @param {Blob} file @param {string} name */
 export function saveFile(file, name) {
-  const link = Object.assign(document.createElement("a"), { href: urlOf(file), download: name });
+  const href = URL.createObjectURL(file);
+  const link = Object.assign(document.createElement("a"), { href, download: name });
   link.click();
-}
-
-/** @param {Blob} file @returns {string} its address for the next minute */
-export function urlOf(file) {
-  const url = URL.createObjectURL(file);
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-  return url;
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }

@@ -230,8 +230,9 @@ async function getList(path, put) {
   }
 }
 
-/** Take an event of the stream, and show it. @param {Change} change */
+/** Take an event of the stream, show it, and return it. @param {Change} change */
 export function applyChange(change) {
   fleet.value.apply(change);
   fleet.tell();
+  return change;
 }

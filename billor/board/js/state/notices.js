@@ -42,7 +42,7 @@ export async function showTrouble(loadId, problem, plan) {
 export function showUnreached(change) {
   const { type, loadId, assignmentId } = change;
   const { assignments, plans } = fleet.value;
-  const isCurrent = assignmentId && (assignments.has(assignmentId) || plans.has(assignmentId));
+  const isCurrent = assignments.has(assignmentId ?? 0) || plans.has(assignmentId ?? 0);
   if (type !== "notification.failed" || !isCurrent || !loadId) return;
   const by = { ...change, type: "NOTIFICATION_FAILED", user: null };
   setTrouble(loadId, { detail: t("Somebody was not notified."), by });

@@ -4,16 +4,13 @@ import { newKey, Problem } from "../api/client.js";
 import { checkReadable } from "../api/upload.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
-import { address } from "./address.js";
 import { sendDocument, shrunk } from "./documents.js";
 import { say, toast } from "./notices.js";
 import { Store } from "./store.js";
 
 /**
- * `key`: its Idempotency-Key. `refusal`: why it was not added. `mayPass`: whether it may be tried
- * again.
- * @typedef {{key: string, loadId: number, file: File, kind: DocumentKind, refusal: string,
- *   mayPass: boolean}} Upload
+ * `key`: its Idempotency-Key. `refusal`: why it was not added.
+ * @typedef {{key: string, loadId: number, file: File, kind: DocumentKind, refusal: string}} Upload
  */
 
 const ENDING = /\.\w{1,5}$/; // the API adds that of what it recognises
@@ -25,15 +22,14 @@ let lastSent = Promise.resolve();
 
 /** @param {Pick<Upload, "loadId" | "file" | "kind"> & Partial<Upload>} file new, or tried again */
 export function upload(file) {
-  const one = { key: newKey(), ...file, refusal: "", mayPass: false };
-  dismissUpload(one.key);
-  uploads.set({ list: [...uploads.value.list, one] });
+  const one = { key: newKey(), ...file, refusal: "" };
+  replace(one.key, one);
   lastSent = lastSent.then(() => sendOne(one));
 }
 
-/** @param {string} key */
-export const dismissUpload = (key) =>
-  uploads.set({ list: uploads.value.list.filter((each) => each.key !== key) });
+/** @param {string} key @param {Upload[]} by */
+export const replace = (key, ...by) =>
+  uploads.set({ list: [...uploads.value.list.filter((each) => each.key !== key), ...by] });
 
 /** @param {Upload} one */
 async function sendOne(one) {
@@ -43,28 +39,15 @@ async function sendOne(one) {
     await checkReadable(file);
     const about = { kind, name: file.name.replace(ENDING, "") };
     await sendDocument(`/loads/${loadId}/documents`, await shrunk(file), about, key);
-    dismissUpload(key);
+    replace(key);
     documentsChanged();
-    tellAt(loadId, t("{name} was added.", { name }), true);
+    say(t("{name} was added.", { name }));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const refusal = Object.values(error.errors).join(" ") || error.message;
-    const mayPass = error.code === "unreachable" || error.status >= 500;
-    const refused = { ...one, refusal, mayPass };
-    uploads.set({ list: uploads.value.list.map((each) => (each.key === key ? refused : each)) });
-    tellAt(loadId, t("{name} was not added: {reason}", { name, reason: refusal }), false);
+    const reason = Object.values(error.errors).join(" ") || error.message;
+    replace(key, { ...one, refusal: reason });
+    toast(t("{name} was not added: {reason}", { name, reason }), { isGood: false });
   }
-}
-
-/** The page of the load shows it; so it is only said there. */
-function tellAt(
-  /** @type {number} */ loadId,
-  /** @type {string} */ text,
-  /** @type {boolean} */ isGood,
-) {
-  const { name, id } = address.value.route;
-  if (name === "load" && id === loadId) say(text);
-  else toast(text, { isGood });
 }
 
 export const documentsChanged = () => uploads.set({ changes: uploads.value.changes + 1 });

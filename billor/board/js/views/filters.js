@@ -81,8 +81,7 @@ function Places({ total, isNarrow, here }) {
     { class: "places", role: "group", "aria-label": t("Show") },
     PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name, short]) => {
       const onClick = () => {
-        const isShown = only !== "withoutPod" || place === "finished";
-        setFilters({ show: place, ...(!isShown && { only: "" }) });
+        setFilters({ show: place, ...(only === "withoutPod" && { only: "" }) });
         stopChoosing();
       };
       return toggle(isNarrow ? short : name, counts[place], place === here, onClick);
@@ -112,7 +111,7 @@ function Chips({ chips, isNarrow, here }) {
 }
 
 /**
- * @param {string} text @param {number | string | undefined} count @param {boolean} isPressed
+ * @param {string} text @param {number | undefined} count @param {boolean} isPressed
  * @param {() => void} onClick @param {string} [look] @param {Children} [sign]
  */
 export const toggle = (text, count, isPressed, onClick, look, sign) =>
@@ -121,14 +120,8 @@ export const toggle = (text, count, isPressed, onClick, look, sign) =>
     { key: text, type: "button", class: look, "aria-pressed": isPressed, onClick },
     sign,
     h("span", null, text),
-    count !== undefined && h("b", null, countText(count)),
+    count !== undefined && h("b", null, fleet.value.isComplete ? counted(count) : UNKNOWN_COUNT),
   );
-
-/** @param {number | string} count */
-function countText(count) {
-  if (typeof count === "string") return count;
-  return fleet.value.isComplete ? counted(count) : UNKNOWN_COUNT;
-}
 
 /** @param {{sort: Sort}} props */
 function SortBy({ sort }) {

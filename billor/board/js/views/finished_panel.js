@@ -1,7 +1,7 @@
 // Completed and cancelled loads, found by the API.
 
 import { h } from "preact";
-import { request } from "../api/client.js";
+import { get } from "../api/client.js";
 import { address, FIRST_DAY, LAST_DAY, setFilters } from "../state/address.js";
 import { finishedQuery } from "../state/exporting.js";
 import { fleet } from "../state/fleet.js";
@@ -13,20 +13,10 @@ import { isolate } from "../ui/text.js";
 import { fullTime, shortTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { counted, t } from "../ui/words.js";
-import { FilterField, toggle } from "./filters.js";
+import { FilterField } from "./filters.js";
 import { Status } from "./page.js";
-import {
-  aboutLoad,
-  LoadNumber,
-  Nothing,
-  PanelHead,
-  ROW_REM,
-  RouteOf,
-  UNKNOWN_COUNT,
-} from "./panel.js";
+import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
 
-/** More are not counted. */
-const MAX_COUNTED = 99;
 const DATE = { type: "date", min: FIRST_DAY, max: LAST_DAY };
 
 export function FinishedPanel() {
@@ -46,7 +36,7 @@ export function FinishedPanel() {
       { class: "days" },
       h(FilterField, { name: "since", label: t("From day"), ...DATE }),
       h(FilterField, { name: "until", label: t("To day"), ...DATE }),
-      h(WithoutPod, null),
+      filters.show === "finished" && h(WithoutPod, null),
     ),
     h(/** @type {typeof VirtualList<Load>} */ (VirtualList), {
       items: loads,
@@ -59,19 +49,20 @@ export function FinishedPanel() {
   ];
 }
 
-/** Delivered loads whose proof of delivery is missing: the API counts them. */
+/** Delivered loads whose proof of delivery is missing: the API counts them, up to 99. */
 function WithoutPod() {
   const { only } = useStore(address);
   const { finished } = useStore(fleet);
-  const { data } = useGot(countWithoutPod, [finished]);
+  const { data } = useGot(() => get("/loads?withoutPod=true&limit=100"), [finished]);
+  const count = data && (data.length < 100 ? counted(data.length) : "99+");
   const isOn = only === "withoutPod";
-  const onClick = () => setFilters(isOn ? { only: "" } : { only: "withoutPod", show: "finished" });
-  return toggle(t("Delivered without POD"), data ?? UNKNOWN_COUNT, isOn, onClick, "chip");
-}
-
-async function countWithoutPod() {
-  const { data } = await request("GET", `/loads?withoutPod=true&limit=${MAX_COUNTED + 1}`);
-  return data.length > MAX_COUNTED ? `${counted(MAX_COUNTED)}+` : counted(data.length);
+  const onClick = () => setFilters({ only: isOn ? "" : "withoutPod" });
+  return h(
+    "button",
+    { type: "button", class: "chip", "aria-pressed": isOn, onClick },
+    t("Delivered without POD"),
+    h("b", null, count),
+  );
 }
 
 /** @param {{load: Load}} props */

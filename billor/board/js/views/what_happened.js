@@ -1,7 +1,7 @@
 // What happened, in a dispatcher's words.
 
 import { h } from "preact";
-import { nameOf } from "../api/words.js";
+import { inWords, nameOf } from "../api/words.js";
 import { DOCUMENT_NAMES } from "../state/documents.js";
 import { isolate } from "../ui/text.js";
 import { fullDate, shortTime } from "../ui/times.js";
@@ -56,19 +56,11 @@ const SENTENCES = {
   LOGIN_BLOCKED: t("blocked logins of {name}, after wrong passwords from {address}"),
 };
 
-/** Why a notification failed. @type {Record<string, string>} */
-const FAILURES = {
-  "no address": t("there is no address"),
-  "timed out": t("no answer in time"),
-  "unexpectedly closed": t("the connection was lost"),
-  unknown: t("unknown reason"),
-};
-
-/** @param {string} reason such as a status of mail */
-function failureOf(reason) {
-  if (reason.startsWith("55")) return t("the address was refused ({code})", { code: reason });
-  return FAILURES[reason] ?? isolate(reason);
-}
+/** @param {string} reason of a notification's failure, such as a status of mail */
+const failureOf = (reason) =>
+  reason.startsWith("55")
+    ? t("the address was refused ({code})", { code: reason })
+    : inWords(reason);
 
 /**
  * @param {{type: string, payload: Payload}} entry
