@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
 from math import prod
+from pathlib import Path
 from threading import Event
 from typing import IO, Any
 
@@ -118,6 +119,8 @@ class DocumentStore:
                     logger.info("Deleted %d objects without a document", len(orphans))
                 if stop.is_set():
                     return
+            if self._url.startswith("file:"):
+                _delete_parts(store.prefix)
 
     @in_thread
     def answers(self) -> bool:
@@ -170,6 +173,13 @@ def _orphans(batch: Sequence[Any]) -> set[str]:
     with transaction():
         query = select(Document.object_key).where(Document.object_key.in_(ours))
         return ours.difference(db.session.scalars(query))
+
+
+def _delete_parts(folder: Path) -> None:
+    """Delete what killed processes have written in part, which the store does not list."""
+    for part in folder.glob("document-*#*"):
+        if part.stat().st_mtime < time.time() - ORPHAN_AGE.total_seconds():
+            part.unlink()
 
 
 def add_document(load_id: int, check: Check = unchecked, **fields: Any) -> Document:
