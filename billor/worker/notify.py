@@ -130,6 +130,7 @@ def send_next() -> int:
         if not notices.is_news(event):
             notification.failed_at = func.clock_timestamp()
             return 1
+        notification.attempts += 1
         person: Any = notification.driver or notification.user
         url = services(current_app.config["BILLOR"]).get(notification.channel)
         address = _address(person, notification.channel)
@@ -150,7 +151,6 @@ def _claim() -> Notification | None:
     locked = first.with_for_update(skip_locked=True, of=Notification)
     notification = db.session.scalar(locked, execution_options={"populate_existing": True})
     if notification is not None:
-        notification.attempts += 1
         notification.due_at = func.clock_timestamp() + LEASE
     return notification
 

@@ -159,10 +159,17 @@ def test_what_is_no_news_any_more_is_not_sent(mailbox, configure):
     change_status(1, "CANCELLED")
     send_all()
     assert not list(db.session.scalars(select(Notification))), "nobody has heard of it"
+    assign(1, 1)
+    db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
+    notify_drivers()
+    change_status(2, "CANCELLED")
+    send_next()
+    send_all()
+    assert mailbox.mails == [], "it was looked at, but not sent"
     configure(AWAY)
     assign(1, 1)
     send_all()
-    change_status(2, "CANCELLED")
+    change_status(3, "CANCELLED")
     configure(mailbox.url)
     send_all("2 minutes")
     assert subjects(mailbox) == ["Load PO-7 is no longer yours: Dallas, TX to Atlanta, GA."]
