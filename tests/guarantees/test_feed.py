@@ -1,11 +1,8 @@
 """Readers of `GET /events` beside many writers: none misses an event or gets one twice."""
 
-import os
 import random
-import sys
 from collections import defaultdict
 from contextlib import ExitStack
-from functools import partial
 from itertools import cycle
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 from billor.events.event import WORK_TYPES
 from tests.support.holds import Hold
 from tests.support.races import lose_answer
-from tests.support.system import CONVERGE_SECONDS, Dispatcher, Process, Supervised
+from tests.support.system import CONVERGE_SECONDS, Dispatcher
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.slow
@@ -22,25 +19,6 @@ pytestmark = pytest.mark.slow
 READERS = 3
 WRITERS = 16
 KILLS = 6
-# Appends each page to a file, and goes on after the last event in it.
-READER = """
-import http.client, json, pathlib, sys, time
-port, token, file = int(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
-while True:
-    try:
-        known = file.read_text().split() if file.exists() else []
-        after = f"&after={known[-1]}" if known else ""
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        headers = {"Authorization": f"Bearer {token}"}
-        connection.request("GET", f"/events?limit=20{after}", headers=headers)
-        answer = connection.getresponse()
-        page = json.loads(answer.read()) if answer.status == 200 else []
-        with file.open("a") as output:
-            output.write("".join(f"{event['id']}\\n" for event in page))
-    except (OSError, http.client.HTTPException):
-        page = []
-    time.sleep(0 if page else 0.1)
-"""
 
 
 def test_three_readers_beside_sixteen_writers_and_sigkill_miss_and_repeat_nothing(
@@ -51,30 +29,21 @@ def test_three_readers_beside_sixteen_writers_and_sigkill_miss_and_repeat_nothin
     hold = Hold(tmp_path, "holding", "INSERT INTO load_events")
     api, holding = system.start_api(3), system.start_api(1, app=f"{hold.module}:app")
     files = [tmp_path / f"read-{number}" for number in range(READERS)]
-    with ExitStack() as running:
-        readers = []
-        for file in files:
-            argv = [sys.executable, "-c", READER, str(api.client.port), system.token, str(file)]
-            start = partial(Process, file.name, argv, os.environ, tmp_path)
-            readers.append(Supervised(start))
-            running.callback(readers[-1].join)
-            running.callback(readers[-1].kill)
-            running.callback(readers[-1].start_no_more)
-        with ExitStack() as writing:
-            dispatchers = [Dispatcher(api.client, number) for number in range(WRITERS)]
-            for dispatcher in dispatchers:
-                writing.enter_context(dispatcher)
-            lose_answer(holding, holding.client, hold, holding.client.make_load)
-            for _, reader in zip(range(KILLS), cycle(readers[1:]), strict=False):
-                random.choice(api.children()).kill()  # noqa: S311 - not for secrets
-                reader.kill()
-                dispatchers[-1].wait_for_rounds(1)
-        committed = system.committed()
-        expected = {id_ for id_, each in committed.items() if each["type"] in WORK_TYPES.values()}
-        wait_until(
-            lambda: all(expected <= set(file.read_text().split()) for file in files),
-            CONVERGE_SECONDS,
-        )
+    readers = [system.supervise_reader(api.client.port, system.token, file) for file in files]
+    with ExitStack() as writing:
+        dispatchers = [Dispatcher(api.client, number) for number in range(WRITERS)]
+        for dispatcher in dispatchers:
+            writing.enter_context(dispatcher)
+        lose_answer(holding, holding.client, hold, holding.client.make_load)
+        for _, reader in zip(range(KILLS), cycle(readers[1:]), strict=False):
+            random.choice(api.children()).kill()  # noqa: S311 - not for secrets
+            reader.kill()
+            dispatchers[-1].wait_for_rounds(1)
+    committed = system.committed()
+    expected = {id_ for id_, each in committed.items() if each["type"] in WORK_TYPES.values()}
+    wait_until(
+        lambda: all(expected <= set(file.read_text().split()) for file in files), CONVERGE_SECONDS
+    )
     assert any(dispatcher.failures for dispatcher in dispatchers)
     for file in files:
         read = file.read_text().split()

@@ -17,11 +17,11 @@ def url_of(port: int) -> str:
 class Mailbox(Controller):
     """Refuses mails to `NOBODY`; while `is_dropping`, takes mails and never says so."""
 
-    def __init__(self):
+    def __init__(self, port: int | None = None):
         self.mails: list[tuple[str, str, str]] = []
         """Of each its recipient, its subject and its text."""
         self.is_dropping = False
-        super().__init__(self, hostname="127.0.0.1", port=free_port())
+        super().__init__(self, hostname="127.0.0.1", port=port or free_port())
         self.url = url_of(self.port)
 
     def __enter__(self) -> "Mailbox":

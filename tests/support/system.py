@@ -46,6 +46,25 @@ RESTART_SECONDS = 0.2
 CONVERGE_SECONDS = 60
 CLIENTS = 20
 """The simultaneous clients that keep several processes busy."""
+# Appends each page to a file, and goes on after the last event in it.
+READER = """
+import http.client, json, pathlib, sys, time
+port, token, file = int(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+while True:
+    try:
+        known = file.read_text().split() if file.exists() else []
+        after = f"&after={known[-1]}" if known else ""
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        headers = {"Authorization": f"Bearer {token}"}
+        connection.request("GET", f"/events?limit=20{after}", headers=headers)
+        answer = connection.getresponse()
+        page = json.loads(answer.read()) if answer.status == 200 else []
+        with file.open("a") as output:
+            output.write("".join(f"{event['id']}\\n" for event in page))
+    except (OSError, http.client.HTTPException):
+        page = []
+    time.sleep(0 if page else 0.1)
+"""
 IMPATIENT = """
 from billor.api import server
 server.CLIENT_SECONDS = 1
@@ -327,15 +346,23 @@ class System:
         name = f"worker-{next(self._numbers)}"
         code = f"import runpy, {module}; runpy.run_path({WORKER!r}, run_name='__main__')"
         argv = [sys.executable, "-c", code, *arguments]
-        process = Process(name, argv, self._environment(settings), self.folder)
-        self._running.append(process)
-        return process
+        return self._start(name, argv, settings)
+
+    def _start(self, name: str, argv: list[str], settings: Mapping[str, str]) -> Process:
+        self._running.append(Process(name, argv, self._environment(settings), self.folder))
+        return self._running[-1]
 
     def supervise_worker(self, *arguments: str, **settings: str) -> Supervised:
         """A worker that is started again whenever it ends."""
         supervised = Supervised(lambda: self.start_worker(*arguments, **settings))
         self._supervised.append(supervised)
         return supervised
+
+    def supervise_reader(self, port: int, token: str, file: Path) -> Supervised:
+        """A reader of `GET /events`, which appends their ids to a file."""
+        argv = [sys.executable, "-c", READER, str(port), token, str(file)]
+        self._supervised.append(Supervised(lambda: self._start(file.name, argv, {})))
+        return self._supervised[-1]
 
     @property
     def logs(self) -> str:
@@ -458,8 +485,9 @@ class Dispatcher(Thread):
         """Requests without an answer."""
         self.problems: list[dict[str, Any]] = []
         """The answers that were errors."""
-        self._driver = client.make_driver(f"DISPATCHER-{number}")
-        self._relief = client.make_driver(f"RELIEF-{number}")
+        address = f"{number}@carrier.example"
+        self._driver = client.make_driver(f"DISPATCHER-{number}", email=f"d{address}")
+        self._relief = client.make_driver(f"RELIEF-{number}", email=f"r{address}")
         ways = (self._assign, self._assign_in_bulk, self._assign_and_reassign, self._assign_next)
         self._ways = cycle(ways)
 
