@@ -41,16 +41,13 @@ def test_documents_are_shown_as_they_were_stored_newest_first(client, put):
 def test_documents_are_filtered_by_load_driver_type_and_time(client, put):
     created = document(load_id=1, second=1)
     assigned = document(load_id=1, driver_id=7, type_="ASSIGNED", second=2)
-    other = document(load_id=2, driver_id=7, type_="ASSIGNED", second=3)
-    done = document(load_id=2, driver_id=7, type_="LOAD_COMPLETED", second=4)
-    put(created, assigned, other, done)
+    other = document(load_id=2, driver_id=7, type_="LOAD_COMPLETED", second=3)
+    put(created, assigned, other)
     for query, expected in (
         ("loadId=1", [assigned, created]),
-        ("type=ASSIGNED", [other, assigned]),
-        ("loadId=2&driverId=7", [done, other]),
-        ("driverId=7&type=LOAD_COMPLETED", [done]),
-        ("loadId=1&driverId=7&type=ASSIGNED", [assigned]),
-        ("from=2026-01-02T03:04:02.000000Z", [done, other, assigned]),
+        ("type=ASSIGNED&driverId=7", [assigned]),
+        ("driverId=7", [other, assigned]),
+        ("from=2026-01-02T03:04:02.000000Z", [other, assigned]),
         ("to=2026-01-02T03:04:02.000000Z", [created]),
     ):
         assert client.get(f"/audit?{query}").json == expected, query
