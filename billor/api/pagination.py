@@ -31,9 +31,7 @@ class Cursor(fields.String):
 
 class LimitQuery(WireSchema):
     limit = QueryInteger(
-        maximum=200,
-        load_default=50,
-        metadata={"description": "The maximum number of items."},
+        maximum=200, load_default=50, metadata={"description": "The maximum number of items."}
     )
 
 

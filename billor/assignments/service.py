@@ -216,10 +216,7 @@ def _activate(assignment: Assignment) -> Assignment:
 
 
 def change_status(
-    assignment_id: int,
-    status: str,
-    check: Check = unchecked,
-    happened_at: datetime | None = None,
+    assignment_id: int, status: str, check: Check = unchecked, happened_at: datetime | None = None
 ) -> Assignment:
     """Complete, cancel or activate an assignment. One that has the status is left as it is."""
     wanted = AssignmentStatus(status)
@@ -399,7 +396,7 @@ def is_shown_to(driver_id: int) -> ColumnElement[bool]:
 
 
 def refuse_documents(assignment_id: int, _load: Load) -> None:
-    """Raise `assignment_not_active`, but not on the day after: a phone may send its photos late."""
+    """Raise `assignment_not_active`, but not for a day after the completion: phones may be late."""
     is_recent = (Assignment.status == AssignmentStatus.COMPLETED) & (
         WRITTEN_AT - Assignment.closed_at < DOCUMENTED_WITHIN
     )

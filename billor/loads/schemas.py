@@ -310,23 +310,18 @@ class CommentSchema(WireSchema):
     timestamp = Timestamp(attribute="created_at", required=True)
 
 
-def _clean_file_name(text: str) -> str:
-    if "/" in text or "\\" in text:
-        raise RefusedText("Must be the name of a file, without folders.")
-    return clean(text)
-
-
 class FileName(Text):
-    _normalize = staticmethod(_clean_file_name)
+    def _normalize(self, text: str) -> str:
+        if "/" in text or "\\" in text:
+            raise RefusedText("Must be the name of a file, without folders.")
+        return clean(text)
 
 
 class NewDocumentQuery(WireSchema):
     """What a file is. Its type is recognised by its content."""
 
     kind = fields.Enum(
-        DocumentKind,
-        load_default=DocumentKind.OTHER,
-        metadata={"description": "OTHER by default."},
+        DocumentKind, load_default=DocumentKind.OTHER, metadata={"description": "OTHER by default."}
     )
     name = FileName(max_length=200, metadata={"example": "pod.jpg"})
     happened_at = Timestamp(metadata={"description": "When the photo was taken."})
