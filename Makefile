@@ -95,4 +95,4 @@ screenshots: ## Make the picture of the board in docs/images
 	@$(PYTHON_BIN) -m tests.screenshots
 
 clean: ## Remove .venv, node_modules and caches; the data in .billor/ stays
-	rm -rf .venv node_modules .pytest_cache .ruff_cache .coverage*
+	rm -rf .venv node_modules docs/clients/node_modules .pytest_cache .ruff_cache .coverage*
