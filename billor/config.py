@@ -148,10 +148,7 @@ def _stripped(variables: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
-    """Return the settings from `environ`, by default from `read_environment`.
-
-    Raises `ConfigError` for the first setting that is missing or invalid.
-    """
+    """Return the settings. Raises `ConfigError` for the first one that is missing or invalid."""
     variables = read_environment() if environ is None else _stripped(environ)
     given = {name.lower(): variables[name] for name in SETTINGS if name in variables}
     given["log_level"] = given.get("log_level", "INFO").upper()

@@ -35,10 +35,7 @@ class Guard:
         app.before_request(self._require_token)
 
     def authorise(self, endpoint: str, environ: WSGIEnvironment) -> None:
-        """Set the current user from a request's token, in front of Flask.
-
-        Raises the error of a token or role that is not accepted, for the app to render.
-        """
+        """Set the current user from a token, in front of Flask, or raise an error to render."""
         user = self._cached_user(environ)
         if user is None:
             with self._app.request_context(environ):

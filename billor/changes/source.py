@@ -47,10 +47,7 @@ def current_position(connection: Connection) -> str:
 
 
 def changes_since(position: str, connection: Connection) -> tuple[str, Sequence[Row] | None]:
-    """Return the current position, and the events committed since another one.
-
-    The events are None if there are too many, or if the position is unknown or too old.
-    """
+    """Return the current position, and the events since another one, or None if unknown or many."""
     try:
         snapshot = _serializer().loads(position, max_age=POSITION_SECONDS)
     except BadData:

@@ -38,11 +38,9 @@ def paginate(
     q: str | None = None,
     related: Sequence[ORMOption] = (),
 ) -> Page:
-    """Return a page of the query's rows in the `order` of some columns, after the `cursor`.
+    """Return a page of rows after `cursor`, in the `order` of columns, of which the id is the last.
 
-    The last column is the model's id. With an index in this order a page takes the same time for
-    any number of rows. `q` has the beginnings of words that a row must have. `related` loads
-    related rows by the same statement, so that a page is consistent.
+    `q` has the beginnings of words that a row must have; `related` loads by the same statement.
     """
     if cursor is not None:
         place = tuple_(*order)

@@ -56,11 +56,7 @@ class Bus(Protocol):
 
 
 class InProcessBus:
-    """The bus within one worker: a queue in memory.
-
-    A killed process loses the queue. The next one has a new bus, and so republishes what was not
-    recorded.
-    """
+    """The bus within one worker. What a killed process loses, the next one republishes."""
 
     def __init__(self) -> None:
         self._batches: Queue[list[Delivery]] = Queue(MAX_BATCHES)

@@ -79,10 +79,7 @@ def seconds_since(moment: Any) -> ColumnElement[float]:
 
 
 def lock_events(ids: Collection[UUID]) -> dict[UUID, Row]:
-    """Return the events with these ids, locked until the transaction ends.
-
-    All consumers lock in the same order, so that they cannot deadlock.
-    """
+    """Return these events, locked until the transaction ends, in one order against deadlocks."""
     in_bus = seconds_since(_EVENTS.published_at).label("seconds_in_bus")
     query = select(*_EVENTS, in_bus).where(_EVENTS.id.in_(ids)).order_by(_EVENTS.id)
     return {event.id: event for event in execute(query.with_for_update(key_share=True))}

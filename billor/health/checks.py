@@ -28,10 +28,7 @@ class State(StrEnum):
 
 
 def check_dependencies() -> dict[str, Any]:
-    """Return the state of all `dependencies`, and the `lag` of events: None without PostgreSQL.
-
-    This process does not call Pub/Sub or the worker: the events in the outbox show their state.
-    """
+    """Return the state of all `dependencies`, and the `lag` of events: None without PostgreSQL."""
     checked_at, found = current_app.extensions.get("readiness", (0.0, None))
     if found is None or time.monotonic() > checked_at + CACHE_SECONDS:
         found = _check_all()

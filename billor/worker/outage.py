@@ -22,10 +22,7 @@ logger = logging.getLogger(__name__)
 def run_with_backoff(
     prepare: Callable[[], None], step: Callable[[], int], stop: Event, idle_seconds: float = 0
 ) -> None:
-    """Repeat a step until `stop` is set; prepare for it first, and again after each failure.
-
-    A step that returns 0 is repeated after `idle_seconds`.
-    """
+    """Repeat a step until `stop`; prepare first, and after failures. After 0 it idles."""
     is_prepared, away, seconds = False, "", 0.0
     while not stop.is_set():
         try:

@@ -57,10 +57,9 @@ def delete_expired_rows(stop: Event) -> None:
 
 
 class Reconciler:
-    """Republishes what the bus has lost, as the emulator does when it restarts.
+    """Republishes what the bus has lost: unrecorded for five minutes, with a consumer in time.
 
-    An event is lost if it stays unrecorded for five minutes while the consumer neither fails nor
-    falls behind. The monotonic clock measures them, because PostgreSQL's clock may be changed.
+    The monotonic clock measures them, because PostgreSQL's clock may be changed.
     """
 
     def __init__(self, bus: Bus, consumer: Consumer):
