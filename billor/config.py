@@ -2,6 +2,7 @@
 
 import os
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from dotenv import dotenv_values
 from marshmallow import Schema, ValidationError, missing
 from marshmallow.fields import Integer, String
@@ -39,6 +41,15 @@ def check_time_zone(name: str) -> None:
     """Raise `ValidationError` unless the IANA database has this time zone."""
     if name not in time_zones():
         raise ValidationError("Must be the name of a time zone, like America/Chicago.")
+
+
+def push_key(text: str) -> ec.EllipticCurvePrivateKey:
+    """Return the private key that this is in base64url. Raises `ValidationError`."""
+    try:
+        number = int.from_bytes(b64decode(f"{text}=", altchars=b"-_", validate=True))
+        return ec.derive_private_key(number, ec.SECP256R1())
+    except ValueError as error:
+        raise ValidationError("Must be a private key of P-256, in base64url.") from error
 
 
 class ConfigError(Exception):
@@ -72,7 +83,7 @@ class Config:
     documents_url: str | None = text(None, STORE, secret=True)  # by default a folder in BILLOR_HOME
     notify_email_url: str | None = text(secret=True)
     notify_phone_url: str | None = text(secret=True)
-    push_private_key: str | None = text(secret=True)
+    push_private_key: str | None = text(None, Length(equal=43), push_key, secret=True)
     public_url: str | None = text(None, HTTP)  # by default that of `address`
     private_webhooks: str = text("no", OneOf(["yes", "no"]))
     api_key_requests: int = number(600, 1, 1_000_000)
@@ -130,14 +141,15 @@ def read_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables for the settings, stripped, without empty ones.
 
     The environment overrides `.env`, which overrides the file of a running launcher.
-    `JWT_SECRET_KEY_FILE` names a file with the key.
+    `JWT_SECRET_KEY_FILE` names a file with the key; so does `PUSH_PRIVATE_KEY_FILE`.
     """
     try:
         merged = _stripped(dotenv_values(".env")) | _stripped(environ)
         home = Path(merged.get("BILLOR_HOME", ".billor"))
         merged = _stripped(dotenv_values(home / SERVICES_FILE)) | merged
-        if "JWT_SECRET_KEY" not in merged and (file := merged.get("JWT_SECRET_KEY_FILE")):
-            merged["JWT_SECRET_KEY"] = Path(file).read_text(encoding="utf-8").strip()
+        for name in ("JWT_SECRET_KEY", "PUSH_PRIVATE_KEY"):
+            if name not in merged and (file := merged.get(f"{name}_FILE")):
+                merged[name] = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise ConfigError(f"A file with settings cannot be read: {error}.") from error
     return merged

@@ -30,6 +30,8 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "not_found": "There is nothing at this URL. See /docs for all operations.",
         "no_active_assignment": "You have no active load. Ask your dispatcher for one.",
         "api_key_not_found": "No API key has this id. GET /api-keys lists them all.",
+        "push_subscription_not_found": "You have no push subscription with this id. Make one with "
+        "POST /me/push-subscriptions.",
         "event_not_found": "No event has this id: an older backup may have been restored. Use that "
         "of an earlier event, or fetch your lists and begin with `after=latest`.",
         "delivery_not_found": "The webhook has no such delivery. See its list of deliveries.",

@@ -2,12 +2,15 @@
 # Run by the `setup` container before the API and the worker start. Idempotent.
 set -eu
 
-# Without JWT_SECRET_KEY in the environment, generate a key for this installation, once.
-if [ -z "${JWT_SECRET_KEY:-}" ] && [ ! -s "$JWT_SECRET_KEY_FILE" ]; then
+# generate VALUE FILE: makes a key for this installation, once, unless the environment has its VALUE.
+generate() {
+  [ -z "$1" ] && [ ! -s "$2" ] || return 0
   umask 077
-  python -c 'import secrets; print(secrets.token_urlsafe(48))' >"$JWT_SECRET_KEY_FILE.new"
-  mv "$JWT_SECRET_KEY_FILE.new" "$JWT_SECRET_KEY_FILE"
-fi
+  python -c 'import secrets; print(secrets.token_urlsafe(32))' >"$2.new"
+  mv "$2.new" "$2"
+}
+generate "${JWT_SECRET_KEY:-}" "$JWT_SECRET_KEY_FILE"
+generate "${PUSH_PRIVATE_KEY:-}" "$PUSH_PRIVATE_KEY_FILE"
 
 # Runs a command, again while PostgreSQL is away: after `docker compose restart` it starts, too.
 run() {

@@ -119,6 +119,7 @@ def settings(
         "REDIS_URL": redis_url,
         "BILLOR_HOME": str(tmp_path_factory.mktemp("home")),
         "JWT_SECRET_KEY": "a-key-for-tests-only-0123456789abcdef",
+        "PUSH_PRIVATE_KEY": "A" * 42 + "E",
         "DEMO_EMAIL": DEMO_EMAIL,
         "DEMO_PASSWORD": DEMO_PASSWORD,
     }

@@ -18,6 +18,7 @@ from billor.database.text import (
     clean_identifier,
     clean_lines,
     clean_phone,
+    clean_url,
     shown_phone,
 )
 
@@ -140,6 +141,15 @@ class ShownPhone(fields.String):
 
     def _serialize(self, value, attr, obj, **kwargs):
         return value and shown_phone(value, current_app.config["BILLOR"].phone_region)
+
+
+class Url(Text):
+    """A URL that requests are sent to."""
+
+    def _normalize(self, text: str) -> str:
+        if not text.startswith("https:") and current_app.config["BILLOR"].private_webhooks == "no":
+            raise RefusedText("Must start with https://.")
+        return clean_url(text)
 
 
 class Words(Text):

@@ -1,11 +1,18 @@
-"""Routes of the current user who is a driver: `/me/assignment` and `/me/notifications`."""
+"""Routes of the current user who is a driver: `/me/assignment` and how one is notified."""
 
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import partial
 
-from marshmallow import fields, validate
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flask import current_app
+from marshmallow import ValidationError, fields, validate
+from sqlalchemy import Boolean, delete, func, literal_column, select
+from sqlalchemy.dialects.postgresql import insert
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Id, QueryInteger, Several, Timestamp, WireSchema
+from billor.api.fields import OR_NULL, Id, QueryInteger, Several, Timestamp, Url, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.assignments import check_ins
@@ -17,9 +24,11 @@ from billor.assignments.schemas import (
     TimeOrderQuery,
     WithNextSchema,
 )
-from billor.database import get_or_not_found
+from billor.config import push_key
+from billor.database import execute, get_or_not_found, lock, transaction
 from billor.drivers import service as drivers
 from billor.drivers.schemas import NotificationsSchema
+from billor.errors import NotFound
 from billor.loads import documents
 from billor.loads import service as loads
 from billor.loads.document_routes import FILES, NEW_FILE, InlineQuery, send_file, stores_file
@@ -30,12 +39,14 @@ from billor.loads.schemas import (
     NewDocumentQuery,
     TimelineQuery,
 )
-from billor.models import Assignment, AssignmentStatus, Driver
+from billor.models import Assignment, AssignmentStatus, Driver, PushSubscription, User, db
 from billor.observe.context import signed_in_user
 
 blueprint = Blueprint("mine", __name__, url_prefix="/me", description="A driver's own load.")
 
 OWN = "One of your own assignments. Your active one by default."
+MAX_BROWSERS = 10
+POINT = "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"
 
 
 class MyActiveAssignmentSchema(AssignmentWithLoadSchema, WithNextSchema):
@@ -67,6 +78,33 @@ class MyCommentSchema(NewCommentSchema):
 
 class MyDocumentQuery(NewDocumentQuery):
     assignment_id = QueryInteger(metadata={"description": OWN})
+
+
+def check_point(text: str) -> None:
+    """Raise `ValidationError` unless it is a point of P-256 in base64url."""
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), urlsafe_b64decode(f"{text}="))
+    except ValueError as error:
+        raise ValidationError("Must be a point of P-256.") from error
+
+
+class PushKeysSchema(WireSchema):
+    p256dh = fields.String(
+        required=True,
+        validate=[validate.Regexp(r"[\w-]{87}\Z", re.A), check_point],
+        metadata={"example": POINT},
+    )
+    auth = fields.String(
+        required=True,
+        validate=validate.Regexp(r"[\w-]{22}\Z", re.A),
+        metadata={"example": "A" * 22},
+    )
+
+
+class PushSubscriptionSchema(WireSchema):
+    id = Id(dump_only=True, required=True)
+    endpoint = Url(max_length=1000, required=True, metadata={"example": "https://a.example/push"})
+    keys = fields.Nested(PushKeysSchema, required=True, load_only=True)
 
 
 @blueprint.route("/assignment")
@@ -169,6 +207,56 @@ def get_my_notifications():
 def update_my_notifications(changes):
     """Choose how you are notified, and in which language."""
     return drivers.update_driver(_my_driver_id(), if_match(NotificationsSchema()), **changes)
+
+
+@blueprint.route("/push-key")
+@blueprint.response(
+    200, WireSchema.from_dict({"public_key": fields.String(**OR_NULL)}, name="PushKeySchema")
+)
+def get_push_key():
+    """Show the key with which browsers subscribe to notifications; null if they can't."""
+    if (private := current_app.config["BILLOR"].push_private_key) is None:
+        return {"public_key": None}
+    key = push_key(private).public_key()
+    point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return {"public_key": urlsafe_b64encode(point).decode().rstrip("=")}
+
+
+@blueprint.route("/push-subscriptions", methods=["POST"])
+@blueprint.arguments(PushSubscriptionSchema)
+@blueprint.idempotent
+@blueprint.response(201, PushSubscriptionSchema)
+@blueprint.alt_response(200, schema=PushSubscriptionSchema(exclude=["keys"]))
+def add_my_push_subscription(subscription):
+    """Have this browser notified, too; of your ten last ones, each is (RFC 8030).
+
+    It is notified for you alone, until all your sessions are ended.
+    """
+    user, keys = signed_in_user(), subscription.pop("keys")
+    values = {"user_id": user.id, "epoch": user.epoch, "created_at": func.now(), **keys}
+    row = insert(PushSubscription).values(**subscription, **values)
+    row = row.on_conflict_do_update(index_elements=[PushSubscription.endpoint], set_=values)
+    of_user = select(PushSubscription.id).filter_by(user_id=user.id)
+    old = of_user.order_by(PushSubscription.created_at.desc()).offset(MAX_BROWSERS)
+    with transaction():
+        lock(User, user.id)
+        returned = row.returning(PushSubscription, literal_column("xmax = 0", Boolean))
+        found, is_new = db.session.execute(returned).one()
+        execute(delete(PushSubscription).where(PushSubscription.id.in_(old)))
+    return found, 201 if is_new else 200
+
+
+@blueprint.route("/push-subscriptions/<id:push_subscription_id>", methods=["DELETE"])
+@blueprint.idempotent
+@blueprint.response(204)
+@blueprint.problems("push_subscription_not_found")
+@blueprint.doc(**{"x-if-match": False})
+def delete_my_push_subscription(push_subscription_id):
+    """Have this browser notified no more."""
+    ids = {"id": push_subscription_id, "user_id": signed_in_user().id}
+    with transaction():
+        if not execute(delete(PushSubscription).filter_by(**ids)).rowcount:
+            raise NotFound("PushSubscription", push_subscription_id)
 
 
 @blueprint.route("/assignment/documents", methods=["POST"])

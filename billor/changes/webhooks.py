@@ -8,17 +8,15 @@ import base64
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from flask import current_app
 from marshmallow import fields, validate
 from sqlalchemy import func, select
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import OR_NULL, Flag, Id, Items, PartialSchema, Text, Timestamp, WireSchema
+from billor.api.fields import OR_NULL, Flag, Id, Items, PartialSchema, Timestamp, Url, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.database import change, get_or_not_found, lock, transaction
 from billor.database.keyset import paginate
-from billor.database.text import RefusedText, clean_url
 from billor.errors import BillorError
 from billor.events.event import WORK_TYPES
 from billor.models import Webhook, WebhookDelivery, db
@@ -28,13 +26,6 @@ OVERLAP = timedelta(hours=24)
 blueprint = Blueprint(
     "webhooks", __name__, url_prefix="/webhooks", description="URLs that get events."
 )
-
-
-class Url(Text):
-    def _normalize(self, text: str) -> str:
-        if not text.startswith("https:") and current_app.config["BILLOR"].private_webhooks == "no":
-            raise RefusedText("Must start with https://.")
-        return clean_url(text)
 
 
 class WebhookSchema(WireSchema):

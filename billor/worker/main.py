@@ -32,7 +32,7 @@ ROLES = ("relay", "consumer")
 HEARTBEAT_FILE = "worker.alive"
 # Python runs signal handlers only in the main thread, which must wake up for them.
 BEAT_SECONDS = 0.5
-# Of notifications: a slow recipient does not keep the others waiting.
+# Of notifications: a slow recipient does not keep the others waiting. One suffices for browsers.
 SENDERS = 8
 STOP_SECONDS = 7
 
@@ -60,8 +60,8 @@ class Worker:
             consumer = Consumer(self._bus, self._store)
             jobs["consumer"] = consumer.run
             jobs["notifier"] = run_notifier
-            if services(self._app.config["BILLOR"]):
-                jobs |= {f"sender {number}": run_sender for number in range(1, SENDERS + 1)}
+            senders = SENDERS if services(self._app.config["BILLOR"]) else 1
+            jobs |= {f"sender {number}": run_sender for number in range(1, senders + 1)}
         jobs["upkeep"] = partial(run_upkeep, self._bus, consumer)
         threads = [
             Thread(target=self._guarded, args=(job,), name=name, daemon=True)

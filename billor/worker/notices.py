@@ -31,7 +31,8 @@ OUTDATED = {(EventType.LOAD_PLANNED, True), (EventType.ASSIGNED, False)}
 def is_news(event: Row) -> bool:
     """Return whether it still holds, and is not what the driver said."""
     if event.type == EventType.NOTIFICATION_FAILED:
-        return event.payload["about"] in TO_DRIVERS  # or else it would go on for ever
+        # Or else it would go on for ever. A push always comes besides something else.
+        return event.payload["about"] in TO_DRIVERS and event.payload["channel"] != "PUSH"
     if event.type in TO_USERS:
         return recipient_of(event) is not None
     if event.type == EventType.CHECKED_IN:

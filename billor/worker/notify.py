@@ -7,26 +7,32 @@ sends it again after an hour.
 """
 
 import errno
+import json
 import logging
 import re
 import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event, Thread
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from cryptography.hazmat.primitives import serialization as form
 from flask import current_app
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.orm import joinedload
 
-from billor.config import Config, ConfigError
-from billor.database import transaction
+from billor.config import Config, ConfigError, push_key
+from billor.database import execute, table, transaction
 from billor.events.event import EventType
 from billor.events.outbox import claim_unnotified, get_event, record
-from billor.models import Channel, Driver, Notification, User, db
+from billor.models import Channel, Driver, Notification, PushSubscription, User, db
 from billor.observe.traces import continued
 from billor.worker import notices
 from billor.worker.outage import run_with_backoff
+from billor.worker.outgoing import NotSent, post
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +44,7 @@ SEND_SECONDS = 30
 LEASE = timedelta(hours=1)
 """How long an attempt may take, and its outcome be unknown."""
 GIVE_UP_AFTER = timedelta(days=1)
+GONE = {"404", "410"}
 
 _ERROR = re.compile(r"\[Errno (-?\d+)\] ([\w ]+)")
 _NOTHING_SENT = {
@@ -114,6 +121,17 @@ def _notify(event: Row, person: Driver | User) -> None:
         what = person.name, notices.LOGGED[event.type], load["id"]
         with continued("notify", event.traceparent):
             logger.info("To %s: %s load %s, %s, from %s to %s.", *what, *places)
+    if isinstance(person, Driver) and _browsers_of(person):
+        db.session.add(Notification(event_id=event.id, channel=Channel.PUSH, driver=person))
+
+
+def _browsers_of(driver: Driver) -> Sequence[Row]:
+    if current_app.config["BILLOR"].push_private_key is None:
+        return []
+    browsers = table(PushSubscription)
+    is_logged_in = User.is_active & (User.epoch == browsers.c.epoch)
+    query = select(browsers).join(User).where(User.driver_id == driver.id, is_logged_in)
+    return execute(query).all()
 
 
 def _address(person: Driver | User, channel: Channel) -> str | None:
@@ -127,16 +145,21 @@ def send_next() -> int:
         if notification is None:
             return 0
         event = get_event(notification.event_id)
-        if not notices.is_news(event):
+        person: Any = notification.driver or notification.user
+        is_push = notification.channel == Channel.PUSH
+        browsers = _browsers_of(person) if is_push else []
+        if not notices.is_news(event) or (is_push and not browsers):
             notification.failed_at = func.clock_timestamp()
             return 1
         notification.attempts += 1
-        person: Any = notification.driver or notification.user
         url = services(current_app.config["BILLOR"]).get(notification.channel)
         address = _address(person, notification.channel)
         text = notices.text_of(event, person), notices.link_for(event, person)
     with continued("notify", event.traceparent):
-        failure = _send(url, address, *text) if url and address else Failure("no address")
+        if is_push:
+            failure = _push(browsers, *text)
+        else:
+            failure = _send(url, address, *text) if url and address else Failure("no address")
         with transaction():
             _settle(notification, failure, event, person.name)
     return 1
@@ -208,6 +231,40 @@ def _service(url: str, address: str) -> Any:
     service = Apprise(asset=AppriseAsset(app_id="Billor", service_timeout=0))
     service.add(url.replace("{address}", quote(address, safe="")))
     return service
+
+
+def _push(browsers: Sequence[Row], text: str, link: str) -> Failure | None:
+    """Push a text to all browsers of somebody at once; return why it reached none, if so."""
+    config = current_app.config["BILLOR"]
+    with ThreadPoolExecutor(len(browsers)) as threads:
+        failures = list(threads.map(partial(_push_to, config, text, link), browsers))
+    found = zip(browsers, failures, strict=True)
+    gone = [browser.id for browser, failure in found if failure and failure.reason in GONE]
+    with transaction():
+        execute(delete(PushSubscription).where(PushSubscription.id.in_(gone)))
+    return None if None in failures else failures[0]
+
+
+def _push_to(config: Config, text: str, link: str, browser: Row) -> Failure | None:
+    from webpush import WebPush, WebPushSubscription  # takes 15 MB
+
+    key = push_key(config.push_private_key or "")
+    private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    public_form = form.PublicFormat.SubjectPublicKeyInfo
+    public = key.public_key().public_bytes(form.Encoding.PEM, public_form)
+    contact = f"billor@{urlsplit(link).hostname}"
+    service = WebPush(private, public, contact, ttl=int(GIVE_UP_AFTER.total_seconds()))
+    message = json.dumps({"title": "Billor", "body": text}, ensure_ascii=False)
+    columns = browser._asdict()
+    try:
+        target = WebPushSubscription.model_validate(columns | {"keys": columns})
+        sealed = service.get(message, target)
+        headers = {**sealed.headers, "urgency": "high"}
+        allow_private = config.private_webhooks == "yes"
+        status, _ = post(browser.endpoint, headers, sealed.encrypted, allow_private=allow_private)
+    except (NotSent, ValueError) as error:  # ValueError: no URL for the library
+        return _failure(str(error))
+    return None if 200 <= status < 300 else Failure(str(status))
 
 
 def _failure(details: str) -> Failure:

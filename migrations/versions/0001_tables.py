@@ -553,6 +553,7 @@ def _create_notifications() -> None:
         table,
         _id(),
         sa.Column("user_id", sa.BigInteger, nullable=False),
+        sa.Column("epoch", sa.Integer, nullable=False),
         sa.Column("endpoint", sa.String(1000), nullable=False),
         sa.Column("p256dh", sa.String(200), nullable=False),
         sa.Column("auth", sa.String(100), nullable=False),

@@ -38,7 +38,8 @@ PROJECT = Path(billor.__file__).parent.parent
 POLL_SECONDS = 0.2
 SETTLE_SECONDS = 10
 LABELS = {"redis": "Redis is", "events": "events are", "audit": "the audit store is"}
-SECRETS = ("JWT_SECRET_KEY", "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
+KEYS = ("JWT_SECRET_KEY", "PUSH_PRIVATE_KEY")
+SECRETS = (*KEYS, "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
 DEFAULT_URL = "http://127.0.0.1:8000"  # of the endpoint script
 MIGRATION_MISSING = (
     "the models differ from the database. Stash your change, `make run`, and unstash it; then make "
@@ -211,9 +212,8 @@ class Launcher:
     def _choose_services(self, variables: Mapping[str, str]) -> list[Program]:
         """Return the services to start; collect their settings and this home's secrets."""
         home, kept = self._home, _secrets_of(self._home / "secrets.env")
-        self._settings = {"BILLOR_HOME": str(home)}
-        if "JWT_SECRET_KEY" not in variables:
-            self._settings["JWT_SECRET_KEY"] = kept["JWT_SECRET_KEY"]
+        self._settings = {name: kept[name] for name in KEYS if name not in variables}
+        self._settings["BILLOR_HOME"] = str(home)
         programs = []
         if "REDIS_URL" not in variables:
             programs.append(services.redis(home / "redis"))

@@ -6,6 +6,7 @@ import pytest
 from flask_jwt_extended import create_access_token
 from sqlalchemy import func, select, text
 
+from billor.assignments.mine import POINT
 from billor.cache import PageCache
 from billor.database import transaction
 from billor.models import IdempotencyKey, Load, LoadEvent, db
@@ -25,6 +26,7 @@ WITHOUT_KEY = {
 }
 WITHOUT_KEY |= {"/api-keys"}
 """Their answers are secrets, or end the user's tokens and have nothing in them."""
+SUBSCRIPTION = {"endpoint": "https://a.example", "keys": {"p256dh": POINT, "auth": "A" * 22}}
 WRITES = [e for e in operations() if e.method != "GET" and e.path not in WITHOUT_KEY]
 
 
@@ -104,6 +106,8 @@ def test_a_retry_replays_the_answer_of_any_write(app, busy_client, operation: Op
     if "/check-ins" in operation.path:
         busy_client.post(operation.address.removesuffix("/1"), check_in := {"kind": "LOADED"})
         body = check_in if operation.body else None
+    if operation.path.startswith("/me/push-") and body is None:
+        busy_client.post("/me/push-subscriptions", SUBSCRIPTION)
     if operation.path.endswith("/resend"):
         busy_client.post("/webhooks/1/test")
     first = send(body)

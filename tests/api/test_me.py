@@ -5,6 +5,7 @@ from unicodedata import normalize
 
 import pytest
 
+from billor.assignments.mine import POINT
 from billor.models import Role
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_invalid, assert_problem, in_lists
@@ -50,6 +51,46 @@ def test_a_driver_chooses_channel_and_language_of_notifications(staff, driver):
     assert driver.get("/me/notifications").json == chosen
     drivers = [staff.get(f"/drivers/{id_}").json["notifyBy"] for id_ in (1, 2)]
     assert drivers == ["PHONE", None]
+
+
+SUBSCRIPTION = {"endpoint": "https://a.example/1", "keys": {"p256dh": POINT, "auth": "A" * 22}}
+SUBSCRIPTIONS = "/me/push-subscriptions"
+
+
+def test_ten_browsers_of_a_driver_are_notified_each_for_its_last_user(app, driver):
+    other = client_with_token(app, "Robin", "r@billor.example", Role.DRIVER, driver_id=2)
+    assert driver.get("/me/push-key").json == {"publicKey": POINT}
+    made = driver.post(SUBSCRIPTIONS, SUBSCRIPTION)
+    assert (made.status_code, made.json) == (201, {"id": 1, "endpoint": "https://a.example/1"})
+    assert other.request("DELETE", f"{SUBSCRIPTIONS}/1").status_code == 404
+    for client, foreign in ((driver, other), (other, driver)):
+        again = client.post(SUBSCRIPTIONS, SUBSCRIPTION)
+        assert (again.status_code, again.json) == (200, made.json)
+        refused = foreign.request("DELETE", f"{SUBSCRIPTIONS}/1")
+        assert_problem(refused, 404, "push_subscription_not_found")
+    urls = [f"https://a.example/{number}" for number in range(2, 13)]
+    ids = [driver.post(SUBSCRIPTIONS, SUBSCRIPTION | {"endpoint": u}).json["id"] for u in urls]
+    ended = [driver.request("DELETE", f"{SUBSCRIPTIONS}/{id_}").status_code for id_ in ids]
+    assert ended == [404] + [204] * 10
+    assert other.request("DELETE", f"{SUBSCRIPTIONS}/1").status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("endpoint", ["http://a.example", "https://a@b.example", f"https://a.example/{'x' * 983}"]),
+        ("p256dh", [POINT[:-1], f"{POINT}=", f"{POINT[:-1]}E", "é" * 87]),
+        ("auth", ["A" * 21, "A" * 23, "+" * 22]),
+    ],
+)
+def test_a_subscription_of_no_browser_is_refused(driver, field, values):
+    for value in values:
+        bad = (
+            {field: value}
+            if field == "endpoint"
+            else {"keys": SUBSCRIPTION["keys"] | {field: value}}
+        )
+        assert_invalid(driver.post(SUBSCRIPTIONS, SUBSCRIPTION | bad), next(iter(bad)))
 
 
 @pytest.mark.parametrize("field", ["role", "active", "driverId", "email", "id", "password"])

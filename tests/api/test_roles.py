@@ -21,7 +21,7 @@ from tests.support.worker import WAIT_SECONDS
 ADMIN, DISPATCHER, DRIVER = Role
 RULES = {
     r"/users|/api-keys|/audit/accounts|/metrics|/webhooks|/documents/\S+ DELETE": {ADMIN},
-    r"/me/(assignment|changes|documents|notifications)": {DRIVER},
+    r"/me/(assignment|changes|documents|notifications|push-)": {DRIVER},
     r"/me|/auth": {ADMIN, DISPATCHER, DRIVER},
     r"/": {ADMIN, DISPATCHER},
 }

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.support.board import DRIVER_EMAIL, KEPT, PASSWORD, PHONE
 from tests.support.browser import no_troubles, options
 from tests.support.photos import PDF
+from tests.support.worker import wait_until
 
 # Whether the page works without a network by now.
 IS_KEPT = "navigator.serviceWorker.ready.then(({ active }) => active.scriptURL)"
@@ -26,6 +27,19 @@ PHOTO = """() => {
   return canvas.toDataURL("image/png").split(",")[1];
 }"""
 KINDS = ["ACCEPTED", "COMMENT", "DOCUMENT", "DOCUMENT", "AT_PICKUP"]
+# Chromium without a head has no push service.
+SUBSCRIBED = """() => {
+  let made = null, tries = 0;
+  PushManager.prototype.getSubscription = async () => made;
+  PushManager.prototype.subscribe = async ({ applicationServerKey: p256dh }) => {
+    if (!tries++) throw new DOMException("away", "AbortError");
+    const keys = { p256dh, auth: "A".repeat(22) };
+    const toJSON = () => ({ endpoint: "https://a.example/1", keys, expirationTime: null });
+    return made = { toJSON, unsubscribe: async () => { made = null; } };
+  };
+}"""
+SHOWN = """navigator.serviceWorker.ready.then((worker) => worker.getNotifications())
+  .then((shown) => shown.map(({ title, body }) => `${title}: ${body}`))"""
 # As after a change of an asset.
 NEWER = """
 from billor import board
@@ -166,3 +180,36 @@ def test_the_page_can_be_installed_and_logging_out_leaves_nothing_else(phone):
     assert page.evaluate("localStorage.length") == 0
     assert page.evaluate(KEPT, "mine") + page.evaluate(KEPT, "taps") == []
     assert {path.split("/")[1] for path in page.evaluate(CACHED)} == {"board"}
+
+
+def test_a_phone_is_notified_if_its_driver_asks_for_it_until_the_logout(billor, phone):
+    page = phone.log_in()
+    notify = page.get_by_role("button", name="Notify me on this phone")
+    notify.tap()
+    expect(page.get_by_text("Notifications are blocked here.")).to_be_visible()
+    phone.context.grant_permissions(["notifications"])
+    page.reload()
+    expect(notify).to_be_visible()
+    devtools, workers = phone.context.new_cdp_session(page), []
+    found = "ServiceWorker.workerRegistrationUpdated"
+    devtools.on(found, lambda event: workers.extend(event["registrations"]))
+    devtools.send("ServiceWorker.enable")
+    wait_until(lambda: page.wait_for_timeout(50) or workers)
+    pushed = {"origin": billor.url, "data": '{"title": "Billor", "body": "Nueva carga"}'}
+    pushed["registrationId"] = workers[0]["registrationId"]
+    devtools.send("ServiceWorker.deliverPushMessage", pushed)
+    wait_until(lambda: page.evaluate(SHOWN) == ["Billor: Nueva carga"])
+
+    answers: list[tuple[str, int]] = []
+    phone.context.on("response", lambda got: answers.append((got.request.method, got.status)))
+    page.evaluate(SUBSCRIBED)
+    notify.tap()
+    expect(page.get_by_role("complementary")).to_contain_text("can't be notified now")
+    notify.tap()
+    expect(notify).to_have_count(0)
+    page.get_by_role("button", name="Account of Robin").tap()
+    page.get_by_role("menuitem", name="Log out", exact=True).tap()
+    expect(page.get_by_label("Password")).to_be_visible()
+    assert [each for each in answers if each[0] != "GET"] == [
+        *(("POST", 201), ("DELETE", 204), ("POST", 204)),
+    ]

@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from tests.support.contract import Operation, assert_documented, creator_of
 
-OF_DRIVERS = ("/me/assignment", "/me/documents", "/me/notifications")
+OF_DRIVERS = ("/me/assignment", "/me/documents", "/me/notifications", "/me/push-")
 
 
 class ApiClient:

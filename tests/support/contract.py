@@ -133,6 +133,7 @@ def _good_value(schema: Mapping[str, Any]) -> object:
         "integer": schema.get("minimum", 1),
         "number": schema.get("minimum", 1),
         "string": _good_text(schema.get("format"), schema.get("maxLength", 99)),
+        "object": {k: _good_value(v) for k, v in schema.get("properties", {}).items()},
     }
     by_type = next((good[kind] for kind in kinds if kind in good), None)
     return schema.get("example", schema.get("enum", [by_type])[0])

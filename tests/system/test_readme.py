@@ -19,7 +19,7 @@ GUARANTEES = PROJECT / "docs" / "guarantees.md"
 PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md"), PROJECT / "tests/README.md"]
 RUN, TRY, _WORK = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 # Read before the settings themselves are.
-ALSO_SETTINGS = {"JWT_SECRET_KEY_FILE"}
+ALSO_SETTINGS = {"JWT_SECRET_KEY_FILE", "PUSH_PRIVATE_KEY_FILE"}
 
 
 @pytest.fixture(scope="module")

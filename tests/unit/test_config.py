@@ -79,6 +79,8 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme, rest):
         ("COUCHDB_URL", "http://user:hidden@host:port"),
         ("DEMO_EMAIL", "demo\u200b@billor.example"),
         ("DEMO_PASSWORD", "hidden"),
+        ("PUSH_PRIVATE_KEY", "A" * 43),
+        ("PUSH_PRIVATE_KEY", "hidden"),
     ],
 )
 def test_a_bad_setting_is_named_in_one_line_without_secrets(setting, value):

@@ -4,16 +4,23 @@ import dataclasses
 import json
 import re
 import socket
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import select, text
 
 from billor.assignments.check_ins import add_check_in
+from billor.assignments.mine import POINT
 from billor.assignments.service import assign, change_status
-from billor.config import ConfigError
+from billor.config import ConfigError, push_key
 from billor.drivers.service import create_driver, today, update_driver, warn_of_papers
 from billor.loads.service import comment, create_loads, update_load
 from billor.models import Channel, CheckInKind, Language, LoadEvent, Notification, Role, db
@@ -21,6 +28,7 @@ from billor.observe.context import CurrentUser, current_user
 from billor.worker import notices, notify
 from billor.worker.notify import connect_services, notify_drivers, send_next
 from tests.support.mail import NOBODY, Mailbox, url_of
+from tests.support.receiver import receiving, status
 from tests.support.users import make_user
 
 ALEX, DANA = "alex@carrier.example", "dana@carrier.example"
@@ -39,6 +47,8 @@ TEXTS = {
 PART = re.compile(r"\w+\.\w+|number|paper|expiresOn|recipient")
 BOARD = "https://billor.carrier.example/board"
 AWAY = url_of(9)
+KEY = push_key("A" * 42 + "E")
+"""Of `POINT`: that of the app, and of a browser."""
 
 
 @pytest.fixture
@@ -299,3 +309,63 @@ def test_a_wrong_url_is_refused_without_telling_its_secrets(configure, url):
     with pytest.raises(ConfigError) as refused:
         configure(url)
     assert str(refused.value) == "NOTIFY_EMAIL_URL must be a URL of Apprise with {address}."
+
+
+@pytest.fixture
+def push(configure, mailbox):
+    """Assigns a load to a driver whose browser has this URL; then the load's mail is sent."""
+    configure(mailbox.url, private_webhooks="yes")
+    assigned()
+    make_user("Alex", "a@billor.example", role=Role.DRIVER, driver_id=1)
+
+    def push(url: str, epoch: int = 0) -> None:
+        values = f"2, {epoch}, '{url}', '{POINT}', '{'A' * 22}'"
+        columns = "user_id, epoch, endpoint, p256dh, auth"
+        db.session.execute(text(f"INSERT INTO push_subscriptions ({columns}) VALUES ({values})"))  # noqa: S608
+        send_all()
+
+    return push
+
+
+def unsealed(body: bytes) -> dict:
+    """Read a message as a browser does (RFC 8291)."""
+    salt, point, sealed = body[:16], body[21:86], body[86:]
+    public = ec.EllipticCurvePublicKey.from_encoded_point(KEY.curve, point)
+    info = b"WebPush: info\0" + urlsafe_b64decode(f"{POINT}=") + point
+    secret = HKDF(SHA256(), 32, bytes(16), info).derive(KEY.exchange(ec.ECDH(), public))
+    key = HKDF(SHA256(), 16, salt, b"Content-Encoding: aes128gcm\0").derive(secret)
+    nonce = HKDF(SHA256(), 12, salt, b"Content-Encoding: nonce\0").derive(secret)
+    return json.loads(AESGCM(key).decrypt(nonce, sealed, None).removesuffix(b"\2"))
+
+
+def test_a_push_is_sealed_and_signed_and_comes_besides_the_mail(push, mailbox):
+    with receiving(status(201)) as service:
+        push(service.url)
+        headers, body = service.posted.get(timeout=30)
+    assert unsealed(body) == {"title": "Billor", "body": TEXTS["en"]}
+    sent = [headers[name] for name in ("content-encoding", "ttl", "urgency")]
+    assert sent == ["aes128gcm", "86400", "high"]
+    token, point = re.fullmatch(r"vapid t=(.+), k=(.+)", headers["authorization"]).groups()
+    claims = jwt.decode(token, KEY.public_key(), ["ES256"], audience="http://127.0.0.1")
+    assert (point, claims["sub"]) == (POINT, "mailto:billor@billor.carrier.example")
+    assert subjects(mailbox) == [TEXTS["en"]]
+    assert outcomes() == [("sent", "load.assigned")] * 2
+
+
+@pytest.mark.parametrize(("code", "epoch", "tries"), [(410, 0, 1), (503, 0, 2), (201, -1, 0)])
+def test_a_browser_that_has_left_is_forgotten_quietly(push, mailbox, code, epoch, tries):
+    with receiving(status(code)) as service:
+        push(service.url, epoch)
+        send_all("25 hours")
+        assert service.posted.qsize() == tries
+    assert outcomes() == [("sent", "load.assigned"), ("failed", "load.assigned")][: max(tries, 1)]
+    assert len(mailbox.mails) == 1, "the dispatcher need not call"
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://%/"])
+def test_a_push_to_no_public_address_is_not_sent(push, configure, mailbox, url):
+    configure(mailbox.url, private_webhooks="no")
+    push(url)
+    send_all("25 hours")
+    failed = db.session.scalars(select(LoadEvent).filter_by(type="notification.failed")).one()
+    assert failed.payload["reason"] == "unknown", "or it would be: Connection refused"

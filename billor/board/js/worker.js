@@ -24,6 +24,22 @@ worker.addEventListener("fetch", (/** @type {any} */ event) => {
   else if (address?.startsWith(`${PAGE}/`)) event.respondWith(asset(request));
 });
 
+worker.addEventListener("push", (/** @type {any} */ event) => {
+  const { title, body } = event.data.json();
+  const icon = `${PAGE}/${VERSION}/icon-192.png`;
+  event.waitUntil(worker.registration.showNotification(title, { body, icon }));
+});
+worker.addEventListener("notificationclick", (/** @type {any} */ event) => {
+  event.notification.close();
+  event.waitUntil(showPage());
+});
+
+async function showPage() {
+  const windows = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const open = windows.find((/** @type {any} */ { url }) => url.split(/[?#]/)[0] === PAGE);
+  await (open ? open.focus() : worker.clients.openWindow(PAGE));
+}
+
 async function install() {
   const cache = await caches.open(CACHE);
   await cache.addAll(NAMES.map((name) => `${PAGE}/${VERSION}/${name}`));

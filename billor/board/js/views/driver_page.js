@@ -6,8 +6,10 @@ import { useEffect, useState } from "preact/hooks";
 import { mine, refetchMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
 import { tell } from "../state/people.js";
+import { beginPush, findPush, push } from "../state/push.js";
 import { useStore } from "../state/store.js";
 import { CHANGED, ofLoad, sendTaps, tap, taps, timeOf, unanswered } from "../state/taps.js";
+import { button } from "../ui/button.js";
 import { useNow } from "../ui/clock.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
@@ -29,6 +31,7 @@ export function DriverPage({ user }) {
   useLive("/me/changes", refetchMine);
   useEffect(() => {
     sendTaps();
+    findPush().catch(() => {}); // without a network, say; then the button is not there
     // A phone that wakes finds only later that its stream has ended.
     const wake = () => document.visibilityState === "visible" && tell(refetchMine);
     addEventListener("visibilitychange", wake);
@@ -50,6 +53,7 @@ export function DriverPage({ user }) {
       { id: "content", class: "page driver-page", tabIndex: -1 },
       h(Current, { user }),
       next && h(Next, { next }),
+      h(NotifyMe, null),
       current !== undefined && h(Past, { past }),
     ),
     h(Dialogs, null),
@@ -161,6 +165,13 @@ function Next({ next: { load } }) {
     h("p", { class: "lead" }, aboutLoad(load)),
     h(Facts, { label: t("Next load"), facts: filled(timesOf(load, now)) }),
   );
+}
+
+function NotifyMe() {
+  const { state } = useStore(push);
+  if (state === "off") return button(t("Notify me on this phone"), () => tell(beginPush));
+  const blocked = t("Notifications are blocked here. Allow them in the browser's settings.");
+  return state === "denied" && h("p", { class: "hint", role: "status" }, blocked);
 }
 
 /** @param {{past: MyAssignment[]}} props */

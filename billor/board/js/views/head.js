@@ -8,6 +8,7 @@ import { exportView } from "../state/exporting.js";
 import { forgetMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
 import { tell } from "../state/people.js";
+import { dropPush, endPush } from "../state/push.js";
 import { forgetTokens } from "../state/session.js";
 import { useStore } from "../state/store.js";
 import { button } from "../ui/button.js";
@@ -129,6 +130,7 @@ const otherLanguages = ({ id }) =>
 
 /** @param {string} path */
 async function logOut(path) {
+  await endPush();
   try {
     await request("POST", path);
   } catch (error) {
@@ -141,6 +143,6 @@ async function logOut(path) {
 /** Forget the tokens, and all that is in memory or kept. */
 export async function leave() {
   forgetTokens();
-  await forgetMine();
+  await Promise.all([forgetMine(), dropPush()]);
   location.assign(addressOf("/board"));
 }
