@@ -188,7 +188,8 @@ CASES: list[tuple[int, str, Cause]] = [
 def missing(operation: Operation) -> Cause:
     path = re.sub(r"{\w+}", str(10**18 - 1), operation.path)
     body = operation.full_body if operation.body else None
-    return lambda scene: scene.client.request(operation.method, path, body)
+    file = {"data": PDF} if path.endswith("/documents") else {}
+    return lambda scene: scene.client.request(operation.method, path, body, **file)
 
 
 def made_twice(operation: Operation) -> Cause:
