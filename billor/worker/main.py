@@ -28,8 +28,7 @@ from billor.worker.webhooks import Deliverer
 logger = logging.getLogger(__name__)
 
 ROLES = ("relay", "consumer")
-# In BILLOR_HOME; touched while the worker runs.
-HEARTBEAT_FILE = "worker.alive"
+HEARTBEAT_FILE = "worker.alive"  # in BILLOR_HOME; touched while the worker runs
 # Python runs signal handlers only in the main thread, which must wake up for them.
 BEAT_SECONDS = 0.5
 # Of notifications: a slow recipient does not keep the others waiting. One suffices for browsers.

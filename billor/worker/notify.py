@@ -41,8 +41,7 @@ BATCH_SIZE = 500
 IDLE_SECONDS = 1
 SENDER_IDLE_SECONDS = 3  # of each of several
 SEND_SECONDS = 30
-LEASE = timedelta(hours=1)
-"""How long an attempt may take, and its outcome be unknown."""
+LEASE = timedelta(hours=1)  # how long an attempt may take, and its outcome be unknown
 GIVE_UP_AFTER = timedelta(days=1)
 GONE = {"404", "410"}
 
@@ -54,13 +53,11 @@ _NOTHING_SENT = {
 _REFUSED = re.compile(r"': \((5\d\d), b'([\d.]*)")
 _STATUS = re.compile(r"\((\d{3}), b'([\d.]*)|error=(\d{3})|(timed out|unexpectedly closed)")
 
-_failing: dict[Channel, str] = {}
-"""Why what was sent last has failed, by channel: logged once."""
+_failing: dict[Channel, str] = {}  # why what was sent last has failed: logged once
 
 
 class Failure(NamedTuple):
-    reason: str
-    """Without words of the service, which may tell the address."""
+    reason: str  # without words of the service, which may tell the address
     wait: timedelta = LEASE
     is_final: bool = False
 
@@ -206,10 +203,7 @@ def _settle(notification: Notification, failure: Failure | None, event: Row, nam
 
 
 def _send(url: str, address: str, text: str, link: str) -> Failure | None:
-    """Send a text with a link; return why it failed, if so.
-
-    A thread that takes too long is left alone: nothing else can end it.
-    """
+    """Return why it failed, if so. A thread that takes too long is left alone."""
     results: list[Failure | None] = []
     thread = Thread(target=lambda: results.append(_deliver(url, address, text, link)), daemon=True)
     thread.start()
