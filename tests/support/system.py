@@ -373,21 +373,6 @@ class System:
         """How often drivers were notified of each load."""
         return Counter(int(load) for load in re.findall(r": you have load (\d+),", self.logs))
 
-    def assigned(self, *, kept: bool = False) -> Counter[int]:
-        """How often each load was assigned, or how often without a cancellation."""
-        events = self.committed().values()
-        undone = [each["assignmentId"] for each in events if each["type"] == "ASSIGNMENT_CANCELLED"]
-        return Counter(
-            event["loadId"]
-            for event in events
-            if event["type"] == "ASSIGNED" and not (kept and event["assignmentId"] in undone)
-        )
-
-    def assert_notified(self) -> None:
-        """Wait until the driver of each assignment that was not cancelled is notified."""
-        kept = self.assigned(kept=True)
-        wait_until(lambda: kept <= self.notified(), CONVERGE_SECONDS)
-
     def committed(self) -> dict[str, dict]:
         """The document that each committed event should have, by id."""
         with self.app.app_context():
