@@ -22,6 +22,7 @@ const FIELDS = {
       ["", t("By message, else by mail")],
       ["PHONE", t("By message")],
       ["EMAIL", t("By mail")],
+      ["PUSH", t("By push on the phone")],
     ],
   },
   language: { options: Object.entries(LANGUAGES), hint: t("Of notifications.") },
