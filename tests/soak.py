@@ -319,8 +319,9 @@ def _posts_and_feed(soak: Soak) -> dict[str, Any]:
 
 def _documents(soak: Soak, photos: list[str]) -> dict[str, Any]:
     rows = db.session.scalars(select(Document)).all()
-    bodies = [soak.api.client.get(f"/documents/{row.id}").body for row in rows]
-    found = [(row.sha256, sha256(body).hexdigest()) for row, body in zip(rows, bodies, strict=True)]
+    bodies = {row: soak.api.client.get(f"/documents/{row.id}").body for row in rows}
+    files = {row: body for row, body in bodies.items() if isinstance(body, bytes)}
+    found = [(row.sha256, sha256(body).hexdigest()) for row, body in files.items()]
     folder, keys = soak.system.folder / "home" / "documents", {row.object_key for row in rows}
     print(f"documents {len(rows)}, files {len(list(folder.iterdir()))}")
     for file in folder.iterdir():
