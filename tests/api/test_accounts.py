@@ -1,7 +1,6 @@
 """The care of accounts by admins: roles, deactivation, the last admin, and their audit trail."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from itsdangerous import TimestampSigner
@@ -15,8 +14,7 @@ from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_invalid, assert_problem
 from tests.support.apps import client_with_token
 from tests.support.client import ApiClient
-from tests.support.rival import rival
-from tests.support.worker import WAIT_SECONDS
+from tests.support.rival import beaten
 
 DANA = {"name": "Dana Dispatcher", "email": "dana@billor.example", "password": "a-good-password"}
 
@@ -158,12 +156,9 @@ def test_the_last_active_admin_who_can_log_in_stays(app, client, change):
 
 def test_admins_who_end_each_other_at_once_leave_one(app, client):
     client.post("/users", DANA | {"role": "ADMIN"})
-    with rival(app) as other, ThreadPoolExecutor(1) as threads:
-        other.execute("UPDATE users SET is_active = false WHERE id = 2")
-        change = threads.submit(client.patch, "/users/1", CHANGES[0])
-        other.wait_until_waited_for()
-        other.insist()
-        assert_problem(change.result(WAIT_SECONDS), 409, "last_admin")
+    ended = "UPDATE users SET is_active = false WHERE id = 2"
+    change = beaten(app, ended, client.patch, "/users/1", CHANGES[0])
+    assert_problem(change, 409, "last_admin")
 
 
 # The audit trail

@@ -1,6 +1,5 @@
 """The documents of events: every message is as they say, and they are as AsyncAPI wants them."""
 
-import dataclasses
 import json
 from datetime import UTC, datetime
 
@@ -12,13 +11,12 @@ from billor.auth import attempts, sessions
 from billor.drivers.service import warn_of_papers
 from billor.events.event import ACCOUNT_TYPES, EventType, to_message
 from billor.models import LoadEvent, db
-from billor.worker import notify
 from billor.worker.webhooks import Deliverer
 from scripts.launcher.launcher import PROJECT
 from scripts.payloads import PAYLOADS, event_name
 from scripts.write_asyncapi import asyncapi_document
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
-from tests.support.mail import NOBODY, Mailbox
+from tests.support.mail import NOBODY, Mailbox, mail_to, send_due
 from tests.support.photos import GOOD
 from tests.support.worker import wait_until
 
@@ -105,17 +103,10 @@ def make_all_events(app, client, monkeypatch) -> None:
         client.log_in(email, "wrong")
     client.post("/auth/logout-all")
 
-    monkeypatch.setattr(notify, "UNDO_SECONDS", 0)
     with Mailbox() as mailbox, app.app_context():
-        config = dataclasses.replace(app.config["BILLOR"], notify_email_url=mailbox.url)
-        monkeypatch.setitem(app.config, "BILLOR", config)
-        notify.connect_services(config)
+        mail_to(mailbox.url, app, monkeypatch)
         warn_of_papers()
-        db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
-        db.session.commit()
-        notify.notify_drivers()
-        while notify.send_next():
-            pass
+        send_due()
         db.session.execute(text("UPDATE webhooks SET failing_since = now() - interval '6 days'"))
         db.session.commit()
         deliverer = Deliverer()

@@ -51,17 +51,17 @@ class CountingHasher(PasswordHasher):
         return super().verify(hash, password)
 
 
-@pytest.mark.parametrize(
-    ("email", "password"),
-    [
-        pytest.param(DEMO_EMAIL, "wrong", id="wrong password"),
-        pytest.param(DEMO_EMAIL, f" {DEMO_PASSWORD} ", id="spaces around"),
-        pytest.param("nobody@billor.example", "nobody", id="unknown email"),
-        pytest.param("no email address at all", DEMO_PASSWORD, id="no email address"),
-        pytest.param("silent@billor.example", "nobody", id="user without a password"),
-        pytest.param("gone@billor.example", DEMO_PASSWORD, id="deactivated user"),
-    ],
-)
+FAILED = {
+    "wrong password": (DEMO_EMAIL, "wrong"),
+    "spaces around": (DEMO_EMAIL, f" {DEMO_PASSWORD} "),
+    "unknown email": ("nobody@billor.example", "nobody"),
+    "no email address": ("no email address at all", DEMO_PASSWORD),
+    "user without a password": ("silent@billor.example", "nobody"),
+    "deactivated user": ("gone@billor.example", DEMO_PASSWORD),
+}
+
+
+@pytest.mark.parametrize(("email", "password"), FAILED.values(), ids=FAILED)
 def test_every_failed_login_gets_the_same_answer_after_one_hash_check(
     client, monkeypatch, email, password
 ):
@@ -112,28 +112,24 @@ def test_a_token_of_a_clock_ahead_is_accepted_within_the_leeway(client, config, 
         assert client.get("/loads").status_code == status, ahead
 
 
-@pytest.mark.parametrize(
-    ("code", "make_header"),
-    [
-        pytest.param("token_missing", lambda key: "", id="empty"),
-        pytest.param("token_missing", lambda key: "Basic ZGVtbzpkZW1v", id="basic"),
-        pytest.param("token_missing", lambda key: forged(key), id="no scheme"),
-        pytest.param("token_invalid", lambda key: "Bearer", id="no token"),
-        pytest.param("token_invalid", lambda key: "Bearer a.b.c", id="no jwt"),
-        pytest.param(
-            "token_invalid", lambda key: f"Bearer {forged(key, sub=str(2**31))}", id="of nobody"
-        ),
-        pytest.param("token_invalid", lambda key: "Bearer \xe9", id="not ASCII"),
-        pytest.param("token_invalid", lambda key: f"Bearer {'a.' * 50_000}", id="huge"),
-        pytest.param("token_expired", lambda key: f"Bearer {forged(key, exp=1)}", id="expired"),
-        pytest.param(
-            "token_invalid", lambda key: f"Bearer {forged(key, type='refresh')}", id="refresh"
-        ),
-        pytest.param("token_invalid", lambda key: f"Bearer {forged(OTHER_KEY)}", id="other key"),
-        pytest.param("token_invalid", lambda key: f"Bearer {forged(None, 'none')}", id="alg none"),
-        pytest.param("token_invalid", lambda key: f"Bearer {forged(key, 'HS384')}", id="HS384"),
-    ],
-)
+HEADERS = {
+    "empty": ("token_missing", lambda key: ""),
+    "basic": ("token_missing", lambda key: "Basic ZGVtbzpkZW1v"),
+    "no scheme": ("token_missing", lambda key: forged(key)),
+    "no token": ("token_invalid", lambda key: "Bearer"),
+    "no jwt": ("token_invalid", lambda key: "Bearer a.b.c"),
+    "of nobody": ("token_invalid", lambda key: f"Bearer {forged(key, sub=str(2**31))}"),
+    "not ASCII": ("token_invalid", lambda key: "Bearer \xe9"),
+    "huge": ("token_invalid", lambda key: f"Bearer {'a.' * 50_000}"),
+    "expired": ("token_expired", lambda key: f"Bearer {forged(key, exp=1)}"),
+    "refresh": ("token_invalid", lambda key: f"Bearer {forged(key, type='refresh')}"),
+    "other key": ("token_invalid", lambda key: f"Bearer {forged(OTHER_KEY)}"),
+    "alg none": ("token_invalid", lambda key: f"Bearer {forged(None, 'none')}"),
+    "HS384": ("token_invalid", lambda key: f"Bearer {forged(key, 'HS384')}"),
+}
+
+
+@pytest.mark.parametrize(("code", "make_header"), HEADERS.values(), ids=HEADERS)
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_an_invalid_token_is_refused(client, config, code, make_header):
     for path in ("/loads", "/drivers"):  # from the cache, and from the app

@@ -42,11 +42,8 @@ def test_all_rows_are_assigned_with_an_event_each(client):
         assert (shown["status"], shown["load"], load["status"]) == ("ASSIGNED", load, "ASSIGNED")
         *_, event = client.get(f"/loads/{load_id}/timeline").json
         payload = event["payload"]
-        assert (event["type"], event["assignmentId"], event["driverId"]) == (
-            "ASSIGNED",
-            assignment_id,
-            driver_id,
-        )
+        named = event["type"], event["assignmentId"], event["driverId"]
+        assert named == ("ASSIGNED", assignment_id, driver_id)
         assert (payload["load"], payload["driver"]) == (load, in_events(shown["driver"]))
         assert event["user"] == {"id": 1, "name": "Demo Dispatcher"}
 

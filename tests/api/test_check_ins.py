@@ -1,18 +1,16 @@
 """Check-ins: how far a driver is, in the order in which it happened, and what delays the load."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
 from billor.errors import CODES
-from billor.models import Role, db
+from billor.models import Role
 from tests.support.answers import assert_invalid, assert_problem, pages
 from tests.support.apps import client_with_token
 from tests.support.client import ApiClient
-from tests.support.rival import rival
-from tests.support.worker import WAIT_SECONDS
+from tests.support.databases import run_sql
+from tests.support.rival import beaten
 
 MINE = "/me/assignment/check-ins"
 OTHERS = "/assignments/4/check-ins"
@@ -37,15 +35,9 @@ def driver(app, client) -> ApiClient:
     client.assign(another, client.make_load())
     planned = {"driverId": another["id"], "loadId": client.make_load()["id"], "plan": True}
     assert client.post("/assignments", planned).json["status"] == "PLANNED"
-    execute(app, LONG_AGO)
-    execute(app, "UPDATE driver_load_assignments SET closed_at = closed_at - interval '30 minutes'")
+    run_sql(app, LONG_AGO)
+    run_sql(app, "UPDATE driver_load_assignments SET closed_at = closed_at - interval '30 minutes'")
     return client_with_token(app, "Alex", "alex@billor.example", Role.DRIVER, driver_id=1)
-
-
-def execute(app, statement: str) -> None:
-    with app.app_context():
-        db.session.execute(text(statement))
-        db.session.commit()
 
 
 def ago(minutes: float) -> str:
@@ -178,7 +170,7 @@ def test_a_refused_check_in_changes_nothing(client, driver):
 
 def test_a_check_in_cannot_be_undone_later(app, client, driver):
     path = f"{MINE}/{tap(driver, MINE)['id']}"
-    execute(app, "UPDATE check_ins SET received_at = received_at - interval '6 minutes'")
+    run_sql(app, "UPDATE check_ins SET received_at = received_at - interval '6 minutes'")
     assert_problem(driver.request("DELETE", path), 409, "too_late_to_undo")
     assert client.get("/assignments/3").json["progress"] == "LOADED"
 
@@ -209,10 +201,7 @@ def test_a_check_in_changes_the_etag_of_its_assignment_but_not_its_id(driver):
 
 def test_a_check_in_never_reaches_an_assignment_that_ended_meanwhile(app, client, driver):
     ends = "status = 'CANCELLED', closed_at = assigned_at"
-    with rival(app) as other, ThreadPoolExecutor(1) as threads:
-        other.execute(f"UPDATE driver_load_assignments SET {ends} WHERE id = 3")  # noqa: S608
-        said = threads.submit(client.post, "/assignments/3/check-ins", LOADED)
-        other.wait_until_waited_for()
-        other.insist()
-        assert_problem(said.result(WAIT_SECONDS), 409, "assignment_not_active")
+    statement = f"UPDATE driver_load_assignments SET {ends} WHERE id = 3"  # noqa: S608
+    said = beaten(app, statement, client.post, "/assignments/3/check-ins", LOADED)
+    assert_problem(said, 409, "assignment_not_active")
     assert client.get("/assignments/3/check-ins").json == []

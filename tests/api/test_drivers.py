@@ -1,14 +1,12 @@
 """Drivers over HTTP: their life, their refusals, and their license numbers."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 from billor.drivers.service import today
 from billor.models import LoadEvent, db
 from tests.support.answers import assert_problem, in_events
 from tests.support.apps import another_app, give_driver_token
-from tests.support.rival import rival
-from tests.support.worker import WAIT_SECONDS
+from tests.support.rival import beaten
 
 OPTIONAL = (
     *("phone", "phoneShown", "email", "notes", "notifyBy"),
@@ -124,13 +122,8 @@ def test_different_license_numbers_are_of_different_drivers(client):
 
 def test_a_change_that_lost_a_race_names_the_driver_who_won(app, client):
     client.make_driver("TX-1")
-    with rival(app) as other, ThreadPoolExecutor(1) as threads:
-        other.execute(
-            "INSERT INTO drivers (name, license_number, status) VALUES ('Sam', 'ZZ-1', 'ACTIVE')"
-        )
-        change = threads.submit(client.patch, "/drivers/1", {"licenseNumber": "zz 1"})
-        other.wait_until_waited_for()
-        other.insist()
-        problem = assert_problem(change.result(WAIT_SECONDS), 409, "license_number_taken")
+    sam = "INSERT INTO drivers (name, license_number, status) VALUES ('Sam', 'ZZ-1', 'ACTIVE')"
+    change = beaten(app, sam, client.patch, "/drivers/1", {"licenseNumber": "zz 1"})
+    problem = assert_problem(change, 409, "license_number_taken")
     assert problem["driverId"] == 2
     assert client.get("/drivers/1").json["licenseNumber"] == "TX-1"

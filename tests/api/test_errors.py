@@ -7,13 +7,12 @@ import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, text, update
+from sqlalchemy import text
 
 from billor.api.middleware import SECURITY_HEADERS
 from billor.api.problems import http_problem
@@ -21,11 +20,12 @@ from billor.audit.sqlite import SqliteStore
 from billor.errors import CODES
 from billor.loads.exporting import MAX_EXPORTS
 from billor.loads.importing import MAX_IMPORTS, import_slot
-from billor.models import Assignment, db
+from billor.models import db
 from tests.support.answers import WHAT_TO_DO, assert_problem
 from tests.support.apps import another_app, dead_address, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
+from tests.support.databases import run_sql
 from tests.support.photos import PDF
 from tests.support.rival import rival, short_lock_timeout
 
@@ -69,9 +69,8 @@ def assign(scene, driver, load, **fields):
 def reopened_late(scene):
     assignment = scene.client.assign(scene.client.make_driver(), scene.client.make_load())
     scene.client.close(assignment, "COMPLETED")
-    with scene.app.app_context():
-        db.session.execute(update(Assignment).values(closed_at=func.now() - timedelta(days=2)))
-        db.session.commit()
+    long_ago = "closed_at = closed_at - interval '2 days'"
+    run_sql(scene.app, f"UPDATE driver_load_assignments SET {long_ago}")  # noqa: S608
     return scene.client.post("/assignments/1/reopen", {"reason": "A wrong tap"})
 
 

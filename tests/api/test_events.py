@@ -2,12 +2,11 @@
 
 import json
 
-from sqlalchemy import text
-
 from billor.changes import events
 from billor.events.event import to_message
 from billor.models import LoadEvent, db
 from tests.support.answers import assert_invalid, next_page
+from tests.support.databases import run_sql
 from tests.support.rival import rival
 
 ADD = (
@@ -88,13 +87,11 @@ def test_a_reader_goes_on_after_a_restore(app, client):
     for _ in range(3):
         client.make_load()
     second = client.get("/events").json[1]["id"]
-    with app.app_context():  # as after a restore to a cluster whose transaction ids are lower
-        db.session.execute(text("UPDATE load_events SET feed_position = 1000000000"))
-        db.session.commit()
-        client.make_load()
-        restore = "UPDATE load_events SET feed_position = 0 WHERE feed_position = 1000000000"
-        assert read(client, f"/events?after={second}")[0] == []
-        db.session.execute(text(restore))
-        db.session.commit()
+    # As after a restore to a cluster whose transaction ids are lower.
+    run_sql(app, "UPDATE load_events SET feed_position = 1000000000")
+    client.make_load()
+    assert read(client, f"/events?after={second}")[0] == []
+    restore = "UPDATE load_events SET feed_position = 0 WHERE feed_position = 1000000000"
+    run_sql(app, restore)
     expected = [("load.created", 3), ("load.created", 4)]
     assert read(client, f"/events?after={second}")[0] == expected

@@ -1,11 +1,10 @@
 """/healthz and /readyz, with every dependency available and with one unavailable."""
 
 import pytest
-from sqlalchemy import text
 
 from billor.health import checks
-from billor.models import db
 from tests.support.apps import another_app, dead_address
+from tests.support.databases import run_sql
 
 PATIENCE = 60
 ALL_OK = {"postgresql": "ok", "redis": "ok", "events": "ok", "audit": "ok", "documents": "ok"}
@@ -55,12 +54,6 @@ def test_readiness_names_the_unavailable_dependency_and_reveals_nothing_else(
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
-def update_events(app, times: str, **parameters: int) -> None:
-    with app.app_context():
-        db.session.execute(text(f"UPDATE load_events SET {times}"), parameters)  # noqa: S608
-        db.session.commit()
-
-
 @pytest.mark.parametrize(
     ("seconds", "published", "done", "state"),
     [
@@ -78,7 +71,7 @@ def test_waiting_events_are_reported_as_late(client, app, seconds, published, do
     """Publishing them again does not reset their age."""
     client.make_load()
     times = f"created_at = now() - make_interval(secs => :seconds), published_at = {published}"
-    update_events(app, times, seconds=seconds)
+    run_sql(app, f"UPDATE load_events SET {times}", seconds=seconds)  # noqa: S608
     told = client.get("/readyz").json
     assert told["dependencies"] == ALL_OK | {"events": state}
     assert sorted(waiting["count"] for waiting in told["lag"].values()) == [0, 1]
@@ -86,7 +79,7 @@ def test_waiting_events_are_reported_as_late(client, app, seconds, published, do
     assert max(age for age in ages if age is not None) >= abs(seconds) - PATIENCE
     assert min(age for age in ages if age is not None) >= 0
 
-    update_events(app, f"{done} = now()")
+    run_sql(app, f"UPDATE load_events SET {done} = now()")  # noqa: S608
     assert client.get("/readyz").json["dependencies"] == ALL_OK
 
 

@@ -4,16 +4,16 @@ import json
 
 import pytest
 from flask_jwt_extended import create_access_token
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from billor.assignments.mine import POINT
 from billor.cache import PageCache
-from billor.database import transaction
 from billor.models import IdempotencyKey, Load, LoadEvent, db
 from tests.support.answers import assert_invalid, assert_problem, in_lists
 from tests.support.apps import another_app, client_with_key, client_with_token, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
+from tests.support.databases import run_sql
 from tests.support.photos import PDF
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
@@ -193,8 +193,7 @@ def test_a_replay_invalidates_the_cached_list(client, monkeypatch):
 def test_a_key_expires_after_24_hours(app, client, made):
     def age_keys(interval: str) -> None:
         older = "UPDATE idempotency_keys SET expires_at = expires_at - CAST(:by AS interval)"
-        with app.app_context(), transaction():
-            db.session.execute(text(older), {"by": interval})
+        run_sql(app, older, by=interval)
 
     first = post(client)
     age_keys("23 hours 59 minutes")
@@ -227,8 +226,7 @@ def test_a_stored_key_reveals_no_password(app, settings, client):
     """Its fingerprint depends on the secret, so the row does not allow guessing passwords."""
     user = {"name": "Dana", "email": "dana@billor.example", "password": "a-password"}
     assert post(client, user, path="/users").status_code == 201
-    with app.app_context():
-        row = db.session.scalar(text("SELECT row(key.*)::text FROM idempotency_keys AS key"))
+    ((row,),) = run_sql(app, "SELECT row(key.*)::text FROM idempotency_keys AS key")
     assert user["email"] in row, "the answer"
     assert user["password"] not in row
     with another_app(settings, JWT_SECRET_KEY="another-key-for-tests-only-0123456789") as other:

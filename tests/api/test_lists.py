@@ -23,19 +23,15 @@ def test_a_range_that_ends_before_it_starts_is_refused(client):
 
 
 def test_drivers_are_filtered_by_status_and_availability(client):
-    free = client.make_driver("free")["id"]
-    inactive = client.make_driver("inactive", status="INACTIVE")["id"]
-    busy = client.make_driver("busy")
-    client.assign(busy, client.make_load())
-    busy = busy["id"]
-    done = client.make_driver("done")
+    free, inactive, busy, done, leaving = range(1, 6)
+    for number in range(1, 6):
+        client.make_driver(f"TX-{number}")
+    for id_ in (busy, leaving):
+        client.assign({"id": id_}, client.make_load())
     for status in ("COMPLETED", "CANCELLED"):
-        client.close(client.assign(done, client.make_load()), status)
-    done = done["id"]
-    leaving = client.make_driver("leaving")
-    client.assign(leaving, client.make_load())
-    leaving = leaving["id"]
-    client.patch(f"/drivers/{leaving}", {"status": "INACTIVE"})
+        client.close(client.assign({"id": done}, client.make_load()), status)
+    for id_ in (inactive, leaving):
+        client.patch(f"/drivers/{id_}", {"status": "INACTIVE"})
     for query, expected in (
         ("", [leaving, done, busy, inactive, free]),
         ("status=ACTIVE", [done, busy, free]),
@@ -48,15 +44,13 @@ def test_drivers_are_filtered_by_status_and_availability(client):
 
 
 def test_assignments_are_filtered_by_driver_load_and_status(client):
-    driver, other = client.make_driver(), client.make_driver("TX-2")
-    load = client.make_load()
-    first = client.assign(driver, load)["id"]
-    client.close({"id": first}, "CANCELLED")
-    second = client.assign(driver, load)["id"]
-    client.close({"id": second}, "COMPLETED")
-    third = client.assign(driver, client.make_load())["id"]
-    fourth = client.assign(other, client.make_load())["id"]
-    driver, other, load = driver["id"], other["id"], load["id"]
+    driver, other = (client.make_driver(f"TX-{number}")["id"] for number in (1, 2))
+    load = client.make_load()["id"]
+    for status in ("CANCELLED", "COMPLETED"):
+        client.close(client.assign({"id": driver}, {"id": load}), status)
+    for id_ in (driver, other):
+        client.assign({"id": id_}, client.make_load())
+    first, second, third, fourth = range(1, 5)
     for query, expected in (
         ({}, [fourth, third, second, first]),
         ({"driverId": driver}, [third, second, first]),

@@ -21,20 +21,6 @@ def listed(client, address="/loads"):
     return answer.headers["X-Cache"], answer.json
 
 
-def test_a_cache_hit_takes_one_redis_round_trip_and_no_sql(client, statements, wire):
-    for _ in range(3):
-        client.make_load()
-    first = client.get("/loads?limit=2")
-    assert first.headers["X-Cache"] == "MISS"
-    wire.sent.clear()
-    with statements:
-        second = client.get("/loads?limit=2")
-    assert second.headers["X-Cache"] == "HIT"
-    assert second.data == first.data
-    assert statements.sent == []
-    assert wire.sent == ["EVAL"]
-
-
 def test_each_query_and_host_has_its_own_page(client):
     client.make_load()
     queries = ["", "?status=OPEN", "?status=CANCELLED", "?limit=1", "?limit=1&status=OPEN"]

@@ -4,15 +4,16 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Semaphore
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select
 
 from billor.auth import attempts
 from billor.auth.attempts import client_network
-from billor.models import LoadEvent, LoginAttempts, db
+from billor.models import LoadEvent, db
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
+from tests.support.databases import run_sql
 
 NOBODY = "nobody@billor.example"
 ADDRESSES = [f"198.51.100.{number}" for number in range(30)]
@@ -123,12 +124,9 @@ def test_a_window_ends_and_its_rows_go(app, client, blocked, monkeypatch, end):
             *(401, 401, 429, 429)
         ]
         assert len(blocked()) == round_
-        with app.app_context():
-            db.session.execute(text(f"UPDATE login_attempts SET ends_at = {end}"))  # noqa: S608
-            db.session.commit()
+        run_sql(app, f"UPDATE login_attempts SET ends_at = {end}")  # noqa: S608
     fail(client, address="203.0.113.1")
-    with app.app_context():
-        assert db.session.scalar(select(func.count()).select_from(LoginAttempts)) == 2
+    assert len(run_sql(app, "SELECT FROM login_attempts")) == 2
 
 
 def test_a_burst_of_good_logins_is_no_attack(app, client, monkeypatch):
@@ -154,7 +152,6 @@ def test_a_login_that_waits_too_long_is_refused(client, monkeypatch):
 
 def test_stored_attempts_reveal_no_email_address(app, client):
     fail(client, NOBODY)
-    with app.app_context():
-        rows = str(db.session.execute(text("SELECT * FROM login_attempts")).all())
+    rows = str(run_sql(app, "SELECT * FROM login_attempts"))
     assert "nobody" not in rows
     assert "192.0.2" not in rows

@@ -1,6 +1,5 @@
 """What users may do with their own account, and drivers with their own load."""
 
-from concurrent.futures import ThreadPoolExecutor
 from unicodedata import normalize
 
 import pytest
@@ -11,9 +10,8 @@ from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_invalid, assert_problem, in_lists
 from tests.support.apps import client_with_token
 from tests.support.client import ApiClient
-from tests.support.rival import rival
+from tests.support.rival import beaten
 from tests.support.users import make_user
-from tests.support.worker import WAIT_SECONDS
 
 NEW_PASSWORD = "another-good-password"
 COMPLETED = {"status": "COMPLETED"}
@@ -121,12 +119,8 @@ def test_a_password_is_changed_only_with_the_old_one(app, user, anonymous):
 
 def test_of_simultaneous_changes_of_a_password_one_succeeds(app, user):
     client = ApiClient(app.test_client(), user["access_token"])
-    with rival(app) as other, ThreadPoolExecutor(1) as threads:
-        other.execute("UPDATE users SET epoch = epoch + 1")  # as the other one does
-        change = threads.submit(change_password, client, DEMO_PASSWORD)
-        other.wait_until_waited_for()
-        other.insist()
-        assert_problem(change.result(WAIT_SECONDS), 401, "token_invalid")
+    other = "UPDATE users SET epoch = epoch + 1"
+    assert_problem(beaten(app, other, change_password, client, DEMO_PASSWORD), 401, "token_invalid")
 
 
 def test_a_password_may_come_in_another_unicode_form(app, user, anonymous):
@@ -222,10 +216,7 @@ def test_a_driver_reads_and_writes_comments_on_the_own_load(staff, driver):
 
 def test_a_comment_never_reaches_a_load_that_was_taken_away_meanwhile(app, staff, driver):
     assignment = staff.assign({"id": 1}, staff.make_load())
-    with rival(app) as other, ThreadPoolExecutor(1) as threads:
-        other.execute("UPDATE driver_load_assignments SET status = 'CANCELLED', closed_at = now()")
-        said = threads.submit(driver.post, "/me/assignment/comments", {"text": "On my way"})
-        other.wait_until_waited_for()
-        other.insist()
-        assert_problem(said.result(WAIT_SECONDS), 404, "no_active_assignment")
+    taken = "UPDATE driver_load_assignments SET status = 'CANCELLED', closed_at = now()"
+    said = beaten(app, taken, driver.post, "/me/assignment/comments", {"text": "On my way"})
+    assert_problem(said, 404, "no_active_assignment")
     assert len(staff.get(f"/loads/{assignment['loadId']}/timeline").json) == 2

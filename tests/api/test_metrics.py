@@ -1,14 +1,14 @@
 """GET /metrics: who may read it, and what it says of requests and of what they depend on."""
 
 import pytest
-from sqlalchemy import text
 
 from billor.config import API_VERSION
 from billor.health import checks
-from billor.models import Role, db
+from billor.models import Role
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app, client_with_token
 from tests.support.client import ApiClient
+from tests.support.databases import run_sql
 from tests.support.exported import Exported
 
 TOKEN = "a-token-of-prometheus"
@@ -88,10 +88,8 @@ def test_requests_are_counted_by_route_method_and_status(client, counted):
 
 def test_waiting_events_are_exported_with_their_age(client, app):
     client.make_load()
-    with app.app_context():
-        hour_ago = "published_at = now(), created_at = now() - interval '1 hour'"
-        db.session.execute(text(f"UPDATE load_events SET {hour_ago}"))  # noqa: S608
-        db.session.commit()
+    hour_ago = "published_at = now(), created_at = now() - interval '1 hour'"
+    run_sql(app, f"UPDATE load_events SET {hour_ago}")  # noqa: S608
     exported = scrape(client)
     assert exported.sum("billor_outbox_events", state="unpublished") == 0
     assert exported.sum("billor_outbox_events", state="unrecorded") == 1

@@ -46,7 +46,7 @@ def test_the_life_of_a_planned_load(client, drivers, loads):
     assert shown[0]["updatedAt"] > loads[1]["updatedAt"]
     listed = client.get("/drivers?expand=assignment").json
     assert [each["planned"] and each["planned"]["load"]["id"] for each in listed] == [
-        *(None, None, None, loads[1]["id"]),
+        *(None, None, None, loads[1]["id"])
     ]
     assert client.get(f"/assignments/{active['id']}").json["next"]["id"] == planned["id"]
     assert client.get("/loads.csv?q=RE1").text.splitlines()[1].endswith(",,,,,")

@@ -6,16 +6,16 @@ from datetime import timedelta
 import jwt
 import pytest
 from flask_jwt_extended import create_refresh_token
-from sqlalchemy import select, text, update
+from sqlalchemy import select
 
 from billor.auth import sessions
 from billor.auth.sessions import RETRY_SECONDS
-from billor.database import transaction
-from billor.models import LoadEvent, Session, User, db
+from billor.models import LoadEvent, User, db
 from billor.users.service import update_user
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 from tests.support.client import ApiClient
+from tests.support.databases import run_sql
 from tests.support.users import make_user
 
 NEW_PASSWORD = "another-good-password"
@@ -70,12 +70,8 @@ def pass_time(app):
     """Make all sessions older by this time."""
 
     def pass_(time: timedelta) -> None:
-        with app.app_context(), transaction():
-            older = {
-                "refreshed_at": Session.refreshed_at - time,
-                "expires_at": Session.expires_at - time,
-            }
-            db.session.execute(update(Session).values(older))
+        times = "refreshed_at = refreshed_at - :time, expires_at = expires_at - :time"
+        run_sql(app, f"UPDATE sessions SET {times}", time=time)  # noqa: S608
         app.extensions["cached_users"].clear()
 
     return pass_
@@ -147,11 +143,8 @@ def test_only_refresh_tokens_of_sessions_are_refreshed(app, anonymous, logged_in
 
 def test_no_token_is_stored(app, anonymous, logged_in):
     tokens = [*logged_in.values(), *refreshed(anonymous, logged_in).values()]
-    with app.app_context():
-        rows = [
-            str(db.session.execute(text(f"SELECT * FROM {table}")).all())  # noqa: S608
-            for table in db.metadata.tables
-        ]
+    queries = [f"SELECT * FROM {table}" for table in db.metadata.tables]  # noqa: S608
+    rows = [str(run_sql(app, query)) for query in queries]
     for token in (token for token in tokens if isinstance(token, str) and len(token) > 20):
         assert not any(token in row or token.rpartition(".")[2] in row for row in rows)
 

@@ -5,13 +5,13 @@ from statistics import median
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import text
 
 from billor.cache import cache
 from billor.loads.figures import DAYS
 from billor.loads.stats import CACHE_SECONDS
 from billor.models import CheckIn, User, db
 from tests.support.answers import assert_invalid
+from tests.support.databases import run_sql
 
 # Where it is about noon, so that no day begins during a test.
 HERE = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
@@ -35,11 +35,9 @@ def stats(app, client):
 
 def move(app, table: str, id_: int, **times: datetime) -> None:
     """Have something happened at another time."""
-    with app.app_context():
-        for column, moment in times.items():
-            statement = f"UPDATE {table} SET {column} = :moment WHERE id = :id"  # noqa: S608
-            db.session.execute(text(statement), {"moment": moment, "id": id_})
-        db.session.commit()
+    for column, moment in times.items():
+        statement = f"UPDATE {table} SET {column} = :moment WHERE id = :id"  # noqa: S608
+        run_sql(app, statement, moment=moment, id=id_)
 
 
 def test_without_anything_all_figures_are_nothing(stats):
@@ -84,13 +82,9 @@ def test_medians_are_of_first_assignments_and_of_completions(app, client, stats)
         assignment = client.assign(client.make_driver(f"TX-{number}"), load)
         client.close(assignment, "COMPLETED")
         move(app, "loads", load["id"], created_at=start)
-        move(
-            app,
-            "driver_load_assignments",
-            assignment["id"],
-            assigned_at=start + timedelta(minutes=took),
-            closed_at=start + timedelta(minutes=2 * took),
-        )
+        times = {"assigned_at": start + timedelta(minutes=took)}
+        times["closed_at"] = start + timedelta(minutes=2 * took)
+        move(app, "driver_load_assignments", assignment["id"], **times)
     found = stats()
     assert found["medianSecondsToAssign"] == median(minutes) * 60
     assert found["medianSecondsToComplete"] == median(minutes) * 120
@@ -165,7 +159,7 @@ def test_what_is_no_time_zone_is_refused(client):
         assert_invalid(client.get("/stats", query_string={"timeZone": zone}), "timeZone")
 
 
-def test_figures_are_counted_once_for_a_while(client, statements):
+def test_figures_are_counted_once_for_a_while(app, client, statements):
     for path in PATHS:
         first = client.get(path)
         client.make_driver(path)
@@ -173,5 +167,6 @@ def test_figures_are_counted_once_for_a_while(client, statements):
             assert client.get(path).json == first.json
         assert statements.sent == []
         assert client.get("/stats/drivers?weeks=2").json["weeks"] != first.json.get("weeks")
-    redis = cache.cache.client
+    with app.app_context():
+        redis = cache.cache.client
     assert {0 < redis.ttl(key) <= CACHE_SECONDS for key in redis.keys("*stats*")} == {True}

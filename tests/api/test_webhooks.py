@@ -6,14 +6,13 @@ from itertools import chain, repeat
 from threading import Event, Thread
 
 import pytest
-from sqlalchemy import text
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from billor.models import db
 from billor.worker import outgoing, webhooks
 from billor.worker.webhooks import Deliverer
 from scripts.launcher.processes import free_port
 from tests.support.apps import another_app
+from tests.support.databases import run_sql
 from tests.support.receiver import Posted, receiving, status
 from tests.support.worker import WAIT_SECONDS, wait_until
 
@@ -34,18 +33,10 @@ def hook(client, worker_app):
 
     def make(url: str, **values) -> dict:
         made = client.post("/webhooks", {"url": URL} | values).json
-        run(worker_app, "UPDATE webhooks SET url = :url WHERE id = :id", url=url, id=made["id"])
+        run_sql(worker_app, "UPDATE webhooks SET url = :url WHERE id = :id", url=url, id=made["id"])
         return made
 
     return make
-
-
-def run(app, statement: str, **values) -> list:
-    with app.app_context():
-        result = db.session.execute(text(statement), values)
-        rows = result.all() if result.returns_rows else []
-        db.session.commit()
-    return rows
 
 
 @contextmanager
@@ -133,7 +124,7 @@ def test_events_arrive_whatever_the_receiver_does(client, worker_app, hook, monk
     with worker_app.app_context(), monkeypatch.context() as killed:
         killed.setattr(Deliverer, "_post", lambda *_: None)
         assert Deliverer().step() == len(loads)
-    run(worker_app, "UPDATE webhook_deliveries SET due_at = now()")  # long after
+    run_sql(worker_app, "UPDATE webhook_deliveries SET due_at = now()")  # long after
     with delivering(worker_app, workers=2):
         wait_until(lambda: client.get("/webhooks").json[0]["failingSince"])
         with receiving(answer, port):
@@ -158,7 +149,7 @@ def test_a_slow_receiver_delays_nobody_else(client, worker_app, hook, fails, mos
     with receiving(wait) as slow, receiving(status(200)) as other, delivering(worker_app):
         first, second = hook(slow.url), hook(other.url)
         since = "UPDATE webhooks SET failing_since = CASE WHEN :fails THEN now() END WHERE id = :id"
-        run(worker_app, since, fails=fails, id=first["id"])
+        run_sql(worker_app, since, fails=fails, id=first["id"])
         for _ in range(6):
             client.make_load()
         wait_until(lambda: all(each["deliveredAt"] for each in deliveries(client, second)))
@@ -179,7 +170,7 @@ def test_both_secrets_sign_until_the_old_one_ends(client, worker_app, hook):
         assert verified(posted, made["secret"]) == verified(posted, new)
         assert verified(posted, new)["type"] == "webhook.test"
         wait_until(lambda: deliveries(client, made)[0]["deliveredAt"])
-        run(worker_app, "UPDATE webhooks SET old_secret_until = now()")
+        run_sql(worker_app, "UPDATE webhooks SET old_secret_until = now()")
         again = client.post(f"{path}/deliveries/{sent['id']}/resend")
         assert (again.json["deliveredAt"], again.json["attempts"]) == (None, 0)
         other = receiver.posted.get(timeout=WAIT_SECONDS)
@@ -194,7 +185,7 @@ def test_a_failing_webhook_is_disabled(client, worker_app, hook, caplog, code, d
     with receiving(status(code)) as receiver, delivering(worker_app):
         made = hook(receiver.url)
         ago = "UPDATE webhooks SET failing_since = now() - make_interval(days => :days)"
-        run(worker_app, ago, days=days)
+        run_sql(worker_app, ago, days=days)
         client.make_load()
         wait_until(lambda: not client.get("/webhooks").json[0]["active"])
         client.make_load()  # not added
@@ -202,7 +193,7 @@ def test_a_failing_webhook_is_disabled(client, worker_app, hook, caplog, code, d
         assert (waiting["attempts"], waiting["status"], waiting["failedAt"]) == (1, code, None)
         assert f"Webhook {made['id']} is disabled" in caplog.text
         assert made["secret"] not in caplog.text
-        [(payload,)] = run(
+        [(payload,)] = run_sql(
             worker_app, "SELECT payload FROM load_events WHERE type = 'webhook.disabled'"
         )
         assert payload == {"webhook": {"id": made["id"], "status": code}}

@@ -29,9 +29,7 @@ async def burst(api: Api) -> Counter[tuple[bytes, ...]]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("many_files")
-def test_two_thousand_at_once_on_a_process_are_answered_and_hits_follow(
-    system_without_bus: System,
-):
+def test_two_thousand_at_once_on_a_process_are_answered_and_hits_follow(system_without_bus: System):
     """It starts cold: no page, no token and no connection is there yet."""
     api = system_without_bus.start_api(workers=1)
     answers = asyncio.run(asyncio.wait_for(burst(api), PATIENCE_SECONDS))

@@ -15,9 +15,10 @@ from billor.loads.service import create_loads
 from billor.models import db
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
+from tests.support.databases import run_sql
 from tests.support.http import HttpClient, Reply
 from tests.support.system import LOAD, Dispatcher, Process, System
-from tests.support.worker import wait_until
+from tests.support.worker import WAIT_SECONDS, wait_until
 
 IN_FLIGHT = 8
 EVENTS = 20
@@ -35,11 +36,6 @@ def make_events(system: System, count: int) -> None:
         db.session.remove()
 
 
-def ask(system: System, query: str):
-    with system.app.app_context(), db.engine.connect() as connection:
-        return connection.scalar(text(query))
-
-
 @contextmanager
 def drivers_locked(system: System) -> Iterator[None]:
     """Assignments wait for a lock meanwhile."""
@@ -49,7 +45,8 @@ def drivers_locked(system: System) -> Iterator[None]:
 
 
 def waiting_for_locks(system: System) -> int:
-    return ask(system, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    query = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    return len(run_sql(system.app, query))
 
 
 def refuses(port: int) -> bool:
@@ -62,11 +59,8 @@ def refuses(port: int) -> bool:
 
 def unclaimed(system: System) -> int:
     """The number of unpublished events that no relay has locked."""
-    return ask(
-        system,
-        "SELECT count(*) FROM (SELECT FROM load_events WHERE published_at IS NULL"
-        " FOR UPDATE SKIP LOCKED) AS unclaimed",
-    )
+    query = "SELECT FROM load_events WHERE published_at IS NULL FOR UPDATE SKIP LOCKED"
+    return len(run_sql(system.app, query))
 
 
 def stopped_together(processes: list[Process]) -> list[int]:
@@ -76,19 +70,22 @@ def stopped_together(processes: list[Process]) -> list[int]:
 
 
 def test_gunicorn_finishes_requests_in_flight_at_shutdown(system_without_bus):
-    """Half of them wait for a connection of the pool."""
+    """Half of them wait for a connection of the pool. All take longer than what is idle has."""
     system = system_without_bus
-    api = system.start_api(workers=1, DATABASE_POOL_SIZE=str(IN_FLIGHT // 2))
+    patient = {"DATABASE_POOL_SIZE": str(IN_FLIGHT // 2), "PGOPTIONS": "-c lock_timeout=1min"}
+    api = system.start_api(workers=1, **patient)
     drivers = [api.client.make_driver(f"IN-FLIGHT-{number}") for number in range(IN_FLIGHT)]
     loads = [api.client.make_load() for _ in drivers]
     api.client.close()
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        with drivers_locked(system):
+        address = "127.0.0.1", api.client.port
+        with socket.create_connection(address, WAIT_SECONDS) as idle, drivers_locked(system):
             replies = pool.map(api.client.assign, drivers, loads)
-            wait_until(lambda: sum(api.clients()) == IN_FLIGHT)
+            wait_until(lambda: sum(api.clients()) == IN_FLIGHT + 1)
             wait_until(lambda: waiting_for_locks(system) == IN_FLIGHT // 2)
             api.send(signal.SIGTERM)
             wait_until(lambda: refuses(api.client.port))
+            assert idle.recv(1) == b""
         assert [reply.status for reply in replies] == [201] * IN_FLIGHT
     assert api.wait() == 0
 

@@ -4,12 +4,10 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from sqlalchemy import text
-
 from billor.health.checks import OUTBOX_LATE_SECONDS
-from billor.models import db
 from tests.support import couchdb_server
 from tests.support.couchdb_server import Fault
+from tests.support.databases import run_sql
 from tests.support.system import Process, System
 from tests.support.worker import wait_until
 
@@ -29,13 +27,12 @@ def everything_hung(system: System, *services) -> Iterator[None]:
 
 def make_event_of_long_ago(system: System) -> None:
     """Insert an overdue event, in one statement so that the relay never sees it otherwise."""
-    copy = text(
+    copy = (
         "INSERT INTO load_events (id, load_id, type, payload, created_at)"
         " SELECT gen_random_uuid(), load_id, type, payload, now() - :age * interval '1 second'"
         " FROM load_events WHERE load_id IS NOT NULL LIMIT 1"
     )
-    with system.app.app_context(), db.engine.begin() as connection:
-        connection.execute(copy, {"age": OUTBOX_LATE_SECONDS + 1})
+    run_sql(system.app, copy, age=OUTBOX_LATE_SECONDS + 1)
 
 
 def log(process: Process, start: int = 0) -> list[str]:

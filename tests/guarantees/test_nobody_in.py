@@ -13,15 +13,14 @@ from functools import partial
 from urllib.parse import quote, urlsplit
 
 import pytest
-from sqlalchemy import text
 
 from billor import MAX_BODY_BYTES
 from billor.errors import CODES
-from billor.models import db
 from scripts.launcher import launcher
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.couchdb_server import Fault
+from tests.support.databases import run_sql
 from tests.support.http import Reply, read_reply
 from tests.support.races import at_once
 from tests.support.system import Api, System
@@ -48,15 +47,12 @@ def test_the_login_rate_limit_spans_all_processes_without_redis(system_without_b
 def broken_table(system: System):
     """A constraint on users that the API does not know."""
 
-    def alter(change: str) -> None:
-        with system.app.app_context(), db.engine.begin() as connection:
-            connection.execute(text(f"ALTER TABLE users {change}"))
-
-    alter("ADD CONSTRAINT unheard_of CHECK (name <> 'Unheard')")
+    constraint = "CONSTRAINT unheard_of CHECK (name <> 'Unheard')"
+    run_sql(system.app, f"ALTER TABLE users ADD {constraint}")
     try:
         yield
     finally:
-        alter("DROP CONSTRAINT unheard_of")
+        run_sql(system.app, "ALTER TABLE users DROP CONSTRAINT unheard_of")
 
 
 def test_no_failure_reveals_a_secret(system_without_bus):
@@ -269,8 +265,7 @@ PREFLIGHT = {
 
 
 @pytest.mark.parametrize(
-    ("configured", "origin", "allowed"),
-    [("", OURS, None), (OURS, OURS, OURS), (OURS, OTHER, None)],
+    ("configured", "origin", "allowed"), [("", OURS, None), (OURS, OURS, OURS), (OURS, OTHER, None)]
 )
 def test_cors_allows_only_the_configured_origins(settings, client, configured, origin, allowed):
     with another_app(settings, CORS_ORIGINS=configured) as app:

@@ -3,24 +3,17 @@
 from collections import Counter
 
 import pytest
-from sqlalchemy import text
 
-from billor.models import db
+from tests.support.databases import run_sql
 from tests.support.holds import Hold
 from tests.support.mail import Mailbox
-from tests.support.system import CONVERGE_SECONDS, System
+from tests.support.system import CONVERGE_SECONDS
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.slow
 
 SENT = "SET sent_at=clock_timestamp()"
 DRIVERS = 30
-
-
-def on_database(system: System, statement: str) -> int:
-    """Run a statement; return how many rows it has found or changed."""
-    with system.app.app_context(), db.engine.begin() as connection:
-        return connection.execute(text(statement)).rowcount
 
 
 def test_sigkill_between_sending_and_marking_loses_no_mail_and_doubles_none_in_an_hour(system):
@@ -37,13 +30,13 @@ def test_sigkill_between_sending_and_marking_loses_no_mail_and_doubles_none_in_a
             assert api.client.assign(driver, api.client.make_load()).status == 201
         hold.wait()
         wait_until(lambda: len(mailbox.mails) == DRIVERS, CONVERGE_SECONDS)
-        wait_until(lambda: on_database(system, unsent) == 1)
+        wait_until(lambda: len(run_sql(system.app, unsent)) == 1)
         holding.kill()
         assert set(Counter(to for to, _, _ in mailbox.mails).values()) == {1}
 
         hour = "UPDATE notifications SET due_at = due_at - interval '1 hour'"
-        on_database(system, hour)
-        wait_until(lambda: on_database(system, unsent) == 0, CONVERGE_SECONDS)
+        run_sql(system.app, hour)
+        wait_until(lambda: not run_sql(system.app, unsent), CONVERGE_SECONDS)
         assert len(mailbox.mails) == DRIVERS + 1, "the one whose outcome was unknown"
     events = system.assert_converges().values()
     assert [each["type"] for each in events].count("NOTIFICATION_SENT") == DRIVERS

@@ -10,14 +10,12 @@ from pathlib import Path
 import psycopg2
 import pytest
 from psycopg2 import errors
-from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from billor.models import db
 from scripts.launcher import services
 from scripts.launcher.launcher import PROJECT
 from tests.support import databases
-from tests.support.databases import ADMIN_PASSWORD, admins
+from tests.support.databases import ADMIN_PASSWORD, admins, run_sql
 from tests.support.rival import rival
 from tests.support.system import Service, migrate
 
@@ -34,8 +32,7 @@ def test_no_refused_write_puts_a_secret_into_postgresqls_log(system_without_bus,
     client = system.start_api(workers=1, PGOPTIONS="-c lock_timeout=50ms").client
     driver = client.make_driver("TX-1")
     assert client.post("/drivers", DRIVER).status == 201
-    with system.app.app_context(), db.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE users ADD CONSTRAINT odd CHECK (name !~ 'Odd')"))
+    run_sql(system.app, "ALTER TABLE users ADD CONSTRAINT odd CHECK (name !~ 'Odd')")
     before = len(postgresql.log_file.read_bytes())
     try:
         taken = {"licenseNumber": DRIVER["licenseNumber"]}
@@ -47,8 +44,7 @@ def test_no_refused_write_puts_a_secret_into_postgresqls_log(system_without_bus,
             )
             assert client.post("/users", USER).status == 503
     finally:
-        with system.app.app_context(), db.engine.begin() as connection:
-            connection.execute(text("ALTER TABLE users DROP CONSTRAINT odd"))
+        run_sql(system.app, "ALTER TABLE users DROP CONSTRAINT odd")
     told = postgresql.log_file.read_bytes()[before:].decode()
     for reason in ('"odd"', "lock timeout"):
         assert reason in told

@@ -4,10 +4,9 @@ import socket
 from contextlib import ExitStack
 
 import pytest
-from sqlalchemy import text
 
 from billor.loads.exporting import MAX_EXPORTS
-from billor.models import db
+from tests.support.databases import run_sql
 from tests.support.system import Dispatcher, System
 from tests.support.worker import WAIT_SECONDS, wait_until
 
@@ -37,8 +36,7 @@ def system(system_without_bus: System) -> System:
 @pytest.fixture
 def many_loads(system: System) -> None:
     """Loads whose export is larger than the buffers of a connection."""
-    with system.app.app_context(), db.engine.begin() as connection:
-        connection.execute(text(MANY_LOADS))
+    run_sql(system.app, MANY_LOADS)
 
 
 def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:

@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import NamedTuple
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.support.http import Reply
+from tests.support.receiver import receiving, status
 from tests.support.system import System, let_time_pass
 from tests.support.worker import wait_until
 
@@ -32,21 +31,13 @@ def collector() -> Iterator[tuple[str, list]]:
     """The address of an OTLP collector, and the spans that it gets."""
     spans: list = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                spans.extend(span for scope in resource.scope_spans for span in scope.spans)
-            self.send_response(200)
-            self.end_headers()
+    def collect(handler) -> None:
+        for resource in ExportTraceServiceRequest.FromString(handler.got[1]).resource_spans:
+            spans.extend(span for scope in resource.scope_spans for span in scope.spans)
+        status(200)(handler)
 
-        def log_message(self, *_) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", spans
-        server.shutdown()
+    with receiving(collect) as receiver:
+        yield receiver.url.rstrip("/"), spans
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from scripts.launcher.processes import free_port
 from tests.support.client import ApiClient
 from tests.support.users import make_user
 
+NEEDED = {"DATABASE_URL": "postgresql://unused/unused", "JWT_SECRET_KEY": "unused" * 6}
+
 
 @contextmanager
 def another_app(settings: Mapping[str, str], **changes: str) -> Iterator[Flask]:

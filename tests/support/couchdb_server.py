@@ -7,10 +7,9 @@ end of a test.
 
 import hashlib
 import json
-import socket
 import traceback
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum, auto
 from http.client import HTTPConnection
@@ -123,12 +122,7 @@ class Database:
         self.deleted[id_] = self.documents.pop(id_)["_rev"]
 
     def by_filters(
-        self,
-        startkey: list,
-        endkey: list,
-        limit: int,
-        descending: bool,
-        include_docs: bool = False,
+        self, startkey: list, endkey: list, limit: int, descending: bool, include_docs: bool = False
     ) -> list[dict]:
         """Return the rows of the audit store's view between two keys."""
         assert descending, "the audit store reads the newest first"
@@ -192,7 +186,6 @@ class FakeCouchDB:
         self._fault: Fault | None = None
         self._fault_times: float = 0
         self._forbidden: dict[str, str] = {}
-        self._meanwhile: tuple[str, str, Callable[[], object]] | None = None
         self._is_batch_held = False
         self._index_is_held = False
         self._hanging, self._released = Event(), Event()
@@ -218,7 +211,6 @@ class FakeCouchDB:
             client.close()
         self.mend()
         self._server.shutdown()
-        self._server.close_connections()
         self._server.server_close()
         self._thread.join()
 
@@ -239,10 +231,6 @@ class FakeCouchDB:
     def allow(self, document_id: str) -> None:
         """Have the validation function take this document after all."""
         self._forbidden.pop(document_id, None)
-
-    def before_next(self, method: str, path_end: str, action: Callable[[], object]) -> None:
-        """Before such a request is carried out let something else happen, once."""
-        self._meanwhile = (method, path_end, action)
 
     def hold_batch(self) -> None:
         """Store half of the next batch of two or more, and answer only after `mend`."""
@@ -281,10 +269,6 @@ class FakeCouchDB:
 
     def answer(self, method: str, target: str, authorization: str | None, body: bytes) -> Answer:
         self.requests.append(f"{method} {target}")
-        meanwhile, path = self._meanwhile, urlsplit(target).path
-        if meanwhile and method == meanwhile[0] and path.endswith(meanwhile[1]):
-            self._meanwhile = None
-            meanwhile[2]()
         if self._index_is_held and "/_view/" in target and "update=false" not in target:
             self.hang()
         try:
@@ -375,17 +359,6 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, couch: FakeCouchDB):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.couch = couch
-        self._sockets: set[socket.socket] = set()
-
-    def get_request(self):
-        connection, address = super().get_request()
-        self._sockets.add(connection)
-        return connection, address
-
-    def close_connections(self) -> None:
-        for connection in self._sockets:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

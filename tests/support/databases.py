@@ -5,12 +5,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
 import psycopg2
+from flask import Flask
 from psycopg2 import extensions, sql
+from sqlalchemy import Row, text
 from sqlalchemy.engine import make_url
 
+from billor.models import db
 from scripts.launcher.services import ADMIN
 
 ADMIN_PASSWORD = "test-admin-password"
+
+
+def run_sql(app: Flask, statement: str, **values) -> list[Row]:
+    """Run a statement in a transaction of its own; return the rows that it has found."""
+    with app.app_context(), db.engine.begin() as connection:
+        result = connection.execute(text(statement), values)
+        return list(result.all()) if result.returns_rows else []
 
 
 @contextmanager

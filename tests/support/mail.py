@@ -1,9 +1,15 @@
 """An SMTP server that keeps its mails, and fails as real ones do."""
 
+from dataclasses import replace
 from email import message_from_bytes, policy
 
+import pytest
 from aiosmtpd.controller import Controller
+from flask import Flask
+from sqlalchemy import text
 
+from billor.models import db
+from billor.worker import notify
 from scripts.launcher.processes import free_port
 
 NOBODY = "nobody@carrier.example"
@@ -12,6 +18,24 @@ NOBODY = "nobody@carrier.example"
 def url_of(port: int) -> str:
     """For NOTIFY_EMAIL_URL."""
     return f"mailto://127.0.0.1:{port}/?from=billor@carrier.example&to={{address}}"
+
+
+def mail_to(url: str, app: Flask, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+    """Have this app send mails there, and at once."""
+    config = replace(app.config["BILLOR"], notify_email_url=url, **settings)
+    monkeypatch.setitem(app.config, "BILLOR", config)
+    monkeypatch.setattr(notify, "UNDO_SECONDS", 0)
+    notify.connect_services(config)
+
+
+def send_due() -> None:
+    """Notify of all that has happened, and send what is due."""
+    sent = 1
+    while sent:
+        db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
+        db.session.commit()
+        notify.notify_drivers()
+        sent = notify.send_next()
 
 
 class Mailbox(Controller):

@@ -1,6 +1,7 @@
 """A concurrent transaction whose locks block requests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,7 +9,7 @@ from flask import Flask
 from sqlalchemy import Connection, event, text
 
 from billor.models import db
-from tests.support.worker import wait_until
+from tests.support.worker import WAIT_SECONDS, wait_until
 
 
 class Rival:
@@ -54,6 +55,16 @@ def rival(app: Flask) -> Iterator[Rival]:
     onlooking = engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as own, onlooking.connect() as onlooker:
         yield Rival(own, onlooker)
+
+
+def beaten(app: Flask, statement: str, call: Callable, *arguments: Any) -> Any:
+    """The result of a call that waits for this statement, which is then committed."""
+    with rival(app) as other, ThreadPoolExecutor(1) as threads:
+        other.execute(statement)
+        result = threads.submit(call, *arguments)
+        other.wait_until_waited_for()
+        other.insist()
+        return result.result(WAIT_SECONDS)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from scripts.launcher.processes import Child, Program, free_port
 from tests.support.apps import close_connections
 from tests.support.bus import own_topic
 from tests.support.couchdb_server import FakeCouchDB
-from tests.support.databases import ADMIN_PASSWORD
+from tests.support.databases import ADMIN_PASSWORD, run_sql
 from tests.support.http import HttpClient, Reply
 from tests.support.users import make_user
 from tests.support.worker import STOP_SECONDS, python_environment, wait_until
@@ -241,9 +241,7 @@ def empty_tables() -> None:
 
 def let_time_pass(app: Flask) -> None:
     """Make all events older than the time in which a dispatcher may undo a mistake."""
-    with app.app_context(), db.engine.begin() as connection:
-        age = "UPDATE load_events SET created_at = created_at - interval '1 minute'"
-        connection.execute(text(age))
+    run_sql(app, "UPDATE load_events SET created_at = created_at - interval '1 minute'")
 
 
 class System:
@@ -381,9 +379,7 @@ class System:
         return {str(row.id): to_document(row) for row in rows}
 
     def unpublished(self) -> int:
-        with self.app.app_context(), db.engine.connect() as connection:
-            query = text("SELECT count(*) FROM load_events WHERE published_at IS NULL")
-            return connection.scalar(query)
+        return len(run_sql(self.app, "SELECT FROM load_events WHERE published_at IS NULL"))
 
     def is_settled(self, committed: Collection[str]) -> bool:
         """Whether all these events were published, and have documents."""

@@ -9,13 +9,10 @@ from billor.config import Config, ConfigError, load_config
 from billor.events.bus import MAX_BATCHES, Bus, BusUnavailable, InProcessBus, connect_bus
 from billor.events.event import Message
 from billor.events.pubsub import PubSubBus
+from tests.support.apps import NEEDED
 from tests.support.bus import event_message, own_topic, pull_all_of
 from tests.support.worker import wait_until
 
-NEEDED = {
-    "DATABASE_URL": "postgresql://unused/unused",
-    "JWT_SECRET_KEY": "unused-but-long-enough-0123456789",
-}
 BUSES = {"in-process": InProcessBus, "pubsub": PubSubBus}
 
 
@@ -29,12 +26,6 @@ def bus(request) -> Iterator[Bus]:
     assert bus.prepare() is True
     yield bus
     bus.close()
-
-
-@pytest.fixture
-def config(emulator_settings) -> Config:
-    """The emulator, with a topic and a subscription of the test's own."""
-    return load_config(NEEDED | emulator_settings | own_topic())
 
 
 def delete_at_emulator(config: Config, kind: str, name: str) -> None:
@@ -83,25 +74,20 @@ def test_only_the_first_preparation_is_of_a_new_subscription(bus):
     pull_all_of(bus, message)
 
 
-def test_a_deleted_topic_is_created_again_with_its_subscription(config):
+def test_a_deleted_topic_or_subscription_is_noticed_and_created_again(emulator_settings):
+    config = load_config(NEEDED | emulator_settings | own_topic())
     bus = connect_bus(config)
     bus.prepare()
     delete_at_emulator(config, "topics", config.pubsub_topic)
     with pytest.raises(BusUnavailable):
         bus.publish([event_message()])
     assert [bus.prepare(), bus.prepare()] == [True, False]
-    bus.publish([message := event_message()])
-    pull_all_of(bus, message)
-    bus.close()
-
-
-def test_a_deleted_subscription_is_noticed_and_created_again(config):
-    bus = connect_bus(config)
-    bus.prepare()
     delete_at_emulator(config, "subscriptions", config.pubsub_subscription)
     with pytest.raises(BusUnavailable):
         bus.pull(1)
     assert bus.prepare() is True
+    bus.publish([message := event_message()])
+    pull_all_of(bus, message)
     bus.close()
 
 

@@ -87,9 +87,7 @@ def test_refused_rows_and_files_are_told_and_good_rows_created(app, flask, tmp_p
     done = flask("import-loads", "loads.csv")
     assert (done.exit_code, done.stdout) == (1, "1 created, 0 already there, 3 refused\n")
     told = [":".join(line.split(":")[:2]) for line in done.stderr.splitlines()]
-    assert told == [
-        *("row 3: origin", "row 4: cargoType", "row 5: origin", "row 5: destination"),
-    ]
+    assert told == [*("row 3: origin", "row 4: cargoType", "row 5: origin", "row 5: destination")]
     Path("latin.csv").write_bytes(GOOD_CSV.encode() + b"M\xfcnchen,Reno,Steel\n")
     Path("loads.pdf").touch()
     for name, why in {

@@ -30,14 +30,10 @@ def test_every_operation_answers_as_its_document_promises(seeded_system: System,
     api = seeded_system.start_api()
     url = f"http://127.0.0.1:{api.client.port}"
     report_file = tmp_path / "report.json"
+    configuration = f"--config-file={SUPPORT / 'schemathesis.toml'}"
     done = subprocess.run(
         [
-            *(
-                sys.executable,
-                "-m",
-                "schemathesis.cli",
-                f"--config-file={SUPPORT / 'schemathesis.toml'}",
-            ),
+            *(sys.executable, "-m", "schemathesis.cli", configuration),
             *("run", f"{url}/openapi.json", "--continue-on-failure", *EXTENT),
             *("--report=json", f"--report-json-path={report_file}"),
         ],

@@ -15,21 +15,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sqlalchemy import select
 
 from billor.config import load_config
 from billor.events.bus import Bus, BusUnavailable, InProcessBus, connect_bus
-from billor.models import LoadEvent, db
 from billor.worker.main import HEARTBEAT_FILE, Worker
 from scripts.launcher.launcher import PROJECT
 from tests.support.bus import own_topic
+from tests.support.databases import run_sql
 from tests.support.system import Process, let_time_pass
-from tests.support.worker import (
-    WAIT_SECONDS,
-    python_environment,
-    running,
-    wait_until,
-)
+from tests.support.worker import WAIT_SECONDS, python_environment, running, wait_until
 
 FORBIDDEN_IN_THE_API = (
     *("grpc", "google.cloud", "google.api_core", "google.pubsub_v1"),
@@ -38,19 +32,15 @@ FORBIDDEN_IN_THE_API = (
 )
 
 
-@pytest.fixture
-def pubsub_settings(emulator_settings, monkeypatch) -> dict[str, str]:
-    """The emulator, with a topic and a subscription of the test's own."""
-    # A bus in this process sets the variable; set here first, it is removed after the test.
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator_settings["PUBSUB_EMULATOR_HOST"])
-    return emulator_settings | own_topic()
-
-
 @pytest.fixture(params=["in-process", "pubsub"])
-def bus(request, settings) -> Bus:
+def bus(request, settings, monkeypatch) -> Bus:
     """Each bus in turn; the worker closes it."""
-    pubsub = request.getfixturevalue("pubsub_settings") if request.param == "pubsub" else {}
-    return connect_bus(load_config(settings | pubsub))
+    if request.param == "pubsub":
+        emulator = request.getfixturevalue("emulator_settings")
+        # A bus in this process sets the variable; set here first, it is removed after the test.
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator["PUBSUB_EMULATOR_HOST"])
+        settings = settings | emulator | own_topic()
+    return connect_bus(load_config(settings))
 
 
 @pytest.fixture
@@ -83,19 +73,14 @@ def recorded(client):
 
 @pytest.fixture
 def unpublished(app):
-    """The ids of all events that wait to be published."""
-    return lambda: _ids(app, LoadEvent.published_at.is_(None))
+    """All events that wait to be published."""
+    return lambda: run_sql(app, "SELECT FROM load_events WHERE published_at IS NULL")
 
 
 @pytest.fixture
 def unrecorded(app):
-    """The ids of all events that wait to be recorded."""
-    return lambda: _ids(app, LoadEvent.recorded_at.is_(None))
-
-
-def _ids(app, condition) -> list[str]:
-    with app.app_context():
-        return [str(id_) for id_ in db.session.scalars(select(LoadEvent.id).where(condition))]
+    """All events that wait to be recorded."""
+    return lambda: run_sql(app, "SELECT FROM load_events WHERE recorded_at IS NULL")
 
 
 def change_a_load(client) -> list[str]:

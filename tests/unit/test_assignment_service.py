@@ -10,7 +10,7 @@ from billor.drivers.service import create_driver
 from billor.errors import Conflict
 from billor.loads.service import create_load
 from billor.models import Assignment, AssignmentStatus, db
-from tests.support.rival import rival
+from tests.support.rival import beaten, rival
 from tests.support.worker import WAIT_SECONDS
 
 pytestmark = pytest.mark.usefixtures("made")
@@ -31,12 +31,8 @@ def test_a_driver_who_is_being_made_inactive_gets_no_load(app):
             assign(1, 1)
         return refusal.value.code
 
-    with ThreadPoolExecutor() as pool, rival(app) as other:
-        other.execute("UPDATE drivers SET status = 'INACTIVE' WHERE id = 1")
-        assigned = pool.submit(assign_in_vain)
-        other.wait_until_waited_for()
-        other.insist()
-        assert assigned.result(WAIT_SECONDS) == "driver_inactive"
+    other = "UPDATE drivers SET status = 'INACTIVE' WHERE id = 1"
+    assert beaten(app, other, assign_in_vain) == "driver_inactive"
 
 
 def test_the_indexes_keep_the_rules_when_code_bypasses_the_service(context):

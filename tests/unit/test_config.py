@@ -6,10 +6,7 @@ import pytest
 
 from billor.config import ConfigError, load_config, read_environment
 
-MINIMAL = {
-    "DATABASE_URL": "postgresql://user:db-secret@host/name",
-    "JWT_SECRET_KEY": "k" * 32,
-}
+MINIMAL = {"DATABASE_URL": "postgresql://user:db-secret@host/name", "JWT_SECRET_KEY": "k" * 32}
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Storing the rows of a file: new loads with their events, those already there, and the cost."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 from sqlalchemy import func, select
 
@@ -9,7 +7,7 @@ from billor.loads import importing
 from billor.loads.files import FileRow, LoadFile
 from billor.loads.importing import import_loads
 from billor.models import Load, LoadEvent, db
-from tests.support.rival import rival
+from tests.support.rival import beaten
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -48,20 +46,14 @@ def test_a_row_whose_reference_a_load_has_is_already_there():
 
 
 def test_an_import_waits_for_another_with_the_same_reference(app):
-    with rival(app) as other, ThreadPoolExecutor(1) as threads:
-        other.execute(
-            "INSERT INTO loads (origin, destination, cargo_type, status, reference)"
-            " VALUES ('A', 'B', 'C', 'OPEN', 'PO-1')"
-        )
+    columns = "origin, destination, cargo_type, status, reference"
+    other = f"INSERT INTO loads ({columns}) VALUES ('A', 'B', 'C', 'OPEN', 'PO-1')"  # noqa: S608
 
-        def import_there() -> list[FileRow]:
-            with app.app_context():
-                return store(row(1), row(2, "po1"), row(3, "PO-2"))
+    def import_there() -> list[FileRow]:
+        with app.app_context():
+            return store(row(1), row(2, "po1"), row(3, "PO-2"))
 
-        outcomes = threads.submit(import_there)
-        other.wait_until_waited_for()
-        other.insist()
-        good, already_there, another = outcomes.result(30)
+    good, already_there, another = beaten(app, other, import_there)
     assert (good.already_there, another.already_there) == (False, False)
     assert (already_there.already_there, already_there.load_id) == (True, 1)
     assert counts() == (3, 2)

@@ -1,6 +1,5 @@
 """Notifications on a real SMTP server: who gets which text, and what becomes of failures."""
 
-import dataclasses
 import json
 import re
 import socket
@@ -26,8 +25,7 @@ from billor.loads.service import comment, create_loads, update_load
 from billor.models import Channel, CheckInKind, Language, LoadEvent, Notification, Role, db
 from billor.observe.context import CurrentUser, current_user
 from billor.worker import notices, notify
-from billor.worker.notify import connect_services, notify_drivers, send_next
-from tests.support.mail import NOBODY, Mailbox, url_of
+from tests.support.mail import NOBODY, Mailbox, mail_to, send_due, url_of
 from tests.support.receiver import receiving, status
 from tests.support.users import make_user
 
@@ -63,11 +61,8 @@ def configure(app, context, monkeypatch, mailbox):
 
     def set_url(url: str, **more: str) -> None:
         more |= {"public_url": BOARD.removesuffix("/board"), "time_zone": "America/Chicago"}
-        config = dataclasses.replace(app.config["BILLOR"], notify_email_url=url, **more)
-        monkeypatch.setitem(app.config, "BILLOR", config)
-        connect_services(config)
+        mail_to(url, app, monkeypatch, **more)
 
-    monkeypatch.setattr(notify, "UNDO_SECONDS", 0)
     set_url(mailbox.url)
     return set_url
 
@@ -92,12 +87,7 @@ def send_all(after: str = "0 s") -> None:
     token = current_user.set(None)
     past = "UPDATE notifications SET due_at = due_at - t, created_at = created_at - t FROM "
     db.session.execute(text(f"{past} (SELECT interval '{after}' AS t) AS passed"))
-    sent = 1
-    while sent:
-        db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
-        db.session.commit()
-        notify_drivers()
-        sent = send_next()
+    send_due()
     current_user.reset(token)
 
 
@@ -171,9 +161,9 @@ def test_what_is_no_news_any_more_is_not_sent(mailbox, configure):
     assert not list(db.session.scalars(select(Notification))), "nobody has heard of it"
     assign(1, 1)
     db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
-    notify_drivers()
+    notify.notify_drivers()
     change_status(2, "CANCELLED")
-    send_next()
+    notify.send_next()
     send_all()
     assert mailbox.mails == [], "it was looked at, but not sent"
     configure(AWAY)

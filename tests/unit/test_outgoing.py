@@ -123,10 +123,7 @@ def drip(part: bytes, seconds: float):
 @pytest.mark.parametrize("part", [b"X: y\r\n", b"\r\n"])
 def test_a_dripping_answer_has_a_deadline(monkeypatch, part):
     monkeypatch.setattr(outgoing, "SECONDS", 1.0)
-    with (
-        receiving(drip(part, 0.1)) as receiver,
-        pytest.raises(NotSent, match="no complete answer"),
-    ):
+    with receiving(drip(part, 0.1)) as receiver, pytest.raises(NotSent, match="no complete answer"):
         post(receiver.url, {}, b"", allow_private=True)
 
 

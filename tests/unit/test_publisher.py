@@ -3,17 +3,14 @@
 from unittest.mock import create_autospec
 
 import pytest
-from google.api_core.exceptions import (
-    DeadlineExceeded,
-    PermissionDenied,
-    ServiceUnavailable,
-)
+from google.api_core.exceptions import DeadlineExceeded, PermissionDenied, ServiceUnavailable
 from google.pubsub_v1 import PublisherClient, SubscriberClient
 
 from billor.config import load_config
 from billor.events import pubsub
 from billor.events.bus import BusUnavailable
 from billor.events.pubsub import RPC_SECONDS, PubSubBus
+from tests.support.apps import NEEDED
 from tests.support.bus import event_message
 
 TOPIC = "projects/a-project/topics/load-events"
@@ -39,15 +36,7 @@ def subscriber(monkeypatch):
 
 @pytest.fixture
 def bus(publisher, subscriber) -> PubSubBus:
-    return PubSubBus(
-        load_config(
-            {
-                "DATABASE_URL": "postgresql://unused/unused",
-                "JWT_SECRET_KEY": "unused-but-long-enough-0123456789",
-                "PUBSUB_PROJECT_ID": "a-project",
-            }
-        )
-    )
+    return PubSubBus(load_config(NEEDED | {"PUBSUB_PROJECT_ID": "a-project"}))
 
 
 def test_a_batch_is_published_with_one_call_of_limited_time(bus, publisher):

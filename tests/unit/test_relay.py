@@ -1,13 +1,14 @@
 """The relay on a real PostgreSQL: claiming, publishing, and retries in outages."""
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from billor.loads.service import create_loads
 from billor.models import LoadEvent, db
 from billor.worker import relay
 from billor.worker.relay import prepare, publish_batch
 from tests.support.bus import FakeBus
+from tests.support.databases import run_sql
 from tests.support.rival import rival
 
 LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry van"}
@@ -55,13 +56,10 @@ def test_an_idle_relay_sends_one_statement_a_look(statements):
     assert len(statements.sent) == 1
 
 
-def test_a_new_subscription_gets_what_was_published_before_it():
+def test_a_new_subscription_gets_what_was_published_before_it(app):
     ids, bus = add_events(3), FakeBus()
     publish_batch(bus)
-    db.session.execute(
-        text("UPDATE load_events SET recorded_at = now() WHERE id = :id"), {"id": ids[0]}
-    )
-    db.session.commit()
+    run_sql(app, "UPDATE load_events SET recorded_at = now() WHERE id = :id", id=ids[0])
     prepare(bus)
     assert unpublished() == []
     bus.is_new = True
