@@ -17,7 +17,7 @@ PUBLIC_ENDPOINTS = frozenset(
         "health.readyz",
         "docs.openapi",
         "docs.page",
-        "docs.problem",
+        "docs.problems",
         "board.root",
         "board.page",
         "board.asset",

@@ -12,6 +12,7 @@ PUBLIC = {
     "/readyz",
     "/docs",
     "/docs/<name>",
+    "/docs/problems",
     "/docs/problems/<code>",
     "/",
     "/board",

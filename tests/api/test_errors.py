@@ -257,6 +257,7 @@ def test_the_type_of_a_problem_is_a_page_that_explains_its_code(anonymous):
         assert (page.status_code, page.mimetype) == (200, "text/html")
         for each in (code, str(status), detail):
             assert each in html.unescape(page.text), code
+            assert each in html.unescape(anonymous.get("/docs/problems").text), code
     assert_problem(anonymous.get("/docs/problems/nonsense"), 404, "not_found")
     general = http_problem(406).json
     assert (general["type"], general["code"]) == ("about:blank", "not_acceptable")

@@ -1,4 +1,4 @@
-"""The documentation: Swagger UI, served from its package and this folder, and a page of each code.
+"""The documentation: Swagger UI, served from its package and this folder, and the errors.
 
 Nothing comes from a CDN.
 """
@@ -37,12 +37,9 @@ def page(name: str) -> Response:
     return response
 
 
+@blueprint.get("/docs/problems", defaults={"code": None})
 @blueprint.get("/docs/problems/<code>")
-def problem(code: str) -> str:
-    """Explain the code of a problem, whose `type` is this URL."""
-    if code not in CODES:
-        abort(404)
-    status, detail = CODES[code]
-    return render_template(
-        "problem.html", code=code, status=f"{status} {title_of(status)}", detail=detail
-    )
+def problems(code: str | None) -> str:
+    """Explain the codes of problems, or the one whose `type` is this URL."""
+    shown = {each: CODES[each] for each in CODES if code in (None, each)}
+    return render_template("problems.html", problems=shown or abort(404), title_of=title_of)
