@@ -31,7 +31,14 @@ from billor.drivers.schemas import NotificationsSchema
 from billor.errors import NotFound
 from billor.loads import documents
 from billor.loads import service as loads
-from billor.loads.document_routes import FILES, NEW_FILE, InlineQuery, send_file, stores_file
+from billor.loads.document_routes import (
+    FILE_PROBLEMS,
+    FILES,
+    NEW_FILE,
+    InlineQuery,
+    send_file,
+    stores_file,
+)
 from billor.loads.schemas import (
     CommentSchema,
     DocumentSchema,
@@ -289,7 +296,7 @@ def list_my_documents(query):
 @blueprint.route("/documents/<id:document_id>")
 @blueprint.arguments(InlineQuery, location="query")
 @blueprint.doc(responses=FILES)
-@blueprint.problems("document_not_found", "range_not_satisfiable", "documents_unavailable")
+@blueprint.problems(*FILE_PROBLEMS)
 def get_my_document(query, document_id):
     """Get a document of one of your loads."""
     is_shown = assignments.is_shown_to(_my_driver_id())

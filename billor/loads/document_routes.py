@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import IO
+from urllib.parse import quote
 
 from flask import Response, current_app, g, request
 
@@ -11,7 +12,7 @@ from billor.api.blueprint import FILE_HEADERS, Blueprint
 from billor.api.fields import QueryFlag, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
-from billor.errors import Invalid
+from billor.errors import BillorError, Invalid
 from billor.loads import documents
 from billor.loads.routes import received_body
 from billor.loads.schemas import DocumentSchema, LoadSchema, NewDocumentQuery
@@ -37,6 +38,10 @@ FILE = {
     "headers": FILE_HEADERS | {"ETag": "ETag"},
 }
 FILES = {200: FILE, 206: FILE, 304: "NotModified"}
+FILE_PROBLEMS = (
+    *("document_not_found", "precondition_failed", "range_not_satisfiable"),
+    "documents_unavailable",
+)
 
 
 class InlineQuery(WireSchema):
@@ -84,11 +89,14 @@ def send_file(document: Document, inline: bool = False) -> Response:
     response.set_etag(document.sha256)
     is_shown = inline and document.media_type in INLINE
     place = "inline" if is_shown else "attachment"
-    response.headers.set("Content-Disposition", place, filename=document.name)
+    name = quote(document.name, safe="")  # a header has no letters beyond Latin-1
+    response.headers["Content-Disposition"] = f"{place}; filename*=UTF-8''{name}"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response.headers["Cache-Control"] = "private, no-cache"
     response.vary.add("Authorization")
     response.make_conditional(request, accept_ranges=True, complete_length=size)
+    if response.status_code == 412:  # its body would be the file
+        raise BillorError("precondition_failed")
     if response.status_code != 304:
         read(key, 0, 1)  # a failure after the headers could not be told
     return response
@@ -118,7 +126,7 @@ def list_documents(query, load_id):
 @blueprint.route("/documents/<id:document_id>")
 @blueprint.arguments(InlineQuery, location="query")
 @blueprint.doc(responses=FILES)
-@blueprint.problems("document_not_found", "range_not_satisfiable", "documents_unavailable")
+@blueprint.problems(*FILE_PROBLEMS)
 def get_document(query, document_id):
     """Get a document, or a range of its bytes."""
     return send_file(documents.find_document(document_id), **query)

@@ -37,6 +37,8 @@ from billor.observe.context import signed_in_user
 logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 100_000_000
+MAX_HEAD_BYTES = 1024 * 1024  # with the size; a file of tiny segments would take seconds
+MAX_BOXES = 1000
 ORPHAN_AGE = timedelta(days=1)
 KEY = re.compile(r"document-[0-9a-f-]{36}")  # nothing else in the store is ours
 BATCH_SIZE = 1000
@@ -59,7 +61,7 @@ def recognise(data: bytes) -> str:
     """Return the media type of a photo or PDF, without decoding it. Raises `document_refused`."""
     for media_type, (_, pattern) in TYPES.items():
         if re.compile(pattern, re.DOTALL).fullmatch(data):
-            size = (1, 1) if media_type == PDF else imagesize.get(BytesIO(data))
+            size = (1, 1) if media_type == PDF else imagesize.get(BytesIO(data[:MAX_HEAD_BYTES]))
             is_sane = min(size) > 0 and prod(size) <= MAX_PIXELS
             if is_sane and _own_length(data) == len(data) and not _is_archive(data):
                 return media_type
@@ -70,8 +72,9 @@ def _own_length(data: bytes) -> int:
     """Return the length that a WebP or HEIC file says it has."""
     if data.startswith(b"RIFF"):
         return 8 + int.from_bytes(data[4:8], "little")
-    place = 0
-    while data[4:8] == b"ftyp" and place < len(data):
+    place = boxes = 0
+    while data[4:8] == b"ftyp" and place < len(data) and boxes < MAX_BOXES:
+        boxes += 1
         length = int.from_bytes(data[place : place + 4], "big")
         place += length or len(data) + 1
     return place or len(data)

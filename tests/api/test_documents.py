@@ -5,6 +5,7 @@ from datetime import timedelta
 from hashlib import sha256
 from io import BytesIO
 from threading import Event
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -89,7 +90,8 @@ def test_a_document_from_its_upload_to_its_removal(client):
         got = client.get(added.headers["Location"])
         assert (got.status_code, got.data, got.mimetype) == (200, data, media_type)
         assert got.headers["ETag"] == f'"{document["sha256"]}"'
-        assert got.headers["Content-Disposition"] == f"attachment; filename={document['name']}"
+        place = got.headers["Content-Disposition"]
+        assert place == f"attachment; filename*=UTF-8''{document['name']}"
         assert got.headers["X-Content-Type-Options"] == "nosniff"
         assert got.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
         shown = client.get(f"/documents/{document['id']}?inline=true").headers
@@ -128,6 +130,8 @@ def test_a_part_of_a_large_document(client, monkeypatch):
     beyond = client.get("/documents/1", headers={"Range": "bytes=9999-"})
     assert_problem(beyond, 416, "range_not_satisfiable")
     etag = client.get("/documents/1").headers["ETag"]
+    other = client.get("/documents/1", headers={"If-Match": '"other"'})
+    assert_problem(other, 412, "precondition_failed")
     known = client.get("/documents/1", headers={"If-None-Match": etag})
     assert (known.status_code, known.data) == (304, b"")
 
@@ -147,12 +151,15 @@ HOSTILE = {
     "a ZIP in a PDF": PDF.replace(b"endobj", archive()[:-2] + b"\x17\0 startxref 9 %%EOF\n")[:-14],
     **{f"200 megapixels {make}": make(16_000, 12_500) for make in (jpeg, png, webp, heic)},
     "no size": jpeg(0, 0),
+    "a thousand boxes": heic() + b"\0\0\0\x08free" * 1000,
+    "a size far behind": jpeg()[:2] + b"\xff\xe0\0\2" * 1024 + jpeg()[2:],
     "a bomb": png(2**31 - 1, 2**31 - 1),
 }
 
 
 @pytest.mark.parametrize("client", ["file"], indirect=True)
-def test_a_hostile_file_is_refused_and_stored_nowhere(client):
+def test_a_hostile_file_is_refused_and_stored_nowhere(client, monkeypatch):
+    monkeypatch.setattr(documents, "MAX_HEAD_BYTES", 4096)
     for kind, data in HOSTILE.items():
         for body in (data, {"file": (BytesIO(data), "a.jpg")}):
             assert add(client, data=body).json["code"] == "document_refused", kind
@@ -172,8 +179,15 @@ def test_what_is_sent_beside_the_file_is_checked(client):
     larger = large.replace(b"\0", b"\0\0", 1)
     for sent in ({"data": larger}, multipart(large)):
         assert_problem(client.post(POD, **sent), 413, "body_too_large")
-    for given, kept in {"evil.html": "evil.html.pdf", "x" * 200: "x" * 190 + ".pdf"}.items():
-        assert add(client, f"{POD}&name={given}", PDF).json["name"] == kept
+    for given, kept in {
+        "evil.html": "evil.html.pdf",
+        "x" * 200: "x" * 190 + ".pdf",
+        "Ann\u2019s \u8bc1": "Ann\u2019s \u8bc1.pdf",
+    }.items():
+        added = add(client, f"{POD}&name={given}", PDF)
+        assert added.json["name"] == kept
+        place = client.get(added.headers["Location"]).headers["Content-Disposition"]
+        assert place == f"attachment; filename*=UTF-8''{quote(kept)}"
 
 
 @pytest.mark.parametrize("client", ["file"], indirect=True)
