@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event, Thread
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from cryptography.hazmat.primitives import serialization as form
 from flask import current_app
@@ -214,17 +214,24 @@ def _send(url: str, address: str, text: str, link: str) -> Failure | None:
 def _deliver(url: str, address: str, text: str, link: str) -> Failure | None:
     title = text if "@" in address else ""  # the subject of a mail
     content: Any = {"body": f"{text}\n{link}", "title": title, "body_format": "text"}
-    result = _service(url, address).notify(**content, log_level=logging.DEBUG)
+    service = _service(url, address)
+    if not service:
+        return Failure("unsupported address", is_final=True)
+    result = service.notify(**content, log_level=logging.DEBUG)
     return None if result else _failure("\n".join(entry.message for entry in result.logs()))
 
 
 def _service(url: str, address: str) -> Any:
-    """Return what sends to this address; it is false if the URL is not Apprise's."""
+    """Return what sends to this address; it is false if the URL is not Apprise's.
+
+    Also if Apprise would write to somebody else: to brien@… instead of o'brien@….
+    """
     from apprise import Apprise, AppriseAsset  # takes 30 MB
 
     service = Apprise(asset=AppriseAsset(app_id="Billor", service_timeout=0))
     service.add(url.replace("{address}", quote(address, safe="")))
-    return service
+    is_meant = "@" not in address or all(address in unquote(each.url()) for each in service)
+    return service if is_meant else None
 
 
 def _push(browsers: Sequence[Row], text: str, link: str) -> Failure | None:

@@ -205,9 +205,17 @@ def test_what_was_surely_not_sent_is_tried_soon_and_all_else_after_an_hour(
     assert outcomes() == [("sent", "load.assigned")]
 
 
-@pytest.mark.parametrize("fault", ["refused", "away for a day", "all refused"])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("refused", "550 5.1.1"),
+        ("unsupported", "unsupported address"),  # Apprise would write to brien@…
+        ("away for a day", "Connection refused"),
+        ("all refused", "550 5.1.1"),
+    ],
+)
 def test_who_made_the_assignment_hears_of_a_driver_who_was_not_reached(
-    mailbox, configure, caplog, fault
+    mailbox, configure, caplog, fault, reason
 ):
     if fault == "away for a day":
         assigned()
@@ -216,7 +224,7 @@ def test_who_made_the_assignment_hears_of_a_driver_who_was_not_reached(
         send_all("25 hours")
         configure(mailbox.url)
     else:
-        assigned(NOBODY)
+        assigned("o'brien@carrier.example" if fault == "unsupported" else NOBODY)
     if fault == "all refused":
         db.session.execute(text(f"UPDATE users SET email = '{NOBODY}'"))  # noqa: S608
     send_all("2 minutes")
@@ -226,7 +234,6 @@ def test_who_made_the_assignment_hears_of_a_driver_who_was_not_reached(
     of_dana = "sent" if reached else "failed"
     assert outcomes() == [("failed", "load.assigned"), (of_dana, "notification.failed")]
     failed = db.session.scalars(select(LoadEvent).filter_by(type="notification.failed")).first()
-    reason = "Connection refused" if fault == "away for a day" else "550 5.1.1"
     assert failed.payload["reason"] == reason
     logged = [record.getMessage() for record in caplog.records if record.name != "apprise"]
     assert "@" not in f"{logged} {failed.payload}"
