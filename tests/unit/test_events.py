@@ -11,18 +11,14 @@ from billor.models import LoadEvent
 
 NAMES = {
     "load.created": "LOAD_CREATED",
-    "load.updated": "LOAD_UPDATED",
-    "load.cancelled": "LOAD_CANCELLED",
     "load.assigned": "ASSIGNED",
-    "load.completed": "LOAD_COMPLETED",
-    "assignment.cancelled": "ASSIGNMENT_CANCELLED",
-    "driver.created": "DRIVER_CREATED",
     "user.role_changed": "ROLE_CHANGED",
 }
 
 
-def make_event(type_: str) -> LoadEvent:
-    return LoadEvent(
+@pytest.mark.parametrize("type_", NAMES)
+def test_an_event_becomes_a_message_and_a_document(type_):
+    event = LoadEvent(
         id=uuid.uuid4(),
         type=type_,
         load_id=7,
@@ -34,11 +30,6 @@ def make_event(type_: str) -> LoadEvent:
         traceparent="a-traceparent",
         created_at=datetime(2026, 3, 1, 14, 30, tzinfo=timezone(timedelta(hours=2))),
     )
-
-
-@pytest.mark.parametrize("type_", NAMES)
-def test_an_event_becomes_a_message_and_a_document(type_):
-    event = make_event(type_)
     subject = {"driverId": 8, "loadId": 7, "assignmentId": 9}
     if type_.startswith("user."):
         subject = {"userId": 10}

