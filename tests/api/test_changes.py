@@ -13,6 +13,7 @@ from billor.changes import feed, source
 from billor.loads.service import create_loads
 from billor.models import Role, db
 from billor.users.service import update_user
+from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
 from tests.support.answers import assert_problem
 from tests.support.apps import client_with_key, client_with_token
 from tests.support.events import EventStream
@@ -64,15 +65,9 @@ def test_each_change_of_loads_and_drivers_is_sent_in_order(client, listen):
         client.post(f"/loads/{load['id']}/comments", {"text": "Sold elsewhere"})
         sent = events.take(9)
     assert [each.data["type"] for each in sent] == [
-        "driver.created",
-        "load.created",
-        "load.updated",
-        "load.assigned",
-        "assignment.checked_in",
-        "assignment.cancelled",
-        "driver.updated",
-        "load.cancelled",
-        "load.commented",
+        *("driver.created", "load.created", "load.updated", "load.assigned"),
+        *("assignment.checked_in", "assignment.cancelled", "driver.updated"),
+        *("load.cancelled", "load.commented"),
     ]
     assert {each.event for each in sent} == {"change"}
     assert all(each.id for each in sent)
@@ -237,6 +232,14 @@ def test_a_stream_ends_with_its_account_or_key_and_with_no_other(app, client, li
         assert events.rest()[-1].data == {"code": "token_invalid"}
         client.make_load()
         assert others.next().event == "change"
+
+
+def test_a_stream_ends_with_its_session(client, anonymous, listen):
+    anonymous.token = anonymous.log_in(DEMO_EMAIL, DEMO_PASSWORD).json["access_token"]
+    with listen(token=anonymous.token) as events:
+        events.next()
+        anonymous.post("/auth/logout")
+        assert [each.data for each in events.rest()] == [{"code": "token_invalid"}]
 
 
 def test_a_stream_ends_when_its_token_expires(app, client, listen):

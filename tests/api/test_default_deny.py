@@ -4,21 +4,9 @@ import pytest
 from werkzeug.routing import Rule
 
 PUBLIC = {
-    "/auth/login",
-    "/auth/refresh",
-    "/auth/password-reset",
-    "/auth/password-reset/confirm",
-    "/healthz",
-    "/readyz",
-    "/docs",
-    "/docs/<name>",
-    "/docs/problems",
-    "/docs/problems/<code>",
-    "/",
-    "/board",
-    "/board/<version>/<name>",
-    "/board/sw.js",
-    "/openapi.json",
+    *("/auth/login", "/auth/refresh", "/auth/password-reset", "/auth/password-reset/confirm"),
+    *("/docs", "/docs/<name>", "/docs/problems", "/docs/problems/<code>", "/openapi.json"),
+    *("/", "/board", "/board/<version>/<name>", "/board/sw.js", "/healthz", "/readyz"),
 }
 
 

@@ -144,7 +144,7 @@ def test_a_key_is_the_users_own_and_known_to_every_process(app, settings, client
     assert_done(post(program))
     with app.app_context():
         token = create_access_token("1")
-    with another_app(settings) as another:
+    with another_app(settings, REDIS_URL="") as another:
         for token_, own in ((token, first), (program.token, None)):
             answer = post(ApiClient(another.test_client(), token_))
             assert_replayed(answer, own or answer)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from billor.cache import PageCache
 from billor.models import db
 from tests.support.answers import in_lists, next_page
-from tests.support.apps import another_app, dead_address
+from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.worker import WAIT_SECONDS
 
@@ -140,19 +140,6 @@ def test_a_commit_whose_answer_was_lost_invalidates_pages_too(client, monkeypatc
         assert client.post("/loads", LOAD).status_code == 503
     status, loads = listed(client)
     assert (status, len(loads)) == ("MISS", 1)
-
-
-@pytest.mark.parametrize("url", ["redis://{dead}/0", ""], ids=["away", "not configured"])
-def test_without_redis_everything_is_answered_from_postgresql(settings, client, url):
-    with another_app(settings, REDIS_URL=url.format(dead=dead_address())) as app:
-        api = ApiClient(app.test_client(), client.token)
-        load = api.make_load()
-        for _ in range(2):
-            assert listed(api) == ("BYPASS", [in_lists(load)])
-        assignment = api.assign(api.make_driver(), load)
-        assert listed(api)[1][0]["status"] == "ASSIGNED"
-        api.close(assignment, "COMPLETED")
-        assert listed(api)[1][0]["status"] == "COMPLETED"
 
 
 def test_a_page_from_the_cache_is_the_one_flask_has_made(client, settings):

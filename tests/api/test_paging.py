@@ -124,7 +124,8 @@ def go_on(client, path, cursor):
 def test_a_cursor_is_valid_in_every_process_and_for_no_other_list(
     settings, client_of_load_1, signed
 ):
-    with another_app(settings) as app:
+    """Also without Redis."""
+    with another_app(settings, REDIS_URL="") as app:
         tokens = (client_of_load_1.token, client_of_load_1.driver_token)
         client = ApiClient(app.test_client(), *tokens)
         for path, position in POSITIONS.items():

@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from billor.changes.feed import MAX_STREAMS_OF_USER
-from billor.users.service import create_user
 from tests.support.events import Listener
 from tests.support.system import Api, System
 from tests.support.worker import wait_until
@@ -85,21 +84,6 @@ def test_a_client_of_a_killed_process_goes_on_elsewhere_without_a_gap(api):
         assert again.ready.data == {"resumed": True}
         assert [event.data["loadId"] for event in again.take(3)] == missed
         again.close()
-
-
-def test_a_logout_ends_the_streams_of_every_process(api, shared_system):
-    with shared_system.app.app_context():
-        create_user("Robin", "robin@billor.example", "a-good-password")
-    body = {"email": "robin@billor.example", "password": "a-good-password"}
-    token = api.client.post("/auth/login", body).body["access_token"]
-    client = shared_system.connect(api.client.port)
-    client.token = token
-    opened = [Listener(client) for _ in range(STREAMS)]
-    assert len({process_of(api, each).pid for each in opened}) == PROCESSES
-    assert client.post("/auth/logout", {}).status == 204
-    for each in opened:
-        assert [event.data for event in each.rest()] == [{"code": "token_invalid"}]
-        each.close()
 
 
 def leave_by_half_closing(listener: Listener) -> None:

@@ -53,14 +53,6 @@ def count(app: Flask, model) -> int:
         return db.session.scalar(select(func.count()).select_from(model))
 
 
-def test_seed_reports_what_it_created(flask):
-    assert flask("seed").stdout == (
-        "Log in as demo@billor.example.\n1 users, 3 drivers, 4 loads created.\n"
-    )
-    more = flask("seed", "--loads", "1204", "--drivers", "5")
-    assert "0 users, 2 drivers, 1,200 loads created." in more.stdout
-
-
 @pytest.mark.parametrize(
     ("name", "content", "options"),
     [

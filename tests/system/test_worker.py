@@ -92,15 +92,8 @@ def change_a_load(client) -> list[str]:
     client.patch(f"/loads/{load['id']}", {"status": "OPEN"})
     client.close(client.assign(driver, load), "COMPLETED")
     return [
-        "DRIVER_CREATED",
-        "LOAD_CREATED",
-        "LOAD_UPDATED",
-        "ASSIGNED",
-        "ASSIGNMENT_CANCELLED",
-        "LOAD_CANCELLED",
-        "LOAD_UPDATED",
-        "ASSIGNED",
-        "LOAD_COMPLETED",
+        *("DRIVER_CREATED", "LOAD_CREATED", "LOAD_UPDATED", "ASSIGNED", "ASSIGNMENT_CANCELLED"),
+        *("LOAD_CANCELLED", "LOAD_UPDATED", "ASSIGNED", "LOAD_COMPLETED"),
     ]
 
 
