@@ -30,7 +30,16 @@ PAPER = {
 }
 
 
-class NotificationsSchema(WireSchema):
+class DriverSchema(WireSchema):
+    id = Id(dump_only=True, required=True)
+    name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
+    license_number = Identifier(max_length=64, required=True, metadata={"example": "TX-1234567"})
+    status = fields.Enum(
+        DriverStatus, metadata={"description": "Only ACTIVE drivers get loads. ACTIVE by default."}
+    )
+    phone = Phone()
+    phone_shown = ShownPhone("phone")
+    email = EmailAddress(allow_none=True, example="alex@example.com")
     notify_by = fields.Enum(
         Channel,
         allow_none=True,
@@ -41,24 +50,17 @@ class NotificationsSchema(WireSchema):
         by_value=fields.String,
         metadata={"description": "Of notifications. en by default."},
     )
-
-
-class DriverSchema(NotificationsSchema):
-    id = Id(dump_only=True, required=True)
-    name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
-    license_number = Identifier(max_length=64, required=True, metadata={"example": "TX-1234567"})
-    status = fields.Enum(
-        DriverStatus, metadata={"description": "Only ACTIVE drivers get loads. ACTIVE by default."}
-    )
-    phone = Phone()
-    phone_shown = ShownPhone("phone")
-    email = EmailAddress(allow_none=True, example="alex@example.com")
     notes = Lines(
         max_length=2000, allow_none=True, metadata={"description": "Drivers do not see them."}
     )
     license_expires_on = Day(allow_none=True, metadata=PAPER)
     medical_expires_on = Day(allow_none=True, metadata=PAPER)
     created_at = Timestamp(dump_only=True, required=True)
+
+
+class NotificationsSchema(DriverSchema):
+    class Meta(DriverSchema.Meta):
+        fields = ("notify_by", "language")
 
 
 class DriverInEventSchema(DriverSchema):
