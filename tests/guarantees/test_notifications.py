@@ -30,7 +30,7 @@ def test_sigkill_between_sending_and_marking_loses_no_mail_and_doubles_none_in_a
             assert api.client.assign(driver, api.client.make_load()).status == 201
         hold.wait()
         wait_until(lambda: len(mailbox.mails) == DRIVERS, CONVERGE_SECONDS)
-        wait_until(lambda: len(run_sql(system.app, unsent)) == 1)
+        wait_until(lambda: len(run_sql(system.app, unsent)) == 1, CONVERGE_SECONDS)
         holding.kill()
         assert set(Counter(to for to, _, _ in mailbox.mails).values()) == {1}
 
