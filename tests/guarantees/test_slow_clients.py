@@ -18,6 +18,7 @@ MANY_LOADS = f"""
     SELECT repeat('x', 200), repeat('y', 200), repeat('z', 100), 'OPEN'
     FROM generate_series(1, {LOADS_EXPORTED})
 """  # noqa: S608
+"""Their export is larger than the buffers of a connection."""
 POST = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 SLOW_REQUESTS = {  # the first bytes, and the byte that is repeated
     "half a head": ("GET /healthz HTTP/1.1\r\nHost: local", b""),
@@ -33,12 +34,6 @@ def system(system_without_bus: System) -> System:
     return system_without_bus
 
 
-@pytest.fixture
-def many_loads(system: System) -> None:
-    """Loads whose export is larger than the buffers of a connection."""
-    run_sql(system.app, MANY_LOADS)
-
-
 def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
     """Connect, send this and no more, with a small receive buffer."""
     connection = stack.enter_context(socket.socket())
@@ -49,8 +44,9 @@ def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
     return connection
 
 
-@pytest.mark.usefixtures("many_files", "many_loads")
+@pytest.mark.usefixtures("many_files")
 def test_a_thousand_silent_and_many_slow_clients_keep_nobody_waiting(system):
+    run_sql(system.app, MANY_LOADS)
     api = system.start_whole_api(workers=2)
     client = system.connect(api.client.port)
     head = f"Host: localhost\r\nAuthorization: Bearer {system.token}\r\n\r\n"

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, text
 
 from billor.auth.service import issue_token
 from billor.config import SERVICES_FILE
-from billor.models import LoadEvent, User, db
+from billor.models import User, db
 from scripts.launcher.launcher import PROJECT
 from tests.support.apps import close_connections
-from tests.support.databases import own_database
+from tests.support.databases import own_database, run_sql
 from tests.support.photos import PDF
 from tests.support.system import Dispatcher, System, migrate
 from tests.support.worker import WAIT_SECONDS, wait_until
@@ -278,15 +278,11 @@ def test_it_finds_what_make_run_has_started(system: System, tmp_path: Path):
 def test_events_since_a_time_are_published_again(app, client):
     client.make_load()
     client.make_load()
-    with app.app_context():
-        db.session.execute(text("UPDATE load_events SET published_at = now(), recorded_at = now()"))
-        first, *_, last = db.session.query(LoadEvent).order_by(LoadEvent.id).all()
-        since = last.created_at.isoformat()
-        db.session.commit()
-    replay = app.test_cli_runner().invoke
-    assert replay(args=["events", "replay", "--since", since]).output.startswith("1 events")
+    run_sql(app, "UPDATE load_events SET published_at = now(), recorded_at = now()")
+    *_, (since,) = run_sql(app, "SELECT created_at FROM load_events ORDER BY id")
+    replay, args = app.test_cli_runner().invoke, ["events", "replay", "--since", since.isoformat()]
+    assert replay(args=args).output.startswith("1 events")
     refused = replay(args=["events", "replay", "--since", "yesterday"])
     assert "does not match the format" in refused.stderr
-    with app.app_context():
-        states = {event.id: event.published_at for event in db.session.query(LoadEvent)}
-    assert (states[first.id] is None, states[last.id]) == (False, None)
+    states = run_sql(app, "SELECT published_at IS NULL FROM load_events ORDER BY id")
+    assert states == [(False,), (True,)]
