@@ -91,7 +91,7 @@ def mark_recorded(ids: Collection[UUID]) -> None:
 
 
 def claim_unnotified(types: Collection[EventType], limit: int, age_seconds: float) -> Sequence[Row]:
-    """Mark the oldest recorded events, of these types and age, as notified.
+    """Mark the oldest events of these types and age as notified.
 
     Returns them, each with the `status` of its assignment; without those of unassigned loads.
     """
@@ -99,7 +99,6 @@ def claim_unnotified(types: Collection[EventType], limit: int, age_seconds: floa
         _EVENTS.notified_at.is_(None),
         _EVENTS.assignment_id.is_not(None) | _EVENTS.load_id.is_(None),
         _EVENTS.type.in_(types),
-        _EVENTS.recorded_at.is_not(None),
         seconds_since(_EVENTS.created_at) >= age_seconds,
     )
     claim = _update_oldest(limit, is_due).values(notified_at=func.clock_timestamp())

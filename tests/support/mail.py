@@ -6,9 +6,7 @@ from email import message_from_bytes, policy
 import pytest
 from aiosmtpd.controller import Controller
 from flask import Flask
-from sqlalchemy import text
 
-from billor.models import db
 from billor.worker import notify
 from scripts.launcher.processes import free_port
 
@@ -32,8 +30,6 @@ def send_due() -> None:
     """Notify of all that has happened, and send what is due."""
     sent = 1
     while sent:
-        db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
-        db.session.commit()
         notify.notify_drivers()
         sent = notify.send_next()
 

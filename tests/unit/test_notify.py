@@ -160,7 +160,6 @@ def test_what_is_no_news_any_more_is_not_sent(mailbox, configure):
     send_all()
     assert not list(db.session.scalars(select(Notification))), "nobody has heard of it"
     assign(1, 1)
-    db.session.execute(text("UPDATE load_events SET recorded_at = now()"))
     notify.notify_drivers()
     change_status(2, "CANCELLED")
     notify.send_next()
