@@ -6,8 +6,8 @@ from playwright.sync_api import expect
 
 from billor.events.event import EventType
 from billor.models import Role
-from tests.board.test_languages import FITS
 from tests.board.test_offline import PHOTO
+from tests.board.test_quality import FITS
 from tests.support.board import PHONE
 from tests.support.photos import PDF
 

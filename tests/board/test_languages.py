@@ -2,11 +2,11 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.board.test_quality import FITS
 from tests.support.board import EMAIL, PASSWORD, PHONE, Board
 from tests.support.worker import wait_until
 
 OTHER_EMAIL = "luz@billor.example"
-FITS = "document.documentElement.scrollWidth <= innerWidth"
 
 
 def log_in_in_spanish(page: Page, email: str = EMAIL, password: str = PASSWORD) -> None:

@@ -187,15 +187,6 @@ def test_paper_has_all_rows_and_each_driver_a_sheet(billor, open_board):
     expect(board.page.get_by_role("button")).to_have_count(0)
 
 
-def test_the_login_says_what_billor_is_and_offers_the_demo_account(billor, open_board):
-    billor.make_many(loads=1, drivers=1)
-    board = open_board(email=None)
-    expect(board.page.get_by_role("main")).to_contain_text("who is on the road")
-    assert board.axe_violations() == []
-    board.page.get_by_role("button", name="Use the demo account").click()
-    expect(board.page.get_by_role("button", name="New load")).to_be_visible()
-
-
 def test_statistics_say_who_completed_what_and_export_it(billor, open_board):
     late, _, _ = billor.loads
     alex, _, _ = billor.drivers

@@ -45,9 +45,9 @@ def test_the_root_leads_to_the_page_whose_assets_are_cached_for_ever(billor):
 
 
 def test_logging_in_shows_the_board_and_logging_out_ends_it(billor, open_board):
-    billor.client.make_load()
+    billor.make_many(loads=1, drivers=1)
     board = open_board(email=None)
-    expect(board.page.get_by_label("Email")).to_be_visible()
+    expect(board.page.get_by_role("main")).to_contain_text("who is on the road")
     assert board.axe_violations() == []
     board.log_in("wrong-password")
     expect(board.page.get_by_role("alert")).to_contain_text("or the password is wrong")
@@ -65,6 +65,8 @@ def test_logging_in_shows_the_board_and_logging_out_ends_it(billor, open_board):
     choose("Log out")
     expect(board.page.get_by_label("Password")).to_be_visible()
     assert board.page.evaluate("localStorage.length") == 0
+    board.page.get_by_role("button", name="Use the demo account").click()
+    expect(board.page.get_by_role("button", name="New load")).to_be_visible()
 
 
 def test_errors_of_a_form_are_at_their_fields(billor, open_board):

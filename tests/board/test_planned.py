@@ -108,6 +108,11 @@ def test_a_phone_plans_for_who_could_best_take_a_load(billor, open_board):
     expect(board.drivers.last).to_contain_text("Plan as next: Alex Carter")
     page.get_by_label("Find a driver").fill("alex")
     board.drivers.get_by_role("button").tap()
+    assert board.axe_violations() == []
+    page.go_back()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    board.waiting_load("Boise").get_by_role("button").tap()
+    board.drivers.filter(has_text="Alex Carter").get_by_role("button").tap()
     page.get_by_role("dialog").get_by_role("button", name="Plan as next").tap()
     expect(page.locator(".toast")).to_contain_text([f"Load {third} is next for Alex Carter."])
 
