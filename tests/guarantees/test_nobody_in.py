@@ -5,10 +5,9 @@ test_errors.py, refused settings in tests/unit/test_config.py.
 """
 
 import os
-import re
 import socket
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from urllib.parse import quote, urlsplit
 
@@ -41,18 +40,6 @@ def test_the_login_rate_limit_spans_all_processes_without_redis(system_without_b
 
 
 # Secrets
-
-
-@contextmanager
-def broken_table(system: System):
-    """A constraint on users that the API does not know."""
-
-    constraint = "CONSTRAINT unheard_of CHECK (name <> 'Unheard')"
-    run_sql(system.app, f"ALTER TABLE users ADD {constraint}")
-    try:
-        yield
-    finally:
-        run_sql(system.app, "ALTER TABLE users DROP CONSTRAINT unheard_of")
 
 
 def test_no_failure_reveals_a_secret(system_without_bus):
@@ -105,9 +92,11 @@ def test_no_failure_reveals_a_secret(system_without_bus):
         (f"/drivers/{key}", system.token, 404),
     ):
         assert ask(api, "GET", path, Authorization=f"Bearer {token}").status == status, path
-    with broken_table(system):
-        unheard = user | {"name": "Unheard", "email": "unheard@billor.example"}
-        assert ask(api, "POST", "/users", unheard).status == 500
+    constraint = "CONSTRAINT unheard_of CHECK (name <> 'Unheard')"  # the API does not know it
+    run_sql(system.app, f"ALTER TABLE users ADD {constraint}")
+    unheard = user | {"name": "Unheard", "email": "unheard@billor.example"}
+    assert ask(api, "POST", "/users", unheard).status == 500
+    run_sql(system.app, "ALTER TABLE users DROP CONSTRAINT unheard_of")
     for line in (
         f"Authorization : Bearer {system.token}",
         f"Authorization: Bearer {system.token}\x01",
@@ -241,44 +230,22 @@ def test_nothing_is_read_after_a_request_whose_end_is_uncertain(server):
     assert exchange(port, "GET /healthz HTTP/1.0\r\n\r\n").status == 200
 
 
-TARGETS = [
-    *("//loads", "/%2floads", "http://localhost/loads", "/loads#a", "/loads/", "/a/../loads"),
-    *("/LOADS", "/loads%00", "//localhost/loads", "/loads%3flimit=1"),
-]
-
-
-def test_every_form_of_an_address_is_cached_or_unknown(server):
-    for target in TARGETS:
-        head = f"Host: localhost\r\nAuthorization: Bearer {server.client.token}\r\n\r\n"
-        reply = exchange(server.client.port, f"GET {target} HTTP/1.1\r\n{head}")
-        assert (reply.status, "X-Cache" in reply.headers) in ((200, True), (404, False)), target
-
-
 # Browsers
 
 
-OURS, OTHER = "https://dispatch.example", "https://evil.example"
-PREFLIGHT = {
-    "Access-Control-Request-Method": "POST",
-    "Access-Control-Request-Headers": "Authorization, Content-Type",
-}
+OURS = "https://dispatch.example"
 
 
-@pytest.mark.parametrize(
-    ("configured", "origin", "allowed"), [("", OURS, None), (OURS, OURS, OURS), (OURS, OTHER, None)]
-)
-def test_cors_allows_only_the_configured_origins(settings, client, configured, origin, allowed):
+@pytest.mark.parametrize("configured", ["", OURS, "https://other.example"])
+def test_cors_allows_only_the_configured_origins(settings, client, configured):
+    preflight = {"Origin": OURS, "Access-Control-Request-Method": "POST"}
     with another_app(settings, CORS_ORIGINS=configured) as app:
         api = ApiClient(app.test_client())
-        asked = api.request("OPTIONS", "/loads", headers=PREFLIGHT | {"Origin": origin})
-        answers = [asked]
-        for api.token, status in ((client.token, 200), ("nonsense", 401), (None, 401)):
-            answers.append(api.get("/loads", headers={"Origin": origin}))
+        answers = [api.request("OPTIONS", "/loads", headers=preflight)]
+        for api.token, status in ((client.token, 200), (None, 401)):
+            answers.append(api.get("/loads", headers={"Origin": OURS}))
             assert answers[-1].status_code == status
     for answer in answers:
+        allowed = OURS if configured == OURS else None
         assert answer.headers.get("Access-Control-Allow-Origin") == allowed
         assert "Access-Control-Allow-Credentials" not in answer.headers
-    if allowed:
-        words = set(re.split(", ?", asked.headers["Access-Control-Allow-Headers"].lower()))
-        assert {"authorization", "content-type"} <= words
-        assert "POST" in asked.headers["Access-Control-Allow-Methods"]

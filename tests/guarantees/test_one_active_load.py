@@ -36,35 +36,6 @@ BUSY = 503
 chance = random.Random(13)  # noqa: S311 - not for secrets
 
 
-def assert_one_won(replies: list[Reply], code: str) -> None:
-    (winner,) = (reply.body for reply in replies if reply.status == 201)
-    replies = [reply for reply in replies if reply.status != BUSY]
-    assert Counter((reply.status, reply.body.get("code")) for reply in replies) == {
-        (201, None): 1,
-        (409, code): len(replies) - 1,
-    }
-    blockers = [reply.body["assignmentId"] for reply in replies if reply.status == 409]
-    assert set(blockers) == {winner["id"]}
-
-
-def test_one_of_fifty_gets_a_driver_or_a_load(api):
-    driver, load = api.client.make_driver("COVETED"), api.client.make_load()
-    loads = [api.client.make_load() for _ in range(RIVALS)]
-    replies = at_once(api, [partial(api.client.assign, driver, each) for each in loads])
-    assert_one_won(replies, "driver_already_assigned")
-    plans = [partial(api.client.assign, driver, api.client.make_load(), plan=True) for _ in loads]
-    assert_one_won(at_once(api, plans), "driver_already_planned")
-
-    drivers = [api.client.make_driver(f"RIVAL-{number}") for number in range(RIVALS)]
-    replies = at_once(api, [partial(api.client.assign, each, load) for each in drivers])
-    assert_one_won(replies, "load_already_assigned")
-    for each in drivers:
-        api.client.assign(each, api.client.make_load())
-    load = api.client.make_load()
-    plans = [partial(api.client.assign, each, load, plan=True) for each in drivers]
-    assert_one_won(at_once(api, plans), "load_already_planned")
-
-
 def test_fifty_callers_of_a_thousand_random_operations_break_no_rule(shared_system, api):
     drivers = [api.client.make_driver(f"MIXED-{number}") for number in range(PAIRS)]
     loads = [api.client.make_load() for _ in range(PAIRS)]
