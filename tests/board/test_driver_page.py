@@ -144,28 +144,23 @@ def test_a_lost_answer_does_not_complete_the_next_load(billor, phone):
 
 
 def test_a_load_that_was_replaced_meanwhile_is_not_completed(billor, phone):
-    following = billor.client.make_load(origin="Memphis, TN")
+    """The question about it ends; what was answered just before is refused."""
+    page, heading = phone.page, phone.page.get_by_role("heading", level=1)
 
-    def replace() -> None:
+    def replace(origin: str) -> None:
         (active,) = billor.client.get("/assignments?status=ASSIGNED").body
         billor.client.close_assignment(active["id"], "CANCELLED")
-        billor.client.assign(billor.drivers[0], following)
+        billor.client.assign(billor.drivers[0], billor.client.make_load(origin=origin))
 
-    phone.before_request("/me/assignment/status", "PATCH", replace)
-    deliver(phone)
-    expect(phone.page.get_by_role("alert")).to_contain_text("Your load has changed meanwhile.")
-    expect(phone.page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
-    assert status_of(billor, following) == "ASSIGNED"
-
-
-def test_a_question_ends_when_the_load_that_it_is_about_is_replaced(billor, phone):
-    page = phone.page
     ask_whether_delivered(phone)
     expect(page.get_by_role("dialog")).to_contain_text(f"Load {billor.load['id']}: Laredo, TX")
-    (active,) = billor.client.get("/assignments?status=ASSIGNED").body
-    billor.client.close_assignment(active["id"], "CANCELLED")
-    billor.client.assign(billor.drivers[0], billor.client.make_load(origin="Memphis, TN"))
+    replace("Memphis, TN")
     expect(page.locator(".toast")).to_contain_text(["Your load has changed meanwhile."])
     expect(page.get_by_role("dialog")).to_have_count(0)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Memphis, TN")
+    expect(heading).to_contain_text("Memphis, TN")
     assert phone.writes == []
+    phone.before_request("/me/assignment/status", "PATCH", lambda: replace("Boise, ID"))
+    deliver(phone)
+    expect(page.get_by_role("alert")).to_contain_text("Your load has changed meanwhile.")
+    expect(heading).to_contain_text("Boise, ID")
+    assert billor.client.get("/assignments?status=COMPLETED").body == []

@@ -50,12 +50,6 @@ def test_an_event_that_commits_late_is_published_late(app):
     assert publish_batch(bus) == 1
 
 
-def test_an_idle_relay_sends_one_statement_a_look(statements):
-    with statements:
-        publish_batch(FakeBus())
-    assert len(statements.sent) == 1
-
-
 def test_a_new_subscription_gets_what_was_published_before_it(app):
     ids, bus = add_events(3), FakeBus()
     publish_batch(bus)

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, text
@@ -31,18 +32,10 @@ LOAD = {"origin": "Dallas, TX", "destination": "Atlanta, GA", "cargo_type": "Dry
 pytestmark = pytest.mark.usefixtures("context")
 
 
-class Clock:
-    """A monotonic clock that only the test moves."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch) -> SimpleNamespace:
+    """A monotonic clock that only the test moves."""
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
     monkeypatch.setattr("billor.worker.upkeep.time", clock)
     monkeypatch.setattr("billor.worker.consumer.time", clock)
     return clock
