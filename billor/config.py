@@ -28,7 +28,7 @@ POSTGRESQL = Regexp(
 )
 REDIS = Regexp(rf"(rediss?://{_AUTHORITY}|unix:///.+)\Z", error="Must be like redis://host:port.")
 HTTP = Regexp(rf"https?://{_AUTHORITY}\Z", error="Must be like http://host:port.")
-STORE = Regexp(r"(file|s3|gs|az)://.+\Z", error="Must be like s3://bucket/folder.")
+STORE = Regexp(r"(file|s3|gs|az)://\S+\Z", error="Must be like s3://bucket/folder.")
 HOSTS = Regexp(r"[^/]+\Z", error="Must be like api.example.com,.example.com.")
 REGION = OneOf(SUPPORTED_REGIONS, error="Must be the code of a country, like US or MX.")
 ORIGINS = Regexp(r"(\*|,|\s|https?://[^,/]+)+\Z", error="Must be like https://a.example,http://b.")

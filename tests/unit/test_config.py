@@ -74,6 +74,7 @@ def test_any_postgresql_url_is_converted_for_sqlalchemy(scheme, rest):
         ("CORS_ORIGINS", "https://example.com/page"),
         ("REDIS_URL", "http://:hidden@host"),
         ("COUCHDB_URL", "http://user:hidden@host:port"),
+        ("DOCUMENTS_URL", "s3://hidden bucket/folder"),
         ("DEMO_EMAIL", "demo\u200b@billor.example"),
         ("DEMO_PASSWORD", "hidden"),
         ("PUSH_PRIVATE_KEY", "A" * 43),
