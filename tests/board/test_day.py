@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from billor.models import Role
@@ -27,28 +26,6 @@ STEPS = (
 )
 
 
-@pytest.fixture
-def robin(billor, open_board):
-    """The phone of a driver who is where her load goes."""
-    (driver,) = billor.make_drivers("Robin Reed")
-    billor.make_user("Robin Reed", DRIVER_EMAIL, Role.DRIVER, driver["id"])
-    active = billor.client.assign(driver, billor.client.make_load(origin="Reno, NV")).body
-    billor.client.post(f"/assignments/{active['id']}/check-ins", {"kind": "AT_DELIVERY"})
-    return open_board(email=DRIVER_EMAIL, **SMALL_PHONE)
-
-
-@pytest.fixture
-def dana(open_board):
-    return open_board()
-
-
-@pytest.fixture
-def olga(billor, open_board):
-    """Another dispatcher's board, in a window of its own."""
-    billor.make_user("Olga Other", OLGA)
-    return open_board(email=OLGA, color_scheme="dark")
-
-
 def step(entry: dict) -> tuple[str, str]:
     """What was done, and by whom; of what drivers say, both times must be known."""
     payload = entry["payload"]
@@ -59,7 +36,14 @@ def step(entry: dict) -> tuple[str, str]:
     return check_in["kind"], user["name"]
 
 
-def test_a_load_is_planned_driven_delivered_reopened_and_completed(billor, robin, dana, olga):
+def test_a_load_is_planned_driven_delivered_reopened_and_completed(billor, open_board):
+    (driver,) = billor.make_drivers("Robin Reed")
+    billor.make_user("Robin Reed", DRIVER_EMAIL, Role.DRIVER, driver["id"])
+    active = billor.client.assign(driver, billor.client.make_load(origin="Reno, NV")).body
+    billor.client.post(f"/assignments/{active['id']}/check-ins", {"kind": "AT_DELIVERY"})
+    billor.make_user("Olga Other", OLGA)
+    robin, dana = open_board(email=DRIVER_EMAIL, **SMALL_PHONE), open_board()
+    olga = open_board(email=OLGA, color_scheme="dark")  # a window of its own
     load = billor.client.make_load(origin="Laredo, TX", destination="Denver, CO")
     phone, dialog = robin.page, robin.page.get_by_role("dialog")
     heading, done = phone.get_by_role("heading", level=1), phone.get_by_label("Steps done")

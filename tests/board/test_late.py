@@ -2,29 +2,25 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Route, expect
 
 TUESDAY, SUNDAY = "2031-05-06T15:00:00Z", "2031-05-11T15:00:00Z"  # 10 o'clock in Chicago
-
-
-def set_company_zone(page: Page, zone: str) -> None:
-    """Load the page again as a company with this `TIME_ZONE` gets it."""
-
-    def handle(route: Route) -> None:
-        answer = route.fetch()
-        body = answer.text().replace(
-            'name="time-zone" content=""', f'name="time-zone" content="{zone}"'
-        )
-        route.fulfill(response=answer, body=body)
-
-    page.route(re.compile("/board$"), handle)
-    page.reload()
 
 
 def test_times_are_those_of_the_company_and_name_its_zone_on_their_date(billor, open_board):
     board = open_board()
     page = board.page
-    set_company_zone(page, "America/New_York")  # this browser is in America/Chicago
+
+    def handle(route: Route) -> None:
+        """Answer as a company with another `TIME_ZONE` than this browser's gets it."""
+        answer = route.fetch()
+        zone = 'name="time-zone" content="America/New_York"'
+        route.fulfill(
+            response=answer, body=answer.text().replace('name="time-zone" content=""', zone)
+        )
+
+    page.route(re.compile("/board$"), handle)
+    page.reload()
     page.get_by_role("button", name="New load").click()
     form = page.get_by_role("dialog")
     pickup, delivery = form.get_by_label("Pickup"), form.get_by_label("Deliver by")

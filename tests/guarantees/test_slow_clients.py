@@ -29,11 +29,6 @@ SLOW_REQUESTS = {  # the first bytes, and the byte that is repeated
 }
 
 
-@pytest.fixture
-def system(system_without_bus: System) -> System:
-    return system_without_bus
-
-
 def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
     """Connect, send this and no more, with a small receive buffer."""
     connection = stack.enter_context(socket.socket())
@@ -45,7 +40,8 @@ def connect(stack: ExitStack, port: int, request: str = "") -> socket.socket:
 
 
 @pytest.mark.usefixtures("many_files")
-def test_a_thousand_silent_and_many_slow_clients_keep_nobody_waiting(system):
+def test_a_thousand_silent_and_many_slow_clients_keep_nobody_waiting(system_without_bus: System):
+    system = system_without_bus
     run_sql(system.app, MANY_LOADS)
     api = system.start_whole_api(workers=2)
     client = system.connect(api.client.port)
@@ -76,8 +72,8 @@ def test_a_thousand_silent_and_many_slow_clients_keep_nobody_waiting(system):
     assert "Traceback" not in api.output
 
 
-def test_clients_that_send_too_slowly_are_disconnected(system):
-    api = system.start_impatient_api()
+def test_clients_that_send_too_slowly_are_disconnected(system_without_bus: System):
+    api = system_without_bus.start_impatient_api()
     with ExitStack() as stack:
         connections = {
             kind: connect(stack, api.client.port, begin)

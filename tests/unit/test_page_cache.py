@@ -22,12 +22,6 @@ def pages() -> PageCache:
 
 
 @pytest.fixture
-def long_pause(monkeypatch) -> None:
-    """Have nothing but the test end a pause."""
-    monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 600)
-
-
-@pytest.fixture
 def log(caplog):
     """The lines about Redis so far."""
     caplog.set_level(logging.INFO, cache_module.__name__)
@@ -93,8 +87,8 @@ def test_a_new_connection_may_lead_to_an_older_redis(pages, log):
     assert log() == []
 
 
-@pytest.mark.usefixtures("long_pause")
-def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log):
+def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log, monkeypatch):
+    monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 600)
     keep(pages, "key", "old")
     wire.cut = True
     bypass = pages.read("key")
