@@ -84,6 +84,7 @@ def test_errors_of_a_form_are_at_their_fields(open_board):
     expect(discard).to_have_count(0)
     page.evaluate("location.hash = '#/stats'")  # no less
     discard.get_by_role("button", name="Back").click()
+    expect(discard).to_have_count(0)
     page.go_back()
     discard.get_by_role("button", name="Back").click()
     create.click()
