@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)  # logs, secrets and data are their owner's
     # Requests to this machine never use a proxy.
     for name in ("no_proxy", "NO_PROXY"):
-        os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost,::1".lstrip(",")
+        os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost,::1,[::1]".lstrip(",")
     launcher = Launcher()
     try:
         if arguments == ["demo"]:

@@ -198,7 +198,7 @@ def test_everything_stops_when_its_terminal_is_closed(bare_stranger: Stranger):
 
 @pytest.mark.slow
 def test_make_run_on_ipv6_prints_an_address_that_works(stranger: Stranger):
-    running = stranger.make_run(BIND="[::]")
+    running = stranger.make_run(BIND="[::]", http_proxy=DEAD)
     (url,) = re.findall(r"^ +API +(\S+)$", running.output, re.MULTILINE)
     assert url == f"http://[::1]:{stranger.port}"
     assert f"BASE_URL={url} scripts/test_endpoints.sh" in running.output
