@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, has_app_context
+from playwright.sync_api import Browser
 from sqlalchemy import text
 
 from billor import create_app
@@ -21,6 +22,7 @@ from billor.models import db
 from scripts.launcher import services
 from scripts.launcher.processes import Child, Program
 from tests.support.apps import client_with_token, close_connections
+from tests.support.browser import chromium
 from tests.support.client import ApiClient
 from tests.support.couchdb_server import FakeCouchDB
 from tests.support.databases import ADMIN_PASSWORD, as_admin
@@ -220,3 +222,10 @@ def counted() -> Callable[..., float]:
 def compiled(pytestconfig: pytest.Config) -> Path:
     """Where the bytecode of other processes is, if nothing else keeps it."""
     return pytestconfig.cache.mkdir("compiled")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The only one of a process: Playwright cannot run twice."""
+    with chromium() as browser:
+        yield browser

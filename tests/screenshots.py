@@ -23,7 +23,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         billor = BoardSystem(stack.enter_context(_system(stack, folder)))
         _make_work(billor)
-        contexts = Contexts(stack.enter_context(chromium("the picture is")))
+        contexts = Contexts(stack.enter_context(chromium()))
         board = Board(contexts, billor, viewport={"width": 1280, "height": 700})
         _take_picture(board)
         board.close()

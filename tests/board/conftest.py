@@ -1,4 +1,4 @@
-"""One system and one browser; a test opens as many boards as it needs."""
+"""One system; a test opens as many boards as it needs."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,17 +7,8 @@ from playwright.sync_api import Browser
 
 from billor.models import Role
 from tests.support.board import DRIVER_EMAIL, Board, BoardSystem, Contexts
-from tests.support.browser import chromium
 from tests.support.databases import own_database
 from tests.support.system import System, migrate
-
-NO_OTHER_HOST = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium("the board is", NO_OTHER_HOST) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session")

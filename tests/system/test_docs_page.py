@@ -6,18 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.browser import chromium, no_troubles
+from tests.support.browser import HOST, no_troubles
 from tests.support.system import Api
-
-# Not localhost, where Swagger UI calls no validator. Other hosts cannot be resolved.
-HOST = "billor.example"
-RESOLVER = f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium("the docs page is", RESOLVER) as browser:
-        yield browser
 
 
 @pytest.fixture
