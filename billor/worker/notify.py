@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 UNDO_SECONDS = 10
 BATCH_SIZE = 500
-IDLE_SECONDS = 1
-SENDER_IDLE_SECONDS = 3  # of each of several
+IDLE_SECONDS = 2
+SENDER_IDLE_SECONDS = 5  # of each of several
 SEND_SECONDS = 30
 LEASE = timedelta(hours=1)  # how long an attempt may take, and its outcome be unknown
 GIVE_UP_AFTER = timedelta(days=1)
