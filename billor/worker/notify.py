@@ -188,7 +188,7 @@ def _settle(notification: Notification, failure: Failure | None, event: Row, nam
             _failing[notification.channel] = failure.reason
         is_old = datetime.now(UTC) - notification.created_at >= GIVE_UP_AFTER
         if not (failure.is_final or is_old):
-            wait = min(failure.wait * 2 ** (notification.attempts - 1), LEASE)
+            wait = min(failure.wait * 2 ** min(notification.attempts - 1, 10), LEASE)
             notification.due_at = func.clock_timestamp() + wait
             return
         notification.failed_at = func.clock_timestamp()
