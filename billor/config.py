@@ -84,7 +84,7 @@ class Config:
     notify_email_url: str | None = text(secret=True)
     notify_phone_url: str | None = text(secret=True)
     push_private_key: str | None = text(None, Length(equal=43), push_key, secret=True)
-    public_url: str | None = text(None, HTTP)  # by default that of `address`
+    public_url: str | None = text(None, HTTP)  # by default `local_url`
     private_webhooks: str = text("no", OneOf(["yes", "no"]))
     api_key_requests: int = number(600, 1, 1_000_000)
     jwt_secret_key: str = text(missing, Length(32), secret=True)
@@ -131,6 +131,12 @@ class Config:
     @property
     def address(self) -> str:
         return f"[{self.bind}]:{self.port}" if ":" in self.bind else f"{self.bind}:{self.port}"
+
+    @property
+    def local_url(self) -> str:
+        """The API's URL on this machine: loopback, if it listens on all addresses."""
+        url = f"http://{self.address}"
+        return url.replace("//0.0.0.0", "//127.0.0.1").replace("[::]", "[::1]")
 
 
 _SCHEMA = Schema.from_dict({each.name: each.metadata["field"] for each in fields(Config)})()

@@ -80,7 +80,7 @@ def link_for(event: Row, person: Driver | User) -> str:
     if event.type in TO_USERS and isinstance(person, User):
         token = resets.make_token(event.type, person)
         page = f"#reset={token}&email={quote(person.email)}"
-    return f"{(config.public_url or f'http://{config.address}').rstrip('/')}/board{page}"
+    return f"{(config.public_url or config.local_url).rstrip('/')}/board{page}"
 
 
 def _local(text: str, form: str) -> str:

@@ -120,7 +120,7 @@ class Launcher:
         if not has_port:
             os.environ["PORT"] = str(services.free_port())
         config = self._start()
-        url = _url(config)
+        url = config.local_url
         demo = {"DEMO_EMAIL": config.demo_email, "DEMO_PASSWORD": config.demo_password}
         script = subprocess.Popen(
             [str(PROJECT / "scripts/test_endpoints.sh")],
@@ -364,15 +364,10 @@ def _check_port(config: Config) -> None:
             ) from error
 
 
-def _url(config: Config) -> str:
-    """Return the API's URL on this machine: loopback, if it listens on all addresses."""
-    return f"http://{config.address}".replace("//0.0.0.0", "//127.0.0.1").replace("[::]", "[::1]")
-
-
 def _problems(config: Config) -> list[str] | None:
     """Return what does not work yet, or None while the API does not answer."""
     try:
-        with urlopen(f"{_url(config)}/readyz", timeout=5) as response:
+        with urlopen(f"{config.local_url}/readyz", timeout=5) as response:
             states = json.load(response)["dependencies"]
     except (OSError, ValueError):
         return None
@@ -388,7 +383,7 @@ def _bus(config: Config) -> str:
 
 
 def _banner(config: Config, problems: list[str]) -> str:
-    url = _url(config)
+    url = config.local_url
     return BANNER.format(
         url=url,
         config=config,

@@ -94,6 +94,11 @@ def test_a_missing_setting_is_named_with_what_to_do(setting, value):
         load_config(MINIMAL | {setting: value})
 
 
+@pytest.mark.parametrize(("bind", "host"), [("[::]", "[::1]"), ("a.example", "a.example")])
+def test_the_local_url_is_loopback_if_all_addresses_are_bound(bind, host):
+    assert load_config(MINIMAL | {"BIND": bind}).local_url == f"http://{host}:8000"
+
+
 def test_an_emulator_needs_a_project():
     with pytest.raises(ConfigError, match=r"\APUBSUB_PROJECT_ID is not set[^\n]*\Z"):
         load_config(MINIMAL | {"PUBSUB_EMULATOR_HOST": "127.0.0.1:8085"})
