@@ -236,9 +236,18 @@ def _service(url: str, address: str) -> Any:
 
 def _push(browsers: Sequence[Row], text: str, link: str) -> Failure | None:
     """Push a text to all browsers of somebody at once; return why it reached none, if so."""
-    config = current_app.config["BILLOR"]
+    from webpush import WebPush  # takes 15 MB
+
+    config: Config = current_app.config["BILLOR"]
+    key = push_key(config.push_private_key or "")
+    private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    public_form = form.PublicFormat.SubjectPublicKeyInfo
+    public = key.public_key().public_bytes(form.Encoding.PEM, public_form)
+    contact = f"billor@{urlsplit(link).hostname}"
+    service = WebPush(private, public, contact, ttl=int(GIVE_UP_AFTER.total_seconds()))
+    push_to = partial(_push_to, service, text, config.private_webhooks == "yes")
     with ThreadPoolExecutor(len(browsers)) as threads:
-        failures = list(threads.map(partial(_push_to, config, text, link), browsers))
+        failures = list(threads.map(push_to, browsers))
     found = zip(browsers, failures, strict=True)
     gone = [browser.id for browser, failure in found if failure and failure.reason in GONE]
     with transaction():
@@ -246,22 +255,15 @@ def _push(browsers: Sequence[Row], text: str, link: str) -> Failure | None:
     return None if None in failures else failures[0]
 
 
-def _push_to(config: Config, text: str, link: str, browser: Row) -> Failure | None:
-    from webpush import WebPush, WebPushSubscription  # takes 15 MB
+def _push_to(service: Any, text: str, allow_private: bool, browser: Row) -> Failure | None:
+    from webpush import WebPushSubscription
 
-    key = push_key(config.push_private_key or "")
-    private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
-    public_form = form.PublicFormat.SubjectPublicKeyInfo
-    public = key.public_key().public_bytes(form.Encoding.PEM, public_form)
-    contact = f"billor@{urlsplit(link).hostname}"
-    service = WebPush(private, public, contact, ttl=int(GIVE_UP_AFTER.total_seconds()))
     message = json.dumps({"title": "Billor", "body": text}, ensure_ascii=False)
     columns = browser._asdict()
     try:
         target = WebPushSubscription.model_validate(columns | {"keys": columns})
         sealed = service.get(message, target)
         headers = {**sealed.headers, "urgency": "high"}
-        allow_private = config.private_webhooks == "yes"
         status, _ = post(browser.endpoint, headers, sealed.encrypted, allow_private=allow_private)
     except (NotSent, ValueError) as error:  # ValueError: no URL for the library
         return _failure(str(error))
