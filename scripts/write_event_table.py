@@ -1,13 +1,13 @@
 """Write the table of events in docs/api.md from the code."""
 
 import re
-from pathlib import Path
 
 from billor.api.fields import wire_name
 from billor.events.event import AUDIT_TYPES, EventType
+from scripts.launcher.launcher import PROJECT
 from scripts.payloads import PAYLOADS
 
-PAGE = Path(__file__).parent.parent / "docs" / "api.md"
+PAGE = PROJECT / "docs" / "api.md"
 EVENTS = "| `type` | in the timeline and `/audit` | `payload` |\n|---|---|---|\n"
 
 

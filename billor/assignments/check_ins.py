@@ -85,4 +85,4 @@ def list_check_ins(assignment_id: int, limit: int, cursor: Position | None = Non
     get_or_not_found(Assignment, assignment_id)
     query = select(CheckIn).where(CheckIn.assignment_id == assignment_id)
     users = [joinedload(CheckIn.user)]
-    return paginate(query, IN_ORDER, cursor, limit, newest_first=False, related=users)
+    return paginate(query, IN_ORDER, limit, cursor, newest_first=False, related=users)

@@ -429,7 +429,7 @@ def list_assignments(
     if closed_to is not None:
         cursor = min(cursor or (closed_to, 0), (closed_to, 0))
     related = [joinedload(getattr(Assignment, name)) for name in expand]
-    return paginate(query, order, cursor, limit, related=related)
+    return paginate(query, order, limit, cursor, related=related)
 
 
 def _blocked(code: str, *conditions: ColumnElement[bool]) -> Conflict:

@@ -86,7 +86,7 @@ def create_api_key(values):
 @blueprint.paged(ApiKeySchema)
 def list_api_keys(query):
     """List API keys, newest first, also expired and revoked ones."""
-    return paginate(select(ApiKey), [ApiKey.id], query.get("cursor"), query["limit"])
+    return paginate(select(ApiKey), [ApiKey.id], **query)
 
 
 @blueprint.route("/<id:api_key_id>")

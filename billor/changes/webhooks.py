@@ -95,7 +95,7 @@ def create_webhook(values):
 @blueprint.paged(ListedWebhookSchema)
 def list_webhooks(query):
     """List webhooks, newest first."""
-    return paginate(select(Webhook), [Webhook.id], query.get("cursor"), query["limit"])
+    return paginate(select(Webhook), [Webhook.id], **query)
 
 
 @blueprint.route("/<id:webhook_id>")
@@ -164,7 +164,7 @@ def list_webhook_deliveries(query, webhook_id):
     """List what a webhook got or is to get within 30 days, newest first."""
     get_or_not_found(Webhook, webhook_id)
     deliveries = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
-    return paginate(deliveries, [WebhookDelivery.id], query.get("cursor"), query["limit"])
+    return paginate(deliveries, [WebhookDelivery.id], **query)
 
 
 @blueprint.route("/<id:webhook_id>/deliveries/<id:delivery_id>/resend", methods=["POST"])

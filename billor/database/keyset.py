@@ -31,8 +31,8 @@ class Page:
 def paginate(
     query: Select,
     order: Sequence[Any],
-    cursor: Position | None,
     limit: int,
+    cursor: Position | None = None,
     *,
     newest_first: bool = True,
     q: str | None = None,

@@ -117,4 +117,4 @@ def list_drivers(
         query = query.where(LICENSE_NUMBER.equals(license_number))
     current = (Driver.assignment, Driver.planned) if expand else ()
     related = [joinedload(assignment).joinedload(Assignment.load) for assignment in current]
-    return paginate(query, [Driver.id], cursor, limit, q=q, related=related)
+    return paginate(query, [Driver.id], limit, cursor, q=q, related=related)

@@ -231,4 +231,4 @@ def list_documents(
     """Return a page of a load's documents, newest first. Raises `NotFound`."""
     get_or_not_found(Load, load_id)
     query = select(Document).where(Document.load_id == load_id, *conditions)
-    return paginate(query, [Document.id], cursor, limit, related=[joinedload(Document.user)])
+    return paginate(query, [Document.id], limit, cursor, related=[joinedload(Document.user)])

@@ -60,7 +60,7 @@ def list_loads(
     if expand:
         related.append(joinedload(Load.assignment).joinedload(Assignment.driver))
     return paginate(
-        query, [order, Load.id], cursor, limit, newest_first=newest_first, q=q, related=related
+        query, [order, Load.id], limit, cursor, newest_first=newest_first, q=q, related=related
     )
 
 

@@ -184,4 +184,4 @@ def _events(
 ) -> Page:
     query = select(LoadEvent).where(LoadEvent.load_id == load_id, *conditions)
     order = [LoadEvent.created_at, LoadEvent.id]
-    return paginate(query, order, cursor, limit, newest_first=False)
+    return paginate(query, order, limit, cursor, newest_first=False)

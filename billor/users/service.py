@@ -104,7 +104,7 @@ def list_users(
     query = select(User)
     if email is not None:
         query = query.where(EMAIL.equals(normal_email(email)))
-    return paginate(query, [User.id], cursor, limit, q=q)
+    return paginate(query, [User.id], limit, cursor, q=q)
 
 
 def update_user(
