@@ -38,6 +38,8 @@ let isStoreAway = false;
 
 export const unanswered = () => taps.value.unanswered;
 
+const firstWithoutFile = () => unanswered().find(({ kind }) => kind !== "DOCUMENT");
+
 /** @param {number} id of an assignment @returns {Tap[]} */
 export const ofLoad = (id) => unanswered().filter(({ assignmentId }) => assignmentId === id);
 
@@ -109,7 +111,7 @@ function timeOfTap() {
  * @param {Tap} tap
  */
 export function takeBack(tap) {
-  const mayBeSent = unanswered().find(({ kind }) => kind !== "DOCUMENT")?.key === tap.key;
+  const mayBeSent = firstWithoutFile()?.key === tap.key;
   return mayBeSent ? keep({ ...tap, isUndone: true }) : drop(tap.key);
 }
 
@@ -140,7 +142,7 @@ async function sendAll() {
 /** @returns {Tap | undefined} the first one; a document only then if their store is not away */
 function first() {
   const [next] = unanswered();
-  return (isStoreAway && unanswered().find(({ kind }) => kind !== "DOCUMENT")) || next;
+  return (isStoreAway && firstWithoutFile()) || next;
 }
 
 /** @param {Tap} tap @returns {Promise<boolean>} whether it is answered, and what follows is shown */
