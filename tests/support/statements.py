@@ -1,5 +1,7 @@
 """Recording of SQL statements."""
 
+from threading import get_ident
+
 from flask import Flask
 from sqlalchemy import event
 
@@ -10,7 +12,8 @@ class StatementRecorder:
     """Collects in `sent` the statements of a `with recorder:` block.
 
     Those that begin and end transactions are not among them, nor that for the current user, which
-    is asked again after a second.
+    is asked again after a second, nor those of other threads: the reader of changes asks a last
+    time after a stream of the test before.
     """
 
     def __init__(self, app: Flask):
@@ -20,6 +23,7 @@ class StatementRecorder:
 
     def __enter__(self) -> "StatementRecorder":
         self.sent.clear()
+        self._thread = get_ident()
         event.listen(self._engine, "before_cursor_execute", self._record)
         return self
 
@@ -27,5 +31,5 @@ class StatementRecorder:
         event.remove(self._engine, "before_cursor_execute", self._record)
 
     def _record(self, _connection, _cursor, statement, _parameters, _context, _many) -> None:
-        if " JOIN sessions " not in statement:
+        if get_ident() == self._thread and " JOIN sessions " not in statement:
             self.sent.append(statement)
