@@ -8,7 +8,6 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 
 from billor import create_app
-from billor.cache import cache
 from billor.config import load_config
 from billor.models import Role, db
 from scripts.launcher.processes import free_port
@@ -31,8 +30,8 @@ def close_connections(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
-        if app.config["BILLOR"].redis_url:
-            cache.cache.client.close()
+        if redis := app.extensions["pages"].redis:
+            redis.close()
 
 
 def dead_address() -> str:

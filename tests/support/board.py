@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, e
 from sqlalchemy import text
 
 from billor.auth import resets
-from billor.cache import cache
 from billor.database import transaction
 from billor.events.event import EventType
 from billor.events.outbox import record
@@ -161,7 +160,7 @@ class BoardSystem:
                     db.session.execute(table.delete())
             db.session.commit()
             db.session.remove()
-            cache.cache.client.flushdb()
+            self._system.app.extensions["pages"].redis.flushdb()
 
 
 class Contexts:

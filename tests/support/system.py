@@ -20,12 +20,11 @@ from typing import Any
 
 import psutil
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from flask_jwt_extended import create_access_token
 from sqlalchemy import select, text
 
 from billor import create_app
-from billor.cache import cache
 from billor.config import load_config
 from billor.database import upgrade
 from billor.events.event import to_document
@@ -236,7 +235,7 @@ def empty_tables() -> None:
     tables = ", ".join(db.metadata.tables)
     db.session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
     db.session.commit()
-    cache.cache.client.flushdb()
+    current_app.extensions["pages"].redis.flushdb()
 
 
 def let_time_pass(app: Flask) -> None:

@@ -8,7 +8,7 @@ from flask import current_app
 from redis import Redis
 
 from billor import cache as cache_module
-from billor.cache import PageCache, cache, redis_answers
+from billor.cache import PageCache, redis_answers
 from tests.support.worker import wait_until
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -131,7 +131,7 @@ REFUSALS = {
 def test_a_redis_that_refuses_writes_is_away_until_it_takes_them(pages, log, monkeypatch, kind):
     """For every process: one that has not written anything would read the old page."""
     monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 0.01)
-    other = PageCache(cache.cache)
+    other = PageCache(pages.redis)
     keep(pages, "key", "old")
     with REFUSALS[kind]():
         for _ in range(3):
