@@ -89,7 +89,7 @@ def refresh(_body):
 
 @blueprint.route("/password-reset", methods=["POST"])
 @blueprint.arguments(ResetRequestSchema)
-@blueprint.response(202)
+@blueprint.response(204)
 @blueprint.problems("too_many_attempts")
 @blueprint.doc(security=[])
 def request_password_reset(body):
