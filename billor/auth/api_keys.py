@@ -23,7 +23,7 @@ from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.database import after_commit, get_or_not_found, lock, roll_back, transaction
 from billor.database.keyset import paginate
-from billor.errors import BillorError
+from billor.errors import BillorError, Invalid
 from billor.events.event import EventType
 from billor.models import ApiKey, Role, User, db
 from billor.observe.context import CurrentUser, signed_in_user
@@ -68,6 +68,8 @@ def create_api_key(values):
 
     It takes no Idempotency-Key, since the stored response would have the key.
     """
+    if values["expires_at"] and values["expires_at"] <= datetime.now(UTC):
+        raise Invalid({"expiresAt": ["Must be in the future."]})
     random = "".join(secrets.choice(DIGITS) for _ in range(40))
     key = f"{START}{random}{_checksum(random)}"
     row = ApiKey(prefix=key[:12], key_hash=_hash(key), **values)

@@ -136,7 +136,7 @@ def _good_value(schema: Mapping[str, Any]) -> object:
         "object": {k: _good_value(v) for k, v in schema.get("properties", {}).items()},
     }
     by_type = next((good[kind] for kind in kinds if kind in good), None)
-    return schema.get("example", schema.get("enum", [by_type])[0])
+    return schema.get("example", schema.get("default", schema.get("enum", [by_type])[0]))
 
 
 def _good_text(format_: str | None, max_length: int) -> str:
