@@ -147,7 +147,7 @@ class Url(Text):
     """A URL that requests are sent to."""
 
     def _normalize(self, text: str) -> str:
-        if not text.startswith("https:") and current_app.config["BILLOR"].private_webhooks == "no":
+        if not text.startswith("https:"):
             raise RefusedText("Must start with https://.")
         return clean_url(text)
 

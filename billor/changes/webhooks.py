@@ -8,6 +8,7 @@ import base64
 import secrets
 from datetime import UTC, datetime, timedelta
 
+from flask import current_app
 from marshmallow import fields, validate
 from sqlalchemy import func, select
 
@@ -17,6 +18,7 @@ from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.database import change, get_or_not_found, lock, transaction
 from billor.database.keyset import paginate
+from billor.database.text import clean_url
 from billor.errors import BillorError
 from billor.events.event import WORK_TYPES
 from billor.models import Webhook, WebhookDelivery, db
@@ -28,9 +30,15 @@ blueprint = Blueprint(
 )
 
 
+class WebhookUrl(Url):
+    def _normalize(self, text: str) -> str:
+        is_private = current_app.config["BILLOR"].private_webhooks == "yes"
+        return clean_url(text) if is_private else super()._normalize(text)
+
+
 class WebhookSchema(WireSchema):
     id = Id(dump_only=True, required=True)
-    url = Url(max_length=1000, required=True, metadata={"example": "https://a.example/hook"})
+    url = WebhookUrl(max_length=1000, required=True, metadata={"example": "https://a.example/hook"})
     types = Items(
         fields.String(validate=validate.OneOf([*WORK_TYPES])),
         most=len(WORK_TYPES),

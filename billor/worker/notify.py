@@ -245,9 +245,8 @@ def _push(browsers: Sequence[Row], text: str, link: str) -> Failure | None:
     public = key.public_key().public_bytes(form.Encoding.PEM, public_form)
     contact = f"billor@{urlsplit(link).hostname}"
     service = WebPush(private, public, contact, ttl=int(GIVE_UP_AFTER.total_seconds()))
-    push_to = partial(_push_to, service, text, config.private_webhooks == "yes")
     with ThreadPoolExecutor(len(browsers)) as threads:
-        failures = list(threads.map(push_to, browsers))
+        failures = list(threads.map(partial(_push_to, service, text), browsers))
     found = zip(browsers, failures, strict=True)
     gone = [browser.id for browser, failure in found if failure and failure.reason in GONE]
     with transaction():
@@ -255,7 +254,7 @@ def _push(browsers: Sequence[Row], text: str, link: str) -> Failure | None:
     return None if None in failures else failures[0]
 
 
-def _push_to(service: Any, text: str, allow_private: bool, browser: Row) -> Failure | None:
+def _push_to(service: Any, text: str, browser: Row) -> Failure | None:
     from webpush import WebPushSubscription
 
     message = json.dumps({"title": "Billor", "body": text}, ensure_ascii=False)
@@ -264,7 +263,7 @@ def _push_to(service: Any, text: str, allow_private: bool, browser: Row) -> Fail
         target = WebPushSubscription.model_validate(columns | {"keys": columns})
         sealed = service.get(message, target)
         headers = {**sealed.headers, "urgency": "high"}
-        status, _ = post(browser.endpoint, headers, sealed.encrypted, allow_private=allow_private)
+        status, _ = post(browser.endpoint, headers, sealed.encrypted)
     except (NotSent, ValueError) as error:  # ValueError: no URL for the library
         return _failure(str(error))
     return None if 200 <= status < 300 else Failure(str(status))

@@ -1,5 +1,6 @@
 """What users may do with their own account, and drivers with their own load."""
 
+from dataclasses import replace
 from unicodedata import normalize
 
 import pytest
@@ -81,7 +82,9 @@ def test_ten_browsers_of_a_driver_are_notified_each_for_its_last_user(app, drive
         ("auth", ["A" * 21, "A" * 23, "+" * 22]),
     ],
 )
-def test_a_subscription_of_no_browser_is_refused(driver, field, values):
+def test_a_subscription_of_no_browser_is_refused(app, driver, monkeypatch, field, values):
+    config = replace(app.config["BILLOR"], private_webhooks="yes")
+    monkeypatch.setitem(app.config, "BILLOR", config)
     for value in values:
         bad = (
             {field: value}

@@ -6,6 +6,7 @@ import socket
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import jwt
@@ -25,6 +26,7 @@ from billor.loads.service import comment, create_loads, update_load
 from billor.models import Channel, CheckInKind, Language, LoadEvent, Notification, Role, db
 from billor.observe.context import CurrentUser, current_user
 from billor.worker import notices, notify
+from billor.worker.outgoing import post
 from tests.support.mail import NOBODY, Mailbox, mail_to, send_due, url_of
 from tests.support.receiver import receiving, status
 from tests.support.users import make_user
@@ -308,9 +310,9 @@ def test_a_wrong_url_is_refused_without_telling_its_secrets(configure, url):
 
 
 @pytest.fixture
-def push(configure, mailbox):
+def push(monkeypatch):
     """Assigns a load to a driver whose browser has this URL; then the load's mail is sent."""
-    configure(mailbox.url, private_webhooks="yes")
+    monkeypatch.setattr(notify, "post", partial(post, allow_private=True))
     assigned()
     make_user("Alex", "a@billor.example", role=Role.DRIVER, driver_id=1)
 
@@ -358,9 +360,10 @@ def test_a_browser_that_has_left_is_forgotten_quietly(push, mailbox, code, epoch
     assert len(mailbox.mails) == 1, "the dispatcher need not call"
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://%/"])
-def test_a_push_to_no_public_address_is_not_sent(push, configure, mailbox, url):
-    configure(mailbox.url, private_webhooks="no")
+@pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://%/", "http://127.0.0.1/"])
+def test_a_push_to_no_public_address_is_not_sent(push, configure, mailbox, monkeypatch, url):
+    configure(mailbox.url, private_webhooks="yes")
+    monkeypatch.setattr(notify, "post", post)
     push(url)
     send_all("25 hours")
     failed = db.session.scalars(select(LoadEvent).filter_by(type="notification.failed")).one()
