@@ -7,6 +7,7 @@ bytes of a deleted document stay for a while, and no failed commit loses any.
 import hashlib
 import logging
 import re
+import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,11 +46,13 @@ BATCH_SIZE = 1000
 CONNECT_SECONDS, TIMEOUT_SECONDS, PING_SECONDS, PAUSE_SECONDS = 2, 10, 1, 5
 AWAY = "documents_unavailable"
 PDF = "application/pdf"
+HEIC = "image/heic"
+HEIC_SIZE = re.compile(rb"ispe\0{4}(.{8})", re.DOTALL)  # also of tiles and previews
 TYPES: dict[str, tuple[str, bytes]] = {
     "image/jpeg": (".jpg", rb"\xff\xd8\xff.*\xff\xd9"),
     "image/png": (".png", rb"\x89PNG\r\n\x1a\n.*\0{4}IEND\xaeB`\x82"),
     "image/webp": (".webp", rb"RIFF....WEBP.*"),
-    "image/heic": (".heic", rb"\0\0\0.ftyp(....){0,28}hei[cx].*"),
+    HEIC: (".heic", rb"\0\0\0.ftyp(....){0,28}hei[cx].*"),
     PDF: (".pdf", rb"%PDF-\d\.\d.*startxref\s+\d+\s+%%EOF\s*"),
 }
 """The extension of each media type, and how its files begin and end."""
@@ -61,11 +64,19 @@ def recognise(data: bytes) -> str:
     """Return the media type of a photo or PDF, without decoding it. Raises `document_refused`."""
     for media_type, (_, pattern) in TYPES.items():
         if re.compile(pattern, re.DOTALL).fullmatch(data):
-            size = (1, 1) if media_type == PDF else imagesize.get(BytesIO(data[:MAX_HEAD_BYTES]))
-            is_sane = min(size) > 0 and prod(size) <= MAX_PIXELS
+            sizes = _sizes(data, media_type)
+            is_sane = sizes and all(min(size) > 0 and prod(size) <= MAX_PIXELS for size in sizes)
             if is_sane and _own_length(data) == len(data) and not _is_archive(data):
                 return media_type
     raise BillorError("document_refused")
+
+
+def _sizes(data: bytes, media_type: str) -> list[tuple[int, ...]]:
+    if media_type == PDF:
+        return [(1, 1)]
+    if media_type == HEIC:  # imagesize reads none that is rotated, as those of phones are
+        return [struct.unpack(">II", size) for size in HEIC_SIZE.findall(data)]
+    return [imagesize.get(BytesIO(data[:MAX_HEAD_BYTES]))]
 
 
 def _own_length(data: bytes) -> int:
@@ -76,6 +87,8 @@ def _own_length(data: bytes) -> int:
     while data[4:8] == b"ftyp" and place < len(data) and boxes < MAX_BOXES:
         boxes += 1
         length = int.from_bytes(data[place : place + 4], "big")
+        if length == 1:
+            length = int.from_bytes(data[place + 8 : place + 16], "big")
         place += length or len(data) + 1
     return place or len(data)
 

@@ -27,14 +27,16 @@ def webp(width: int = 640, height: int = 480) -> bytes:
 
 
 def heic(width: int = 640, height: int = 480) -> bytes:
+    """As phones make them: rotated, and with the size behind the data."""
+
     def box(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data) + 8) + kind + data
 
-    sizes = box(b"ipco", box(b"ispe", struct.pack(">III", 0, width, height)))
+    size = box(b"ispe", struct.pack(">III", 0, width, height))
+    sizes = box(b"ipco", size + box(b"irot", b"\3"))
     items = box(b"pitm", b"\0\0\0\0\0\1") + box(b"iprp", sizes)
-    return (
-        box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", bytes(4) + items) + box(b"mdat", b"")
-    )
+    data = struct.pack(">I4sQ", 1, b"mdat", 16 + 64) + bytes(64)
+    return box(b"ftyp", b"heic\0\0\0\0mif1heic") + data + box(b"meta", bytes(4) + items)
 
 
 PDF = b"%PDF-1.4\n1 0 obj\n<</Type/Catalog>>\nendobj\nstartxref\n9\n%%EOF\n"
