@@ -145,19 +145,19 @@ class DocumentStore:
             return self._url.startswith("file:") or bool(
                 _connect(self._url, PING_SECONDS).head("none")
             )
-        except Exception as error:
+        except BaseException as error:  # obstore panics at some settings
             return isinstance(error, FileNotFoundError)
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         """Use the store in the block. After a failure nobody tries it for some seconds."""
-        from obstore.exceptions import BaseError  # it takes 10 MB
-
         if time.monotonic() < self._retry_at:
             raise Unavailable(AWAY)
         try:
             yield _connect(self._url, TIMEOUT_SECONDS)
-        except (BaseError, OSError) as error:
+        except BaseException as error:
+            if not _is_outage(error):
+                raise
             self._retry_at = time.monotonic() + PAUSE_SECONDS
             if not self._is_away:
                 reason = re.sub(r"\?\S+", "", str(error).partition("\n")[0])  # without a signature
@@ -165,6 +165,13 @@ class DocumentStore:
             self._is_away = True
             raise Unavailable(AWAY) from error
         self._is_away = False
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Return whether it is an error of the store; the class of obstore's panics has only a name."""
+    from obstore.exceptions import BaseError  # it takes 10 MB
+
+    return isinstance(error, BaseError | OSError) or type(error).__name__ == "PanicException"
 
 
 @cache

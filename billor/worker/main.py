@@ -79,7 +79,7 @@ class Worker:
         try:
             with self._app.app_context():
                 job(self._stop)
-        except Exception as error:
+        except BaseException as error:  # else a library's panic ends the thread silently
             logger.critical("Worker failed: %s: %s", type(error).__name__, error)
             self._failed = True
             self._stop.set()

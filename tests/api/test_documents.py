@@ -12,6 +12,7 @@ import requests
 from moto.server import ThreadedMotoServer
 from obstore.store import from_url
 
+from billor.errors import Unavailable
 from billor.loads import document_routes, documents
 from billor.models import Assignment, db
 from tests.support.answers import assert_invalid, assert_problem
@@ -134,6 +135,22 @@ def test_a_part_of_a_large_document(client, monkeypatch):
     assert_problem(other, 412, "precondition_failed")
     known = client.get("/documents/1", headers={"If-None-Match": etag})
     assert (known.status_code, known.data) == (304, b"")
+
+
+def test_a_store_with_a_nonsense_setting_is_away(app, settings, monkeypatch, caplog):
+    """The library panics, which is no `Exception`."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
+        monkeypatch.setenv(name, "nonsense")
+    with another_app(settings, DOCUMENTS_URL="s3://nonsense") as here:
+        client = client_with_token(here)
+        client.make_load()
+        assert_problem(add(client), 503, "documents_unavailable")
+        assert client.get("/readyz").json["dependencies"]["documents"] == "away"
+        store = here.extensions["documents"]
+        monkeypatch.setattr(store, "_retry_at", 0.0)
+        with pytest.raises(Unavailable), here.app_context():
+            store.sweep(Event())
+    assert caplog.text.count("The document store is away: ") == 1
 
 
 HOSTILE = {

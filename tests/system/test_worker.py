@@ -136,14 +136,15 @@ def test_a_worker_waits_for_its_services(app, client, recorded):
         wait_until(recorded)
 
 
-def test_a_worker_ends_if_a_thread_fails(app, caplog):
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_a_worker_ends_if_a_thread_fails(app, caplog, kind):
     class BrokenBus(InProcessBus):
         def pull(self, max_messages):
-            raise RuntimeError("a defect")
+            raise kind("a defect")
 
     with running(Worker(app, BrokenBus(), app.extensions["audit_store"]), status=1) as thread:
         thread.join(WAIT_SECONDS)
-    assert "RuntimeError: a defect" in caplog.text
+    assert f"{kind.__name__}: a defect" in caplog.text
 
 
 def test_sigkill_of_a_worker_loses_and_duplicates_nothing(app, client, couch, start, unrecorded):
