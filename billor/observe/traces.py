@@ -40,13 +40,6 @@ def init_traces(app: Flask, config: Config) -> None:
     app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, None, _describe)  # type: ignore
 
 
-def export_last_spans() -> None:
-    """Flush the exporter, in a process that ends without Python's exit handlers."""
-    provider = trace.get_tracer_provider()
-    if hasattr(provider, "shutdown"):
-        provider.shutdown()
-
-
 def _describe(span: trace.Span, environ: WSGIEnvironment, *_) -> None:
     route = current_route.get() or ""
     span.update_name(f"{environ['REQUEST_METHOD']} {route}")

@@ -18,7 +18,6 @@ from billor.config import API_VERSION, Config, ConfigError
 from billor.events.bus import Bus, connect_bus
 from billor.observe import metrics
 from billor.observe.logs import init_standard_error
-from billor.observe.traces import export_last_spans
 from billor.worker.consumer import Consumer
 from billor.worker.notify import connect_services, run_notifier, run_sender, services
 from billor.worker.relay import run_relay
@@ -94,7 +93,6 @@ class Worker:
             # A service hangs. What was not committed or acked is redelivered.
             logger.warning("Still running at shutdown: %s", ", ".join(unfinished))
         self._bus.close()
-        export_last_spans()
         logger.info("Worker stopped")
         return 1 if self._failed else 0
 
