@@ -12,7 +12,7 @@ from marshmallow import fields
 
 from billor import RESOURCES
 from billor.api.blueprint import IdConverter
-from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp, WireSchema
+from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp, WireSchema, wire_name
 from billor.api.problems import CONTENT_TYPE, title_of
 from billor.auth.access import roles_of
 from billor.config import API_VERSION
@@ -180,6 +180,7 @@ class Contract(BasePlugin):
 
     def operation_helper(self, path=None, operations=None, **kwargs) -> None:
         for method, operation in operations.items():
+            operation["operationId"] = wire_name(kwargs["rule"].endpoint.partition(".")[2])
             self._share_parameters(operation)
             codes = set(operation.pop("x-problems", ()))
             codes |= self._codes_of_access(operation, kwargs["rule"].endpoint)

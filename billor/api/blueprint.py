@@ -12,7 +12,6 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
 
 from billor.api import idempotency
-from billor.api.fields import wire_name
 from billor.api.pagination import page_headers
 from billor.errors import BillorError
 
@@ -43,10 +42,6 @@ class Blueprint(SmorestBlueprint):
     """A blueprint whose views declare what scripts/write_openapi.py documents."""
 
     ARGUMENTS_PARSER = Parser()
-
-    def route(self, rule, **options):
-        register = super().route(rule, **options)
-        return lambda view: register(self.doc(operationId=wire_name(view.__name__))(view))
 
     def arguments(self, schema, **options):
         """Parse the request with `schema`, without its read-only fields."""
