@@ -1,11 +1,14 @@
 """Routes of `/assignments`."""
 
+from functools import partial
+
 from billor.api.blueprint import FILE_HEADERS, Blueprint
 from billor.api.pagination import LimitQuery
 from billor.api.responses import csv_file, if_match
 from billor.assignments import candidates, check_ins, exporting, schemas, service
 
 blueprint = Blueprint("assignments", __name__, description="Which driver moves which load.")
+if_unchanged = partial(if_match, schemas.AssignmentDetailSchema())
 
 
 @blueprint.route("/assignments", methods=["POST"])
@@ -76,8 +79,7 @@ def change_assignment_status(wanted, assignment_id):
     PLANNED one is activated: see `next`. An assignment that has the status already is returned
     unchanged.
     """
-    check = if_match(schemas.AssignmentDetailSchema())
-    return service.change_status(assignment_id, check=check, **wanted)
+    return service.change_status(assignment_id, check=if_unchanged(), **wanted)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/reassign", methods=["POST"])
@@ -91,8 +93,7 @@ def reassign_load(wanted, assignment_id):
 
     The assignment becomes CANCELLED and a new one is created, both or neither.
     """
-    check = if_match(schemas.AssignmentDetailSchema())
-    return service.reassign(assignment_id, check=check, **wanted)
+    return service.reassign(assignment_id, check=if_unchanged(), **wanted)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/reopen", methods=["POST"])
@@ -107,8 +108,7 @@ def reopen_assignment(reopening, assignment_id):
     Its driver and its load must still be free. The next one, which its end activated, is PLANNED
     again, unless it has a check-in. One that is active is returned unchanged.
     """
-    check = if_match(schemas.AssignmentDetailSchema())
-    return service.reopen(assignment_id, check=check, **reopening)
+    return service.reopen(assignment_id, check=if_unchanged(), **reopening)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins", methods=["POST"])
@@ -119,8 +119,7 @@ def reopen_assignment(reopening, assignment_id):
 @blueprint.problems("assignment_not_found", "assignment_not_active")
 def add_check_in(fields, assignment_id):
     """Say how far the load is or, with `reason` and `expectedAt`, what delays its delivery."""
-    check = if_match(schemas.AssignmentDetailSchema())
-    return check_ins.add_check_in(assignment_id, check, **fields)
+    return check_ins.add_check_in(assignment_id, if_unchanged(), **fields)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins")
@@ -138,9 +137,7 @@ def list_check_ins(query, assignment_id):
 @blueprint.problems("check_in_not_found", "too_late_to_undo")
 def undo_check_in(assignment_id, check_in_id):
     """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
-    check_ins.undo_check_in(
-        check_in_id, if_match(schemas.AssignmentDetailSchema()), id=assignment_id
-    )
+    check_ins.undo_check_in(check_in_id, if_unchanged(), id=assignment_id)
 
 
 @blueprint.route("/loads/<id:load_id>/candidates")
