@@ -4,7 +4,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -23,6 +22,7 @@ from billor.observe.metrics import request_answered
 
 logger = logging.getLogger(__name__)
 
+LINE = "%(method)s %(path)s %(status)d %(duration_ms).1f ms"
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -93,7 +93,8 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
             method, route = environ["REQUEST_METHOD"], context.current_route.get()
             path = quote(get_path_info(environ))  # may contain spaces
             path = re.sub(r"bil_\w+", "bil_…", path)  # an API key by mistake
-            logger.info(_Answered(method, route, path, int(status[:3]), seconds * 1000))
+            answered = {"method": method, "route": route, "path": path, "status": int(status[:3])}
+            logger.info(LINE, answered | {"duration_ms": seconds * 1000})
             request_answered(route, method, status[:3], seconds)
             more = [*missing, *context.rate_limit.get(), ("X-Request-ID", id_)]
             return start_response(status, [*headers, *more], *error)
@@ -108,17 +109,6 @@ def _identified(wsgi_app: WSGIApplication) -> WSGIApplication:
             context.rate_limit.set(())
 
     return run
-
-
-class _Answered(NamedTuple):
-    method: str
-    route: str | None
-    path: str
-    status: int
-    duration_ms: float
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path} {self.status} {self.duration_ms:.1f} ms"
 
 
 def _with_accepted_host(wsgi_app: WSGIApplication, app: Flask) -> WSGIApplication:

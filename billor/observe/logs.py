@@ -7,7 +7,6 @@ import re
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import Any
 
 from billor.config import Config, read_environment
 from billor.observe.context import current_traceparent, current_user, request_id
@@ -42,11 +41,10 @@ class _TextFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """Omits empty fields. A message that is a named tuple adds its own."""
+    """Omits empty fields. A record's arguments by name are fields, too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        user, trace, message = current_user.get(), current_traceparent(), record.msg
-        fields: dict[str, Any] = message._asdict() if hasattr(message, "_asdict") else {}
+        user, trace = current_user.get(), current_traceparent()
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         entry = {
             "time": when.replace("+00:00", "Z"),
@@ -56,10 +54,11 @@ class _JsonFormatter(logging.Formatter):
             "request_id": request_id.get(),
             "trace_id": trace and trace.split("-")[1],
             "user_id": user and user.id,
-            **fields,
+            **(record.args if isinstance(record.args, dict) else {}),
             "traceback": record.exc_info and self.formatException(record.exc_info),
         }
-        return json.dumps({name: value for name, value in entry.items() if value is not None})
+        shown = {name: value for name, value in entry.items() if value is not None}
+        return json.dumps(shown, default=str)
 
 
 class _Printed(io.TextIOBase):
