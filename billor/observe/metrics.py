@@ -8,8 +8,8 @@ import hmac
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
+from typing import Literal
 from wsgiref.types import WSGIEnvironment
 
 from prometheus_client import (
@@ -53,11 +53,6 @@ NACKS = Counter("billor_nacks_total", "Messages that were nacked, to be delivere
 REPUBLICATIONS = Counter("billor_republications_total", "Events that were published again.")
 
 
-class Step(StrEnum):
-    PUBLISHED = "published"
-    RECORDED = "recorded"
-
-
 def request_answered(route: str | None, method: str, status: str, seconds: float) -> None:
     route, method = route or "none", method if method in METHODS else "other"
     REQUESTS.labels(route, method, status).inc()
@@ -72,7 +67,7 @@ def watch_connections(engine: Engine) -> None:
         MAX_CONNECTIONS.set(engine.pool.size())
 
 
-def events_reached(step: Step, happened_at: Iterable[datetime]) -> None:
+def events_reached(step: Literal["published", "recorded"], happened_at: Iterable[datetime]) -> None:
     """Observe the lag of events that have reached a step now."""
     now, lag = time.time(), EVENT_LAG.labels(step)
     for moment in happened_at:

@@ -19,7 +19,7 @@ from billor.errors import Unavailable
 from billor.events.bus import Bus, Delivery
 from billor.events.event import MalformedEvent, read_event, to_document
 from billor.events.outbox import lock_events, mark_recorded
-from billor.observe.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, Step, events_reached
+from billor.observe.metrics import DEAD_LETTERS, NACKS, REDELIVERIES, events_reached
 from billor.worker import dead_letters
 from billor.worker.outage import run_with_backoff
 from billor.worker.relay import prepare
@@ -120,7 +120,7 @@ class Consumer:
 
     def _note(self, events: Collection[Row]) -> None:
         new = [event for event in events if event.recorded_at is None]
-        events_reached(Step.RECORDED, [event.created_at for event in new])
+        events_reached("recorded", [event.created_at for event in new])
         REDELIVERIES.inc(len(events) - len(new))
         if any((event.seconds_in_bus or 0) > LATE_SECONDS for event in new):
             self.behind_at = time.monotonic()

@@ -12,7 +12,7 @@ from billor.events.outbox import (
     last_unrecorded,
     publish_unrecorded,
 )
-from billor.observe.metrics import EVENTS_PUBLISHED, Step, events_reached
+from billor.observe.metrics import EVENTS_PUBLISHED, events_reached
 from billor.worker.outage import run_with_backoff
 
 BATCH_SIZE = 500
@@ -31,7 +31,7 @@ def publish_batch(bus: Bus) -> int:
         if events:
             bus.publish([to_message(event) for event in events])
     EVENTS_PUBLISHED.inc(len(events))
-    events_reached(Step.PUBLISHED, [event.created_at for event in events])
+    events_reached("published", [event.created_at for event in events])
     return len(events)
 
 
