@@ -21,7 +21,7 @@ from billor.database.unique import Unique
 from billor.errors import Conflict, Invalid
 from billor.events.event import EventType
 from billor.events.outbox import record
-from billor.models import Driver, Language, Role, User, db
+from billor.models import Driver, Role, User, db
 from billor.users.passwords import hash_password
 from billor.users.schemas import AccountSchema
 
@@ -61,24 +61,14 @@ def record_account(
 
 
 def create_user(
-    name: str,
-    email: str,
-    password: str | None = None,
-    role: Role = Role.DISPATCHER,
-    driver_id: int | None = None,
-    language: Language = Language.EN,
+    name: str, email: str, password: str | None = None, role: Role = Role.DISPATCHER, **others: Any
 ) -> User:
     """Create a user; without a password they are mailed a link that sets one."""
-    user = User(
-        name=name,
-        email=normal_email(email),
-        password_hash=None if password is None else hash_password(password),
-        role=role,
-        driver_id=driver_id,
-        language=language,
-    )
+    user = User(name=name, email=normal_email(email), role=role, **others)
+    if password is not None:
+        user.password_hash = hash_password(password)
     with transaction():
-        _check_driver(role, driver_id)
+        _check_driver(role, user.driver_id)
         with EMAIL.checked(user.email):
             db.session.add(user)
         record_account(EventType.USER_CREATED, user)

@@ -21,7 +21,7 @@ def make_user(
 
     A password is hashed once for all tests.
     """
-    user = create_user(name, email, None, role, driver_id)
+    user = create_user(name, email, None, role, driver_id=driver_id)
     with transaction():
         user.password_hash = _hash(password) if password else None
         db.session.execute(delete(LoadEvent).where(LoadEvent.user_id == user.id))
