@@ -25,7 +25,7 @@ from billor.changes import routes as changes_routes
 from billor.changes import webhooks
 from billor.changes.feed import Feed
 from billor.config import API_VERSION, Config, load_config
-from billor.database import engine_options, init_database, init_migrations
+from billor.database import ENGINE_OPTIONS, init_database, init_migrations
 from billor.drivers import routes as drivers_routes
 from billor.health import routes as health_routes
 from billor.loads import document_routes, stats
@@ -60,7 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         TRUSTED_HOSTS=list(config.trusted_hosts) or None,
         SQLALCHEMY_DATABASE_URI=config.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_pool_size),
+        SQLALCHEMY_ENGINE_OPTIONS=ENGINE_OPTIONS | {"pool_size": config.database_pool_size},
         API_VERSION=API_VERSION,
     )
     cast(DefaultJSONProvider, app.json).sort_keys = False

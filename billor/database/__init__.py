@@ -36,6 +36,13 @@ CONNECT_ARGS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+ENGINE_OPTIONS = {
+    "max_overflow": 0,
+    "pool_timeout": 10,  # in a burst
+    "pool_pre_ping": True,
+    "hide_parameters": True,
+    "connect_args": CONNECT_ARGS,
+}
 TRY_AGAIN = (postgres.DeadlockDetected, postgres.LockNotAvailable, postgres.QueryCanceled)
 
 SESSION_SETTINGS = {"timezone": "UTC", "statement_timeout": "15s", "lock_timeout": "5s"}
@@ -51,18 +58,6 @@ AT_END = "at_end"
 Row = TypeVar("Row", bound=Base)
 Check = Callable[[Any], None]
 """Gets a row that is locked and unchanged, and may raise to leave it so."""
-
-
-def engine_options(pool_size: int) -> dict:
-    """Return SQLAlchemy's engine options."""
-    return {
-        "pool_size": pool_size,
-        "max_overflow": 0,
-        "pool_timeout": 10,  # in a burst
-        "pool_pre_ping": True,
-        "hide_parameters": True,
-        "connect_args": CONNECT_ARGS,
-    }
 
 
 def init_database(app: Flask) -> Engine:
