@@ -67,10 +67,7 @@ class DriverInEventSchema(DriverSchema):
     """A driver in events of loads: what others may know."""
 
     class Meta(DriverSchema.Meta):
-        exclude = (
-            *("email", "notes", "notify_by", "language", "license_expires_on"),
-            "medical_expires_on",
-        )
+        fields = ("id", "name", "license_number", "status", "phone", "phone_shown", "created_at")
 
 
 class ListedDriverSchema(DriverSchema):
