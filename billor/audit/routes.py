@@ -17,17 +17,13 @@ blueprint = Blueprint(
     "audit",
     __name__,
     url_prefix="/audit",
-    description="What happened to loads, drivers and accounts.",
+    description="What happened to loads, drivers or accounts.",
 )
 
 
 @blueprint.route("")
 @blueprint.arguments(schemas.AuditQuery, location="query")
-@blueprint.response(
-    200,
-    schemas.AuditDocumentSchema(many=True),
-    headers=PAGE_HEADERS | {"X-Audit-Index": "X-Audit-Index"},
-)
+@blueprint.response(200, schemas.AuditDocumentSchema(many=True), headers=HEADERS)
 @blueprint.problems("audit_unavailable")
 def list_audit_documents(query):
     """List what happened to loads and drivers, newest first, as the worker recorded it."""
@@ -36,11 +32,7 @@ def list_audit_documents(query):
 
 @blueprint.route("/accounts")
 @blueprint.arguments(schemas.AccountQuery, location="query")
-@blueprint.response(
-    200,
-    schemas.AccountDocumentSchema(many=True),
-    headers=PAGE_HEADERS | {"X-Audit-Index": "X-Audit-Index"},
-)
+@blueprint.response(200, schemas.AccountDocumentSchema(many=True), headers=HEADERS)
 @blueprint.problems("audit_unavailable")
 def list_account_documents(query):
     """List what happened to users' accounts, newest first, as the worker recorded it."""
