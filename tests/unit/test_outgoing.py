@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
+import anyio
 import pytest
 
 from billor.worker import outgoing
@@ -32,11 +33,11 @@ def reached(monkeypatch) -> list[str]:
     """The addresses that connections are tried to; none accepts."""
     addresses = []
 
-    def refuse(address, *_, **__):
-        addresses.append(address[0])
+    async def refuse(remote_host, **_):
+        addresses.append(remote_host)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(anyio, "connect_tcp", refuse)
     return addresses
 
 
