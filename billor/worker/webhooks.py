@@ -18,24 +18,24 @@ from typing import Any
 
 import standardwebhooks
 from flask import current_app
-from sqlalchemy import Row, func, text, update
+from sqlalchemy import Row, func, text
 
 from billor.api.fields import wire_time
-from billor.database import execute, table, transaction
+from billor.database import execute, transaction
 from billor.events.event import EventType, to_message
 from billor.events.outbox import record
-from billor.models import WebhookDelivery
+from billor.models import Webhook, WebhookDelivery, db
 from billor.observe.logs import printable
 from billor.worker.outage import AWAY, run_with_backoff
 from billor.worker.outgoing import NotSent, post
 
 logger = logging.getLogger(__name__)
 
-MAX_RUNNING = 16
-MAX_OF_WEBHOOK = 4  # one, while it fails
+MAX_OF_WEBHOOK = 4  # at once, in each worker
 LEASE_SECONDS = 60
 RETRY_SECONDS = (5, 300, 1800, 7200, 18_000, 36_000, 36_000)
 JITTER = 0.2
+DISABLE_AFTER = timedelta(days=5)
 IDLE_SECONDS = 2.0
 STOP_SECONDS = 4
 MAX_ANSWER = 1000
@@ -56,37 +56,17 @@ CLAIM = text("""
                     AND older.delivered_at IS NULL AND older.failed_at IS NULL
                 )
             ORDER BY due_at, id
-            LIMIT greatest(0, CASE WHEN webhook.failing_since IS NULL THEN :most ELSE 1 END
-                - coalesce(CAST(CAST(:running AS jsonb) ->> CAST(webhook.id AS text) AS int), 0))
+            LIMIT :most
+                - coalesce(CAST(CAST(:running AS jsonb) ->> CAST(webhook.id AS text) AS int), 0)
             FOR UPDATE SKIP LOCKED
         ) AS delivery LEFT JOIN load_events AS event ON event.id = delivery.event_id
-        WHERE webhook.is_active ORDER BY delivery.due_at LIMIT :free
+        WHERE webhook.is_active
     )
     UPDATE webhook_deliveries AS delivery
     SET attempts = attempts + 1, due_at = clock_timestamp() + make_interval(secs => :lease)
     FROM due WHERE delivery.id = due.delivery_id
     RETURNING due.*, delivery.attempts
 """)
-SUCCEEDED = text(
-    "UPDATE webhooks SET failing_since = NULL WHERE id = :id AND failing_since IS NOT NULL"
-)
-FAILED = text("""
-    UPDATE webhooks SET failing_since = coalesce(failing_since, clock_timestamp()),
-        is_active = NOT :is_gone AND
-            coalesce(failing_since > clock_timestamp() - interval '5 days', true)
-    WHERE id = :id AND is_active RETURNING is_active
-""")
-
-
-# Those after a failed one would only be tested again and again whether they are the oldest.
-POSTPONE_LATER = text("""
-    UPDATE webhook_deliveries SET due_at = clock_timestamp() + make_interval(secs => :seconds)
-    WHERE webhook_id = :webhook_id AND load_id = :load_id AND id > :id
-        AND delivered_at IS NULL AND failed_at IS NULL
-""")
-_TABLE = table(WebhookDelivery)
-
-
 Outcome = tuple[Row, int | None, str]
 """A delivery with the status and the start of the answer, or why there is none."""
 
@@ -97,47 +77,34 @@ class Deliverer:
     def __init__(self) -> None:
         self._outcomes: Queue[Outcome] = Queue()
         self._running: Counter[int] = Counter()
-        self._wait_seconds = 0.0
+        """How many deliveries of each webhook have no outcome yet."""
 
     def run(self, stop: Event) -> None:
         """Deliver until `stop` is set, and then wait a few seconds for the answers."""
         run_with_backoff(lambda: None, self.step, stop)
         ends_at = time.monotonic() + STOP_SECONDS
         while self._running.total() and time.monotonic() < ends_at:
-            with suppress(*AWAY), transaction():
-                _settle(self._wait(IDLE_SECONDS))
+            with suppress(*AWAY):
+                self._settle_next(IDLE_SECONDS)
 
     def step(self) -> int:
-        """Write the outcomes that have come, and start what is due; return how many started."""
-        outcomes = self._wait(self._wait_seconds)
+        """Start what is due; return how much. Then write an outcome, and wait for one if idle."""
+        values = {"running": json.dumps(self._running), "most": MAX_OF_WEBHOOK}
         with transaction():
-            _settle(outcomes)
-            due = self._claim()
-        self._wait_seconds = 0 if due else IDLE_SECONDS
+            due = execute(CLAIM, values | {"lease": LEASE_SECONDS}).all()
         self._running.update(delivery.webhook_id for delivery in due)
         allow_private = current_app.config["BILLOR"].private_webhooks == "yes"
         for delivery in due:
             Thread(target=self._post, args=(delivery, allow_private), daemon=True).start()
+        self._settle_next(0 if due else IDLE_SECONDS)
         return len(due)
 
-    def _wait(self, seconds: float) -> list[Outcome]:
-        """Return the outcomes that have come; if there is none, wait for one."""
-        outcomes = []
+    def _settle_next(self, seconds: float) -> None:
         with suppress(Empty):
-            outcomes.append(self._outcomes.get(timeout=seconds))
-            while True:
-                outcomes.append(self._outcomes.get_nowait())
-        self._running.subtract(delivery.webhook_id for delivery, *_ in outcomes)
-        return outcomes
-
-    def _claim(self) -> list[Row]:
-        values = {
-            "running": json.dumps(self._running),
-            "most": MAX_OF_WEBHOOK,
-            "free": MAX_RUNNING - self._running.total(),
-            "lease": LEASE_SECONDS,
-        }
-        return list(execute(CLAIM, values))
+            delivery, status, answer = self._outcomes.get(timeout=seconds)
+            self._running[delivery.webhook_id] -= 1
+            with transaction():
+                _settle(delivery, status, answer)
 
     def _post(self, delivery: Row, allow_private: bool) -> None:
         status, answer = None, ""
@@ -175,29 +142,35 @@ def _headers(delivery: Row, body: bytes) -> dict[str, str]:
     }
 
 
-def _settle(outcomes: list[Outcome]) -> None:
-    """Write outcomes, in one order for all workers, so that they cannot deadlock."""
-    for delivery, status, answer in sorted(outcomes, key=lambda each: each[0].webhook_id):
-        if status is not None and 200 <= status < 300:
-            execute(SUCCEEDED, {"id": delivery.webhook_id})
-            fate: dict[str, Any] = {"delivered_at": func.clock_timestamp()}
-        else:
-            fate = _fail(delivery, status)
-        # Unless another worker has taken over, or it is to be sent again.
-        is_ours = (_TABLE.c.id == delivery.delivery_id) & (_TABLE.c.attempts == delivery.attempts)
-        values = fate | {"status": status, "answer": answer}
-        execute(update(_TABLE).where(is_ours).values(values))
+def _settle(attempt: Row, status: int | None, answer: str) -> None:
+    """Write what came of an attempt, unless another worker has taken over, or it is sent again."""
+    as_it_is: Any = {"with_for_update": True, "populate_existing": True}
+    webhook = db.session.get(Webhook, attempt.webhook_id, **as_it_is)
+    delivery = db.session.get(WebhookDelivery, attempt.delivery_id, **as_it_is)
+    if webhook is None or delivery is None or delivery.attempts != attempt.attempts:
+        return
+    delivery.status, delivery.answer = status, answer
+    if status is not None and 200 <= status < 300:
+        delivery.delivered_at, webhook.failing_since = func.clock_timestamp(), None
+    else:
+        _disable_if_dead(webhook, status)
+        _retry_later(delivery)
 
 
-def _fail(delivery: Row, status: int | None) -> dict[str, Any]:
-    """Disable the webhook if it has failed for long; return what becomes of the delivery."""
-    webhook = {"id": delivery.webhook_id, "status": status}
-    if execute(FAILED, webhook | {"is_gone": status == GONE}).scalar() is False:
-        logger.warning("Webhook %d is disabled. Its last status: %s", delivery.webhook_id, status)
-        record(EventType.WEBHOOK_DISABLED, {"webhook": webhook})
+def _disable_if_dead(webhook: Webhook, status: int | None) -> None:
+    now = datetime.now(UTC)
+    webhook.failing_since = webhook.failing_since or now
+    is_dead = status == GONE or now - webhook.failing_since >= DISABLE_AFTER
+    if is_dead and webhook.is_active:
+        webhook.is_active = False
+        logger.warning("Webhook %d is disabled. Its last status: %s", webhook.id, status)
+        record(EventType.WEBHOOK_DISABLED, {"webhook": {"id": webhook.id, "status": status}})
+
+
+def _retry_later(delivery: WebhookDelivery) -> None:
+    """Have it tried again, or give it up."""
     if delivery.attempts > len(RETRY_SECONDS):
-        return {"failed_at": func.clock_timestamp()}
-    seconds = RETRY_SECONDS[delivery.attempts - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311
-    later = {"webhook_id": delivery.webhook_id, "load_id": delivery.load_id}
-    execute(POSTPONE_LATER, later | {"id": delivery.delivery_id, "seconds": seconds})
-    return {"due_at": func.clock_timestamp() + timedelta(seconds=seconds)}
+        delivery.failed_at = func.clock_timestamp()
+    else:
+        seconds = RETRY_SECONDS[delivery.attempts - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311
+        delivery.due_at = func.clock_timestamp() + timedelta(seconds=seconds)
