@@ -10,20 +10,21 @@ from datetime import UTC, datetime, timedelta
 
 from flask import current_app
 from marshmallow import fields, validate
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from billor.api.blueprint import Blueprint
 from billor.api.fields import OR_NULL, Flag, Id, Items, PartialSchema, Timestamp, Url, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
-from billor.database import change, get_or_not_found, lock, transaction
+from billor.database import change, execute, get_or_not_found, lock, transaction
 from billor.database.keyset import paginate
 from billor.database.text import clean_url
-from billor.errors import BillorError
+from billor.errors import BillorError, Conflict
 from billor.events.event import WORK_TYPES
 from billor.models import Webhook, WebhookDelivery, db
 
 OVERLAP = timedelta(hours=24)
+MAX_WEBHOOKS = 20  # each event waits until its deliveries to all are written
 
 blueprint = Blueprint(
     "webhooks", __name__, url_prefix="/webhooks", description="URLs that get events."
@@ -90,10 +91,14 @@ class DeliverySchema(WireSchema):
 @blueprint.arguments(NewWebhookSchema)
 @blueprint.idempotent
 @blueprint.created(NewWebhookSchema, shown_by="get_webhook")
+@blueprint.problems("too_many_webhooks")
 def create_webhook(values):
     """Add a URL that gets events from now on, and get the secret that signs them."""
     webhook = Webhook(secret=_new_secret(), **values)
     with transaction():
+        execute(text("LOCK TABLE webhooks IN SHARE ROW EXCLUSIVE MODE"))  # also while it is empty
+        if execute(select(func.count()).select_from(Webhook)).scalar_one() >= MAX_WEBHOOKS:
+            raise Conflict("too_many_webhooks")
         db.session.add(webhook)
     return webhook
 

@@ -8,12 +8,15 @@ from threading import Event, Thread
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from billor.changes import webhooks as hooks
 from billor.worker import outgoing, webhooks
 from billor.worker.webhooks import Deliverer
 from scripts.launcher.processes import free_port
+from tests.support.answers import assert_problem
 from tests.support.apps import another_app
 from tests.support.databases import run_sql
 from tests.support.receiver import Posted, receiving, status
+from tests.support.rival import beaten
 from tests.support.worker import WAIT_SECONDS, wait_until
 
 URL = "https://hooks.example/a?b=c"
@@ -98,6 +101,15 @@ def test_the_life_of_a_webhook(client):
 )
 def test_refused_webhooks(client, body):
     assert client.post("/webhooks", body).status_code == 422
+
+
+def test_so_many_webhooks_are_made_and_no_more_also_at_once(app, client, monkeypatch):
+    monkeypatch.setattr(hooks, "MAX_WEBHOOKS", 1)
+    other = "INSERT INTO webhooks (url, secret) VALUES ('https://a.example/', '')"
+    late = beaten(app, other, client.post, "/webhooks", {"url": URL})
+    assert_problem(late, 409, "too_many_webhooks")
+    assert client.request("DELETE", "/webhooks/1").status_code == 204
+    assert client.post("/webhooks", {"url": URL}).status_code == 201
 
 
 def test_events_arrive_whatever_the_receiver_does(client, worker_app, hook, monkeypatch):

@@ -31,7 +31,7 @@ NOT_SAID = re.compile(
 PART = re.compile(r"\{\w+\}|\$\d")
 OF_PROGRAMS = re.compile(
     r"(malformed|untrusted|token|method|idempotency|uri|expectation|headers|streams|api_key|event"
-    "|range|webhook|delivery|push)_|not_found|not_implemented|too_many_requests"
+    "|range|webhook|delivery|push)_|not_found|not_implemented|too_many_(requests|webhooks)"
 )
 """Codes that nobody meets who uses the board, by their beginnings."""
 
