@@ -24,8 +24,9 @@ EVENTS = 12
 
 
 @pytest.fixture
-def worker_app(app, settings):
-    """Like `app`, which empties the tables, but it may post to loopback."""
+def worker_app(app, settings, monkeypatch):
+    """Like `app`, which empties the tables, but it may post to loopback, and looks often."""
+    monkeypatch.setattr(webhooks, "IDLE_SECONDS", 0.02)
     with another_app(settings, PRIVATE_WEBHOOKS="yes") as worker_app:
         yield worker_app
 
