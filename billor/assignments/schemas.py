@@ -5,21 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from billor.api.fields import (
-    OR_NULL,
-    Expand,
-    Expanded,
-    Flag,
-    Id,
-    Items,
-    QueryInteger,
-    Several,
-    Text,
-    Timestamp,
-    WireSchema,
-    check_range,
-    wire_name,
-)
+from billor.api import fields as wire
 from billor.api.pagination import Cursor, PageQuery
 from billor.drivers.schemas import DriverSchema
 from billor.loads.schemas import ActorSchema, FileQuery, ListedLoadSchema, LoadSchema
@@ -42,19 +28,19 @@ OF_DRIVER = [code for code in CODES if code.startswith("driver_")]
 MAX_PAIRS = 500
 
 
-class AssignmentSchema(WireSchema):
-    id = Id(dump_only=True, required=True)
-    driver_id = Id(required=True)
-    load_id = Id(required=True)
+class AssignmentSchema(wire.WireSchema):
+    id = wire.Id(dump_only=True, required=True)
+    driver_id = wire.Id(required=True)
+    load_id = wire.Id(required=True)
     status = fields.Enum(
         AssignmentStatus, dump_only=True, required=True, metadata={"example": "ASSIGNED"}
     )
-    assigned_at = Timestamp(dump_only=True, required=True)
-    closed_at = Timestamp(**OR_NULL)
-    progress = fields.Enum(CheckInKind, metadata={"description": "Never DELAYED."}, **OR_NULL)
-    progress_at = Timestamp(**OR_NULL)
-    expected_at = Timestamp(**OR_NULL)
-    delay_reason = fields.String(**OR_NULL)
+    assigned_at = wire.Timestamp(dump_only=True, required=True)
+    closed_at = wire.Timestamp(**wire.OR_NULL)
+    progress = fields.Enum(CheckInKind, metadata={"description": "Never DELAYED."}, **wire.OR_NULL)
+    progress_at = wire.Timestamp(**wire.OR_NULL)
+    expected_at = wire.Timestamp(**wire.OR_NULL)
+    delay_reason = fields.String(**wire.OR_NULL)
 
 
 class AssignmentWithDriverSchema(AssignmentSchema):
@@ -72,15 +58,15 @@ class AssignmentWithListedLoadSchema(AssignmentSchema):
 class NextAssignmentSchema(AssignmentWithLoadSchema):
     left = fields.String(
         metadata={"description": "The code why it is PLANNED although the driver is free."},
-        **OR_NULL,
+        **wire.OR_NULL,
     )
 
 
-class WithNextSchema(WireSchema):
+class WithNextSchema(wire.WireSchema):
     next = fields.Nested(
         NextAssignmentSchema,
         metadata={"description": "The driver's; after the end of this one it may be ASSIGNED."},
-        **OR_NULL,
+        **wire.OR_NULL,
     )
 
 
@@ -89,36 +75,36 @@ class AssignmentDetailSchema(AssignmentWithDriverSchema, AssignmentWithLoadSchem
 
 
 class ListedAssignmentSchema(AssignmentSchema):
-    driver = Expanded(DriverSchema, "With `expand=driver`.")
-    load = Expanded(ListedLoadSchema, "With `expand=load`.")  # type: ignore[assignment]
+    driver = wire.Expanded(DriverSchema, "With `expand=driver`.")
+    load = wire.Expanded(ListedLoadSchema, "With `expand=load`.")  # type: ignore[assignment]
 
 
-class StatusSchema(WireSchema):
+class StatusSchema(wire.WireSchema):
     status = fields.String(required=True, validate=validate.OneOf(SETTABLE))
 
 
-class PlanSchema(WireSchema):
-    plan = Flag(
+class PlanSchema(wire.WireSchema):
+    plan = wire.Flag(
         metadata={"description": "Make it the next load of a driver who has one.", "example": False}
     )
 
 
 class ReassignmentSchema(PlanSchema):
-    driver_id = Id(required=True)
+    driver_id = wire.Id(required=True)
 
 
-class ReopeningSchema(WireSchema):
-    reason = Text(max_length=500, required=True, metadata={"example": "Closed by mistake"})
+class ReopeningSchema(wire.WireSchema):
+    reason = wire.Text(max_length=500, required=True, metadata={"example": "Closed by mistake"})
 
 
-class CheckInSchema(WireSchema):
-    id = Id(dump_only=True, required=True)
-    assignment_id = Id(dump_only=True, required=True)
+class CheckInSchema(wire.WireSchema):
+    id = wire.Id(dump_only=True, required=True)
+    assignment_id = wire.Id(dump_only=True, required=True)
     kind = fields.Enum(CheckInKind, required=True, metadata={"example": "DELAYED"})
-    happened_at = Timestamp(metadata={"description": "Now by default."})
-    received_at = Timestamp(dump_only=True, required=True)
-    reason = Text(max_length=500, allow_none=True, metadata={"example": "Snow on I-40"})
-    expected_at = Timestamp(allow_none=True, metadata={"example": Timestamp.EXAMPLE})
+    happened_at = wire.Timestamp(metadata={"description": "Now by default."})
+    received_at = wire.Timestamp(dump_only=True, required=True)
+    reason = wire.Text(max_length=500, allow_none=True, metadata={"example": "Snow on I-40"})
+    expected_at = wire.Timestamp(allow_none=True, metadata={"example": wire.Timestamp.EXAMPLE})
     user = fields.Nested(ActorSchema, dump_only=True, required=True)
 
     @validates_schema
@@ -127,20 +113,20 @@ class CheckInSchema(WireSchema):
         wrong = [name for name in ("reason", "expected_at") if bool(data.get(name)) != is_delay]
         if wrong:
             message = "DELAYED needs it, and no other kind has it."
-            raise ValidationError({wire_name(name): [message] for name in wrong})
+            raise ValidationError({wire.wire_name(name): [message] for name in wrong})
 
 
-class PairSchema(WireSchema):
-    driver_id = Id(required=True)
-    load_id = Id(required=True)
+class PairSchema(wire.WireSchema):
+    driver_id = wire.Id(required=True)
+    load_id = wire.Id(required=True)
 
 
 class NewAssignmentSchema(PairSchema, PlanSchema):
     """Which driver shall move which load, at once or next."""
 
 
-class BulkSchema(WireSchema):
-    assignments = Items(
+class BulkSchema(wire.WireSchema):
+    assignments = wire.Items(
         fields.Nested(PairSchema),
         most=MAX_PAIRS,
         required=True,
@@ -148,12 +134,14 @@ class BulkSchema(WireSchema):
     )
 
 
-class RefusalSchema(WireSchema):
+class RefusalSchema(wire.WireSchema):
     code = fields.String(
         required=True, validate=validate.OneOf(CODES), metadata={"example": "driver_inactive"}
     )
     detail = fields.String(required=True, metadata={"description": "What to do about it."})
-    assignment_id = Id(attribute="extra.assignmentId", metadata={"description": "What blocks it."})
+    assignment_id = wire.Id(
+        attribute="extra.assignmentId", metadata={"description": "What blocks it."}
+    )
     paper = fields.String(attribute="extra.paper", metadata={"description": "What has expired."})
     expired_on = fields.String(
         attribute="extra.expiredOn", metadata={"description": "Its last day."}
@@ -162,11 +150,13 @@ class RefusalSchema(WireSchema):
 
 class BulkRowSchema(PairSchema):
     row = fields.Integer(required=True, metadata={"description": "From 1.", "example": 1})
-    assignment_id = Id(attribute="assignment.id", metadata={"description": "Absent if refused."})
+    assignment_id = wire.Id(
+        attribute="assignment.id", metadata={"description": "Absent if refused."}
+    )
     error = fields.Nested(RefusalSchema, metadata={"description": "Absent if it was assigned."})
 
 
-class BulkReportSchema(WireSchema):
+class BulkReportSchema(wire.WireSchema):
     assigned = fields.Integer(required=True, metadata={"example": 1})
     refused = fields.Integer(required=True, metadata={"example": 1})
     rows = fields.List(fields.Nested(BulkRowSchema), required=True)
@@ -175,38 +165,38 @@ class BulkReportSchema(WireSchema):
 class TimeOrderQuery(PageQuery):
     """The query parameters of a list that is sorted by a time."""
 
-    cursor = Cursor(Timestamp(), Id())
+    cursor = Cursor(wire.Timestamp(), wire.Id())
 
 
-class AssignmentFilter(WireSchema):
-    driver_id = QueryInteger()
-    load_id = QueryInteger()
-    status = Several(fields.Enum(AssignmentStatus))
-    closed_from = Timestamp(metadata={"description": "Closed at this time or later."})
-    closed_to = Timestamp(metadata={"description": "Closed before this time."})
+class AssignmentFilter(wire.WireSchema):
+    driver_id = wire.QueryInteger()
+    load_id = wire.QueryInteger()
+    status = wire.Several(fields.Enum(AssignmentStatus))
+    closed_from = wire.Timestamp(metadata={"description": "Closed at this time or later."})
+    closed_to = wire.Timestamp(metadata={"description": "Closed before this time."})
 
     @validates_schema
     def _check_range(self, data, **_):
-        check_range(self, data, "closed_from", "closed_to")
+        wire.check_range(self, data, "closed_from", "closed_to")
 
 
 class AssignmentQuery(AssignmentFilter, TimeOrderQuery):
-    expand = Expand("driver", "load")
+    expand = wire.Expand("driver", "load")
 
 
 class AssignmentExportQuery(AssignmentFilter, FileQuery):
     """Which assignments to export, and how."""
 
 
-class CandidateSchema(WireSchema):
+class CandidateSchema(wire.WireSchema):
     driver = fields.Nested(DriverSchema, attribute="Driver", required=True)
     is_free = fields.Boolean(required=True)
-    free_at = Timestamp(required=True, allow_none=True)
+    free_at = wire.Timestamp(required=True, allow_none=True)
     last_place = fields.String(required=True, allow_none=True)
-    last_ended_at = Timestamp(required=True, allow_none=True)
+    last_ended_at = wire.Timestamp(required=True, allow_none=True)
     same_place = fields.Boolean(required=True)
     same_state = fields.Boolean(required=True)
     loads_this_week = fields.Integer(required=True)
-    planned_assignment_id = Id(required=True, allow_none=True)
+    planned_assignment_id = wire.Id(required=True, allow_none=True)
     papers_expire_on = fields.Date(required=True, allow_none=True)
     refusal = fields.String(required=True, allow_none=True)

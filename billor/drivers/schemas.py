@@ -2,25 +2,7 @@
 
 from marshmallow import fields
 
-from billor.api.fields import (
-    SAME_NUMBER,
-    Day,
-    EmailAddress,
-    Expand,
-    Expanded,
-    Id,
-    Identifier,
-    Lines,
-    PartialSchema,
-    Phone,
-    QueryFlag,
-    Several,
-    ShownPhone,
-    Text,
-    Timestamp,
-    WireSchema,
-    Words,
-)
+from billor.api import fields as wire
 from billor.api.pagination import PageQuery
 from billor.models import Channel, DriverStatus, Language
 
@@ -30,16 +12,18 @@ PAPER = {
 }
 
 
-class DriverSchema(WireSchema):
-    id = Id(dump_only=True, required=True)
-    name = Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
-    license_number = Identifier(max_length=64, required=True, metadata={"example": "TX-1234567"})
+class DriverSchema(wire.WireSchema):
+    id = wire.Id(dump_only=True, required=True)
+    name = wire.Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
+    license_number = wire.Identifier(
+        max_length=64, required=True, metadata={"example": "TX-1234567"}
+    )
     status = fields.Enum(
         DriverStatus, metadata={"description": "Only ACTIVE drivers get loads. ACTIVE by default."}
     )
-    phone = Phone()
-    phone_shown = ShownPhone("phone")
-    email = EmailAddress(allow_none=True, example="alex@example.com")
+    phone = wire.Phone()
+    phone_shown = wire.ShownPhone("phone")
+    email = wire.EmailAddress(allow_none=True, example="alex@example.com")
     notify_by = fields.Enum(
         Channel,
         allow_none=True,
@@ -50,12 +34,12 @@ class DriverSchema(WireSchema):
         by_value=fields.String,
         metadata={"description": "Of notifications. en by default."},
     )
-    notes = Lines(
+    notes = wire.Lines(
         max_length=2000, allow_none=True, metadata={"description": "Drivers do not see them."}
     )
-    license_expires_on = Day(allow_none=True, metadata=PAPER)
-    medical_expires_on = Day(allow_none=True, metadata=PAPER)
-    created_at = Timestamp(dump_only=True, required=True)
+    license_expires_on = wire.Day(allow_none=True, metadata=PAPER)
+    medical_expires_on = wire.Day(allow_none=True, metadata=PAPER)
+    created_at = wire.Timestamp(dump_only=True, required=True)
 
 
 class NotificationsSchema(DriverSchema):
@@ -72,25 +56,25 @@ class DriverInEventSchema(DriverSchema):
 
 class ListedDriverSchema(DriverSchema):
     # By name: assignments are a layer above.
-    assignment = Expanded(
+    assignment = wire.Expanded(
         "AssignmentWithListedLoadSchema",
         "With `expand=assignment`: the active one, or null.",
         allow_none=True,
     )
-    planned = Expanded(
+    planned = wire.Expanded(
         "AssignmentWithListedLoadSchema",
         "With `expand=assignment`: the next one, or null.",
         allow_none=True,
     )
 
 
-class DriverUpdateSchema(PartialSchema, DriverSchema):
+class DriverUpdateSchema(wire.PartialSchema, DriverSchema):
     pass
 
 
 class DriverQuery(PageQuery):
-    q = Words()
-    license_number = Text(max_length=64, metadata={"description": SAME_NUMBER})
-    status = Several(fields.Enum(DriverStatus))
-    available = QueryFlag("true: ACTIVE, and without an active load; false: all others.")
-    expand = Expand("assignment")
+    q = wire.Words()
+    license_number = wire.Text(max_length=64, metadata={"description": wire.SAME_NUMBER})
+    status = wire.Several(fields.Enum(DriverStatus))
+    available = wire.QueryFlag("true: ACTIVE, and without an active load; false: all others.")
+    expand = wire.Expand("assignment")

@@ -5,34 +5,14 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
-from billor.api.fields import (
-    OR_NULL,
-    SAME_NUMBER,
-    Expand,
-    Expanded,
-    Flag,
-    Id,
-    Identifier,
-    Lines,
-    PartialSchema,
-    Phone,
-    QueryFlag,
-    Several,
-    ShownPhone,
-    Text,
-    Timestamp,
-    WireSchema,
-    Words,
-    check_range,
-    wire_name,
-)
+from billor.api import fields as wire
 from billor.api.pagination import Cursor, PageQuery
 from billor.config import check_time_zone
 from billor.database.text import RefusedText, clean
 from billor.events.event import LOAD_TYPES, PAYLOAD
 from billor.models import DocumentKind, LoadStatus
 
-REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {SAME_NUMBER}"
+REFERENCE = f"The shipper's order number, among loads that are not CANCELLED. {wire.SAME_NUMBER}"
 EQUIPMENT = (
     "Dry van, Reefer, Flatbed, Step deck, Tanker, Container, Box truck, Power only or other."
 )
@@ -57,47 +37,51 @@ def wrong_times(load: Mapping[str, Any]) -> dict[str, list[str]]:
     for later, earlier in ORDER_OF_TIMES:
         time, start = load.get(later), load.get(earlier)
         if time is not None and start is not None and time < start:
-            message = f"Must not be before `{wire_name(earlier)}`."
-            errors.setdefault(wire_name(later), []).append(message)
+            message = f"Must not be before `{wire.wire_name(earlier)}`."
+            errors.setdefault(wire.wire_name(later), []).append(message)
     return errors
 
 
-class LoadSchema(WireSchema):
-    id = Id(dump_only=True, required=True)
-    origin = Text(max_length=200, required=True, metadata={"example": "Dallas, TX"})
-    destination = Text(max_length=200, required=True, metadata={"example": "Atlanta, GA"})
-    cargo_type = Text(max_length=100, required=True, metadata={"example": "Refrigerated"})
-    reference = Identifier(
+class LoadSchema(wire.WireSchema):
+    id = wire.Id(dump_only=True, required=True)
+    origin = wire.Text(max_length=200, required=True, metadata={"example": "Dallas, TX"})
+    destination = wire.Text(max_length=200, required=True, metadata={"example": "Atlanta, GA"})
+    cargo_type = wire.Text(max_length=100, required=True, metadata={"example": "Refrigerated"})
+    reference = wire.Identifier(
         max_length=64, allow_none=True, metadata={"description": REFERENCE, "example": "PO-1001"}
     )
-    pickup_at = Timestamp(allow_none=True, metadata={"description": "Not before this time."})
-    pickup_to = Timestamp(allow_none=True, metadata={"description": "Not after this time."})
-    deliver_from = Timestamp(allow_none=True, metadata={"description": "Not before this time."})
-    deliver_by = Timestamp(allow_none=True, metadata={"description": "The deadline for delivery."})
+    pickup_at = wire.Timestamp(allow_none=True, metadata={"description": "Not before this time."})
+    pickup_to = wire.Timestamp(allow_none=True, metadata={"description": "Not after this time."})
+    deliver_from = wire.Timestamp(
+        allow_none=True, metadata={"description": "Not before this time."}
+    )
+    deliver_by = wire.Timestamp(
+        allow_none=True, metadata={"description": "The deadline for delivery."}
+    )
     weight_kg = fields.Integer(
         strict=True,
         validate=validate.Range(1, MAX_WEIGHT_KG),
         allow_none=True,
         metadata={"example": 19000},
     )
-    equipment = Text(
+    equipment = wire.Text(
         max_length=50, allow_none=True, metadata={"description": EQUIPMENT, "example": "Reefer"}
     )
-    pickup_contact = Text(max_length=200, allow_none=True)
-    pickup_phone = Phone()
-    pickup_phone_shown = ShownPhone("pickup_phone")
-    delivery_contact = Text(max_length=200, allow_none=True)
-    delivery_phone = Phone()
-    delivery_phone_shown = ShownPhone("delivery_phone")
-    notes = Lines(
+    pickup_contact = wire.Text(max_length=200, allow_none=True)
+    pickup_phone = wire.Phone()
+    pickup_phone_shown = wire.ShownPhone("pickup_phone")
+    delivery_contact = wire.Text(max_length=200, allow_none=True)
+    delivery_phone = wire.Phone()
+    delivery_phone_shown = wire.ShownPhone("delivery_phone")
+    notes = wire.Lines(
         max_length=2000, allow_none=True, metadata={"description": "What the driver must know."}
     )
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     has_pod = fields.Boolean(
         dump_only=True, required=True, metadata={"description": "Whether it has a POD document."}
     )
-    created_at = Timestamp(dump_only=True, required=True)
-    updated_at = Timestamp(dump_only=True, required=True)
+    created_at = wire.Timestamp(dump_only=True, required=True)
+    updated_at = wire.Timestamp(dump_only=True, required=True)
 
     @validates_schema
     def _check_times(self, data: Mapping[str, Any], **_) -> None:
@@ -120,18 +104,18 @@ class FileLoadSchema(LoadSchema):
 
 
 class ListedLoadSchema(LoadSchema):
-    class Meta(WireSchema.Meta):
+    class Meta(wire.WireSchema.Meta):
         exclude = DETAILS + SHOWN_PHONES
 
     # By its name: assignments are a layer above.
-    assignment = Expanded(
+    assignment = wire.Expanded(
         "AssignmentWithDriverSchema",
         "With `expand=assignment`: that is not CANCELLED, or null.",
         allow_none=True,
     )
 
 
-class LoadUpdateSchema(PartialSchema, LoadSchema):
+class LoadUpdateSchema(wire.PartialSchema, LoadSchema):
     status = fields.String(  # type: ignore[assignment]
         validate=validate.OneOf(
             [LoadStatus.OPEN.value, LoadStatus.CANCELLED.value],
@@ -143,20 +127,20 @@ class LoadUpdateSchema(PartialSchema, LoadSchema):
 CASE = {"description": "Case and accents are ignored."}
 
 
-class LoadFilter(WireSchema):
-    q = Words()
-    status = Several(fields.Enum(LoadStatus))
-    origin = Text(max_length=200, metadata=CASE)
-    destination = Text(max_length=200, metadata=CASE)
-    cargo_type = Text(max_length=100, metadata=CASE)
-    reference = Text(max_length=64, metadata={"description": SAME_NUMBER})
-    created_from = Timestamp(metadata={"description": "Created at this time or later."})
-    created_to = Timestamp(metadata={"description": "Created before this time."})
-    pickup_from = Timestamp(metadata={"description": "Picked up at this time or later."})
-    pickup_to = Timestamp(metadata={"description": "Picked up before this time."})
-    updated_from = Timestamp(metadata={"description": "Last changed at this time or later."})
-    updated_to = Timestamp(metadata={"description": "Last changed before this time."})
-    without_pod = QueryFlag("Only COMPLETED loads without a POD document.")
+class LoadFilter(wire.WireSchema):
+    q = wire.Words()
+    status = wire.Several(fields.Enum(LoadStatus))
+    origin = wire.Text(max_length=200, metadata=CASE)
+    destination = wire.Text(max_length=200, metadata=CASE)
+    cargo_type = wire.Text(max_length=100, metadata=CASE)
+    reference = wire.Text(max_length=64, metadata={"description": wire.SAME_NUMBER})
+    created_from = wire.Timestamp(metadata={"description": "Created at this time or later."})
+    created_to = wire.Timestamp(metadata={"description": "Created before this time."})
+    pickup_from = wire.Timestamp(metadata={"description": "Picked up at this time or later."})
+    pickup_to = wire.Timestamp(metadata={"description": "Picked up before this time."})
+    updated_from = wire.Timestamp(metadata={"description": "Last changed at this time or later."})
+    updated_to = wire.Timestamp(metadata={"description": "Last changed before this time."})
+    without_pod = wire.QueryFlag("Only COMPLETED loads without a POD document.")
     sort = fields.String(
         validate=validate.OneOf(["pickupAt", "updatedAt"]),
         metadata={
@@ -167,14 +151,14 @@ class LoadFilter(WireSchema):
 
     @validates_schema
     def _check_range(self, data, **_):
-        check_range(self, data, "created_from", "created_to")
-        check_range(self, data, "pickup_from", "pickup_to")
-        check_range(self, data, "updated_from", "updated_to")
+        wire.check_range(self, data, "created_from", "created_to")
+        wire.check_range(self, data, "pickup_from", "pickup_to")
+        wire.check_range(self, data, "updated_from", "updated_to")
 
 
-class FileQuery(WireSchema):
-    bom = QueryFlag("Start with a byte order mark, so that Excel reads it as UTF-8.")
-    spreadsheet = QueryFlag(
+class FileQuery(wire.WireSchema):
+    bom = wire.QueryFlag("Start with a byte order mark, so that Excel reads it as UTF-8.")
+    spreadsheet = wire.QueryFlag(
         "Put a single quote before cells that a spreadsheet would read as formulas. An import "
         "does not remove it."
     )
@@ -184,16 +168,16 @@ class ExportQuery(LoadFilter, FileQuery):
     """Which loads to export, and how."""
 
 
-class PickupOrNever(Timestamp):
+class PickupOrNever(wire.Timestamp):
     YEARS = range(1, 10_000)
 
 
 class LoadQuery(LoadFilter, PageQuery):
-    cursor = Cursor(PickupOrNever(), Id())
-    expand = Expand("assignment")
+    cursor = Cursor(PickupOrNever(), wire.Id())
+    expand = wire.Expand("assignment")
 
 
-class ImportQuery(WireSchema):
+class ImportQuery(wire.WireSchema):
     """How to read times without an offset, as in spreadsheets, and whether to create loads."""
 
     time_zone = fields.String(
@@ -203,16 +187,16 @@ class ImportQuery(WireSchema):
             "example": "America/Chicago",
         },
     )
-    day_first = QueryFlag("Read 3/4/2026 as 3 April.")
-    dry_run = QueryFlag("Create nothing; show the first 20 loads as read. `created` would be.")
+    day_first = wire.QueryFlag("Read 3/4/2026 as 3 April.")
+    dry_run = wire.QueryFlag("Create nothing; show the first 20 loads as read. `created` would be.")
 
 
-class ImportedRowSchema(WireSchema):
+class ImportedRowSchema(wire.WireSchema):
     row = fields.Integer(
         required=True,
         metadata={"description": "The row in the spreadsheet, or the line.", "example": 2},
     )
-    load_id = Id(required=True, allow_none=True)
+    load_id = wire.Id(required=True, allow_none=True)
     errors = fields.Dict(
         required=True,
         keys=fields.String(),
@@ -234,7 +218,7 @@ class ImportedRowSchema(WireSchema):
     )
 
 
-class ImportReportSchema(WireSchema):
+class ImportReportSchema(wire.WireSchema):
     created = fields.Integer(required=True, metadata={"example": 9997})
     already_there = fields.Integer(required=True, metadata={"example": 1})
     refused = fields.Integer(required=True, metadata={"example": 2})
@@ -261,24 +245,24 @@ class ImportReportSchema(WireSchema):
 
 
 class TimelineQuery(PageQuery):
-    cursor = Cursor(Timestamp(), fields.UUID())
+    cursor = Cursor(wire.Timestamp(), fields.UUID())
 
 
-class ActorSchema(WireSchema):
-    id = Id(required=True)
+class ActorSchema(wire.WireSchema):
+    id = wire.Id(required=True)
     name = fields.String(required=True, metadata={"example": "Dana Dispatcher"})
 
 
-class TimelineEntrySchema(WireSchema):
+class TimelineEntrySchema(wire.WireSchema):
     id = fields.UUID(required=True)
     type = fields.Function(
         lambda event: LOAD_TYPES[event.type],
         required=True,
         metadata={"type": "string", "enum": list(LOAD_TYPES.values()), "example": "ASSIGNED"},
     )
-    load_id = Id(required=True)
-    driver_id = Id(required=True, allow_none=True)
-    assignment_id = Id(required=True, allow_none=True)
+    load_id = wire.Id(required=True)
+    driver_id = wire.Id(required=True, allow_none=True)
+    assignment_id = wire.Id(required=True, allow_none=True)
     payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
     user = fields.Nested(
         ActorSchema,
@@ -288,53 +272,55 @@ class TimelineEntrySchema(WireSchema):
         allow_none=True,
         metadata={"description": "Who did it; null for a command."},
     )
-    timestamp = Timestamp(attribute="created_at", required=True)
+    timestamp = wire.Timestamp(attribute="created_at", required=True)
     request_id = fields.String(required=True, allow_none=True)
 
 
-class NewCommentSchema(WireSchema):
-    text = Lines(max_length=2000, required=True, metadata={"example": "Dock 4 is closed today."})
-    visible_to_driver = Flag(
+class NewCommentSchema(wire.WireSchema):
+    text = wire.Lines(
+        max_length=2000, required=True, metadata={"example": "Dock 4 is closed today."}
+    )
+    visible_to_driver = wire.Flag(
         load_default=False,
         metadata={"description": "Whether the driver sees it, and is notified. false by default."},
     )
 
 
-class CommentSchema(WireSchema):
+class CommentSchema(wire.WireSchema):
     """What a driver sees of a comment."""
 
     id = fields.UUID(required=True)
     text = fields.String(attribute="payload.comment.text", required=True)
     by_driver = fields.Boolean(attribute="payload.comment.byDriver", required=True)
     user = fields.Nested(ActorSchema, attribute="payload.user", required=True)
-    timestamp = Timestamp(attribute="created_at", required=True)
+    timestamp = wire.Timestamp(attribute="created_at", required=True)
 
 
-class FileName(Text):
+class FileName(wire.Text):
     def _normalize(self, text: str) -> str:
         if "/" in text or "\\" in text:
             raise RefusedText("Must be the name of a file, without folders.")
         return clean(text)
 
 
-class NewDocumentQuery(WireSchema):
+class NewDocumentQuery(wire.WireSchema):
     """What a file is. Its type is recognised by its content."""
 
     kind = fields.Enum(
         DocumentKind, load_default=DocumentKind.OTHER, metadata={"description": "OTHER by default."}
     )
     name = FileName(max_length=200, metadata={"example": "pod.jpg"})
-    happened_at = Timestamp(metadata={"description": "When the photo was taken."})
+    happened_at = wire.Timestamp(metadata={"description": "When the photo was taken."})
 
 
-class DocumentSchema(WireSchema):
-    id = Id(required=True)
-    load_id = Id(required=True)
+class DocumentSchema(wire.WireSchema):
+    id = wire.Id(required=True)
+    load_id = wire.Id(required=True)
     kind = fields.Enum(DocumentKind, required=True, metadata={"example": "POD"})
     media_type = fields.String(required=True, metadata={"example": "image/jpeg"})
     size = fields.Integer(required=True, metadata={"description": "In bytes."})
     sha256 = fields.String(required=True)
     name = fields.String(required=True, metadata={"example": "pod.jpg"})
     user = fields.Nested(ActorSchema, required=True)
-    happened_at = Timestamp(**OR_NULL)
-    created_at = Timestamp(required=True)
+    happened_at = wire.Timestamp(**wire.OR_NULL)
+    created_at = wire.Timestamp(required=True)

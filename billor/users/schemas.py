@@ -2,25 +2,14 @@
 
 from marshmallow import ValidationError, fields
 
-from billor.api.fields import (
-    OR_NULL,
-    EmailAddress,
-    Flag,
-    Id,
-    PartialSchema,
-    Password,
-    Text,
-    Timestamp,
-    WireSchema,
-    Words,
-)
+from billor.api import fields as wire
 from billor.api.pagination import PageQuery
 from billor.database.text import MAX_EMAIL_LENGTH
 from billor.models import Language, Role
 from billor.users.passwords import MIN_LENGTH, is_common
 
 
-class NewPassword(Password):
+class NewPassword(wire.Password):
     """A password to set, neither too short nor too common."""
 
     def __init__(self, **kwargs):
@@ -33,11 +22,11 @@ class NewPassword(Password):
         return password
 
 
-class AccountSchema(WireSchema):
+class AccountSchema(wire.WireSchema):
     """An account as events show it, without email address and password."""
 
-    id = Id(dump_only=True, required=True)
-    name = Text(max_length=200, required=True, metadata={"example": "Dana Dispatcher"})
+    id = wire.Id(dump_only=True, required=True)
+    name = wire.Text(max_length=200, required=True, metadata={"example": "Dana Dispatcher"})
     role = fields.Enum(
         Role,
         metadata={
@@ -46,11 +35,11 @@ class AccountSchema(WireSchema):
             "example": "DISPATCHER",
         },
     )
-    driver_id = Id(
+    driver_id = wire.Id(
         allow_none=True,
         metadata={"description": "Which driver a user of the role DRIVER is.", "example": None},
     )
-    is_active = Flag(
+    is_active = wire.Flag(
         data_key="active",
         metadata={
             "description": "Whether the user may log in. Users are never deleted.",
@@ -62,7 +51,7 @@ class AccountSchema(WireSchema):
     )
 
 
-class UserUpdateSchema(PartialSchema, AccountSchema):
+class UserUpdateSchema(wire.PartialSchema, AccountSchema):
     password = NewPassword()
 
 
@@ -70,21 +59,23 @@ class UserSchema(AccountSchema):
     class Meta:
         dump_only = ("is_active",)
 
-    email = EmailAddress(required=True, example="dana@billor.example")
+    email = wire.EmailAddress(required=True, example="dana@billor.example")
     password = NewPassword(
         metadata={"description": "Without one a link to set it is mailed. Never returned."}
     )
-    created_at = Timestamp(dump_only=True, required=True)
+    created_at = wire.Timestamp(dump_only=True, required=True)
 
 
 class ListedUserSchema(UserSchema):
     # Only here: elsewhere a login would change the ETag.
-    last_seen_at = Timestamp(metadata={"description": "The last login or refresh."}, **OR_NULL)
+    last_seen_at = wire.Timestamp(
+        metadata={"description": "The last login or refresh."}, **wire.OR_NULL
+    )
 
 
 class UserQuery(PageQuery):
-    q = Words()
+    q = wire.Words()
     # Not validated as for a new user: an invalid address is simply unknown.
-    email = Text(
+    email = wire.Text(
         max_length=MAX_EMAIL_LENGTH, metadata={"description": "In any form of the address."}
     )
