@@ -30,6 +30,11 @@ OR_NULL: dict[str, Any] = {"dump_only": True, "required": True, "allow_none": Tr
 """What is in every response, and may be null."""
 
 
+def about(description: str, **more: Any) -> dict[str, Any]:
+    """Return a field's argument `metadata`: what the API's document says of it."""
+    return {"metadata": {"description": description, **more}}
+
+
 def wire_name(name: str) -> str:
     """Return an attribute's name in JSON: `driver_id` is `driverId`."""
     head, *tail = name.split("_")

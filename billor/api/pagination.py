@@ -9,7 +9,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import ValidationError, fields
 from werkzeug.datastructures import MultiDict
 
-from billor.api.fields import Id, QueryInteger, WireSchema, wire_time
+from billor.api.fields import Id, QueryInteger, WireSchema, about, wire_time
 from billor.database.keyset import Page, Position
 
 
@@ -19,7 +19,7 @@ class Cursor(fields.String):
     def __init__(self, *parts: fields.Field):
         description = "From the Link header of the previous page."
         pattern = "^[A-Za-z0-9_.-]+$"
-        super().__init__(metadata={"description": description, "pattern": pattern})
+        super().__init__(**about(description, pattern=pattern))
         self._position = fields.Tuple(parts)
 
     def _deserialize(self, value, attr, data, **kwargs):
@@ -30,9 +30,7 @@ class Cursor(fields.String):
 
 
 class LimitQuery(WireSchema):
-    limit = QueryInteger(
-        maximum=200, load_default=50, metadata={"description": "The maximum number of items."}
-    )
+    limit = QueryInteger(maximum=200, load_default=50, **about("The maximum number of items."))
 
 
 class PageQuery(LimitQuery):

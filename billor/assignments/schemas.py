@@ -37,7 +37,7 @@ class AssignmentSchema(wire.WireSchema):
     )
     assigned_at = wire.Timestamp(dump_only=True, required=True)
     closed_at = wire.Timestamp(**wire.OR_NULL)
-    progress = fields.Enum(CheckInKind, metadata={"description": "Never DELAYED."}, **wire.OR_NULL)
+    progress = fields.Enum(CheckInKind, **wire.about("Never DELAYED."), **wire.OR_NULL)
     progress_at = wire.Timestamp(**wire.OR_NULL)
     expected_at = wire.Timestamp(**wire.OR_NULL)
     delay_reason = fields.String(**wire.OR_NULL)
@@ -57,15 +57,14 @@ class AssignmentWithListedLoadSchema(AssignmentSchema):
 
 class NextAssignmentSchema(AssignmentWithLoadSchema):
     left = fields.String(
-        metadata={"description": "The code why it is PLANNED although the driver is free."},
-        **wire.OR_NULL,
+        **wire.about("The code why it is PLANNED although the driver is free."), **wire.OR_NULL
     )
 
 
 class WithNextSchema(wire.WireSchema):
     next = fields.Nested(
         NextAssignmentSchema,
-        metadata={"description": "The driver's; after the end of this one it may be ASSIGNED."},
+        **wire.about("The driver's; after the end of this one it may be ASSIGNED."),
         **wire.OR_NULL,
     )
 
@@ -84,9 +83,7 @@ class StatusSchema(wire.WireSchema):
 
 
 class PlanSchema(wire.WireSchema):
-    plan = wire.Flag(
-        metadata={"description": "Make it the next load of a driver who has one.", "example": False}
-    )
+    plan = wire.Flag(**wire.about("Make it the next load of a driver who has one.", example=False))
 
 
 class ReassignmentSchema(PlanSchema):
@@ -101,7 +98,7 @@ class CheckInSchema(wire.WireSchema):
     id = wire.Id(dump_only=True, required=True)
     assignment_id = wire.Id(dump_only=True, required=True)
     kind = fields.Enum(CheckInKind, required=True, metadata={"example": "DELAYED"})
-    happened_at = wire.Timestamp(metadata={"description": "Now by default."})
+    happened_at = wire.Timestamp(**wire.about("Now by default."))
     received_at = wire.Timestamp(dump_only=True, required=True)
     reason = wire.Text(max_length=500, allow_none=True, metadata={"example": "Snow on I-40"})
     expected_at = wire.Timestamp(allow_none=True, metadata={"example": wire.Timestamp.EXAMPLE})
@@ -138,22 +135,16 @@ class RefusalSchema(wire.WireSchema):
     code = fields.String(
         required=True, validate=validate.OneOf(CODES), metadata={"example": "driver_inactive"}
     )
-    detail = fields.String(required=True, metadata={"description": "What to do about it."})
-    assignment_id = wire.Id(
-        attribute="extra.assignmentId", metadata={"description": "What blocks it."}
-    )
-    paper = fields.String(attribute="extra.paper", metadata={"description": "What has expired."})
-    expired_on = fields.String(
-        attribute="extra.expiredOn", metadata={"description": "Its last day."}
-    )
+    detail = fields.String(required=True, **wire.about("What to do about it."))
+    assignment_id = wire.Id(attribute="extra.assignmentId", **wire.about("What blocks it."))
+    paper = fields.String(attribute="extra.paper", **wire.about("What has expired."))
+    expired_on = fields.String(attribute="extra.expiredOn", **wire.about("Its last day."))
 
 
 class BulkRowSchema(PairSchema):
-    row = fields.Integer(required=True, metadata={"description": "From 1.", "example": 1})
-    assignment_id = wire.Id(
-        attribute="assignment.id", metadata={"description": "Absent if refused."}
-    )
-    error = fields.Nested(RefusalSchema, metadata={"description": "Absent if it was assigned."})
+    row = fields.Integer(required=True, **wire.about("From 1.", example=1))
+    assignment_id = wire.Id(attribute="assignment.id", **wire.about("Absent if refused."))
+    error = fields.Nested(RefusalSchema, **wire.about("Absent if it was assigned."))
 
 
 class BulkReportSchema(wire.WireSchema):
@@ -172,8 +163,8 @@ class AssignmentFilter(wire.WireSchema):
     driver_id = wire.QueryInteger()
     load_id = wire.QueryInteger()
     status = wire.Several(fields.Enum(AssignmentStatus))
-    closed_from = wire.Timestamp(metadata={"description": "Closed at this time or later."})
-    closed_to = wire.Timestamp(metadata={"description": "Closed before this time."})
+    closed_from = wire.Timestamp(**wire.about("Closed at this time or later."))
+    closed_to = wire.Timestamp(**wire.about("Closed before this time."))
 
     @validates_schema
     def _check_range(self, data, **_):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from marshmallow import fields, validate, validates_schema
 
-from billor.api.fields import Id, QueryInteger, Timestamp, WireSchema, check_range, wire_time
+from billor.api.fields import Id, QueryInteger, Timestamp, WireSchema, about, check_range, wire_time
 from billor.api.pagination import Cursor, PageQuery
 from billor.events.event import ACCOUNT_PAYLOAD, ACCOUNT_TYPES, PAYLOAD, WORK_TYPES
 
@@ -12,7 +12,7 @@ from billor.events.event import ACCOUNT_PAYLOAD, ACCOUNT_TYPES, PAYLOAD, WORK_TY
 class DocumentSchema(WireSchema):
     """For the OpenAPI document only: stored documents are returned unchanged."""
 
-    id = fields.UUID(data_key="_id", required=True, metadata={"description": "The event's id."})
+    id = fields.UUID(data_key="_id", required=True, **about("The event's id."))
     timestamp = Timestamp(required=True)
     request_id = fields.String(required=True, allow_none=True)
 
@@ -26,7 +26,7 @@ class AuditDocumentSchema(DocumentSchema):
     driver_id = Id(required=True, allow_none=True)
     load_id = Id(required=True, allow_none=True)
     assignment_id = Id(required=True, allow_none=True)
-    payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
+    payload = fields.Dict(required=True, **about(PAYLOAD))
 
 
 class AccountDocumentSchema(DocumentSchema):
@@ -38,9 +38,9 @@ class AccountDocumentSchema(DocumentSchema):
     user_id = Id(
         required=True,
         allow_none=True,
-        metadata={"description": "The account; null for a blocked login to an unknown one."},
+        **about("The account; null for a blocked login to an unknown one."),
     )
-    payload = fields.Dict(required=True, metadata={"description": ACCOUNT_PAYLOAD})
+    payload = fields.Dict(required=True, **about(ACCOUNT_PAYLOAD))
 
 
 class DocumentTime(Timestamp):
@@ -53,17 +53,13 @@ class DocumentTime(Timestamp):
 def _type_of(types: Iterable[str]) -> fields.String:
     return fields.String(
         validate=validate.OneOf(list(types), error="Must be one of: {choices}."),
-        metadata={"description": "Only events of this type."},
+        **about("Only events of this type."),
     )
 
 
 class DocumentQuery(PageQuery):
-    since = DocumentTime(
-        data_key="from", metadata={"description": "Only what happened at this time or later."}
-    )
-    until = DocumentTime(
-        data_key="to", metadata={"description": "Only what happened before this time."}
-    )
+    since = DocumentTime(data_key="from", **about("Only what happened at this time or later."))
+    until = DocumentTime(data_key="to", **about("Only what happened before this time."))
     cursor = Cursor(DocumentTime(), fields.String())
 
     @validates_schema
@@ -72,11 +68,11 @@ class DocumentQuery(PageQuery):
 
 
 class AuditQuery(DocumentQuery):
-    load_id = QueryInteger(metadata={"description": "Only what happened to this load."})
-    driver_id = QueryInteger(metadata={"description": "Only what involves this driver."})
+    load_id = QueryInteger(**about("Only what happened to this load."))
+    driver_id = QueryInteger(**about("Only what involves this driver."))
     type = _type_of(WORK_TYPES.values())
 
 
 class AccountQuery(DocumentQuery):
-    user_id = QueryInteger(metadata={"description": "Only what happened to this user's account."})
+    user_id = QueryInteger(**about("Only what happened to this user's account."))
     type = _type_of(ACCOUNT_TYPES.values())

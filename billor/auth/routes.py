@@ -5,7 +5,7 @@ from flask_jwt_extended import get_current_user, get_jwt, jwt_required
 from marshmallow import fields
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Password, Text, WireSchema
+from billor.api.fields import Password, Text, WireSchema, about
 from billor.auth import resets, service, sessions
 from billor.database.text import MAX_EMAIL_LENGTH
 from billor.observe.context import signed_in_user
@@ -31,7 +31,7 @@ class ResetRequestSchema(LoginSchema):
 
 
 class ResetSchema(WireSchema):
-    token = Text(max_length=512, required=True, metadata={"description": "Of the mail's link."})
+    token = Text(max_length=512, required=True, **about("Of the mail's link."))
     password = NewPassword(required=True)
 
 
@@ -39,7 +39,7 @@ class RefreshSchema(WireSchema):
     refresh_token = Text(
         max_length=4096,
         required=True,
-        metadata={"description": "The latest one: each can be used once.", "example": "eyJhbG…"},
+        **about("The latest one: each can be used once.", example="eyJhbG…"),
     )
 
 
@@ -48,17 +48,12 @@ class TokenSchema(WireSchema):
     access_token = fields.String(data_key="access_token", required=True)
     token_type = fields.String(data_key="token_type", required=True, metadata={"example": "Bearer"})
     expires_in = fields.Integer(
-        data_key="expires_in", required=True, metadata={"description": "Seconds.", "example": 3600}
+        data_key="expires_in", required=True, **about("Seconds.", example=3600)
     )
-    refresh_token = fields.String(
-        required=True, metadata={"description": "For a single `POST /auth/refresh`."}
-    )
+    refresh_token = fields.String(required=True, **about("For a single `POST /auth/refresh`."))
     refresh_expires_in = fields.Integer(
         required=True,
-        metadata={
-            "description": "Seconds until the session ends, even if it is refreshed.",
-            "example": 43_200,
-        },
+        **about("Seconds until the session ends, even if it is refreshed.", example=43_200),
     )
 
 

@@ -6,10 +6,10 @@ from billor.api import fields as wire
 from billor.api.pagination import PageQuery
 from billor.models import Channel, DriverStatus, Language
 
-PAPER = {
-    "description": "Its last valid day, in TIME_ZONE. A driver with an expired one gets no loads.",
-    "example": "2035-01-31",
-}
+PAPER = wire.about(
+    "Its last valid day, in TIME_ZONE. A driver with an expired one gets no loads.",
+    example="2035-01-31",
+)
 
 
 class DriverSchema(wire.WireSchema):
@@ -19,7 +19,7 @@ class DriverSchema(wire.WireSchema):
         max_length=64, required=True, metadata={"example": "TX-1234567"}
     )
     status = fields.Enum(
-        DriverStatus, metadata={"description": "Only ACTIVE drivers get loads. ACTIVE by default."}
+        DriverStatus, **wire.about("Only ACTIVE drivers get loads. ACTIVE by default.")
     )
     phone = wire.Phone()
     phone_shown = wire.ShownPhone("phone")
@@ -27,18 +27,14 @@ class DriverSchema(wire.WireSchema):
     notify_by = fields.Enum(
         Channel,
         allow_none=True,
-        metadata={"description": "By phone if null, or else by mail, as far as it reaches them."},
+        **wire.about("By phone if null, or else by mail, as far as it reaches them."),
     )
     language = fields.Enum(
-        Language,
-        by_value=fields.String,
-        metadata={"description": "Of notifications. en by default."},
+        Language, by_value=fields.String, **wire.about("Of notifications. en by default.")
     )
-    notes = wire.Lines(
-        max_length=2000, allow_none=True, metadata={"description": "Drivers do not see them."}
-    )
-    license_expires_on = wire.Day(allow_none=True, metadata=PAPER)
-    medical_expires_on = wire.Day(allow_none=True, metadata=PAPER)
+    notes = wire.Lines(max_length=2000, allow_none=True, **wire.about("Drivers do not see them."))
+    license_expires_on = wire.Day(allow_none=True, **PAPER)
+    medical_expires_on = wire.Day(allow_none=True, **PAPER)
     created_at = wire.Timestamp(dump_only=True, required=True)
 
 
@@ -74,7 +70,7 @@ class DriverUpdateSchema(wire.PartialSchema, DriverSchema):
 
 class DriverQuery(PageQuery):
     q = wire.Words()
-    license_number = wire.Text(max_length=64, metadata={"description": wire.SAME_NUMBER})
+    license_number = wire.Text(max_length=64, **wire.about(wire.SAME_NUMBER))
     status = wire.Several(fields.Enum(DriverStatus))
     available = wire.QueryFlag("true: ACTIVE, and without an active load; false: all others.")
     expand = wire.Expand("assignment")

@@ -4,7 +4,7 @@ from flask import Response, current_app
 from marshmallow import fields
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import WireSchema
+from billor.api.fields import WireSchema, about
 from billor.health.checks import (
     MAX_COUNTED,
     OUTBOX_LATE_SECONDS,
@@ -25,9 +25,7 @@ class HealthSchema(WireSchema):
 class WaitingSchema(WireSchema):
     count = fields.Integer(required=True, metadata={"maximum": MAX_COUNTED, "example": 0})
     oldest_seconds = fields.Float(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Age of the oldest one.", "example": None},
+        required=True, allow_none=True, **about("Age of the oldest one.", example=None)
     )
 
 
@@ -39,28 +37,28 @@ class LagSchema(WireSchema):
 class ReadinessSchema(WireSchema):
     status = fields.String(
         required=True,
-        metadata={
-            "description": "ok; degraded: it works, but a dependency is away or late; unavailable.",
-            "enum": ["ok", "degraded", "unavailable"],
-            "example": "ok",
-        },
+        **about(
+            "ok; degraded: it works, but a dependency is away or late; unavailable.",
+            enum=["ok", "degraded", "unavailable"],
+            example="ok",
+        ),
     )
     dependencies = fields.Dict(
         required=True,
         keys=fields.String(),
         values=fields.Enum(State, by_value=fields.String),
-        metadata={
-            "description": "`away`: it does not answer. `late`, only for `events`: the oldest "
+        **about(
+            "`away`: it does not answer. `late`, only for `events`: the oldest "
             f"unpublished one is older than {OUTBOX_LATE_SECONDS} seconds, or the oldest "
             f"unrecorded one than {UNRECORDED_LATE_SECONDS}.",
-            "example": dict.fromkeys(["postgresql", "redis", "events", "audit", "documents"], "ok"),
-        },
+            example=dict.fromkeys(["postgresql", "redis", "events", "audit", "documents"], "ok"),
+        ),
     )
     lag = fields.Nested(
         LagSchema,
         required=True,
         allow_none=True,
-        metadata={"description": "Events on their way to the audit trail, if PostgreSQL answers."},
+        **about("Events on their way to the audit trail, if PostgreSQL answers."),
     )
 
 

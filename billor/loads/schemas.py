@@ -48,37 +48,29 @@ class LoadSchema(wire.WireSchema):
     destination = wire.Text(max_length=200, required=True, metadata={"example": "Atlanta, GA"})
     cargo_type = wire.Text(max_length=100, required=True, metadata={"example": "Refrigerated"})
     reference = wire.Identifier(
-        max_length=64, allow_none=True, metadata={"description": REFERENCE, "example": "PO-1001"}
+        max_length=64, allow_none=True, **wire.about(REFERENCE, example="PO-1001")
     )
-    pickup_at = wire.Timestamp(allow_none=True, metadata={"description": "Not before this time."})
-    pickup_to = wire.Timestamp(allow_none=True, metadata={"description": "Not after this time."})
-    deliver_from = wire.Timestamp(
-        allow_none=True, metadata={"description": "Not before this time."}
-    )
-    deliver_by = wire.Timestamp(
-        allow_none=True, metadata={"description": "The deadline for delivery."}
-    )
+    pickup_at = wire.Timestamp(allow_none=True, **wire.about("Not before this time."))
+    pickup_to = wire.Timestamp(allow_none=True, **wire.about("Not after this time."))
+    deliver_from = wire.Timestamp(allow_none=True, **wire.about("Not before this time."))
+    deliver_by = wire.Timestamp(allow_none=True, **wire.about("The deadline for delivery."))
     weight_kg = fields.Integer(
         strict=True,
         validate=validate.Range(1, MAX_WEIGHT_KG),
         allow_none=True,
         metadata={"example": 19000},
     )
-    equipment = wire.Text(
-        max_length=50, allow_none=True, metadata={"description": EQUIPMENT, "example": "Reefer"}
-    )
+    equipment = wire.Text(max_length=50, allow_none=True, **wire.about(EQUIPMENT, example="Reefer"))
     pickup_contact = wire.Text(max_length=200, allow_none=True)
     pickup_phone = wire.Phone()
     pickup_phone_shown = wire.ShownPhone("pickup_phone")
     delivery_contact = wire.Text(max_length=200, allow_none=True)
     delivery_phone = wire.Phone()
     delivery_phone_shown = wire.ShownPhone("delivery_phone")
-    notes = wire.Lines(
-        max_length=2000, allow_none=True, metadata={"description": "What the driver must know."}
-    )
+    notes = wire.Lines(max_length=2000, allow_none=True, **wire.about("What the driver must know."))
     status = fields.Enum(LoadStatus, dump_only=True, required=True, metadata={"example": "OPEN"})
     has_pod = fields.Boolean(
-        dump_only=True, required=True, metadata={"description": "Whether it has a POD document."}
+        dump_only=True, required=True, **wire.about("Whether it has a POD document.")
     )
     created_at = wire.Timestamp(dump_only=True, required=True)
     updated_at = wire.Timestamp(dump_only=True, required=True)
@@ -124,29 +116,29 @@ class LoadUpdateSchema(wire.PartialSchema, LoadSchema):
     )
 
 
-CASE = {"description": "Case and accents are ignored."}
+CASE = wire.about("Case and accents are ignored.")
 
 
 class LoadFilter(wire.WireSchema):
     q = wire.Words()
     status = wire.Several(fields.Enum(LoadStatus))
-    origin = wire.Text(max_length=200, metadata=CASE)
-    destination = wire.Text(max_length=200, metadata=CASE)
-    cargo_type = wire.Text(max_length=100, metadata=CASE)
-    reference = wire.Text(max_length=64, metadata={"description": wire.SAME_NUMBER})
-    created_from = wire.Timestamp(metadata={"description": "Created at this time or later."})
-    created_to = wire.Timestamp(metadata={"description": "Created before this time."})
-    pickup_from = wire.Timestamp(metadata={"description": "Picked up at this time or later."})
-    pickup_to = wire.Timestamp(metadata={"description": "Picked up before this time."})
-    updated_from = wire.Timestamp(metadata={"description": "Last changed at this time or later."})
-    updated_to = wire.Timestamp(metadata={"description": "Last changed before this time."})
+    origin = wire.Text(max_length=200, **CASE)
+    destination = wire.Text(max_length=200, **CASE)
+    cargo_type = wire.Text(max_length=100, **CASE)
+    reference = wire.Text(max_length=64, **wire.about(wire.SAME_NUMBER))
+    created_from = wire.Timestamp(**wire.about("Created at this time or later."))
+    created_to = wire.Timestamp(**wire.about("Created before this time."))
+    pickup_from = wire.Timestamp(**wire.about("Picked up at this time or later."))
+    pickup_to = wire.Timestamp(**wire.about("Picked up before this time."))
+    updated_from = wire.Timestamp(**wire.about("Last changed at this time or later."))
+    updated_to = wire.Timestamp(**wire.about("Last changed before this time."))
     without_pod = wire.QueryFlag("Only COMPLETED loads without a POD document.")
     sort = fields.String(
         validate=validate.OneOf(["pickupAt", "updatedAt"]),
-        metadata={
-            "description": "`pickupAt`: the soonest pickup first, loads without one last. "
+        **wire.about(
+            "`pickupAt`: the soonest pickup first, loads without one last. "
             "`updatedAt`: the last change first. Newest first by default."
-        },
+        ),
     )
 
     @validates_schema
@@ -182,10 +174,10 @@ class ImportQuery(wire.WireSchema):
 
     time_zone = fields.String(
         validate=check_time_zone,
-        metadata={
-            "description": "IANA time zone of times without an offset. TIME_ZONE by default.",
-            "example": "America/Chicago",
-        },
+        **wire.about(
+            "IANA time zone of times without an offset. TIME_ZONE by default.",
+            example="America/Chicago",
+        ),
     )
     day_first = wire.QueryFlag("Read 3/4/2026 as 3 April.")
     dry_run = wire.QueryFlag("Create nothing; show the first 20 loads as read. `created` would be.")
@@ -193,8 +185,7 @@ class ImportQuery(wire.WireSchema):
 
 class ImportedRowSchema(wire.WireSchema):
     row = fields.Integer(
-        required=True,
-        metadata={"description": "The row in the spreadsheet, or the line.", "example": 2},
+        required=True, **wire.about("The row in the spreadsheet, or the line.", example=2)
     )
     load_id = wire.Id(required=True, allow_none=True)
     errors = fields.Dict(
@@ -202,19 +193,19 @@ class ImportedRowSchema(wire.WireSchema):
         keys=fields.String(),
         values=fields.List(fields.String()),
         allow_none=True,
-        metadata={"description": "Why there is no load: field → messages."},
+        **wire.about("Why there is no load: field → messages."),
     )
     already_there = fields.Boolean(
         required=True,
-        metadata={
-            "description": "The load existed already, with this reference or from the same "
+        **wire.about(
+            "The load existed already, with this reference or from the same "
             "export, and was not changed.",
-            "example": False,
-        },
+            example=False,
+        ),
     )
     load = fields.Nested(  # type: ignore[assignment]
         LoadSchema(exclude=("id", "status", "has_pod", "created_at", "updated_at", *SHOWN_PHONES)),
-        metadata={"description": "With `dryRun=true`."},
+        **wire.about("With `dryRun=true`."),
     )
 
 
@@ -227,20 +218,17 @@ class ImportReportSchema(wire.WireSchema):
         required=True,
         keys=fields.String(),
         values=fields.String(),
-        metadata={"description": "Which field each became.", "example": {"From": "origin"}},
+        **wire.about("Which field each became.", example={"From": "origin"}),
     )
     ignored = fields.List(
         fields.String(),
         required=True,
-        metadata={
-            "description": "Columns that are not fields of a load.",
-            "example": ["Rate", "status"],
-        },
+        **wire.about("Columns that are not fields of a load.", example=["Rate", "status"]),
     )
     sheet = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The workbook's first sheet with these columns."},
+        **wire.about("The workbook's first sheet with these columns."),
     )
 
 
@@ -263,14 +251,14 @@ class TimelineEntrySchema(wire.WireSchema):
     load_id = wire.Id(required=True)
     driver_id = wire.Id(required=True, allow_none=True)
     assignment_id = wire.Id(required=True, allow_none=True)
-    payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
+    payload = fields.Dict(required=True, **wire.about(PAYLOAD))
     user = fields.Nested(
         ActorSchema,
         attribute="payload.user",
         dump_default=None,
         required=True,
         allow_none=True,
-        metadata={"description": "Who did it; null for a command."},
+        **wire.about("Who did it; null for a command."),
     )
     timestamp = wire.Timestamp(attribute="created_at", required=True)
     request_id = fields.String(required=True, allow_none=True)
@@ -282,7 +270,7 @@ class NewCommentSchema(wire.WireSchema):
     )
     visible_to_driver = wire.Flag(
         load_default=False,
-        metadata={"description": "Whether the driver sees it, and is notified. false by default."},
+        **wire.about("Whether the driver sees it, and is notified. false by default."),
     )
 
 
@@ -307,10 +295,10 @@ class NewDocumentQuery(wire.WireSchema):
     """What a file is. Its type is recognised by its content."""
 
     kind = fields.Enum(
-        DocumentKind, load_default=DocumentKind.OTHER, metadata={"description": "OTHER by default."}
+        DocumentKind, load_default=DocumentKind.OTHER, **wire.about("OTHER by default.")
     )
     name = FileName(max_length=200, metadata={"example": "pod.jpg"})
-    happened_at = wire.Timestamp(metadata={"description": "When the photo was taken."})
+    happened_at = wire.Timestamp(**wire.about("When the photo was taken."))
 
 
 class DocumentSchema(wire.WireSchema):
@@ -318,7 +306,7 @@ class DocumentSchema(wire.WireSchema):
     load_id = wire.Id(required=True)
     kind = fields.Enum(DocumentKind, required=True, metadata={"example": "POD"})
     media_type = fields.String(required=True, metadata={"example": "image/jpeg"})
-    size = fields.Integer(required=True, metadata={"description": "In bytes."})
+    size = fields.Integer(required=True, **wire.about("In bytes."))
     sha256 = fields.String(required=True)
     name = fields.String(required=True, metadata={"example": "pod.jpg"})
     user = fields.Nested(ActorSchema, required=True)

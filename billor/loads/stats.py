@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 
 from billor.api.blocking import QUEUE_SECONDS, slot
 from billor.api.blueprint import Blueprint
-from billor.api.fields import Id, QueryInteger, Timestamp, WireSchema
+from billor.api.fields import Id, QueryInteger, Timestamp, WireSchema, about
 from billor.config import check_time_zone
 from billor.loads.figures import count_all, count_by_driver
 from billor.models import LoadStatus
@@ -22,14 +22,14 @@ _counting = BoundedSemaphore(1)
 
 
 def _count(description: str) -> fields.Integer:
-    return fields.Integer(required=True, metadata={"description": description, "example": 12})
+    return fields.Integer(required=True, **about(description, example=12))
 
 
 def _median(description: str) -> fields.Float:
     return fields.Float(
         required=True,
         allow_none=True,
-        metadata={"description": f"{description} Null if there is none.", "example": 840.5},
+        **about(f"{description} Null if there is none.", example=840.5),
     )
 
 
@@ -37,7 +37,7 @@ class StatsQuery(WireSchema):
     time_zone = fields.String(
         load_default="UTC",
         validate=check_time_zone,
-        metadata={"description": "IANA time zone of the days.", "example": "America/Chicago"},
+        **about("IANA time zone of the days.", example="America/Chicago"),
     )
 
 
@@ -71,9 +71,7 @@ class DaySchema(DoneSchema):
 
 
 class CountedSchema(WireSchema):
-    at = Timestamp(
-        required=True, metadata={"description": "When it was counted: at most 15 seconds ago."}
-    )
+    at = Timestamp(required=True, **about("When it was counted: at most 15 seconds ago."))
     time_zone = fields.String(required=True, metadata={"example": "America/Chicago"})
 
 
@@ -89,9 +87,7 @@ class StatsSchema(CountedSchema):
     drivers = fields.Nested(DriversSchema, required=True)
     today = fields.Nested(DoneSchema, required=True)
     days = fields.List(
-        fields.Nested(DaySchema),
-        required=True,
-        metadata={"description": "30 days, the oldest first, today last."},
+        fields.Nested(DaySchema), required=True, **about("30 days, the oldest first, today last.")
     )
     median_seconds_to_assign = _median(
         "From a load's creation to its first assignment, over these days."

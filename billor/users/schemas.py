@@ -29,25 +29,21 @@ class AccountSchema(wire.WireSchema):
     name = wire.Text(max_length=200, required=True, metadata={"example": "Dana Dispatcher"})
     role = fields.Enum(
         Role,
-        metadata={
-            "description": "ADMIN: everything. DISPATCHER: everything but users. DRIVER: only "
+        **wire.about(
+            "ADMIN: everything. DISPATCHER: everything but users. DRIVER: only "
             "their own load. New users are dispatchers by default.",
-            "example": "DISPATCHER",
-        },
+            example="DISPATCHER",
+        ),
     )
     driver_id = wire.Id(
-        allow_none=True,
-        metadata={"description": "Which driver a user of the role DRIVER is.", "example": None},
+        allow_none=True, **wire.about("Which driver a user of the role DRIVER is.", example=None)
     )
     is_active = wire.Flag(
         data_key="active",
-        metadata={
-            "description": "Whether the user may log in. Users are never deleted.",
-            "example": True,
-        },
+        **wire.about("Whether the user may log in. Users are never deleted.", example=True),
     )
     language = fields.Enum(
-        Language, by_value=fields.String, metadata={"description": "Of mails. en by default."}
+        Language, by_value=fields.String, **wire.about("Of mails. en by default.")
     )
 
 
@@ -60,22 +56,16 @@ class UserSchema(AccountSchema):
         dump_only = ("is_active",)
 
     email = wire.EmailAddress(required=True, example="dana@billor.example")
-    password = NewPassword(
-        metadata={"description": "Without one a link to set it is mailed. Never returned."}
-    )
+    password = NewPassword(**wire.about("Without one a link to set it is mailed. Never returned."))
     created_at = wire.Timestamp(dump_only=True, required=True)
 
 
 class ListedUserSchema(UserSchema):
     # Only here: elsewhere a login would change the ETag.
-    last_seen_at = wire.Timestamp(
-        metadata={"description": "The last login or refresh."}, **wire.OR_NULL
-    )
+    last_seen_at = wire.Timestamp(**wire.about("The last login or refresh."), **wire.OR_NULL)
 
 
 class UserQuery(PageQuery):
     q = wire.Words()
     # Not validated as for a new user: an invalid address is simply unknown.
-    email = wire.Text(
-        max_length=MAX_EMAIL_LENGTH, metadata={"description": "In any form of the address."}
-    )
+    email = wire.Text(max_length=MAX_EMAIL_LENGTH, **wire.about("In any form of the address."))
