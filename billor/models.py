@@ -516,7 +516,7 @@ class Notification(Base):
         CheckConstraint("(driver_id IS NULL) <> (user_id IS NULL)", name="recipient"),
         Index("uq_notifications_driver", event_id, driver_id, channel, unique=True),
         Index("uq_notifications_user", event_id, user_id, channel, unique=True),
-        _index("ix_notifications_unsent", due_at, where=IS_UNSENT),
+        _index("ix_notifications_unsent", channel, due_at, where=IS_UNSENT),
     )
 
 

@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 from billor.audit.store import AuditStore
 from billor.config import API_VERSION, Config, ConfigError
 from billor.events.bus import Bus, connect_bus
+from billor.models import Channel
 from billor.observe import metrics
 from billor.observe.logs import init_standard_error
 from billor.worker.consumer import Consumer
@@ -30,8 +31,7 @@ ROLES = ("relay", "consumer")
 HEARTBEAT_FILE = "worker.alive"  # in BILLOR_HOME; touched while the worker runs
 # Python runs signal handlers only in the main thread, which must wake up for them.
 BEAT_SECONDS = 0.5
-# Of notifications: a slow recipient does not keep the others waiting. One suffices for browsers.
-SENDERS = 8
+SENDERS = 4  # of each channel that has a service: no slow recipient keeps the others waiting
 STOP_SECONDS = 7
 
 
@@ -58,8 +58,10 @@ class Worker:
             consumer = Consumer(self._bus, self._store)
             jobs["consumer"] = consumer.run
             jobs["notifier"] = run_notifier
-            senders = SENDERS if services(self._app.config["BILLOR"]) else 1
-            jobs |= {f"sender {number}": run_sender for number in range(1, senders + 1)}
+            served = {Channel.PUSH, *services(self._app.config["BILLOR"])}
+            for channel in Channel:
+                for number in range(SENDERS if channel in served else 1):
+                    jobs[f"{channel} sender {number}"] = partial(run_sender, channel)
         jobs["upkeep"] = partial(run_upkeep, self._bus, consumer)
         threads = [
             Thread(target=self._guarded, args=(job,), name=name, daemon=True)

@@ -67,9 +67,9 @@ def run_notifier(stop: Event) -> None:
     run_with_backoff(lambda: None, notify_drivers, stop, IDLE_SECONDS)
 
 
-def run_sender(stop: Event) -> None:
+def run_sender(channel: Channel, stop: Event) -> None:
     """Send what is due until `stop` is set. Needs an application context."""
-    run_with_backoff(lambda: None, send_next, stop, SENDER_IDLE_SECONDS)
+    run_with_backoff(lambda: None, partial(send_next, channel), stop, SENDER_IDLE_SECONDS)
 
 
 def services(config: Config) -> dict[Channel, str]:
@@ -135,22 +135,22 @@ def _address(person: Driver | User, channel: Channel) -> str | None:
     return getattr(person, channel.lower(), None)
 
 
-def send_next() -> int:
+def send_next(channel: Channel) -> int:
     """Send the notification that is due, if there is one; return how many there were."""
     with transaction():
-        notification = _claim()
+        notification = _claim(channel)
         if notification is None:
             return 0
         event = get_event(notification.event_id)
         person: Any = notification.driver or notification.user
-        is_push = notification.channel == Channel.PUSH
+        is_push = channel == Channel.PUSH
         browsers = _browsers_of(person) if is_push else []
         if not notices.is_news(event) or (is_push and not browsers):
             notification.failed_at = func.clock_timestamp()
             return 1
         notification.attempts += 1
-        url = services(current_app.config["BILLOR"]).get(notification.channel)
-        address = _address(person, notification.channel)
+        url = services(current_app.config["BILLOR"]).get(channel)
+        address = _address(person, channel)
         text = notices.text_of(event, person), notices.link_for(event, person)
     with continued("notify", event.traceparent):
         if is_push:
@@ -162,11 +162,12 @@ def send_next() -> int:
     return 1
 
 
-def _claim() -> Notification | None:
+def _claim(channel: Channel) -> Notification | None:
     """Return what is due. Nobody else tries it meanwhile, nor soon after a crash."""
     is_unsent = Notification.sent_at.is_(None) & Notification.failed_at.is_(None)
+    is_due = is_unsent & (Notification.due_at <= func.clock_timestamp())
     people = joinedload(Notification.driver), joinedload(Notification.user)
-    due = select(Notification).where(is_unsent, Notification.due_at <= func.clock_timestamp())
+    due = select(Notification).where(Notification.channel == channel, is_due)
     first = due.options(*people).order_by(Notification.due_at).limit(1)
     locked = first.with_for_update(skip_locked=True, of=Notification)
     notification = db.session.scalar(locked, execution_options={"populate_existing": True})

@@ -547,7 +547,7 @@ def _create_notifications() -> None:
     _index("uq_notifications_driver", table, "event_id", "driver_id", "channel")
     _index("uq_notifications_user", table, "event_id", "user_id", "channel")
     is_unsent = "sent_at IS NULL AND failed_at IS NULL"
-    _index("ix_notifications_unsent", table, "due_at", where=is_unsent)
+    _index("ix_notifications_unsent", table, "channel", "due_at", where=is_unsent)
     table = "push_subscriptions"
     op.create_table(
         table,

@@ -7,6 +7,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from flask import Flask
 
+from billor.models import Channel
 from billor.worker import notify
 from scripts.launcher.processes import free_port
 
@@ -31,7 +32,7 @@ def send_due() -> None:
     sent = 1
     while sent:
         notify.notify_drivers()
-        sent = notify.send_next()
+        sent = sum(map(notify.send_next, Channel))
 
 
 class Mailbox(Controller):

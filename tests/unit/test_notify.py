@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import jwt
 import pytest
@@ -22,14 +23,17 @@ from billor.assignments.mine import POINT
 from billor.assignments.service import assign, change_status
 from billor.config import ConfigError, push_key
 from billor.drivers.service import create_driver, today, update_driver, warn_of_papers
+from billor.events.bus import InProcessBus
 from billor.loads.service import comment, create_loads, update_load
 from billor.models import Channel, CheckInKind, Language, LoadEvent, Notification, Role, db
 from billor.observe.context import CurrentUser, current_user
 from billor.worker import notices, notify
+from billor.worker.main import SENDERS, Worker
 from billor.worker.outgoing import post
 from tests.support.mail import NOBODY, Mailbox, mail_to, send_due, url_of
 from tests.support.receiver import receiving, status
 from tests.support.users import make_user
+from tests.support.worker import WAIT_SECONDS, running, wait_until
 
 ALEX, DANA = "alex@carrier.example", "dana@carrier.example"
 LOAD = {
@@ -164,7 +168,7 @@ def test_what_is_no_news_any_more_is_not_sent(mailbox, configure):
     assign(1, 1)
     notify.notify_drivers()
     change_status(2, "CANCELLED")
-    notify.send_next()
+    notify.send_next(Channel.EMAIL)
     send_all()
     assert mailbox.mails == [], "it was looked at, but not sent"
     configure(AWAY)
@@ -255,6 +259,29 @@ def test_drivers_choose_a_channel_and_others_are_a_line_in_the_log(mailbox, conf
     assert list(channels) == ["PHONE", "EMAIL"]
     line = "To Alex Carter: a change of your load 1, Dry van, from Reno, NV to Atlanta, GA."
     assert [each for each in caplog.messages if each.startswith("To ")] == [line]
+
+
+def test_a_service_that_hangs_delays_no_other(app, mailbox, configure, monkeypatch):
+    monkeypatch.setattr(notify, "SEND_SECONDS", 2 * WAIT_SECONDS)
+    goes_on = Event()
+
+    def hang(handler) -> None:
+        goes_on.wait(2 * WAIT_SECONDS)
+        status(200)(handler)
+
+    addresses = [*[{"phone": "+12145550123"}] * 2 * SENDERS, {"email": ALEX}]
+    with receiving(hang) as gateway:
+        url = f"json{gateway.url[4:]}?rto={2 * WAIT_SECONDS}&to={{address}}"
+        configure(mailbox.url, notify_phone_url=url)
+        for number, address in enumerate(addresses):
+            driver = create_driver("Alex Carter", f"TX-{number}", **address)
+            (load,) = create_loads([LOAD | {"reference": None}])
+            assign(driver.id, load.id)
+        notify.notify_drivers()
+        with running(Worker(app, InProcessBus(), app.extensions["audit_store"], ("consumer",))):
+            wait_until(lambda: mailbox.mails)
+            goes_on.set()
+            wait_until(lambda: gateway.posted.qsize() == 2 * SENDERS)
 
 
 def test_users_set_their_passwords_by_links_of_one_use_in_mails(mailbox, client, anonymous, caplog):
