@@ -268,3 +268,12 @@ def test_a_retry_adds_nothing_and_what_has_no_row_is_swept(client, monkeypatch):
     assert "notes/of-somebody-else.txt" in objects(client)
     assert len(objects(client)) == 2
     assert client.get("/documents/1").data == GOOD["image/jpeg"]
+    assert client.get("/readyz").json["dependencies"]["documents"] == "ok"
+
+
+def test_a_bucket_that_does_not_exist_is_away(settings, s3_settings, monkeypatch):
+    for name, value in s3_settings.items():
+        monkeypatch.setenv(name, value)
+    with another_app(settings, DOCUMENTS_URL="s3://no-such-bucket") as here:
+        ready = here.test_client().get("/readyz").json
+        assert ready["dependencies"]["documents"] == "away"
