@@ -151,6 +151,7 @@ def _webhook(type_: str) -> Document:
     body = {"type": "object", "properties": members, "required": [*members]}
     return {
         "operationId": f"on{name}",
+        "summary": f"An event {type_}.",
         "security": [],
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {"2XX": {"description": "Received."}},

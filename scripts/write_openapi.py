@@ -1,6 +1,7 @@
 """Write openapi.json, which the API serves: the operations as their views declare them."""
 
 import json
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -300,7 +301,25 @@ def openapi_spec() -> APISpec:
 
 
 def openapi_document() -> str:
-    return json.dumps(openapi_spec().to_dict(), indent=2) + "\n"
+    """Return it as JSON. Only what is sent must have no other properties: later versions may."""
+    document = openapi_spec().to_dict()
+    schemas = document["components"]["schemas"]
+    items = document["paths"].values()
+    bodies = [
+        said["requestBody"] for each in items for said in each.values() if "requestBody" in said
+    ]
+    sent: set[str] = set()
+    while new := _named([*bodies, *map(schemas.get, sent)]) - sent:
+        sent |= new
+    for name in schemas.keys() - sent:
+        if schemas[name].get("additionalProperties") is False:
+            del schemas[name]["additionalProperties"]
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _named(part: object) -> set[str]:
+    """Return the names of the schemas that a part of the document refers to."""
+    return set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(part)))
 
 
 if __name__ == "__main__":

@@ -98,12 +98,12 @@ def check_point(text: str) -> None:
 class PushKeysSchema(WireSchema):
     p256dh = fields.String(
         required=True,
-        validate=[validate.Regexp(r"[\w-]{87}\Z", re.A), check_point],
+        validate=[validate.Regexp(r"^[\w-]{87}(?!\n)$", re.A), check_point],
         metadata={"example": POINT},
     )
     auth = fields.String(
         required=True,
-        validate=validate.Regexp(r"[\w-]{22}\Z", re.A),
+        validate=validate.Regexp(r"^[\w-]{22}(?!\n)$", re.A),
         metadata={"example": "A" * 22},
     )
 

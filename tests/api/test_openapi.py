@@ -95,3 +95,7 @@ def test_enums_are_components_and_what_is_sent_has_no_read_only_field(document, 
         *("pickupPhoneShown", "deliveryPhoneShown"),
     }
     assert "password" not in schemas["User"]["properties"]
+    closed = {name for name in schemas if schemas[name].get("additionalProperties") is False}
+    assert {"NewLoad", "LoadUpdate", "PushKeys"} <= closed
+    assert not closed & {"Load", "Problem", "LoadAssignedEvent"}, "later versions may add some"
+    assert r"\\Z" not in json.dumps(document), "JSON Schema does not know it"
