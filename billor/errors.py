@@ -65,6 +65,8 @@ BY_STATUS: dict[int, dict[str, str]] = {
         "too_late_to_reopen": "The assignment was closed more than a day ago. Make a new load.",
         "too_late_to_undo": "Only its author can undo a check-in, within five minutes. "
         "Check in again instead.",
+        "too_many_documents": "The load has 100 documents already. Ask an admin to delete some "
+        "that nobody needs.",
         "too_many_webhooks": "There are 20 webhooks already. See GET /webhooks, and delete one.",
         "idempotency_key_in_use": "Another request with this Idempotency-Key is still running. Try "
         "again in a moment.",

@@ -35,6 +35,7 @@ from billor.loads.document_routes import (
     FILE_PROBLEMS,
     FILES,
     NEW_FILE,
+    NEW_FILE_PROBLEMS,
     InlineQuery,
     send_file,
     stores_file,
@@ -273,7 +274,7 @@ def delete_my_push_subscription(push_subscription_id):
 @blueprint.response(201, DocumentSchema)
 @blueprint.problems(
     *("no_active_assignment", "assignment_not_found", "assignment_not_active"),
-    *("document_refused", "documents_unavailable"),
+    *NEW_FILE_PROBLEMS,
 )
 @blueprint.doc(requestBody=NEW_FILE)
 def add_my_document(fields):

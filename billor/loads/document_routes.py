@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import IO
 from urllib.parse import quote
 
@@ -37,6 +37,7 @@ FILE = {
     "content": {media_type: {"schema": BYTES} for media_type in documents.TYPES},
     "headers": FILE_HEADERS | {"ETag": "ETag"},
 }
+NEW_FILE_PROBLEMS = ("too_many_documents", "document_refused", "documents_unavailable")
 FILES = {200: FILE, 206: FILE, 304: "NotModified"}
 FILE_PROBLEMS = (
     *("document_not_found", "precondition_failed", "range_not_satisfiable"),
@@ -62,17 +63,30 @@ def _received_file() -> Iterator[IO[bytes]]:
 
 
 def stores_file(view):
-    """Store the request's file before an `Idempotency-Key` takes a connection."""
+    """Store the request's file before an `Idempotency-Key` takes a connection.
+
+    What is refused or replayed leaves nothing, or else anybody could fill the disk.
+    """
 
     @wraps(view)
     def store(fields, **ids):
+        documents_store = current_app.extensions["documents"]
         with _received_file() as file:
-            fields |= current_app.extensions["documents"].add(file)
+            fields |= documents_store.add(file)
         extension, _ = documents.TYPES[fields["media_type"]]
         name = fields.get("name", fields["kind"].lower()).removesuffix(extension)
         fields["name"] = name[:190] + extension  # by which a computer opens it
         g.body_digest = bytes.fromhex(fields["sha256"])
-        return view(fields, **ids)
+        discard = partial(documents_store.discard, fields["object_key"])
+        try:
+            response = view(fields, **ids)
+        except BillorError as refusal:
+            if refusal.status < 500:  # else it may have been committed
+                discard()
+            raise
+        if "Idempotency-Replayed" in response.headers:
+            discard()
+        return response
 
     return store
 
@@ -107,7 +121,7 @@ def send_file(document: Document, inline: bool = False) -> Response:
 @stores_file
 @blueprint.idempotent
 @blueprint.created(DocumentSchema, shown_by="get_document")
-@blueprint.problems("load_not_found", "document_refused", "documents_unavailable")
+@blueprint.problems("load_not_found", *NEW_FILE_PROBLEMS)
 @blueprint.doc(requestBody=NEW_FILE)
 def add_document(fields, load_id):
     """Add a photo or PDF: JPEG, PNG, WebP, HEIC or PDF by its content, up to 10 MiB."""

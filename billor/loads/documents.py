@@ -10,7 +10,7 @@ import re
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
@@ -20,7 +20,7 @@ from threading import Event
 from typing import IO, Any
 
 import imagesize
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 from uuid_utils import uuid7
 
@@ -28,7 +28,7 @@ from billor.api.blocking import in_thread
 from billor.config import Config
 from billor.database import Check, get_or_not_found, lock, transaction, unchecked
 from billor.database.keyset import Page, Position, paginate
-from billor.errors import BillorError, Unavailable
+from billor.errors import BillorError, Conflict, Unavailable
 from billor.events.event import EventType
 from billor.loads.schemas import DocumentSchema
 from billor.loads.service import record_load
@@ -43,6 +43,7 @@ MAX_BOXES = 1000
 ORPHAN_AGE = timedelta(days=1)
 KEY = re.compile(r"document-[0-9a-f-]{36}")  # nothing else in the store is ours
 BATCH_SIZE = 1000
+MAX_OF_LOAD = 100
 CONNECT_SECONDS, TIMEOUT_SECONDS, PING_SECONDS, PAUSE_SECONDS = 2, 10, 1, 5
 AWAY = "documents_unavailable"
 PDF = "application/pdf"
@@ -116,6 +117,12 @@ class DocumentStore:
         with self._connected() as store:
             store.put(key, data, use_multipart=False)
         return {"media_type": media_type, "size": len(data), "sha256": sha256, "object_key": key}
+
+    @in_thread
+    def discard(self, key: str) -> None:
+        """Delete an object that gets no row. If that fails, it is swept."""
+        with suppress(Unavailable), self._connected() as store:
+            store.delete(key)
 
     @in_thread
     def read(self, key: str, start: int, length: int) -> bytes:
@@ -209,6 +216,9 @@ def add_document(load_id: int, check: Check = unchecked, **fields: Any) -> Docum
     """Add the document of a stored file. `check` gets the locked load. Raises `NotFound`."""
     with transaction():
         load = lock(Load, load_id, check)
+        of_load = select(func.count()).select_from(Document).where(Document.load_id == load_id)
+        if db.session.scalars(of_load).one() >= MAX_OF_LOAD:
+            raise Conflict("too_many_documents")
         user = db.session.get_one(User, signed_in_user().id)
         document = Document(load_id=load_id, user=user, **fields)
         db.session.add(document)

@@ -6,6 +6,7 @@ from hashlib import sha256
 from io import BytesIO
 from threading import Event
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 import requests
@@ -19,6 +20,7 @@ from tests.support.answers import assert_invalid, assert_problem
 from tests.support.apps import another_app, client_with_token, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.photos import GOOD, PDF, heic, jpeg, png, webp
+from tests.support.rival import beaten
 
 POD = "/loads/1/documents?kind=POD"
 MINE = "/me/assignment/documents"
@@ -237,6 +239,18 @@ def test_a_driver_sees_and_adds_documents_of_own_loads_only(client):
 
 
 @pytest.mark.parametrize("client", ["file"], indirect=True)
+def test_a_load_has_so_many_documents_and_no_more_also_at_once(client, monkeypatch):
+    monkeypatch.setattr(documents, "MAX_OF_LOAD", 1)
+    other = (
+        "SELECT FROM loads FOR UPDATE; INSERT INTO documents (load_id, kind, name, media_type, "
+        "size, sha256, object_key, user_id) VALUES (1, 'POD', '', '', 1, '', '', 1)"
+    )
+    late = beaten(client.app, other, add, client)
+    assert_problem(late, 409, "too_many_documents")
+    assert (objects(client), events(client)) == ([], ["LOAD_CREATED"])
+
+
+@pytest.mark.parametrize("client", ["file"], indirect=True)
 def test_delivered_loads_without_a_pod_are_listed(client):
     for number in range(3):
         driver = client.make_driver(f"TX-{number}")
@@ -257,12 +271,15 @@ def test_a_retry_adds_nothing_and_what_has_no_row_is_swept(client, monkeypatch):
     first, again = add(client, **key), add(client, **key)
     assert (again.json, again.headers["Idempotency-Replayed"]) == (first.json, "true")
     assert_problem(add(client, data=png(), **key), 422, "idempotency_key_reused")
-    client.store.put("notes/of-somebody-else.txt", b"")
-    assert (len(objects(client)), events(client)) == (4, ["LOAD_CREATED", "DOCUMENT_ADDED"])
+    assert_problem(add(client, "/loads/9/documents?kind=POD"), 404, "load_not_found")
+    assert len(objects(client)) == 1, "what was refused or replayed is gone at once"
+    for name in ("notes/of-somebody-else.txt", f"document-{uuid4()}"):
+        client.store.put(name, b"")
+    assert events(client) == ["LOAD_CREATED", "DOCUMENT_ADDED"]
     documents_store = client.app.extensions["documents"]
     with client.app.app_context():
         documents_store.sweep(Event())
-        assert len(objects(client)) == 4, "they may be about to get a row"
+        assert len(objects(client)) == 3, "they may be about to get a row"
         monkeypatch.setattr(documents, "ORPHAN_AGE", -timedelta(days=1))
         documents_store.sweep(Event())
     assert "notes/of-somebody-else.txt" in objects(client)

@@ -7,6 +7,7 @@ import imagesize
 import pytest
 from playwright.sync_api import Page, expect
 
+from billor.models import Role
 from tests.support.board import DRIVER_EMAIL, KEPT, PASSWORD, PHONE
 from tests.support.browser import no_troubles, options
 from tests.support.photos import PDF
@@ -73,12 +74,20 @@ class Phone:
     def log_in(self) -> Page:
         """Open it, log in, and wait until it needs no network."""
         page = self.open()
-        page.get_by_label("Email").fill(DRIVER_EMAIL)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
+        self.enter(page, DRIVER_EMAIL)
         expect(page.get_by_role("button", name="Accept")).to_be_visible()
         assert page.evaluate(IS_KEPT) == f"{self._url}/board/sw.js"
         return page
+
+    def enter(self, page: Page, email: str) -> None:
+        page.get_by_label("Email").fill(email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+
+    def log_out(self, page: Page, name: str) -> None:
+        page.get_by_role("button", name=f"Account of {name}").tap()
+        page.get_by_role("menuitem", name="Log out", exact=True).tap()
+        expect(page.get_by_label("Password")).to_be_visible()
 
 
 @pytest.fixture
@@ -149,6 +158,32 @@ def test_what_is_done_offline_arrives_once_and_in_order_with_its_times(billor, p
     assert taps(page) == []
 
 
+def test_a_refused_photo_is_told_and_no_other_driver_sends_or_sees_it(billor, phone):
+    sam = billor.client.make_driver("TX-2", "Sam Ito")
+    billor.make_user("Sam Ito", "sam@billor.example", Role.DRIVER, sam["id"])
+    documents = f"/loads/{billor.assignment['loadId']}/documents"
+    page = phone.log_in()
+    with billor.changed("from billor.loads import documents\ndocuments.MAX_OF_LOAD = 0"):
+        add_document(page, "OTHER", PDF, "application/pdf")
+        expect(page.locator(".refusal")).to_contain_text("The load has 100 documents already.")
+        assert taps(page) == []
+
+    phone.context.set_offline(True)
+    add_document(page, "POD", PDF, "application/pdf")
+    expect(page.locator(".documents li")).to_have_count(1)
+    phone.log_out(page, "Robin")
+    phone.context.set_offline(False)
+    phone.enter(page, "sam@billor.example")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No load now")
+    expect(page.locator(".sending")).to_have_text("")
+    phone.log_out(page, "Sam")
+    assert (len(taps(page)), billor.client.get(documents).body) == (1, [])
+    phone.enter(page, DRIVER_EMAIL)
+    expect(page.locator(".documents li")).to_contain_text(["Proof of delivery"])
+    wait_until(lambda: taps(page) == [])
+    assert len(billor.client.get(documents).body) == 1
+
+
 def test_a_new_version_takes_over_and_leaves_the_old_page_its_assets(billor, phone):
     old = phone.log_in()
     old.get_by_label("Write to your dispatcher").fill("On my")
@@ -173,9 +208,7 @@ def test_the_page_can_be_installed_and_logging_out_leaves_nothing_else(phone):
     devtools = phone.context.new_cdp_session(page)
     assert devtools.send("Page.getInstallabilityErrors") == {"installabilityErrors": []}
     assert page.evaluate(KEPT, "mine")[0]["current"]["load"]["notes"] == "Call first"
-    page.get_by_role("button", name="Account of Robin").tap()
-    page.get_by_role("menuitem", name="Log out", exact=True).tap()
-    expect(page.get_by_label("Password")).to_be_visible()
+    phone.log_out(page, "Robin")
     assert page.evaluate("localStorage.length") == 0
     assert page.evaluate(KEPT, "mine") + page.evaluate(KEPT, "taps") == []
     assert {path.split("/")[1] for path in page.evaluate(CACHED)} == {"board"}
