@@ -9,18 +9,7 @@ from typing import Any
 from flask import current_app
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load, validate
 
-from billor.database.text import (
-    MAX_EMAIL_LENGTH,
-    MAX_PARTS,
-    RefusedText,
-    clean,
-    clean_email,
-    clean_identifier,
-    clean_lines,
-    clean_phone,
-    clean_url,
-    shown_phone,
-)
+from billor.database import text as texts
 
 MAX_ID = 2**63 - 1
 SAME_NUMBER = "Compared by its letters and digits, in any case."
@@ -78,7 +67,7 @@ class PartialSchema(WireSchema):
 class Text(fields.String):
     """A text in its normal form (see `billor.database.text`), neither empty nor too long."""
 
-    _normalize: Callable[..., str] = staticmethod(clean)
+    _normalize: Callable[..., str] = staticmethod(texts.clean)
 
     def __init__(self, *, max_length: int, metadata: dict | None = None, **kwargs):
         self._max_length = max_length
@@ -90,32 +79,32 @@ class Text(fields.String):
 
     def _deserialize(self, value, attr, data, **kwargs):
         text = super()._deserialize(value, attr, data, **kwargs)
-        if sum(map(len, text.split())) > MAX_PARTS * self._max_length:
+        if sum(map(len, text.split())) > texts.MAX_PARTS * self._max_length:
             return text  # too long in any form
         try:
             return self._normalize(text)
-        except RefusedText as error:
+        except texts.RefusedText as error:
             raise ValidationError(str(error)) from error
 
 
 class Lines(Text):
     """A text that keeps its line breaks."""
 
-    _normalize = staticmethod(clean_lines)
+    _normalize = staticmethod(texts.clean_lines)
 
 
 class EmailAddress(Text):
-    _normalize = staticmethod(clean_email)
+    _normalize = staticmethod(texts.clean_email)
 
     def __init__(self, *, example: str, **kwargs):
         metadata = {"format": "email", "example": example}
-        super().__init__(max_length=MAX_EMAIL_LENGTH, metadata=metadata, **kwargs)
+        super().__init__(max_length=texts.MAX_EMAIL_LENGTH, metadata=metadata, **kwargs)
 
 
 class Identifier(Text):
     """A number such as a license number, unique by its letters and digits."""
 
-    _normalize = staticmethod(clean_identifier)
+    _normalize = staticmethod(texts.clean_identifier)
 
     def __init__(self, *, metadata: dict | None = None, **kwargs):
         super().__init__(metadata={"description": SAME_NUMBER} | (metadata or {}), **kwargs)
@@ -135,7 +124,7 @@ class Phone(Text):
         )
 
     def _normalize(self, text: str) -> str:
-        return clean_phone(text, current_app.config["BILLOR"].phone_region)
+        return texts.clean_phone(text, current_app.config["BILLOR"].phone_region)
 
 
 class ShownPhone(fields.String):
@@ -145,7 +134,7 @@ class ShownPhone(fields.String):
         super().__init__(attribute=attribute, metadata={"example": "(214) 555-0123"}, **OR_NULL)
 
     def _serialize(self, value, attr, obj, **kwargs):
-        return value and shown_phone(value, current_app.config["BILLOR"].phone_region)
+        return value and texts.shown_phone(value, current_app.config["BILLOR"].phone_region)
 
 
 class Url(Text):
@@ -153,8 +142,8 @@ class Url(Text):
 
     def _normalize(self, text: str) -> str:
         if not text.startswith("https:"):
-            raise RefusedText("Must start with https://.")
-        return clean_url(text)
+            raise texts.RefusedText("Must start with https://.")
+        return texts.clean_url(text)
 
 
 class Words(Text):
@@ -171,9 +160,9 @@ class Words(Text):
         )
 
     def _normalize(self, text: str) -> str:
-        text = clean(text)
+        text = texts.clean(text)
         if text.count(" ") >= self.MAX_WORDS:
-            raise RefusedText(f"Must not have more than {self.MAX_WORDS} words.")
+            raise texts.RefusedText(f"Must not have more than {self.MAX_WORDS} words.")
         return text
 
 

@@ -5,13 +5,7 @@ from marshmallow import fields
 
 from billor.api.blueprint import Blueprint
 from billor.api.fields import WireSchema, about
-from billor.health.checks import (
-    MAX_COUNTED,
-    OUTBOX_LATE_SECONDS,
-    UNRECORDED_LATE_SECONDS,
-    State,
-    check_dependencies,
-)
+from billor.health import checks
 from billor.observe import metrics
 
 blueprint = Blueprint("health", __name__, description="For load balancers and supervisors.")
@@ -23,7 +17,7 @@ class HealthSchema(WireSchema):
 
 
 class WaitingSchema(WireSchema):
-    count = fields.Integer(required=True, metadata={"maximum": MAX_COUNTED, "example": 0})
+    count = fields.Integer(required=True, metadata={"maximum": checks.MAX_COUNTED, "example": 0})
     oldest_seconds = fields.Float(
         required=True, allow_none=True, **about("Age of the oldest one.", example=None)
     )
@@ -46,11 +40,11 @@ class ReadinessSchema(WireSchema):
     dependencies = fields.Dict(
         required=True,
         keys=fields.String(),
-        values=fields.Enum(State, by_value=fields.String),
+        values=fields.Enum(checks.State, by_value=fields.String),
         **about(
             "`away`: it does not answer. `late`, only for `events`: the oldest "
-            f"unpublished one is older than {OUTBOX_LATE_SECONDS} seconds, or the oldest "
-            f"unrecorded one than {UNRECORDED_LATE_SECONDS}.",
+            f"unpublished one is older than {checks.OUTBOX_LATE_SECONDS} seconds, or the oldest "
+            f"unrecorded one than {checks.UNRECORDED_LATE_SECONDS}.",
             example=dict.fromkeys(["postgresql", "redis", "events", "audit", "documents"], "ok"),
         ),
     )
@@ -79,11 +73,11 @@ def readyz():
 
     Without PostgreSQL the status is 503: no other request can be answered.
     """
-    found = check_dependencies()
+    found = checks.check_dependencies()
     states = found["dependencies"]
-    if states["postgresql"] is not State.OK:
+    if states["postgresql"] is not checks.State.OK:
         return {"status": "unavailable", **found}, 503, NO_STORE
-    all_ok = all(state is State.OK for state in states.values())
+    all_ok = all(state is checks.State.OK for state in states.values())
     return {"status": "ok" if all_ok else "degraded", **found}, NO_STORE
 
 
@@ -94,9 +88,9 @@ def get_metrics():
 
     With the setting METRICS_TOKEN as bearer token, no user is needed.
     """
-    found = check_dependencies()
+    found = checks.check_dependencies()
     lag = found["lag"] or {}
-    up = {name: state is State.OK for name, state in found["dependencies"].items()}
+    up = {name: state is checks.State.OK for name, state in found["dependencies"].items()}
     counts = {state: waiting["count"] for state, waiting in lag.items()}
     ages = {state: waiting["oldest_seconds"] or 0 for state, waiting in lag.items()}
     exported = metrics.export(

@@ -4,14 +4,9 @@ from functools import partial
 from threading import Event
 
 from billor.database import transaction
+from billor.events import outbox
 from billor.events.bus import Bus
 from billor.events.event import to_message
-from billor.events.outbox import (
-    MAX_REPUBLISHED,
-    claim_unpublished,
-    last_unrecorded,
-    publish_unrecorded,
-)
 from billor.observe.metrics import EVENTS_PUBLISHED, events_reached
 from billor.worker.outage import run_with_backoff
 
@@ -27,7 +22,7 @@ def run_relay(bus: Bus, stop: Event) -> None:
 def publish_batch(bus: Bus) -> int:
     """Publish the oldest unpublished events; return how many. All are published, or none."""
     with transaction():
-        events = claim_unpublished(BATCH_SIZE)
+        events = outbox.claim_unpublished(BATCH_SIZE)
         if events:
             bus.publish([to_message(event) for event in events])
     EVENTS_PUBLISHED.inc(len(events))
@@ -37,6 +32,6 @@ def publish_batch(bus: Bus) -> int:
 
 def prepare(bus: Bus) -> None:
     """Prepare the bus, and republish what a new subscription has missed."""
-    if bus.prepare() and (until := last_unrecorded()):
-        while publish_unrecorded(until) == MAX_REPUBLISHED:
+    if bus.prepare() and (until := outbox.last_unrecorded()):
+        while outbox.publish_unrecorded(until) == outbox.MAX_REPUBLISHED:
             pass
