@@ -4,26 +4,24 @@ The plans are PostgreSQL's own, of the statements that the API sends.
 """
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
-from threading import get_ident
 from urllib.parse import parse_qs
 
 import psycopg2
 import pytest
 from flask import Flask
 from flask_jwt_extended import create_access_token
-from sqlalchemy import event
 
 from billor.api.pagination import encode_cursor
 from billor.database import upgrade
-from billor.models import db
 from billor.worker.notify import notify_drivers
 from tests.support.apps import another_app
 from tests.support.client import ApiClient
 from tests.support.contract import operations
 from tests.support.databases import own_database
 from tests.support.events import EventStream
+from tests.support.statements import StatementRecorder
 
 pytestmark = pytest.mark.slow
 
@@ -192,10 +190,10 @@ class History:
 
     def __init__(self, app: Flask, connection: psycopg2.extensions.connection):
         with app.app_context():
-            self._engine = db.engine
             tokens = (create_access_token("1"), create_access_token("2"))
             self._client = ApiClient(app.test_client(), *tokens)
         self._app = app
+        self._recorder = StatementRecorder(app, values=True)
         self._cursor = connection.cursor()
 
     def plans_of_pages(self, address: str) -> list[Plan]:
@@ -216,12 +214,9 @@ class History:
         """The plans of the statements with which a stream is resumed."""
         last: dict[str, str] = {}
         for _ in range(2):
-            with (
-                self._recorded() as statements,
-                self._client.get("/changes", headers=last) as answer,
-            ):
+            with self._recorder, self._client.get("/changes", headers=last) as answer:
                 last = {"Last-Event-ID": EventStream(answer.iter_encoded(), {}).next().id}
-        return [self._explain(each) for each in statements if "pg_visible_in_snapshot" in each]
+        return self._plans("pg_visible_in_snapshot")
 
     def plans_of_the_feed(self, query: str) -> list[Plan]:
         """The plans of a page of events far from the first one."""
@@ -230,31 +225,21 @@ class History:
 
     def get(self, address: str) -> tuple[str, list[Plan]]:
         """An answer, which may be streamed, and its plans."""
-        with self._recorded() as statements:
+        with self._recorder:
             answer = self._client.get(address)
             text = answer.text
         assert answer.status_code == 200, text
-        return text, [self._explain(statement) for statement in statements]
+        return text, self._plans()
 
     def plans_of_notifications(self) -> list[Plan]:
         """The plans of a look for drivers to notify."""
-        with self._recorded() as statements, self._app.app_context():
+        with self._recorder, self._app.app_context():
             notify_drivers()
-        return [self._explain(each) for each in statements]
+        return self._plans()
 
-    @contextmanager
-    def _recorded(self) -> Iterator[list[str]]:
-        """The statements that this thread sends in the block; another one polls for changes."""
-        statements: list[str] = []
-        thread = get_ident()
-
-        def record(_connection, cursor, statement, parameters, *_) -> None:
-            if get_ident() == thread:
-                statements.append(cursor.mogrify(statement, parameters).decode())
-
-        event.listen(self._engine, "before_cursor_execute", record)
-        yield statements
-        event.remove(self._engine, "before_cursor_execute", record)
+    def _plans(self, part: str = "") -> list[Plan]:
+        """The plans of the statements just recorded that have this part."""
+        return [self._explain(each) for each in self._recorder.sent if part in each]
 
     def _explain(self, statement: str) -> Plan:
         self._cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
