@@ -3,9 +3,9 @@
 .PHONY: help run demo check test test-all coverage soak bench fuzz lint openapi audit format lock vendor screenshots clean
 
 PYTHON_BIN := .venv/bin/python
-# Three processes keep two cores busy, because many tests wait. The tests of a file share services,
+# Four processes keep two cores busy, because many tests wait. The tests of a file share services,
 # so they run in one process; the longest files start first.
-PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+PYTEST := $(PYTHON_BIN) -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 MINUTES ?= 10
 
 # Paths and files are UTF-8 in any locale. Many images switch bytecode off, and then each start

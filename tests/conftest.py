@@ -32,8 +32,8 @@ from tests.support.system import System
 
 QUICK_FOLDERS = ("api", "unit")
 LONG_FILES = (
-    *("test_launcher.py", "test_live.py", "test_slow_clients.py"),
-    *("test_worker.py", "test_dispatching.py", "test_json_logs.py", "test_one_active_load.py"),
+    *("test_launcher.py", "test_offline.py", "test_live.py", "test_worker.py", "test_quality.py"),
+    *("test_clean_stops.py", "test_one_active_load.py", "test_dispatching.py"),
 )
 DEMO_EMAIL = "demo@billor.example"
 DEMO_PASSWORD = "demo-password"

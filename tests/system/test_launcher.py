@@ -103,7 +103,6 @@ REFUSED = [
     ({"DATABASE_URL": "sqlite:///db"}, "You have DATABASE_URL set to"),
     ({"BIND": "192.0.2.1"}, "cannot listen on 192.0.2.1:"),  # an address of another machine
     ({"BILLOR_HOME": "Makefile/home"}, "set BILLOR_HOME"),
-    ({"BILLOR_ENV": "production"}, "DEMO_PASSWORD"),
 ]
 
 
