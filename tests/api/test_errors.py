@@ -22,7 +22,7 @@ from billor.loads.exporting import MAX_EXPORTS
 from billor.loads.importing import MAX_IMPORTS, import_slot
 from billor.models import db
 from tests.support.answers import WHAT_TO_DO, assert_problem
-from tests.support.apps import another_app, dead_address, give_driver_token
+from tests.support.apps import DEAD_ADDRESS, another_app, give_driver_token
 from tests.support.client import ApiClient
 from tests.support.contract import Operation, operations
 from tests.support.databases import run_sql
@@ -115,7 +115,7 @@ def writing(failure):
 
 def without_database(method, path, body=None):
     def cause(scene):
-        url = f"postgresql://user:hidden@{dead_address()}/hidden"
+        url = f"postgresql://user:hidden@{DEAD_ADDRESS}/hidden"
         with another_app(scene.settings, DATABASE_URL=url) as app:
             return ApiClient(app.test_client(), scene.client.token).request(method, path, body)
 

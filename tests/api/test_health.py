@@ -3,7 +3,7 @@
 import pytest
 
 from billor.health import checks
-from tests.support.apps import another_app, dead_address
+from tests.support.apps import DEAD_ADDRESS, another_app
 from tests.support.databases import run_sql
 
 PATIENCE = 60
@@ -42,7 +42,7 @@ def test_readiness_is_ok_when_every_dependency_is(anonymous):
 def test_readiness_names_the_unavailable_dependency_and_reveals_nothing_else(
     settings, setting, value, status, away
 ):
-    with another_app(settings, **{setting: value.format(dead=dead_address())}) as broken:
+    with another_app(settings, **{setting: value.format(dead=DEAD_ADDRESS)}) as broken:
         answer = broken.test_client().get("/readyz")
         assert answer.status_code == (503 if status == "unavailable" else 200)
         assert answer.json == {

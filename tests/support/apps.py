@@ -10,11 +10,12 @@ from flask_jwt_extended import create_access_token
 from billor import create_app
 from billor.config import load_config
 from billor.models import Role, db
-from scripts.launcher.processes import free_port
 from tests.support.client import ApiClient
 from tests.support.users import make_user
 
 NEEDED = {"DATABASE_URL": "postgresql://unused/unused", "JWT_SECRET_KEY": "unused" * 6}
+# Without a listener; a port that was just free may have one again.
+DEAD_ADDRESS = "127.0.0.1:9"
 
 
 @contextmanager
@@ -32,11 +33,6 @@ def close_connections(app: Flask) -> None:
         db.engine.dispose()
         if redis := app.extensions["pages"].redis:
             redis.close()
-
-
-def dead_address() -> str:
-    """A host and port without a listener."""
-    return f"127.0.0.1:{free_port()}"
 
 
 def client_with_token(

@@ -14,7 +14,7 @@ from billor.drivers.service import create_driver
 from billor.errors import CODES
 from billor.models import Load, User, db
 from scripts.launcher.launcher import PROJECT
-from tests.support.apps import another_app, dead_address
+from tests.support.apps import DEAD_ADDRESS, another_app
 from tests.support.client import ApiClient
 from tests.support.workbooks import workbook
 from tests.support.worker import python_environment
@@ -154,7 +154,7 @@ def test_refusals_about_users_are_one_line(flask):
 @pytest.mark.parametrize("command", [("seed",), ("users", "list"), ("token", "dana")])
 def test_an_unusable_database_is_reported_in_one_line(settings, command):
     server, _, _ = settings["DATABASE_URL"].rpartition("/")
-    away = f"postgresql://billor@{dead_address()}/billor"
+    away = f"postgresql://billor@{DEAD_ADDRESS}/billor"
     for url, told in {
         away: re.escape(CODES["database_unavailable"].detail),
         f"{server}/postgres": r'The database refuses: relation "\w+" does not exist. '

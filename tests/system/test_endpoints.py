@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.launcher.processes import free_port
 from tests.conftest import DEMO_EMAIL, DEMO_PASSWORD
+from tests.support.apps import DEAD_ADDRESS
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "test_endpoints.sh"
 PROGRAMS = ("bash", "cat", "cut", "date", "env", "grep", "mktemp", "rm", "sed", "sleep", "tr")
@@ -45,7 +45,7 @@ def run(url: str, script: Path = SCRIPT, **environment: str) -> tuple[int, str]:
 
 def test_the_script_takes_the_seven_steps_any_number_of_times(url: str, few_programs: Path):
     (few_programs / "curl").symlink_to(shutil.which("curl"))
-    for environment in ({}, {"PATH": str(few_programs), "http_proxy": "http://127.0.0.1:9"}):
+    for environment in ({}, {"PATH": str(few_programs), "http_proxy": f"http://{DEAD_ADDRESS}"}):
         status, output = run(url, **environment)
         assert status == 0, output
         head, *parts = re.split(r"\n\n(?=\d\. |Beyond)", output)
@@ -67,7 +67,7 @@ def test_the_script_names_what_is_missing(url: str, few_programs: Path, tmp_path
     assert (status, "curl is not installed" in output) == (1, True), output
     impatient = tmp_path / "impatient.sh"
     impatient.write_text(SCRIPT.read_text().replace("start_seconds=15", "start_seconds=1"))
-    status, output = run(f"http://127.0.0.1:{free_port()}", impatient)
+    status, output = run(f"http://{DEAD_ADDRESS}", impatient)
     assert (status, "Start it with: make run" in output) == (1, True), output
     status, output = run(url, DEMO_PASSWORD='wrong " \\ password')
     assert (status, "set DEMO_EMAIL and DEMO_PASSWORD" in output) == (1, True), output

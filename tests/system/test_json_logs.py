@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from scripts.launcher.launcher import PROJECT
-from tests.support.apps import dead_address
+from tests.support.apps import DEAD_ADDRESS
 from tests.support.worker import python_environment
 
 GUNICORN = ["-m", "gunicorn", f"--config={PROJECT / 'gunicorn.conf.py'}", "wsgi:app"]
@@ -46,7 +46,7 @@ PROGRAMS: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
 def test_every_line_of_a_program_that_fails_is_json(
     settings, tmp_path, compiled, arguments, more, told
 ):
-    more = {name: value.format(away=dead_address()) for name, value in more.items()}
+    more = {name: value.format(away=DEAD_ADDRESS) for name, value in more.items()}
     environment = python_environment(settings | {"LOG_FORMAT": "json", **more}, compiled)
     done = subprocess.run(
         [sys.executable, *arguments],

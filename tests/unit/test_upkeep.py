@@ -22,7 +22,7 @@ from billor.worker.upkeep import (
     delete_expired_rows,
     run_upkeep,
 )
-from tests.support.apps import another_app, dead_address
+from tests.support.apps import DEAD_ADDRESS, another_app
 from tests.support.bus import FakeBus
 from tests.support.rival import rival
 from tests.support.worker import WAIT_SECONDS
@@ -139,7 +139,7 @@ def test_upkeep_survives_an_outage(settings, monkeypatch):
         delete_expired_rows(Event())
 
     monkeypatch.setattr(upkeep, "delete_expired_rows", try_twice)
-    url = f"postgresql://nobody@{dead_address()}/none"
+    url = f"postgresql://nobody@{DEAD_ADDRESS}/none"
     with another_app(settings, DATABASE_URL=url) as cut_off, cut_off.app_context():
         run_upkeep(FakeBus(), None, stop)
     assert len(tried) == 2
