@@ -142,7 +142,10 @@ def test_drivers_hear_of_loads_and_papers_and_dispatchers_of_delays(mailbox):
     token = current_user.set(CurrentUser(robin, "Robin", Role.ADMIN, None, 0, None))
     add_check_in(1, reason="Snow on I-40", **delay)
     current_user.reset(token)
+    create_loads([LOAD | {"reference": "PO-8", "pickup_at": None}])
+    assign(1, 2, plan=True)
     send_all()
+    change_status(2, "CANCELLED")
     change_status(1, "CANCELLED")
     send_all()
     delayed = (
@@ -155,6 +158,8 @@ def test_drivers_hear_of_loads_and_papers_and_dispatchers_of_delays(mailbox):
         "Load PO-7, Dana: Dock 4 is closed",
         f"Your license expires on {today():%m/%d/%Y}. Send your dispatcher the new one.",
         delayed,
+        "Your next load is PO-8: Dallas, TX to Atlanta, GA.",
+        "Load PO-8 is no longer yours: Dallas, TX to Atlanta, GA.",
     }
     assert mailbox.mails[-1] == (ALEX, cancelled, f"{cancelled}\n{BOARD}")
     assert (DANA, delayed, f"{delayed}\n{BOARD}#/loads/1") in mailbox.mails
