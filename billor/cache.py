@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from queue import Empty
 from threading import Semaphore, Thread
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, current_app
-from redis import BlockingConnectionPool, Redis
-from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection
-from redis.exceptions import RedisError
-from redis.retry import Retry
 from uuid_utils import uuid4
+from valkey import BlockingConnectionPool, Valkey
+from valkey.backoff import NoBackoff
+from valkey.connection import AbstractConnection
+from valkey.exceptions import ValkeyError
+from valkey.retry import Retry
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host
 
@@ -63,7 +63,7 @@ class RedisUnavailable(Exception):
 class PageCache:
     """The cached pages of an app, and whether Redis is available to this process."""
 
-    def __init__(self, redis: Redis | None):
+    def __init__(self, redis: Valkey | None):
         self.redis = redis
         self._is_unavailable = False
         self._failures = 0
@@ -90,7 +90,7 @@ class PageCache:
         """Return a text made by any process in the last `seconds`, or make it."""
         with suppress(RedisUnavailable), self._use_redis() as redis:
             if (text := redis.get(f"{PREFIX}{key}")) is not None:
-                return text
+                return cast(bytes, text)
         text = make()
         with suppress(RedisUnavailable), self._use_redis() as redis:
             redis.set(f"{PREFIX}{key}", text, ex=seconds)
@@ -120,19 +120,19 @@ class PageCache:
                 logger.info("Redis is back")
 
     @contextmanager
-    def _use_redis(self, *, is_write: bool = False) -> Iterator[Redis]:
+    def _use_redis(self, *, is_write: bool = False) -> Iterator[Valkey]:
         """Use Redis in the block. Raises `RedisUnavailable`, and maps the errors of the block."""
         if self.redis is None or (self._is_unavailable and not is_write):
             raise RedisUnavailable
         try:
             yield self.redis
-        except RedisError as error:
+        except ValkeyError as error:
             # An empty connection pool is not an outage, but a missed write must be repaired.
             if is_write or not isinstance(error.__context__, Empty):
                 self._note_failure(error)
             raise RedisUnavailable from error
 
-    def _note_failure(self, error: RedisError) -> None:
+    def _note_failure(self, error: ValkeyError) -> None:
         self._failures += 1
         if not self._is_unavailable:
             self._is_unavailable = True
@@ -146,7 +146,7 @@ class PageCache:
             self.invalidate()
 
 
-def _look_up(redis: Redis, key: str) -> Any:
+def _look_up(redis: Valkey, key: str) -> Any:
     """Return the current generation and a page, in one round trip."""
     return redis.eval(LOOK_UP, 2, GENERATION_KEY, key, uuid4().hex)
 
@@ -163,9 +163,9 @@ def init_cache(app: Flask) -> None:
             socket_connect_timeout=TIMEOUT_SECONDS,
             # No retries: a late first attempt of a SET could restore an old generation.
             retry=Retry(NoBackoff(), 0),
-            redis_connect_func=_connected,
+            valkey_connect_func=_connected,
         )
-        redis = Redis(connection_pool=pool)
+        redis = Valkey(connection_pool=pool)
     app.extensions["pages"] = PageCache(redis)
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from flask import current_app
-from redis import Redis
+from valkey import Valkey
 
 from billor import cache as cache_module
 from billor.cache import PageCache, redis_answers
@@ -28,9 +28,9 @@ def log(caplog):
     return lambda: [record.message for record in caplog.records]
 
 
-def redis() -> Redis:
+def redis() -> Valkey:
     """A client of our own, since the app's refuses to connect where it cannot write."""
-    return Redis.from_url(current_app.config["BILLOR"].redis_url)
+    return Valkey.from_url(current_app.config["BILLOR"].redis_url)
 
 
 def keep(pages, key, text):
