@@ -23,6 +23,11 @@ ALERTS = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"
 PANELS = json.loads((DEPLOY / "grafana/billor.json").read_text())["panels"]
 SCRAPED = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
 
+FIXED_IN_COMPOSE = {
+    *("BILLOR_HOME", "BIND", "PORT", "DATABASE_MIGRATION_URL"),
+    *("PUBSUB_TOPIC", "PUBSUB_SUBSCRIPTION", "COUCHDB_DATABASE"),
+}
+
 
 def values_of(key: str, value: object) -> Iterator:
     """All values of a key, at any depth."""
@@ -122,6 +127,8 @@ def test_the_containers_of_compose_are_scraped_and_mount_what_exists():
     (api,), (worker,) = (job["static_configs"][0]["targets"] for job in SCRAPED)
     assert api == "api:8000"
     assert worker == f"worker:{COMPOSE['worker']['environment']['METRICS_PORT']}"
+    passed = COMPOSE["api"]["environment"].keys()
+    assert set(SETTINGS) - passed == FIXED_IN_COMPOSE, "nobody can set it with Docker"
     for service in COMPOSE.values():
         for mounted in service.get("volumes", []):
             source = mounted.split(":")[0]
