@@ -141,9 +141,10 @@ class PageCache:
 
     def _retry(self) -> None:
         """Start a generation as soon as Redis takes it, which ends the outage."""
-        while self._is_unavailable:
-            time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
+        while self._is_unavailable:  # else a write has ended it
             self.invalidate()
+            time.sleep(PAUSE_SECONDS)
 
 
 def _look_up(redis: Valkey, key: str) -> Any:

@@ -2,6 +2,9 @@
 
 import logging
 from contextlib import contextmanager
+from threading import Event
+from threading import enumerate as enumerate_threads
+from types import SimpleNamespace
 
 import pytest
 from flask import current_app
@@ -9,7 +12,7 @@ from valkey import Valkey
 
 from billor import cache as cache_module
 from billor.cache import PageCache, redis_answers
-from tests.support.worker import wait_until
+from tests.support.worker import WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -88,7 +91,9 @@ def test_a_new_connection_may_lead_to_an_older_redis(pages, log):
 
 
 def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log, monkeypatch):
-    monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 600)
+    pause_over = Event()
+    clock = SimpleNamespace(sleep=lambda _seconds: pause_over.wait(WAIT_SECONDS))
+    monkeypatch.setattr(cache_module, "time", clock)
     keep(pages, "key", "old")
     wire.cut = True
     bypass = pages.read("key")
@@ -103,6 +108,11 @@ def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log, mon
     assert wire.sent[-2:] == ["SET", "EVAL"]
     assert redis_answers()
     assert status(pages) == MISS
+    keep(pages, "key", "new")
+    pause_over.set()
+    for retrying in (thread for thread in enumerate_threads() if thread.name == "redis"):
+        retrying.join(WAIT_SECONDS)
+    assert status(pages) == HIT
     away, back = log()
     assert away.startswith("Redis is away or refuses, going on without it: ")
     assert back == "Redis is back"
