@@ -81,6 +81,7 @@ PARAMETERS = {
     ),
     "Last-Event-ID": ("The last `id` you received: later changes come first.", {}),
 }
+LAST_ID = re.compile(r"{(\w+)_id}[^{]*$")
 NOT_MODIFIED = "NotModified"
 # Codes that any operation may return, in its `default` response.
 COMMON_CODES = [
@@ -185,6 +186,7 @@ class Contract(BasePlugin):
             self._share_parameters(operation)
             codes = set(operation.pop("x-problems", ()))
             codes |= self._codes_of_access(operation, kwargs["rule"].endpoint)
+            codes |= {f"{name}_not_found" for name in LAST_ID.findall(path)}
             if "requestBody" in operation or "parameters" in operation:
                 codes.add("validation_failed")
             codes |= _codes_of_conditions(operation, method)

@@ -175,7 +175,7 @@ def list_my_check_ins(query):
 @blueprint.route("/assignment/check-ins/<id:check_in_id>", methods=["DELETE"])
 @blueprint.idempotent
 @blueprint.response(204)
-@blueprint.problems("check_in_not_found", "too_late_to_undo")
+@blueprint.problems("too_late_to_undo")
 def undo_my_check_in(check_in_id):
     """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
     check = if_match(MyActiveAssignmentSchema())
@@ -257,7 +257,6 @@ def add_my_push_subscription(subscription):
 @blueprint.route("/push-subscriptions/<id:push_subscription_id>", methods=["DELETE"])
 @blueprint.idempotent
 @blueprint.response(204)
-@blueprint.problems("push_subscription_not_found")
 @blueprint.doc(**{"x-if-match": False})
 def delete_my_push_subscription(push_subscription_id):
     """Have this browser notified no more."""

@@ -61,7 +61,6 @@ def export_assignments(wanted):
 
 @blueprint.route("/assignments/<id:assignment_id>")
 @blueprint.response(200, schemas.AssignmentDetailSchema)
-@blueprint.problems("assignment_not_found")
 def get_assignment(assignment_id):
     """Show an assignment with its driver and its load."""
     return service.get_assignment(assignment_id)
@@ -71,7 +70,7 @@ def get_assignment(assignment_id):
 @blueprint.arguments(schemas.StatusSchema)
 @blueprint.idempotent
 @blueprint.response(200, schemas.AssignmentDetailSchema)
-@blueprint.problems("assignment_not_found", "assignment_not_active", *schemas.CODES[2:])
+@blueprint.problems("assignment_not_active", *schemas.CODES[2:])
 def change_assignment_status(wanted, assignment_id):
     """Complete or cancel an assignment, or activate a PLANNED one.
 
@@ -87,7 +86,7 @@ def change_assignment_status(wanted, assignment_id):
 @blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.created(schemas.AssignmentDetailSchema, shown_by="get_assignment")
-@blueprint.problems("assignment_not_found", "assignment_not_active", *schemas.OF_DRIVER)
+@blueprint.problems("assignment_not_active", *schemas.OF_DRIVER)
 def reassign_load(wanted, assignment_id):
     """Give an assignment's load to another driver, or plan it as the next one of that driver.
 
@@ -101,7 +100,7 @@ def reassign_load(wanted, assignment_id):
 @blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.response(200, schemas.AssignmentDetailSchema)
-@blueprint.problems("assignment_not_found", "too_late_to_reopen", *schemas.CODES[2:])
+@blueprint.problems("too_late_to_reopen", *schemas.CODES[2:])
 def reopen_assignment(reopening, assignment_id):
     """Make an assignment active again that was closed by mistake, less than a day ago.
 
@@ -116,7 +115,7 @@ def reopen_assignment(reopening, assignment_id):
 @blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.response(201, schemas.CheckInSchema)
-@blueprint.problems("assignment_not_found", "assignment_not_active")
+@blueprint.problems("assignment_not_active")
 def add_check_in(fields, assignment_id):
     """Say how far the load is or, with `reason` and `expectedAt`, what delays its delivery."""
     return check_ins.add_check_in(assignment_id, if_unchanged(), **fields)
@@ -125,7 +124,6 @@ def add_check_in(fields, assignment_id):
 @blueprint.route("/assignments/<id:assignment_id>/check-ins")
 @blueprint.arguments(schemas.TimeOrderQuery, location="query")
 @blueprint.paged(schemas.CheckInSchema)
-@blueprint.problems("assignment_not_found")
 def list_check_ins(query, assignment_id):
     """List an assignment's check-ins in the order in which they happened."""
     return check_ins.list_check_ins(assignment_id, **query)
@@ -134,7 +132,7 @@ def list_check_ins(query, assignment_id):
 @blueprint.route("/assignments/<id:assignment_id>/check-ins/<id:check_in_id>", methods=["DELETE"])
 @blueprint.idempotent
 @blueprint.response(204)
-@blueprint.problems("check_in_not_found", "too_late_to_undo")
+@blueprint.problems("too_late_to_undo")
 def undo_check_in(assignment_id, check_in_id):
     """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
     check_ins.undo_check_in(check_in_id, if_unchanged(), id=assignment_id)
@@ -143,7 +141,6 @@ def undo_check_in(assignment_id, check_in_id):
 @blueprint.route("/loads/<id:load_id>/candidates")
 @blueprint.arguments(LimitQuery, location="query")
 @blueprint.response(200, schemas.CandidateSchema(many=True))
-@blueprint.problems("load_not_found")
 def list_candidates(query, load_id):
     """List the ACTIVE drivers, and what speaks for and against each; who could best take it first.
 

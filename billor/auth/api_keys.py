@@ -93,7 +93,6 @@ def list_api_keys(query):
 
 @blueprint.route("/<id:api_key_id>")
 @blueprint.response(200, ApiKeySchema)
-@blueprint.problems("api_key_not_found")
 def get_api_key(api_key_id):
     """Show an API key, without the key itself."""
     return get_or_not_found(ApiKey, api_key_id)
@@ -102,7 +101,6 @@ def get_api_key(api_key_id):
 @blueprint.route("/<id:api_key_id>", methods=["DELETE"])
 @blueprint.idempotent
 @blueprint.response(204)
-@blueprint.problems("api_key_not_found")
 def revoke_api_key(api_key_id):
     """Revoke an API key. It and its streams end within two seconds."""
     with transaction():

@@ -113,7 +113,6 @@ def list_webhooks(query):
 
 @blueprint.route("/<id:webhook_id>")
 @blueprint.response(200, WebhookSchema)
-@blueprint.problems("webhook_not_found")
 def get_webhook(webhook_id):
     """Show a webhook, without its secret."""
     return get_or_not_found(Webhook, webhook_id)
@@ -123,7 +122,6 @@ def get_webhook(webhook_id):
 @blueprint.arguments(WebhookUpdateSchema)
 @blueprint.idempotent
 @blueprint.response(200, WebhookSchema)
-@blueprint.problems("webhook_not_found")
 def update_webhook(changes, webhook_id):
     """Change a webhook. An inactive one gets no events; what waits goes on when it is active."""
     with transaction():
@@ -136,7 +134,6 @@ def update_webhook(changes, webhook_id):
 @blueprint.route("/<id:webhook_id>", methods=["DELETE"])
 @blueprint.idempotent
 @blueprint.response(204)
-@blueprint.problems("webhook_not_found")
 def delete_webhook(webhook_id):
     """Delete a webhook. It gets no more events."""
     with transaction():
@@ -146,7 +143,6 @@ def delete_webhook(webhook_id):
 @blueprint.route("/<id:webhook_id>/rotate-secret", methods=["POST"])
 @blueprint.idempotent
 @blueprint.response(200, NewWebhookSchema)
-@blueprint.problems("webhook_not_found")
 def rotate_webhook_secret(webhook_id):
     """Get a new secret. For 24 hours the old one signs, too."""
     with transaction():
@@ -159,7 +155,6 @@ def rotate_webhook_secret(webhook_id):
 @blueprint.route("/<id:webhook_id>/test", methods=["POST"])
 @blueprint.idempotent
 @blueprint.response(200, DeliverySchema)
-@blueprint.problems("webhook_not_found")
 def test_webhook(webhook_id):
     """Send an event `webhook.test`."""
     delivery = WebhookDelivery(webhook_id=webhook_id)
@@ -172,7 +167,6 @@ def test_webhook(webhook_id):
 @blueprint.route("/<id:webhook_id>/deliveries")
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.paged(DeliverySchema)
-@blueprint.problems("webhook_not_found")
 def list_webhook_deliveries(query, webhook_id):
     """List what a webhook got or is to get within 30 days, newest first."""
     get_or_not_found(Webhook, webhook_id)
@@ -183,7 +177,6 @@ def list_webhook_deliveries(query, webhook_id):
 @blueprint.route("/<id:webhook_id>/deliveries/<id:delivery_id>/resend", methods=["POST"])
 @blueprint.idempotent
 @blueprint.response(200, DeliverySchema)
-@blueprint.problems("delivery_not_found")
 def resend_webhook_delivery(webhook_id, delivery_id):
     """Send an event again, or at once if it waits for its next try."""
     with transaction():

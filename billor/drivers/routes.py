@@ -31,7 +31,6 @@ def list_drivers(query):
 
 @blueprint.route("/<id:driver_id>")
 @blueprint.response(200, schemas.DriverSchema)
-@blueprint.problems("driver_not_found")
 def get_driver(driver_id):
     """Show a driver."""
     return get_or_not_found(Driver, driver_id)
@@ -41,7 +40,7 @@ def get_driver(driver_id):
 @blueprint.arguments(schemas.DriverUpdateSchema)
 @blueprint.idempotent
 @blueprint.response(200, schemas.DriverSchema)
-@blueprint.problems("driver_not_found", "license_number_taken")
+@blueprint.problems("license_number_taken")
 def update_driver(changes, driver_id):
     """Change a driver.
 

@@ -39,10 +39,7 @@ FILE = {
 }
 NEW_FILE_PROBLEMS = ("too_many_documents", "document_refused", "documents_unavailable")
 FILES = {200: FILE, 206: FILE, 304: "NotModified"}
-FILE_PROBLEMS = (
-    *("document_not_found", "precondition_failed", "range_not_satisfiable"),
-    "documents_unavailable",
-)
+FILE_PROBLEMS = ("precondition_failed", "range_not_satisfiable", "documents_unavailable")
 
 
 class InlineQuery(WireSchema):
@@ -121,7 +118,7 @@ def send_file(document: Document, inline: bool = False) -> Response:
 @stores_file
 @blueprint.idempotent
 @blueprint.created(DocumentSchema, shown_by="get_document")
-@blueprint.problems("load_not_found", *NEW_FILE_PROBLEMS)
+@blueprint.problems(*NEW_FILE_PROBLEMS)
 @blueprint.doc(requestBody=NEW_FILE)
 def add_document(fields, load_id):
     """Add a photo or PDF: JPEG, PNG, WebP, HEIC or PDF by its content, up to 10 MiB."""
@@ -131,7 +128,6 @@ def add_document(fields, load_id):
 @blueprint.route("/loads/<id:load_id>/documents")
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.paged(DocumentSchema)
-@blueprint.problems("load_not_found")
 def list_documents(query, load_id):
     """List the documents of a load, newest first."""
     return documents.list_documents(load_id, **query)
@@ -149,7 +145,6 @@ def get_document(query, document_id):
 @blueprint.route("/documents/<id:document_id>", methods=["DELETE"])
 @blueprint.idempotent
 @blueprint.response(204)
-@blueprint.problems("document_not_found")
 def delete_document(document_id):
     """Delete a document. `If-Match` has the ETag of its load."""
     documents.delete_document(document_id, if_match(LoadSchema()))

@@ -116,7 +116,6 @@ def import_loads(file, dry_run):
 
 @blueprint.route("/loads/<id:load_id>")
 @blueprint.response(200, schemas.LoadSchema)
-@blueprint.problems("load_not_found")
 def get_load(load_id):
     """Show a load."""
     return get_or_not_found(Load, load_id)
@@ -126,9 +125,7 @@ def get_load(load_id):
 @blueprint.arguments(schemas.LoadUpdateSchema)
 @blueprint.idempotent
 @blueprint.response(200, schemas.LoadSchema)
-@blueprint.problems(
-    "load_not_found", "load_not_editable", "load_already_planned", "reference_taken"
-)
+@blueprint.problems("load_not_editable", "load_already_planned", "reference_taken")
 def update_load(changes, load_id):
     """Change, cancel or reopen a load.
 
@@ -141,7 +138,6 @@ def update_load(changes, load_id):
 @blueprint.route("/loads/<id:load_id>/timeline")
 @blueprint.arguments(schemas.TimelineQuery, location="query")
 @blueprint.paged(schemas.TimelineEntrySchema)
-@blueprint.problems("load_not_found")
 def get_load_timeline(query, load_id):
     """Show what happened to a load, and who did it, oldest first."""
     return service.load_timeline(load_id, **query)
@@ -151,7 +147,6 @@ def get_load_timeline(query, load_id):
 @blueprint.arguments(schemas.NewCommentSchema)
 @blueprint.idempotent
 @blueprint.response(201, schemas.TimelineEntrySchema)
-@blueprint.problems("load_not_found")
 def comment_on_load(comment, load_id):
     """Add a comment to a load's timeline, for the driver to see or not. The load stays as it is."""
     return service.comment(load_id, **comment)

@@ -31,7 +31,6 @@ def list_users(query):
 
 @blueprint.route("/<id:user_id>")
 @blueprint.response(200, schemas.UserSchema)
-@blueprint.problems("user_not_found")
 def get_user(user_id):
     """Show a user."""
     return get_or_not_found(User, user_id)
@@ -41,7 +40,7 @@ def get_user(user_id):
 @blueprint.arguments(schemas.UserUpdateSchema)
 @blueprint.idempotent
 @blueprint.response(200, schemas.UserSchema)
-@blueprint.problems("user_not_found", "driver_not_found", "last_admin")
+@blueprint.problems("driver_not_found", "last_admin")
 def update_user(changes, user_id):
     """Change a user's name, language, role or password, or whether they may log in.
 
@@ -53,7 +52,7 @@ def update_user(changes, user_id):
 @blueprint.route("/<id:user_id>", methods=["DELETE"])
 @blueprint.idempotent
 @blueprint.response(204)
-@blueprint.problems("user_not_found", "last_admin")
+@blueprint.problems("last_admin")
 def deactivate_user(user_id):
     """Deactivate a user, and end all their sessions. Their name stays on what they did."""
     service.update_user(user_id, if_match(schemas.UserSchema()), is_active=False)
