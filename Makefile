@@ -65,9 +65,8 @@ lint: ## Check style, types, the direction of imports, and that pins match pypro
 	@scripts/node.sh biome check --error-on-warnings
 	@scripts/node.sh tsc
 
-openapi: ## Write openapi.json, asyncapi.json, postman.json and a table, after a change of the API
+openapi: ## Write openapi.json, asyncapi.json and postman.json, after a change of the API
 	@scripts/venv.sh requirements-dev.txt
-	@$(PYTHON_BIN) -m scripts.write_event_table
 	@$(PYTHON_BIN) -m scripts.write_openapi
 	@$(PYTHON_BIN) -m scripts.write_asyncapi
 	@$(PYTHON_BIN) -m scripts.write_collection
