@@ -4,6 +4,7 @@ They are made of those with which the code makes events.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from apispec import APISpec
@@ -11,8 +12,8 @@ from marshmallow import Schema, fields, validate
 
 from billor.api.fields import Day, Id, PartialSchema, WireSchema
 from billor.assignments.schemas import AssignmentSchema, CheckInSchema
+from billor.audit.schemas import AccountDocumentSchema, AuditDocumentSchema
 from billor.auth.api_keys import KeyInEventSchema
-from billor.changes.events import EventSchema
 from billor.drivers.schemas import DriverInEventSchema, DriverSchema
 from billor.events.event import ACCOUNT_TYPES
 from billor.loads.schemas import ActorSchema, DocumentSchema, LoadSchema, NewCommentSchema
@@ -118,30 +119,26 @@ def event_name(type_: str) -> str:
     return "".join(word.capitalize() for word in re.split(r"[._]", type_)) + "Event"
 
 
-def add_events(spec: APISpec) -> None:
-    """Add the schemas of all events to the OpenAPI document, and the webhooks."""
-    types = [type_ for type_ in PAYLOADS if type_ not in ACCOUNT_TYPES]
+def add_events(spec: APISpec, types: Iterable[str]) -> None:
+    """Add the schemas of these types of events as components."""
     for type_ in types:
         spec.components.schema(event_name(type_), schema=_event(type_))
-    spec.options["webhooks"] = {type_: {"post": _webhook(type_)} for type_ in types}
 
 
-def add_account_events(spec: APISpec) -> None:
-    """Add the schemas of events that only the topic has."""
-    for type_ in ACCOUNT_TYPES:
-        schema = _event(type_, user_id=Id(required=True, allow_none=True))
-        of_others = ("driver_id", "load_id", "assignment_id")
-        spec.components.schema(event_name(type_), schema=schema(exclude=of_others))
-
-
-def _event(type_: str, **own: fields.Field) -> type[Schema]:
+def _event(type_: str) -> type[Schema]:
     name = event_name(type_)
+    recorded = AccountDocumentSchema if type_ in ACCOUNT_TYPES else AuditDocumentSchema
     payload = WireSchema.from_dict(PAYLOADS[type_] | WRITER, name=f"{name}Payload")
-    constant = fields.String(required=True, validate=validate.OneOf([type_]))
-    return EventSchema.from_dict(own | {"type": constant, "payload": _a(payload)}, name=name)
+    as_on_the_bus: dict[str, fields.Field] = {
+        "id": fields.UUID(required=True),
+        "type": fields.String(required=True, validate=validate.OneOf([type_])),
+        "payload": _a(payload),
+    }
+    return recorded.from_dict(as_on_the_bus, name=name)
 
 
-def _webhook(type_: str) -> Document:
+def webhook(type_: str) -> Document:
+    """Return the operation with which a webhook gets an event."""
     name = event_name(type_)
     members = {
         "type": {"type": "string", "enum": [type_]},

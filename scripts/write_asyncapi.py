@@ -1,13 +1,14 @@
 """Write asyncapi.json, the AsyncAPI document of the topic and of `/changes`: of all events."""
 
 import json
-import re
+
+from apispec import APISpec
 
 from billor.config import API_VERSION
-from billor.events.event import ACCOUNT_TYPES
+from billor.events.event import WORK_TYPES
 from scripts.launcher.launcher import PROJECT
-from scripts.payloads import PAYLOADS, SCHEMAS, Document, add_account_events, event_name
-from scripts.write_openapi import openapi_spec
+from scripts.payloads import PAYLOADS, SCHEMAS, Document, add_events, event_name
+from scripts.write_openapi import SchemaPlugin
 
 DESCRIPTION = """\
 An event is on the topic at least once, in no fixed order; its `id` tells a repeated one. `/changes`
@@ -23,31 +24,21 @@ PUBSUB = {
         "traceparent": "The span that wrote it, if it was traced (W3C Trace Context).",
     },
 }
-OF_THE_STREAM = {
-    "ready": {"properties": {"resumed": {"type": "boolean"}}, "required": ["resumed"]},
-    "end": {"properties": {"code": {"type": "string"}}, "required": ["code"]},
-} | {name: {"maxProperties": 0} for name in ("many", "stale", "live")}
+OF_THE_STREAM: dict[str, Document] = {
+    "ready": {
+        "type": "object",
+        "required": ["resumed"],
+        "properties": {"resumed": {"type": "boolean"}},
+    },
+    "end": {"type": "object", "required": ["code"], "properties": {"code": {"type": "string"}}},
+} | {name: {"type": "object", "maxProperties": 0} for name in ("many", "stale", "live")}
 """What `/changes` sends beside events."""
 
 
 def asyncapi_document() -> str:
-    """Return the document, made of the schemas of the OpenAPI document."""
-    spec = openapi_spec()
-    add_account_events(spec)
-    document = _document(spec.to_dict()["components"]["schemas"])
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _document(known: Document) -> Document:
-    schemas: Document = {name: {"type": "object"} | of for name, of in OF_THE_STREAM.items()}
+    """Return the document."""
     names = {event_name(type_): type_ for type_ in PAYLOADS}
-    missing = [*names]
-    while missing:
-        name = missing.pop()
-        if name not in schemas:
-            schemas[name] = known[name]
-            missing += re.findall(rf"{SCHEMAS}(\w+)", json.dumps(known[name]))
-    of_work = [name for name, type_ in names.items() if type_ not in ACCOUNT_TYPES]
+    of_work = [event_name(type_) for type_ in WORK_TYPES]
     messages = {
         name: {
             "name": names.get(name, name),
@@ -56,7 +47,7 @@ def _document(known: Document) -> Document:
         }
         for name in [*names, *OF_THE_STREAM]
     }
-    return {
+    document = {
         "asyncapi": "3.0.0",
         "info": {"title": "Billor", "version": API_VERSION, "description": DESCRIPTION},
         "defaultContentType": "application/json",
@@ -72,14 +63,18 @@ def _document(known: Document) -> Document:
             "publish": {"action": "send", "channel": {"$ref": "#/channels/topic"}},
             "stream": {"action": "send", "channel": {"$ref": "#/channels/changes"}},
         },
-        # Without those that forbid other properties: later versions may add some.
-        "components": json.loads(
-            json.dumps({"messages": messages, "schemas": schemas}),
-            object_hook=lambda each: {
-                key: value for key, value in each.items() if key != "additionalProperties"
-            },
-        ),
+        "components": {"messages": messages, "schemas": _schemas()},
     }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _schemas() -> dict[str, Document]:
+    spec = APISpec("Billor", API_VERSION, "3.1.0", plugins=[SchemaPlugin()])
+    add_events(spec, PAYLOADS)
+    schemas = spec.components.schemas | OF_THE_STREAM
+    for schema in schemas.values():
+        schema.pop("additionalProperties", None)  # later versions may add some
+    return schemas
 
 
 def _channel(address: str, server: str, names: list[str]) -> Document:

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from apispec import APISpec, BasePlugin
-from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow import MarshmallowPlugin, OpenAPIConverter
 from flask import Flask
 from flask_smorest import Api as SmorestApi
 from marshmallow import fields
@@ -15,12 +15,13 @@ from billor import RESOURCES
 from billor.api.blueprint import IdConverter
 from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp, WireSchema, wire_name
 from billor.api.problems import CONTENT_TYPE, title_of
-from billor.auth.access import roles_of
+from billor.auth.access import PUBLIC_ENDPOINTS, roles_of
 from billor.config import API_VERSION
 from billor.errors import BY_STATUS, CODES, THINGS
+from billor.events.event import WORK_TYPES
 from billor.models import Role
 from scripts.launcher.launcher import PROJECT
-from scripts.payloads import Document, add_events, component_name
+from scripts.payloads import SCHEMAS, Document, add_events, component_name, webhook
 
 SHARED = (Day, Id, Phone, ShownPhone, Timestamp)
 """Fields that are components, because many schemas have them."""
@@ -66,38 +67,30 @@ HEADERS = {
 }
 PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 PARAMETERS = {
-    "Idempotency-Key": (
+    "Idempotency-Key": _header(
         "Makes a retry safe: the request runs once, and a retry gets the same response. Use a new "
         "UUID for each change; kept for 24 hours.",
-        {"minLength": 1, "maxLength": 255, "pattern": r"^[!#-+\--\[\]-~]+$"},
+        minLength=1,
+        maxLength=255,
+        pattern=r"^[!#-+\--\[\]-~]+$",
     ),
-    "If-None-Match": (
-        "The ETag of the response you have. If it still matches, the new response is a 304.",
-        {},
+    "If-None-Match": _header(
+        "The ETag of the response you have. If it still matches, the new response is a 304."
     ),
-    "If-Match": (
-        "The ETag of the response you have. If it no longer matches, nothing is changed.",
-        {},
+    "If-Match": _header(
+        "The ETag of the response you have. If it no longer matches, nothing is changed."
     ),
-    "Last-Event-ID": ("The last `id` you received: later changes come first.", {}),
+    "Last-Event-ID": _header("The last `id` you received: later changes come first."),
 }
 LAST_ID = re.compile(r"{(\w+)_id}[^{]*$")
 NOT_MODIFIED = "NotModified"
 # Codes that any operation may return, in its `default` response.
 COMMON_CODES = [
-    "malformed_request",
-    "body_incomplete",
-    "untrusted_host",
-    "api_key_refused",
-    "body_too_large",
-    "uri_too_long",
-    "unsupported_media_type",
-    "too_many_requests",
-    "headers_too_large",
-    "internal_error",
-    "database_unavailable",
-    "database_busy",
-    "request_timeout",
+    code
+    for code, (status, _) in CODES.items()
+    if status in {400, 413, 414, 415, 431, 500}
+    or code in {"api_key_refused", "too_many_requests", "request_timeout"}
+    or code in {"database_unavailable", "database_busy"}
 ]
 
 
@@ -137,27 +130,33 @@ class ProblemSchema(WireSchema):
     expired_on = Day(metadata={"description": "For `driver_papers_expired`: its last valid day."})
 
 
-def value_component(spec: APISpec) -> Callable[..., Document]:
-    """Return apispec's attribute function that turns enums and `SHARED` into components.
+class SchemaPlugin(MarshmallowPlugin):
+    """Names schemas by `component_name`, and turns enums and `SHARED` into components."""
 
-    It also removes `readOnly`: requests and responses have separate schemas.
-    """
+    def __init__(self) -> None:
+        super().__init__(component_name)
 
-    def refer_to_value(_converter, field: fields.Field, *, ret: Document, **_) -> Document:
-        ret.pop("readOnly", None)
-        if isinstance(field, fields.Enum):
-            name, own = field.enum.__name__, {"description", "example"}
-        elif type(field) in SHARED and "example" in ret:
-            name, own = type(field).__name__, {"description"}
-        else:
-            return {}
-        name += "" if isinstance(ret["type"], str) else "OrNull"
-        value = {key: ret.pop(key) for key in [*ret] if key not in own}
-        if name not in spec.components.schemas:
-            spec.components.schema(name, value)
-        return {"$ref": f"#/components/schemas/{name}"}
+    def init_spec(self, spec: APISpec) -> None:
+        super().init_spec(spec)
+        assert self.converter is not None, "set just now"  # noqa: S101
+        self.converter.add_attribute_function(_refer_to_value)
 
-    return refer_to_value
+
+def _refer_to_value(
+    converter: OpenAPIConverter, field: fields.Field, *, ret: Document, **_: Any
+) -> Document:
+    ret.pop("readOnly", None)  # requests and responses have separate schemas
+    if isinstance(field, fields.Enum):
+        name, own = field.enum.__name__, {"description", "example"}
+    elif type(field) in SHARED and "example" in ret:
+        name, own = type(field).__name__, {"description"}
+    else:
+        return {}
+    name += "" if isinstance(ret["type"], str) else "OrNull"
+    value = {key: ret.pop(key) for key in [*ret] if key not in own}
+    if name not in converter.spec.components.schemas:
+        converter.spec.components.schema(name, value)
+    return {"$ref": SCHEMAS + name}
 
 
 class Contract(BasePlugin):
@@ -173,9 +172,8 @@ class Contract(BasePlugin):
         spec.components.schema("Problem", schema=ProblemSchema)
         for name, header in HEADERS.items():
             spec.components.header(name, header)
-        for name, (description, schema) in PARAMETERS.items():
-            parameter = {"name": name} | _header(description, **schema)
-            spec.components.parameter(name, "header", parameter)
+        for name, parameter in PARAMETERS.items():
+            spec.components.parameter(name, "header", {"name": name} | parameter)
         not_modified = {"description": "Your copy is current.", "headers": {"ETag": "ETag"}}
         spec.components.response(NOT_MODIFIED, not_modified)
         spec.components.response("AnyOther", _problem_response("Any other error", COMMON_CODES))
@@ -203,7 +201,8 @@ class Contract(BasePlugin):
                     operation["parameters"][index] = name
 
     def _codes_of_access(self, operation: Document, endpoint: str) -> set[str]:
-        if operation.get("security") == []:
+        if endpoint in PUBLIC_ENDPOINTS:
+            operation["security"] = []
             return set()
         codes = {"token_missing", "token_expired", "token_invalid"}
         roles = roles_of(endpoint)
@@ -277,7 +276,6 @@ def openapi_spec() -> APISpec:
     """Return the document of all resources and events."""
     app = Flask("billor", static_folder=None)
     app.url_map.converters["id"] = IdConverter
-    schemas = MarshmallowPlugin(schema_name_resolver=component_name)
     api = Api(
         app,
         spec_kwargs={
@@ -287,18 +285,17 @@ def openapi_spec() -> APISpec:
             "info": {"description": DESCRIPTION},
             "servers": [{"url": "/"}],
             "security": [{"bearer": []}],
-            "marshmallow_plugin": schemas,
+            "webhooks": {type_: {"post": webhook(type_)} for type_ in WORK_TYPES},
+            "marshmallow_plugin": SchemaPlugin(),
             "extra_plugins": [Contract()],
         },
     )
-    assert schemas.converter is not None, "set by SmorestApi"  # noqa: S101
-    schemas.converter.add_attribute_function(value_component(api.spec))
     del api.spec.components.schemas["PaginationMetadata"]  # smorest's own, unused
     id_ = {"type": "integer", "format": "int64", "minimum": 1, "maximum": IdConverter.maximum}
     api.register_converter(IdConverter, lambda _converter: id_ | {"example": 1})
     for resource in RESOURCES:
         api.register_blueprint(resource.blueprint)
-    add_events(api.spec)
+    add_events(api.spec, WORK_TYPES)
     return api.spec
 
 
@@ -307,21 +304,17 @@ def openapi_document() -> str:
     document = openapi_spec().to_dict()
     schemas = document["components"]["schemas"]
     items = document["paths"].values()
-    bodies = [
-        said["requestBody"] for each in items for said in each.values() if "requestBody" in said
+    parts = [
+        each["requestBody"] for item in items for each in item.values() if "requestBody" in each
     ]
     sent: set[str] = set()
-    while new := _named([*bodies, *map(schemas.get, sent)]) - sent:
-        sent |= new
+    while parts:
+        names = set(re.findall(rf"{SCHEMAS}(\w+)", json.dumps(parts))) - sent
+        parts = [schemas[name] for name in names]
+        sent |= names
     for name in schemas.keys() - sent:
-        if schemas[name].get("additionalProperties") is False:
-            del schemas[name]["additionalProperties"]
+        schemas[name].pop("additionalProperties", None)
     return json.dumps(document, indent=2) + "\n"
-
-
-def _named(part: object) -> set[str]:
-    """Return the names of the schemas that a part of the document refers to."""
-    return set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(part)))
 
 
 if __name__ == "__main__":

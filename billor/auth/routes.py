@@ -61,7 +61,6 @@ class TokenSchema(WireSchema):
 @blueprint.arguments(LoginSchema)
 @blueprint.response(200, TokenSchema)
 @blueprint.problems("invalid_credentials", "too_many_attempts")
-@blueprint.doc(security=[])
 def login(credentials):
     """Log in and get a token for the other operations."""
     return service.log_in(**credentials, address=request.remote_addr or ""), NO_STORE
@@ -71,7 +70,6 @@ def login(credentials):
 @blueprint.arguments(RefreshSchema)
 @blueprint.response(200, TokenSchema)
 @blueprint.problems("token_expired", "token_invalid")
-@blueprint.doc(security=[])
 @jwt_required(refresh=True, locations="json")
 def refresh(_body):
     """Get new tokens for a refresh token, without the password.
@@ -86,7 +84,6 @@ def refresh(_body):
 @blueprint.arguments(ResetRequestSchema)
 @blueprint.response(204)
 @blueprint.problems("too_many_attempts")
-@blueprint.doc(security=[])
 def request_password_reset(body):
     """Have a link mailed that sets a new password within 30 minutes.
 
@@ -99,7 +96,6 @@ def request_password_reset(body):
 @blueprint.arguments(ResetSchema)
 @blueprint.response(204)
 @blueprint.problems("reset_token_invalid")
-@blueprint.doc(security=[])
 def reset_password(body):
     """Set a password with the token of a mail, once. This ends all sessions of the user."""
     resets.set_password(**body)

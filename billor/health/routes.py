@@ -58,7 +58,6 @@ class ReadinessSchema(WireSchema):
 
 @blueprint.route("/healthz")
 @blueprint.response(200, HealthSchema)
-@blueprint.doc(security=[])
 def healthz():
     """Check that the process is up."""
     return {"status": "ok"}, NO_STORE
@@ -67,7 +66,6 @@ def healthz():
 @blueprint.route("/readyz")
 @blueprint.response(200, ReadinessSchema)
 @blueprint.alt_response(503, schema=ReadinessSchema, description="PostgreSQL is away.")
-@blueprint.doc(security=[])
 def readyz():
     """Get the state of each dependency, and how far the audit trail is behind.
 
