@@ -60,10 +60,7 @@ def _received_file() -> Iterator[IO[bytes]]:
 
 
 def stores_file(view):
-    """Store the request's file before an `Idempotency-Key` takes a connection.
-
-    What is refused or replayed leaves nothing, or else anybody could fill the disk.
-    """
+    """Store the request's file before an `Idempotency-Key` takes a connection."""
 
     @wraps(view)
     def store(fields, **ids):
@@ -79,7 +76,7 @@ def stores_file(view):
             response = view(fields, **ids)
         except BillorError as refusal:
             if refusal.status < 500:  # else it may have been committed
-                discard()
+                discard()  # or anybody could fill the disk
             raise
         if "Idempotency-Replayed" in response.headers:
             discard()

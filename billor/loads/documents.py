@@ -158,12 +158,15 @@ class DocumentStore:
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         """Use the store in the block. After a failure nobody tries it for some seconds."""
+        from obstore.exceptions import BaseError  # it takes 10 MB
+
         if time.monotonic() < self._retry_at:
             raise Unavailable(AWAY)
         try:
             yield _connect(self._url, TIMEOUT_SECONDS)
         except BaseException as error:
-            if not _is_outage(error):
+            # Also if obstore panics, whose class cannot be imported.
+            if not isinstance(error, BaseError | OSError) and "Panic" not in type(error).__name__:
                 raise
             self._retry_at = time.monotonic() + PAUSE_SECONDS
             if not self._is_away:
@@ -172,13 +175,6 @@ class DocumentStore:
             self._is_away = True
             raise Unavailable(AWAY) from error
         self._is_away = False
-
-
-def _is_outage(error: BaseException) -> bool:
-    """Return whether it is an error of the store; the class of obstore's panics has only a name."""
-    from obstore.exceptions import BaseError  # it takes 10 MB
-
-    return isinstance(error, BaseError | OSError) or type(error).__name__ == "PanicException"
 
 
 @cache
