@@ -133,7 +133,9 @@ def config(settings: dict[str, str]) -> Config:
 
 @pytest.fixture(scope="session")
 def _migrated_app(config: Config) -> Iterator[Flask]:
-    app = create_app(config)
+    with pytest.MonkeyPatch.context() as patched:  # 0.2 s is short beside busy processes
+        patched.setattr("billor.cache.TIMEOUT_SECONDS", 1)
+        app = create_app(config)
     with app.app_context():
         upgrade()
     yield app
