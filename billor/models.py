@@ -498,9 +498,7 @@ class Notification(Base):
     __tablename__ = "notifications"
 
     id: Mapped[int] = _primary_key()
-    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("load_events.id"))
-    driver_id: Mapped[int | None] = mapped_column(ForeignKey("drivers.id"))
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("load_events.id"))  # says to whom
     channel: Mapped[Channel] = mapped_column(_choice("channel", Channel))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     due_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
@@ -509,13 +507,8 @@ class Notification(Base):
     failed_at: Mapped[datetime | None]  # when it was given up, or was no news any more
     created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
 
-    driver: Mapped[Driver | None] = relationship()
-    user: Mapped[User | None] = relationship()
-
     __table_args__ = (
-        CheckConstraint("(driver_id IS NULL) <> (user_id IS NULL)", name="recipient"),
-        Index("uq_notifications_driver", event_id, driver_id, channel, unique=True),
-        Index("uq_notifications_user", event_id, user_id, channel, unique=True),
+        Index("uq_notifications_event_id", event_id, channel, unique=True),
         _index("ix_notifications_unsent", channel, due_at, where=IS_UNSENT),
     )
 

@@ -29,8 +29,8 @@ from valkey import Valkey
 from billor.changes.events import ORDER
 from billor.events.event import WORK_TYPES
 from billor.events.outbox import get_event
-from billor.models import Document, LoadEvent, Notification, Role, WebhookDelivery, db
-from billor.worker.notices import TO_DRIVERS, is_news, text_of
+from billor.models import Document, Driver, LoadEvent, Notification, Role, WebhookDelivery, db
+from billor.worker.notices import TO_DRIVERS, recipient_of, text_of
 from scripts.launcher import services
 from scripts.launcher.processes import Program, accepts_connections, free_port
 from tests.support.couchdb_server import Fault
@@ -287,15 +287,16 @@ events committed  {len(committed)}, documents found {len(recorded)}""")
 def _mails(soak: Soak) -> dict[str, Any]:
     rows = db.session.scalars(select(Notification)).all()
     events = {row.id: get_event(row.event_id) for row in rows}
-    mails = {row.id: f"{row.driver.email}\t{text_of(events[row.id], row.driver)}" for row in rows}
+    drivers = {id_: db.session.get_one(Driver, event.driver_id) for id_, event in events.items()}
+    mails = {id_: f"{to.email}\t{text_of(events[id_], to)}" for id_, to in drivers.items()}
     told = LoadEvent.id.in_([row.event_id for row in rows]) | LoadEvent.assignment_id.is_(None)
     untold = select(LoadEvent.id).where(LoadEvent.type.in_(TO_DRIVERS), ~told)
     print(f"mails {len(soak.got('mail'))}, sent {sum(bool(row.sent_at) for row in rows)}")
     return {
         "mailed twice": Counter(soak.got("mail")) - Counter(mails.values()),
         "not mailed": {mails[row.id] for row in rows if row.sent_at} - set(soak.got("mail")),
-        "given up": [row.id for row in rows if row.failed_at and is_news(events[row.id])],
-        "not told": [id_ for id_ in db.session.scalars(untold) if is_news(get_event(id_))],
+        "given up": [row.id for row in rows if row.failed_at and recipient_of(events[row.id])],
+        "not told": [id_ for id_ in db.session.scalars(untold) if recipient_of(get_event(id_))],
     }
 
 

@@ -90,7 +90,7 @@ def mark_recorded(ids: Collection[UUID]) -> None:
     execute(update(events).where(_EVENTS.id.in_(ids)).values(recorded_at=now))
 
 
-def claim_unnotified(types: Collection[EventType], limit: int, age_seconds: float) -> Sequence[Row]:
+def claim_unnotified(types: Collection[str], limit: int, age_seconds: float) -> Sequence[Row]:
     """Mark the oldest events of these types and age as notified.
 
     Returns them, each with the `status` of its assignment; without those of unassigned loads.

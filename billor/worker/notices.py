@@ -7,42 +7,52 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from jinja2 import ChainableUndefined, DictLoader, Environment
+from jinja2 import ChainableUndefined, Environment
 from sqlalchemy import Row, select
 
 from billor.auth import resets
 from billor.events.event import EventType
 from billor.models import AssignmentStatus, CheckInKind, Driver, LoadEvent, Notification, User, db
 
-LOGGED = {
-    EventType.ASSIGNED: "you have",
-    EventType.ASSIGNMENT_REOPENED: "you have",
-    EventType.LOAD_PLANNED: "next you have",
-    EventType.LOAD_UPDATED: "a change of your",
-    EventType.LOAD_COMMENTED: "a comment on your",
+_TEMPLATES: dict[str, dict[str, str]] = {
+    file.stem: json.loads(file.read_text(encoding="utf-8"))
+    for file in (Path(__file__).parent / "notices").glob("*.json")
 }
-TO_DRIVERS = {*LOGGED, EventType.ASSIGNMENT_CANCELLED, EventType.PAPERS_EXPIRE}
 TO_DISPATCHERS = {EventType.CHECKED_IN, EventType.NOTIFICATION_FAILED}
 TO_USERS = frozenset(resets.VALID_SECONDS)  # of their accounts
-# A planned load was activated since then, or one is planned again.
-OUTDATED = {(EventType.LOAD_PLANNED, True), (EventType.ASSIGNED, False)}
+TO_DRIVERS = _TEMPLATES["en"].keys() - TO_DISPATCHERS - TO_USERS
 
 
-def is_news(event: Row) -> bool:
-    """Return whether it still holds, and is not what the driver said."""
-    if event.type == EventType.NOTIFICATION_FAILED:
-        # Or else it would go on for ever. A push always comes besides something else.
-        return event.payload["about"] in TO_DRIVERS and event.payload["channel"] != "PUSH"
-    if event.type in TO_USERS:
-        return recipient_of(event) is not None
-    if event.type == EventType.CHECKED_IN:
-        is_delay = event.payload["checkIn"]["kind"] == CheckInKind.DELAYED
-        return is_delay and event.status == AssignmentStatus.ASSIGNED
-    if event.type == EventType.ASSIGNMENT_CANCELLED:
-        return event.status == AssignmentStatus.CANCELLED and _was_told(event)
-    is_begun = event.status != AssignmentStatus.PLANNED
-    is_outdated = (event.type, is_begun) in OUTDATED or event.status == AssignmentStatus.CANCELLED
-    return not is_outdated and not event.payload.get("comment", {}).get("byDriver", False)
+def recipient_of(event: Row) -> Driver | User | None:
+    """Return who is to be told of an event, if it is news: its driver, user or dispatcher."""
+    if not _is_news(event):
+        return None
+    if event.type in TO_DRIVERS:
+        return db.session.get(Driver, event.driver_id, populate_existing=True)
+    user_id = event.user_id or _who_assigned(event)
+    is_own = user_id == event.payload.get("user", {}).get("id")
+    active = select(User).where(User.id == user_id, User.is_active)
+    fresh = active.execution_options(populate_existing=True)
+    return None if is_own else db.session.scalar(fresh)
+
+
+def _is_news(event: Row) -> bool:
+    """Return whether an event still holds, and is not what the driver said."""
+    match event.type:
+        case EventType.NOTIFICATION_FAILED:
+            # Or else it would go on for ever. A push always comes besides something else.
+            return event.payload["about"] in TO_DRIVERS and event.payload["channel"] != "PUSH"
+        case EventType.CHECKED_IN:
+            is_delay = event.payload["checkIn"]["kind"] == CheckInKind.DELAYED
+            return is_delay and event.status == AssignmentStatus.ASSIGNED
+        case EventType.ASSIGNMENT_CANCELLED:
+            return event.status == AssignmentStatus.CANCELLED and _was_told(event)
+        case EventType.LOAD_PLANNED:
+            return event.status == AssignmentStatus.PLANNED
+        case EventType.ASSIGNED:  # but reopened, its load may be planned again
+            return event.status in (AssignmentStatus.ASSIGNED, AssignmentStatus.COMPLETED)
+    is_own = event.payload.get("comment", {}).get("byDriver", False)
+    return event.status != AssignmentStatus.CANCELLED and not is_own
 
 
 def _was_told(event: Row) -> bool:
@@ -52,24 +62,17 @@ def _was_told(event: Row) -> bool:
     return db.session.scalar(told.filter_by(**ids).limit(1)) is not None
 
 
-def recipient_of(event: Row) -> Driver | User | None:
-    """Return who is to be told of an event: its driver, or who made the assignment, if anybody."""
-    if event.type in TO_DRIVERS:
-        return db.session.get(Driver, event.driver_id, populate_existing=True)
-    if event.type in TO_USERS:
-        return db.session.scalar(select(User).where(User.id == event.user_id, User.is_active))
-    ids = {"load_id": event.load_id, "assignment_id": event.assignment_id}
+def _who_assigned(event: Row) -> int | None:
     user_id = LoadEvent.payload["user"]["id"].as_integer()
+    ids = {"load_id": event.load_id, "assignment_id": event.assignment_id}
     first = select(user_id).filter_by(**ids).order_by(LoadEvent.created_at).limit(1)
-    user = db.session.scalar(select(User).where(User.id.in_(first), User.is_active))
-    is_own = user is not None and user.id == event.payload.get("user", {}).get("id")
-    return None if is_own else user
+    return db.session.scalar(first)
 
 
 def text_of(event: Row, person: Driver | User) -> str:
     """Return what to tell a person of an event, in their language."""
     number = event.payload.get("load", {}).get("reference") or f"#{event.load_id}"
-    template = _environment.get_template(f"{person.language}/{event.type}")
+    template = _environment.from_string(_TEMPLATES[person.language][event.type])
     return template.render(event.payload, number=number)
 
 
@@ -91,14 +94,5 @@ def _local(text: str, form: str) -> str:
     return time.strftime(form)
 
 
-_environment = Environment(  # noqa: S701 - for texts, not for pages
-    undefined=ChainableUndefined,
-    loader=DictLoader(
-        {
-            f"{file.stem}/{event_type}": text
-            for file in (Path(__file__).parent / "notices").glob("*.json")
-            for event_type, text in json.loads(file.read_text(encoding="utf-8")).items()
-        }
-    ),
-)
+_environment = Environment(undefined=ChainableUndefined)  # noqa: S701 - for texts, not for pages
 _environment.filters["local"] = _local

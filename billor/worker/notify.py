@@ -7,14 +7,11 @@ sends it again after an hour.
 """
 
 import errno
-import json
 import logging
 import re
 import socket
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from threading import Event, Thread
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -22,7 +19,6 @@ from urllib.parse import quote, unquote, urlsplit
 from cryptography.hazmat.primitives import serialization as form
 from flask import current_app
 from sqlalchemy import Row, delete, func, select
-from sqlalchemy.orm import joinedload
 
 from billor.config import Config, ConfigError, push_key
 from billor.database import execute, table, transaction
@@ -43,7 +39,7 @@ SENDER_IDLE_SECONDS = 5  # of each of several
 SEND_SECONDS = 30
 LEASE = timedelta(hours=1)  # how long an attempt may take, and its outcome be unknown
 GIVE_UP_AFTER = timedelta(days=1)
-GONE = {"404", "410"}
+GONE = {404, 410}
 
 _ERROR = re.compile(r"\[Errno (-?\d+)\] ([\w ]+)")
 _NOTHING_SENT = {
@@ -53,12 +49,12 @@ _NOTHING_SENT = {
 _REFUSED = re.compile(r"': \((5\d\d), b'([\d.]*)")
 _STATUS = re.compile(r"\((\d{3}), b'([\d.]*)|error=(\d{3})|(timed out|unexpectedly closed)")
 
-_failing: dict[Channel, str] = {}  # why what was sent last has failed: logged once
+_failing: dict[Channel, str | None] = {}  # why what was sent last has failed: logged once
 
 
 class Failure(NamedTuple):
     reason: str  # without words of the service, which may tell the address
-    wait: timedelta = LEASE
+    is_unsent: bool = False
     is_final: bool = False
 
 
@@ -94,7 +90,7 @@ def notify_drivers() -> int:
     with transaction():
         types = notices.TO_DRIVERS | notices.TO_DISPATCHERS | notices.TO_USERS
         events = claim_unnotified(types, BATCH_SIZE, UNDO_SECONDS)
-        for event in filter(notices.is_news, events):
+        for event in events:
             if person := notices.recipient_of(event):
                 _notify(event, person)
     return len(events)
@@ -105,21 +101,18 @@ def _notify(event: Row, person: Driver | User) -> None:
     config: Config = current_app.config["BILLOR"]
     channels = sorted(services(config), key=lambda each: each != chosen)
     if channel := next((each for each in channels if _address(person, each)), None):
-        recipient: Any = {"driver" if isinstance(person, Driver) else "user": person}
-        db.session.add(Notification(event_id=event.id, channel=channel, **recipient))
+        db.session.add(Notification(event_id=event.id, channel=channel))
     elif event.type in notices.TO_USERS:
-        link = "no mail, set NOTIFY_EMAIL_URL"
-        if not config.is_production:
-            link = notices.link_for(event, person)
+        is_secret = config.is_production
+        link = "set NOTIFY_EMAIL_URL" if is_secret else notices.link_for(event, person)
         logger.warning("To user %s: %s", person.id, link)
-    elif event.type in notices.LOGGED:
-        load = event.payload["load"]
+    elif load := event.payload.get("load"):
         places = load["cargoType"], load["origin"], load["destination"]
-        what = person.name, notices.LOGGED[event.type], load["id"]
+        what = person.name, event.type, load["id"]
         with continued("notify", event.traceparent):
-            logger.info("To %s: %s load %s, %s, from %s to %s.", *what, *places)
+            logger.info("To %s: %s, load %s, %s, from %s to %s.", *what, *places)
     if isinstance(person, Driver) and _browsers_of(person):
-        db.session.add(Notification(event_id=event.id, channel=Channel.PUSH, driver=person))
+        db.session.add(Notification(event_id=event.id, channel=Channel.PUSH))
 
 
 def _browsers_of(driver: Driver) -> Sequence[Row]:
@@ -142,10 +135,10 @@ def send_next(channel: Channel) -> int:
         if notification is None:
             return 0
         event = get_event(notification.event_id)
-        person: Any = notification.driver or notification.user
+        person: Any = notices.recipient_of(event)
         is_push = channel == Channel.PUSH
-        browsers = _browsers_of(person) if is_push else []
-        if not notices.is_news(event) or (is_push and not browsers):
+        browsers = _browsers_of(person) if person and is_push else []
+        if person is None or (is_push and not browsers):
             notification.failed_at = func.clock_timestamp()
             return 1
         notification.attempts += 1
@@ -166,11 +159,9 @@ def _claim(channel: Channel) -> Notification | None:
     """Return what is due. Nobody else tries it meanwhile, nor soon after a crash."""
     is_unsent = Notification.sent_at.is_(None) & Notification.failed_at.is_(None)
     is_due = is_unsent & (Notification.due_at <= func.clock_timestamp())
-    people = joinedload(Notification.driver), joinedload(Notification.user)
     due = select(Notification).where(Notification.channel == channel, is_due)
-    first = due.options(*people).order_by(Notification.due_at).limit(1)
-    locked = first.with_for_update(skip_locked=True, of=Notification)
-    notification = db.session.scalar(locked, execution_options={"populate_existing": True})
+    first = due.order_by(Notification.due_at).limit(1).with_for_update(skip_locked=True)
+    notification = db.session.scalar(first, execution_options={"populate_existing": True})
     if notification is not None:
         notification.due_at = func.clock_timestamp() + LEASE
     return notification
@@ -178,29 +169,28 @@ def _claim(channel: Channel) -> Notification | None:
 
 def _settle(notification: Notification, failure: Failure | None, event: Row, name: str) -> None:
     """Record that it was sent or has failed, or have it tried again."""
+    reason = failure.reason if failure else None
+    if reason and reason != _failing.get(notification.channel):
+        logger.warning("Notifications by %s fail: %s", notification.channel, reason)
+    _failing[notification.channel] = reason
     payload = {"channel": notification.channel, "about": event.type, "recipient": name}
     if failure is None:
         notification.sent_at = func.clock_timestamp()
-        _failing.pop(notification.channel, None)
-        outcome = EventType.NOTIFICATION_SENT
-    else:
-        if _failing.get(notification.channel) != failure.reason:
-            logger.warning("Notifications by %s fail: %s", notification.channel, failure.reason)
-            _failing[notification.channel] = failure.reason
-        is_old = datetime.now(UTC) - notification.created_at >= GIVE_UP_AFTER
-        if not (failure.is_final or is_old):
-            wait = min(failure.wait * 2 ** min(notification.attempts - 1, 10), LEASE)
-            notification.due_at = func.clock_timestamp() + wait
-            return
+    elif failure.is_final or datetime.now(UTC) - notification.created_at >= GIVE_UP_AFTER:
         notification.failed_at = func.clock_timestamp()
-        outcome, payload["reason"] = EventType.NOTIFICATION_FAILED, failure.reason
-    if event.type in notices.TO_USERS:
-        payload["account"] = event.payload["account"]
-        outcome = EventType(outcome.replace("notification.", "user.mail_"))  # which admins see
-        record(outcome, payload, user_id=event.user_id)
+        payload["reason"] = failure.reason
+    else:
+        if failure.is_unsent:  # or else the lease goes on
+            minutes = min(2 ** (notification.attempts - 1), 60)
+            notification.due_at = func.clock_timestamp() + timedelta(minutes=minutes)
         return
-    ids = {"load_id": event.load_id, "driver_id": event.driver_id}
-    record(outcome, payload, assignment_id=event.assignment_id, **ids)
+    kind = "notification."
+    if event.type in notices.TO_USERS:
+        kind = "user.mail_"  # which admins see
+        payload["account"] = event.payload["account"]
+    names = ("load_id", "driver_id", "assignment_id", "user_id")
+    ids = {name: getattr(event, name) for name in names}
+    record(EventType(f"{kind}{'failed' if failure else 'sent'}"), payload, **ids)
 
 
 def _send(url: str, address: str, text: str, link: str) -> Failure | None:
@@ -236,37 +226,34 @@ def _service(url: str, address: str) -> Any:
 
 
 def _push(browsers: Sequence[Row], text: str, link: str) -> Failure | None:
-    """Push a text to all browsers of somebody at once; return why it reached none, if so."""
+    """Push a text to all browsers of somebody; return why it reached none, if so."""
     from webpush import WebPush  # takes 15 MB
 
-    config: Config = current_app.config["BILLOR"]
-    key = push_key(config.push_private_key or "")
+    key = push_key(current_app.config["BILLOR"].push_private_key)
     private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
     public_form = form.PublicFormat.SubjectPublicKeyInfo
     public = key.public_key().public_bytes(form.Encoding.PEM, public_form)
     contact = f"billor@{urlsplit(link).hostname}"
     service = WebPush(private, public, contact, ttl=int(GIVE_UP_AFTER.total_seconds()))
-    with ThreadPoolExecutor(len(browsers)) as threads:
-        failures = list(threads.map(partial(_push_to, service, text), browsers))
-    found = zip(browsers, failures, strict=True)
-    gone = [browser.id for browser, failure in found if failure and failure.reason in GONE]
-    with transaction():
-        execute(delete(PushSubscription).where(PushSubscription.id.in_(gone)))
+    failures = [_push_to(service, text, browser) for browser in browsers]
     return None if None in failures else failures[0]
 
 
 def _push_to(service: Any, text: str, browser: Row) -> Failure | None:
     from webpush import WebPushSubscription
 
-    message = json.dumps({"title": "Billor", "body": text}, ensure_ascii=False)
+    allow_private = current_app.config["BILLOR"].private_webhooks == "yes"
     columns = browser._asdict()
     try:
         target = WebPushSubscription.model_validate(columns | {"keys": columns})
-        sealed = service.get(message, target)
+        sealed = service.get({"title": "Billor", "body": text}, target)
         headers = {**sealed.headers, "urgency": "high"}
         status, _ = post(browser.endpoint, headers, sealed.encrypted)
     except (NotSent, ValueError) as error:  # ValueError: no URL for the library
         return _failure(str(error))
+    if status in GONE:
+        with transaction():
+            execute(delete(PushSubscription).where(PushSubscription.id == browser.id))
     return None if 200 <= status < 300 else Failure(str(status))
 
 
@@ -274,7 +261,6 @@ def _failure(details: str) -> Failure:
     if refused := _REFUSED.search(details):
         return Failure(" ".join(refused.groups()), is_final=True)
     if error := _ERROR.search(details):
-        is_unsent = int(error[1]) in _NOTHING_SENT
-        return Failure(error[2], timedelta(minutes=1) if is_unsent else LEASE)
+        return Failure(error[2], is_unsent=int(error[1]) in _NOTHING_SENT)
     found = _STATUS.search(details)
     return Failure(" ".join(filter(None, found.groups())) if found else "unknown")

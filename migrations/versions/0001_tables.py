@@ -527,8 +527,6 @@ def _create_notifications() -> None:
         table,
         _id(),
         sa.Column("event_id", sa.Uuid, nullable=False),
-        sa.Column("driver_id", sa.BigInteger),
-        sa.Column("user_id", sa.BigInteger),
         sa.Column("channel", sa.String(20), nullable=False),
         _count("attempts"),
         _time("due_at", "clock_timestamp()"),
@@ -536,16 +534,10 @@ def _create_notifications() -> None:
         _time("failed_at", nullable=True),
         _time("created_at", "clock_timestamp()"),
         _one_of(table, "channel", *CHANNELS),
-        sa.CheckConstraint(
-            "(driver_id IS NULL) <> (user_id IS NULL)", name=op.f(f"ck_{table}_recipient")
-        ),
         _refers(table, "event_id", "load_events"),
-        _refers(table, "driver_id", "drivers"),
-        _refers(table, "user_id", "users"),
         _key(table, "id"),
     )
-    _index("uq_notifications_driver", table, "event_id", "driver_id", "channel")
-    _index("uq_notifications_user", table, "event_id", "user_id", "channel")
+    _index("uq_notifications_event_id", table, "event_id", "channel")
     is_unsent = "sent_at IS NULL AND failed_at IS NULL"
     _index("ix_notifications_unsent", table, "channel", "due_at", where=is_unsent)
     table = "push_subscriptions"

@@ -56,7 +56,7 @@ def run(collector, shared_system: System) -> Run:
     assert api.client.get("/drivers?q=robin").status == 200
     documents = system.assert_converges()
     let_time_pass(system.app)
-    wait_until(lambda: "you have load" in worker.output)
+    wait_until(lambda: "load.assigned, load" in worker.output)
     assert (worker.terminate(), api.terminate()) == (0, 0)
     output = worker.output + api.output
     return Run(assigned, documents, spans, [json.loads(line) for line in output.splitlines()])
@@ -83,5 +83,5 @@ def test_lines_are_json_and_name_their_request_trace_and_user(run: Run):
     assert line["request_id"] == run.assigned.headers["X-Request-ID"]
     assert (line["trace_id"], line["user_id"]) == (TRACE, 1)
     assert (line["method"], line["status"], line["path"]) == ("POST", 201, "/assignments")
-    (told,) = (each for each in run.lines if "you have load" in each["message"])
+    (told,) = (each for each in run.lines if "load.assigned, load" in each["message"])
     assert told["trace_id"] == TRACE

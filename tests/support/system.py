@@ -368,7 +368,7 @@ class System:
 
     def notified(self) -> Counter[int]:
         """How often drivers were notified of each load."""
-        return Counter(int(load) for load in re.findall(r": you have load (\d+),", self.logs))
+        return Counter(map(int, re.findall(r": load\.assigned, load (\d+),", self.logs)))
 
     def committed(self) -> dict[str, dict]:
         """The document that each committed event should have, by id."""

@@ -158,10 +158,10 @@ def test_sigkill_of_a_worker_loses_and_duplicates_nothing(app, client, couch, st
     worker = start(COUCHDB_URL=couch.url)
     wait_until(lambda: not unrecorded())
     let_time_pass(app)
-    wait_until(lambda: "you have load" in worker.output)
+    wait_until(lambda: "load.assigned, load" in worker.output)
     worker.send(signal.SIGINT)
     assert worker.wait() == 0
-    assert worker.output.count("you have load") == 1, "the other assignment was cancelled"
+    assert worker.output.count("load.assigned, load") == 1, "the other assignment was cancelled"
     assert len(couch.databases["billor-audit"].documents) == len(types) + 2
 
 

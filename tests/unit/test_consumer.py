@@ -214,7 +214,7 @@ def told(caplog, monkeypatch):
     return tell
 
 
-TOLD = "To Alex Carter: you have load 1, Dry van, from Dallas, TX to Atlanta, GA."
+TOLD = "To Alex Carter: load.assigned, load 1, Dry van, from Dallas, TX to Atlanta, GA."
 
 
 def test_a_driver_hears_of_changes_and_of_nothing_that_was_undone(app, told, caplog, monkeypatch):
@@ -233,18 +233,19 @@ def test_a_driver_hears_of_changes_and_of_nothing_that_was_undone(app, told, cap
     comment_on_own_load(1, "Which dock?")
     create_loads([LOAD, LOAD])
     assign(1, 2, plan=True)
-    change, said = (
-        TOLD.replace("you have", news).replace("Dallas", "Waco")
-        for news in ("a change of your", "a comment on your")
+    again, change, said = (
+        TOLD.replace("load.assigned", news)
+        for news in ("assignment.reopened", "load.updated", "load.commented")
     )
+    change, said = (line.replace("Dallas", "Waco") for line in (change, said))
     second, third = (TOLD.replace("load 1", f"load {number}") for number in (2, 3))
-    assert told() == [TOLD, change, said, second.replace("you", "next you")]
+    assert told() == [again, change, said, second.replace("assigned", "planned")]
     change_status(1, "COMPLETED")
     assign(1, 3, plan=True)
     change_status(2, "COMPLETED")
     assert told() == [second, third], "not that it was the next load"
     reopen(2, "A wrong tap")
-    assert told() == [third.replace("you", "next you"), second]
+    assert told() == [third.replace("assigned", "planned"), again.replace("load 1", "load 2")]
     change_status(2, "COMPLETED")
     reopen(2, "A wrong tap")
     assert third not in told(), "it is only the next load by now"

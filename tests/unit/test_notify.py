@@ -262,7 +262,7 @@ def test_drivers_choose_a_channel_and_others_are_a_line_in_the_log(mailbox, conf
     send_all()
     channels = db.session.scalars(select(Notification.channel).order_by(Notification.id))
     assert list(channels) == ["PHONE", "EMAIL"]
-    line = "To Alex Carter: a change of your load 1, Dry van, from Reno, NV to Atlanta, GA."
+    line = "To Alex Carter: load.updated, load 1, Dry van, from Reno, NV to Atlanta, GA."
     assert [each for each in caplog.messages if each.startswith("To ")] == [line]
 
 
