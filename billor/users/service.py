@@ -27,14 +27,10 @@ from billor.users.schemas import AccountSchema
 
 EMAIL = Unique(User.email, func.lower, "uq_users_email", "email_taken")
 
-IS_ADMIN = (User.role == Role.ADMIN) & User.is_active
-HAS_PASSWORD = User.password_hash.is_not(None)  # nobody can log in without one
-LOCK_ADMINS = (
-    select(User.id, HAS_PASSWORD)
-    .where(IS_ADMIN)
-    .order_by(User.id)  # avoids deadlocks
-    .with_for_update(key_share=True)
-)
+# Nobody can log in without a password.
+IS_ADMIN = (User.role == Role.ADMIN) & User.is_active & User.password_hash.is_not(None)
+# In one order, to avoid deadlocks.
+LOCK_ADMINS = select(User.id).where(IS_ADMIN).order_by(User.id).with_for_update(key_share=True)
 ENDS_TOKENS = {"role", "driver_id", "is_active", "password_hash"}
 """Changes after which the user must log in again."""
 
@@ -84,7 +80,7 @@ def find_user(email: str) -> User | None:
 
 def has_admin() -> bool:
     """Return whether there is an admin who can log in."""
-    return bool(db.session.scalar(select(exists().where(IS_ADMIN, HAS_PASSWORD))))
+    return bool(db.session.scalar(select(exists().where(IS_ADMIN))))
 
 
 def list_users(
@@ -108,12 +104,13 @@ def update_user(
     if password is not None:
         changes["password_hash"] = hash_password(password)
     with transaction():
-        admins = list(db.session.execute(LOCK_ADMINS)) if ENDS_TOKENS & changes.keys() else []
+        admins = db.session.scalars(LOCK_ADMINS).all() if ENDS_TOKENS & changes.keys() else []
         user = lock(User, user_id, check)
         changed = _effective(changes, user)
         _check_driver(changed.get("role", user.role), changed.get("driver_id", user.driver_id))
         before = change(user, changed)
-        if _ends_last_admin(user, dict(admins)):
+        is_admin = user.role == Role.ADMIN and user.is_active
+        if admins == [user_id] and not is_admin:
             raise Conflict("last_admin")
         _record_changes(user, before)
         after_commit(forget_cached_users)
@@ -149,14 +146,6 @@ def _check_driver(role: Role, driver_id: int | None) -> None:
         raise Invalid({"driverId": ["A user of role DRIVER needs one, and no other may have one."]})
     if driver_id is not None:
         get_or_not_found(Driver, driver_id)
-
-
-def _ends_last_admin(user: User, admins: dict[int, bool]) -> bool:
-    """Return whether no admin who can log in remains of `admins`, those before the change."""
-    if user.id not in admins or (user.role == Role.ADMIN and user.is_active):
-        return False
-    had_password = admins.pop(user.id)
-    return not any(admins.values() if had_password else admins)
 
 
 def _record_changes(user: User, before: dict[str, Any]) -> None:
