@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from io import BytesIO
 from math import prod
-from pathlib import Path
 from threading import Event
 from typing import IO, Any
 
@@ -42,7 +41,6 @@ MAX_HEAD_BYTES = 1024 * 1024  # with the size; a file of tiny segments would tak
 MAX_BOXES = 1000
 ORPHAN_AGE = timedelta(days=1)
 KEY = re.compile(r"document-[0-9a-f-]{36}")  # nothing else in the store is ours
-BATCH_SIZE = 1000
 MAX_OF_LOAD = 100
 CONNECT_SECONDS, TIMEOUT_SECONDS, PING_SECONDS, PAUSE_SECONDS = 2, 10, 1, 5
 AWAY = "documents_unavailable"
@@ -106,7 +104,7 @@ class DocumentStore:
 
     def __init__(self, config: Config):
         self._url = config.documents_url or (config.home / "documents").as_uri()
-        self._is_away, self._retry_at = False, 0.0
+        self._retry_at = 0.0  # while it is away
 
     @in_thread
     def add(self, file: IO[bytes]) -> dict[str, Any]:
@@ -136,14 +134,12 @@ class DocumentStore:
     def sweep(self, stop: Event) -> None:
         """Delete what has no row, and is so old that nobody is about to commit one."""
         with self._connected() as store:
-            for batch in store.list(chunk_size=BATCH_SIZE):
+            for batch in store.list():
                 if orphans := _orphans(batch):
                     store.delete([*orphans])
                     logger.info("Deleted %d objects without a document", len(orphans))
                 if stop.is_set():
                     return
-            if self._url.startswith("file:"):
-                _delete_parts(store.prefix)
 
     @in_thread
     def answers(self) -> bool:
@@ -168,13 +164,12 @@ class DocumentStore:
             # Also if obstore panics, whose class cannot be imported.
             if not isinstance(error, BaseError | OSError) and "Panic" not in type(error).__name__:
                 raise
-            self._retry_at = time.monotonic() + PAUSE_SECONDS
-            if not self._is_away:
+            if not self._retry_at:
                 reason = re.sub(r"\?\S+", "", str(error).partition("\n")[0])  # without a signature
                 logger.warning("The document store is away: %s", reason)
-            self._is_away = True
+            self._retry_at = time.monotonic() + PAUSE_SECONDS
             raise Unavailable(AWAY) from error
-        self._is_away = False
+        self._retry_at = 0.0
 
 
 @cache
@@ -199,13 +194,6 @@ def _orphans(batch: Sequence[Any]) -> set[str]:
     with transaction():
         query = select(Document.object_key).where(Document.object_key.in_(ours))
         return ours.difference(db.session.scalars(query))
-
-
-def _delete_parts(folder: Path) -> None:
-    """Delete what killed processes have written in part, which the store does not list."""
-    for part in folder.glob("document-*#*"):
-        if part.stat().st_mtime < time.time() - ORPHAN_AGE.total_seconds():
-            part.unlink()
 
 
 def add_document(load_id: int, check: Check = unchecked, **fields: Any) -> Document:
@@ -233,7 +221,6 @@ def delete_document(document_id: int, check: Check = unchecked) -> None:
 
 def _record(event_type: EventType, load: Load, document: Document) -> None:
     """Update the load, which counts as changed, and add the event."""
-    db.session.flush()
     pods = select(Document.id).filter_by(load_id=load.id, kind=DocumentKind.POD)
     load.has_pod = db.session.scalars(select(pods.exists())).one()
     load.updated_at = WRITTEN_AT

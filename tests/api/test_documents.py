@@ -143,13 +143,13 @@ def test_a_store_with_a_nonsense_setting_is_away(app, settings, monkeypatch, cap
     """The library panics, which is no `Exception`."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, "nonsense")
+    monkeypatch.setattr(documents, "PAUSE_SECONDS", 0)
     with another_app(settings, DOCUMENTS_URL="s3://nonsense") as here:
         client = client_with_token(here)
         client.make_load()
         assert_problem(add(client), 503, "documents_unavailable")
         assert client.get("/readyz").json["dependencies"]["documents"] == "away"
         store = here.extensions["documents"]
-        monkeypatch.setattr(store, "_retry_at", 0.0)
         with pytest.raises(Unavailable), here.app_context():
             store.sweep(Event())
     assert caplog.text.count("The document store is away: ") == 1

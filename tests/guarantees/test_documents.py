@@ -29,7 +29,6 @@ def test_a_process_killed_between_bytes_and_row_leaves_what_is_swept(
     lose_answer(api, api.client, hold, send)
     assert (stored(system), api.client.get("/loads/1/documents").body) == (1, [])
     assert api.client.get("/loads/1").body["hasPod"] is False
-    (system.folder / "home" / "documents" / "document-half#1").touch()  # killed while writing
     again = send()
     assert again.status == 201
     monkeypatch.setattr(documents, "ORPHAN_AGE", -documents.ORPHAN_AGE)
