@@ -60,15 +60,17 @@ def counted_attempt(email: str, address: str) -> Iterator[None]:
                 execute(counter.values(failures=LoginAttempts.failures - 1))
 
 
-def count_mail(email: str, address: str) -> TooMany | None:
-    """Count a request to mail an account, in the caller's transaction; return the refusal, if any.
+def count_mail(email: str, address: str) -> None:
+    """Count a request to mail an account. Raises `TooMany`.
 
     An address may ask for the mails of several accounts.
     """
     account, network = _key("mail to", email.casefold()), _key("mail from", client_network(address))
     limits = {account: MAX_MAILS, network: MAX_FAILURES}
-    over = [row for row in _count(limits) if row.failures > limits[row.key]]
-    return _refusal(over) if over else None
+    with transaction():
+        over = [row for row in _count(limits) if row.failures > limits[row.key]]
+    if over:
+        raise _refusal(over)
 
 
 def client_network(address: str) -> str:

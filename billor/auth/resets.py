@@ -27,17 +27,14 @@ VALID_SECONDS = {
 def request_reset(email: str, address: str) -> None:
     """Have a link mailed to an active user. For any other address it does and takes as much."""
     email = normal_email(email)
+    count_mail(email, address)
     with transaction():
-        refusal = count_mail(email, address)
-        if refusal is None:
-            user = find_user(email)
-            savepoint = db.session.begin_nested()
-            record_account(EventType.PASSWORD_RESET_REQUESTED, user)
-            execute_pending()
-            if user is None or not user.is_active:
-                savepoint.rollback()
-    if refusal:
-        raise refusal
+        user = find_user(email)
+        savepoint = db.session.begin_nested()
+        record_account(EventType.PASSWORD_RESET_REQUESTED, user)
+        execute_pending()
+        if user is None or not user.is_active:
+            savepoint.rollback()
 
 
 def make_token(purpose: EventType, user: User) -> str:
