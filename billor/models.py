@@ -473,7 +473,6 @@ class Document(Base):
 
     id: Mapped[int] = _primary_key()
     load_id: Mapped[int] = mapped_column(ForeignKey("loads.id"))
-    assignment_id: Mapped[int | None] = mapped_column(ForeignKey("driver_load_assignments.id"))
     kind: Mapped[DocumentKind] = mapped_column(_choice("kind", DocumentKind))
     name: Mapped[str] = mapped_column(String(200))  # of the file, only to be shown
     media_type: Mapped[str] = mapped_column(String(50))

@@ -31,15 +31,7 @@ from billor.drivers.schemas import NotificationsSchema
 from billor.errors import NotFound
 from billor.loads import documents
 from billor.loads import service as loads
-from billor.loads.document_routes import (
-    FILE_PROBLEMS,
-    FILES,
-    NEW_FILE,
-    NEW_FILE_PROBLEMS,
-    InlineQuery,
-    send_file,
-    stores_file,
-)
+from billor.loads.document_routes import NEW_FILE_PROBLEMS, sends_file, stores_file
 from billor.loads.schemas import (
     CommentSchema,
     DocumentSchema,
@@ -275,12 +267,11 @@ def delete_my_push_subscription(push_subscription_id):
     *("no_active_assignment", "assignment_not_found", "assignment_not_active"),
     *NEW_FILE_PROBLEMS,
 )
-@blueprint.doc(requestBody=NEW_FILE)
 def add_my_document(fields):
     """Add a photo or PDF to your load, up to a day after its completion."""
     own = _my_assignment(fields.pop("assignment_id", None))
     check = partial(assignments.refuse_documents, own.id)
-    return documents.add_document(own.load_id, check, assignment_id=own.id, **fields)
+    return documents.add_document(own.load_id, check, **fields)
 
 
 @blueprint.route("/assignment/documents")
@@ -294,13 +285,10 @@ def list_my_documents(query):
 
 
 @blueprint.route("/documents/<id:document_id>")
-@blueprint.arguments(InlineQuery, location="query")
-@blueprint.doc(responses=FILES)
-@blueprint.problems(*FILE_PROBLEMS)
-def get_my_document(query, document_id):
+@sends_file
+def get_my_document(document_id):
     """Get a document of one of your loads."""
-    is_shown = assignments.is_shown_to(_my_driver_id())
-    return send_file(documents.find_document(document_id, is_shown), **query)
+    return documents.find_document(document_id, assignments.is_shown_to(_my_driver_id()))
 
 
 def _my_driver_id() -> int:

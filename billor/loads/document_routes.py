@@ -1,7 +1,6 @@
 """Routes of documents: photos and PDFs of loads."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial, wraps
 from typing import IO
 from urllib.parse import quote
@@ -38,30 +37,26 @@ FILE = {
     "headers": FILE_HEADERS | {"ETag": "ETag"},
 }
 NEW_FILE_PROBLEMS = ("too_many_documents", "document_refused", "documents_unavailable")
-FILES = {200: FILE, 206: FILE, 304: "NotModified"}
-FILE_PROBLEMS = ("precondition_failed", "range_not_satisfiable", "documents_unavailable")
 
 
 class InlineQuery(WireSchema):
     inline = QueryFlag("Show a JPEG, PNG or WebP in the browser instead of saving it.")
 
 
-@contextmanager
-def _received_file() -> Iterator[IO[bytes]]:
+def _received_file() -> AbstractContextManager[IO[bytes]]:
     """Receive the body, or its part `file`. Raises `Invalid`, and `RequestEntityTooLarge`."""
     if request.mimetype != "multipart/form-data":
-        with received_body(MAX_BYTES) as file:
-            yield file
-        return
+        return received_body(MAX_BYTES)
     request.max_content_length = MAX_BYTES
     if [*request.files] != ["file"] or request.form:
         raise Invalid({"file": ["Send one file, as the part `file`, and nothing else."]})
-    yield request.files["file"].stream
+    return request.files["file"].stream
 
 
 def stores_file(view):
     """Store the request's file before an `Idempotency-Key` takes a connection."""
 
+    @blueprint.doc(requestBody=NEW_FILE)
     @wraps(view)
     def store(fields, **ids):
         documents_store = current_app.extensions["documents"]
@@ -85,7 +80,20 @@ def stores_file(view):
     return store
 
 
-def send_file(document: Document, inline: bool = False) -> Response:
+def sends_file(view):
+    """Send the document that the view returns."""
+
+    @blueprint.arguments(InlineQuery, location="query")
+    @blueprint.doc(responses={200: FILE, 206: FILE, 304: "NotModified"})
+    @blueprint.problems("precondition_failed", "range_not_satisfiable", "documents_unavailable")
+    @wraps(view)
+    def send(query, **ids):
+        return _send(view(**ids), **query)
+
+    return send
+
+
+def _send(document: Document, inline: bool = False) -> Response:
     """Respond with a document or a range of it, in parts: no slow client holds a thread."""
     read = current_app.extensions["documents"].read
     key, size = document.object_key, document.size
@@ -116,7 +124,6 @@ def send_file(document: Document, inline: bool = False) -> Response:
 @blueprint.idempotent
 @blueprint.created(DocumentSchema, shown_by="get_document")
 @blueprint.problems(*NEW_FILE_PROBLEMS)
-@blueprint.doc(requestBody=NEW_FILE)
 def add_document(fields, load_id):
     """Add a photo or PDF: JPEG, PNG, WebP, HEIC or PDF by its content, up to 10 MiB."""
     return documents.add_document(load_id, **fields)
@@ -131,12 +138,10 @@ def list_documents(query, load_id):
 
 
 @blueprint.route("/documents/<id:document_id>")
-@blueprint.arguments(InlineQuery, location="query")
-@blueprint.doc(responses=FILES)
-@blueprint.problems(*FILE_PROBLEMS)
-def get_document(query, document_id):
+@sends_file
+def get_document(document_id):
     """Get a document, or a range of its bytes."""
-    return send_file(documents.find_document(document_id), **query)
+    return documents.find_document(document_id)
 
 
 @blueprint.route("/documents/<id:document_id>", methods=["DELETE"])
