@@ -632,7 +632,7 @@ class LoginAttempts(Base):
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)  # hash of address or account
     failures: Mapped[int]
-    ends_at: Mapped[datetime] = mapped_column(index=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
     # Faster, and a crash of PostgreSQL only resets the counters.
     __table_args__ = {"prefixes": ["UNLOGGED"]}

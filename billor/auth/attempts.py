@@ -11,7 +11,7 @@ from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from threading import BoundedSemaphore
 
-from sqlalchemy import Row, case, delete, func, select, update
+from sqlalchemy import Row, case, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from billor.api.blocking import QUEUE_SECONDS, slot
@@ -25,10 +25,9 @@ MAX_FAILURES = 20
 MAX_MAILS = 5
 WINDOW = timedelta(minutes=15)
 # Also if PostgreSQL's clock was set back: then its end is too far in the future.
-IS_OVER = ~LoginAttempts.ends_at.between(func.now(), func.now() + 2 * WINDOW)
+IS_OVER = ~LoginAttempts.expires_at.between(func.now(), func.now() + 2 * WINDOW)
 MAX_CHECKS = 2
 """At once in each process. Good logins count until they are checked, and a burst is no attack."""
-DELETE_BATCH_SIZE = 100
 # Some proxies forward the client's port, which changes with each connection.
 HOST_AND_PORT = re.compile(r"\[(.+)\](?::\d+)?|([\d.]+):\d+")
 
@@ -98,7 +97,7 @@ def _count(keys: Collection[str]) -> list[Row]:
     """Count a failure for each key, in a window that starts with the first failure."""
     first = insert(LoginAttempts).values(
         # Sorted, to avoid deadlocks.
-        [{"key": key, "failures": 1, "ends_at": func.now() + WINDOW} for key in sorted(keys)]
+        [{"key": key, "failures": 1, "expires_at": func.now() + WINDOW} for key in sorted(keys)]
     )
     counted = first.on_conflict_do_update(
         index_elements=[LoginAttempts.key],
@@ -107,17 +106,11 @@ def _count(keys: Collection[str]) -> list[Row]:
             "failures": case(
                 (IS_OVER, 1), else_=func.least(LoginAttempts.failures + 1, MAX_FAILURES + 2)
             ),
-            "ends_at": case((IS_OVER, first.excluded.ends_at), else_=LoginAttempts.ends_at),
+            "expires_at": case((IS_OVER, func.now() + WINDOW), else_=LoginAttempts.expires_at),
         },
     ).returning(
         LoginAttempts.key,
         LoginAttempts.failures,
-        func.ceil(func.extract("epoch", LoginAttempts.ends_at - func.now())).label("seconds"),
+        func.ceil(func.extract("epoch", LoginAttempts.expires_at - func.now())).label("seconds"),
     )
-    rows = db.session.execute(counted).all()
-    if any(row.failures == 1 for row in rows):
-        # In batches larger than what a login adds, so that none accumulate.
-        over = select(LoginAttempts.key).where(IS_OVER).limit(DELETE_BATCH_SIZE)
-        expired = over.with_for_update(skip_locked=True).scalar_subquery()
-        execute(delete(LoginAttempts).where(LoginAttempts.key.in_(expired)))
-    return list(rows)
+    return list(db.session.execute(counted))

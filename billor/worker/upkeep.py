@@ -14,7 +14,7 @@ from billor.drivers.service import warn_of_papers
 from billor.errors import Unavailable
 from billor.events.bus import Bus, BusUnavailable
 from billor.events.outbox import MAX_REPUBLISHED, last_unrecorded, publish_unrecorded
-from billor.models import IdempotencyKey, Session, WebhookDelivery
+from billor.models import IdempotencyKey, LoginAttempts, Session, WebhookDelivery
 from billor.observe.metrics import REPUBLICATIONS
 from billor.worker.consumer import Consumer
 from billor.worker.relay import prepare
@@ -45,8 +45,8 @@ def run_upkeep(bus: Bus, consumer: Consumer | None, stop: Event) -> None:
 
 
 def delete_expired_rows(stop: Event) -> None:
-    """Delete expired idempotency keys, sessions and deliveries, in short transactions."""
-    for rows in map(table, (IdempotencyKey, Session, WebhookDelivery)):
+    """Delete expired keys, sessions, counters and deliveries, in short transactions."""
+    for rows in map(table, (IdempotencyKey, Session, LoginAttempts, WebhookDelivery)):
         key = tuple_(*rows.primary_key)
         expired = select(*rows.primary_key).where(rows.c.expires_at < func.now())
         batch = expired.limit(DELETE_BATCH_SIZE).with_for_update(skip_locked=True).cte()

@@ -480,11 +480,11 @@ def _create_helpers() -> None:
         "login_attempts",
         sa.Column("key", sa.String(64), nullable=False),
         sa.Column("failures", sa.Integer, nullable=False),
-        _time("ends_at"),
+        _time("expires_at"),
         _key("login_attempts", "key"),
         prefixes=["UNLOGGED"],
     )
-    _index("ix_login_attempts_ends_at", "login_attempts", "ends_at")
+    _index("ix_login_attempts_expires_at", "login_attempts", "expires_at")
     op.create_table(
         "dead_letters",
         sa.Column("id", sa.String(64), nullable=False),

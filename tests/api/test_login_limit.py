@@ -116,7 +116,7 @@ def test_a_client_is_known_by_what_a_trusted_proxy_says(settings, client):
 
 
 @pytest.mark.parametrize("end", ["now()", "now() + interval '2 hours'"])
-def test_a_window_ends_and_its_rows_go(app, client, blocked, monkeypatch, end):
+def test_a_window_ends(app, client, blocked, monkeypatch, end):
     """Also if PostgreSQL's clock was set back since it began."""
     monkeypatch.setattr(attempts, "MAX_FAILURES", 2)
     for round_ in (1, 2):
@@ -124,9 +124,7 @@ def test_a_window_ends_and_its_rows_go(app, client, blocked, monkeypatch, end):
             *(401, 401, 429, 429)
         ]
         assert len(blocked()) == round_
-        run_sql(app, f"UPDATE login_attempts SET ends_at = {end}")  # noqa: S608
-    fail(client, address="203.0.113.1")
-    assert len(run_sql(app, "SELECT FROM login_attempts")) == 2
+        run_sql(app, f"UPDATE login_attempts SET expires_at = {end}")  # noqa: S608
 
 
 def test_a_burst_of_good_logins_is_no_attack(app, client, monkeypatch):

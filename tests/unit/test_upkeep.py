@@ -119,13 +119,15 @@ def test_expired_rows_are_deleted_in_batches():
     for row in (
         "idempotency_keys (user_id, key, fingerprint, expires_at) SELECT :id, number, '', ",
         "sessions (user_id, expires_at) SELECT :id, ",
+        "login_attempts (failures, key, expires_at) SELECT :id, number, ",
     ):
         values = {"id": user_id, "last": DELETE_BATCH_SIZE + 1}
         db.session.execute(text(f"INSERT INTO {row} {expiries} WHERE number <> 0"), values)
     db.session.commit()
     delete_expired_rows(Event())
     assert list(db.session.scalars(select(IdempotencyKey.key))) == ["-1"]
-    assert db.session.scalar(text("SELECT count(*) FROM sessions")) == 1
+    for table in ("sessions", "login_attempts"):
+        assert db.session.scalar(text(f"SELECT count(*) FROM {table}")) == 1  # noqa: S608
 
 
 def test_upkeep_survives_an_outage(settings, monkeypatch):
