@@ -242,7 +242,6 @@ def _push(browsers: Sequence[Row], text: str, link: str) -> Failure | None:
 def _push_to(service: Any, text: str, browser: Row) -> Failure | None:
     from webpush import WebPushSubscription
 
-    allow_private = current_app.config["BILLOR"].private_webhooks == "yes"
     columns = browser._asdict()
     try:
         target = WebPushSubscription.model_validate(columns | {"keys": columns})

@@ -348,8 +348,8 @@ def push(monkeypatch):
     assigned()
     make_user("Alex", "a@billor.example", role=Role.DRIVER, driver_id=1)
 
-    def push(url: str, epoch: int = 0) -> None:
-        values = f"2, {epoch}, '{url}', '{POINT}', '{'A' * 22}'"
+    def push(url: str, epoch: int = 0, point: str = POINT) -> None:
+        values = f"2, {epoch}, '{url}', '{point}', '{'A' * 22}'"
         columns = "user_id, epoch, endpoint, p256dh, auth"
         db.session.execute(text(f"INSERT INTO push_subscriptions ({columns}) VALUES ({values})"))  # noqa: S608
         send_all()
@@ -392,11 +392,21 @@ def test_a_browser_that_has_left_is_forgotten_quietly(push, mailbox, code, epoch
     assert len(mailbox.mails) == 1, "the dispatcher need not call"
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1/", "https://%/", "http://127.0.0.1/"])
-def test_a_push_to_no_public_address_is_not_sent(push, configure, mailbox, monkeypatch, url):
+@pytest.mark.parametrize(
+    ("url", "private", "point"),
+    [
+        ("https://127.0.0.1/", False, POINT),
+        ("https://%/", False, POINT),
+        ("http://127.0.0.1/", False, POINT),
+        ("https://127.0.0.1:9/", True, "A" * 87),
+    ],
+)
+def test_a_push_to_no_public_address_or_no_browser_is_not_sent(
+    push, configure, mailbox, monkeypatch, url, private, point
+):
     configure(mailbox.url, private_webhooks="yes")
-    monkeypatch.setattr(notify, "post", post)
-    push(url)
+    monkeypatch.setattr(notify, "post", partial(post, allow_private=private))
+    push(url, point=point)
     send_all("25 hours")
     failed = db.session.scalars(select(LoadEvent).filter_by(type="notification.failed")).one()
     assert failed.payload["reason"] == "unknown", "or it would be: Connection refused"
