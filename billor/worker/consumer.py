@@ -44,7 +44,7 @@ class Consumer:
         """When recording last failed or was late, on the monotonic clock."""
 
     def run(self, stop: Event) -> None:
-        run_with_backoff(self._prepare, self._step, stop)
+        run_with_backoff(self._step, stop, prepare=self._prepare)
 
     def _prepare(self) -> None:
         self.behind_at = time.monotonic()  # at the start, and after each failure

@@ -20,7 +20,8 @@ from billor.models import Channel
 from billor.observe import metrics
 from billor.observe.logs import init_standard_error
 from billor.worker.consumer import Consumer
-from billor.worker.notify import connect_services, run_notifier, run_sender, services
+from billor.worker.notify import connect_services, notify_drivers, send_next, services
+from billor.worker.outage import run_with_backoff
 from billor.worker.relay import run_relay
 from billor.worker.upkeep import run_upkeep
 from billor.worker.webhooks import Deliverer
@@ -32,6 +33,7 @@ HEARTBEAT_FILE = "worker.alive"  # in BILLOR_HOME; touched while the worker runs
 # Python runs signal handlers only in the main thread, which must wake up for them.
 BEAT_SECONDS = 0.5
 SENDERS = 4  # of each channel that has a service: no slow recipient keeps the others waiting
+IDLE_SECONDS, SENDER_IDLE_SECONDS = 2, 5
 STOP_SECONDS = 7
 
 
@@ -57,11 +59,13 @@ class Worker:
         if "consumer" in self._roles:
             consumer = Consumer(self._bus, self._store)
             jobs["consumer"] = consumer.run
-            jobs["notifier"] = run_notifier
+            jobs["notifier"] = partial(run_with_backoff, notify_drivers, idle_seconds=IDLE_SECONDS)
             served = {Channel.PUSH, *services(self._app.config["BILLOR"])}
             for channel in Channel:
+                step = partial(send_next, channel)
+                send = partial(run_with_backoff, step, idle_seconds=SENDER_IDLE_SECONDS)
                 for number in range(SENDERS if channel in served else 1):
-                    jobs[f"{channel} sender {number}"] = partial(run_sender, channel)
+                    jobs[f"{channel} sender {number}"] = send
         jobs["upkeep"] = partial(run_upkeep, self._bus, consumer)
         threads = [
             Thread(target=self._guarded, args=(job,), name=name, daemon=True)

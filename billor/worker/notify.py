@@ -12,7 +12,7 @@ import re
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
+from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -27,15 +27,12 @@ from billor.events.outbox import claim_unnotified, get_event, record
 from billor.models import Channel, Driver, Notification, PushSubscription, User, db
 from billor.observe.traces import continued
 from billor.worker import notices
-from billor.worker.outage import run_with_backoff
 from billor.worker.outgoing import NotSent, post
 
 logger = logging.getLogger(__name__)
 
 UNDO_SECONDS = 10
 BATCH_SIZE = 500
-IDLE_SECONDS = 2
-SENDER_IDLE_SECONDS = 5  # of each of several
 SEND_SECONDS = 30
 LEASE = timedelta(hours=1)  # how long an attempt may take, and its outcome be unknown
 GIVE_UP_AFTER = timedelta(days=1)
@@ -56,16 +53,6 @@ class Failure(NamedTuple):
     reason: str  # without words of the service, which may tell the address
     is_unsent: bool = False
     is_final: bool = False
-
-
-def run_notifier(stop: Event) -> None:
-    """Notify people until `stop` is set. Needs an application context."""
-    run_with_backoff(lambda: None, notify_drivers, stop, IDLE_SECONDS)
-
-
-def run_sender(channel: Channel, stop: Event) -> None:
-    """Send what is due until `stop` is set. Needs an application context."""
-    run_with_backoff(lambda: None, partial(send_next, channel), stop, SENDER_IDLE_SECONDS)
 
 
 def services(config: Config) -> dict[Channel, str]:

@@ -20,9 +20,15 @@ logger = logging.getLogger(__name__)
 
 
 def run_with_backoff(
-    prepare: Callable[[], None], step: Callable[[], int], stop: Event, idle_seconds: float = 0
+    step: Callable[[], int],
+    stop: Event,
+    idle_seconds: float = 0,
+    prepare: Callable[[], None] = lambda: None,
 ) -> None:
-    """Repeat a step until `stop`; prepare first, and after failures. After 0 it idles."""
+    """Repeat a step until `stop`; prepare first, and after failures. After 0 it idles.
+
+    Needs an application context.
+    """
     is_prepared, away, seconds = False, "", 0.0
     while not stop.is_set():
         try:

@@ -16,7 +16,7 @@ IDLE_SECONDS = 0.2
 
 def run_relay(bus: Bus, stop: Event) -> None:
     """Publish events until `stop` is set. Needs an application context."""
-    run_with_backoff(partial(prepare, bus), partial(publish_batch, bus), stop, IDLE_SECONDS)
+    run_with_backoff(partial(publish_batch, bus), stop, IDLE_SECONDS, partial(prepare, bus))
 
 
 def publish_batch(bus: Bus) -> int:

@@ -81,7 +81,7 @@ class Deliverer:
 
     def run(self, stop: Event) -> None:
         """Deliver until `stop` is set, and then wait a few seconds for the answers."""
-        run_with_backoff(lambda: None, self.step, stop)
+        run_with_backoff(self.step, stop)
         ends_at = time.monotonic() + STOP_SECONDS
         while self._running.total() and time.monotonic() < ends_at:
             with suppress(*AWAY):
