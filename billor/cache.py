@@ -17,13 +17,16 @@ from threading import Semaphore, Thread
 from typing import Any, Literal, NamedTuple, cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from cachelib.serializers import RedisSerializer
 from flask import Flask, current_app
+from flask_caching import Cache
+from flask_caching.backends.rediscache import RedisCache
+from redis import BlockingConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
+from redis.exceptions import RedisError
+from redis.retry import Retry
 from uuid_utils import uuid4
-from valkey import BlockingConnectionPool, Valkey
-from valkey.backoff import NoBackoff
-from valkey.connection import AbstractConnection
-from valkey.exceptions import ValkeyError
-from valkey.retry import Retry
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_host
 
@@ -31,10 +34,11 @@ from billor.observe.context import current_route
 from billor.observe.metrics import CACHE_PAGES
 
 logger = logging.getLogger(__name__)
+cache = Cache()
 
 PATH = "/loads"
 PREFIX = "billor:"
-GENERATION_KEY = f"{PREFIX}generation"
+GENERATION_KEY = "generation"
 TIMEOUT_SECONDS = 0.2
 TURN_SECONDS = 20
 PAUSE_SECONDS = 1.0  # between attempts after a failure
@@ -45,6 +49,29 @@ redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('MGET', KEYS[1], KEYS[2])
 """
 CACHE_ERROR = "billor.cache_error"  # in the environ: an error for the app to raise and render
+
+
+class PlainSerializer(RedisSerializer):
+    """Bytes as they are instead of pickles: data from Redis can never run as code."""
+
+    def dumps(self, value: bytes, protocol: int = 0) -> bytes:
+        return value
+
+    def loads(self, value: bytes | None) -> bytes | None:
+        return value
+
+
+class BytesRedisCache(RedisCache):
+    serializer = PlainSerializer()
+
+    def look_up(self, key: str) -> list[bytes | None]:
+        """Return the current generation and a page, in one round trip."""
+        keys = [f"{self.key_prefix}{each}" for each in (GENERATION_KEY, key)]
+        return self.client.eval(LOOK_UP, 2, *keys, uuid4().hex)
+
+    @property
+    def client(self) -> Redis:
+        return self._write_client
 
 
 class Lookup(NamedTuple):
@@ -63,8 +90,8 @@ class RedisUnavailable(Exception):
 class PageCache:
     """The cached pages of an app, and whether Redis is available to this process."""
 
-    def __init__(self, redis: Valkey | None):
-        self.redis = redis
+    def __init__(self, redis: BytesRedisCache | None):
+        self._redis = redis
         self._is_unavailable = False
         self._failures = 0
 
@@ -72,7 +99,7 @@ class PageCache:
         """Look up a page, in one round trip. Without Redis the status is BYPASS."""
         try:
             with self._use_redis() as redis:
-                generation, stamped = _look_up(redis, f"{PREFIX}{key}")
+                generation, stamped = redis.look_up(key)
         except RedisUnavailable:
             return Lookup("BYPASS", key)
         stamp, _, page = (stamped or b"").partition(b"\n")
@@ -84,22 +111,22 @@ class PageCache:
         """Store a page that was rendered after `lookup`. Does nothing after a BYPASS."""
         if lookup.generation is not None:
             with suppress(RedisUnavailable), self._use_redis() as redis:
-                redis.set(f"{PREFIX}{lookup.key}", lookup.generation + b"\n" + page, ex=60)
+                redis.set(lookup.key, lookup.generation + b"\n" + page, timeout=60)
 
-    def shared_text(self, key: str, seconds: int, make: Callable[[], str]) -> str | bytes:
+    def shared_text(self, key: str, seconds: int, make: Callable[[], str]) -> str:
         """Return a text made by any process in the last `seconds`, or make it."""
         with suppress(RedisUnavailable), self._use_redis() as redis:
-            if (text := redis.get(f"{PREFIX}{key}")) is not None:
-                return cast(bytes, text)
+            if (text := redis.get(key)) is not None:
+                return text.decode()
         text = make()
         with suppress(RedisUnavailable), self._use_redis() as redis:
-            redis.set(f"{PREFIX}{key}", text, ex=seconds)
+            redis.set(key, text.encode(), timeout=seconds)
         return text
 
     def count(self, key: str, seconds: int) -> int | None:
         """Count a use of a key, kept for some seconds; return how many. None without Redis."""
         with suppress(RedisUnavailable), self._use_redis() as redis:
-            counting = redis.pipeline()
+            counting = redis.client.pipeline()
             counting.incr(f"{PREFIX}{key}")
             counting.expire(f"{PREFIX}{key}", seconds)
             return counting.execute()[0]
@@ -113,26 +140,26 @@ class PageCache:
         """
         with suppress(RedisUnavailable), self._use_redis(is_write=True) as redis:
             failures = self._failures
-            redis.set(GENERATION_KEY, uuid4().hex)
+            redis.set(GENERATION_KEY, uuid4().hex.encode(), timeout=0)
             if self._is_unavailable and failures == self._failures:
-                _look_up(redis, GENERATION_KEY)  # which may be refused still
+                redis.look_up(GENERATION_KEY)  # which may be refused still
                 self._is_unavailable = False
                 logger.info("Redis is back")
 
     @contextmanager
-    def _use_redis(self, *, is_write: bool = False) -> Iterator[Valkey]:
+    def _use_redis(self, *, is_write: bool = False) -> Iterator[BytesRedisCache]:
         """Use Redis in the block. Raises `RedisUnavailable`, and maps the errors of the block."""
-        if self.redis is None or (self._is_unavailable and not is_write):
+        if self._redis is None or (self._is_unavailable and not is_write):
             raise RedisUnavailable
         try:
-            yield self.redis
-        except ValkeyError as error:
+            yield self._redis
+        except RedisError as error:
             # An empty connection pool is not an outage, but a missed write must be repaired.
             if is_write or not isinstance(error.__context__, Empty):
                 self._note_failure(error)
             raise RedisUnavailable from error
 
-    def _note_failure(self, error: ValkeyError) -> None:
+    def _note_failure(self, error: RedisError) -> None:
         self._failures += 1
         if not self._is_unavailable:
             self._is_unavailable = True
@@ -147,33 +174,31 @@ class PageCache:
             time.sleep(PAUSE_SECONDS)
 
 
-def _look_up(redis: Valkey, key: str) -> Any:
-    """Return the current generation and a page, in one round trip."""
-    return redis.eval(LOOK_UP, 2, GENERATION_KEY, key, uuid4().hex)
-
-
 def init_cache(app: Flask) -> None:
     """Connect the app to Redis, if REDIS_URL is set."""
-    url, redis = app.config["BILLOR"].redis_url, None
-    if url is not None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=16,
-            timeout=10,  # how long a request waits for a connection in a burst
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            # No retries: a late first attempt of a SET could restore an old generation.
-            retry=Retry(NoBackoff(), 0),
-            valkey_connect_func=_connected,
-        )
-        redis = Valkey(connection_pool=pool)
-    app.extensions["pages"] = PageCache(redis)
+    app.extensions["pages"] = PageCache(None)
+    if (url := app.config["BILLOR"].redis_url) is None:
+        return
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=16,
+        timeout=10,  # how long a request waits for a connection in a burst
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        # No retries: a late first attempt of a SET could restore an old generation.
+        retry=Retry(NoBackoff(), 0),
+        redis_connect_func=_connected,
+    )
+    settings = {"CACHE_TYPE": "billor.cache.BytesRedisCache", "CACHE_KEY_PREFIX": PREFIX}
+    cache.init_app(app, settings | {"CACHE_REDIS_HOST": Redis(connection_pool=pool)})
+    with app.app_context():
+        app.extensions["pages"] = PageCache(cast(BytesRedisCache, cache.cache))
 
 
 def _connected(connection: AbstractConnection) -> None:
     """Start a generation: this Redis may have restored a snapshot, or be a replica that lagged."""
     connection.on_connect()
-    connection.send_command("SET", GENERATION_KEY, uuid4().hex)
+    connection.send_command("SET", f"{PREFIX}{GENERATION_KEY}", uuid4().hex)
     connection.read_response()
 
 

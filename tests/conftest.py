@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 from sqlalchemy import text
 
 from billor import create_app
+from billor.cache import cache
 from billor.config import Config, load_config
 from billor.database import upgrade
 from billor.models import db
@@ -147,15 +148,14 @@ def app(_migrated_app: Flask) -> Iterator[Flask]:
     """The app on empty tables, an empty Redis and an empty audit store."""
     _migrated_app.extensions.pop("readiness", None)
     _migrated_app.extensions["cached_users"].clear()
-    pages = _migrated_app.extensions["pages"]
     yield _migrated_app
     assert not has_app_context(), "the test has left a context, and with it a transaction, behind"
     with _migrated_app.app_context():
         db.session.rollback()
         db.session.execute(text(EMPTY_TABLES))
         db.session.commit()
-        pages.invalidate()  # also ends a pause
-        pages.redis.flushdb()
+        _migrated_app.extensions["pages"].invalidate()  # also ends a pause
+        cache.cache.client.flushdb()
         config: Config = _migrated_app.config["BILLOR"]
     for file in Path(config.home).glob("audit.sqlite3*"):
         file.unlink()

@@ -22,9 +22,9 @@ from typing import Any
 from uuid import uuid4
 
 from flask_jwt_extended import create_access_token
+from redis import Redis
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
-from valkey import Valkey
 
 from billor.changes.events import ORDER
 from billor.events.event import WORK_TYPES
@@ -221,7 +221,7 @@ class Soak:
             self._pause()
 
     def _flush(self) -> None:
-        with closing(Valkey.from_url(self.redis.settings["REDIS_URL"])) as client:
+        with closing(Redis.from_url(self.redis.settings["REDIS_URL"])) as client:
             client.flushall()
 
     def _break_couchdb(self, fault: Fault) -> None:

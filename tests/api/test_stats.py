@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from billor.cache import cache
 from billor.loads.figures import DAYS
 from billor.loads.stats import CACHE_SECONDS
 from billor.models import CheckIn, User, db
@@ -23,7 +24,8 @@ def stats(app, client):
     """Count anew, and return the figures."""
 
     def count(zone: str = HERE, path: str = "/stats", **query: int) -> dict:
-        app.extensions["pages"].redis.flushdb()
+        with app.app_context():
+            cache.cache.client.flushdb()
         answer = client.get(path, query_string={"timeZone": zone, **query})
         assert answer.status_code == 200, answer.text
         return answer.json
@@ -165,5 +167,6 @@ def test_figures_are_counted_once_for_a_while(app, client, statements):
             assert client.get(path).json == first.json
         assert statements.sent == []
         assert client.get("/stats/drivers?weeks=2").json["weeks"] != first.json.get("weeks")
-    redis = app.extensions["pages"].redis
+    with app.app_context():
+        redis = cache.cache.client
     assert {0 < redis.ttl(key) <= CACHE_SECONDS for key in redis.keys("*stats*")} == {True}

@@ -12,7 +12,7 @@ from itertools import cycle
 from threading import Condition
 
 import pytest
-from valkey import Valkey
+from redis import Redis
 
 from tests.support.http import HttpClient, Reply
 from tests.support.worker import WAIT_SECONDS
@@ -35,9 +35,9 @@ GENERATION = "billor:generation"
 
 
 @pytest.fixture
-def stored(redis) -> Iterator[Valkey]:
+def stored(redis) -> Iterator[Redis]:
     """A client of the Redis that the API uses."""
-    with closing(Valkey.from_url(redis.settings["REDIS_URL"])) as client:
+    with closing(Redis.from_url(redis.settings["REDIS_URL"])) as client:
         yield client
 
 

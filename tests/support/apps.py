@@ -8,6 +8,7 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 
 from billor import create_app
+from billor.cache import cache
 from billor.config import load_config
 from billor.models import Role, db
 from tests.support.client import ApiClient
@@ -31,8 +32,8 @@ def close_connections(app: Flask) -> None:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
-        if redis := app.extensions["pages"].redis:
-            redis.close()
+        if app.config["BILLOR"].redis_url:
+            cache.cache.client.close()
 
 
 def client_with_token(

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, e
 from sqlalchemy import text
 
 from billor.auth import resets
+from billor.cache import cache
 from billor.database import transaction
 from billor.events.event import EventType
 from billor.events.outbox import record
@@ -160,7 +161,7 @@ class BoardSystem:
                     db.session.execute(table.delete())
             db.session.commit()
             db.session.remove()
-            self._system.app.extensions["pages"].redis.flushdb()
+            cache.cache.client.flushdb()
 
 
 class Contexts:

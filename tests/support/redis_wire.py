@@ -1,8 +1,8 @@
 """The connection to Redis, recorded and cut at will."""
 
 import pytest
-from valkey.connection import AbstractConnection
-from valkey.exceptions import ConnectionError as ValkeyConnectionError
+from redis.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 class RedisWire:
@@ -19,7 +19,7 @@ class RedisWire:
         def watched(connection, command, *args, **kwargs):
             self.sent.append(_name(command))
             if self.cut:
-                raise ValkeyConnectionError("the wire is cut")
+                raise RedisConnectionError("the wire is cut")
             return send(connection, command, *args, **kwargs)
 
         monkeypatch.setattr(AbstractConnection, "send_packed_command", watched)

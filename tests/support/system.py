@@ -20,11 +20,12 @@ from typing import Any
 
 import psutil
 import pytest
-from flask import Flask, current_app
+from flask import Flask
 from flask_jwt_extended import create_access_token
 from sqlalchemy import select, text
 
 from billor import create_app
+from billor.cache import cache
 from billor.config import load_config
 from billor.database import upgrade
 from billor.events.event import to_document
@@ -235,7 +236,7 @@ def empty_tables() -> None:
     tables = ", ".join(db.metadata.tables)
     db.session.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
     db.session.commit()
-    current_app.extensions["pages"].redis.flushdb()
+    cache.cache.client.flushdb()
 
 
 def let_time_pass(app: Flask) -> None:

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 from flask import current_app
-from valkey import Valkey
+from redis import Redis
 
 from billor import cache as cache_module
-from billor.cache import PageCache, redis_answers
+from billor.cache import PageCache, cache, redis_answers
 from tests.support.worker import WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -31,9 +31,9 @@ def log(caplog):
     return lambda: [record.message for record in caplog.records]
 
 
-def redis() -> Valkey:
+def redis() -> Redis:
     """A client of our own, since the app's refuses to connect where it cannot write."""
-    return Valkey.from_url(current_app.config["BILLOR"].redis_url)
+    return Redis.from_url(current_app.config["BILLOR"].redis_url)
 
 
 def keep(pages, key, text):
@@ -141,7 +141,7 @@ REFUSALS = {
 def test_a_redis_that_refuses_writes_is_away_until_it_takes_them(pages, log, monkeypatch, kind):
     """For every process: one that has not written anything would read the old page."""
     monkeypatch.setattr(cache_module, "PAUSE_SECONDS", 0.01)
-    other = PageCache(pages.redis)
+    other = PageCache(cache.cache)
     keep(pages, "key", "old")
     with REFUSALS[kind]():
         for _ in range(2):
