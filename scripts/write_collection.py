@@ -10,9 +10,17 @@ Json = dict[str, Any]
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 OF_TYPES = {"boolean": True, "integer": 1, "string": "text"}
 OF_FORMATS = {"date-time": "2030-03-01T08:00:00Z", "password": "demo-password"}
-OF_HEADERS = {"Idempotency-Key": "{{$guid}}"}  # a new one for each request
-VARIABLES = {"baseUrl": "http://127.0.0.1:8000", "token": ""}
-KEEP_LOGIN = 'pm.collectionVariables.set("token", pm.response.json().access_token);'
+OF_NAMES = {
+    "Idempotency-Key": "{{$guid}}",  # a new one for each request
+    "refreshToken": "{{refreshToken}}",
+}
+VARIABLES = {"baseUrl": "http://127.0.0.1:8000", "token": "", "refreshToken": ""}
+KEEP_LOGIN = """\
+const { access_token, refreshToken } = pm.response.json();
+if (access_token) {
+  pm.collectionVariables.set("token", access_token);
+  pm.collectionVariables.set("refreshToken", refreshToken);
+}"""
 
 
 def collection(document: Json) -> str:
@@ -58,7 +66,7 @@ def _item(document: Json, method: str, path: str, shared: list[Json], operation:
         request["auth"] = {"type": "noauth"}
     item = {"name": operation["summary"], "request": request}
     if operation["operationId"] in {"login", "refresh"}:
-        item["event"] = [{"listen": "test", "script": {"exec": [KEEP_LOGIN]}}]
+        item["event"] = [{"listen": "test", "script": {"exec": KEEP_LOGIN.splitlines()}}]
     return item
 
 
@@ -67,7 +75,7 @@ def _pairs(document: Json, parameters: list[Json], place: str) -> list[Json]:
     return [
         {
             "key": each["name"],
-            "value": OF_HEADERS.get(each["name"]) or _text(document, each["schema"]),
+            "value": OF_NAMES.get(each["name"]) or _text(document, each["schema"]),
             "description": each.get("description", ""),
         }
         | ({} if each.get("required") else {"disabled": True})
@@ -100,7 +108,8 @@ def _example(document: Json, schema: Json) -> Any:
         return schema["enum"][0]
     if "properties" in schema:
         names = schema.get("required") or [*schema["properties"]][:1]
-        return {name: _example(document, schema["properties"][name]) for name in names}
+        fields = schema["properties"]
+        return {name: OF_NAMES.get(name) or _example(document, fields[name]) for name in names}
     if "items" in schema:
         return [_example(document, schema["items"])]
     type_ = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]

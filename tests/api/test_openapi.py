@@ -53,6 +53,7 @@ def test_the_committed_document_is_up_to_date(document, operations):
 def test_the_server_understands_every_request_of_the_collection(document, operations, client):
     text = (PROJECT / "postman.json").read_text()
     assert collection(document) == text, "run `make openapi`"
+    assert text.count("{{refreshToken}}") == 1, "a login's own"
     folders = json.loads(text)["item"]
     requests = [item["request"] for folder in folders for item in folder["item"]]
     assert len(requests) == len(operations)
