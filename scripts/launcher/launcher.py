@@ -37,7 +37,12 @@ from scripts.launcher.processes import Child, Program, StartFailed, say
 PROJECT = Path(billor.__file__).parent.parent
 POLL_SECONDS = 0.2
 SETTLE_SECONDS = 10
-LABELS = {"redis": "Redis is", "events": "events are", "audit": "the audit store is"}
+LABELS = {
+    "redis": "Redis is",
+    "events": "events are",
+    "audit": "the audit store is",
+    "documents": "the document store is",
+}
 KEYS = ("JWT_SECRET_KEY", "PUSH_PRIVATE_KEY")
 SECRETS = (*KEYS, "POSTGRESQL_PASSWORD", "POSTGRESQL_APP_PASSWORD")
 DEFAULT_URL = "http://127.0.0.1:8000"  # of the endpoint script

@@ -182,9 +182,12 @@ def test_everything_works_on_an_odd_machine(stranger: Stranger):
 def test_degraded_is_running_and_the_banner_says_what_is_away(bare_stranger):
     bare_stranger.home.mkdir()
     (bare_stranger.home / "audit.sqlite3").write_bytes(b"this is no database " * 500)
-    running = bare_stranger.make_run(REDIS_URL="redis://127.0.0.1:1/0")
+    nonsense = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "nonsense")
+    nonsense |= {"AWS_ENDPOINT_URL": "nonsense", "DOCUMENTS_URL": "s3://nonsense"}
+    running = bare_stranger.make_run(REDIS_URL="redis://127.0.0.1:1/0", **nonsense)
     assert re.search(r"Billor is running\. But .*Redis is away", running.output)
-    assert "the audit store is away" in running.output
+    for store in ("audit", "document"):
+        assert f"the {store} store is away" in running.output
     running.press_ctrl_c()
 
 
