@@ -1,5 +1,6 @@
 """Documents of loads, and who was notified, as a dispatcher sees them."""
 
+import re
 from base64 import b64decode
 
 from playwright.sync_api import expect
@@ -59,6 +60,11 @@ def test_dispatchers_see_add_and_delete_documents_and_find_loads_without_pod(bil
         page.get_by_role("button", name="Download a:b.pdf").click()
     assert saved.value.path().read_bytes() == PDF
     assert (page.evaluate(FITS), admin.axe_violations()) == (True, [])
+    page.set_viewport_size({"width": 375, "height": 300})
+    page.reload()
+    expect(documents).to_have_count(2)
+    with page.expect_request(re.compile(r"/documents/\d+$")):  # not before it is seen
+        documents.first.scroll_into_view_if_needed()
     page.get_by_role("button", name="Delete a:b.pdf").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(documents).to_have_count(1)

@@ -3,7 +3,8 @@
 
 import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { DOCUMENT_NAMES } from "../state/documents.js";
+import { DOCUMENT_NAMES, getFile } from "../state/documents.js";
+import { saveFile } from "../state/exporting.js";
 import { tell } from "../state/people.js";
 import { button } from "../ui/button.js";
 import { Field } from "../ui/form.js";
@@ -12,12 +13,35 @@ import { t } from "../ui/words.js";
 
 const TYPES = "image/*,application/pdf";
 const SIDE = 96;
+const KINDS = Object.entries(DOCUMENT_NAMES);
 
 /**
  * `file`: gets its bytes, if they can be drawn. `actions`: what may be done.
  * @typedef {{key: string, kind: DocumentKind, about: string,
  *   file: (() => Promise<Blob>) | null, actions?: Children}} Shown
  */
+
+/**
+ * @param {LoadDocument} document @param {string} path of its bytes
+ * @returns {Pick<Shown, "key" | "kind" | "file"> & {toOpen: VNode | null, toSave: VNode}} with buttons
+ */
+export function shownOf({ id, kind, name, mediaType }, path) {
+  const file = () => getFile(path);
+  const save = async () => saveFile(await file(), name);
+  // In a tab of its own, where it can be enlarged, unless the browser blocks that.
+  const show = async () => open(URL.createObjectURL(await file())) ?? save();
+  /** @param {string} text @param {() => Promise<unknown>} onClick */
+  const action = (text, onClick) =>
+    button(text, () => tell(onClick), "small", { "aria-label": `${text} ${name}` });
+  const isPhoto = /jpeg|png|webp/.test(mediaType); // that browsers show
+  return {
+    key: String(id),
+    kind,
+    file: isPhoto ? file : null,
+    toOpen: isPhoto ? action(t("Open"), show) : null,
+    toSave: action(t("Download"), save),
+  };
+}
 
 /** @param {{documents: Shown[]}} props */
 export const Documents = ({ documents }) =>
@@ -35,11 +59,18 @@ export const Documents = ({ documents }) =>
     ),
   );
 
-/** On a canvas, since images come from addresses only. @param {Pick<Shown, "file">} props */
+/** On a canvas, since images come from addresses only; once it is seen. @param {Pick<Shown, "file">} props */
 function Thumbnail({ file }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   useEffect(() => {
-    if (file) draw(file, canvas.current).catch(() => {}); // a PDF, or there is no network: the icon stays
+    if (!file || !canvas.current) return;
+    const watch = new IntersectionObserver(([entry]) => {
+      if (!entry?.isIntersecting) return;
+      watch.disconnect();
+      draw(file, canvas.current).catch(() => {}); // there is no network: the icon stays
+    });
+    watch.observe(canvas.current);
+    return () => watch.disconnect();
   }, []);
   return h(
     "span",
@@ -58,12 +89,16 @@ async function draw(file, canvas) {
   photo.close();
 }
 
+/** What drivers add: they see no rates. */
+export const OF_DRIVERS = KINDS.filter(([kind]) => kind !== "RATE_CONFIRMATION");
+
 /**
  * @param {object} props @param {DocumentKind} props.kind the one that is chosen at first
  * @param {(file: File, kind: DocumentKind) => Promise<unknown>} props.onFile Raises `Problem`.
+ * @param {Array<[string, string]>} [props.kinds] to choose from
  * @param {boolean} [props.isDropZone] takes what is dropped anywhere on the page, too
  */
-export function AddDocument({ kind, onFile, isDropZone = false }) {
+export function AddDocument({ kind, onFile, kinds = KINDS, isDropZone = false }) {
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const add = async (/** @type {File[]} */ files) => {
@@ -81,7 +116,7 @@ export function AddDocument({ kind, onFile, isDropZone = false }) {
       label: t("Kind of document"),
       required: true,
       value: kind,
-      options: Object.entries(DOCUMENT_NAMES),
+      options: kinds,
     }),
     button([icon("add"), t("Add photo or PDF")], () => input.current?.click()),
     h("input", {

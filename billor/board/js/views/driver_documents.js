@@ -1,11 +1,11 @@
 // A driver's photos and papers of the load: those that are sent, and those that wait for the network.
 
 import { h } from "preact";
-import { getFile, shrunk } from "../state/documents.js";
+import { shrunk } from "../state/documents.js";
 import { ofLoad, tap } from "../state/taps.js";
 import { shortTime } from "../ui/times.js";
 import { t } from "../ui/words.js";
-import { AddDocument, Documents } from "./documents.js";
+import { AddDocument, Documents, OF_DRIVERS, shownOf } from "./documents.js";
 import { WAITS } from "./driver_comments.js";
 
 /**
@@ -23,12 +23,11 @@ export function DriverDocuments({ documents = [], assignmentId, kind }) {
         }
       : [],
   );
-  const sent = documents.map(({ id, kind, happenedAt, createdAt }) => ({
-    key: String(id),
-    kind,
-    about: shortTime(happenedAt ?? createdAt),
-    file: () => getFile(`/me/documents/${id}`),
-  }));
+  const sent = documents.map((document) => {
+    const { toOpen, toSave, ...shown } = shownOf(document, `/me/documents/${document.id}`);
+    const about = shortTime(document.happenedAt ?? document.createdAt);
+    return { ...shown, about, actions: toOpen ?? toSave };
+  });
   return h(
     "section",
     { class: "my-documents" },
@@ -36,6 +35,7 @@ export function DriverDocuments({ documents = [], assignmentId, kind }) {
     h(Documents, { documents: [...sent.reverse(), ...waiting] }),
     h(AddDocument, {
       kind,
+      kinds: OF_DRIVERS,
       onFile: async (photo, documentKind) =>
         tap(assignmentId, { kind: "DOCUMENT", documentKind, file: await shrunk(photo) }),
     }),

@@ -2,8 +2,6 @@
 
 import { h } from "preact";
 import { newKey, request } from "../api/client.js";
-import { getFile } from "../state/documents.js";
-import { saveFile } from "../state/exporting.js";
 import { usePages } from "../state/got.js";
 import { tell } from "../state/people.js";
 import { session } from "../state/session.js";
@@ -14,7 +12,7 @@ import { isolate } from "../ui/text.js";
 import { fullTime } from "../ui/times.js";
 import { counted, t } from "../ui/words.js";
 import { ask } from "./dialogs.js";
-import { AddDocument, Documents } from "./documents.js";
+import { AddDocument, Documents, shownOf } from "./documents.js";
 import { Paged } from "./lists.js";
 import { useFocusKept } from "./page.js";
 
@@ -30,7 +28,7 @@ export function LoadDocuments({ load: { id: loadId, status }, version }) {
     h(Paged, {
       got: usePages(`/loads/${loadId}/documents?limit=50`, `${version} ${changes}`),
       empty: t("No documents yet."),
-      draw: (rows) => h(Documents, { key: "list", documents: rows.map(shownOf) }),
+      draw: (rows) => h(Documents, { key: "list", documents: rows.map(describe) }),
     }),
     h("p", { role: "status" }, count > 0 && t("Sending, {count} to go …", { count })),
     own.map((each) => each.refusal && h(Refused, { key: each.key, each })),
@@ -44,27 +42,18 @@ export function LoadDocuments({ load: { id: loadId, status }, version }) {
 }
 
 /** @param {LoadDocument} document @returns {import("./documents.js").Shown} */
-function shownOf({ id, kind, name, mediaType, size, user, happenedAt, createdAt }) {
-  const file = () => getFile(`/documents/${id}`);
-  const save = async () => saveFile(await file(), name);
-  // In a tab of its own, where it can be enlarged, unless the browser blocks that.
-  const show = async () => open(URL.createObjectURL(await file())) ?? save();
-  const isPhoto = /jpeg|png|webp/.test(mediaType); // that browsers show
-  /** @param {string} text @param {() => unknown} onClick */
-  const action = (text, onClick) =>
-    button(text, onClick, "small", { "aria-label": `${text} ${name}` });
+function describe(document) {
+  const { id, name, size, user, happenedAt, createdAt } = document;
+  const { toOpen, toSave, ...shown } = shownOf(document, `/documents/${id}`);
   const kilobytes = t("{size} kB", { size: counted(Math.ceil(size / 1000)) });
   const facts = [isolate(name), kilobytes, isolate(user.name), fullTime(happenedAt ?? createdAt)];
+  const label = { "aria-label": `${t("Delete")} ${name}` };
+  const toDelete = button(t("Delete"), () => askToDelete(id, name), "small", label);
+  const isAdmin = session.value.user?.role === "ADMIN";
   return {
-    key: String(id),
-    kind,
+    ...shown,
     about: facts.join(" · "),
-    file: isPhoto ? file : null,
-    actions: [
-      isPhoto && action(t("Open"), () => tell(show)),
-      action(t("Download"), () => tell(save)),
-      session.value.user?.role === "ADMIN" && action(t("Delete"), () => askToDelete(id, name)),
-    ],
+    actions: [toOpen, toSave, isAdmin && toDelete],
   };
 }
 
