@@ -9,6 +9,7 @@ import { changesOf } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { isolate } from "../ui/text.js";
 import { LANGUAGES, t } from "../ui/words.js";
+import { CHANNELS } from "./channel_dialog.js";
 import { Conflict } from "./load_dialog.js";
 
 /** @type {Record<string, Partial<FieldProps>>} */
@@ -17,15 +18,12 @@ const FIELDS = {
   licenseNumber: { required: true },
   phone: { type: "tel", autocomplete: "off" },
   email: { type: "email", autocomplete: "off" },
-  notifyBy: {
-    options: [
-      ["", t("By message, else by mail")],
-      ["PHONE", t("By message")],
-      ["EMAIL", t("By mail")],
-      ["PUSH", t("By push on the phone")],
-    ],
+  notifyBy: { options: CHANNELS },
+  language: {
+    options: Object.entries(LANGUAGES),
+    hint: t("For notifications."),
+    required: true,
   },
-  language: { options: Object.entries(LANGUAGES), hint: t("Of notifications.") },
   licenseExpiresOn: { type: "date" },
   medicalExpiresOn: { type: "date" },
   notes: { type: "lines", hint: t("Drivers do not see them.") },

@@ -2,7 +2,7 @@
 
 import { h } from "preact";
 import { addressOf } from "../api/address.js";
-import { Problem, request } from "../api/client.js";
+import { get, newKey, Problem, request } from "../api/client.js";
 import { address, setFilters } from "../state/address.js";
 import { exportView } from "../state/exporting.js";
 import { forgetMine } from "../state/mine.js";
@@ -11,13 +11,15 @@ import { tell } from "../state/people.js";
 import { dropPush, endPush } from "../state/push.js";
 import { forgetTokens } from "../state/session.js";
 import { useStore } from "../state/store.js";
+import { taps, unanswered } from "../state/taps.js";
 import { button } from "../ui/button.js";
 import { SearchField } from "../ui/form.js";
 import { icon } from "../ui/icons.js";
 import { Menu } from "../ui/menu.js";
 import { chooseLanguage, LANGUAGE, LANGUAGES, t } from "../ui/words.js";
+import { ChannelDialog } from "./channel_dialog.js";
 import { ConnectionDot } from "./connection.js";
-import { openDialog } from "./dialogs.js";
+import { ask, openDialog } from "./dialogs.js";
 import { DriverDialog } from "./driver_dialog.js";
 import { ImportDialog } from "./import_dialog.js";
 import { KeysDialog } from "./keys.js";
@@ -112,9 +114,11 @@ export function Account({ user }) {
       class: "icon-button account",
       choices: [
         { text: t("Change password"), action: () => openDialog(PasswordDialog, {}) },
-        { text: t("Log out"), action: () => logOut("/auth/logout") },
-        { text: t("Log out everywhere"), action: () => logOut("/auth/logout-all") },
-        { text: t("About the API"), action: addressOf("/docs") },
+        { text: t("Log out"), action: () => askToLogOut("/auth/logout") },
+        { text: t("Log out everywhere"), action: () => askToLogOut("/auth/logout-all") },
+        user.role === "DRIVER"
+          ? { text: t("Notifications"), action: () => tell(askForChannel) }
+          : { text: t("About the API"), action: addressOf("/docs") },
         ...otherLanguages(user),
       ],
     },
@@ -122,11 +126,38 @@ export function Account({ user }) {
   );
 }
 
+async function askForChannel() {
+  openDialog(ChannelDialog, { shown: await get("/me/notifications") });
+}
+
 /** @param {User} user */
-const otherLanguages = ({ id }) =>
-  /** @type {Array<keyof typeof LANGUAGES>} */ (Object.keys(LANGUAGES))
+const otherLanguages = (user) =>
+  /** @type {Language[]} */ (Object.keys(LANGUAGES))
     .filter((lang) => lang !== LANGUAGE)
-    .map((lang) => ({ text: LANGUAGES[lang], lang, action: () => chooseLanguage(id, lang) }));
+    .map((lang) => ({ text: LANGUAGES[lang], lang, action: () => tell(() => speak(user, lang)) }));
+
+/** @typedef {keyof typeof LANGUAGES} Language */
+
+/** Mails to the user, and what a driver is told, are in it, too. @param {User} user @param {Language} language */
+async function speak({ id, role }, language) {
+  const paths = role === "DRIVER" ? ["/me", "/me/notifications"] : ["/me"];
+  for (const path of paths) await request("PATCH", path, { key: newKey(), body: { language } });
+  chooseLanguage(id, language);
+}
+
+/** What a driver did without a network waits here for the next login. @param {string} path */
+function askToLogOut(path) {
+  const count = unanswered().length;
+  if (count === 0) return void logOut(path);
+  ask({
+    title: t("Log out?"),
+    yes: t("Log out"),
+    onYes: () => logOut(path),
+    children: taps.value.isUnkept
+      ? t("Not sent yet: {count}. It is lost then.", { count })
+      : t("Not sent yet: {count}. It is sent when you log in here again.", { count }),
+  });
+}
 
 /** @param {string} path */
 async function logOut(path) {
