@@ -8,6 +8,8 @@ from tests.board.test_quality import FITS, SMALL_TARGETS
 from tests.support.board import DRIVER_EMAIL, KEPT, PHONE
 from tests.support.photos import PDF
 
+MAY_LEAVE = "dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+
 
 @pytest.fixture
 def phone(with_driver, open_board):
@@ -79,9 +81,11 @@ def test_a_driver_checks_in_and_sees_what_dispatchers_do(billor, phone):
 
 def test_taps_without_a_connection_are_sent_after_a_reload_but_for_those_undone(billor, phone):
     page, path = phone.page, "**/me/assignment/check-ins"
-    page.route(path, lambda route: route.abort())
+    running = {"status": 409, "code": "idempotency_key_in_use", "detail": "Still running."}
+    page.route(path, lambda route: route.fulfill(status=409, json=running))
     for step in ("Accept", "At pickup", "Loaded"):
         page.get_by_role("button", name=step).tap()
+    expect(page.get_by_text("It will be sent later.")).to_be_visible()
     page.get_by_role("button", name="Undo: Accepted").tap()  # may have been received
     page.get_by_role("button", name="Undo: Loaded").tap()
     expect(page.locator(".steps li")).to_contain_text(["At pickup"])
@@ -101,13 +105,18 @@ def test_a_delivery_without_a_connection_is_sent_later(billor, phone):
     expect(phone.page.get_by_role("button", name="Accept")).to_be_visible()
     phone.context.set_offline(True)
     deliver(phone)
-    expect(phone.page.get_by_text("It will be sent when you are online again")).to_be_visible()
+    expect(phone.page.get_by_text("It will be sent later.")).to_be_visible()
     assert status_of(billor, billor.load) == "ASSIGNED"
     (tapped,) = phone.page.evaluate(KEPT, "taps")
     phone.context.set_offline(False)
     expect(phone.page.get_by_role("heading", name="No load now")).to_be_visible()
     (completed,) = billor.client.get("/assignments?status=COMPLETED").body
     assert completed["closedAt"][:23] == tapped["happenedAt"][:23]
+    file = {"name": "page-1.pdf", "mimeType": "application/pdf", "buffer": PDF}
+    expect(phone.page.locator(".past")).to_contain_text("No POD")
+    phone.page.locator("input[type=file]").set_input_files(file)
+    expect(phone.page.locator(".past .without-pod")).to_have_count(0)
+    expect(phone.page.get_by_role("button", name="Add photo or PDF")).to_be_visible()
 
 
 def test_a_document_that_can_be_neither_sent_nor_kept_is_said_and_holds_up_nothing(phone):
@@ -118,6 +127,7 @@ def test_a_document_that_can_be_neither_sent_nor_kept_is_said_and_holds_up_nothi
     file = {"name": "bol.pdf", "mimeType": "application/pdf", "buffer": PDF}
     page.locator("input[type=file]").set_input_files(file)
     expect(page.get_by_role("alert")).to_contain_text("leave this page open until it is sent")
+    assert page.evaluate(MAY_LEAVE) is False
     with page.expect_response("**/me/assignment/check-ins") as answer:
         page.get_by_role("button", name="Accept").tap()
     assert answer.value.status == 201
@@ -126,6 +136,24 @@ def test_a_document_that_can_be_neither_sent_nor_kept_is_said_and_holds_up_nothi
     expect(page.locator(".documents")).not_to_contain_text("waiting for the network")
     expect(page.locator(".documents li")).to_contain_text(["Bill of lading"])
     expect(page.get_by_role("alert")).to_have_count(0)
+    assert page.evaluate(MAY_LEAVE) is True
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download bol.pdf").tap()
+    assert saved.value.path().read_bytes() == PDF
+
+
+def test_a_driver_chooses_how_and_in_which_language_to_be_notified(billor, phone):
+    page = phone.page
+    page.get_by_role("button", name="Account of").tap()
+    page.get_by_role("menuitem", name="Notifications").tap()
+    page.get_by_role("dialog").get_by_role("combobox").select_option("By mail")
+    page.get_by_role("button", name="Save").tap()
+    expect(page.locator(".toast")).to_contain_text("Saved.")
+    page.get_by_role("button", name="Account of").tap()
+    page.get_by_role("menuitem", name="Español").tap()
+    expect(page.get_by_role("button", name="Aceptar")).to_be_visible()
+    driver = billor.client.get(f"/drivers/{billor.drivers[0]['id']}").body
+    assert (driver["notifyBy"], driver["language"]) == ("EMAIL", "es")
 
 
 def test_a_lost_answer_does_not_complete_the_next_load(billor, phone):

@@ -27,6 +27,11 @@ PHOTO = """() => {
   canvas.getContext("2d").fillRect(0, 0, 2000, 500);
   return canvas.toDataURL("image/png").split(",")[1];
 }"""
+# A phone whose clock is an hour ahead.
+AHEAD = """globalThis.Date = class extends Date {
+  constructor(...parts) { parts.length ? super(...parts) : super(Date.now()); }
+  static now() { return super.now() + 3_600_000; }
+}"""
 KINDS = ["ACCEPTED", "COMMENT", "DOCUMENT", "DOCUMENT", "AT_PICKUP"]
 # Chromium without a head has no push service.
 SUBSCRIBED = """() => {
@@ -64,6 +69,7 @@ class Phone:
             locale="en-US",
             **PHONE | more,
         )
+        self.context.add_init_script(AHEAD)
         return self.open_tab()
 
     def open_tab(self) -> Page:
@@ -111,7 +117,7 @@ def test_what_is_done_offline_arrives_once_and_in_order_with_its_times(billor, p
     page = phone.log_in()
     phone.context.set_offline(True)
     page.get_by_role("button", name="Accept").tap()
-    expect(page.get_by_text("It will be sent when you are online again.")).to_be_visible()
+    expect(page.get_by_text("It will be sent later.")).to_be_visible()
     phone.context.close()
 
     page = phone.open(offline=True)
@@ -131,6 +137,10 @@ def test_what_is_done_offline_arrives_once_and_in_order_with_its_times(billor, p
     expect(other.locator(".comments li")).to_contain_text("waiting for the network")
     kept = taps(page)
     assert [tap["kind"] for tap in kept] == KINDS
+    page.get_by_role("button", name="Account of Robin").tap()
+    page.get_by_role("menuitem", name="Log out", exact=True).tap()
+    expect(page.get_by_role("dialog")).to_contain_text("Not sent yet: 5.")
+    page.get_by_role("dialog").get_by_role("button", name="Back").tap()
 
     answered: list[int] = []
     phone.context.on("response", lambda response: answered.append(response.status))

@@ -13,10 +13,10 @@ export const LONG_MILLISECONDS = 600_000;
 const PASSING = new Set(["idempotency_key_in_use", "unreachable", "database_busy"]);
 
 /** How far the clock of the API is ahead of this device's, in milliseconds. */
-let ahead = 0;
+export const clock = { ahead: 0 };
 
 /** @param {Date} time by the clock of this device */
-export const apiTime = (time) => time.getTime() + ahead;
+export const apiTime = (time) => time.getTime() + clock.ahead;
 
 /** A refusal by the API, or its being out of reach (`unreachable`). */
 export class Problem extends Error {
@@ -121,7 +121,7 @@ function headersFor(token, { body, key, shown, headers }) {
 
 /** @param {Response} response @returns {Promise<Answer<any>>} */
 async function read(response) {
-  ahead = Date.parse(response.headers.get("Date") ?? "") - Date.now() || 0;
+  clock.ahead = Date.parse(response.headers.get("Date") ?? "") - Date.now() || 0;
   if (!response.ok) throw await problemOf(response);
   const text = await response.text();
   const isText = response.headers.get("Content-Type")?.startsWith("text/");

@@ -29,12 +29,17 @@ export async function keepPage() {
   });
 }
 
-/** Reload while nobody looks, unless something is typed or asked. */
+/** Have the browser ask before the page goes, while something would be lost by it. @param {() => boolean} isNeeded */
+export const stayWhile = (isNeeded) =>
+  addEventListener("beforeunload", (event) => isNeeded() && event.preventDefault());
+
+/** Reload while nobody looks, unless something is typed, asked or would be lost. */
 function reloadIfQuiet() {
   /** @type {NodeListOf<HTMLInputElement>} */
   const fields = document.querySelectorAll("input, textarea");
   const isTyped = [...fields].some(({ value, defaultValue }) => value !== defaultValue);
-  if (version.value.isOld && document.hidden && !isTyped && !document.querySelector("dialog")) {
-    location.reload();
-  }
+  const isQuiet = document.hidden && !isTyped && !document.querySelector("dialog");
+  if (version.value.isOld && isQuiet && mayLeave()) location.reload();
 }
+
+const mayLeave = () => dispatchEvent(new Event("beforeunload", { cancelable: true }));

@@ -1,6 +1,7 @@
 // The import of a file, which goes on when its dialog is closed.
 
 import { newKey, Problem } from "../api/client.js";
+import { stayWhile } from "../api/page.js";
 import { importFile } from "../api/upload.js";
 import { counted, t } from "../ui/words.js";
 import { toast } from "./notices.js";
@@ -20,6 +21,8 @@ export const importing = new Store(NOTHING);
 
 let key = newKey();
 let isWatched = false;
+
+stayWhile(() => importing.value.isBusy);
 
 /** Call it while the dialog is open. @returns {() => void} what to call when it closes */
 export function watchImport() {

@@ -1,7 +1,7 @@
 // What a driver has: the load, what was done and said about it, the next one, and those before. The
 // browser keeps it, and shows it at a start without a network.
 
-import { get, Problem } from "../api/client.js";
+import { clock, get, Problem } from "../api/client.js";
 import { connection } from "../api/live.js";
 import { kept } from "./kept.js";
 import { session, userIdOfTokens } from "./session.js";
@@ -39,7 +39,7 @@ export async function refetchMine() {
   mine.set({ current, about, next, past: others.filter((each) => each !== next) });
   const { user } = session.value;
   if (user?.id !== userIdOfTokens()) return; // logged out meanwhile
-  const shown = { ...mine.value, user, at: new Date() };
+  const shown = { ...mine.value, user, at: new Date(), ahead: clock.ahead };
   await kept("mine", (store) => store.put(shown, KEY)).catch(() => {}); // there is no room
 }
 
@@ -47,7 +47,8 @@ export async function refetchMine() {
 export async function restoreMine(userId) {
   const found = await kept("mine", (store) => store.get(KEY)).catch(() => null);
   if (!found || found.user.id !== userId || session.value.user) return;
-  const { user, at, ...shown } = found;
+  const { user, at, ahead, ...shown } = found;
+  clock.ahead = ahead; // until the API answers
   connection.set({ since: at });
   mine.set(shown);
   session.set({ user });

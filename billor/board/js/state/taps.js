@@ -3,6 +3,7 @@
 
 import { sharedName } from "../api/address.js";
 import { apiTime, newKey, Problem, request, untilOnline } from "../api/client.js";
+import { stayWhile } from "../api/page.js";
 import { t } from "../ui/words.js";
 import { sendDocument } from "./documents.js";
 import { kept } from "./kept.js";
@@ -16,6 +17,7 @@ export const CHANGED = t("Your load has changed meanwhile. Look at it again.");
 const GONE = ["assignment_not_active", "assignment_not_found"];
 /** These pass by themselves, as those from 500 do. */
 const PASSING = [0, 408, 425, 429];
+const IS_RUNNING = "idempotency_key_in_use";
 const CHECK_INS = "/me/assignment/check-ins";
 const MAX_PAUSE_MILLISECONDS = 15_000;
 
@@ -45,6 +47,8 @@ export const ofLoad = (id) => unanswered().filter(({ assignmentId }) => assignme
 
 /** @param {{happenedAt: string}} step */
 export const timeOf = ({ happenedAt }) => Date.parse(happenedAt);
+
+stayWhile(() => taps.value.isUnkept);
 
 const channel = new BroadcastChannel(sharedName("taps"));
 channel.addEventListener("message", () => reread());
@@ -200,8 +204,8 @@ async function refusalOf(answer) {
     await answer;
     return "";
   } catch (error) {
-    if (!(error instanceof Problem) || error.status >= 500 || PASSING.includes(error.status))
-      throw error;
+    if (!(error instanceof Problem) || error.status >= 500) throw error;
+    if (PASSING.includes(error.status) || error.code === IS_RUNNING) throw error;
     const [wrong = error.message] = Object.values(error.errors);
     return GONE.includes(error.code) ? CHANGED : wrong;
   }

@@ -1,6 +1,7 @@
 // Documents that a dispatcher adds: sent one after another, each with its own outcome.
 
 import { newKey, Problem } from "../api/client.js";
+import { stayWhile } from "../api/page.js";
 import { checkReadable } from "../api/upload.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
@@ -19,6 +20,8 @@ const ENDING = /\.\w{1,5}$/; // the API adds that of what it recognises
 export const uploads = new Store({ list: /** @type {Upload[]} */ ([]), changes: 0 });
 
 let lastSent = Promise.resolve();
+
+stayWhile(() => uploads.value.list.some(({ refusal }) => !refusal));
 
 /** @param {Pick<Upload, "loadId" | "file" | "kind"> & Partial<Upload>} file new, or tried again */
 export function upload(file) {
