@@ -3,6 +3,7 @@
 
 import { h } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { apiTime } from "../api/client.js";
 import { mine, refetchMine } from "../state/mine.js";
 import { toast } from "../state/notices.js";
 import { tell } from "../state/people.js";
@@ -22,7 +23,7 @@ import { Comments } from "./driver_comments.js";
 import { DriverDocuments } from "./driver_documents.js";
 import { NextStep, Steps } from "./driver_steps.js";
 import { Account } from "./head.js";
-import { STATUS_NAMES } from "./page.js";
+import { Pod, STATUS_NAMES } from "./page.js";
 import { aboutLoad, contactsOf, Facts, filled, RouteOf, timesOf } from "./panel.js";
 
 /** @param {{user: User}} props */
@@ -152,7 +153,7 @@ const DAY = 24 * 60 * 60_000;
 
 /** What a dialog is open about. @typedef {"DELIVERED" | "DELAYED"} Asked */
 
-const WAITING = t("No connection. It will be sent when you are online again.");
+const WAITING = t("Offline. It will be sent later.");
 const UNKEPT = t("This browser has no room to keep it: leave this page open until it is sent.");
 
 /** @param {{next: MyAssignment}} props */
@@ -176,7 +177,7 @@ function NotifyMe() {
 
 /** @param {{past: MyAssignment[]}} props */
 function Past({ past }) {
-  const withoutPod = past.slice(0, 1).find(lacksPod);
+  const last = past.slice(0, 1).find(takesDocuments);
   return h(
     "section",
     { class: "past" },
@@ -194,17 +195,18 @@ function Past({ past }) {
               h(
                 "span",
                 { class: "meta" },
+                id === last?.id && h(Pod, { load }),
                 STATUS_NAMES[status],
                 " ",
                 closedAt && shortTime(closedAt),
               ),
-              id === withoutPod?.id && h(DriverDocuments, { assignmentId: id, kind: "POD" }),
+              id === last?.id && h(DriverDocuments, { assignmentId: id, kind: "POD" }),
             ),
           ),
         ),
   );
 }
 
-/** @param {MyAssignment} assignment @returns {boolean} whether its POD is missing, and still taken */
-const lacksPod = ({ status, load, closedAt }) =>
-  status === "COMPLETED" && !load.hasPod && Date.parse(closedAt ?? "") + DAY > Date.now();
+/** @param {MyAssignment} assignment @returns {boolean} whether more pages of its POD are taken */
+const takesDocuments = ({ status, closedAt }) =>
+  status === "COMPLETED" && Date.parse(closedAt ?? "") + DAY > apiTime(new Date());

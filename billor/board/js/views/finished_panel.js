@@ -14,7 +14,7 @@ import { fullTime, shortTime } from "../ui/times.js";
 import { VirtualList } from "../ui/virtual_list.js";
 import { counted, t } from "../ui/words.js";
 import { FilterField } from "./filters.js";
-import { Status } from "./page.js";
+import { Pod, Status } from "./page.js";
 import { aboutLoad, LoadNumber, Nothing, PanelHead, ROW_REM, RouteOf } from "./panel.js";
 
 const DATE = { type: "date", min: FIRST_DAY, max: LAST_DAY };
@@ -64,15 +64,6 @@ function WithoutPod() {
     h("b", null, count),
   );
 }
-
-/** @param {{load: Load}} props */
-const Pod = ({ load: { hasPod } }) =>
-  h(
-    "span",
-    { class: hasPod ? "meta" : "meta without-pod" },
-    hasPod ? t("POD") : t("No POD"),
-    " · ",
-  );
 
 /** @param {{load: Load, isActive: boolean}} props */
 function FinishedRow({ load, isActive }) {

@@ -46,6 +46,15 @@ export const STATUS_NAMES = {
   CANCELLED: t("Cancelled"),
 };
 
+/** @param {{load: Load}} props */
+export const Pod = ({ load: { hasPod } }) =>
+  h(
+    "span",
+    { class: hasPod ? "meta" : "meta without-pod" },
+    hasPod ? t("POD") : t("No POD"),
+    " · ",
+  );
+
 /** @param {{driver: {id: number, name: string}, tabIndex?: number}} props */
 export const DriverLink = ({ driver: { id, name }, ...more }) =>
   h(
