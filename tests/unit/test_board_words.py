@@ -10,6 +10,7 @@ import pytest
 
 import billor
 from billor.errors import CODES
+from billor.events.event import EventType
 
 BILLOR = Path(billor.__file__).parent
 DICTIONARIES = sorted((BILLOR / "board/words").glob("*.json"))
@@ -72,6 +73,11 @@ def test_a_dictionary_has_all_that_is_said_with_the_same_parts(path):
     in_words = set(re.findall(r"^  (\w+): t\(", SCRIPTS["api/words.js"], re.MULTILINE))
     details = {code: detail for code, (_, detail) in CODES.items() if not OF_PROGRAMS.match(code)}
     assert {code for code in details if details[code] not in words} - in_words == set()
+
+
+def test_what_happened_is_said_of_each_type_of_event():
+    names = re.findall(r"^  ([A-Z_]+): t\(", SCRIPTS["views/what_happened.js"], re.MULTILINE)
+    assert {each.name for each in EventType} - set(names) == set()
 
 
 def test_all_that_is_said_is_in_dictionaries_and_in_the_users_format():

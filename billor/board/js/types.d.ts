@@ -176,6 +176,7 @@ interface Payload {
   assignment?: Assignment;
   checkIn?: CheckIn;
   apiKey?: { id: number; name: string };
+  webhook?: { id: number };
   reason?: string;
   planned?: boolean;
   account?: Actor & { role: Role };

@@ -56,7 +56,7 @@ export function LoginPage() {
     mayLogIn && h(LoginForm, { user: null }),
     step === "ask" &&
       h(EntryForm, {
-        fields: [EMAIL],
+        fields: [{ ...EMAIL, value: email }],
         action: t("Mail me a link"),
         send: (fields) => requestReset(fields.email ?? ""),
         onDone: () => entry.set({ step: "asked" }),
@@ -74,9 +74,15 @@ export function LoginPage() {
         button(t("Ask for another link"), () => entry.set({ step: "ask", token: "" }), "wide"),
       ),
     mayLogIn
-      ? button(t("Forgot your password?"), () => entry.set({ step: "ask" }), "wide")
+      ? button(t("Forgot your password?"), askForLink, "wide")
       : button(t("Back to the login"), () => entry.set({ step: "login", token: "" }), "wide"),
   );
+}
+
+/** What was typed need not be typed again. */
+function askForLink() {
+  const field = document.querySelector("[name=email]");
+  entry.set({ step: "ask", email: field instanceof HTMLInputElement ? field.value : "" });
 }
 
 /** @param {{user: User}} props */

@@ -44,7 +44,7 @@ const SENTENCES = {
   USER_UPDATED: t("changed the name"),
   ROLE_CHANGED: t("changed the role of {name} to {role}"),
   PASSWORD_CHANGED: t("changed the password of {name}"),
-  PASSWORD_RESET_REQUESTED: t("was asked for a new password of {name}"),
+  PASSWORD_RESET_REQUESTED: t("was asked to reset the password of {name}"),
   MAIL_SENT: t("mailed {recipient}"),
   MAIL_FAILED: t("could not deliver a message to {recipient}: {reason}"),
   USER_DEACTIVATED: t("deactivated {name}"),
@@ -53,6 +53,7 @@ const SENTENCES = {
   REFRESH_TOKEN_REUSED: t("ended a login of {name}: it was copied"),
   API_KEY_CREATED: t("made the API key {key}"),
   API_KEY_REVOKED: t("revoked the API key {key}"),
+  WEBHOOK_DISABLED: t("disabled webhook {webhook}, which did not answer for days"),
   LOGIN_BLOCKED: t("blocked logins of {name}, after wrong passwords from {address}"),
 };
 
@@ -79,6 +80,7 @@ export function whatHappened({ type, payload }) {
     role: ROLE_NAMES[account?.role ?? ""] ?? "",
     address: address ?? t("somewhere"),
     key: isolate(payload.apiKey?.name ?? ""),
+    webhook: String(payload.webhook?.id ?? ""),
     reason: type.endsWith("_FAILED") ? failureOf(reason ?? "") : isolate(reason ?? ""),
     document: document ? `${DOCUMENT_NAMES[document.kind]}, ${isolate(document.name)}` : "",
     recipient: isolate(recipient ?? ""),
