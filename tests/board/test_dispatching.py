@@ -191,7 +191,7 @@ def test_what_was_done_can_be_undone(billor, open_board):
     expect(page.locator(".page-head .status")).to_have_text("Waiting")
     assert status_of(billor, billor.loads[1]) == "OPEN"
     page.get_by_role("button", name="Cancel load").press("Enter")
-    expect(page.get_by_role("button", name="Change")).to_be_focused()
+    expect(page.get_by_role("button", name="Copy")).to_be_focused()
     page.get_by_role("button", name="Reopen").click()
     expect(page.locator(".timeline")).to_contain_text("Dana Dispatcher reopened the load.")
     expect(page.locator(".page-head .status")).to_have_text("Waiting")

@@ -68,6 +68,7 @@ def test_dispatchers_see_add_and_delete_documents_and_find_loads_without_pod(bil
     page.get_by_role("button", name="Delete a:b.pdf").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(documents).to_have_count(1)
+    expect(page.get_by_role("button", name="Add photo or PDF")).to_be_focused()
     expect(timeline).to_contain_text("deleted a document: Proof of delivery, a:b.pdf")
     expect(row).to_contain_text("No POD")
     assert board.axe_violations() == []

@@ -63,15 +63,24 @@ export const DriverLink = ({ driver: { id, name }, ...more }) =>
     isolate(name),
   );
 
-/** Where the button with the focus goes away or is disabled, another one in its place gets it. */
+/**
+ * Where the button with the focus goes away or is disabled, the one before it gets it: a key that is
+ * pressed twice does nothing else.
+ */
 export function useFocusKept() {
   const holder = useRef(/** @type {HTMLElement | null} */ (null));
-  const hadFocus = useRef(false);
-  const here = document.activeElement;
-  if (here !== document.body) hadFocus.current = holder.current?.contains(here) ?? false;
+  const place = useRef(-1);
+  /** @returns {Element[]} */
+  const buttons = () => [...(holder.current?.querySelectorAll("button:enabled") ?? [])];
   useEffect(() => {
-    if (!hadFocus.current || document.activeElement !== document.body) return;
-    const button = holder.current?.querySelector("button:enabled");
+    const note = () => (place.current = buttons().indexOf(document.activeElement ?? document.body));
+    addEventListener("focusin", note);
+    return () => removeEventListener("focusin", note);
+  }, []);
+  useEffect(() => {
+    if (place.current < 0 || document.activeElement !== document.body) return;
+    const left = buttons();
+    const button = left[place.current - 1] ?? left[0];
     if (button instanceof HTMLElement) button.focus();
   });
   return holder;
