@@ -18,7 +18,7 @@ from marshmallow import fields, validate
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import OR_NULL, Id, Text, Timestamp, WireSchema
+from billor.api.fields import OR_NULL, Id, Text, Timestamp, WireSchema, about
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.database import after_commit, get_or_not_found, lock, roll_back, transaction
@@ -43,11 +43,11 @@ class ApiKeySchema(WireSchema):
     role = fields.String(
         validate=validate.OneOf([Role.DISPATCHER, Role.ADMIN]), load_default=Role.DISPATCHER
     )
-    expires_at = Timestamp(load_default=None, metadata={"description": "By default never."})
+    expires_at = Timestamp(load_default=None, **about("By default never."))
     prefix = fields.String(dump_only=True, required=True, metadata={"example": "bil_4fJ2kLm9"})
-    user_id = Id(dump_only=True, required=True, metadata={"description": "For whom it acts."})
+    user_id = Id(dump_only=True, required=True, **about("For whom it acts."))
     created_at = Timestamp(dump_only=True, required=True)
-    last_used_at = Timestamp(metadata={"description": "To the minute."}, **OR_NULL)
+    last_used_at = Timestamp(**about("To the minute."), **OR_NULL)
     revoked_at = Timestamp(**OR_NULL)
 
 
@@ -57,7 +57,7 @@ class KeyInEventSchema(ApiKeySchema):
 
 
 class CreatedApiKeySchema(ApiKeySchema):
-    key = fields.String(required=True, metadata={"description": "Shown only now: keep it safe."})
+    key = fields.String(required=True, **about("Shown only now: keep it safe."))
 
 
 @blueprint.route("", methods=["POST"])

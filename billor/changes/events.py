@@ -12,7 +12,7 @@ from uuid import UUID
 from marshmallow import fields, validate
 from sqlalchemy import BigInteger, Row, String, cast, func, select, tuple_
 
-from billor.api.fields import Id, Several, Timestamp, WireSchema
+from billor.api.fields import Id, Several, Timestamp, WireSchema, about
 from billor.api.pagination import LimitQuery
 from billor.errors import BillorError
 from billor.events.event import PAYLOAD, WORK_TYPES
@@ -34,11 +34,11 @@ class EventId(fields.UUID):
 
 class EventQuery(LimitQuery):
     after = EventId(
-        metadata={
-            "description": "The id of the last event that you have, as in the `Link` header. "
+        **about(
+            "The id of the last event that you have, as in the `Link` header. "
             "`latest` shows none, and links to what comes next. All events by default.",
-            "format": "event-id",
-        }
+            format="event-id",
+        )
     )
     type = Several(fields.String(validate=validate.OneOf([*WORK_TYPES])))
 
@@ -55,7 +55,7 @@ class EventSchema(WireSchema):
     driver_id = Id(required=True, allow_none=True)
     load_id = Id(required=True, allow_none=True)
     assignment_id = Id(required=True, allow_none=True)
-    payload = fields.Dict(required=True, metadata={"description": PAYLOAD})
+    payload = fields.Dict(required=True, **about(PAYLOAD))
     timestamp = Timestamp(attribute="created_at", required=True)
     request_id = fields.String(required=True, allow_none=True)
 

@@ -12,8 +12,8 @@ from flask import current_app
 from marshmallow import fields, validate
 from sqlalchemy import func, select, text
 
+from billor.api import fields as wire
 from billor.api.blueprint import Blueprint
-from billor.api.fields import OR_NULL, Flag, Id, Items, PartialSchema, Timestamp, Url, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.database import change, execute, get_or_not_found, lock, transaction
@@ -31,60 +31,60 @@ blueprint = Blueprint(
 )
 
 
-class WebhookUrl(Url):
+class WebhookUrl(wire.Url):
     def _normalize(self, text: str) -> str:
         is_private = current_app.config["BILLOR"].private_webhooks == "yes"
         return clean_url(text) if is_private else super()._normalize(text)
 
 
-class WebhookSchema(WireSchema):
-    id = Id(dump_only=True, required=True)
+class WebhookSchema(wire.WireSchema):
+    id = wire.Id(dump_only=True, required=True)
     url = WebhookUrl(max_length=1000, required=True, metadata={"example": "https://a.example/hook"})
-    types = Items(
+    types = wire.Items(
         fields.String(validate=validate.OneOf([*WORK_TYPES])),
         most=len(WORK_TYPES),
         allow_none=True,
-        metadata={"description": "Which events it gets; null, the default: all.", "example": None},
+        **wire.about("Which events it gets; null, the default: all.", example=None),
     )
-    is_active = Flag(
+    is_active = wire.Flag(
         data_key="active",
-        metadata={
-            "description": "Whether events are added for it. False after five days of only "
+        **wire.about(
+            "Whether events are added for it. False after five days of only "
             "failures, or an answer 410.",
-            "example": True,
-        },
+            example=True,
+        ),
     )
-    created_at = Timestamp(dump_only=True, required=True)
+    created_at = wire.Timestamp(dump_only=True, required=True)
 
 
 class NewWebhookSchema(WebhookSchema):
     secret = fields.String(
-        dump_only=True, required=True, metadata={"description": "Signs. It is not shown again."}
+        dump_only=True, required=True, **wire.about("Signs. It is not shown again.")
     )
 
 
-class WebhookUpdateSchema(PartialSchema, WebhookSchema):
+class WebhookUpdateSchema(wire.PartialSchema, WebhookSchema):
     pass
 
 
 class ListedWebhookSchema(WebhookSchema):
     # Only here: elsewhere a failure would change the ETag.
-    failing_since = Timestamp(**OR_NULL)
+    failing_since = wire.Timestamp(**wire.OR_NULL)
 
 
-class DeliverySchema(WireSchema):
-    id = Id(required=True)
-    event_id = fields.UUID(metadata={"description": "Null for a test."}, **OR_NULL)
-    load_id = Id(**OR_NULL)
+class DeliverySchema(wire.WireSchema):
+    id = wire.Id(required=True)
+    event_id = fields.UUID(**wire.about("Null for a test."), **wire.OR_NULL)
+    load_id = wire.Id(**wire.OR_NULL)
     attempts = fields.Integer(required=True)
-    due_at = Timestamp(required=True, metadata={"description": "The next try, if there is one."})
-    status = fields.Integer(metadata={"description": "Of the last answer."}, **OR_NULL)
+    due_at = wire.Timestamp(required=True, **wire.about("The next try, if there is one."))
+    status = fields.Integer(**wire.about("Of the last answer."), **wire.OR_NULL)
     answer = fields.String(
-        metadata={"description": "The start of the last answer, or why there is none."}, **OR_NULL
+        **wire.about("The start of the last answer, or why there is none."), **wire.OR_NULL
     )
-    delivered_at = Timestamp(**OR_NULL)
-    failed_at = Timestamp(metadata={"description": "When it was given up."}, **OR_NULL)
-    created_at = Timestamp(required=True)
+    delivered_at = wire.Timestamp(**wire.OR_NULL)
+    failed_at = wire.Timestamp(**wire.about("When it was given up."), **wire.OR_NULL)
+    created_at = wire.Timestamp(required=True)
 
 
 @blueprint.route("", methods=["POST"])
