@@ -20,7 +20,8 @@ _TEMPLATES: dict[str, dict[str, str]] = {
 }
 TO_DISPATCHERS = {EventType.CHECKED_IN, EventType.NOTIFICATION_FAILED}
 TO_USERS = frozenset(resets.VALID_SECONDS)  # of their accounts
-TO_DRIVERS = _TEMPLATES["en"].keys() - TO_DISPATCHERS - TO_USERS
+TYPES = _TEMPLATES["en"].keys()
+TO_DRIVERS = TYPES - TO_DISPATCHERS - TO_USERS
 
 
 def recipient_of(event: Row) -> Driver | User | None:

@@ -12,6 +12,7 @@ import re
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -65,7 +66,6 @@ def connect_services(config: Config) -> None:
     """Keep Apprise's log, which has addresses, out of ours. Raises `ConfigError`."""
     logging.getLogger("apprise").propagate = False
     logging.getLogger("apprise").setLevel(logging.DEBUG)
-    logging.getLogger("apprise").addHandler(logging.NullHandler())
     samples = {Channel.PHONE: "+12145550123", Channel.EMAIL: "driver@example.com"}
     for channel, url in services(config).items():
         if "{address}" not in url or not _service(url, samples[channel]):
@@ -75,8 +75,7 @@ def connect_services(config: Config) -> None:
 def notify_drivers() -> int:
     """Notify people of the oldest events that are due; return how many events were."""
     with transaction():
-        types = notices.TO_DRIVERS | notices.TO_DISPATCHERS | notices.TO_USERS
-        events = claim_unnotified(types, BATCH_SIZE, UNDO_SECONDS)
+        events = claim_unnotified(notices.TYPES, BATCH_SIZE, UNDO_SECONDS)
         for event in events:
             if person := notices.recipient_of(event):
                 _notify(event, person)
@@ -182,20 +181,19 @@ def _settle(notification: Notification, failure: Failure | None, event: Row, nam
 
 def _send(url: str, address: str, text: str, link: str) -> Failure | None:
     """Return why it failed, if so. A thread that takes too long is left alone."""
-    results: list[Failure | None] = []
-    thread = Thread(target=lambda: results.append(_deliver(url, address, text, link)), daemon=True)
-    thread.start()
-    thread.join(SEND_SECONDS)
-    return results[0] if results else Failure("timed out")
-
-
-def _deliver(url: str, address: str, text: str, link: str) -> Failure | None:
-    title = text if "@" in address else ""  # the subject of a mail
-    content: Any = {"body": f"{text}\n{link}", "title": title, "body_format": "text"}
     service = _service(url, address)
     if not service:
         return Failure("unsupported address", is_final=True)
-    result = service.notify(**content, log_level=logging.DEBUG)
+    results: list[Any] = []
+    title = text if "@" in address else ""  # the subject of a mail
+    content: Any = {"body": f"{text}\n{link}", "title": title, "body_format": "text"}
+    notify = partial(service.notify, **content, log_level=logging.DEBUG)
+    thread = Thread(target=lambda: results.append(notify()), daemon=True)
+    thread.start()
+    thread.join(SEND_SECONDS)
+    if not results:
+        return Failure("timed out")
+    (result,) = results
     return None if result else _failure("\n".join(entry.message for entry in result.logs()))
 
 
