@@ -14,30 +14,17 @@ from billor.api.blueprint import Blueprint
 from billor.api.fields import OR_NULL, Id, QueryInteger, Several, Timestamp, Url, WireSchema
 from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
-from billor.assignments import check_ins
+from billor.assignments import check_ins, schemas
 from billor.assignments import service as assignments
-from billor.assignments.schemas import (
-    AssignmentWithListedLoadSchema,
-    AssignmentWithLoadSchema,
-    CheckInSchema,
-    TimeOrderQuery,
-    WithNextSchema,
-)
 from billor.config import push_key
 from billor.database import execute, get_or_not_found, lock, transaction
 from billor.drivers import service as drivers
 from billor.drivers.schemas import NotificationsSchema
 from billor.errors import NotFound
 from billor.loads import documents
+from billor.loads import schemas as load_schemas
 from billor.loads import service as loads
 from billor.loads.document_routes import NEW_FILE_PROBLEMS, sends_file, stores_file
-from billor.loads.schemas import (
-    CommentSchema,
-    DocumentSchema,
-    NewCommentSchema,
-    NewDocumentQuery,
-    TimelineQuery,
-)
 from billor.models import Assignment, AssignmentStatus, Driver, PushSubscription, User, db
 from billor.observe.context import signed_in_user
 
@@ -48,11 +35,11 @@ MAX_BROWSERS = 10
 POINT = "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"
 
 
-class MyActiveAssignmentSchema(AssignmentWithLoadSchema, WithNextSchema):
+class MyActiveAssignmentSchema(schemas.AssignmentWithLoadSchema, schemas.WithNextSchema):
     """Your active assignment, with its load and your next one."""
 
 
-class MyAssignmentsQuery(TimeOrderQuery):
+class MyAssignmentsQuery(schemas.TimeOrderQuery):
     status = Several(fields.Enum(AssignmentStatus))
 
 
@@ -64,32 +51,29 @@ class CompletionSchema(WireSchema):
     happened_at = Timestamp(metadata={"description": "Now by default."})
 
 
-class MyCheckInSchema(CheckInSchema):
+class MyCheckInSchema(schemas.CheckInSchema):
     assignment_id = Id(metadata={"description": OWN})
 
 
-class MyCommentSchema(NewCommentSchema):
+class MyCommentSchema(load_schemas.NewCommentSchema):
     class Meta(WireSchema.Meta):
         exclude = ("visible_to_driver",)
 
     assignment_id = Id(metadata={"description": OWN})
 
 
-class MyDocumentQuery(NewDocumentQuery):
+class MyDocumentQuery(load_schemas.NewDocumentQuery):
     assignment_id = QueryInteger(metadata={"description": OWN})
 
 
+def _base64(length: int, example: str) -> fields.String:
+    form = validate.Regexp(rf"^[\w-]{{{length}}}(?!\n)$", re.A)
+    return fields.String(required=True, validate=form, metadata={"example": example})
+
+
 class PushKeysSchema(WireSchema):
-    p256dh = fields.String(
-        required=True,
-        validate=validate.Regexp(r"^[\w-]{87}(?!\n)$", re.A),
-        metadata={"example": POINT},
-    )
-    auth = fields.String(
-        required=True,
-        validate=validate.Regexp(r"^[\w-]{22}(?!\n)$", re.A),
-        metadata={"example": "A" * 22},
-    )
+    p256dh = _base64(87, POINT)
+    auth = _base64(22, "A" * 22)
 
 
 class PushSubscriptionSchema(WireSchema):
@@ -108,7 +92,7 @@ def get_my_assignment():
 
 @blueprint.route("/assignments")
 @blueprint.arguments(MyAssignmentsQuery, location="query")
-@blueprint.paged(AssignmentWithListedLoadSchema)
+@blueprint.paged(schemas.AssignmentWithListedLoadSchema)
 def list_my_assignments(query):
     """List your assignments with their loads, newest first."""
     return assignments.list_assignments(**query, driver_id=_my_driver_id(), expand=["load"])
@@ -135,7 +119,7 @@ def complete_my_assignment(completion):
 @blueprint.arguments(MyCheckInSchema)
 @blueprint.idempotent
 @blueprint.takes_if_match
-@blueprint.response(201, CheckInSchema)
+@blueprint.response(201, schemas.CheckInSchema)
 @blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
 def add_my_check_in(fields):
     """Say how far you are or, with `reason` and `expectedAt`, what delays your delivery.
@@ -147,8 +131,8 @@ def add_my_check_in(fields):
 
 
 @blueprint.route("/assignment/check-ins")
-@blueprint.arguments(TimeOrderQuery, location="query")
-@blueprint.paged(CheckInSchema)
+@blueprint.arguments(schemas.TimeOrderQuery, location="query")
+@blueprint.paged(schemas.CheckInSchema)
 @blueprint.problems("no_active_assignment")
 def list_my_check_ins(query):
     """List the check-ins of your active assignment in the order in which they happened."""
@@ -166,8 +150,8 @@ def undo_my_check_in(check_in_id):
 
 
 @blueprint.route("/assignment/comments")
-@blueprint.arguments(TimelineQuery, location="query")
-@blueprint.paged(CommentSchema)
+@blueprint.arguments(load_schemas.TimelineQuery, location="query")
+@blueprint.paged(load_schemas.CommentSchema)
 @blueprint.problems("no_active_assignment")
 def list_my_comments(query):
     """List the comments on your active load that you may see, oldest first."""
@@ -177,7 +161,7 @@ def list_my_comments(query):
 @blueprint.route("/assignment/comments", methods=["POST"])
 @blueprint.arguments(MyCommentSchema)
 @blueprint.idempotent
-@blueprint.response(201, CommentSchema)
+@blueprint.response(201, load_schemas.CommentSchema)
 @blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
 def comment_on_my_load(comment):
     """Add a comment to your active load, or to a completed one by its `assignmentId`."""
@@ -253,7 +237,7 @@ def delete_my_push_subscription(push_subscription_id):
 @blueprint.arguments(MyDocumentQuery, location="query")
 @stores_file
 @blueprint.idempotent
-@blueprint.response(201, DocumentSchema)
+@blueprint.response(201, load_schemas.DocumentSchema)
 @blueprint.problems(
     *("no_active_assignment", "assignment_not_found", "assignment_not_active"),
     *NEW_FILE_PROBLEMS,
@@ -261,13 +245,13 @@ def delete_my_push_subscription(push_subscription_id):
 def add_my_document(fields):
     """Add a photo or PDF to your load, up to a day after its completion."""
     own = _my_assignment(fields.pop("assignment_id", None))
-    check = partial(assignments.refuse_documents, own.id)
+    check = partial(assignments.refuse_documents, own)
     return documents.add_document(own.load_id, check, **fields)
 
 
 @blueprint.route("/assignment/documents")
 @blueprint.arguments(PageQuery, location="query")
-@blueprint.paged(DocumentSchema)
+@blueprint.paged(load_schemas.DocumentSchema)
 @blueprint.problems("no_active_assignment")
 def list_my_documents(query):
     """List the documents of your active load, newest first."""

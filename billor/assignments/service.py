@@ -395,13 +395,11 @@ def is_shown_to(driver_id: int) -> ColumnElement[bool]:
     return Document.load_id.in_(select(Assignment.load_id).where(is_own)) & has_no_rates
 
 
-def refuse_documents(assignment_id: int, _load: Load) -> None:
+def refuse_documents(own: Assignment, _load: Load) -> None:
     """Raise `assignment_not_active`, but not for a day after the completion: phones may be late."""
-    is_recent = (Assignment.status == AssignmentStatus.COMPLETED) & (
-        WRITTEN_AT - Assignment.closed_at < DOCUMENTED_WITHIN
-    )
-    taken = select(Assignment.id).where(Assignment.id == assignment_id, IS_ACTIVE | is_recent)
-    if db.session.scalar(taken) is None:
+    db.session.refresh(own)
+    is_late = own.closed_at is not None and now() - own.closed_at >= DOCUMENTED_WITHIN
+    if own.status not in DRIVEN or is_late:
         raise Conflict("assignment_not_active")
 
 
