@@ -6,7 +6,7 @@ import { DOCUMENT_NAMES } from "../state/documents.js";
 import { isolate } from "../ui/text.js";
 import { fullDate, shortTime } from "../ui/times.js";
 import { weightText } from "../ui/weight.js";
-import { t } from "../ui/words.js";
+import { LANGUAGES, t } from "../ui/words.js";
 import { DriverLink } from "./page.js";
 import { stepOf } from "./progress.js";
 
@@ -126,5 +126,6 @@ export function readable(name, fields, nothing = t("none")) {
   if (value === null || value === undefined || value === "") return nothing;
   if (/At$|To$|From$|By$/.test(name)) return shortTime(String(value));
   if (/On$/.test(name)) return fullDate(String(value));
+  if (name === "language") return LANGUAGES[/** @type {keyof typeof LANGUAGES} */ (value)];
   return name === "weightKg" ? weightText(Number(value)) : isolate(String(value));
 }
