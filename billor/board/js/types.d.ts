@@ -209,7 +209,6 @@ interface AuditDocument {
   _id: string;
   type: string;
   timestamp: string;
-  requestId: string | null;
   payload: Payload;
 }
 

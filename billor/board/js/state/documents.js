@@ -53,6 +53,16 @@ export const sendDocument = (path, file, about, key) =>
     timeout: LONG_MILLISECONDS,
   });
 
+/** Browsers read no file that has changed, and no folder. @param {File} file Raises `Problem`. */
+export async function checkReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    const detail = t("The file has changed since you chose it: choose it again.");
+    throw new Problem({ status: 0, code: "file_changed", detail });
+  }
+}
+
 /** @param {string} path of a document @returns {Promise<Blob>} Raises `Problem`. */
 export async function getFile(path) {
   const response = await send("GET", path, { timeout: LONG_MILLISECONDS });

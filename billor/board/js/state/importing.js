@@ -1,11 +1,28 @@
 // The import of a file, which goes on when its dialog is closed.
 
-import { newKey, Problem } from "../api/client.js";
+import { LONG_MILLISECONDS, newKey, Problem, request } from "../api/client.js";
 import { stayWhile } from "../api/page.js";
-import { importFile } from "../api/upload.js";
+import { TIME_ZONE } from "../ui/times.js";
 import { counted, t } from "../ui/words.js";
+import { checkReadable } from "./documents.js";
 import { toast } from "./notices.js";
 import { Store } from "./store.js";
+
+/** By the ending of a file's name; browsers do not know them all. */
+const MEDIA_TYPES = {
+  csv: "text/csv",
+  ndjson: "application/x-ndjson",
+  jsonl: "application/x-ndjson",
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+  xls: "application/vnd.ms-excel",
+  ods: "application/vnd.oasis.opendocument.spreadsheet",
+};
+
+/** How times in a file are read: in the board's time zone, and 3/4 as this browser writes dates. */
+const TIMES = new URLSearchParams({
+  timeZone: TIME_ZONE,
+  dayFirst: String(new Date(2000, 11, 31).toLocaleDateString().startsWith("31")),
+});
 
 /**
  * `preview`: how the file was read.
@@ -68,4 +85,28 @@ async function run(file, isPreview) {
   } finally {
     if (isThis()) importing.set({ isBusy: false });
   }
+}
+
+/**
+ * Import loads from a file.
+ * @param {File} file
+ * @param {string} key the Idempotency-Key
+ * @param {boolean} isPreview only says how the file is read
+ * @returns {Promise<ImportReport>} Raises `Problem`.
+ */
+async function importFile(file, key, isPreview) {
+  await checkReadable(file);
+  const answer = await request("POST", `/loads/import?${TIMES}&dryRun=${isPreview}`, {
+    key,
+    body: file,
+    headers: { "Content-Type": mediaType(file) },
+    timeout: LONG_MILLISECONDS,
+  });
+  return answer.data;
+}
+
+/** @param {File} file */
+function mediaType(file) {
+  const ending = file.name.split(".").at(-1)?.toLowerCase() ?? "";
+  return MEDIA_TYPES[/** @type {keyof typeof MEDIA_TYPES} */ (ending)] ?? "text/csv";
 }

@@ -12,7 +12,7 @@ import { driverText, fold, hasAll, loadText, words } from "./search.js";
  */
 
 /** The id of an assignment that the API has not made yet. */
-export const NOT_YET = 0;
+const NOT_YET = 0;
 
 const byName = new Intl.Collator(undefined, { sensitivity: "base", numeric: true }).compare;
 

@@ -2,10 +2,9 @@
 
 import { newKey, Problem } from "../api/client.js";
 import { stayWhile } from "../api/page.js";
-import { checkReadable } from "../api/upload.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
-import { sendDocument, shrunk } from "./documents.js";
+import { checkReadable, sendDocument, shrunk } from "./documents.js";
 import { say, toast } from "./notices.js";
 import { Store } from "./store.js";
 

@@ -82,9 +82,6 @@ export const minuteTime = (time) => MINUTE.format(new Date(time));
 /** @param {string} from @param {string} to @returns {string} such as Mon, Nov 30, 8:00 – 10:00 AM */
 export const windowTime = (from, to) => WINDOW.formatRange(new Date(from), new Date(to));
 
-/** @param {Date} time */
-export const clockTime = (time) => TIME.format(time);
-
 /** @param {string} date of a day, such as 2026-11-26 */
 export const dayName = (date) => DATE.format(new Date(date));
 

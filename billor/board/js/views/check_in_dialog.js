@@ -2,7 +2,9 @@
 
 import { h } from "preact";
 import { useState } from "preact/hooks";
-import { checkIn } from "../state/check_ins.js";
+import { newKey, request } from "../api/client.js";
+import { toast } from "../state/notices.js";
+import { tell } from "../state/people.js";
 import { onText } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { fromLocalField, toLocalField } from "../ui/times.js";
@@ -55,3 +57,18 @@ const bodyOf = ({ kind, happenedAt = "", ...fields }, now) => ({
   ...(happenedAt !== now && { happenedAt: fromLocalField(happenedAt) }),
   ...(kind === "DELAYED" && delayOf(fields)),
 });
+
+/**
+ * @param {Assignment} assignment @param {object} body @param {string} key
+ * @returns {Promise<void>} Raises `Problem`.
+ */
+async function checkIn({ id, loadId }, body, key) {
+  const path = `/assignments/${id}/check-ins`;
+  const { data } = await request("POST", path, { key, body });
+  const undo = () =>
+    tell(
+      () => request("DELETE", `${path}/${data.id}`, { key: newKey() }),
+      t("Check-in for load {id} undone.", { id: loadId }),
+    );
+  toast(t("Check-in for load {id} saved.", { id: loadId }), { loadId, undo });
+}

@@ -1,7 +1,8 @@
-// Creates a driver, or changes one.
+// Creates a driver, or changes one, or asks a driver by which way to be notified.
 
 import { h } from "preact";
 import { useRef } from "preact/hooks";
+import { request } from "../api/client.js";
 import { nameOf } from "../api/words.js";
 import { toast } from "../state/notices.js";
 import { saveDriver } from "../state/people.js";
@@ -9,7 +10,6 @@ import { changesOf } from "../ui/form.js";
 import { FormDialog } from "../ui/form_dialog.js";
 import { isolate } from "../ui/text.js";
 import { LANGUAGES, t } from "../ui/words.js";
-import { CHANNELS } from "./channel_dialog.js";
 import { Conflict } from "./load_dialog.js";
 
 /** @type {Record<string, Partial<FieldProps>>} */
@@ -18,7 +18,14 @@ const FIELDS = {
   licenseNumber: { required: true },
   phone: { type: "tel", autocomplete: "off" },
   email: { type: "email", autocomplete: "off" },
-  notifyBy: { options: CHANNELS },
+  notifyBy: {
+    options: [
+      ["", t("By message, else by mail")],
+      ["PHONE", t("By message")],
+      ["EMAIL", t("By mail")],
+      ["PUSH", t("By push on the phone")],
+    ],
+  },
   language: {
     options: Object.entries(LANGUAGES),
     hint: t("For notifications."),
@@ -45,12 +52,29 @@ export function DriverDialog({ driver, onClose }) {
       const name = isolate((await saveDriver(shown, changes, key)).name);
       toast(driver ? t("{name} changed.", { name }) : t("{name} is free for loads.", { name }));
     },
-    fields: NAMES.map((name) => ({
-      ...{ name, label: nameOf(name), value: typed[name] ?? "" },
-      ...FIELDS[name],
-    })),
+    fields: NAMES.map((name) => fieldOf(name, typed)),
   });
 }
 
+/** @param {string} name @param {Record<string, any>} typed @returns {FieldProps} */
+const fieldOf = (name, typed) => ({
+  ...{ name, label: nameOf(name), value: typed[name] ?? "" },
+  ...FIELDS[name],
+});
+
 /** @param {Record<string, any>} typed */
 const bodyOf = (typed) => Object.fromEntries(NAMES.map((name) => [name, typed[name] || null]));
+
+/** @param {{shown: Pick<Driver, "notifyBy">, onClose: () => void}} props */
+export const ChannelDialog = ({ shown, onClose }) =>
+  h(FormDialog, {
+    title: t("Notifications"),
+    action: t("Save"),
+    class: "narrow",
+    onClose,
+    send: async ({ notifyBy = null }, key) => {
+      await request("PATCH", "/me/notifications", { key, shown, body: { notifyBy } });
+      toast(t("Saved."));
+    },
+    fields: [fieldOf("notifyBy", shown)],
+  });

@@ -10,7 +10,7 @@ import { button, submit } from "../ui/button.js";
 import { Dialog, focusFirst } from "../ui/dialog.js";
 import { Field, Refusal, useSending } from "../ui/form.js";
 import { t } from "../ui/words.js";
-import { PASSWORD_HINT } from "./password_dialog.js";
+import { NEW_PASSWORD } from "./password_dialog.js";
 
 /** @type {FieldProps} */
 const EMAIL = { name: "email", label: t("Email"), type: "email", autocomplete: "username" };
@@ -20,14 +20,6 @@ const PASSWORD = {
   label: t("Password"),
   type: "password",
   autocomplete: "current-password",
-};
-/** @type {FieldProps} */
-const NEW_PASSWORD = {
-  name: "password",
-  label: t("New password"),
-  type: "password",
-  hint: PASSWORD_HINT,
-  autocomplete: "new-password",
 };
 
 /** What is said first, by steps. */
@@ -65,7 +57,7 @@ export function LoginPage() {
       h(
         EntryForm,
         {
-          fields: [NEW_PASSWORD],
+          fields: [{ ...NEW_PASSWORD, name: "password" }],
           username: email,
           action: t("Set password"),
           send: (fields) => resetPassword(token, fields.password ?? ""),

@@ -9,6 +9,16 @@ import { t } from "../ui/words.js";
 
 export const PASSWORD_HINT = t("8 characters or more, and not a common one.");
 
+/** @type {FieldProps} */
+export const NEW_PASSWORD = {
+  name: "newPassword",
+  label: t("New password"),
+  type: "password",
+  hint: PASSWORD_HINT,
+  required: true,
+  autocomplete: "new-password",
+};
+
 /** @param {{onClose: () => void}} props */
 export function PasswordDialog({ onClose }) {
   const { user } = session.value;
@@ -32,14 +42,7 @@ export function PasswordDialog({ onClose }) {
           required: true,
           autocomplete: "current-password",
         },
-        {
-          name: "newPassword",
-          label: t("New password"),
-          type: "password",
-          hint: PASSWORD_HINT,
-          required: true,
-          autocomplete: "new-password",
-        },
+        NEW_PASSWORD,
       ],
     },
     // For password managers, which else would not know whose passwords these are.
