@@ -96,8 +96,7 @@ class Blueprint(SmorestBlueprint):
 def _without(schema: Schema | type[Schema], is_excluded: Callable) -> Schema:
     schema = schema() if isinstance(schema, type) else schema
     excluded = [name for name, field in schema.fields.items() if is_excluded(field)]
-    only = None if schema.only is None else {*schema.only}
-    return type(schema)(many=schema.many, only=only, exclude=excluded)
+    return type(schema)(many=schema.many, exclude=excluded)
 
 
 class IdConverter(IntegerConverter):

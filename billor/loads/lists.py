@@ -32,7 +32,7 @@ def list_loads(
     q: str | None = None,
     **filters: Any,
 ) -> Page:
-    """Return a page of loads, newest first; None matches all. `details` adds those of `DETAILS`."""
+    """Return a page of loads, newest first, that match; `details` adds those of `DETAILS`."""
     order, newest_first = ORDERS[sort]
     ranges = {
         column: (filters.pop(f"{name}_from", None), filters.pop(f"{name}_to", None))
@@ -67,17 +67,12 @@ def list_loads(
 def _conditions(
     status: Collection[str] = (),
     reference: str | None = None,
-    origin: str | None = None,
-    destination: str | None = None,
-    cargo_type: str | None = None,
     without_pod: bool = False,
+    **texts: str,
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions of filters; texts are compared like in a search."""
-    places = {Load.origin: origin, Load.destination: destination, Load.cargo_type: cargo_type}
+    """Return the conditions of filters; the other texts are compared like in a search."""
     conditions: list[ColumnElement[bool]] = [
-        func.fold_text(column) == func.fold_text(value)
-        for column, value in places.items()
-        if value is not None
+        func.fold_text(getattr(Load, name)) == func.fold_text(text) for name, text in texts.items()
     ]
     if status:
         conditions.append(Load.status.in_(status))
