@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import expect
 
+from tests.support.board import MESSAGES_STAY
+
 
 def ago(**time: float) -> str:
     return (datetime.now(UTC) - timedelta(**time)).isoformat()
@@ -17,6 +19,7 @@ def test_boards_show_how_far_a_driver_is_and_a_dispatcher_checks_in(billor, open
     board = open_board()
     other = open_board(path=f"/board#/loads/{load['id']}", color_scheme="dark")
     page = board.page
+    page.evaluate(MESSAGES_STAY)
     facts, timeline = other.page.locator(".facts"), other.page.locator(".timeline")
     for each in (board, other):
         each.expect_live()

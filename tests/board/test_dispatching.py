@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import FloatRect, Locator, Route, expect
 
+from tests.support.board import MESSAGES_STAY
+
 
 @pytest.fixture
 def billor(billor):
@@ -75,12 +77,11 @@ def test_a_list_that_moves_changes_nothing_about_what_was_meant(billor, open_boa
     board = open_board()
     page, mouse = board.page, board.page.mouse
     board.expect_live()
-    # What is held back for a moment is held back until this test lets it go; messages stay.
+    page.evaluate(MESSAGES_STAY)
+    # What is held back for a moment is held back until this test lets it go.
     page.evaluate(
         """() => {
           const { animate } = Element.prototype;
-          const wait = setTimeout;
-          setTimeout = (run, pause) => wait(run, pause > 5_000 ? 1e9 : pause);
           Element.prototype.animate = function(frames) { return animate.call(this, frames, 1e9); };
         }"""
     )
@@ -157,6 +158,7 @@ def test_what_was_done_can_be_undone(billor, open_board):
     load, _ = billor.loads
     board = open_board()
     page = board.page
+    page.evaluate(MESSAGES_STAY)
     more = board.road.get_by_role("button", name="More about load")
 
     def undo(text: str) -> None:

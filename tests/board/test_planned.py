@@ -3,12 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.board import PHONE
-
-MESSAGES_STAY = """() => {
-  const wait = setTimeout;
-  setTimeout = (run, pause) => wait(run, pause > 5_000 ? 1e9 : pause);
-}"""
+from tests.support.board import MESSAGES_STAY, PHONE
 
 
 @pytest.fixture

@@ -49,6 +49,11 @@ KEPT = """store => new Promise(resolve => {
     asked.onsuccess = () => { database.close(); resolve(asked.result); };
   };
 })"""
+# Else who is slow may find no button to undo.
+MESSAGES_STAY = """() => {
+  const wait = setTimeout;
+  setTimeout = (run, pause) => wait(run, pause > 5_000 ? 1e9 : pause);
+}"""
 WRITES = ("POST", "PATCH")
 # As browsers translate: elements take the place of all texts, also of names.
 TRANSLATE = """() => {
