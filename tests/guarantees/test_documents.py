@@ -12,6 +12,11 @@ from tests.support.races import lose_answer
 from tests.support.system import System
 
 POD = "/loads/1/documents?kind=POD"
+IMPATIENT = """
+from billor.loads import documents
+documents.TIMEOUT_SECONDS = 2
+from wsgi import app
+"""
 
 
 def stored(system: System) -> int:
@@ -40,8 +45,10 @@ def test_a_process_killed_between_bytes_and_row_leaves_what_is_swept(
 
 def test_a_store_that_hangs_keeps_nothing_else_waiting(system_without_bus: System):
     silent = socket.create_server(("127.0.0.1", 0))  # it accepts, and never answers
+    (system_without_bus.folder / "impatient.py").write_text(IMPATIENT)
     api = system_without_bus.start_api(
         1,
+        app="impatient:app",
         DOCUMENTS_URL="s3://billor",
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{silent.getsockname()[1]}",
         AWS_ACCESS_KEY_ID="key",
