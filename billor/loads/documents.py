@@ -164,10 +164,11 @@ class DocumentStore:
             # Also if obstore panics, whose class cannot be imported.
             if not isinstance(error, BaseError | OSError) and "Panic" not in type(error).__name__:
                 raise
-            if not self._retry_at:
+            retry_at = time.monotonic() + PAUSE_SECONDS
+            was_away, self._retry_at = self._retry_at, retry_at  # first: many may fail at once
+            if not was_away:
                 reason = re.sub(r"\?\S+", "", str(error).partition("\n")[0])  # without a signature
                 logger.warning("The document store is away: %s", reason)
-            self._retry_at = time.monotonic() + PAUSE_SECONDS
             raise Unavailable(AWAY) from error
         self._retry_at = 0.0
 
