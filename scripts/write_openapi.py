@@ -12,6 +12,7 @@ from flask_smorest import Api as SmorestApi
 from marshmallow import fields
 
 from billor import RESOURCES
+from billor.api import idempotency
 from billor.api.blueprint import IdConverter
 from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp, WireSchema, wire_name
 from billor.api.problems import CONTENT_TYPE, title_of
@@ -162,7 +163,7 @@ def _refer_to_value(
 class Contract(BasePlugin):
     """Completes operations with their common parameters, headers and errors.
 
-    It replaces `x-problems`, `x-idempotent` and `x-if-match`, which views set.
+    It replaces `x-problems` and `x-if-match`, which views set.
     """
 
     def init_spec(self, spec: APISpec) -> None:
@@ -187,7 +188,8 @@ class Contract(BasePlugin):
             codes |= {f"{name}_not_found" for name in LAST_ID.findall(path)}
             if "requestBody" in operation or "parameters" in operation:
                 codes.add("validation_failed")
-            codes |= _codes_of_conditions(operation, method)
+            takes_key = idempotency.takes_key(method.upper(), kwargs["rule"].endpoint)
+            codes |= _codes_of_conditions(operation, method, takes_key)
             self._add_problems(operation, codes)
 
     def _share_parameters(self, operation: Document) -> None:
@@ -227,12 +229,12 @@ class Contract(BasePlugin):
         operation["responses"] = dict(sorted(responses.items())) | {"default": "AnyOther"}
 
 
-def _codes_of_conditions(operation: Document, method: str) -> set[str]:
+def _codes_of_conditions(operation: Document, method: str, takes_key: bool) -> set[str]:
     """Document `Idempotency-Key`, `If-Match` and `ETag`, and return their codes."""
     codes = set()
     responses = operation["responses"]
     parameters = operation.setdefault("parameters", [])
-    if operation.pop("x-idempotent", False):
+    if takes_key:
         parameters.append("Idempotency-Key")
         _add_header(responses[min(responses)], "Idempotency-Replayed")
         codes |= {"idempotency_key_in_use", "idempotency_key_reused", "validation_failed"}

@@ -1,7 +1,7 @@
 """flask-smorest with our contract: problem+json, strict bodies, bearer by default."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 from flask import Request, url_for
@@ -11,8 +11,8 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
 
-from billor.api import idempotency
-from billor.api.pagination import page_headers
+from billor.api.idempotency import idempotent
+from billor.api.pagination import PageQuery, page_headers
 from billor.errors import BillorError
 
 PAGE_HEADERS = {"Link": "Link"}
@@ -48,25 +48,28 @@ class Blueprint(SmorestBlueprint):
         return super().arguments(_without(schema, lambda field: field.dump_only), **options)
 
     def response(self, status_code, schema=None, **options):
-        """Render the response with `schema`, without its write-only fields."""
+        """Render the response with `schema`, without its write-only fields.
+
+        A write that is retried with its `Idempotency-Key` gets this response again.
+        """
         if schema is not None and not isinstance(schema, dict):
             schema = _without(schema, lambda field: field.load_only)
-        return super().response(status_code, schema, **options)
+        respond = super().response(status_code, schema, **options)
+        return lambda view: idempotent(respond(view))
 
     def problems(self, *codes: str):
         """Document these errors, in addition to those that all such operations have."""
         return self.doc(**{"x-problems": codes})
 
-    def idempotent(self, view):
-        """Accept an `Idempotency-Key`."""
-        return self.doc(**{"x-idempotent": True})(idempotency.idempotent(view))
-
     def takes_if_match(self, view):
         """Document `If-Match`, which every PATCH and DELETE has by default."""
         return self.doc(**{"x-if-match": True})(view)
 
-    def paged(self, schema, headers=PAGE_HEADERS):
-        """Respond 200 with the items of the page that the view returns, and `Link` to the next."""
+    def paged(self, schema, query=PageQuery, headers=PAGE_HEADERS):
+        """Respond 200 with the items of the page that the view returns for a `query`.
+
+        `Link` has the next page.
+        """
 
         def decorate(view: Callable):
             @wraps(view)
@@ -74,11 +77,12 @@ class Blueprint(SmorestBlueprint):
                 page = view(*args, **kwargs)
                 return page.items, page_headers(page)
 
-            return self.response(200, schema(many=True), headers=headers)(show)
+            respond = self.response(200, schema(many=True), headers=headers)
+            return self.arguments(query, location="query")(respond(show))
 
         return decorate
 
-    def created(self, schema, *, shown_by: str):
+    def created(self, schema, *, shown_by: str, headers: Mapping[str, str] | None = None):
         """Respond 201 with the row of the view; its `Location` is of the view `shown_by`."""
         id_name = f"{shown_by.removeprefix('get_')}_id"
 
@@ -86,7 +90,8 @@ class Blueprint(SmorestBlueprint):
             @wraps(view)
             def locate(*args, **kwargs):
                 row = view(*args, **kwargs)
-                return row, {"Location": url_for(f".{shown_by}", **{id_name: row.id})}
+                location = url_for(f".{shown_by}", **{id_name: row.id})
+                return row, {"Location": location, **(headers or {})}
 
             return self.response(201, schema, headers={"Location": "Location"})(locate)
 

@@ -26,6 +26,13 @@ KEY = re.compile(
 """A string in quotes, as in the draft, or without, as many clients send it. Without them it has no
 comma, with which servers join repeated headers (RFC 9110, section 5.3)."""
 STORED_HEADERS = ("Content-Type", "Location")
+WITHOUT_KEYS = ("auth.", "me.change_password", "api_keys.create_api_key")
+"""How the endpoints of writes begin that have secrets to show, or that end the user's tokens."""
+
+
+def takes_key(method: str, endpoint: str) -> bool:
+    """Return whether requests may have an Idempotency-Key: all writes, but for `WITHOUT_KEYS`."""
+    return method not in {"GET", "HEAD"} and not endpoint.startswith(WITHOUT_KEYS)
 
 
 def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -33,7 +40,7 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
 
     @wraps(view)
     def run(*args, **kwargs) -> Response:
-        key = _read_key()
+        key = _read_key() if takes_key(request.method, request.endpoint or "") else None
         if key is None:
             return view(*args, **kwargs)
         with transaction():

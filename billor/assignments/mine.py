@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from billor.api.blueprint import Blueprint
 from billor.api.fields import OR_NULL, Id, QueryInteger, Several, Timestamp, Url, WireSchema
-from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.assignments import check_ins, schemas
 from billor.assignments import service as assignments
@@ -91,8 +90,7 @@ def get_my_assignment():
 
 
 @blueprint.route("/assignments")
-@blueprint.arguments(MyAssignmentsQuery, location="query")
-@blueprint.paged(schemas.AssignmentWithListedLoadSchema)
+@blueprint.paged(schemas.AssignmentWithListedLoadSchema, MyAssignmentsQuery)
 def list_my_assignments(query):
     """List your assignments with their loads, newest first."""
     return assignments.list_assignments(**query, driver_id=_my_driver_id(), expand=["load"])
@@ -100,7 +98,6 @@ def list_my_assignments(query):
 
 @blueprint.route("/assignment/status", methods=["PATCH"])
 @blueprint.arguments(CompletionSchema)
-@blueprint.idempotent
 @blueprint.response(200, MyActiveAssignmentSchema)
 @blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
 def complete_my_assignment(completion):
@@ -117,7 +114,6 @@ def complete_my_assignment(completion):
 
 @blueprint.route("/assignment/check-ins", methods=["POST"])
 @blueprint.arguments(MyCheckInSchema)
-@blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.response(201, schemas.CheckInSchema)
 @blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
@@ -131,8 +127,7 @@ def add_my_check_in(fields):
 
 
 @blueprint.route("/assignment/check-ins")
-@blueprint.arguments(schemas.TimeOrderQuery, location="query")
-@blueprint.paged(schemas.CheckInSchema)
+@blueprint.paged(schemas.CheckInSchema, schemas.TimeOrderQuery)
 @blueprint.problems("no_active_assignment")
 def list_my_check_ins(query):
     """List the check-ins of your active assignment in the order in which they happened."""
@@ -140,7 +135,6 @@ def list_my_check_ins(query):
 
 
 @blueprint.route("/assignment/check-ins/<id:check_in_id>", methods=["DELETE"])
-@blueprint.idempotent
 @blueprint.response(204)
 @blueprint.problems("too_late_to_undo")
 def undo_my_check_in(check_in_id):
@@ -150,8 +144,7 @@ def undo_my_check_in(check_in_id):
 
 
 @blueprint.route("/assignment/comments")
-@blueprint.arguments(load_schemas.TimelineQuery, location="query")
-@blueprint.paged(load_schemas.CommentSchema)
+@blueprint.paged(load_schemas.CommentSchema, load_schemas.TimelineQuery)
 @blueprint.problems("no_active_assignment")
 def list_my_comments(query):
     """List the comments on your active load that you may see, oldest first."""
@@ -160,7 +153,6 @@ def list_my_comments(query):
 
 @blueprint.route("/assignment/comments", methods=["POST"])
 @blueprint.arguments(MyCommentSchema)
-@blueprint.idempotent
 @blueprint.response(201, load_schemas.CommentSchema)
 @blueprint.problems("no_active_assignment", "assignment_not_found", "assignment_not_active")
 def comment_on_my_load(comment):
@@ -177,7 +169,6 @@ def get_my_notifications():
 
 @blueprint.route("/notifications", methods=["PATCH"])
 @blueprint.arguments(NotificationsSchema)
-@blueprint.idempotent
 @blueprint.response(200, NotificationsSchema)
 def update_my_notifications(changes):
     """Choose how you are notified, and in which language."""
@@ -199,7 +190,6 @@ def get_push_key():
 
 @blueprint.route("/push-subscriptions", methods=["POST"])
 @blueprint.arguments(PushSubscriptionSchema)
-@blueprint.idempotent
 @blueprint.response(201, PushSubscriptionSchema)
 @blueprint.alt_response(200, schema=PushSubscriptionSchema(exclude=["keys"]))
 def add_my_push_subscription(subscription):
@@ -222,7 +212,6 @@ def add_my_push_subscription(subscription):
 
 
 @blueprint.route("/push-subscriptions/<id:push_subscription_id>", methods=["DELETE"])
-@blueprint.idempotent
 @blueprint.response(204)
 @blueprint.doc(**{"x-if-match": False})
 def delete_my_push_subscription(push_subscription_id):
@@ -236,7 +225,6 @@ def delete_my_push_subscription(push_subscription_id):
 @blueprint.route("/assignment/documents", methods=["POST"])
 @blueprint.arguments(MyDocumentQuery, location="query")
 @stores_file
-@blueprint.idempotent
 @blueprint.response(201, load_schemas.DocumentSchema)
 @blueprint.problems(
     *("no_active_assignment", "assignment_not_found", "assignment_not_active"),
@@ -250,7 +238,6 @@ def add_my_document(fields):
 
 
 @blueprint.route("/assignment/documents")
-@blueprint.arguments(PageQuery, location="query")
 @blueprint.paged(load_schemas.DocumentSchema)
 @blueprint.problems("no_active_assignment")
 def list_my_documents(query):

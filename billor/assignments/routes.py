@@ -13,7 +13,6 @@ if_unchanged = partial(if_match, schemas.AssignmentDetailSchema())
 
 @blueprint.route("/assignments", methods=["POST"])
 @blueprint.arguments(schemas.NewAssignmentSchema)
-@blueprint.idempotent
 @blueprint.created(schemas.AssignmentSchema, shown_by="get_assignment")
 @blueprint.problems(*schemas.CODES)
 def assign_load(wanted):
@@ -28,7 +27,6 @@ def assign_load(wanted):
 
 @blueprint.route("/assignments/bulk", methods=["POST"])
 @blueprint.arguments(schemas.BulkSchema)
-@blueprint.idempotent
 @blueprint.response(200, schemas.BulkReportSchema)
 def assign_many_loads(wanted):
     """Assign up to 500 loads, each to a driver.
@@ -40,8 +38,7 @@ def assign_many_loads(wanted):
 
 
 @blueprint.route("/assignments")
-@blueprint.arguments(schemas.AssignmentQuery, location="query")
-@blueprint.paged(schemas.ListedAssignmentSchema)
+@blueprint.paged(schemas.ListedAssignmentSchema, schemas.AssignmentQuery)
 def list_assignments(query):
     """List assignments, newest first; or by their end, the last one first, if you limit that."""
     return service.list_assignments(**query)
@@ -68,7 +65,6 @@ def get_assignment(assignment_id):
 
 @blueprint.route("/assignments/<id:assignment_id>/status", methods=["PATCH"])
 @blueprint.arguments(schemas.StatusSchema)
-@blueprint.idempotent
 @blueprint.response(200, schemas.AssignmentDetailSchema)
 @blueprint.problems("assignment_not_active", *schemas.CODES[2:])
 def change_assignment_status(wanted, assignment_id):
@@ -83,7 +79,6 @@ def change_assignment_status(wanted, assignment_id):
 
 @blueprint.route("/assignments/<id:assignment_id>/reassign", methods=["POST"])
 @blueprint.arguments(schemas.ReassignmentSchema)
-@blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.created(schemas.AssignmentDetailSchema, shown_by="get_assignment")
 @blueprint.problems("assignment_not_active", *schemas.OF_DRIVER)
@@ -97,7 +92,6 @@ def reassign_load(wanted, assignment_id):
 
 @blueprint.route("/assignments/<id:assignment_id>/reopen", methods=["POST"])
 @blueprint.arguments(schemas.ReopeningSchema)
-@blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.response(200, schemas.AssignmentDetailSchema)
 @blueprint.problems("too_late_to_reopen", *schemas.CODES[2:])
@@ -112,7 +106,6 @@ def reopen_assignment(reopening, assignment_id):
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins", methods=["POST"])
 @blueprint.arguments(schemas.CheckInSchema)
-@blueprint.idempotent
 @blueprint.takes_if_match
 @blueprint.response(201, schemas.CheckInSchema)
 @blueprint.problems("assignment_not_active")
@@ -122,15 +115,13 @@ def add_check_in(fields, assignment_id):
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins")
-@blueprint.arguments(schemas.TimeOrderQuery, location="query")
-@blueprint.paged(schemas.CheckInSchema)
+@blueprint.paged(schemas.CheckInSchema, schemas.TimeOrderQuery)
 def list_check_ins(query, assignment_id):
     """List an assignment's check-ins in the order in which they happened."""
     return check_ins.list_check_ins(assignment_id, **query)
 
 
 @blueprint.route("/assignments/<id:assignment_id>/check-ins/<id:check_in_id>", methods=["DELETE"])
-@blueprint.idempotent
 @blueprint.response(204)
 @blueprint.problems("too_late_to_undo")
 def undo_check_in(assignment_id, check_in_id):

@@ -13,13 +13,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import inf
 
-from flask import url_for
 from marshmallow import fields, validate
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from billor.api.blueprint import Blueprint
 from billor.api.fields import OR_NULL, Id, Text, Timestamp, WireSchema, about
-from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.database import after_commit, get_or_not_found, lock, roll_back, transaction
 from billor.database.keyset import paginate
@@ -62,7 +60,9 @@ class CreatedApiKeySchema(ApiKeySchema):
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(ApiKeySchema)
-@blueprint.response(201, CreatedApiKeySchema, headers={"Location": "Location"})
+@blueprint.created(
+    CreatedApiKeySchema, shown_by="get_api_key", headers={"Cache-Control": "no-store"}
+)
 def create_api_key(values):
     """Make a key for a program, which acts for you, by default as a dispatcher.
 
@@ -79,12 +79,10 @@ def create_api_key(values):
         db.session.flush()
         _record(EventType.API_KEY_CREATED, row)
     row.key = key
-    location = url_for(".get_api_key", api_key_id=row.id)
-    return row, {"Location": location, "Cache-Control": "no-store"}
+    return row
 
 
 @blueprint.route("")
-@blueprint.arguments(PageQuery, location="query")
 @blueprint.paged(ApiKeySchema)
 def list_api_keys(query):
     """List API keys, newest first, also expired and revoked ones."""
@@ -99,7 +97,6 @@ def get_api_key(api_key_id):
 
 
 @blueprint.route("/<id:api_key_id>", methods=["DELETE"])
-@blueprint.idempotent
 @blueprint.response(204)
 def revoke_api_key(api_key_id):
     """Revoke an API key. It and its streams end within two seconds."""

@@ -34,7 +34,6 @@ def get_me():
 
 @blueprint.route("", methods=["PATCH"])
 @blueprint.arguments(MyAccountSchema)
-@blueprint.idempotent
 @blueprint.response(200, UserSchema)
 def update_me(changes):
     """Change your name, or the language of your mails."""

@@ -14,7 +14,6 @@ from sqlalchemy import func, select, text
 
 from billor.api import fields as wire
 from billor.api.blueprint import Blueprint
-from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.database import change, execute, get_or_not_found, lock, transaction
 from billor.database.keyset import paginate
@@ -89,7 +88,6 @@ class DeliverySchema(wire.WireSchema):
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(NewWebhookSchema)
-@blueprint.idempotent
 @blueprint.created(NewWebhookSchema, shown_by="get_webhook")
 @blueprint.problems("too_many_webhooks")
 def create_webhook(values):
@@ -104,7 +102,6 @@ def create_webhook(values):
 
 
 @blueprint.route("")
-@blueprint.arguments(PageQuery, location="query")
 @blueprint.paged(ListedWebhookSchema)
 def list_webhooks(query):
     """List webhooks, newest first."""
@@ -120,7 +117,6 @@ def get_webhook(webhook_id):
 
 @blueprint.route("/<id:webhook_id>", methods=["PATCH"])
 @blueprint.arguments(WebhookUpdateSchema)
-@blueprint.idempotent
 @blueprint.response(200, WebhookSchema)
 def update_webhook(changes, webhook_id):
     """Change a webhook. An inactive one gets no events; what waits goes on when it is active."""
@@ -132,7 +128,6 @@ def update_webhook(changes, webhook_id):
 
 
 @blueprint.route("/<id:webhook_id>", methods=["DELETE"])
-@blueprint.idempotent
 @blueprint.response(204)
 def delete_webhook(webhook_id):
     """Delete a webhook. It gets no more events."""
@@ -141,7 +136,6 @@ def delete_webhook(webhook_id):
 
 
 @blueprint.route("/<id:webhook_id>/rotate-secret", methods=["POST"])
-@blueprint.idempotent
 @blueprint.response(200, NewWebhookSchema)
 def rotate_webhook_secret(webhook_id):
     """Get a new secret. For 24 hours the old one signs, too."""
@@ -153,7 +147,6 @@ def rotate_webhook_secret(webhook_id):
 
 
 @blueprint.route("/<id:webhook_id>/test", methods=["POST"])
-@blueprint.idempotent
 @blueprint.response(200, DeliverySchema)
 def test_webhook(webhook_id):
     """Send an event `webhook.test`."""
@@ -165,7 +158,6 @@ def test_webhook(webhook_id):
 
 
 @blueprint.route("/<id:webhook_id>/deliveries")
-@blueprint.arguments(PageQuery, location="query")
 @blueprint.paged(DeliverySchema)
 def list_webhook_deliveries(query, webhook_id):
     """List what a webhook got or is to get within 30 days, newest first."""
@@ -175,7 +167,6 @@ def list_webhook_deliveries(query, webhook_id):
 
 
 @blueprint.route("/<id:webhook_id>/deliveries/<id:delivery_id>/resend", methods=["POST"])
-@blueprint.idempotent
 @blueprint.response(200, DeliverySchema)
 def resend_webhook_delivery(webhook_id, delivery_id):
     """Send an event again, or at once if it waits for its next try."""

@@ -13,7 +13,6 @@ blueprint = Blueprint(
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(schemas.DriverSchema)
-@blueprint.idempotent
 @blueprint.created(schemas.DriverSchema, shown_by="get_driver")
 @blueprint.problems("license_number_taken")
 def create_driver(fields):
@@ -22,8 +21,7 @@ def create_driver(fields):
 
 
 @blueprint.route("")
-@blueprint.arguments(schemas.DriverQuery, location="query")
-@blueprint.paged(schemas.ListedDriverSchema)
+@blueprint.paged(schemas.ListedDriverSchema, schemas.DriverQuery)
 def list_drivers(query):
     """List drivers, newest first."""
     return service.list_drivers(**query)
@@ -38,7 +36,6 @@ def get_driver(driver_id):
 
 @blueprint.route("/<id:driver_id>", methods=["PATCH"])
 @blueprint.arguments(schemas.DriverUpdateSchema)
-@blueprint.idempotent
 @blueprint.response(200, schemas.DriverSchema)
 @blueprint.problems("license_number_taken")
 def update_driver(changes, driver_id):

@@ -9,7 +9,6 @@ from flask import Response, current_app, g, request
 
 from billor.api.blueprint import FILE_HEADERS, Blueprint
 from billor.api.fields import QueryFlag, WireSchema
-from billor.api.pagination import PageQuery
 from billor.api.responses import if_match
 from billor.errors import BillorError, Invalid
 from billor.loads import documents
@@ -121,7 +120,6 @@ def _send(document: Document, inline: bool = False) -> Response:
 @blueprint.route("/loads/<id:load_id>/documents", methods=["POST"])
 @blueprint.arguments(NewDocumentQuery, location="query")
 @stores_file
-@blueprint.idempotent
 @blueprint.created(DocumentSchema, shown_by="get_document")
 @blueprint.problems(*NEW_FILE_PROBLEMS)
 def add_document(fields, load_id):
@@ -130,7 +128,6 @@ def add_document(fields, load_id):
 
 
 @blueprint.route("/loads/<id:load_id>/documents")
-@blueprint.arguments(PageQuery, location="query")
 @blueprint.paged(DocumentSchema)
 def list_documents(query, load_id):
     """List the documents of a load, newest first."""
@@ -145,7 +142,6 @@ def get_document(document_id):
 
 
 @blueprint.route("/documents/<id:document_id>", methods=["DELETE"])
-@blueprint.idempotent
 @blueprint.response(204)
 def delete_document(document_id):
     """Delete a document. `If-Match` has the ETag of its load."""

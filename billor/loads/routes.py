@@ -39,7 +39,6 @@ IMPORT_BODY = {
 
 @blueprint.route("/loads", methods=["POST"])
 @blueprint.arguments(schemas.LoadSchema)
-@blueprint.idempotent
 @blueprint.created(schemas.LoadSchema, shown_by="get_load")
 @blueprint.problems("reference_taken")
 def create_load(fields):
@@ -48,8 +47,9 @@ def create_load(fields):
 
 
 @blueprint.route("/loads")
-@blueprint.arguments(schemas.LoadQuery, location="query")
-@blueprint.paged(schemas.ListedLoadSchema, headers=PAGE_HEADERS | {"X-Cache": "X-Cache"})
+@blueprint.paged(
+    schemas.ListedLoadSchema, schemas.LoadQuery, headers=PAGE_HEADERS | {"X-Cache": "X-Cache"}
+)
 def list_loads(query):
     """List loads, newest first, or by pickup: then the soonest first, and those without one last.
 
@@ -101,7 +101,6 @@ def reads_file(view):
 @blueprint.route("/loads/import", methods=["POST"])
 @blueprint.arguments(schemas.ImportQuery, location="query")
 @reads_file
-@blueprint.idempotent
 @blueprint.response(200, schemas.ImportReportSchema)
 @blueprint.problems("import_refused", "imports_busy")
 @blueprint.doc(requestBody=IMPORT_BODY)
@@ -123,7 +122,6 @@ def get_load(load_id):
 
 @blueprint.route("/loads/<id:load_id>", methods=["PATCH"])
 @blueprint.arguments(schemas.LoadUpdateSchema)
-@blueprint.idempotent
 @blueprint.response(200, schemas.LoadSchema)
 @blueprint.problems("load_not_editable", "load_already_planned", "reference_taken")
 def update_load(changes, load_id):
@@ -136,8 +134,7 @@ def update_load(changes, load_id):
 
 
 @blueprint.route("/loads/<id:load_id>/timeline")
-@blueprint.arguments(schemas.TimelineQuery, location="query")
-@blueprint.paged(schemas.TimelineEntrySchema)
+@blueprint.paged(schemas.TimelineEntrySchema, schemas.TimelineQuery)
 def get_load_timeline(query, load_id):
     """Show what happened to a load, and who did it, oldest first."""
     return service.load_timeline(load_id, **query)
@@ -145,7 +142,6 @@ def get_load_timeline(query, load_id):
 
 @blueprint.route("/loads/<id:load_id>/comments", methods=["POST"])
 @blueprint.arguments(schemas.NewCommentSchema)
-@blueprint.idempotent
 @blueprint.response(201, schemas.TimelineEntrySchema)
 def comment_on_load(comment, load_id):
     """Add a comment to a load's timeline, for the driver to see or not. The load stays as it is."""

@@ -13,7 +13,6 @@ blueprint = Blueprint(
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(schemas.UserSchema)
-@blueprint.idempotent
 @blueprint.created(schemas.UserSchema, shown_by="get_user")
 @blueprint.problems("email_taken", "driver_not_found")
 def create_user(fields):
@@ -22,8 +21,7 @@ def create_user(fields):
 
 
 @blueprint.route("")
-@blueprint.arguments(schemas.UserQuery, location="query")
-@blueprint.paged(schemas.ListedUserSchema)
+@blueprint.paged(schemas.ListedUserSchema, schemas.UserQuery)
 def list_users(query):
     """List users, newest first."""
     return service.list_users(**query)
@@ -38,7 +36,6 @@ def get_user(user_id):
 
 @blueprint.route("/<id:user_id>", methods=["PATCH"])
 @blueprint.arguments(schemas.UserUpdateSchema)
-@blueprint.idempotent
 @blueprint.response(200, schemas.UserSchema)
 @blueprint.problems("driver_not_found", "last_admin")
 def update_user(changes, user_id):
@@ -50,7 +47,6 @@ def update_user(changes, user_id):
 
 
 @blueprint.route("/<id:user_id>", methods=["DELETE"])
-@blueprint.idempotent
 @blueprint.response(204)
 @blueprint.problems("last_admin")
 def deactivate_user(user_id):
