@@ -455,7 +455,7 @@ class LoadEvent(Base):
             " AND type IN ('load.assigned', 'load.updated', 'load.planned', 'load.commented',"
             " 'assignment.reopened', 'assignment.cancelled', 'assignment.checked_in',"
             " 'driver.papers_expire', 'notification.failed', 'user.invited',"
-            " 'user.password_reset_requested')",
+            " 'user.password_reset_requested', 'webhook.disabled')",
         ),
         _index(
             "ix_load_events_unconfirmed",
@@ -554,6 +554,7 @@ class Webhook(Base):
 
     id: Mapped[int] = _primary_key()
     url: Mapped[str] = mapped_column(String(1000))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))  # who is told if it is disabled
     types: Mapped[list[str] | None] = mapped_column(ARRAY(String(32)))  # null for all
     secret: Mapped[str] = mapped_column(String(100))
     old_secret: Mapped[str | None] = mapped_column(String(100))  # signs, too

@@ -21,6 +21,7 @@ from billor.database.text import clean_url
 from billor.errors import BillorError, Conflict
 from billor.events.event import WORK_TYPES
 from billor.models import Webhook, WebhookDelivery, db
+from billor.observe.context import signed_in_user
 
 OVERLAP = timedelta(hours=24)
 MAX_WEBHOOKS = 20  # each event waits until its deliveries to all are written
@@ -92,7 +93,7 @@ class DeliverySchema(wire.WireSchema):
 @blueprint.problems("too_many_webhooks")
 def create_webhook(values):
     """Add a URL that gets events from now on, and get the secret that signs them."""
-    webhook = Webhook(secret=_new_secret(), **values)
+    webhook = Webhook(secret=_new_secret(), user_id=signed_in_user().id, **values)
     with transaction():
         execute(text("LOCK TABLE webhooks IN SHARE ROW EXCLUSIVE MODE"))  # also while it is empty
         if execute(select(func.count()).select_from(Webhook)).scalar_one() >= MAX_WEBHOOKS:

@@ -19,7 +19,7 @@ _TEMPLATES: dict[str, dict[str, str]] = {
     for file in (Path(__file__).parent / "notices").glob("*.json")
 }
 TO_DISPATCHERS = {EventType.CHECKED_IN, EventType.NOTIFICATION_FAILED}
-TO_USERS = frozenset(resets.VALID_SECONDS)  # of their accounts
+TO_USERS = {*resets.VALID_SECONDS, EventType.WEBHOOK_DISABLED}
 TYPES = _TEMPLATES["en"].keys()
 TO_DRIVERS = TYPES - TO_DISPATCHERS - TO_USERS
 
@@ -80,8 +80,8 @@ def text_of(event: Row, person: Driver | User) -> str:
 def link_for(event: Row, person: Driver | User) -> str:
     """Return where the board shows it, or asks for the new password. Never by a Host header."""
     config = current_app.config["BILLOR"]
-    page = "" if isinstance(person, Driver) else f"#/loads/{event.load_id}"
-    if event.type in TO_USERS and isinstance(person, User):
+    page = f"#/loads/{event.load_id}" if event.load_id and isinstance(person, User) else ""
+    if event.type in resets.VALID_SECONDS and isinstance(person, User):
         token = resets.make_token(event.type, person)
         page = f"#reset={token}&email={quote(person.email)}"
     return f"{(config.public_url or config.local_url).rstrip('/')}/board{page}"

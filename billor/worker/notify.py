@@ -173,7 +173,6 @@ def _settle(notification: Notification, failure: Failure | None, event: Row, nam
     kind = "notification."
     if event.type in notices.TO_USERS:
         kind = "user.mail_"  # which admins see
-        payload["account"] = event.payload["account"]
     names = ("load_id", "driver_id", "assignment_id", "user_id")
     ids = {name: getattr(event, name) for name in names}
     record(EventType(f"{kind}{'failed' if failure else 'sent'}"), payload, **ids)

@@ -164,7 +164,8 @@ def _disable_if_dead(webhook: Webhook, status: int | None) -> None:
     if is_dead and webhook.is_active:
         webhook.is_active = False
         logger.warning("Webhook %d is disabled. Its last status: %s", webhook.id, status)
-        record(EventType.WEBHOOK_DISABLED, {"webhook": {"id": webhook.id, "status": status}})
+        payload = {"webhook": {"id": webhook.id, "status": status}}
+        record(EventType.WEBHOOK_DISABLED, payload, user_id=webhook.user_id)
 
 
 def _retry_later(delivery: WebhookDelivery) -> None:

@@ -414,7 +414,7 @@ def _create_events() -> None:
             " AND type IN ('load.assigned', 'load.updated', 'load.planned', 'load.commented',"
             " 'assignment.reopened', 'assignment.cancelled', 'assignment.checked_in',"
             " 'driver.papers_expire', 'notification.failed', 'user.invited',"
-            " 'user.password_reset_requested')",
+            " 'user.password_reset_requested', 'webhook.disabled')",
         ),
         (
             "unconfirmed",
@@ -577,6 +577,7 @@ def _create_integrations() -> None:
         "webhooks",
         _id(),
         sa.Column("url", sa.String(1000), nullable=False),
+        sa.Column("user_id", sa.BigInteger, nullable=False),
         sa.Column("types", sa.ARRAY(sa.String(32))),
         sa.Column("secret", sa.String(100), nullable=False),
         sa.Column("old_secret", sa.String(100)),
@@ -584,6 +585,7 @@ def _create_integrations() -> None:
         sa.Column("is_active", sa.Boolean, server_default=sa.true(), nullable=False),
         _time("failing_since", nullable=True),
         _time("created_at", "clock_timestamp()"),
+        _refers("webhooks", "user_id", "users"),
         _key("webhooks", "id"),
     )
     table = "webhook_deliveries"

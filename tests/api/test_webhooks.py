@@ -12,9 +12,11 @@ from billor.changes import webhooks as hooks
 from billor.worker import outgoing, webhooks
 from billor.worker.webhooks import Deliverer
 from scripts.launcher.processes import free_port
+from tests.conftest import DEMO_EMAIL
 from tests.support.answers import assert_problem
 from tests.support.apps import another_app
 from tests.support.databases import run_sql
+from tests.support.mail import Mailbox, mail_to, send_due
 from tests.support.receiver import Posted, receiving, status
 from tests.support.rival import beaten
 from tests.support.worker import WAIT_SECONDS, wait_until
@@ -106,7 +108,7 @@ def test_refused_webhooks(client, body):
 
 def test_so_many_webhooks_are_made_and_no_more_also_at_once(app, client, monkeypatch):
     monkeypatch.setattr(hooks, "MAX_WEBHOOKS", 1)
-    other = "INSERT INTO webhooks (url, secret) VALUES ('https://a.example/', '')"
+    other = "INSERT INTO webhooks (url, secret, user_id) VALUES ('https://a.example/', '', 1)"
     late = beaten(app, other, client.post, "/webhooks", {"url": URL})
     assert_problem(late, 409, "too_many_webhooks")
     assert client.request("DELETE", "/webhooks/1").status_code == 204
@@ -191,7 +193,9 @@ def test_both_secrets_sign_until_the_old_one_ends(client, worker_app, hook):
 
 
 @pytest.mark.parametrize(("code", "days"), [(410, 0), (500, 6)])
-def test_a_failing_webhook_is_disabled(client, worker_app, hook, caplog, code, days):
+def test_a_failing_webhook_is_disabled_and_its_maker_is_mailed(
+    client, worker_app, hook, caplog, monkeypatch, code, days
+):
     with receiving(status(code)) as receiver, delivering(worker_app):
         made = hook(receiver.url)
         ago = "UPDATE webhooks SET failing_since = now() - make_interval(days => :days)"
@@ -207,6 +211,11 @@ def test_a_failing_webhook_is_disabled(client, worker_app, hook, caplog, code, d
             worker_app, "SELECT payload FROM load_events WHERE type = 'webhook.disabled'"
         )
         assert payload == {"webhook": {"id": made["id"], "status": code}}
+        with Mailbox() as mailbox, worker_app.app_context():
+            mail_to(mailbox.url, worker_app, monkeypatch)
+            send_due()
+        ((address, subject, _),) = mailbox.mails
+        assert (address, subject[:16]) == (DEMO_EMAIL, f"Webhook {made['id']} is off")
         receiver.answer = status(200)
         client.patch(f"/webhooks/{made['id']}", {"active": True})
         client.post(f"/webhooks/{made['id']}/deliveries/{waiting['id']}/resend")

@@ -105,7 +105,7 @@ HISTORY = f"""
     INSERT INTO api_keys (name, prefix, key_hash, role, user_id)
     SELECT '', '', n, 'ADMIN', 1 FROM generate_series(1, {ROWS}) AS n;
 
-    INSERT INTO webhooks (url, secret) SELECT '', '' FROM generate_series(1, {ROWS});
+    INSERT INTO webhooks (url, secret, user_id) SELECT '', '', 1 FROM generate_series(1, {ROWS});
 
     INSERT INTO webhook_deliveries (webhook_id)
     SELECT 1 + n % 20 FROM generate_series(1, {ROWS}) AS n;
