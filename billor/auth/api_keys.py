@@ -19,13 +19,13 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 from billor.api.blueprint import Blueprint
 from billor.api.fields import OR_NULL, Id, Text, Timestamp, WireSchema, about
 from billor.api.responses import if_match
-from billor.database import after_commit, get_or_not_found, lock, roll_back, transaction
+from billor.database import get_or_not_found, lock, roll_back, transaction
 from billor.database.keyset import paginate
 from billor.errors import BillorError, Invalid
 from billor.events.event import EventType
 from billor.models import ApiKey, Role, User, db
 from billor.observe.context import CurrentUser, signed_in_user
-from billor.users.service import forget_cached_users, record_account
+from billor.users.service import record_account
 
 START = "bil_"
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -105,7 +105,6 @@ def revoke_api_key(api_key_id):
         if row.revoked_at is None:
             row.revoked_at = datetime.now(UTC)
             _record(EventType.API_KEY_REVOKED, row)
-            after_commit(forget_cached_users)
 
 
 def find_program(key: str) -> CurrentUser:

@@ -108,7 +108,6 @@ def refresh_session(user: CurrentUser, generation: int | None) -> Tokens:
         else:
             db.session.delete(session)
             record_account(EventType.REFRESH_TOKEN_REUSED, account)
-            after_commit(forget_cached_users)
     if not is_valid:
         raise BillorError("token_invalid")
     return _issue(user.id, user.epoch, session)

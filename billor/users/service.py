@@ -45,8 +45,9 @@ def record_account(
 ) -> None:
     """Add an event of a user's account to the transaction.
 
-    The payload has the account, the values `before` an update, and `details`, but no secret and no
-    email address, since there may be other subscribers. `user` is None for an unknown account.
+    Every change of an account has one, so this also forgets cached users. The payload has the
+    account, the values `before` an update, and `details`, but no secret and no email address, since
+    there may be other subscribers. `user` is None for an unknown account.
     """
     payload = details
     if user is not None:
@@ -54,6 +55,7 @@ def record_account(
     if shown := _schema.dump(before or {}):
         payload["before"] = shown
     record(event_type, payload, user_id=user.id if user else None)
+    after_commit(forget_cached_users)
 
 
 def create_user(
@@ -113,7 +115,6 @@ def update_user(
         if admins == [user_id] and not is_admin:
             raise Conflict("last_admin")
         _record_changes(user, before)
-        after_commit(forget_cached_users)
     return user
 
 
@@ -123,7 +124,6 @@ def end_all_sessions(user_id: int) -> None:
         user = lock(User, user_id)
         user.epoch += 1
         record_account(EventType.SESSIONS_ENDED, user)
-        after_commit(forget_cached_users)
 
 
 def forget_cached_users() -> None:
