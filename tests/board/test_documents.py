@@ -11,12 +11,19 @@ from tests.board.test_offline import PHOTO
 from tests.board.test_quality import FITS
 from tests.support.board import PHONE
 from tests.support.photos import PDF
+from tests.support.worker import wait_until
 
 ADMIN_EMAIL = "ada.admin@billor.example"
 DROP = """files => {
   const dataTransfer = new DataTransfer();
   for (const [name, text] of files) dataTransfer.items.add(new File([text], name));
   document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+}"""
+
+CORNER = """canvas => {
+  const copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, -95, -95);
+  return [...copy.getImageData(0, 0, 1, 1).data];
 }"""
 
 
@@ -65,6 +72,7 @@ def test_dispatchers_see_add_and_delete_documents_and_find_loads_without_pod(bil
     expect(documents).to_have_count(2)
     with page.expect_request(re.compile(r"/documents/\d+$")):  # not before it is seen
         documents.first.scroll_into_view_if_needed()
+    wait_until(lambda: page.locator("canvas").first.evaluate(CORNER) == [255, 255, 255, 255])
     page.get_by_role("button", name="Delete a:b.pdf").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(documents).to_have_count(1)

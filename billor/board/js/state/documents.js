@@ -35,7 +35,10 @@ function redrawn(photo) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.round(photo.width * scale);
   canvas.height = Math.round(photo.height * scale);
-  canvas.getContext("2d")?.drawImage(photo, 0, 0, canvas.width, canvas.height);
+  const context = canvas.getContext("2d");
+  if (context) context.fillStyle = "white"; // JPEG has no transparency
+  context?.fillRect(0, 0, canvas.width, canvas.height);
+  context?.drawImage(photo, 0, 0, canvas.width, canvas.height);
   photo.close();
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
 }

@@ -30,7 +30,8 @@ export function DriverDocuments({ documents = [], assignmentId, kind }) {
   );
   const sent = documents.map((document) => {
     const { toOpen, toSave, ...shown } = shownOf(document, `/me/documents/${document.id}`);
-    const about = shortTime(document.happenedAt ?? document.createdAt);
+    const time = shortTime(document.happenedAt ?? document.createdAt);
+    const about = `${isolate(document.name)} · ${time}`;
     return { ...shown, about, actions: toOpen ?? toSave };
   });
   return h(
