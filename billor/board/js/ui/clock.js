@@ -1,6 +1,18 @@
-// The time, as views need it.
+// The time and other events, as views need them.
 
 import { useEffect, useState } from "preact/hooks";
+
+/**
+ * Listen to the window while a view is shown.
+ * @param {string[]} names of events @param {(event: any) => unknown} listener
+ */
+export const useListener = (names, listener) =>
+  useEffect(() => {
+    for (const name of names) addEventListener(name, listener);
+    return () => {
+      for (const name of names) removeEventListener(name, listener);
+    };
+  });
 
 /** After them, what is shown is old. */
 const WAKES = ["visibilitychange", "online"];
@@ -11,14 +23,11 @@ const WAKES = ["visibilitychange", "online"];
  */
 export function useNow(seconds = 20) {
   const [now, setNow] = useState(() => new Date().toISOString());
+  const look = () => document.visibilityState === "visible" && setNow(new Date().toISOString());
+  useListener(WAKES, look);
   useEffect(() => {
-    const look = () => document.visibilityState === "visible" && setNow(new Date().toISOString());
     const timer = setInterval(look, seconds * 1000);
-    for (const name of WAKES) addEventListener(name, look);
-    return () => {
-      clearInterval(timer);
-      for (const name of WAKES) removeEventListener(name, look);
-    };
+    return () => clearInterval(timer);
   }, [seconds]);
   return now;
 }

@@ -4,6 +4,7 @@
 import { h } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { button, iconButton } from "./button.js";
+import { useListener } from "./clock.js";
 import { refocus } from "./virtual_list.js";
 import { t } from "./words.js";
 
@@ -31,10 +32,7 @@ export function Dialog({ title, onClose, onSubmit, foot, children, class: name =
   });
   const [isAsking, setAsking] = useState(false);
   const leave = () => (onClose && isChanged(dialog.current) ? setAsking(true) : onClose?.());
-  useEffect(() => {
-    addEventListener("popstate", leave);
-    return () => removeEventListener("popstate", leave);
-  });
+  useListener(["popstate"], leave);
   return h(
     "dialog",
     {

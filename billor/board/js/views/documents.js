@@ -7,6 +7,7 @@ import { DOCUMENT_NAMES, getFile } from "../state/documents.js";
 import { saveFile } from "../state/exporting.js";
 import { tell } from "../state/people.js";
 import { button } from "../ui/button.js";
+import { useListener } from "../ui/clock.js";
 import { Field } from "../ui/form.js";
 import { icon } from "../ui/icons.js";
 import { t } from "../ui/words.js";
@@ -132,19 +133,10 @@ export function AddDocument({ kind, onFile, kinds = KINDS, isDropZone = false })
 
 /** @param {((files: File[]) => unknown) | undefined} take */
 function useDropped(take) {
-  useEffect(() => {
-    if (!take) return;
-    const onDrag = (/** @type {DragEvent} */ event) => {
-      const { items = [], files = [] } = event.dataTransfer ?? {};
-      if (items[0]?.kind !== "file" || document.querySelector("dialog[open]")) return;
-      event.preventDefault();
-      if (event.type === "drop") take([...files]);
-    };
-    addEventListener("dragover", onDrag);
-    addEventListener("drop", onDrag);
-    return () => {
-      removeEventListener("dragover", onDrag);
-      removeEventListener("drop", onDrag);
-    };
+  useListener(["dragover", "drop"], (/** @type {DragEvent} */ event) => {
+    const { items = [], files = [] } = event.dataTransfer ?? {};
+    if (!take || items[0]?.kind !== "file" || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    if (event.type === "drop") take([...files]);
   });
 }

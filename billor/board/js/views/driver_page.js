@@ -11,7 +11,7 @@ import { beginPush, findPush, push } from "../state/push.js";
 import { useStore } from "../state/store.js";
 import { CHANGED, ofLoad, sendTaps, tap, taps, timeOf, unanswered } from "../state/taps.js";
 import { button } from "../ui/button.js";
-import { useNow } from "../ui/clock.js";
+import { useListener, useNow } from "../ui/clock.js";
 import { Question } from "../ui/dialog.js";
 import { isolate } from "../ui/text.js";
 import { shortTime } from "../ui/times.js";
@@ -32,11 +32,9 @@ export function DriverPage({ user }) {
   useEffect(() => {
     sendTaps();
     findPush().catch(() => {}); // without a network, say; then the button is not there
-    // A phone that wakes finds only later that its stream has ended.
-    const wake = () => document.visibilityState === "visible" && tell(refetchMine);
-    addEventListener("visibilitychange", wake);
-    return () => removeEventListener("visibilitychange", wake);
   }, []);
+  // A phone that wakes finds only later that its stream has ended.
+  useListener(["visibilitychange"], () => !document.hidden && tell(refetchMine));
   return h(
     "div",
     { class: "app driver-app" },

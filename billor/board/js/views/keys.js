@@ -1,9 +1,9 @@
 // The keys of the board. They are letters, so they do nothing while somebody types.
 
 import { h } from "preact";
-import { useEffect } from "preact/hooks";
 import { stopChoosing } from "../state/choosing.js";
 import { clearSelection } from "../state/selection.js";
+import { useListener } from "../ui/clock.js";
 import { Dialog } from "../ui/dialog.js";
 import { Table } from "../ui/table.js";
 import { t } from "../ui/words.js";
@@ -41,12 +41,7 @@ export const KeysDialog = ({ onClose }) =>
     h(Table, { label: t("Keys"), columns: COLUMNS, rows: KEYS, keyOf: ([key]) => key }),
   );
 
-export function useKeys() {
-  useEffect(() => {
-    addEventListener("keydown", onKeyDown);
-    return () => removeEventListener("keydown", onKeyDown);
-  }, []);
-}
+export const useKeys = () => useListener(["keydown"], onKeyDown);
 
 /** @param {KeyboardEvent} event */
 function onKeyDown(event) {

@@ -2,6 +2,7 @@
 
 import { h } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { useListener } from "../ui/clock.js";
 import { icon } from "../ui/icons.js";
 import { isolate } from "../ui/text.js";
 import { t } from "../ui/words.js";
@@ -72,11 +73,9 @@ export function useFocusKept() {
   const place = useRef(-1);
   /** @returns {Element[]} */
   const buttons = () => [...(holder.current?.querySelectorAll("button:enabled") ?? [])];
-  useEffect(() => {
-    const note = () => (place.current = buttons().indexOf(document.activeElement ?? document.body));
-    addEventListener("focusin", note);
-    return () => removeEventListener("focusin", note);
-  }, []);
+  useListener(["focusin"], ({ target }) => {
+    place.current = buttons().indexOf(target);
+  });
   useEffect(() => {
     if (place.current < 0 || document.activeElement !== document.body) return;
     const left = buttons();
