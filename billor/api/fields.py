@@ -117,10 +117,9 @@ class Phone(Text):
         super().__init__(
             max_length=40,
             allow_none=True,
-            metadata={
-                "description": "In any form; it is returned in E.164, with `;ext=12`.",
-                "example": "+12145550123",
-            },
+            **about(
+                "In any form; it is returned in E.164, with `;ext=12`.", example="+12145550123"
+            ),
         )
 
     def _normalize(self, text: str) -> str:
@@ -152,11 +151,10 @@ class Words(Text):
     def __init__(self):
         super().__init__(
             max_length=100,
-            metadata={
-                "description": f"Up to {self.MAX_WORDS} words, each the beginning of a word in the "
-                "row, or in the driver of a load, or the row's id: 39 or #39. Case and accents "
-                "are ignored.",
-            },
+            **about(
+                f"Up to {self.MAX_WORDS} words, each the beginning of a word in the row, or in the "
+                "driver of a load, or the row's id: 39 or #39. Case and accents are ignored."
+            ),
         )
 
     def _normalize(self, text: str) -> str:

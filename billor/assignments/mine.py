@@ -11,7 +11,7 @@ from sqlalchemy import Boolean, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from billor.api.blueprint import Blueprint
-from billor.api.fields import OR_NULL, Id, QueryInteger, Several, Timestamp, Url, WireSchema
+from billor.api.fields import OR_NULL, Id, QueryInteger, Several, Timestamp, Url, WireSchema, about
 from billor.api.responses import if_match
 from billor.assignments import check_ins, schemas
 from billor.assignments import service as assignments
@@ -29,13 +29,16 @@ from billor.observe.context import signed_in_user
 
 blueprint = Blueprint("mine", __name__, url_prefix="/me", description="A driver's own load.")
 
-OWN = "One of your own assignments. Your active one by default."
+OWN = about("One of your own assignments. Your active one by default.")
 MAX_BROWSERS = 10
 POINT = "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"
 
 
 class MyActiveAssignmentSchema(schemas.AssignmentWithLoadSchema, schemas.WithNextSchema):
     """Your active assignment, with its load and your next one."""
+
+
+if_unchanged = partial(if_match, MyActiveAssignmentSchema())
 
 
 class MyAssignmentsQuery(schemas.TimeOrderQuery):
@@ -46,23 +49,23 @@ class CompletionSchema(WireSchema):
     status = fields.String(
         required=True, validate=validate.OneOf([AssignmentStatus.COMPLETED.value])
     )
-    assignment_id = Id(metadata={"description": OWN})
-    happened_at = Timestamp(metadata={"description": "Now by default."})
+    assignment_id = Id(**OWN)
+    happened_at = Timestamp(**about("Now by default."))
 
 
 class MyCheckInSchema(schemas.CheckInSchema):
-    assignment_id = Id(metadata={"description": OWN})
+    assignment_id = Id(**OWN)
 
 
 class MyCommentSchema(load_schemas.NewCommentSchema):
     class Meta(WireSchema.Meta):
         exclude = ("visible_to_driver",)
 
-    assignment_id = Id(metadata={"description": OWN})
+    assignment_id = Id(**OWN)
 
 
 class MyDocumentQuery(load_schemas.NewDocumentQuery):
-    assignment_id = QueryInteger(metadata={"description": OWN})
+    assignment_id = QueryInteger(**OWN)
 
 
 def _base64(length: int, example: str) -> fields.String:
@@ -106,10 +109,8 @@ def complete_my_assignment(completion):
     Send its `assignmentId`, or an `Idempotency-Key`: without them, a retry may complete the next
     assignment. A check-in changes the ETag of an assignment, but not its id.
     """
-    own = _my_assignment(completion.get("assignment_id"))
-    check = if_match(MyActiveAssignmentSchema())
-    happened_at = completion.get("happened_at")
-    return assignments.change_status(own.id, completion["status"], check, happened_at)
+    own = _my_assignment(completion.pop("assignment_id", None))
+    return assignments.change_status(own.id, check=if_unchanged(), **completion)
 
 
 @blueprint.route("/assignment/check-ins", methods=["POST"])
@@ -123,7 +124,7 @@ def add_my_check_in(fields):
     With its `assignmentId` a check-in never reaches the next assignment, however late it comes.
     """
     own = _my_assignment(fields.pop("assignment_id", None))
-    return check_ins.add_check_in(own.id, if_match(MyActiveAssignmentSchema()), **fields)
+    return check_ins.add_check_in(own.id, if_unchanged(), **fields)
 
 
 @blueprint.route("/assignment/check-ins")
@@ -139,8 +140,7 @@ def list_my_check_ins(query):
 @blueprint.problems("too_late_to_undo")
 def undo_my_check_in(check_in_id):
     """Undo your own check-in, within five minutes. `If-Match` has the ETag of the assignment."""
-    check = if_match(MyActiveAssignmentSchema())
-    check_ins.undo_check_in(check_in_id, check, driver_id=_my_driver_id())
+    check_ins.undo_check_in(check_in_id, if_unchanged(), driver_id=_my_driver_id())
 
 
 @blueprint.route("/assignment/comments")
