@@ -116,39 +116,19 @@ class CouchStore:
         timeout: float,
         **options: bool,
     ) -> list[AuditDocument]:
-        prefix = _prefix(wanted)
-        documents: list[AuditDocument] = []
-        while True:
-            # One more, because the first row may be the document at `start`, which is dropped.
-            asked = limit - len(documents) + 1
-            rows = list(
-                self._database(self._name, timeout).view(
-                    f"{DESIGN}/_view/by_filters",
-                    startkey=[*prefix, *(start or (AFTER_ALL_TEXTS,))],
-                    endkey=[*prefix, wanted.since] if wanted.since else prefix,
-                    descending=True,
-                    limit=asked,
-                    **options,
-                )
-            )
-            used = [row for row in rows if start is None or row.key[-2:] != list(start)]
-            used = used[: limit - len(documents)]
-            documents += self._fetch([row.id for row in used])
-            if len(documents) == limit or len(rows) < asked:
-                return documents
-            start = tuple(used[-1].key[-2:])  # some were deleted
-
-    def _fetch(self, ids: list[str]) -> list[AuditDocument]:
-        """Return these documents, without deleted ones.
-
-        The view's `include_docs` would also leave out what was stored since the request began.
-        """
-        if not ids:
-            return []
-        database = self._database(self._name)
-        rows = database.view("_all_docs", keys=ids, include_docs=True)
-        # A row lacks the document if that was deleted, or stored since the request began.
-        found = [row.doc or database.get(row.key) for row in rows]
+        database, prefix = self._database(self._name, timeout), _prefix(wanted)
+        rows = database.view(
+            f"{DESIGN}/_view/by_filters",
+            startkey=[*prefix, *(start or (AFTER_ALL_TEXTS,))],
+            endkey=[*prefix, wanted.since] if wanted.since else prefix,
+            descending=True,
+            limit=limit + 1,  # the first row may be the document at `start`
+            include_docs=True,
+            **options,
+        )
+        later = [row for row in rows if start is None or row.key[-2:] != list(start)]
+        # A row lacks a document that was stored since the request began.
+        found = [row.doc or database.get(row.id) for row in later[:limit]]
         return [
             {name: value for name, value in document.items() if name != "_rev"}
             for document in found

@@ -83,10 +83,6 @@ class Database:
         self.documents: dict[str, dict] = {}
         self.indexed: dict[str, dict] = {}
         """The documents that the view shows."""
-        self.is_frozen = False
-        """Whether the view shows no later changes."""
-        self.deleted: dict[str, str] = {}
-        """The last revisions of deleted documents."""
         self.newer: set[str] = set()
         """Documents that no list of a running request has: their `doc` is null."""
 
@@ -97,48 +93,27 @@ class Database:
             raise Refusal(409, "conflict", "Document update conflict.")
         digest = hashlib.md5(json.dumps(document).encode(), usedforsecurity=False).hexdigest()
         self.documents[id_] = document | {"_rev": f"1-{digest}"}
-        self.deleted.pop(id_, None)
         return {"ok": True, "id": id_, "rev": f"1-{digest}"}
 
-    def all_docs(self, keys: list[str] | None, include_docs: bool) -> list[dict]:
-        rows: list[dict] = []
-        for id_ in sorted(self.documents) if keys is None else keys:
-            if id_ in self.documents:
-                value: dict = {"rev": self.documents[id_]["_rev"]}
-            elif id_ in self.deleted:
-                value = {"rev": self.deleted[id_], "deleted": True}
-            else:
-                rows.append({"key": id_, "error": "not_found"})
-                continue
-            rows.append({"id": id_, "key": id_, "value": value})
-        return self._with_docs(rows) if include_docs else rows
-
-    def _with_docs(self, rows: list[dict]) -> list[dict]:
-        """Add the documents of rows as they are now, or null."""
-        listed = {id_: doc for id_, doc in self.documents.items() if id_ not in self.newer}
-        return [row | {"doc": listed.get(row["id"])} if "id" in row else row for row in rows]
-
-    def delete(self, id_: str) -> None:
-        self.deleted[id_] = self.documents.pop(id_)["_rev"]
-
     def by_filters(
-        self, startkey: list, endkey: list, limit: int, descending: bool, include_docs: bool = False
+        self, startkey: list, endkey: list, limit: int, descending: bool, include_docs: bool
     ) -> list[dict]:
-        """Return the rows of the audit store's view between two keys."""
+        """Return the rows of the audit store's view between two keys, with documents or null."""
         assert descending, "the audit store reads the newest first"
+        assert include_docs
         first, last = collated(endkey), collated(startkey)
         if first > last:
             reason = "No rows can match your key range, reverse your start_key and end_key"
             raise Refusal(400, "query_parse_error", reason)
+        listed = {id_: doc for id_, doc in self.documents.items() if id_ not in self.newer}
         rows = [
-            {"id": id_, "key": key, "value": None}
+            {"id": id_, "key": key, "value": None, "doc": listed.get(id_)}
             for id_, document in self.indexed.items()
             if not id_.startswith("_design/")
             for key in emitted(document)
             if first <= collated(key) <= last
         ]
-        rows = sorted(rows, key=lambda row: collated(row["key"]), reverse=True)[:limit]
-        return self._with_docs(rows) if include_docs else rows
+        return sorted(rows, key=lambda row: collated(row["key"]), reverse=True)[:limit]
 
 
 def emitted(document: dict) -> Iterator[list]:
@@ -286,9 +261,7 @@ class FakeCouchDB:
     def _carry_out(self, method: str, target: str, content: dict) -> Answer:
         url = urlsplit(target)
         name, *path = (unquote(segment) for segment in url.path[1:].split("/"))
-        options = {
-            key: value if key == "rev" else json.loads(value) for key, value in parse_qsl(url.query)
-        }
+        options = {key: json.loads(value) for key, value in parse_qsl(url.query)}
         if [method, *path] == ["PUT"]:
             if name in self.databases:
                 raise Refusal(412, "file_exists", "The file already exists.")
@@ -306,20 +279,13 @@ class FakeCouchDB:
                 return answer(200, {"db_name": name, "doc_count": len(database.documents)})
             case ["POST", "_bulk_docs"]:
                 return self._store_batch(database, content["docs"])
-            case ["GET" | "POST", "_all_docs"]:
-                rows = database.all_docs(content.get("keys"), options.get("include_docs", False))
-                return answer(200, {"total_rows": len(rows), "offset": 0, "rows": rows})
             case ["GET", "_design", design, "_view", "by_filters"]:
                 views = self._document(database, f"_design/{design}")["views"]
                 assert views["by_filters"]["map"] == KNOWN_MAP
-                if options.pop("update", True) and not database.is_frozen:
+                if options.pop("update", True):
                     database.indexed = dict(database.documents)
                 rows = database.by_filters(**options)
                 return answer(200, {"total_rows": len(rows), "offset": 0, "rows": rows})
-            case ["DELETE", id_]:
-                assert self._document(database, id_)["_rev"] == options["rev"]
-                database.delete(id_)
-                return answer(200, {"ok": True})
             case ["GET" | "HEAD", *names]:
                 return answer(200, self._document(database, "/".join(names)))
             case ["PUT", *names]:
@@ -390,7 +356,7 @@ class _Handler(BaseHTTPRequestHandler):
             couch.hang()
         self._send(found, truncated=fault is Fault.TRUNCATED)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's names
+    do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815 - http.server's names
 
     def _send(self, found: Answer, *, truncated: bool) -> None:
         self.send_response(found.status)

@@ -273,26 +273,18 @@ def test_before_the_worker_has_started_couchdb_has_nothing(couch):
     assert found(store, EVERYTHING, MANY) == []
 
 
-def test_pages_have_no_deleted_documents_and_those_that_lists_lack(couch, couch_store):
-    """The row of a list has null for a document that is deleted, or newer than the request."""
+def test_pages_have_the_documents_that_lists_lack(couch, couch_store):
+    """The row of a list has null for a document that is newer than the request."""
     documents = [
         make_document(n, loadId=n % 2, type=f"TYPE-{n % 3}", timestamp=moment(n // 3))
         for n in range(12)
     ]
     couch_store.save(documents)
-    found(couch_store, EVERYTHING, MANY)
-    database = couch.databases["billor-audit"]
-    database.is_frozen = True  # its index
-    for n in (0, 1, 4, 5, 7, 8, 11):
-        database.delete(documents[n]["_id"])
-    database.newer = {documents[n]["_id"] for n in (3, 5, 10)}
-    left = [documents[n] for n in (2, 3, 6, 9, 10)]
+    couch.databases["billor-audit"].newer = {documents[n]["_id"] for n in (3, 5, 10)}
     values = ((None, 0, 1), (None, 7), (None, "TYPE-0"), (None, moment(1)), (None, moment(3)))
     for chosen in product(*values):
         wanted = AuditFilter(**dict(zip(FILTERS, chosen, strict=True)))
-        expected = matching(left, wanted)
-        assert list(walk(couch_store, wanted, 3)) == expected, wanted
-        assert len(found(couch_store, wanted, 3)) == min(3, len(expected)), wanted
+        assert list(walk(couch_store, wanted, 3)) == matching(documents, wanted), wanted
 
 
 def test_an_index_that_is_behind_is_waited_for_once(couch, couch_store, monkeypatch):
