@@ -16,7 +16,7 @@ class DriverSchema(wire.WireSchema):
     id = wire.Id(dump_only=True, required=True)
     name = wire.Text(max_length=200, required=True, metadata={"example": "Alex Carter"})
     license_number = wire.Identifier(
-        max_length=64, required=True, metadata={"example": "TX-1234567"}
+        max_length=64, required=True, **wire.about(wire.SAME_NUMBER, example="TX-1234567")
     )
     status = fields.Enum(
         DriverStatus, **wire.about("Only ACTIVE drivers get loads. ACTIVE by default.")

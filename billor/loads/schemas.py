@@ -197,11 +197,7 @@ class ImportedRowSchema(wire.WireSchema):
     )
     already_there = fields.Boolean(
         required=True,
-        **wire.about(
-            "The load existed already, with this reference or from the same "
-            "export, and was not changed.",
-            example=False,
-        ),
+        **wire.about("Found by its reference or export, and left as it was.", example=False),
     )
     load = fields.Nested(  # type: ignore[assignment]
         LoadSchema(exclude=("id", "status", "has_pod", "created_at", "updated_at", *SHOWN_PHONES)),
