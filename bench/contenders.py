@@ -49,7 +49,8 @@ def billor(settings: Mapping[str, str], folder: Path):
 
 
 def fastapi(settings: Mapping[str, str], folder: Path):
-    options = ["--port={port}", f"--workers={PROCESSES}", "--no-access-log", "--log-level=warning"]
+    workers = f"--workers={settings['WEB_WORKERS']}"
+    options = ["--port={port}", workers, "--no-access-log", "--log-level=warning"]
     argv = [sys.executable, "-m", "uvicorn", "bench.yardsticks.fastapi_app:app", *options]
     return _running("FastAPI", argv, settings, folder)
 
