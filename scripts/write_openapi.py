@@ -66,7 +66,12 @@ HEADERS = {
         enum=["current", "stale"],
     ),
 }
-PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+RETRY_AFTER = {"headers": {"Retry-After": "Retry-After"}}
+PROBLEM_HEADERS = {
+    401: {"headers": {"WWW-Authenticate": "WWW-Authenticate"}},
+    429: RETRY_AFTER,
+    503: RETRY_AFTER,
+}
 PARAMETERS = {
     "Idempotency-Key": _header(
         "Makes a retry safe: the request runs once, and a retry gets the same response. Use a new "
@@ -182,7 +187,6 @@ class Contract(BasePlugin):
     def operation_helper(self, path=None, operations=None, **kwargs) -> None:
         for method, operation in operations.items():
             operation["operationId"] = wire_name(kwargs["rule"].endpoint.partition(".")[2])
-            self._share_parameters(operation)
             codes = set(operation.pop("x-problems", ()))
             codes |= self._codes_of_access(operation, kwargs["rule"].endpoint)
             codes |= {f"{name}_not_found" for name in LAST_ID.findall(path)}
@@ -191,16 +195,6 @@ class Contract(BasePlugin):
             takes_key = idempotency.takes_key(method.upper(), kwargs["rule"].endpoint)
             codes |= _codes_of_conditions(operation, method, takes_key)
             self._add_problems(operation, codes)
-
-    def _share_parameters(self, operation: Document) -> None:
-        """Turn parameters into components, except one that differs from another of its name."""
-        for index, parameter in enumerate(operation.get("parameters", [])):
-            if isinstance(parameter, dict):
-                name = parameter["name"]
-                if name not in self._components.parameters:
-                    self._components.parameter(name, parameter["in"], parameter)
-                if self._components.parameters[name] == parameter:
-                    operation["parameters"][index] = name
 
     def _codes_of_access(self, operation: Document, endpoint: str) -> set[str]:
         if endpoint in PUBLIC_ENDPOINTS:
@@ -222,9 +216,8 @@ class Contract(BasePlugin):
             of_status = [each for each in BY_STATUS[status] if each in {*codes, *COMMON_CODES}]
             name = ".".join(of_status)
             if name not in self._components.responses:
-                description = title_of(status)
-                header = PROBLEM_HEADERS.get(status)
-                self._components.response(name, _problem_response(description, of_status, header))
+                response = _problem_response(title_of(status), of_status)
+                self._components.response(name, response | PROBLEM_HEADERS.get(status, {}))
             responses[status] = name
         operation["responses"] = dict(sorted(responses.items())) | {"default": "AnyOther"}
 
@@ -247,8 +240,6 @@ def _codes_of_conditions(operation: Document, method: str, takes_key: bool) -> s
         if method == "get":
             parameters.append("If-None-Match")
             responses[304] = NOT_MODIFIED
-    if not parameters:
-        del operation["parameters"]
     return codes
 
 
@@ -256,17 +247,12 @@ def _add_header(response: Document, name: str) -> None:
     response.setdefault("headers", {})[name] = name
 
 
-def _problem_response(
-    description: str, codes: Collection[str], header: str | None = None
-) -> Document:
+def _problem_response(description: str, codes: Collection[str]) -> Document:
     names = ", ".join(f"`{code}`" for code in codes)
-    response: Document = {
+    return {
         "description": f"{description}: {names}.",
-        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {CONTENT_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}},
     }
-    if header is not None:
-        _add_header(response, header)
-    return response
 
 
 class Api(SmorestApi):
