@@ -544,7 +544,7 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=WRITTEN_AT)
 
-    user: Mapped[User] = relationship(lazy="raise_on_sql")
+    user: Mapped[User] = relationship()
 
 
 class Webhook(Base):

@@ -120,7 +120,7 @@ def find_program(key: str) -> CurrentUser:
             raise BillorError("token_expired")
         if row.is_old:
             with transaction():
-                used = update(ApiKey).where(ApiKey.id == row.id, USE_IS_OLD)
+                used = update(ApiKey).where(ApiKey.id == row.id)
                 db.session.execute(used.values(last_used_at=func.now()))
         return CurrentUser(
             row.user_id, row.user_name, row.role, None, 0, None, ends_at, row.id, row.name
@@ -137,8 +137,7 @@ def find_keys(condition: ColumnElement[bool], connection: Connection) -> Sequenc
 
 
 def _record(event_type: EventType, row: ApiKey) -> None:
-    account = get_or_not_found(User, row.user_id)
-    record_account(event_type, account, apiKey=KeyInEventSchema().dump(row))
+    record_account(event_type, row.user, apiKey=KeyInEventSchema().dump(row))
 
 
 def _hash(key: str) -> str:

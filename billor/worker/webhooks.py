@@ -67,15 +67,14 @@ CLAIM = text("""
     FROM due WHERE delivery.id = due.delivery_id
     RETURNING due.*, delivery.attempts
 """)
-Outcome = tuple[Row, int | None, str]
-"""A delivery with the status and the start of the answer, or why there is none."""
 
 
 class Deliverer:
     """Every call needs an application context."""
 
     def __init__(self) -> None:
-        self._outcomes: Queue[Outcome] = Queue()
+        self._outcomes: Queue[tuple[Row, int | None, str]] = Queue()
+        """Deliveries with the status and the start of the answer, or why there is none."""
         self._running: Counter[int] = Counter()
         """How many deliveries of each webhook have no outcome yet."""
 
