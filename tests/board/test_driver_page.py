@@ -146,13 +146,17 @@ def test_a_driver_chooses_how_and_in_which_language_to_be_notified(billor, phone
     page = phone.page
     page.get_by_role("button", name="Account of").tap()
     page.get_by_role("menuitem", name="Notifications").tap()
-    page.get_by_role("dialog").get_by_role("combobox").select_option("By mail")
-    page.get_by_role("button", name="Save").tap()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox", name="Notifications").select_option("By mail")
+    dialog.get_by_role("combobox", name="Language").select_option("Português")
+    dialog.get_by_role("button", name="Save").tap()
     expect(page.locator(".toast")).to_contain_text("Saved.")
+    path = f"/drivers/{billor.drivers[0]['id']}"
+    assert billor.client.get(path).body["language"] == "pt-BR"
     page.get_by_role("button", name="Account of").tap()
     page.get_by_role("menuitem", name="Español").tap()
     expect(page.get_by_role("button", name="Aceptar")).to_be_visible()
-    driver = billor.client.get(f"/drivers/{billor.drivers[0]['id']}").body
+    driver = billor.client.get(path).body
     assert (driver["notifyBy"], driver["language"]) == ("EMAIL", "es")
 
 

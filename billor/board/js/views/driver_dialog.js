@@ -1,4 +1,4 @@
-// Creates a driver, or changes one, or asks a driver by which way to be notified.
+// Creates a driver, or changes one, or asks a driver how to be notified.
 
 import { h } from "preact";
 import { useRef } from "preact/hooks";
@@ -65,16 +65,16 @@ const fieldOf = (name, typed) => ({
 /** @param {Record<string, any>} typed */
 const bodyOf = (typed) => Object.fromEntries(NAMES.map((name) => [name, typed[name] || null]));
 
-/** @param {{shown: Pick<Driver, "notifyBy">, onClose: () => void}} props */
+/** @param {{shown: Pick<Driver, "notifyBy" | "language">, onClose: () => void}} props */
 export const ChannelDialog = ({ shown, onClose }) =>
   h(FormDialog, {
     title: t("Notifications"),
     action: t("Save"),
     class: "narrow",
     onClose,
-    send: async ({ notifyBy = null }, key) => {
-      await request("PATCH", "/me/notifications", { key, shown, body: { notifyBy } });
+    send: async ({ notifyBy = null, language }, key) => {
+      await request("PATCH", "/me/notifications", { key, shown, body: { notifyBy, language } });
       toast(t("Saved."));
     },
-    fields: [fieldOf("notifyBy", shown)],
+    fields: [fieldOf("notifyBy", shown), fieldOf("language", shown)],
   });
