@@ -108,11 +108,12 @@ def update_user(
     with transaction():
         admins = db.session.scalars(LOCK_ADMINS).all() if ENDS_TOKENS & changes.keys() else []
         user = lock(User, user_id, check)
+        was_admin = user.role == Role.ADMIN and user.is_active
         changed = _effective(changes, user)
         _check_driver(changed.get("role", user.role), changed.get("driver_id", user.driver_id))
         before = change(user, changed)
         is_admin = user.role == Role.ADMIN and user.is_active
-        if admins == [user_id] and not is_admin:
+        if was_admin and not is_admin and not {*admins} - {user_id}:
             raise Conflict("last_admin")
         _record_changes(user, before)
     return user
