@@ -10,7 +10,7 @@ from typing import Any
 from apispec import APISpec
 from marshmallow import Schema, fields, validate
 
-from billor.api.fields import Day, Id, PartialSchema, WireSchema
+from billor.api.fields import Day, Id, PartialSchema, WireSchema, about
 from billor.assignments.schemas import AssignmentSchema, CheckInSchema
 from billor.audit.schemas import AccountDocumentSchema, AuditDocumentSchema
 from billor.auth.api_keys import KeyInEventSchema
@@ -34,7 +34,7 @@ def component_name(schema: Schema | type[Schema] | str) -> str:
 
 
 class WriterSchema(ActorSchema):
-    api_key = fields.Nested(ActorSchema, metadata={"description": "Of a program."})
+    api_key = fields.Nested(ActorSchema, **about("Of a program."))
 
 
 class SaidSchema(NewCommentSchema):
@@ -70,7 +70,7 @@ CHECK_IN = ASSIGNMENT | {"check_in": _a(CheckInSchema)}
 NOTIFICATION = _texts("about", "recipient") | {"channel": fields.Enum(Channel, required=True)}
 ACCOUNT = {"account": _a(AccountSchema)}
 CHANGED = ACCOUNT | _before(AccountSchema)
-PAPER = {"expires_on": Day(required=True), "days": fields.Integer(required=True)}
+PAPER = {"expires_on": Day(required=True), "days": fields.Integer(required=True)} | _texts("paper")
 BLOCKED = {
     "account": _a(AccountSchema, required=False),
     "limits": fields.List(fields.String(), required=True),
@@ -91,7 +91,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "assignment.check_in_undone": CHECK_IN,
     "driver.created": DRIVER,
     "driver.updated": DRIVER | _before(DriverSchema),
-    "driver.papers_expire": DRIVER | PAPER | _texts("paper"),
+    "driver.papers_expire": DRIVER | PAPER,
     "notification.sent": NOTIFICATION,
     "notification.failed": NOTIFICATION | _texts("reason"),
     "user.created": ACCOUNT,

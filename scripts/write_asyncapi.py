@@ -7,7 +7,7 @@ from apispec import APISpec
 from billor.config import API_VERSION
 from billor.events.event import WORK_TYPES
 from scripts.launcher.launcher import PROJECT
-from scripts.payloads import PAYLOADS, SCHEMAS, Document, add_events, event_name
+from scripts.payloads import PAYLOADS, SCHEMAS, Document, add_events, component_name, event_name
 from scripts.write_openapi import SchemaPlugin
 
 DESCRIPTION = """\
@@ -69,7 +69,7 @@ def asyncapi_document() -> str:
 
 
 def _schemas() -> dict[str, Document]:
-    spec = APISpec("Billor", API_VERSION, "3.1.0", plugins=[SchemaPlugin()])
+    spec = APISpec("Billor", API_VERSION, "3.1.0", plugins=[SchemaPlugin(component_name)])
     add_events(spec, PAYLOADS)
     schemas = spec.components.schemas | OF_THE_STREAM
     for schema in schemas.values():

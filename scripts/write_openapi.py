@@ -14,7 +14,7 @@ from marshmallow import fields
 from billor import RESOURCES
 from billor.api import idempotency
 from billor.api.blueprint import IdConverter
-from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp, WireSchema, wire_name
+from billor.api.fields import Day, Id, Phone, ShownPhone, Timestamp, WireSchema, about, wire_name
 from billor.api.problems import CONTENT_TYPE, title_of
 from billor.auth.access import PUBLIC_ENDPOINTS, roles_of
 from billor.config import API_VERSION
@@ -98,6 +98,7 @@ COMMON_CODES = [
     or code in {"api_key_refused", "too_many_requests", "request_timeout"}
     or code in {"database_unavailable", "database_busy"}
 ]
+A_CODE = "driver_already_assigned"
 
 
 class ProblemSchema(WireSchema):
@@ -105,64 +106,45 @@ class ProblemSchema(WireSchema):
 
     class Meta(WireSchema.Meta):
         include = {
-            f"{thing}_id": fields.Integer(metadata={"description": f"The conflicting {thing}."})
-            for thing in THINGS
+            f"{thing}_id": fields.Integer(**about(f"The conflicting {thing}.")) for thing in THINGS
         }
 
-    type = fields.String(
-        required=True, metadata={"example": "/docs/problems/driver_already_assigned"}
-    )
+    type = fields.String(required=True, metadata={"example": f"/docs/problems/{A_CODE}"})
     title = fields.String(required=True, metadata={"example": "Conflict"})
     status = fields.Integer(required=True, metadata={"example": 409})
-    detail = fields.String(
-        required=True, metadata={"description": "What is wrong, and what to do."}
-    )
-    code = fields.String(
-        required=True,
-        metadata={
-            "description": "Stable and machine-readable.",
-            "example": "driver_already_assigned",
-        },
-    )
+    detail = fields.String(required=True, **about("What is wrong, and what to do."))
+    code = fields.String(required=True, **about("Stable and machine-readable.", example=A_CODE))
     errors = fields.Dict(
         keys=fields.String(),
         values=fields.List(fields.String()),
-        metadata={"description": "For `validation_failed`: field → messages."},
+        **about("For `validation_failed`: field → messages."),
     )
-    can_plan = fields.Boolean(
-        metadata={"description": "For `driver_already_assigned`: whether `plan` would work."}
-    )
-    paper = fields.String(metadata={"description": "For `driver_papers_expired`: which one."})
-    expired_on = Day(metadata={"description": "For `driver_papers_expired`: its last valid day."})
+    can_plan = fields.Boolean(**about(f"For `{A_CODE}`: whether `plan` would work."))
+    paper = fields.String(**about("For `driver_papers_expired`: which one."))
+    expired_on = Day(**about("For `driver_papers_expired`: its last valid day."))
+
+
+class Converter(OpenAPIConverter):
+    """Turns enums and `SHARED` into components."""
+
+    def field2property(self, field: fields.Field) -> Document:
+        value = super().field2property(field)
+        value.pop("readOnly", None)  # requests and responses have separate schemas
+        if isinstance(field, fields.Enum):
+            name, own = field.enum.__name__, {"description", "example"}
+        elif type(field) in SHARED and "example" in value:
+            name, own = type(field).__name__, {"description"}
+        else:
+            return value
+        name += "" if isinstance(value["type"], str) else "OrNull"
+        here = {key: value.pop(key) for key in [*value] if key in own}
+        if name not in self.spec.components.schemas:
+            self.spec.components.schema(name, value)
+        return here | {"$ref": SCHEMAS + name}
 
 
 class SchemaPlugin(MarshmallowPlugin):
-    """Names schemas by `component_name`, and turns enums and `SHARED` into components."""
-
-    def __init__(self) -> None:
-        super().__init__(component_name)
-
-    def init_spec(self, spec: APISpec) -> None:
-        super().init_spec(spec)
-        assert self.converter is not None, "set just now"  # noqa: S101
-        self.converter.add_attribute_function(_refer_to_value)
-
-
-def _refer_to_value(
-    converter: OpenAPIConverter, field: fields.Field, *, ret: Document, **_: Any
-) -> Document:
-    ret.pop("readOnly", None)  # requests and responses have separate schemas
-    if isinstance(field, fields.Enum):
-        name, own = field.enum.__name__, {"description", "example"}
-    elif type(field) in SHARED and "example" in ret:
-        name, own = type(field).__name__, {"description"}
-    else:
-        return {}
-    name += "" if isinstance(ret["type"], str) else "OrNull"
-    value = {key: ret.pop(key) for key in [*ret] if key not in own}
-    if name not in converter.spec.components.schemas:
-        converter.spec.components.schema(name, value)
-    return {"$ref": SCHEMAS + name}
+    Converter = Converter
 
 
 class Contract(BasePlugin):
@@ -274,7 +256,7 @@ def openapi_spec() -> APISpec:
             "servers": [{"url": "/"}],
             "security": [{"bearer": []}],
             "webhooks": {type_: {"post": webhook(type_)} for type_ in WORK_TYPES},
-            "marshmallow_plugin": SchemaPlugin(),
+            "marshmallow_plugin": SchemaPlugin(component_name),
             "extra_plugins": [Contract()],
         },
     )
