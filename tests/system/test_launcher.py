@@ -3,6 +3,7 @@
 The copy shares this project's .venv, so that nothing is installed again.
 """
 
+import json
 import os
 import re
 import shutil
@@ -17,11 +18,14 @@ import psutil
 import pytest
 
 from billor.config import DEFAULT_DEMO_PASSWORD
+from scripts.launcher.launcher import PROJECT
 from scripts.launcher.processes import accepts_connections, free_port
 from tests.support.http import HttpClient
 from tests.support.stranger import Stranger, only_line
 from tests.support.worker import wait_until
+from tests.system.test_examples import is_like
 
+README = (PROJECT / "README.md").read_text()
 # A window without a shell, which would pass the hang-up on to all of its jobs.
 IN_A_TERMINAL = """
 import os, pty
@@ -69,9 +73,20 @@ def bare_stranger(stranger: Stranger, bare_path: str) -> Stranger:
 
 
 def test_make_run_starts_stops_and_restarts_with_its_data(stranger: Stranger):
+    """The first commands of the README, and what it shows of their output."""
+    start, ask, _work = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    assert start.endswith("cd billor && make run\n")
     running = stranger.make_run()
-    assert f"Board       {stranger.url}/board" in running.output
     assert "Billor is running.\n" in running.output, "something does not work"
+    banner = re.search(r"```\n(  Billor is running.*?)```", README, re.DOTALL)[1]
+    banner = banner.replace(":   scripts/", f":   BASE_URL={stranger.url} scripts/")
+    for line in banner.splitlines():
+        assert line.replace("8000", str(stranger.port)) in running.output
+    status, output = stranger.run("bash", "-euc", ask.replace("8000", str(stranger.port)))
+    assert status == 0, output
+    (answers,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    for line, shown in zip(output.splitlines(), answers.splitlines(), strict=True):
+        assert line == shown == "" or is_like(json.loads(line), json.loads(shown)), line
     status, output = stranger.run("scripts/test_endpoints.sh")
     assert status == 0, output
 
