@@ -19,7 +19,7 @@ import { t } from "./words.js";
  * @param {Children} [props.children]
  */
 export function FormDialog({ title, action, fields, more = [], send, onClose, ...rest }) {
-  const { class: name, about, children } = rest;
+  const { class: name = "narrow", about, children } = rest;
   const [isOpen, setOpen] = useState(more.some(({ value }) => value));
   const { isBusy, errors, problem, onSubmit } = useSending(async (values, key) => {
     await send(values, key);

@@ -24,7 +24,6 @@ export function CheckInDialog({ load, assignment, onClose }) {
   return h(FormDialog, {
     title: t("Check-in for load {id}", { id: load.id }),
     action: t("Check in"),
-    class: "narrow",
     onClose,
     send: (fields, key) => checkIn(assignment, bodyOf(fields, now), key),
     fields: [

@@ -60,7 +60,6 @@ export const DelayDialog = ({ expectedAt, onDelay, onClose }) =>
   h(FormDialog, {
     title: t("What is delaying the load?"),
     action: t("Delayed"),
-    class: "narrow",
     onClose,
     send: async (fields) => onDelay({ kind: "DELAYED", ...delayOf(fields) }),
     fields: useDelayFields(expectedAt),

@@ -45,6 +45,7 @@ export function DriverDialog({ driver, onClose }) {
   return h(FormDialog, {
     title: driver ? t("Change driver {id}", { id: driver.id }) : t("New driver"),
     action: driver ? t("Save") : t("Create driver"),
+    class: "",
     onClose,
     about: (problem) => h(Conflict, { problem }),
     send: async (fields, key) => {
@@ -70,7 +71,6 @@ export const ChannelDialog = ({ shown, onClose }) =>
   h(FormDialog, {
     title: t("Notifications"),
     action: t("Save"),
-    class: "narrow",
     onClose,
     send: async ({ notifyBy = null, language }, key) => {
       await request("PATCH", "/me/notifications", { key, shown, body: { notifyBy, language } });

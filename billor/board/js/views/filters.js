@@ -16,14 +16,14 @@ import { UNKNOWN_COUNT } from "./panel.js";
 
 const MAX_SUGGESTIONS = 100;
 
-/** With a shorter name for phones. @type {Array<[Place, string, string]>} */
+/** Some with a shorter name for phones. @type {Array<[Place, string, string?]>} */
 const PLACES = [
-  ["", t("All"), t("All")],
-  ["waiting", t("Waiting"), t("Waiting")],
+  ["", t("All")],
+  ["waiting", t("Waiting")],
   ["road", t("On the road"), t("Road")],
-  ["drivers", t("Free"), t("Free")],
-  ["busy", t("Busy"), t("Busy")],
-  ["finished", t("Finished"), t("Finished")],
+  ["drivers", t("Free")],
+  ["busy", t("Busy")],
+  ["finished", t("Finished")],
 ];
 
 /** @type {Array<[keyof Lists["chips"], string, Parameters<typeof icon>[0]?]>} */
@@ -79,7 +79,7 @@ function Places({ total, isNarrow, here }) {
   return h(
     "div",
     { class: "places", role: "group", "aria-label": t("Show") },
-    PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name, short]) => {
+    PLACES.filter(([place]) => !isNarrow || place !== "").map(([place, name, short = name]) => {
       const onClick = () => {
         setFilters({ show: place, ...(only === "withoutPod" && { only: "" }) });
         stopChoosing();

@@ -44,6 +44,7 @@ export function LoadDialog({ load, copy, onSaved, onClose }) {
   return h(FormDialog, {
     title: load ? t("Change load {id}", { id: load.id }) : t("New load"),
     action: load ? t("Save") : t("Create load"),
+    class: "",
     onClose,
     about: (problem) => h(Conflict, { problem, load }),
     send: async ({ driverId, ...fields }, key) => {

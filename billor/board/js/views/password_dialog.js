@@ -27,7 +27,6 @@ export function PasswordDialog({ onClose }) {
     {
       title: t("Change password"),
       action: t("Change password"),
-      class: "narrow",
       onClose,
       send: async (body) => {
         await request("POST", "/me/password", { body });

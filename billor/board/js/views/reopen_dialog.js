@@ -10,7 +10,6 @@ export const ReopenDialog = ({ assignment, onClose }) =>
   h(FormDialog, {
     title: t("Reopen load {id}", { id: assignment.loadId }),
     action: t("Reopen"),
-    class: "narrow",
     onClose,
     send: async ({ reason }) => void reopen(assignment, reason),
     fields: [{ name: "reason", label: t("Reason"), required: true }],

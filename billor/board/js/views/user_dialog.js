@@ -48,7 +48,6 @@ export function UserDialog({ user, onClose }) {
   return h(FormDialog, {
     title: user ? t("Change {name}", { name: isolate(user.name) }) : t("New person"),
     action: user ? t("Save") : t("Create"),
-    class: "narrow",
     onClose,
     send: async ({ driverId, ...body }, key) => {
       const driving = role === "DRIVER" ? { driverId: Number(driverId) || null } : {};
@@ -80,7 +79,6 @@ export function ResetDialog({ user, onClose }) {
   return h(FormDialog, {
     title: t("New password for {name}", { name }),
     action: t("Set password"),
-    class: "narrow",
     onClose,
     send: async ({ password = "" }, key) => {
       await saveUser(user, { password }, key);
