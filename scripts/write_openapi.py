@@ -66,12 +66,7 @@ HEADERS = {
         enum=["current", "stale"],
     ),
 }
-RETRY_AFTER = {"headers": {"Retry-After": "Retry-After"}}
-PROBLEM_HEADERS = {
-    401: {"headers": {"WWW-Authenticate": "WWW-Authenticate"}},
-    429: RETRY_AFTER,
-    503: RETRY_AFTER,
-}
+PROBLEM_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 PARAMETERS = {
     "Idempotency-Key": _header(
         "Makes a retry safe: the request runs once, and a retry gets the same response. Use a new "
@@ -89,7 +84,6 @@ PARAMETERS = {
     "Last-Event-ID": _header("The last `id` you received: later changes come first."),
 }
 LAST_ID = re.compile(r"{(\w+)_id}[^{]*$")
-NOT_MODIFIED = "NotModified"
 # Codes that any operation may return, in its `default` response.
 COMMON_CODES = [
     code
@@ -163,7 +157,7 @@ class Contract(BasePlugin):
         for name, parameter in PARAMETERS.items():
             spec.components.parameter(name, "header", {"name": name} | parameter)
         not_modified = {"description": "Your copy is current.", "headers": {"ETag": "ETag"}}
-        spec.components.response(NOT_MODIFIED, not_modified)
+        spec.components.response("NotModified", not_modified)
         spec.components.response("AnyOther", _problem_response("Any other error", COMMON_CODES))
 
     def operation_helper(self, path=None, operations=None, **kwargs) -> None:
@@ -199,7 +193,9 @@ class Contract(BasePlugin):
             name = ".".join(of_status)
             if name not in self._components.responses:
                 response = _problem_response(title_of(status), of_status)
-                self._components.response(name, response | PROBLEM_HEADERS.get(status, {}))
+                if status in PROBLEM_HEADERS:
+                    _add_header(response, PROBLEM_HEADERS[status])
+                self._components.response(name, response)
             responses[status] = name
         operation["responses"] = dict(sorted(responses.items())) | {"default": "AnyOther"}
 
@@ -221,7 +217,7 @@ def _codes_of_conditions(operation: Document, method: str, takes_key: bool) -> s
         _add_header(responses[200], "ETag")
         if method == "get":
             parameters.append("If-None-Match")
-            responses[304] = NOT_MODIFIED
+            responses[304] = "NotModified"
     return codes
 
 

@@ -6,7 +6,6 @@ refresh starts a new generation, and invalidates the previous refresh token. Reu
 ends the session, since it may have been stolen (RFC 9700, section 4.14.2).
 """
 
-import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,22 +46,19 @@ def find_current_user(_header: dict[str, Any], claims: dict[str, Any]) -> Curren
     )
 
 
-def ended_tokens(users: Collection[CurrentUser], connection: Connection) -> dict[CurrentUser, str]:
-    """Return the users whose tokens or API keys have ended, with the error codes."""
+def ended_tokens(users: Collection[CurrentUser], connection: Connection) -> set[CurrentUser]:
+    """Return the users whose tokens or API keys are no longer valid, but for their expiry."""
     found = _find_users([(user.id, user.session_id) for user in users], connection)
     key_ids = {user.api_key_id for user in users if user.api_key_id is not None}
     keys = {row.id for row in find_keys(ApiKey.id.in_(key_ids), connection)} if key_ids else ()
-    ended = {}
-    for user in users:
-        row = found.get((user.id, user.session_id))
-        is_valid = row is not None and row.epoch == user.epoch
+
+    def is_valid(user: CurrentUser) -> bool:
         if user.api_key_id is not None:
-            is_valid = user.api_key_id in keys
-        if user.expires_at <= time.time():
-            ended[user] = "token_expired"
-        elif not is_valid:
-            ended[user] = "token_invalid"
-    return ended
+            return user.api_key_id in keys
+        row = found.get((user.id, user.session_id))
+        return row is not None and row.epoch == user.epoch
+
+    return {user for user in users if not is_valid(user)}
 
 
 def _find_users(

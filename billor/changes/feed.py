@@ -193,7 +193,7 @@ class Feed:
         ended = ended_tokens({stream.user for stream in streams}, connection)
         with self._changed:
             for stream in streams:
-                stream.end_code = ended.get(stream.user)
+                stream.end_code = "token_invalid" if stream.user in ended else None
             if ended:
                 self._changed.notify_all()
 
