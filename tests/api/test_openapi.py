@@ -62,8 +62,8 @@ def test_the_server_understands_every_request_of_the_collection(document, operat
         sent = {each["key"]: each["value"] for each in request["header"] if "disabled" not in each}
         body = request.get("body", {}).get("raw")
         if not path.startswith(ENDS_THE_SESSION):
-            answer = client.request(request["method"], path, headers=sent, data=body)
-            assert answer.status_code < 400 or answer.json["code"] not in MISUNDERSTOOD, path
+            with client.request(request["method"], path, headers=sent, data=body) as answer:
+                assert answer.status_code < 400 or answer.json["code"] not in MISUNDERSTOOD, path
 
 
 def test_it_has_every_route_and_nothing_else(app, operations):
