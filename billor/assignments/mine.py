@@ -1,12 +1,14 @@
 """Routes of the current user who is a driver: `/me/assignment` and how one is notified."""
 
 import re
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from functools import partial
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import current_app
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 from sqlalchemy import Boolean, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -68,13 +70,21 @@ class MyDocumentQuery(load_schemas.NewDocumentQuery):
     assignment_id = QueryInteger(**OWN)
 
 
-def _base64(length: int, example: str) -> fields.String:
+def _base64(length: int, example: str, *checks: Callable[[str], None]) -> fields.String:
     form = validate.Regexp(rf"^[\w-]{{{length}}}(?!\n)$", re.A)
-    return fields.String(required=True, validate=form, metadata={"example": example})
+    return fields.String(required=True, validate=[form, *checks], metadata={"example": example})
+
+
+def check_point(text: str) -> None:
+    """Raise `ValidationError` unless it is a point of P-256 in base64url."""
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), urlsafe_b64decode(f"{text}="))
+    except ValueError as error:
+        raise ValidationError("Must be a point of P-256.") from error
 
 
 class PushKeysSchema(WireSchema):
-    p256dh = _base64(87, POINT)
+    p256dh = _base64(87, POINT, check_point)
     auth = _base64(22, "A" * 22)
 
 
