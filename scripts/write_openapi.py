@@ -83,7 +83,6 @@ PARAMETERS = {
     ),
     "Last-Event-ID": _header("The last `id` you received: later changes come first."),
 }
-LAST_ID = re.compile(r"{(\w+)_id}[^{]*$")
 # Codes that any operation may return, in its `default` response.
 COMMON_CODES = [
     code
@@ -165,7 +164,7 @@ class Contract(BasePlugin):
             operation["operationId"] = wire_name(kwargs["rule"].endpoint.partition(".")[2])
             codes = set(operation.pop("x-problems", ()))
             codes |= self._codes_of_access(operation, kwargs["rule"].endpoint)
-            codes |= {f"{name}_not_found" for name in LAST_ID.findall(path)}
+            codes |= {f"{name}_not_found" for name in re.findall(r"{(\w+)_id}[^{]*$", path)}
             if "requestBody" in operation or "parameters" in operation:
                 codes.add("validation_failed")
             takes_key = idempotency.takes_key(method.upper(), kwargs["rule"].endpoint)

@@ -6,9 +6,7 @@ no URL reaches an internal service, whatever its name resolves to later. No prox
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Mapping
-from functools import cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +17,7 @@ from billor.database.text import RefusedText, clean_url
 
 SECONDS = 10.0  # for everything, also for who sends or takes one byte at a time
 MAX_ANSWER_BYTES = 64 * 1024
+TLS = httpcore.default_ssl_context()  # once: it reads all certificates
 # What is outside of it may stand for an IPv4 address, as in NAT64.
 IPV6_UNICAST = IPv6Network("2000::/3")
 
@@ -49,7 +48,7 @@ def post(
 async def _post(
     url: str, headers: Mapping[str, str], body: bytes, backend: httpcore.AsyncNetworkBackend
 ) -> tuple[int, bytes]:
-    pool = httpcore.AsyncConnectionPool(ssl_context=_ssl_context(), network_backend=backend)
+    pool = httpcore.AsyncConnectionPool(ssl_context=TLS, network_backend=backend)
     sent = [("Host", urlsplit(url).netloc), *headers.items()]
     posting = pool.stream("POST", url, headers=sent, content=body)
     answer = b""
@@ -59,11 +58,6 @@ async def _post(
             if len(answer) >= MAX_ANSWER_BYTES:
                 break
     return response.status, answer[:MAX_ANSWER_BYTES]
-
-
-@cache
-def _ssl_context() -> ssl.SSLContext:
-    return httpcore.default_ssl_context()
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
