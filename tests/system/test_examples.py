@@ -15,7 +15,7 @@ from scripts.launcher.launcher import PROJECT
 from scripts.payloads import PAYLOADS
 from tests.support.system import Api
 
-RUN_SECONDS = 60
+RUN_SECONDS = 120
 MARK = "--- next example ---"
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ASKS_THE_API = re.compile(r"(?<!/)\b(curl|billor) ")

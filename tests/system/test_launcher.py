@@ -149,11 +149,10 @@ def test_what_cannot_start_says_why_in_one_line(bare_stranger: Stranger):
 def handles_sigterm(stranger: Stranger) -> bool:
     """Whether the launcher has begun: Python itself handles only Ctrl-C, with a traceback."""
     with suppress(psutil.Error, OSError):  # a process ends meanwhile
-        for process in stranger.processes():
-            if "scripts/run.py" in process.cmdline():
-                state = Path(f"/proc/{process.pid}/status").read_text()
-                handled = int(re.search(r"SigCgt:\t(\w+)", state)[1], 16)
-                return bool(handled >> (signal.SIGTERM - 1) & 1)
+        launchers = [each for each in stranger.processes() if "scripts/run.py" in each.cmdline()]
+        states = "".join(Path(f"/proc/{each.pid}/status").read_text() for each in launchers)
+        masks = re.findall(r"SigCgt:\t(\w+)", states)
+        return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks)
     return False
 
 

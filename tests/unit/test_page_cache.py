@@ -1,9 +1,8 @@
 """The page cache in a real Redis: generations, and outages of Redis."""
 
 import logging
+import threading
 from contextlib import contextmanager
-from threading import Event
-from threading import enumerate as enumerate_threads
 from types import SimpleNamespace
 
 import pytest
@@ -91,7 +90,7 @@ def test_a_new_connection_may_lead_to_an_older_redis(pages, log):
 
 
 def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log, monkeypatch):
-    pause_over = Event()
+    pause_over = threading.Event()
     clock = SimpleNamespace(sleep=lambda _seconds: pause_over.wait(WAIT_SECONDS))
     monkeypatch.setattr(cache_module, "time", clock)
     keep(pages, "key", "old")
@@ -110,8 +109,7 @@ def test_after_a_failure_redis_is_left_alone_but_by_writes(pages, wire, log, mon
     assert status(pages) == MISS
     keep(pages, "key", "new")
     pause_over.set()
-    for retrying in (thread for thread in enumerate_threads() if thread.name == "redis"):
-        retrying.join(WAIT_SECONDS)
+    wait_until(lambda: not any(each.name == "redis" for each in threading.enumerate()))
     assert status(pages) == HIT
     away, back = log()
     assert away.startswith("Redis is away or refuses, going on without it: ")
