@@ -20,7 +20,11 @@ const dialogs = new Store({ open: /** @type {{View: View, props: object} | null}
  */
 export const openDialog = (View, props) => dialogs.set({ open: { View, props } });
 
-const onClose = () => dialogs.set({ open: null });
+/** At once: the focus goes back before anything changes. */
+const onClose = () => {
+  dialogs.set({ open: null });
+  dialogs.tellNow();
+};
 
 export function Dialogs() {
   const { open } = useStore(dialogs);
