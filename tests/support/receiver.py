@@ -1,11 +1,14 @@
-"""A receiver of the tests' own, on loopback, that answers as a test says."""
+"""A receiver of the tests' own, on loopback, that answers as a test says, and posts to it."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 from threading import Thread
 from typing import Any
+
+from billor.worker import outgoing
 
 Posted = tuple[dict[str, str], bytes]
 
@@ -59,3 +62,9 @@ def receiving(answer: Callable[[Any], None], port: int = 0) -> Iterator[Receiver
         thread.start()
         yield receiver
         receiver.shutdown()
+
+
+def post(*request: Any, allow_private: bool = False) -> tuple[int, bytes]:
+    """Post in a thread, as workers do: the tests' browser has an event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(outgoing.post, *request, allow_private=allow_private).result()

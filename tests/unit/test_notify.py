@@ -29,9 +29,8 @@ from billor.models import Channel, CheckInKind, Language, LoadEvent, Notificatio
 from billor.observe.context import CurrentUser, current_user
 from billor.worker import notices, notify
 from billor.worker.main import SENDERS, Worker
-from billor.worker.outgoing import post
 from tests.support.mail import NOBODY, Mailbox, mail_to, send_due, url_of
-from tests.support.receiver import receiving, status
+from tests.support.receiver import post, receiving, status
 from tests.support.users import make_user
 from tests.support.worker import WAIT_SECONDS, running, wait_until
 

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from billor.worker import outgoing
-from billor.worker.outgoing import MAX_ANSWER_BYTES, NotSent, post
-from tests.support.receiver import receiving, status
+from billor.worker.outgoing import MAX_ANSWER_BYTES, NotSent
+from tests.support.receiver import post, receiving, status
 
 PUBLIC = "93.184.215.14"
 
