@@ -1,7 +1,7 @@
 """The documents of events: every message is as they say, and they are as AsyncAPI wants them."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from jsonschema_rs import validator_for
@@ -55,12 +55,13 @@ def test_messages_of_all_types_are_as_documented(app, client, monkeypatch):
 
 def make_all_events(app, client, monkeypatch) -> None:
     """Have an event of every type."""
-    today = datetime.now(UTC).date().isoformat()
+    now = datetime.now(UTC)
+    today, tomorrow = f"{now:%Y-%m-%d}", f"{now + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
     driver = client.make_driver(email="alex@carrier.example", licenseExpiresOn=today)
     other = client.make_driver("TX-2", email=NOBODY)
     load, following, sold = (client.make_load(pickupPhone="+12145550123") for _ in range(3))
     client.patch(f"/drivers/{driver['id']}", {"phone": "+12145550123"})
-    client.patch(f"/loads/{load['id']}", {"pickupPhone": None, "deliverBy": f"{today}T23:00:00Z"})
+    client.patch(f"/loads/{load['id']}", {"pickupPhone": None, "deliverBy": tomorrow})
     client.post(f"/loads/{load['id']}/comments", {"text": "Dock 4"})
     documents = f"/loads/{load['id']}/documents"
     photo = client.post(f"{documents}?kind=POD", data=GOOD["image/jpeg"])
@@ -69,7 +70,7 @@ def make_all_events(app, client, monkeypatch) -> None:
     pair = {"driverId": driver["id"], "loadId": following["id"]}
     client.post("/assignments", pair | {"plan": True})
     check_ins = f"/assignments/{first['id']}/check-ins"
-    late = {"kind": "DELAYED", "reason": "Snow", "expectedAt": f"{today}T23:30:00Z"}
+    late = {"kind": "DELAYED", "reason": "Snow", "expectedAt": tomorrow}
     client.request("DELETE", f"{check_ins}/{client.post(check_ins, late).json['id']}")
     client.close(first, "COMPLETED")
     client.post(f"/assignments/{first['id']}/reopen", {"reason": "A wrong tap"})
